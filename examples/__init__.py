@@ -1,0 +1,1 @@
+"""Definitions that are worth reading; `dev` runs the first of them."""

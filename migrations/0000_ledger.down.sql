@@ -1,0 +1,2 @@
+DROP TABLE resumer.migrations;
+DROP SCHEMA resumer;

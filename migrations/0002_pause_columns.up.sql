@@ -1,0 +1,26 @@
+-- The pause columns on `workflow_executions`, where the service has none: nullable or with a constant default,
+-- so the table is never rewritten. A column that is added here carries a comment; one that was there is left alone.
+DO $do$
+DECLARE
+  added record;
+BEGIN
+  FOR added IN
+    SELECT wanted.name, wanted.definition
+    FROM (VALUES
+      ('paused_at', 'timestamp'),
+      ('paused_reason', 'varchar(255)'),
+      ('paused_step_id', 'varchar(255)'),
+      ('next_step_id', 'varchar(255)'),
+      ('resume_data', 'jsonb'),
+      ('resume_count', 'integer DEFAULT 0'),
+      ('last_resumed_at', 'timestamp')
+    ) AS wanted (name, definition)
+    WHERE NOT EXISTS (
+      SELECT FROM pg_attribute a
+      WHERE a.attrelid = 'workflow_executions'::regclass AND a.attname = wanted.name AND NOT a.attisdropped)
+  LOOP
+    EXECUTE format('ALTER TABLE workflow_executions ADD COLUMN %I %s', added.name, added.definition);
+    EXECUTE format('COMMENT ON COLUMN workflow_executions.%I IS %L', added.name, 'added by resumer-daemon');
+  END LOOP;
+END
+$do$;

@@ -1,0 +1,1 @@
+DROP TABLE resumer.control, resumer.instances, resumer.definitions, resumer.leases, resumer.pauses, resumer.resume_requests;

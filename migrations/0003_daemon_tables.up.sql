@@ -1,0 +1,90 @@
+-- The daemon's own tables. Times are `timestamptz`; no foreign key leads to the service's tables, whose rows may
+-- vanish at any time. Who may write what: outcomes, pauses and leases are written only by the transaction that holds
+-- the lock of the execution's row; triggers and functions only insert requests.
+
+-- One reason to move an execution, and what became of it. The settled rows are the decision ledger.
+CREATE TABLE resumer.resume_requests (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  execution_id uuid,
+  kind text NOT NULL CHECK (kind IN
+    ('approval', 'event', 'timeout', 'manual', 'start', 'retry', 'pause', 'cancel', 'adopt')),
+  source_id uuid,
+  decision text,
+  pause_number integer,
+  payload jsonb,
+  actor text,
+  reason text,
+  -- a start of the statement, not of the transaction: a writer may hold its transaction open
+  due_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  requested_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  outcome text CHECK (outcome IN
+    ('applied', 'superseded', 'late', 'too_late', 'duplicate', 'orphan', 'vanished', 'unrecognised', 'held', 'failed')),
+  finished_at timestamptz
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
+
+-- What the claim walks; nothing settled is in it.
+CREATE INDEX requests_open ON resumer.resume_requests (due_at, id) WHERE outcome IS NULL;
+-- What the holder of an execution's lock reads and settles.
+CREATE INDEX requests_execution ON resumer.resume_requests (execution_id);
+-- A decision is consumed once. Only settling meets this and the next; an insert of a trigger never does.
+CREATE UNIQUE INDEX requests_applied_once ON resumer.resume_requests (source_id)
+  WHERE kind = 'approval' AND outcome = 'applied';
+CREATE INDEX requests_held ON resumer.resume_requests (execution_id) WHERE outcome = 'held';
+
+-- One pause of one execution: where it stands, why, and what it waits for. The pointer of record.
+CREATE TABLE resumer.pauses (
+  execution_id uuid NOT NULL,
+  number integer NOT NULL,
+  reason text NOT NULL,
+  step_id text,
+  ways jsonb NOT NULL DEFAULT '{}',
+  waiting jsonb NOT NULL DEFAULT '{}',
+  state jsonb,
+  definition text,
+  -- cause, detail, remedy, and the reason that the pause had before
+  incident jsonb,
+  asked uuid[] NOT NULL DEFAULT '{}',
+  earlier uuid[] NOT NULL DEFAULT '{}',
+  paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  resumed_at timestamptz,
+  resumed_by text,
+  PRIMARY KEY (execution_id, number)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
+CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
+CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at) WHERE resumed_at IS NULL;
+
+-- One execution that is advanced beyond one transaction. The epoch only ever grows and survives the release.
+CREATE TABLE resumer.leases (
+  execution_id uuid PRIMARY KEY,
+  instance uuid,
+  epoch bigint NOT NULL DEFAULT 0,
+  lease_until timestamptz,
+  claims integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+CREATE INDEX leases_held ON resumer.leases (lease_until) WHERE lease_until IS NOT NULL;
+
+-- One definition as it was when an execution paused; a pause runs on the copy it was paused with.
+CREATE TABLE resumer.definitions (
+  sha256 text PRIMARY KEY,
+  body jsonb NOT NULL,
+  stored_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- One daemon process.
+CREATE TABLE resumer.instances (
+  id uuid PRIMARY KEY,
+  host text NOT NULL,
+  version text NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  dead boolean NOT NULL DEFAULT false
+);
+
+-- The one row that triggers and functions read: whether to notify, and how zone-less times are meant.
+CREATE TABLE resumer.control (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
+  awake_until timestamptz NOT NULL DEFAULT '-infinity',
+  service_timezone text NOT NULL DEFAULT 'UTC'
+) WITH (fillfactor = 10);
+INSERT INTO resumer.control DEFAULT VALUES;

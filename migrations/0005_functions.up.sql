@@ -1,0 +1,99 @@
+-- The SQL interface: what a person with psql calls. Each leaves one request; each error has a SQLSTATE of class RZ
+-- (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ422 ambiguous).
+
+-- The clock of the service's zone-less columns.
+CREATE FUNCTION resumer.service_now() RETURNS timestamp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT statement_timestamp() AT TIME ZONE c.service_timezone FROM resumer.control c
+$f$;
+
+-- Write a decision; the table's own trigger makes the request of it.
+CREATE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $f$
+DECLARE
+  approval record;
+  now_there timestamp := resumer.service_now();
+BEGIN
+  SELECT a.id, a.status, a.expires_at INTO approval FROM approval_requests a
+  WHERE a.request_id = decide.request_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no approval request %', quote_literal(decide.request_id)
+      USING ERRCODE = 'RZ404', HINT = 'SELECT request_id, status FROM approval_requests WHERE status = ''pending''';
+  ELSIF approval.status <> 'pending' THEN
+    RAISE EXCEPTION 'approval request % is % already', quote_literal(decide.request_id), approval.status
+      USING ERRCODE = 'RZ409', HINT = 'a decision is consumed once; a later change of it moves nothing';
+  ELSIF approval.expires_at <= now_there THEN
+    RAISE EXCEPTION 'approval request % expired at %', quote_literal(decide.request_id), approval.expires_at
+      USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
+  END IF;
+  UPDATE approval_requests a
+  SET status = verdict, approver_id = coalesce(decide.approver, a.approver_id), decision_reason = decide.reason,
+    decided_at = now_there
+  WHERE a.id = approval.id;
+END
+$f$;
+
+CREATE FUNCTION resumer.approve(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.decide(request_id, 'approved', approver, reason) $f$;
+
+CREATE FUNCTION resumer.reject(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.decide(request_id, 'rejected', approver, reason) $f$;
+
+-- Queue a new execution of a workflow; a daemon begins it. Returns the execution's id.
+-- Organisations are looked up through to_jsonb, for one vintage of the service has the column and the other has not.
+CREATE FUNCTION resumer.start(
+  workflow_id text, payload jsonb DEFAULT '{}', version text DEFAULT NULL, organization_id uuid DEFAULT NULL
+) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $f$
+#variable_conflict use_column
+DECLARE
+  chosen record;
+  organizations integer;
+  started uuid := gen_random_uuid();
+  now_there timestamp := resumer.service_now();
+BEGIN
+  SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO organizations FROM workflows w
+  WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
+    AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text);
+  IF organizations > 1 THEN
+    RAISE EXCEPTION 'workflow % exists in % organisations', quote_literal(start.workflow_id), organizations
+      USING ERRCODE = 'RZ422', HINT = 'name one: organization_id => ...';
+  END IF;
+  SELECT w.id, w.enabled, (to_jsonb(w) ->> 'organization_id')::uuid AS organization INTO chosen FROM workflows w
+  WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
+    AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text)
+  ORDER BY coalesce(w.enabled, true) DESC, w.created_at DESC NULLS LAST, w.id
+  LIMIT 1;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no workflow %', quote_literal(start.workflow_id) || coalesce(' version ' || start.version, '')
+      USING ERRCODE = 'RZ404', HINT = 'SELECT workflow_id, version, enabled FROM workflows';
+  ELSIF NOT coalesce(chosen.enabled, true) THEN
+    RAISE EXCEPTION 'workflow % is disabled', quote_literal(start.workflow_id)
+      USING ERRCODE = 'RZ409', HINT = 'a disabled workflow refuses starts; what is paused still resumes';
+  END IF;
+  IF chosen.organization IS NULL THEN
+    INSERT INTO workflow_executions
+      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at)
+    VALUES
+      (started, chosen.id, 'exec_' || left(replace(started::text, '-', ''), 16), 'manual', start.payload, 'pending',
+        now_there);
+  ELSE
+    INSERT INTO workflow_executions
+      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at, organization_id)
+    VALUES
+      (started, chosen.id, 'exec_' || left(replace(started::text, '-', ''), 16), 'manual', start.payload, 'pending',
+        now_there, chosen.organization);
+  END IF;
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor) VALUES (started, 'start', session_user);
+  PERFORM resumer.wake();
+  RETURN started;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.service_now(), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
+  resumer.reject(text, uuid, text), resumer.start(text, jsonb, text, uuid) FROM PUBLIC;

@@ -1,0 +1,55 @@
+"""The HTTP server beside the daemon's work, in the same event loop."""
+
+import asyncio
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from resumer_daemon.errors import ResumerError
+
+
+class AddressTaken(ResumerError):
+    """The HTTP address cannot be bound."""
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves the signals to the daemon, which drains before it lets the server go."""
+
+    def install_signal_handlers(self) -> None:
+        """Install none."""
+
+
+class Server:
+    """Serves an application on one address from `start` to `stop`."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        self._server = _Quiet(config)
+        self._host, self._port = host, port
+        self._task: asyncio.Task[None] | None = None
+        self.address = ""
+
+    async def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            AddressTaken: Somebody else has the address.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((self._host, self._port))
+        except OSError as error:
+            bound.close()
+            raise AddressTaken(f"cannot listen on {self._host}:{self._port}: {error}") from error
+        host, port = bound.getsockname()[:2]
+        self.address = f"http://{host}:{port}"
+        self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
+
+    async def stop(self) -> None:
+        """Finish what is being answered and close."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await self._task

@@ -1,0 +1,30 @@
+"""The command line: every command is a module of its own, gathered here."""
+
+import typer
+
+from resumer_daemon.cli.decide import approve, reject
+from resumer_daemon.cli.dev import dev
+from resumer_daemon.cli.executions import list_, show
+from resumer_daemon.cli.health import health
+from resumer_daemon.cli.migrate import migrate
+from resumer_daemon.cli.run import run
+from resumer_daemon.cli.start import start
+
+app = typer.Typer(
+    name="resumer-daemon",
+    help="Pauses workflows in PostgreSQL for a person's decision, and resumes them within"
+    " milliseconds when the decision is written.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+
+app.command()(dev)
+app.command()(run)
+app.add_typer(migrate, name="migrate")
+app.command()(start)
+app.command()(approve)
+app.command()(reject)
+app.command(name="list")(list_)
+app.command()(show)
+app.command()(health)

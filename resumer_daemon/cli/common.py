@@ -1,0 +1,86 @@
+"""What the commands share: settings, a session, output for people or programs, exit codes."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import psycopg
+import typer
+from rich.console import Console
+
+from resumer_daemon.config import Settings, load
+from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
+from resumer_daemon.store.database import Database
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, dump
+
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+console = Console()
+errors = Console(stderr=True)
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database-url", help="Overrides RESUMER_DATABASE_URL.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; what it fails with becomes one clear line and an exit code."""
+    try:
+        return asyncio.run(work)
+    except SettingsError as error:
+        _fail(error, USAGE)
+    except Unreachable as error:
+        _fail(error, UNREACHABLE)
+    except psycopg.OperationalError as error:
+        _fail(error, UNREACHABLE)
+    except (ResumerError, psycopg.Error) as error:
+        _fail(error, REFUSED)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    errors.print(f"[red]error:[/] {str(error).strip()}", highlight=False, markup=True)
+    raise typer.Exit(code)
+
+
+def settings(**flags: Any) -> Settings:
+    """Read the settings, flags over the environment; wrong ones end the command with code 2."""
+    try:
+        return load(**flags)
+    except SettingsError as error:
+        _fail(error, USAGE)
+
+
+@asynccontextmanager
+async def opened(url: str | None) -> AsyncIterator[Session]:
+    """Open a session for one command."""
+    chosen = settings(database_url=url)
+    database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
+    session = await database.session("resumer-cli")
+    async with session.connection:
+        yield session
+
+
+def print_json(value: Json) -> None:
+    """Print a value as JSON, times and ids as text."""
+    sys.stdout.write(dump(_plain(value)) + "\n")
+
+
+def _plain(value: Any) -> Json:
+    match value:
+        case dict():
+            return {str(name): _plain(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_plain(member) for member in value]
+        case None | bool() | int() | str():
+            return value
+        case _ if hasattr(value, "isoformat"):
+            return value.isoformat()
+        case _:
+            return value if type(value).__name__ == "Decimal" else str(value)

@@ -1,0 +1,43 @@
+"""`approve` and `reject`: write a decision, as the approval page would."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
+from resumer_daemon.store import desk
+
+RequestId = Annotated[str, typer.Argument(help="The request_id of the approval.")]
+Approver = Annotated[str | None, typer.Option("--as", help="The approver's user id (UUID).")]
+Reason = Annotated[str | None, typer.Option(help="Why; it goes into the record.")]
+
+
+def approve(
+    request_id: RequestId, approver: Approver = None, reason: Reason = None,
+    database_url: DatabaseUrl = None,
+) -> None:  # fmt: skip
+    """Approve a pending request. [dim]Example: resumer-daemon approve appr_5f0c... --reason ok[/]"""
+    _decide("approve", request_id, approver, reason, database_url)
+
+
+def reject(
+    request_id: RequestId, approver: Approver = None, reason: Reason = None,
+    database_url: DatabaseUrl = None,
+) -> None:  # fmt: skip
+    """Reject a pending request. [dim]Example: resumer-daemon reject appr_5f0c... --reason late[/]"""
+    _decide("reject", request_id, approver, reason, database_url)
+
+
+def _decide(
+    verdict: Literal["approve", "reject"],
+    request_id: str,
+    approver: str | None,
+    reason: str | None,
+    url: str | None,
+) -> None:
+    async def work() -> None:
+        async with opened(url) as session:
+            await desk.decide(session, verdict, request_id, approver, reason)
+
+    run(work())
+    console.print(f"{request_id}: {verdict.removesuffix('e')}ed", highlight=False)

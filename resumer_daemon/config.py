@@ -1,0 +1,122 @@
+"""The settings: the only reader of the environment. All errors are found before anything starts."""
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resumer_daemon.errors import SettingsError
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(value: object) -> object:
+    """Read `250ms`, `30s`, `5m` or `1h`; a bare number is left for pydantic, as seconds."""
+    if isinstance(value, str):
+        for unit, factor in UNITS.items():
+            number = value.strip().removesuffix(unit)
+            if number != value.strip() and number.replace(".", "", 1).isdigit():
+                return float(number) * factor
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; the environment name is `RESUMER_` and the field's name."""
+
+    model_config = SettingsConfigDict(env_prefix="RESUMER_", extra="ignore", frozen=True)
+
+    database_url: SecretStr = Field(
+        validation_alias=AliasChoices("RESUMER_DATABASE_URL", "DATABASE_URL", "database_url"),
+        description="The database of the existing service. Falls back to `DATABASE_URL`.",
+    )
+    listen_url: SecretStr | None = Field(
+        None, description="A direct connection for LISTEN, where `database_url` leads to a pooler."
+    )
+    service_schema: str = Field("public", description="The schema of the service's tables.")
+    service_timezone: str = Field(
+        "UTC", description="The zone that the service's zone-less columns are meant in."
+    )
+    notify: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether triggers notify. `auto`: not where two-phase commit is in use.",
+    )
+    http_host: str = Field("127.0.0.1", description="Where health and metrics listen.")
+    http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
+    log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
+    batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")
+    poll_interval: Seconds = Field(5.0, description="How often to look without being woken.")
+    poll_only_interval: Seconds = Field(
+        0.5, description="The same where notifications do not arrive."
+    )
+    ping_interval: Seconds = Field(30.0, description="How often the listener proves that it hears.")
+    ping_deadline: Seconds = Field(5.0, description="How long such a proof may take.")
+    reconcile_interval: Seconds = Field(
+        30.0, description="How often the tables are compared with the inbox."
+    )
+    lease: Seconds = Field(60.0, description="How long an execution is ours beyond a transaction.")
+    drain_timeout: Seconds = Field(
+        20.0, description="How long a stop waits for what is under way; shorter than the lease."
+    )
+    default_timeout: Seconds | None = Field(
+        None, description="The timeout of executions whose definition has none."
+    )
+    action_errors: Literal["fail", "record"] = Field(
+        "fail",
+        description="`record`: a failed action does not fail its step (the service's habit).",
+    )
+    approval_url: str = Field("", description="What `approval_url` renders as; `{id}` is replaced.")
+
+    @field_validator("service_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no time zone {value!r}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.drain_timeout >= self.lease:
+            raise ValueError(
+                "drain_timeout must be shorter than lease: a drained step keeps its lease"
+            )
+        return self
+
+    @property
+    def url(self) -> str:
+        """The database's URL, with its password: for connecting only."""
+        return self.database_url.get_secret_value()
+
+
+def load(**flags: Any) -> Settings:
+    """Read the environment; flags that are not None win over it.
+
+    Raises:
+        SettingsError: With every wrong setting in its message, and no value of a secret.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        wrong = [f"  {_name(e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("settings are wrong:\n" + "\n".join(wrong)) from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "RESUMER_*"
+    name = str(location[0])
+    return name if name.isupper() else f"RESUMER_{name.upper()}"

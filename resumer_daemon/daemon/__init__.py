@@ -1,0 +1,1 @@
+"""What runs: the composition root, the worker, the listener, the reconciler."""

@@ -1,0 +1,64 @@
+"""What a committed turn counts for: latencies, outcomes, and a line in the log per move."""
+
+import structlog
+
+from resumer_daemon.daemon.turn import Turned
+from resumer_daemon.engine.plan import Plan
+from resumer_daemon.store.claim import Seen
+from resumer_daemon.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+def account(turned: Turned, metrics: Metrics) -> None:
+    """Count what a turn did."""
+    for plan in turned.plans:
+        _requests(plan, metrics)
+        if plan.status is not None:
+            _move(plan, turned, metrics)
+        stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
+        if stopped is not None:
+            metrics.incidents.labels(stopped.cause).inc()
+            log.error(
+                "incident_opened",
+                execution=plan.claimed.key,
+                cause=stopped.cause,
+                detail=stopped.detail,
+            )
+
+
+def _requests(plan: Plan, metrics: Metrics) -> None:
+    for request in plan.claimed.requests:
+        outcome = plan.outcomes.get(request.id)
+        if outcome is None:
+            continue
+        metrics.requests.labels(request.kind, outcome).inc()
+        if outcome == "late":
+            metrics.late_decisions.inc()
+        elif outcome == "unrecognised":
+            metrics.unrecognised_decisions.inc()
+
+
+def _move(plan: Plan, turned: Turned, metrics: Metrics) -> None:
+    moved_by = plan.settlement.moved_by if plan.settlement else None
+    trigger = moved_by.kind if moved_by else "approval"
+    status = plan.status or "paused"
+    metrics.resumes.labels(trigger, status).inc()
+    seen = turned.seen.get(moved_by.id) if moved_by else None
+    if seen is not None:
+        waited = _waited(seen)
+        metrics.claim_latency.labels(trigger).observe(waited)
+        metrics.resume_latency.labels(trigger).observe(waited + turned.seconds)
+    log.debug(
+        "execution_moved",
+        execution=plan.claimed.key,
+        trigger=trigger,
+        status=status,
+        result=plan.result,
+        pause=plan.opens.number if plan.opens else None,
+    )
+
+
+def _waited(seen: Seen) -> float:
+    """Seconds until the request was seen, by the database's clock alone."""
+    return max(0.0, (seen.seen_at - seen.requested_at).total_seconds())

@@ -1,0 +1,50 @@
+"""This process among others: registered while it runs, known by an id that is never used again."""
+
+import socket
+from uuid import uuid4
+
+import psycopg
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from resumer_daemon import __version__
+from resumer_daemon.errors import ResumerError
+from resumer_daemon.store.database import Database
+
+log = structlog.get_logger()
+
+
+class Instance:
+    """One daemon process. A host name or process id would come again; the id does not."""
+
+    def __init__(self, database: Database, notify: str) -> None:
+        self.id = uuid4()
+        self._database = database
+        self._notify = notify
+
+    async def register(self) -> None:
+        """Say that we are there, as soon as the database hears it."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((psycopg.Error, ResumerError)),
+            wait=wait_exponential_jitter(initial=0.5, max=30.0),
+        ):
+            with attempt:
+                await self._say(
+                    "register_instance",
+                    notify=self._notify,
+                    timezone=self._database.timezone,
+                    host=socket.gethostname(),
+                    version=__version__,
+                )
+
+    async def retire(self) -> None:
+        """Say that we are gone; nobody depends on hearing it."""
+        try:
+            await self._say("retire_instance")
+        except (psycopg.Error, ResumerError) as error:
+            log.warning("retire_failed", error=str(error).strip())
+
+    async def _say(self, statement: str, **facts: object) -> None:
+        session = await self._database.session("resumer-instance")
+        async with session.connection, session.transaction():
+            await session.run(statement, {"id": self.id, **facts})

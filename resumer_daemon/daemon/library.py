@@ -1,0 +1,109 @@
+"""Definitions and rules, parsed once: by fingerprint they never change, so they need not travel."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from resumer_daemon.engine.plan import Plan, Program
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.respond import Found, Programs, Unusable
+from resumer_daemon.engine.rules import rule_ids
+from resumer_daemon.engine.world import Rule
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.faults import Refused
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import load
+
+CAPACITY = 1_000
+
+
+class Library:
+    """A cache of parsed definitions, with the texts of those that are not known to be kept yet."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Found] = OrderedDict()
+        self._texts: dict[str, str] = {}
+
+    async def programs(self, session: Session, batch: Sequence[Claimed]) -> Programs:
+        """Return the definitions that these executions may run on; read those not seen before."""
+        hashes = {c.pause.definition for c in batch if c.pause and c.pause.definition}
+        current = {c.workflow for c in batch if c.workflow and _needs_current(c)}
+        missing = [h for h in hashes if h not in self._found]
+        if missing:
+            cursor = await session.run("read_definitions", {"hashes": missing})
+            for row in await cursor.fetchall():
+                self._keep(row["sha256"], row["definition"])
+        return Programs(
+            {h: self._found[h] for h in hashes if h in self._found},
+            await self._current(session, current),
+        )
+
+    async def _current(self, session: Session, workflows: Iterable[UUID]) -> dict[UUID, Found]:
+        ids = list(workflows)
+        if not ids:
+            return {}
+        cursor = await session.run("read_workflows", {"ids": ids})
+        return {row["id"]: self._take(row) for row in await cursor.fetchall()}
+
+    def _take(self, row: Mapping[str, Any]) -> Found:
+        fingerprint: str = row["sha256"]
+        if fingerprint not in self._found:
+            self._keep(fingerprint, row["definition"])
+            self._texts[fingerprint] = row["definition"]
+        return self._found[fingerprint]
+
+    def _keep(self, fingerprint: str, text: str) -> None:
+        self._found[fingerprint] = parse(fingerprint, text)
+        while len(self._found) > CAPACITY:
+            forgotten, _ = self._found.popitem(last=False)
+            self._texts.pop(forgotten, None)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The texts of current definitions that no committed pause is known to have kept."""
+        return self._texts
+
+    def kept(self, plans: Iterable[Plan]) -> None:
+        """Note that these plans are committed, and with them the definitions they paused with."""
+        for plan in plans:
+            if plan.opens is not None and plan.opens.definition is not None:
+                self._texts.pop(plan.opens.definition, None)
+
+
+def parse(fingerprint: str, text: str) -> Found:
+    """Read a definition's text as something to run, or as the reason why it cannot be."""
+    try:
+        return Program(fingerprint, normalise(load(text)))
+    except (Refused, ValueError) as error:
+        return Unusable(f"definition refused: {error}")
+
+
+def _needs_current(claimed: Claimed) -> bool:
+    return claimed.status == "pending" or (
+        claimed.status == "paused" and (claimed.pause is None or claimed.pause.definition is None)
+    )
+
+
+async def rules(session: Session, programs: Programs) -> Mapping[UUID | None, Mapping[str, Rule]]:
+    """Return the rules that these definitions name as they are now, by organisation."""
+    wanted: set[str] = set()
+    for found in (*programs.kept.values(), *programs.current.values()):
+        if isinstance(found, Program):
+            wanted |= rule_ids(found.definition)
+    if not wanted:
+        return {}
+    cursor = await session.run("read_rules", {"rule_ids": list(wanted)})
+    by_organization: dict[UUID | None, dict[str, Rule]] = {}
+    for row in await cursor.fetchall():
+        rule = _rule(row)
+        by_organization.setdefault(row.get("organization_id"), {})[row["rule_id"]] = rule
+    return by_organization
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    try:
+        definition = load(row["definition"])
+    except ValueError:
+        definition = None
+    return Rule(row["rule_type"], row["enabled"], definition)

@@ -1,0 +1,21 @@
+"""One helper for everything that happens again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
+
+from resumer_daemon.errors import ResumerError
+
+log = structlog.get_logger()
+
+
+async def every(interval: float, beat: Callable[[], Awaitable[None]]) -> NoReturn:
+    """Call `beat` now and then every `interval` seconds; a failed beat is logged and repeated."""
+    while True:
+        try:
+            await beat()
+        except ResumerError as error:
+            log.warning("beat_failed", beat=beat.__qualname__, error=str(error))
+        await asyncio.sleep(interval)

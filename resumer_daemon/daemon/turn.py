@@ -1,0 +1,118 @@
+"""One turn: claim, read, respond, record; one transaction, one commit, whatever the batch is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from uuid import UUID
+
+import structlog
+
+from resumer_daemon.config import Settings
+from resumer_daemon.daemon.library import Library, rules
+from resumer_daemon.engine.plan import Plan
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
+from resumer_daemon.engine.world import Rule, World
+from resumer_daemon.store import claim, outlook
+from resumer_daemon.store.claim import Batch, Seen
+from resumer_daemon.store.outlook import Outlook
+from resumer_daemon.store.record import record
+from resumer_daemon.store.session import Session
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What a turn did, once it is committed; `seconds` passed since its requests were seen."""
+
+    claimed: Sequence[UUID]
+    plans: Sequence[Plan]
+    seen: Mapping[int, Seen]
+    outlook: Outlook
+    seconds: float
+
+
+class Turner:
+    """Takes turns on a session. Keeps parsed definitions between them, and nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._library = Library()
+
+    async def take(self, session: Session, only: UUID | None = None) -> Turned:
+        """Claim what is due (or one execution), answer all of it, commit."""
+        plans: Sequence[Plan] = ()
+        batch = Batch((), (), {})
+        started = perf_counter()
+        async with session.transaction():
+            if only is None:
+                ids = await claim.claim(session, self._settings.batch_size)
+            else:
+                ids = await claim.claim_one(session, only)
+            if ids:
+                batch = await claim.read(session, ids)
+                started = perf_counter()
+                plans = await self._respond(session, batch)
+                await record(session, plans, self._library.texts)
+            asked = await outlook.ask(session)
+        seconds = perf_counter() - started
+        self._library.kept(plans)
+        return Turned(ids, plans, batch.seen, await outlook.answer(asked), seconds)
+
+    async def due(self, session: Session) -> list[UUID]:
+        """Return what a claim would hold now, and let go of it."""
+        async with session.transaction():
+            return await claim.claim(session, self._settings.batch_size)
+
+    async def quarantine(self, session: Session, execution: UUID, why: str) -> None:
+        """Stop one execution that cannot be recorded as it should be; a person looks."""
+        async with session.transaction():
+            if await claim.claim_one(session, execution):
+                batch = await claim.read(session, [execution])
+                stopped = [*batch.claimed, *(u.claimed for u in batch.unreadable)]
+                await record(session, [unreadable(c, why) for c in stopped], {})
+
+    async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
+        programs = await self._library.programs(session, batch.claimed)
+        known = await rules(session, programs)
+        steps = await _last_steps(session, batch.claimed)
+        now = datetime.now(UTC)
+        plans = [
+            answered(
+                c, programs, self._world(c, known.get(c.organization, {}), now), steps.get(c.id)
+            )
+            for c in batch.claimed
+        ]
+        return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
+
+    def _world(self, claimed: Claimed, known: Mapping[str, Rule], now: datetime) -> World:
+        return World(
+            now=now,
+            execution_id=claimed.id,
+            execution_key=claimed.key,
+            workflow_id=claimed.workflow_key,
+            pause_number=claimed.last_pause,
+            rules=known,
+            approval_url=self._settings.approval_url,
+            action_errors=self._settings.action_errors,
+        )
+
+
+def answered(claimed: Claimed, programs: Programs, world: World, last_step: str | None) -> Plan:
+    """Respond; a fault of ours stops this execution for a person, and not the loop."""
+    try:
+        return respond(claimed, programs, world, last_step)
+    except Exception as error:  # the engine promises to raise nothing: this is the net under it
+        log.exception("respond_failed", execution=str(claimed.id))
+        return broken(claimed, f"{type(error).__name__}: {error}")
+
+
+async def _last_steps(session: Session, batch: Sequence[Claimed]) -> dict[UUID, str]:
+    """Where pauses of other programs stand; asked only when there are any."""
+    ids = [c.id for c in batch if c.status == "paused" and c.pause is None]
+    if not ids:
+        return {}
+    cursor = await session.run("read_last_steps", {"ids": ids})
+    return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}

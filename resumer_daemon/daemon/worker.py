@@ -1,0 +1,124 @@
+"""The claim loop: look, answer, sleep; and what to do when the database or a row is not well."""
+
+import random
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from resumer_daemon.config import Settings
+from resumer_daemon.daemon.accounting import account
+from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.daemon.wakeup import Source, Wakeup
+from resumer_daemon.errors import ResumerError
+from resumer_daemon.store.database import Database
+from resumer_daemon.store.outlook import settle_orphans
+from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
+RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
+
+# a document or a value that cannot be written: the row's fault, not the batch's
+POISON = (
+    errors.DataError,
+    errors.IntegrityError,
+    errors.ProgramLimitExceeded,
+    UnicodeEncodeError,
+)
+
+
+class Worker:
+    """Claims and answers until it is stopped. `healthy` is false while the database is away."""
+
+    def __init__(
+        self, database: Database, settings: Settings, metrics: Metrics, wakeup: Wakeup
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._metrics = metrics
+        self._wakeup = wakeup
+        self._turner = Turner(settings)
+        self._stopping = False
+        self._locked_for = LOCKED_FIRST
+        self._source: Source = "awake"
+        self.poll_interval = settings.poll_interval
+        self.healthy = False
+
+    def stop(self) -> None:
+        """Take no further turn; the one at hand is finished."""
+        self._stopping = True
+        self._wakeup.set("awake")
+
+    async def run(self) -> None:
+        """Work until stopped; an outage is waited out with growing pauses."""
+        wait = RECONNECT_FIRST
+        while not self._stopping:
+            try:
+                session = await self._database.session("resumer-worker")
+                async with session.connection:
+                    self.healthy, wait = True, RECONNECT_FIRST
+                    await self._work(session)
+            except (psycopg.Error, ResumerError) as error:
+                self.healthy = False
+                self._count(error)
+                log.warning("database_lost", error=str(error).strip(), retry_in=round(wait, 1))
+                await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
+                wait = min(wait * 2, RECONNECT_LAST)
+
+    def _count(self, error: Exception) -> None:
+        sqlstate = getattr(error, "sqlstate", None) or "08000"
+        self._metrics.database_errors.labels(sqlstate[:2]).inc()
+
+    async def _work(self, session: Session) -> None:
+        while not self._stopping:
+            self._wakeup.clear()  # before the claim: a notify during it must wake us again
+            turned = await self._look(session)
+            await self._sleep(turned, session)
+
+    async def _look(self, session: Session) -> Turned | None:
+        """Take a turn; a batch that holds a poison row is repeated row by row."""
+        try:
+            turned = await self._turner.take(session)
+        except POISON as error:
+            log.warning("batch_failed", error=str(error).strip())
+            await self._one_by_one(session)
+            return None
+        account(turned, self._metrics)
+        if turned.claimed:
+            self._metrics.wakeups.labels(self._source).inc()
+        return turned
+
+    async def _one_by_one(self, session: Session) -> None:
+        for execution in await self._turner.due(session):
+            try:
+                account(await self._turner.take(session, execution), self._metrics)
+            except POISON as error:
+                self._metrics.quarantined.inc()
+                log.error(
+                    "execution_quarantined", execution=str(execution), error=str(error).strip()
+                )
+                await self._turner.quarantine(session, execution, str(error).strip())
+
+    async def _sleep(self, turned: Turned | None, session: Session) -> None:
+        if turned is None or turned.claimed:
+            self._locked_for = LOCKED_FIRST
+        if turned is None or (turned.claimed and turned.outlook.left):
+            return
+        if turned.outlook.left:
+            self._settled(await settle_orphans(session))
+            self._source = await self._wakeup.wait(self._locked_for, "poll")
+            self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
+            return
+        due = turned.outlook.next_due
+        if due is not None and due < self.poll_interval:
+            self._source = await self._wakeup.wait(due, "timer")
+        else:
+            self._source = await self._wakeup.wait(self.poll_interval, "poll")
+
+    def _settled(self, outcomes: Sequence[str]) -> None:
+        for outcome in outcomes:
+            self._metrics.requests.labels("any", outcome).inc()

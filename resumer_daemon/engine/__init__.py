@@ -1,0 +1,1 @@
+"""The pure half: what a definition and an answer come to."""

@@ -1,0 +1,111 @@
+"""Approvals: the ones that an action asks for, and the ones that a block needs anyway."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from resumer_daemon.engine.actions.task import Task, shown
+from resumer_daemon.engine.keys import approval_id, digest, request_id
+from resumer_daemon.engine.outcome import NewApproval
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.walk import Walk
+from resumer_daemon.workflow.definition import ActionStep, Requires
+from resumer_daemon.workflow.durations import seconds
+from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.templates import mask_secrets, render_text
+from resumer_daemon.workflow.values import Json
+
+ROLE = "manager"
+REASON = "Approval required by workflow"
+
+
+def create_approval_request(task: Task) -> dict[str, Json]:
+    """Ask for an approval."""
+    made_of = task.digest()
+    approval = NewApproval(
+        id=approval_id(made_of),
+        request_id=request_id(made_of),
+        entity_type=mask_secrets(task.needed("entity")),
+        entity_id=mask_secrets(task.text("entity_id")),
+        approver_role=mask_secrets(task.text("approver_role")) or ROLE,
+        approver_id=_approver(task),
+        reason=mask_secrets(task.text("reason")) or REASON,
+        expires_at=_expiry(task.text("expires_in"), task.walk.world.now),
+    )
+    task.walk.writes.append(approval)
+    task.progress.asked += (str(approval.id),)
+    return _shown(approval)
+
+
+def needed_approvals(
+    step: ActionStep, requires: Requires, reason: str, place: Place, walk: Walk
+) -> tuple[NewApproval, ...]:
+    """Return the approvals of a block whose list created none."""
+    unresolved: set[str] = set()
+    names = walk.names(step, None)
+
+    def rendered(text: str | None) -> str | None:
+        return text and mask_secrets(render_text(text, place.context, names, unresolved))
+
+    expires_at = _expiry(rendered(requires.expires_in), walk.world.now)
+    return tuple(
+        NewApproval(
+            id=approval_id(made_of),
+            request_id=request_id(made_of),
+            entity_type=None,
+            entity_id=None,
+            approver_role=rendered(role),
+            approver_id=None,
+            reason=reason,
+            expires_at=expires_at,
+        )
+        for role, made_of in zip(_roles(requires), _digests(place, walk), strict=False)
+    )
+
+
+def first_needed_id(place: Place, walk: Walk) -> str:
+    """Return the id of the first approval that a block will need, for the texts of its list."""
+    return str(approval_id(next(_digests(place, walk))))
+
+
+def _digests(place: Place, walk: Walk) -> Iterator[bytes]:
+    number = 0
+    while True:
+        yield digest(walk.world, place.path, place.visit, f"needed {number}")
+        number += 1
+
+
+def _roles(requires: Requires) -> list[str]:
+    """Return whom to ask: one of each role, and as many as are needed."""
+    others = max(requires.approvals or 1, 1) - len(requires.roles)
+    return [*requires.roles, *[requires.role or ROLE] * others]
+
+
+def _approver(task: Task) -> UUID | None:
+    text = task.text("approver_id")
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise Fault(f"approver_id is no UUID: {mask_secrets(text)}") from None
+
+
+def _expiry(text: str | None, now: datetime) -> datetime | None:
+    """Return when an approval expires; what is no duration counts as not given."""
+    delay = seconds(text)
+    try:
+        return None if delay is None else now + timedelta(seconds=delay)
+    except OverflowError:
+        return None
+
+
+def _shown(approval: NewApproval) -> dict[str, Json]:
+    return shown(
+        id=str(approval.id),
+        request_id=approval.request_id,
+        entity=approval.entity_type,
+        entity_id=approval.entity_id,
+        approver_role=approval.approver_role,
+        approver_id=approval.approver_id and str(approval.approver_id),
+        reason=approval.reason,
+        expires_at=approval.expires_at and approval.expires_at.isoformat(),
+    )

@@ -1,0 +1,160 @@
+"""Advance: run the definition from where it stands to the next durable point."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import assert_never
+
+from resumer_daemon.engine.attempts import run
+from resumer_daemon.engine.keys import segment
+from resumer_daemon.engine.outcome import (
+    Advance,
+    Completed,
+    EffectResult,
+    Effects,
+    Failed,
+    Incident,
+    Outcome,
+    StepRecord,
+)
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.pointer import Pointer
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.state import State
+from resumer_daemon.engine.steps.body import over_budget
+from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, failure
+from resumer_daemon.engine.walk import Halt, Walk
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.definition import Definition, Step
+from resumer_daemon.workflow.values import Json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_RESULTS: Mapping[str, EffectResult] = {}
+
+
+def begin(definition: Definition, time_left: float | None) -> State:
+    """Return where an execution stands before its first step, with what time it has (None: any)."""
+    first = definition.steps[0].id if definition.steps else None
+    return State(first, time_left=time_left, allowed_time=time_left)
+
+
+def advance(
+    definition: Definition,
+    state: State,
+    context: Mapping[str, Json],
+    world: World,
+    results: Mapping[str, EffectResult] = _NO_RESULTS,
+) -> Advance:
+    """Run to the next durable point: a pause, an effect, an end. Never raises, whatever it reads.
+
+    `context` is the effective one; `results` are of the effects that the state waits for, by path.
+    Effects that are under way and have no result yet are handed over again as they were.
+    """
+    walk = Walk(state, world, results, run)
+    pointer = Pointer(state)
+    outcome = _go(definition, pointer, context, walk)
+    records = walk.records
+    if len(records) > 1:
+        records.sort(key=_began)
+    return Advance(_state(pointer, walk), outcome, tuple(records), tuple(walk.writes))
+
+
+def _go(
+    definition: Definition, pointer: Pointer, context: Mapping[str, Json], walk: Walk
+) -> Outcome:
+    while pointer.step is not None:
+        step = definition.step(pointer.step)
+        if step is None:
+            return Failed(f"step not found: {pointer.step}")
+        path = segment(step.id)
+        stopped = _before(step, path, pointer, walk)
+        if stopped is not None:
+            return stopped
+        following = definition.following(step.id)
+        place = Place(path, pointer.visits[step.id], context, following, limit=walk.limit)
+        end = run(step, place, walk)
+        match end:
+            case Passed(_, way, result, reason):
+                pointer.follow(way, result, reason)
+            case Broken(error):
+                if step.on_error is None:
+                    walk.done.clear()
+                    return Failed(error)
+                pointer.step = step.on_error
+            case Unfinished():
+                return _stopped(pointer, walk)
+            case _:
+                assert_never(end)
+        walk.done.clear()
+    return Completed(pointer.result, pointer.reason)
+
+
+def _before(step: Step, path: str, pointer: Pointer, walk: Walk) -> Outcome | None:
+    """Enter a step that is not under way yet, unless something speaks against it."""
+    if walk.limit is not None and walk.limit.at <= walk.clock:
+        return _time_is_up(step, path, walk, walk.limit.error())
+    if path not in walk.done:
+        if walk.world.hold:
+            return Effects(())
+        if pointer.taken >= walk.world.limits.step_budget:
+            return over_budget(walk, "the execution")
+        pointer.enter(step.id)
+    return None
+
+
+def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
+    """Return what keeps the step under way from its end."""
+    if walk.incident is not None:
+        return walk.incident
+    if walk.effects or walk.yielded:
+        return Effects(tuple(walk.effects))
+    if walk.halts:
+        return _pause(walk.halts[0], pointer, walk)
+    return Incident(
+        "engine", f"step {pointer.step} does not end and waits for nothing", "report this"
+    )
+
+
+def _pause(halt: Halt, pointer: Pointer, walk: Walk) -> Outcome:
+    """Pause at a step: its record is written, and it is never run again."""
+    step, place, pausing = halt.step, halt.place, halt.pausing
+    progress = walk.progress(place.path)
+    walk.record(step, place, progress, pausing.output)
+    walk.writes.extend(pausing.asks)
+    pointer.awaits = pausing.awaits
+    if place.container is not None:
+        pointer.inside = place.path
+    else:
+        walk.done = {place.path: Progress(attempt=progress.attempt, clock=walk.clock)}
+    return pausing.paused
+
+
+def _time_is_up(step: Step, path: str, walk: Walk, error: str) -> Failed:
+    """End the execution, and the step under way with it: its own ways are not asked."""
+    if path in walk.done:
+        progress = walk.progress(path)
+        place = Place(path, 1, {})
+        walk.record(step, place, progress, failure(step, progress.results), error)
+    walk.done.clear()
+    return Failed(error)
+
+
+def _state(pointer: Pointer, walk: Walk) -> State:
+    limit = walk.limit
+    return State(
+        pointer.step,
+        pointer.visits,
+        pointer.taken,
+        walk.inside_before + walk.steps_inside,
+        pointer.result,
+        pointer.reason,
+        walk.done,
+        pointer.awaits,
+        pointer.inside,
+        None if limit is None else max(0.0, limit.at - walk.clock),
+        None if limit is None else limit.allowed,
+        walk.clock if walk.done else 0.0,
+    )
+
+
+def _began(record: StepRecord) -> datetime:
+    return record.began or _EPOCH

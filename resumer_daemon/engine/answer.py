@@ -1,0 +1,56 @@
+"""What ends a pause: closed types that the shell makes of requests, and `resume` understands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One approval with its verdict, as it goes into `resume_data.approval`.
+
+    `decided_at` is text (RFC 3339, UTC) as it is stored, for the column may hold any time at all.
+    """
+
+    id: UUID
+    request_id: str
+    decision: Literal["approved", "rejected", "expired"]
+    approver_id: UUID | None
+    reason: str | None
+    decided_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The policy's word on an approval pause: the deciding one, and all that were decided."""
+
+    deciding: Decided
+    all: tuple[Decided, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The event that a wait waited for."""
+
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The due time of a wait has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """A person resumes by hand; `force` is needed while an approval is missing."""
+
+    trigger: Literal["manual", "retry"]
+    actor: str | None
+    reason: str | None
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+Answer: TypeAlias = Decision | Event | TimedOut | Manual

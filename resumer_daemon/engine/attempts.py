@@ -1,0 +1,95 @@
+"""One step, whatever its type, tried as often as its `retry` allows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, assert_never
+
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.retry import backoff, worth_repeating
+from resumer_daemon.engine.steps import action, broken, condition, execute, foreach, parallel, wait
+from resumer_daemon.engine.verdict import (
+    UNFINISHED,
+    Broken,
+    Ended,
+    Passed,
+    Pausing,
+    Unfinished,
+    Verdict,
+    failure,
+)
+from resumer_daemon.engine.walk import Halt, Walk
+from resumer_daemon.workflow.definition import Retry, Step
+from resumer_daemon.workflow.faults import Fault
+
+# By type and not by `match`: a pydantic class answers isinstance ten times slower than a dict.
+_STEPS: Final[Mapping[str, Any]] = {
+    "condition": condition.run,
+    "action": action.run,
+    "execute": execute.run,
+    "parallel": parallel.run,
+    "foreach": foreach.run,
+    "wait": wait.run,
+    "broken": broken.run,
+}
+
+
+def run(step: Step, place: Place, walk: Walk) -> Ended:
+    """Try a step until it passes, has failed for good, or needs something that is not here yet."""
+    progress = walk.progress(place.path)
+    while True:
+        verdict = _try(step, place, walk, progress)
+        match verdict:
+            case Passed(output):
+                if output is not None:  # else it was recorded when it paused
+                    walk.record(step, place, progress, output)
+                return verdict
+            case Pausing():
+                walk.halts.append(Halt(step, place, verdict))
+                return UNFINISHED
+            case Unfinished():
+                return verdict
+            case Broken():
+                _record_failure(step, place, progress, verdict, walk)
+                if not worth_repeating(step.retry, progress.attempt, verdict):
+                    return verdict
+                place = replace(place, delay=_repeat(step.retry, place, progress, walk))
+            case _:
+                assert_never(verdict)
+
+
+def _try(step: Step, place: Place, walk: Walk, progress: Progress) -> Verdict:
+    """Try a step once; what is wrong with the definition or the data is final."""
+    try:
+        verdict: Verdict = _STEPS[step.type](step, place, walk, progress)
+    except Fault as fault:
+        return Broken(str(fault), failure(step, progress.results, progress.unresolved))
+    return verdict
+
+
+def _record_failure(
+    step: Step, place: Place, progress: Progress, failed: Broken, walk: Walk
+) -> None:
+    if progress.reply is not None:
+        progress.began = walk.moment()  # it has a record already, from its pause
+    walk.record(step, place, progress, failed.output, failed.error)
+
+
+def _repeat(retry: Retry, place: Place, progress: Progress, walk: Walk) -> float:
+    """Begin the next attempt of a step and of what has failed inside of it; return the delay."""
+    progress.attempt += 1
+    delay = max(place.delay, backoff(retry, progress.attempt))
+    _begin_again(progress, delay, walk)
+    for path in walk.inside(place.path):
+        member = walk.done[path]
+        if member.ended == "failed" and not member.final:
+            member = walk.progress(path)
+            member.attempt = 1
+            _begin_again(member, delay, walk)
+    return delay
+
+
+def _begin_again(progress: Progress, delay: float, walk: Walk) -> None:
+    progress.began = walk.moment()
+    progress.clock = walk.clock + delay
+    progress.reply = progress.note = progress.ended = progress.error = None

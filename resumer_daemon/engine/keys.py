@@ -1,0 +1,35 @@
+"""Names that are derived, never drawn: the same place in the same run always has the same ones."""
+
+from base64 import b32encode
+from hashlib import sha256
+from uuid import UUID
+
+from resumer_daemon.engine.world import World
+
+
+def segment(step_id: str) -> str:
+    """Return a step's id as part of a path, so that no two paths can be mistaken for one."""
+    if "/" in step_id or "~" in step_id or "#" in step_id:
+        return step_id.replace("~", "~0").replace("/", "~1").replace("#", "~2")
+    return step_id
+
+
+def digest(world: World, path: str, visit: int, index: str) -> bytes:
+    """Return what all names of one action are made of. No clock, no chance, no attempt number."""
+    place = f"{world.execution_id}\n{world.pause_number}\n{visit}\n{index}\n{path}"
+    return sha256(place.encode("utf-8", "surrogatepass")).digest()
+
+
+def effect_key(made_of: bytes) -> str:
+    """Return the Idempotency-Key of an effect, or the key of an outbox message."""
+    return b32encode(made_of).decode("ascii").rstrip("=").lower()
+
+
+def approval_id(made_of: bytes) -> UUID:
+    """Return the primary key of an approval."""
+    return UUID(bytes=made_of[:16], version=5)
+
+
+def request_id(made_of: bytes) -> str:
+    """Return the public name of an approval."""
+    return f"appr_{made_of[16:24].hex()}"

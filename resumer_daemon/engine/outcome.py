@@ -1,0 +1,169 @@
+"""What an advance returns: closed types that the shell records or carries out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from resumer_daemon.engine.state import State
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
+
+    approved: str | None = None
+    refused: str | None = None
+    expired: str | None = None
+    timeout: str | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a pause waits for. `approvals` and `roles` count decisions; `due_at` is a point in time.
+
+    `approvals` None means: as many as the step asked for.
+    """
+
+    approvals: int | None = None
+    roles: tuple[str, ...] = ()
+    event: str | None = None
+    match: Mapping[str, Json] = field(default_factory=dict)
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One attempt of one step: a row of `step_executions`. The time each took, in seconds.
+
+    `path` names its place in the definition. No two records of a run have the same `began`, and a
+    container began before its members, although it is recorded after those that ended earlier.
+    """
+
+    step_id: str
+    step_type: str
+    status: Literal["completed", "failed"]
+    output: Mapping[str, Json]
+    error: str | None = None
+    seconds: float = 0.0
+    path: str = ""
+    began: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApproval:
+    """A row of `approval_requests`, written in the transaction that records its step."""
+
+    id: UUID
+    request_id: str
+    entity_type: str | None
+    entity_id: str | None
+    approver_role: str | None
+    approver_id: UUID | None
+    reason: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A message that the daemon delivers later, written in the same transaction."""
+
+    key: str
+    kind: Literal["notify", "create_record", "update_record"]
+    body: Mapping[str, Json]
+
+
+Write: TypeAlias = NewApproval | OutboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that leaves the database: the shell runs it and hands its result back by `path`.
+
+    `path` names the place in the definition (step, branch, item, action) and `key` is the stable
+    Idempotency-Key; `request` is rendered, secrets are still references. `delay` and `deadline`
+    are seconds from when the effect is handed over, so the deadline includes the delay. An effect
+    that is handed over again, without a result, is the same `path`, `key`, `request` and `attempt`.
+    """
+
+    path: str
+    key: str
+    kind: Literal["webhook"]
+    request: Mapping[str, Json]
+    attempt: int
+    delivery: Literal["at_least_once", "at_most_once"]
+    delay: float = 0.0
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectResult:
+    """What became of an effect. `error` None is success; `retry_class` is what `retry_on` names.
+
+    `timeout`, `connection`, a status code such as `503`; `fault` for what no attempt can mend.
+    """
+
+    error: str | None = None
+    retry_class: str | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The flow stands at a step and waits. `asked`: the approvals that this very step created."""
+
+    reason: Literal["approval_required", "waiting_for_event", "waiting_for_time"]
+    step_id: str
+    ways: Ways
+    waiting: Waiting
+    asked: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The flow came to its end. `reason` is of the last deciding action, or of its decision."""
+
+    result: Literal["allowed", "blocked", "executed"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A step failed by its own meaning, or the time is up."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The engine must not decide: a person has to look."""
+
+    cause: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The flow goes on when these have results; several only inside `parallel`.
+
+    None at all: record, and advance again, for much was done or the world said `hold`.
+    """
+
+    effects: tuple[Effect, ...]
+
+
+Outcome: TypeAlias = Paused | Completed | Failed | Incident | Effects
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The new state, what to write with it in one transaction, and what comes next."""
+
+    state: State
+    outcome: Outcome
+    records: tuple[StepRecord, ...] = ()
+    writes: tuple[Write, ...] = ()

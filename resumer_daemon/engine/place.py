@@ -1,0 +1,34 @@
+"""Where in the definition, and for which item, a step is tried."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resumer_daemon.engine.clock import Limit
+from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place in one run.
+
+    `context` is what the step sees, an item in its scope included. `following` is the next step
+    in the list. `container` is the top-level step that this is inside of, None at the top level.
+    `flows`: ways are followed here. `delay` is the backoff of the retry that leads here.
+    """
+
+    path: str
+    visit: int
+    context: Mapping[str, Json]
+    following: str | None = None
+    container: str | None = None
+    flows: bool = True
+    depth: int = 0
+    limit: Limit | None = None
+    delay: float = 0.0
+
+    def ways(self, ways: Ways) -> Ways:
+        """Return where the answer to a pause leads: inside of a container always on with that."""
+        if self.container is None:
+            return ways
+        return Ways(*(self.container,) * 5)

@@ -1,0 +1,28 @@
+"""The pointer of an execution while it moves: only forward, step by step."""
+
+from resumer_daemon.engine.state import Awaits, Result, State
+
+
+class Pointer:
+    """Where the top level stands during one advance."""
+
+    def __init__(self, state: State) -> None:
+        self.step = state.step
+        self.visits = dict(state.visits)
+        self.taken = state.taken
+        self.result: Result = state.result
+        self.reason = state.reason
+        self.awaits: Awaits | None = None
+        self.inside: str | None = None
+
+    def enter(self, step_id: str) -> None:
+        """Count a step that is run now."""
+        self.visits[step_id] = self.visits.get(step_id, 0) + 1
+        self.taken += 1
+
+    def follow(self, way: str | None, result: Result | None, reason: str | None) -> None:
+        """Go the way of a step that is done; a deciding action sets the result."""
+        self.step = way
+        if result is not None:
+            self.result = result
+            self.reason = reason

@@ -1,0 +1,75 @@
+"""The decision policy: what the approvals of one pause, as they stand now, decide together.
+
+Only an exact `approved` approves. One rejection or expiry decides at once; else as many different
+approvers as were asked for, and one of each role that was named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from resumer_daemon.engine.outcome import Waiting
+from resumer_daemon.engine.requests import Approval
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The policy's word, the approvals that brought it about, and the one that decided last."""
+
+    decision: Literal["approved", "rejected", "expired"]
+    counted: tuple[Approval, ...]
+
+    @property
+    def deciding(self) -> Approval:
+        """The approval that completed what was needed."""
+        return self.counted[-1]
+
+
+def decide(approvals: Sequence[Approval], waiting: Waiting) -> Verdict | None:
+    """Return what is decided, or None while something is missing."""
+    for approval in approvals:
+        if approval.status == "rejected":
+            return Verdict("rejected", (approval,))
+    for approval in approvals:
+        if approval.status == "expired":
+            return Verdict("expired", (approval,))
+    approved = _one_of_each_approver(
+        [a for a in approvals if a.status == "approved"], waiting.roles
+    )
+    if not approved or not _roles_covered(approved, waiting.roles):
+        return None
+    if len(_distinct(approved)) < (waiting.approvals or len(waiting.roles) or len(approvals)):
+        return None
+    return Verdict("approved", tuple(sorted(approved, key=lambda a: a.decided_at or "")))
+
+
+def _one_of_each_approver(approved: list[Approval], roles: Sequence[str]) -> list[Approval]:
+    """Without roles only one approval of each approver counts."""
+    return approved if roles else list(_distinct(approved).values())
+
+
+def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
+    """Map each approver to the first approval they gave; an unknown one is somebody else."""
+    by_approver: dict[UUID, Approval] = {}
+    for approval in approved:
+        by_approver.setdefault(approval.approver_id or approval.id, approval)
+    return by_approver
+
+
+def _roles_covered(approved: Sequence[Approval], roles: Sequence[str]) -> bool:
+    """Tell whether each role can have an approver of its own: a matching by augmenting paths."""
+    taken: dict[UUID, str] = {}
+
+    def assign(role: str, tried: set[UUID]) -> bool:
+        for approval in approved:
+            approver = approval.approver_id or approval.id
+            if approval.approver_role != role or approver in tried:
+                continue
+            tried.add(approver)
+            if approver not in taken or assign(taken[approver], tried):
+                taken[approver] = role
+                return True
+        return False
+
+    return all(assign(role, set()) for role in roles)

@@ -1,0 +1,96 @@
+"""What a claim reads, as values: the execution, its open pause, its requests, its approvals."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.state import State
+from resumer_daemon.workflow.values import Json
+
+Kind: TypeAlias = Literal[
+    "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"
+]
+Settled: TypeAlias = Literal[
+    "applied", "superseded", "late", "too_late", "duplicate", "orphan", "vanished", "unrecognised",
+    "held", "failed",
+]  # fmt: skip
+
+ENDED = frozenset({"completed", "failed", "cancelled"})
+VERDICTS = frozenset({"approved", "rejected", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One unsettled reason to move the execution. `consumed`: what its approval decided before."""
+
+    id: int
+    kind: Kind
+    source_id: UUID | None = None
+    decision: str | None = None
+    pause_number: int | None = None
+    payload: Json = None
+    actor: str | None = None
+    reason: str | None = None
+    due: bool = True
+    consumed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any."""
+
+    id: UUID
+    request_id: str
+    status: str
+    approver_id: UUID | None = None
+    approver_role: str | None = None
+    reason: str | None = None
+    decided_at: str | None = None
+    expired: bool = False
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPause:
+    """The open pause record: the pointer of record. `earlier`: approvals that are not its own."""
+
+    number: int
+    reason: str
+    step_id: str | None
+    ways: Ways
+    waiting: Waiting
+    state: State | None
+    definition: str | None
+    reason_before: str | None = None
+    asked: tuple[UUID, ...] = ()
+    earlier: frozenset[UUID] = frozenset()
+
+    def owns(self, approval: Approval) -> bool:
+        """Tell whether an approval was asked by this pause, or came while it lasts."""
+        return approval.id in self.asked or approval.id not in self.earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One execution under our lock, and everything that was read after we had the lock.
+
+    `pointers` are another program's paused and next step; `used` the approvals that earlier pauses
+    had: both are read only where a pause has no record.
+    """
+
+    id: UUID
+    key: str
+    status: str
+    workflow: UUID | None
+    workflow_key: str
+    organization: UUID | None
+    context: Json
+    resume_data: Json
+    payload: Json
+    pause: OpenPause | None
+    last_pause: int
+    requests: tuple[Request, ...]
+    approvals: tuple[Approval, ...]
+    pointers: tuple[str | None, str | None] = (None, None)
+    used: frozenset[UUID] = frozenset()

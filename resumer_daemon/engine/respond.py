@@ -1,0 +1,121 @@
+"""What a claimed execution is answered with: the one entry of the pure half of a turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import UUID
+
+from resumer_daemon.engine import plan as plans
+from resumer_daemon.engine.adopt import adopt
+from resumer_daemon.engine.outcome import Incident
+from resumer_daemon.engine.plan import Plan, Program
+from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
+from resumer_daemon.engine.settle import Settlement, settle
+from resumer_daemon.engine.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A definition that cannot be run, and why."""
+
+    why: str
+
+
+Found: TypeAlias = Program | Unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The definitions that a batch needs: the kept copies by fingerprint, the current ones by id."""
+
+    kept: Mapping[str, Found]
+    current: Mapping[UUID, Found]
+
+    def of_pause(self, pause: OpenPause) -> Found:
+        """Return the copy that a pause runs on."""
+        missing = Unusable("the copy of the definition that it paused with is gone")
+        return self.kept.get(pause.definition or "", missing)
+
+    def of_workflow(self, workflow: UUID | None) -> Found:
+        """Return a workflow's definition as it is now."""
+        found = self.current.get(workflow) if workflow is not None else None
+        return found or Unusable("workflow not found")
+
+
+def respond(
+    claimed: Claimed, programs: Programs, world: World, last_step: str | None = None
+) -> Plan:
+    """Return what is to be written of an execution, now that it is claimed and read."""
+    if claimed.status == "paused" and claimed.pause is None:
+        return _adopt(claimed, programs, last_step)
+    settlement = settle(claimed)
+    if settlement.cancelled:
+        return plans.cancel(claimed, settlement)
+    if settlement.begins:
+        return _start(claimed, settlement, programs, world)
+    if settlement.answer is None or claimed.pause is None:
+        return plans.stay(claimed, settlement)
+    if claimed.pause.reason == "incident":
+        return _retry(claimed, claimed.pause, settlement, programs, world)
+    found = programs.of_pause(claimed.pause)
+    if isinstance(found, Unusable):
+        return plans.incident(claimed, settlement, _unreadable(found))
+    return plans.move(claimed, settlement, found, world)
+
+
+def broken(claimed: Claimed, why: str) -> Plan:
+    """Return the plan for an execution that our own code could not answer."""
+    return plans.incident(claimed, None, Incident("internal_error", why, "report it, then retry"))
+
+
+def unreadable(claimed: Claimed, why: str) -> Plan:
+    """Return the plan for an execution of which something cannot be parsed."""
+    what = Incident(
+        "row_unreadable",
+        why,
+        "correct the row's documents (context, resume_data, trigger_payload), then retry",
+    )
+    return plans.incident(claimed, None, what)
+
+
+def _start(claimed: Claimed, settlement: Settlement, programs: Programs, world: World) -> Plan:
+    found = programs.of_workflow(claimed.workflow)
+    if isinstance(found, Unusable):
+        return plans.fail(claimed, settlement, found.why)
+    return plans.start(claimed, settlement, found, world)
+
+
+def _retry(
+    claimed: Claimed, pause: OpenPause, settlement: Settlement, programs: Programs, world: World
+) -> Plan:
+    """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
+    if pause.reason_before is not None:
+        return Plan(claimed, _only(settlement, "applied"), lifts=True)
+    found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
+    if isinstance(found, Unusable):
+        return Plan(claimed, _only(settlement, "failed"))
+    return plans.carry_on(claimed, settlement, found, world)
+
+
+def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:
+    """Settle just the request that moved it; the others are looked at again, or stay held."""
+    return {} if settlement.moved_by is None else {settlement.moved_by.id: outcome}
+
+
+def _adopt(claimed: Claimed, programs: Programs, last_step: str | None) -> Plan:
+    """Give another program's pause its record; the requests wait for the next look, a moment on."""
+    found = programs.of_workflow(claimed.workflow)
+    if isinstance(found, Unusable):
+        return plans.incident(claimed, None, _unreadable(found))
+    opens = adopt(claimed, found, last_step, claimed.used)
+    if isinstance(opens, Incident):
+        return plans.incident(claimed, None, opens)
+    return Plan(claimed, {}, opens=opens)
+
+
+def _unreadable(found: Unusable) -> Incident:
+    return Incident(
+        "definition_unreadable",
+        found.why,
+        "correct the definition in resumer.definitions, then retry",
+    )

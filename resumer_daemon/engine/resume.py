@@ -1,0 +1,184 @@
+"""Resume: where the answer to a pause leads, and what is kept of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, assert_never
+from uuid import UUID
+
+from resumer_daemon.engine.advance import begin
+from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.keys import segment
+from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.engine.progress import Progress, Reply
+from resumer_daemon.engine.state import Awaits, Result, State
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.names import rfc3339
+from resumer_daemon.workflow.values import Json
+
+_OWN_NAMES: Final = frozenset(
+    {"approval", "approvals", "approved", "resume_event", "resume", "resumed_at"}
+)
+_RESULTS: Final[Mapping[Reply, Result]] = {
+    "approved": "allowed",
+    "rejected": "blocked",
+    "expired": "blocked",
+}
+# The time that a timer waits for is its event.
+_TIMED_OUT: Final[Mapping[Awaits | None, Reply]] = {"approval": "expired", "time": "event"}
+
+
+def resume(definition: Definition, state: State | None, ways: Ways, answer: Answer) -> State:
+    """Return the state from which to advance once a pause has been answered.
+
+    A pause for a person or an incident waits for nothing by itself: it goes on where it stood,
+    from the first step where the flow has not begun (no state). The counts of steps begin anew,
+    for a budget is of one run.
+    """
+    if state is None:
+        state = begin(definition, None)
+    rested = {path: _rested(progress) for path, progress in state.done.items()}
+    going = replace(
+        state, visits={}, taken=0, taken_inside=0, awaits=None, inside=None, done=rested
+    )
+    reply = _reply(state.awaits, answer)
+    if reply is None:
+        return going
+    note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
+    if state.inside is not None:
+        return _told(going, state.inside, reply, note)
+    if reply == "timeout" and ways.timeout is None:
+        return _told(going, segment(state.step or ""), reply, None)
+    result, reason = _RESULTS.get(reply, state.result), state.reason
+    if reply in _RESULTS:
+        reason = note
+    step = _way(ways, reply)
+    return replace(going, step=step, result=result, reason=reason, done={}, clock=0.0)
+
+
+def resume_data_after(
+    resume_data: Mapping[str, Json],
+    answer: Answer,
+    *,
+    number: int,
+    at: datetime,
+    actor: str | None = None,
+    reason: str | None = None,
+) -> dict[str, Json]:
+    """Return what the column holds after a resume: what was there, and what the answer brings.
+
+    `number` is of the pause that ends, `at` when it does. `actor` and `reason` are kept where the
+    answer itself names none.
+    """
+    data = dict(resume_data)
+    resumed: dict[str, Json] = {"actor": actor, "reason": reason, "data": None}
+    match answer:
+        case Decision(deciding, decided):
+            data["approval"] = _fact(deciding)
+            data["approvals"] = _accumulated(data.get("approvals"), decided)
+            data["approved"] = deciding.decision == "approved"
+            resumed |= {"trigger": "approval", "reason": deciding.reason or reason}
+            resumed["actor"] = _text(deciding.approver_id) or actor
+        case Event(payload):
+            data["resume_event"] = payload
+            resumed["trigger"] = "event"
+        case TimedOut():
+            resumed["trigger"] = "timeout"
+        case Manual(trigger, who, why, given):
+            # Under the names of the list: nobody but an approver may set `approved`.
+            data |= {name: value for name, value in given.items() if name not in _OWN_NAMES}
+            resumed |= {"trigger": trigger, "actor": who or actor, "reason": why or reason}
+            resumed["data"] = dict(given)
+        case _:
+            assert_never(answer)
+    data["resume"] = resumed | {"number": number}
+    data["resumed_at"] = rfc3339(at)
+    return data
+
+
+def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what the column holds while an execution is paused.
+
+    The service's own resumer acts on a top-level `approved`; the engine has it from `approval`.
+    """
+    return {name: value for name, value in resume_data.items() if name != "approved"}
+
+
+def _way(ways: Ways, reply: Reply) -> str | None:
+    match reply:
+        case "approved":
+            return ways.approved
+        case "rejected":
+            return ways.refused
+        case "expired":
+            return ways.expired
+        case "event":
+            return ways.event
+        case "timeout":
+            return ways.timeout
+        case _:
+            assert_never(reply)
+
+
+def _reply(awaits: Awaits | None, answer: Answer) -> Reply | None:
+    """Return what an answer means for what the pause waits for; None where it waits for nothing."""
+    match answer:
+        case Decision(deciding):
+            return deciding.decision
+        case Event():
+            return "event"
+        case TimedOut():
+            return _TIMED_OUT.get(awaits, "timeout")
+        case Manual():
+            return _manual_reply(awaits, answer)
+        case _:
+            assert_never(answer)
+
+
+def _manual_reply(awaits: Awaits | None, answer: Manual) -> Reply | None:
+    match awaits:
+        case "approval":
+            return "rejected" if answer.data.get("approved") is False else "approved"
+        case "event" | "time":
+            return "event"
+        case None:
+            return None
+        case _:
+            assert_never(awaits)
+
+
+def _said(answer: Answer) -> str | None:
+    return answer.reason if isinstance(answer, Manual) else None
+
+
+def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
+    """Tell the step that paused what ended the pause; it decides itself what that means."""
+    told = replace(state.done.get(path, Progress()), reply=reply, note=note)
+    return replace(state, done={**state.done, path: told})
+
+
+def _rested(progress: Progress) -> Progress:
+    return replace(progress, rested=progress.taken) if progress.taken else progress
+
+
+def _accumulated(before: Json, decided: tuple[Decided, ...]) -> list[Json]:
+    """Return the list of approvals, oldest first, each once."""
+    earlier = list(before) if isinstance(before, list) else []
+    known = {fact.get("id") for fact in earlier if isinstance(fact, dict)}
+    return earlier + [_fact(each) for each in decided if str(each.id) not in known]
+
+
+def _fact(decided: Decided) -> dict[str, Json]:
+    return {
+        "id": str(decided.id),
+        "request_id": decided.request_id,
+        "decision": decided.decision,
+        "approved": decided.decision == "approved",
+        "approver_id": _text(decided.approver_id),
+        "reason": decided.reason,
+        "decided_at": decided.decided_at,
+    }
+
+
+def _text(given: UUID | None) -> str | None:
+    return None if given is None else str(given)

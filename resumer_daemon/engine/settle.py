@@ -1,0 +1,234 @@
+"""All requests of one execution, settled together: which one moves it, what becomes of the rest.
+
+Cancel first; then the policy over all approvals of the open pause as they stand now; then events,
+timeouts and people in the order they came. The one that moves it is `applied`; what the end of the
+pause makes void is `superseded`; a decision that does not decide yet is `held`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.policy import Verdict, decide
+from resumer_daemon.engine.requests import (
+    ENDED,
+    VERDICTS,
+    Approval,
+    Claimed,
+    OpenPause,
+    Request,
+    Settled,
+)
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What the requests come to. At most one of `answer`, `begins` and `cancelled` is set.
+
+    `outcomes` has every request that is settled now, by id; `unasked` the approvals that counted
+    without a request of their own; `expire` those whose time is up; `arm` those that need a timer.
+    """
+
+    outcomes: Mapping[int, Settled]
+    answer: Answer | None = None
+    begins: bool = False
+    cancelled: bool = False
+    moved_by: Request | None = None
+    unasked: tuple[Approval, ...] = ()
+    expire: tuple[UUID, ...] = ()
+    arm: tuple[Approval, ...] = field(default=())
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether the execution moves at all."""
+        return self.answer is not None or self.begins or self.cancelled
+
+
+def settle(claimed: Claimed) -> Settlement:
+    """Decide what the requests of a claimed execution come to."""
+    cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
+    if claimed.status in ENDED:
+        return Settlement({r.id: _after_the_end(r) for r in claimed.requests})
+    if cancel is not None:
+        outcomes = _void(claimed.requests) | {cancel.id: "applied"}
+        return Settlement(outcomes, cancelled=True, moved_by=cancel)
+    if claimed.status == "pending":
+        return _begin(claimed)
+    if claimed.status == "paused" and claimed.pause is not None:
+        return _end_pause(claimed.pause, claimed)
+    return Settlement({r.id: _parked(r) for r in claimed.requests if r.due})
+
+
+def _begin(claimed: Claimed) -> Settlement:
+    starts = [r for r in claimed.requests if r.kind == "start"]
+    outcomes = {r.id: _parked(r) for r in claimed.requests if r.due}
+    outcomes |= dict.fromkeys((r.id for r in starts), "duplicate")
+    if not starts:
+        return Settlement(outcomes)
+    outcomes[starts[0].id] = "applied"
+    return Settlement(outcomes, begins=True, moved_by=starts[0])
+
+
+def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
+    owned = [a for a in claimed.approvals if pause.owns(a)]
+    if pause.reason == "approval_required":
+        verdict = decide(owned, pause.waiting)
+        if verdict is not None:
+            return _decided(verdict, owned, claimed.requests)
+    for request in claimed.requests:
+        answer = _answer(request, pause) if request.due else None
+        if answer is not None:
+            outcomes = _void(claimed.requests) | {request.id: "applied"}
+            return Settlement(outcomes, answer=answer, moved_by=request)
+    return _still_paused(pause, owned, claimed.requests)
+
+
+def _decided(
+    verdict: Verdict, owned: Iterable[Approval], requests: Iterable[Request]
+) -> Settlement:
+    """End the pause by decision: each approval that counted has exactly one applied row."""
+    requests = tuple(requests)
+    outcomes = _void(requests)
+    unasked = []
+    moved_by = None
+    for approval in verdict.counted:
+        request = _request_of(approval, requests)
+        if request is None:
+            unasked.append(approval)
+        else:
+            outcomes[request.id] = "applied"
+            moved_by = request
+    return Settlement(
+        outcomes,
+        answer=Decision(
+            _fact(verdict.deciding), tuple(_fact(a) for a in owned if a.status in VERDICTS)
+        ),
+        moved_by=moved_by,
+        unasked=tuple(unasked),
+    )
+
+
+def _request_of(approval: Approval, requests: Iterable[Request]) -> Request | None:
+    """Return the newest request that says of the approval what it says itself now."""
+    found = None
+    for request in requests:
+        if (
+            request.kind == "approval"
+            and request.source_id == approval.id
+            and request.decision == approval.status
+            and request.consumed is None
+        ):
+            found = request
+    return found
+
+
+def _fact(approval: Approval) -> Decided:
+    return Decided(
+        id=approval.id,
+        request_id=approval.request_id,
+        decision=approval.status,  # type: ignore[arg-type]  # callers filter by VERDICTS
+        approver_id=approval.approver_id,
+        reason=approval.reason,
+        decided_at=approval.decided_at,
+    )
+
+
+def _answer(request: Request, pause: OpenPause) -> Answer | None:
+    """Return what a request that is no decision answers to this pause, if anything."""
+    mine = request.pause_number in (None, pause.number)
+    payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
+    match request.kind:
+        case "event" if mine and pause.reason == "waiting_for_event":
+            return Event(request.payload)
+        case "timeout" if mine and request.source_id is None:
+            return TimedOut()
+        case "retry" if pause.reason == "incident":
+            return Manual("retry", request.actor, request.reason)
+        case "manual" if pause.reason != "incident" and _may_force(payload, pause):
+            data = payload.get("data")
+            return Manual(
+                "manual", request.actor, request.reason, data if isinstance(data, dict) else {}
+            )
+    return None
+
+
+def _may_force(payload: Mapping[str, Json], pause: OpenPause) -> bool:
+    """A manual resume is no decision: while an approval is missing it needs `force`."""
+    return pause.reason != "approval_required" or payload.get("force") is True
+
+
+def _still_paused(
+    pause: OpenPause, owned: Iterable[Approval], requests: Iterable[Request]
+) -> Settlement:
+    requests = tuple(requests)
+    outcomes: dict[int, Settled] = {}
+    fired: set[UUID] = set()
+    armed: set[UUID] = set()
+    for request in requests:
+        if request.kind == "timeout" and request.source_id is not None:
+            (fired if request.due else armed).add(request.source_id)
+        if request.due:
+            outcomes[request.id] = _while_paused(request)
+    pending = (
+        [a for a in owned if a.status == "pending"] if pause.reason == "approval_required" else []
+    )
+    return Settlement(
+        outcomes,
+        expire=tuple(a.id for a in pending if a.expired and a.id not in armed),
+        arm=tuple(
+            a for a in pending if a.expires_at is not None and not a.expired and a.id not in armed
+        ),
+    )
+
+
+def _while_paused(request: Request) -> Settled:
+    match request.kind:
+        case "approval":
+            return _parked(request)
+        case "timeout":
+            return "applied"
+        case "manual" | "retry" | "pause":
+            return "failed"
+        case "start":
+            return "duplicate"
+        case _:
+            return "superseded"
+
+
+def _parked(request: Request) -> Settled:
+    """Say what becomes of a request that cannot move the execution as it stands."""
+    if request.kind != "approval":
+        return "superseded" if request.kind == "timeout" else "held"
+    if request.decision not in VERDICTS:
+        return "unrecognised"
+    return _consumed(request) or "held"
+
+
+def _consumed(request: Request) -> Settled | None:
+    if request.consumed is None:
+        return None
+    return "duplicate" if request.consumed == request.decision else "late"
+
+
+def _void(requests: Iterable[Request]) -> dict[int, Settled]:
+    """Settle what a move makes void; what was no decision at all, or a second one, stays that."""
+    outcomes: dict[int, Settled] = {}
+    for request in requests:
+        parked = _parked(request)
+        outcomes[request.id] = "superseded" if parked == "held" else parked
+    return outcomes
+
+
+def _after_the_end(request: Request) -> Settled:
+    match request.kind:
+        case "approval":
+            parked = _parked(request)
+            return "too_late" if parked == "held" else parked
+        case "timeout" | "adopt" | "event":
+            return "superseded"
+        case "start":
+            return "duplicate"
+        case _:
+            return "too_late"

@@ -1,0 +1,96 @@
+"""Where an execution stands: everything the engine needs to go on, and nothing it can derive."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from resumer_daemon.engine.progress import Progress, exact
+from resumer_daemon.errors import Refused
+from resumer_daemon.workflow.values import Json
+
+Result: TypeAlias = Literal["allowed", "blocked", "executed"]
+Awaits: TypeAlias = Literal["approval", "event", "time"]
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The pointer and what surrounds it; a JSON round trip changes nothing.
+
+    `step` is the top-level step to run (or that is under way); None means the flow has ended.
+    `visits` counts how often each top-level step was entered, `taken` all of them and
+    `taken_inside` those inside of them (the step budgets), since the start or the last resume.
+    `result` and `reason` are of the last deciding action. `done` holds how far the step under way
+    has come, by path. `awaits` and `inside` say what a pause waits for, and at which path when
+    that is within a container.
+
+    `time_left` is what remains of the execution's timeout in seconds (None: no timeout),
+    `allowed_time` what it was; `clock` the seconds run since the step under way was entered.
+    """
+
+    step: str | None
+    visits: Mapping[str, int] = field(default_factory=dict)
+    taken: int = 0
+    taken_inside: int = 0
+    result: Result = "executed"
+    reason: str | None = None
+    done: Mapping[str, Progress] = field(default_factory=dict)
+    awaits: Awaits | None = None
+    inside: str | None = None
+    time_left: float | None = None
+    allowed_time: float | None = None
+    clock: float = 0.0
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the form that is stored; what says nothing is left out."""
+        stored: dict[str, Json] = {"v": VERSION, "step": self.step}
+        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "inside"):
+            value = getattr(self, name)
+            if value:
+                stored[name] = value
+        if self.result != "executed":
+            stored["result"] = self.result
+        if self.done:
+            stored["done"] = {path: progress.to_json() for path, progress in self.done.items()}
+        for name in ("time_left", "allowed_time", "clock"):
+            seconds = getattr(self, name)
+            if seconds is not None and (seconds or name != "clock"):
+                stored[name] = exact(seconds)
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "State":
+        """Read what `to_json` wrote, of this version or an older one.
+
+        Raises:
+            Refused: It was written by a newer version, or by nobody we know.
+        """
+        try:
+            if stored["v"] > VERSION:
+                raise Refused(f"the state is of version {stored['v']}, known is {VERSION}")
+            return _read(stored)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Refused(f"the state cannot be read: {error!r}") from error
+
+
+def _read(stored: Mapping[str, Json]) -> State:
+    done = stored.get("done", {})
+    return State(
+        step=stored["step"],
+        visits=dict(stored.get("visits", {})),
+        taken=stored.get("taken", 0),
+        taken_inside=stored.get("taken_inside", 0),
+        result=stored.get("result", "executed"),
+        reason=stored.get("reason"),
+        done={path: Progress.from_json(progress) for path, progress in done.items()},
+        awaits=stored.get("awaits"),
+        inside=stored.get("inside"),
+        time_left=_seconds(stored.get("time_left")),
+        allowed_time=_seconds(stored.get("allowed_time")),
+        clock=float(stored.get("clock", 0)),
+    )
+
+
+def _seconds(value: Json) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,86 @@
+"""An action step: `allow`, `block` or `execute`; a block that requires an approval pauses."""
+
+from typing import Final
+from uuid import UUID
+
+from resumer_daemon.engine.actions.approval import REASON, needed_approvals
+from resumer_daemon.engine.actions.sequence import results, run_list
+from resumer_daemon.engine.outcome import NewApproval, Paused, Waiting
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress, Reply
+from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, output
+from resumer_daemon.engine.walk import Walk
+from resumer_daemon.engine.ways import approval_ways
+from resumer_daemon.workflow.definition import ActionStep, Requires
+from resumer_daemon.workflow.templates import mask_secrets, render_text
+from resumer_daemon.workflow.values import Json
+
+_RESULTS: Final = {"allow": "allowed", "block": "blocked", "execute": None}
+_REASONS: Final = {
+    "allow": "Action allowed by workflow",
+    "block": "Action blocked by workflow",
+    "execute": None,
+}
+
+
+def run(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+    """Carry out the list, then allow, block, or wait for the approval."""
+    if progress.reply is not None:
+        return _answered(step, place, progress.reply, progress.note)
+    if step.execute:
+        stopped = run_list(step, place, walk, progress)
+        if stopped is not None:
+            return stopped
+    reason = _reason(step, place, walk, progress)
+    if step.action == "block" and step.requires is not None:
+        return _pause(step, step.requires, reason, place, walk, progress)
+    done = output(step.action, True, reason, results(progress), progress.unresolved)
+    return Passed(done, step.next, _RESULTS[step.action], reason)
+
+
+def _pause(
+    step: ActionStep,
+    requires: Requires,
+    reason: str | None,
+    place: Place,
+    walk: Walk,
+    progress: Progress,
+) -> Pausing:
+    asks: tuple[NewApproval, ...] = ()
+    if not progress.asked:
+        why = reason if step.reason and reason else REASON
+        asks = needed_approvals(step, requires, why, place, walk)
+    asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
+    paused = Paused(
+        "approval_required",
+        step.id,
+        place.ways(approval_ways(step, place.following)),
+        Waiting(requires.approvals, requires.roles),
+        asked,
+    )
+    done = output("block", True, reason, results(progress), progress.unresolved)
+    return Pausing("approval", paused, done, asks)
+
+
+def _answered(step: ActionStep, place: Place, reply: Reply, note: str | None) -> Verdict:
+    """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
+    ways = approval_ways(step, place.following)
+    if reply in ("approved", "event"):
+        return Passed(None, ways.approved)
+    way = ways.refused if reply == "rejected" else ways.expired
+    if place.flows and way is not None:
+        return Passed(None, way)
+    error = "approval rejected" if reply == "rejected" else "approval expired"
+    if note:
+        error = f"{error}: {note}"
+    return Broken(error, output("block", False, note))
+
+
+def _reason(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Json:
+    if step.reason is None:
+        return _REASONS[step.action]
+    unresolved: set[str] = set()
+    names = walk.names(step, progress.asked[-1] if progress.asked else None)
+    reason = mask_secrets(render_text(step.reason, place.context, names, unresolved))
+    progress.unresolved += tuple(sorted(unresolved))
+    return reason or _REASONS[step.action]

@@ -1,0 +1,64 @@
+"""The same body for each item of a list; how far it has come is a cursor, however long the list."""
+
+from dataclasses import replace
+
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.steps.body import Body, run_body
+from resumer_daemon.engine.steps.members import check_size, within
+from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, Verdict, output
+from resumer_daemon.engine.walk import Walk
+from resumer_daemon.workflow.definition import ForeachStep
+from resumer_daemon.workflow.faults import Fault, FieldNotFound
+from resumer_daemon.workflow.references import follow
+from resumer_daemon.workflow.templates import reference
+from resumer_daemon.workflow.values import MISSING, Json
+
+
+def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+    """Run the items that are left; the first failure ends the step.
+
+    Raises:
+        Fault: Steps, items or the name of an item are missing, or there are too many items.
+    """
+    check_size(step, place, walk)
+    if not step.item_var:
+        raise Fault("foreach step has no item_var")
+    items = _items(step, place, walk)
+    scope = dict(place.context)
+    shared = replace(within(step, place, progress), context=scope)
+    body = Body.of(step.steps)
+    while progress.item < len(items):
+        # One scope for all: nothing keeps what an item has seen.
+        scope[step.item_var] = items[progress.item]
+        scope[f"{step.item_var}_index"] = progress.item
+        path = f"{place.path}/{progress.item}"
+        end = run_body(body, replace(shared, path=path), walk, progress)
+        match end:
+            case Unfinished():
+                return end
+            case Broken(error, _, final, failed_as):
+                data = {"items": len(items), "completed": progress.item}
+                failed = output("foreach", False, None, data)
+                error = f"foreach item {progress.item} failed: {error}"
+                return Broken(error, failed, final, failed_as)
+        walk.forget_inside(path)
+        progress.item += 1
+        progress.at = progress.taken = progress.rested = 0
+    return Passed(output("foreach", True, None, {"items": len(items)}), step.next)
+
+
+def _items(step: ForeachStep, place: Place, walk: Walk) -> list[Json]:
+    if not step.items:
+        raise Fault("foreach step has no items")
+    path = reference(step.items)
+    if path is None:
+        raise Fault(f"foreach items are no reference to a list: {step.items}")
+    items = follow(path, place.context)
+    if items is MISSING:
+        raise FieldNotFound(path)
+    if not isinstance(items, list):
+        raise Fault(f"foreach items are no list: {path}")
+    if len(items) > walk.world.limits.items:
+        raise Fault(f"foreach over {len(items)} items, at most {walk.world.limits.items} can run")
+    return items

@@ -1,0 +1,72 @@
+"""What steps that hold other steps have in common."""
+
+from dataclasses import replace
+
+from resumer_daemon.engine.clock import Limit, earlier
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.verdict import Broken, Ended, Passed
+from resumer_daemon.engine.walk import Walk
+from resumer_daemon.workflow.definition import ForeachStep, ParallelStep, Step
+from resumer_daemon.workflow.faults import Fault
+
+
+def check_size(step: ParallelStep | ForeachStep, place: Place, walk: Walk) -> None:
+    """Refuse what has nothing in it, or is too wide or too deep to run.
+
+    Raises:
+        Fault: It is.
+    """
+    limits = walk.world.limits
+    if not step.steps:
+        raise Fault(f"{step.type} step has no steps")
+    if place.depth >= limits.depth:
+        raise Fault(f"{step.type} nested more than {limits.depth} levels deep")
+    if len(step.steps) > limits.width:
+        raise Fault(f"{step.type} has {len(step.steps)} steps, at most {limits.width} can run")
+
+
+def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -> Place:
+    """Return the place that the members of a step share, but for their paths."""
+    limit = place.limit
+    if step.timeout is not None:
+        limit = earlier(limit, Limit(progress.clock + step.timeout, step.timeout))
+    return replace(
+        place,
+        following=None,
+        container=place.container or step.id,
+        flows=False,
+        depth=place.depth + 1,
+        limit=limit,
+    )
+
+
+def run_member(step: Step, place: Place, walk: Walk) -> Ended:
+    """Run one member, unless it has ended already, and remember how it ended."""
+    known = walk.done.get(place.path)
+    if known is not None and known.ended is not None:
+        return _ending(known)
+    walk.count_step(place)
+    end = walk.run(step, place, walk)
+    remember(end, place.path, walk)
+    return end
+
+
+def remember(end: Ended, path: str, walk: Walk) -> None:
+    """Keep what must be known of a member that has ended: all of it only if it may be repeated."""
+    match end:
+        case Passed():
+            walk.forget(path)
+            walk.keep(path, Progress(ended="passed"))
+        case Broken(error, final=True):
+            walk.forget(path)
+            walk.keep(path, Progress(ended="failed", error=error, final=True))
+        case Broken(error, retry_class=failed_as):
+            failed = walk.progress(path)
+            failed.ended, failed.error, failed.failed_as = "failed", error, failed_as
+
+
+def _ending(known: Progress) -> Passed | Broken:
+    if known.ended == "passed":
+        return Passed(None)
+    return Broken(known.error or "", {}, known.final, known.failed_as)

@@ -1,0 +1,73 @@
+"""Members side by side: each runs to its end, then the strategy says what that amounts to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.steps.members import check_size, run_member, within
+from resumer_daemon.engine.verdict import (
+    UNFINISHED,
+    Broken,
+    Ended,
+    Passed,
+    Unfinished,
+    Verdict,
+    output,
+)
+from resumer_daemon.engine.walk import Walk
+from resumer_daemon.workflow.definition import ParallelStep
+from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.values import Json
+
+
+def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+    """Run what has not ended of each member.
+
+    Raises:
+        Fault: There are no members or too many, or the strategy is unknown.
+    """
+    check_size(step, place, walk)
+    if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
+        raise Fault(f"unknown parallel strategy: {step.strategy}")
+    shared = within(step, place, progress)
+    ends = [
+        run_member(member, replace(shared, path=f"{place.path}/{number}"), walk)
+        for number, member in enumerate(step.steps)
+    ]
+    if any(isinstance(end, Unfinished) for end in ends):
+        return UNFINISHED
+    return _amounts_to(step, ends)
+
+
+def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> Verdict:
+    failures = [(number, end) for number, end in enumerate(ends) if isinstance(end, Broken)]
+    if step.strategy == "all_must_pass" and failures:
+        number, first = failures[0]
+        # One member that nothing can mend is enough to make a repetition pointless.
+        final = any(end.final for _, end in failures)
+        return _broken(f"parallel step {number} failed: {first.error}", final, step, ends)
+    if step.strategy == "any_can_pass" and len(failures) == len(ends):
+        final = all(end.final for _, end in failures)
+        return _broken(f"all parallel steps failed: {failures[0][1].error}", final, step, ends)
+    return Passed(output("parallel", True, None, _data(step, ends)), step.next)
+
+
+def _broken(error: str, final: bool, step: ParallelStep, ends: Sequence[Ended]) -> Broken:
+    classes = (end.retry_class for end in ends if isinstance(end, Broken) and not end.final)
+    failed = output("parallel", False, None, _data(step, ends))
+    return Broken(error, failed, final, next(classes, None))
+
+
+def _data(step: ParallelStep, ends: Sequence[Ended]) -> dict[str, Json]:
+    return {
+        "strategy": step.strategy,
+        "steps": [
+            {
+                "step_id": member.id,
+                "success": isinstance(end, Passed),
+                "error": end.error if isinstance(end, Broken) else None,
+            }
+            for member, end in zip(step.steps, ends, strict=True)
+        ],
+    }

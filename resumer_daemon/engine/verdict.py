@@ -1,0 +1,79 @@
+"""What one try of a step comes to: closed types, for the engine's own use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from resumer_daemon.engine.outcome import NewApproval, Paused
+from resumer_daemon.engine.state import Awaits, Result
+from resumer_daemon.workflow.definition import Step
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The step is done; `way` names the next one, None where the flow ends.
+
+    `output` None: its record was written when it paused. `result` is of a deciding action.
+    """
+
+    output: dict[str, Json] | None
+    way: str | None = None
+    result: Result | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The try has failed. `final`: repeating it would change nothing."""
+
+    error: str
+    output: dict[str, Json]
+    final: bool = True
+    retry_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
+
+    awaits: Awaits
+    paused: Paused
+    output: dict[str, Json]
+    asks: tuple[NewApproval, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The step needs results of effects, waits for an answer, or yields to the shell."""
+
+
+UNFINISHED: Final = Unfinished()
+
+Verdict: TypeAlias = Passed | Broken | Pausing | Unfinished
+Ended: TypeAlias = Passed | Broken | Unfinished
+
+
+def output(
+    action: str,
+    success: bool,
+    reason: str | None = None,
+    data: dict[str, Json] | None = None,
+    unresolved: tuple[str, ...] = (),
+) -> dict[str, Json]:
+    """Return what the column `output` holds."""
+    held: dict[str, Json] = {
+        "action": action, "success": success, "reason": reason, "data": data or {}
+    }  # fmt: skip
+    if unresolved:
+        held["unresolved"] = sorted(set(unresolved))
+    return held
+
+
+def failure(
+    step: Step, results: Sequence[Json] = (), unresolved: tuple[str, ...] = ()
+) -> dict[str, Json]:
+    """Return the output of a step that has failed, with what was done of its list."""
+    action = step.action if step.type == "action" else step.type
+    data = {"execute_results": list(results)} if results else None
+    return output(action, False, None, data, unresolved)

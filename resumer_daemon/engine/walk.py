@@ -1,0 +1,152 @@
+"""One advance while it lasts: what it reads, and what it collects to be written."""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from resumer_daemon.engine.clock import Limit
+from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.state import State
+from resumer_daemon.engine.verdict import Ended, Pausing
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.definition import Step
+from resumer_daemon.workflow.templates import Names
+from resumer_daemon.workflow.values import Json
+
+Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A step that would pause. Only the first does, and only when no effect is under way."""
+
+    step: Step
+    place: Place
+    pausing: Pausing
+
+
+class Walk:
+    """The mutable part of one advance; the state it began with stays as it was."""
+
+    def __init__(
+        self, state: State, world: World, results: Mapping[str, EffectResult], run: Run
+    ) -> None:
+        self.world = world
+        self.run = run
+        self.clock = state.clock + world.elapsed
+        self.limit = self._limit(state)
+        self.done: dict[str, Progress] = dict(state.done)
+        self.records: list[StepRecord] = []
+        self.writes: list[Write] = []
+        self.effects: list[Effect] = []
+        self.halts: list[Halt] = []
+        self.incident: Incident | None = None
+        self.yielded = False
+        self.steps_inside = 0
+        self.inside_before = state.taken_inside
+        self._results = dict(results)
+        self._mine: set[str] = set()
+        self._now = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
+
+    def _limit(self, state: State) -> Limit | None:
+        if state.time_left is None:
+            return None
+        return Limit(state.clock + state.time_left, state.allowed_time or state.time_left)
+
+    def moment(self) -> datetime:
+        """Return the time, a little later on each call: records keep the order of their steps."""
+        self._now += _MICROSECOND
+        return self._now
+
+    def names(self, step: Step, approval_id: str | None) -> Names:
+        """Return what the built-in names of templates stand for in a step."""
+        world = self.world
+        return Names(
+            world.now, world.execution_id, world.execution_key, world.workflow_id,
+            step.id, approval_id, world.approval_url,
+        )  # fmt: skip
+
+    def progress(self, path: str) -> Progress:
+        """Return how far the step at this path has come, to be changed by the caller."""
+        found = self.done.get(path)
+        if found is None:
+            found = Progress(began=self.moment(), clock=self.clock)
+        elif path in self._mine:
+            return found
+        else:
+            found = copy(found)
+        self.done[path] = found
+        self._mine.add(path)
+        return found
+
+    def keep(self, path: str, progress: Progress) -> None:
+        """Remember this of a step, and nothing else."""
+        self.done[path] = progress
+        self._mine.add(path)
+
+    def forget(self, path: str) -> None:
+        """Drop what is remembered of a step that will not be looked at again."""
+        self.done.pop(path, None)
+        self._mine.discard(path)
+        self.forget_inside(path)
+
+    def forget_inside(self, path: str) -> None:
+        """Drop what is remembered of the members and items of a step."""
+        for inner in self.inside(path):
+            del self.done[inner]
+            self._mine.discard(inner)
+
+    def inside(self, path: str) -> list[str]:
+        """Return the paths of what is remembered inside of a step."""
+        within = f"{path}/"
+        return [known for known in self.done if known.startswith(within)]
+
+    def take_result(self, path: str) -> EffectResult | None:
+        """Return the result of an effect, once."""
+        return self._results.pop(path, None)
+
+    def record(
+        self,
+        step: Step,
+        place: Place,
+        progress: Progress,
+        output: dict[str, Json],
+        error: str | None = None,
+    ) -> None:
+        """Record one attempt of a step, which ends here."""
+        self.records.append(
+            StepRecord(
+                step.id,
+                step.written_type if step.type == "broken" else step.type,
+                "completed" if error is None else "failed",
+                output,
+                error,
+                max(0.0, self.clock - progress.clock),
+                place.path,
+                progress.began,
+            )
+        )
+
+    def count_step(self, place: Place) -> None:
+        """Count a step inside of another one, which the budget of the top level does not know."""
+        self.steps_inside += 1
+        limits = self.world.limits
+        if self.inside_before + self.steps_inside > limits.step_budget * limits.items:
+            self.incident = Incident(
+                "step_budget",
+                f"{place.container} has taken {limits.step_budget * limits.items} steps inside",
+                "mend the definition and cancel, or retry to let it go on",
+            )
+
+    def yields(self) -> bool:
+        """Tell whether to let the shell record, for a pause is asked for or much was done."""
+        if not self.yielded:
+            enough = self.steps_inside >= self.world.limits.chunk
+            self.yielded = enough or self.world.hold or self.incident is not None
+        return self.yielded

@@ -1,0 +1,52 @@
+"""What the engine is told of the world, for it asks nothing itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from resumer_daemon.workflow.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of `rules` as it is now; a missing rule is absent from `World.rules`."""
+
+    rule_type: str
+    enabled: bool
+    definition: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
+
+    `chunk` is how many steps inside of a `foreach` one advance runs before the shell records them.
+    """
+
+    step_budget: int = 1_000
+    items: int = 10_000
+    depth: int = 8
+    width: int = 64
+    chunk: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
+
+    `hold`: stop before the next step, for a person wants the execution to pause.
+    """
+
+    now: datetime
+    execution_id: UUID
+    execution_key: str
+    workflow_id: str
+    pause_number: int = 0
+    elapsed: float = 0.0
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    approval_url: str = ""
+    action_errors: Literal["fail", "record"] = "fail"
+    limits: Limits = Limits()
+    hold: bool = False

@@ -1,0 +1,54 @@
+"""Connections: how one is opened, and what its failures mean."""
+
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
+
+from resumer_daemon.errors import Unreachable
+from resumer_daemon.store.statements import load
+
+Connection: TypeAlias = AsyncConnection[Any]
+
+CONNECT_TIMEOUT = 5
+KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+async def connect(
+    url: str, *, autocommit: bool = False, name: str = "resumer-daemon"
+) -> Connection:
+    """Open a connection to a server that takes writes.
+
+    Raises:
+        Unreachable: Nobody answers there, or not as we can use it; the message holds no password.
+    """
+    try:
+        connection = await AsyncConnection.connect(
+            url,
+            autocommit=autocommit,
+            application_name=name,
+            connect_timeout=CONNECT_TIMEOUT,
+            target_session_attrs="read-write",
+            **KEEPALIVE,
+        )
+    except psycopg.Error as error:
+        raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
+    # a role or a database may ask for another level; the protocol is proved for this one
+    await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+    # behind a pooler the next transaction may meet another backend, which prepared nothing
+    connection.prepare_threshold = None if await is_pooled(connection) else 0
+    return connection
+
+
+async def is_pooled(connection: Connection) -> bool:
+    """Tell whether something that shares backends stands between us and the server."""
+    cursor = await connection.execute(load("backend_pid"))
+    row = await cursor.fetchone()
+    if not connection.autocommit:
+        await connection.rollback()
+    return row != (connection.info.backend_pid,)

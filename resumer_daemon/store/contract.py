@@ -1,0 +1,94 @@
+"""What the daemon needs of the service's tables, and which optional columns a database has.
+
+Databases between the vintages are real: columns are probed, never a version number.
+"""
+
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from resumer_daemon.errors import ContractError
+from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.statements import load
+
+NEEDED: Mapping[str, Mapping[str, str]] = {
+    "workflows": {"id": "uuid", "workflow_id": "text", "version": "text", "definition": "jsonb"},
+    "workflow_executions": {
+        "id": "uuid",
+        "workflow_id": "uuid",
+        "execution_id": "text",
+        "trigger_payload": "jsonb",
+        "context": "jsonb",
+        "status": "text",
+        "result": "text",
+        "started_at": "timestamp",
+        "completed_at": "timestamp",
+        "duration_ms": "number",
+        "error_message": "text",
+        "paused_at": "timestamp",
+        "paused_reason": "text",
+        "resume_data": "jsonb",
+        "resume_count": "number",
+        "last_resumed_at": "timestamp",
+    },
+    "step_executions": {"execution_id": "uuid", "step_id": "text", "output": "jsonb"},
+    "approval_requests": {
+        "id": "uuid",
+        "request_id": "text",
+        "execution_id": "uuid",
+        "status": "text",
+        "approver_id": "uuid",
+        "approver_role": "text",
+        "expires_at": "timestamp",
+        "decided_at": "timestamp",
+    },
+    "rules": {"rule_id": "text", "rule_type": "text", "definition": "jsonb"},
+}
+
+OPTIONAL: Mapping[str, tuple[str, str, str]] = {
+    "organization": ("workflow_executions", "organization_id", "uuid"),
+    "pointers": ("workflow_executions", "next_step_id", "text"),
+    "current_step": ("workflow_executions", "current_step_id", "text"),
+}
+
+KINDS = {
+    "character varying": "text",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamp",
+    "integer": "number",
+    "bigint": "number",
+    "numeric": "number",
+}
+
+
+async def probe(connection: Connection, schema: str) -> frozenset[str]:
+    """Return the optional columns that are there.
+
+    Raises:
+        ContractError: Something that is needed is missing or of another type; all of it is named.
+    """
+    cursor = await connection.execute(load("read_columns"), {"schema": schema})
+    found = {
+        (table, column): KINDS.get(kind, kind) for table, column, kind in await cursor.fetchall()
+    }
+    wrong = [
+        f"{schema}.{table}.{column}: expected {kind}, found {found.get((table, column), 'nothing')}"
+        for table, columns in NEEDED.items()
+        for column, kind in columns.items()
+        if found.get((table, column)) != kind
+    ]
+    if wrong:
+        raise ContractError(
+            "the service's tables are not as needed (was `resumer-daemon migrate up` run?):\n  "
+            + "\n  ".join(wrong)
+        )
+    return frozenset(
+        feature
+        for feature, (table, column, kind) in OPTIONAL.items()
+        if found.get((table, column)) == kind
+    )
+
+
+def search_path(connection: Connection, schema: str) -> str:
+    """Return the path under which the service's tables need no schema name."""
+    return sql.SQL("{}, pg_temp").format(sql.Identifier(schema)).as_string(connection)

@@ -1,0 +1,33 @@
+"""Where sessions come from: one place knows the URL, the schema and the zone."""
+
+from dataclasses import dataclass
+
+from resumer_daemon.store.connect import connect
+from resumer_daemon.store.contract import probe, search_path
+from resumer_daemon.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The database of the service, and how its zone-less times are meant."""
+
+    url: str
+    schema: str = "public"
+    timezone: str = "UTC"
+
+    async def session(self, name: str = "resumer-daemon") -> Session:
+        """Open a session, with the service's columns probed.
+
+        Raises:
+            Unreachable: The server does not answer.
+            ContractError: The tables are not as needed.
+        """
+        connection = await connect(self.url, name=name)
+        try:
+            features = await probe(connection, self.schema)
+            await connection.rollback()
+        except BaseException:
+            await connection.close()
+            raise
+        path = search_path(connection, self.schema)
+        return Session(connection, features, path, self.timezone)

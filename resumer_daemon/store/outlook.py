@@ -1,0 +1,36 @@
+"""What is left to do after a look: due requests that others hold, and when the next one is due."""
+
+from dataclasses import dataclass
+
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+from resumer_daemon.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None."""
+
+    left: int
+    next_due: float | None
+
+
+async def ask(session: Session) -> AsyncCursor[DictRow]:
+    """Send the question; the answer is fetched after the commit, for it need not be waited for."""
+    return await session.run("outlook")
+
+
+async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
+    """Fetch what `ask` asked for."""
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError("the outlook has always one row")
+    return Outlook(row["due_left"], row["next_due"])
+
+
+async def settle_orphans(session: Session) -> list[str]:
+    """Settle due requests that no execution will ever answer for; return their outcomes."""
+    async with session.transaction():
+        cursor = await session.run("settle_orphans")
+        return [row["outcome"] for row in await cursor.fetchall()]

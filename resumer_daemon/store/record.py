@@ -1,0 +1,207 @@
+"""Write the plans of a batch: a constant number of statements, whatever the batch holds.
+
+Empty statements are not sent. Everything is sent in one pipeline and commits together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from resumer_daemon.engine.outcome import Incident, NewApproval, Waiting, Ways
+from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, dump
+
+
+async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, str]) -> None:
+    """Write everything that these plans hold. `texts` are the definitions, by fingerprint."""
+    moved = [plan for plan in plans if plan.status is not None]
+    await _write(session, "record_executions", _executions(moved))
+    await _write(session, "record_steps", _steps(moved))
+    await _write(session, "record_approvals", _approvals(moved))
+    await _write(
+        session, "close_pauses", _closed([p for p in plans if p.closes and p.claimed.pause])
+    )
+    opening = [(plan, plan.opens) for plan in moved if plan.opens is not None]
+    await _write(session, "keep_definitions", _definitions(opening, texts))
+    await _write(session, "open_pauses", _opened(opening))
+    await _write(session, "mark_incidents", _overlays([p for p in plans if p.overlay is not None]))
+    await _write(session, "lift_incidents", _lifted([p for p in plans if p.lifts]))
+    await _write(session, "settle_requests", _settled(plans))
+    await _write(session, "add_requests", _added(plans))
+    await _write(session, "expire_approvals", _expired(plans))
+
+
+async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
+    if next(iter(columns.values())):
+        await session.run(statement, {**columns, "timezone": session.timezone})
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else dump(value)
+
+
+def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    return {
+        "ids": [p.claimed.id for p in plans],
+        "statuses": [p.status for p in plans],
+        "results": [p.result for p in plans],
+        "errors": [p.error for p in plans],
+        "contexts": [_text(p.context) for p in plans],
+        "resume_datas": [_text(p.resume_data) for p in plans],
+        "paused_reasons": [_paused_reason(p) for p in plans],
+        "paused_steps": [p.opens.step_id if p.opens else None for p in plans],
+        "next_steps": [
+            p.opens.ways.approved or p.opens.ways.event if p.opens else None for p in plans
+        ],
+        "resumed": [int(p.resumed) for p in plans],
+    }
+
+
+def _paused_reason(plan: Plan) -> str | None:
+    return plan.opens.reason if plan.opens is not None else None
+
+
+def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(plan.claimed, step) for plan in plans for step in plan.records]
+    return {
+        "execution_ids": [c.id for c, _ in rows],
+        "organizations": [c.organization for c, _ in rows],
+        "step_ids": [s.step_id for _, s in rows],
+        "types": [s.step_type for _, s in rows],
+        "statuses": [s.status for _, s in rows],
+        "outputs": [_text(s.output) for _, s in rows],
+        "errors": [s.error for _, s in rows],
+        "seconds": [s.seconds for _, s in rows],
+    }
+
+
+def _approvals(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(p.claimed, w) for p in plans for w in p.writes if isinstance(w, NewApproval)]
+    return {
+        "execution_ids": [c.id for c, _ in rows],
+        "organizations": [c.organization for c, _ in rows],
+        "ids": [a.id for _, a in rows],
+        "request_ids": [a.request_id for _, a in rows],
+        "entity_types": [a.entity_type for _, a in rows],
+        "entity_ids": [a.entity_id for _, a in rows],
+        "roles": [a.approver_role for _, a in rows],
+        "approvers": [a.approver_id for _, a in rows],
+        "reasons": [a.reason for _, a in rows],
+        "expiries": [a.expires_at for _, a in rows],
+    }
+
+
+def _closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    pauses = [p.claimed.pause for p in plans if p.claimed.pause is not None]
+    return {
+        "execution_ids": [p.claimed.id for p in plans],
+        "numbers": [pause.number for pause in pauses],
+        "resumed_by": [p.closes for p in plans],
+        "asked": [
+            _array(a.id for a in p.claimed.approvals if pause.owns(a))
+            for p, pause in zip(plans, pauses, strict=True)
+        ],
+    }
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    """Write an array as text: unnest would flatten an array of arrays."""
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _definitions(
+    opening: Sequence[tuple[Plan, NewPause]], texts: Mapping[str, str]
+) -> dict[str, list[Any]]:
+    hashes = {pause.definition for _, pause in opening if pause.definition in texts}
+    kept = sorted(h for h in hashes if h is not None)
+    return {"hashes": kept, "bodies": [texts[h] for h in kept]}
+
+
+def _opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
+    pauses = [pause for _, pause in opening]
+    return {
+        "execution_ids": [plan.claimed.id for plan, _ in opening],
+        "numbers": [p.number for p in pauses],
+        "reasons": [p.reason for p in pauses],
+        "step_ids": [p.step_id for p in pauses],
+        "ways": [dump(_ways(p.ways)) for p in pauses],
+        "waitings": [dump(_waiting(p.waiting)) for p in pauses],
+        "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
+        "definitions": [p.definition for p in pauses],
+        "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
+        "asked": [_array(p.asked) for p in pauses],
+        "earlier": [_array(p.earlier) for p in pauses],
+    }
+
+
+def _ways(ways: Ways) -> Json:
+    named = {
+        "approved": ways.approved,
+        "refused": ways.refused,
+        "expired": ways.expired,
+        "timeout": ways.timeout,
+        "event": ways.event,
+    }
+    return {name: step for name, step in named.items() if step is not None}
+
+
+def _waiting(waiting: Waiting) -> Json:
+    said = {
+        "approvals": waiting.approvals,
+        "roles": list(waiting.roles),
+        "event": waiting.event,
+        "match": waiting.match,
+        "due_at": waiting.due_at.isoformat() if waiting.due_at else None,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _incident(what: Incident) -> Json:
+    return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
+
+
+def _overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    return {
+        "execution_ids": [p.claimed.id for p in plans],
+        "incidents": [dump(_incident(p.overlay)) for p in plans if p.overlay is not None],
+    }
+
+
+def _lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    return {"execution_ids": [p.claimed.id for p in plans]}
+
+
+def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [row for plan in plans for row in plan.outcomes.items()]
+    return {"ids": [request for request, _ in rows], "outcomes": [outcome for _, outcome in rows]}
+
+
+def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.expire]
+    return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
+
+
+def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [row for plan in plans for row in _own_requests(plan)]
+    names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due", "outcomes")
+    return {name: [row[position] for row in rows] for position, name in enumerate(names)}
+
+
+def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
+    """Return a pause's timers, and an applied row for each decision found without a request."""
+    execution = plan.claimed.id
+    if plan.lifts:
+        yield execution, "adopt", None, None, None, None, None
+    for approval in plan.unasked:
+        yield execution, "approval", approval.id, approval.status, None, None, "applied"
+    for approval in plan.arm:
+        yield execution, "timeout", approval.id, None, None, approval.expires_at, None
+    if plan.opens is None:
+        return
+    for write in plan.writes:
+        if isinstance(write, NewApproval) and write.expires_at and write.id in plan.opens.asked:
+            yield execution, "timeout", write.id, None, None, write.expires_at.isoformat(), None
+    due = plan.opens.waiting.due_at
+    if due is not None:
+        yield execution, "timeout", None, None, plan.opens.number, due.isoformat(), None

@@ -1,0 +1,30 @@
+"""The statements of `sql/`, as bytes: one a file, nothing is ever put together from pieces.
+
+Databases differ in a few columns of the service. A line that ends in `--? feature` is kept only
+where the probe (`store/contract.py`) found that feature.
+"""
+
+import re
+from collections.abc import Set
+from functools import cache
+from importlib.resources import files
+
+OPTIONAL = re.compile(r"^(?P<line>.*?)\s*--\? (?P<feature>\w+)$")
+
+
+@cache
+def load(name: str, features: Set[str] = frozenset()) -> bytes:
+    """Return the statement `sql/<name>.sql` for a database that has these features."""
+    text = files("resumer_daemon.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return "\n".join(_kept(text, features)).encode()
+
+
+def _kept(text: str, features: Set[str]) -> list[str]:
+    lines = []
+    for line in text.splitlines():
+        optional = OPTIONAL.match(line)
+        if optional is None:
+            lines.append(line)
+        elif optional["feature"] in features:
+            lines.append(optional["line"])
+    return lines

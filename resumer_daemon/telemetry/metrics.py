@@ -1,0 +1,115 @@
+"""What is counted and measured. Label sets are closed: no ids, no names of workflows."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+LATENCY = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1, 2.5, 5, 10, 30, 60, 300,
+)  # fmt: skip
+
+
+class Metrics:
+    """The daemon's metrics, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.resume_latency = Histogram(
+            "resumer_resume_latency_seconds",
+            "From the deciding statement's start to the commit of the next durable state.",
+            ["trigger"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.claim_latency = Histogram(
+            "resumer_claim_latency_seconds",
+            "From the deciding statement's start until a daemon first saw its request.",
+            ["trigger"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.resumes = Counter(
+            "resumer_resumes_total",
+            "Executions that moved, by what moved them and what became of them.",
+            ["trigger", "outcome"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "resumer_requests_settled_total",
+            "Requests settled, by kind and outcome.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.late_decisions = Counter(
+            "resumer_late_decisions_total",
+            "Decisions that changed after they had been consumed.",
+            registry=registry,
+        )
+        self.unrecognised_decisions = Counter(
+            "resumer_unrecognised_decisions_total",
+            "Statuses that are no decision at all.",
+            registry=registry,
+        )
+        self.incidents = Counter(
+            "resumer_incidents_total", "Incidents opened.", ["cause"], registry=registry
+        )
+        self.wakeups = Counter(
+            "resumer_wakeups_total",
+            "Looks that found work, by what woke them; `poll` means a lost notification.",
+            ["source"],
+            registry=registry,
+        )
+        self.quarantined = Counter(
+            "resumer_quarantined_total",
+            "Executions that failed their batch and were stopped alone.",
+            registry=registry,
+        )
+        self.listener_up = Gauge(
+            "resumer_listener_up", "1 while notifications are proved to arrive.", registry=registry
+        )
+        self.listen_mode = Gauge(
+            "resumer_listen_mode", "1 for the mode in use.", ["mode"], registry=registry
+        )
+        self.listener_reconnects = Counter(
+            "resumer_listener_reconnects_total",
+            "Times the listener had to connect anew.",
+            registry=registry,
+        )
+        self.database_errors = Counter(
+            "resumer_database_errors_total",
+            "Turns that a database error ended; they are repeated.",
+            ["sqlstate_class"],
+            registry=registry,
+        )
+        self.reconciled = Counter(
+            "resumer_reconciled_total",
+            "What the reconciler had to mend.",
+            ["what"],
+            registry=registry,
+        )
+        self.triggers_missing = Gauge(
+            "resumer_triggers_missing",
+            "Triggers that are gone or disabled; decisions are then found by the reconciler.",
+            registry=registry,
+        )
+        Info("resumer_build", "The running version.", registry=registry).info(_version())
+
+    def listening(self, mode: str) -> None:
+        """Note how requests are heard of: `notify` or `poll`."""
+        self.listener_up.set(mode == "notify")
+        for known in ("notify", "poll"):
+            self.listen_mode.labels(known).set(known == mode)
+
+
+def _version() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"version": version("resumer-daemon")}

@@ -1,0 +1,159 @@
+"""The one canonical model of a workflow definition; every spelling ends as this.
+
+`workflow/spelling.py` turns what people wrote into these models, the engine reads nothing else.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final, Literal, TypeAlias, TypeGuard
+
+from pydantic import BaseModel, ConfigDict
+
+from resumer_daemon.workflow.values import Json
+
+LONGEST_ID: Final = 255
+"""How many characters the id of a step may have."""
+
+
+def is_id(written: object) -> TypeGuard[str]:
+    """Tell whether a step may have this as its id."""
+    return isinstance(written, str) and 1 <= len(written) <= LONGEST_ID
+
+
+class Model(BaseModel):
+    """Frozen; unknown keys are dropped, for the original document is kept beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+class Retry(Model):
+    """How often a failed step is tried again, and how long before each attempt."""
+
+    max_attempts: int = 1
+    backoff: Literal["exponential", "linear", "fixed"] = "exponential"
+    retry_on: tuple[str, ...] = ()
+
+
+class Requires(Model):
+    """The approval that a block asks for before the flow goes on."""
+
+    role: str | None = None
+    expires_in: str | None = None
+    approvals: int | None = None
+    roles: tuple[str, ...] = ()
+
+
+class Act(Model):
+    """One entry of an `execute` list; what its type needs is checked when it runs."""
+
+    type: str
+    params: Mapping[str, Json] = {}
+    continue_on_error: bool = False
+
+
+class StepBase(Model):
+    """What any step may carry."""
+
+    id: str
+    next: str | None = None
+    on_error: str | None = None
+    timeout: float | None = None
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    metadata: Mapping[str, Json] = {}
+    retry: Retry = Retry()
+
+
+class ConditionStep(StepBase):
+    """A question with two ways out."""
+
+    type: Literal["condition"] = "condition"
+    rule_id: str | None = None
+    condition: Json = None
+    on_true: str | None = None
+    on_false: str | None = None
+
+
+class ActionStep(StepBase):
+    """`allow`, `block` or `execute`; a block with `requires` pauses."""
+
+    type: Literal["action"] = "action"
+    action: Literal["allow", "block", "execute"]
+    reason: str | None = None
+    requires: Requires | None = None
+    execute: tuple[Act, ...] = ()
+    on_true: str | None = None
+    on_false: str | None = None
+    on_timeout: str | None = None
+
+
+class ExecuteStep(StepBase):
+    """A list of actions, one after the other."""
+
+    type: Literal["execute"] = "execute"
+    execute: tuple[Act, ...] = ()
+
+
+class ParallelStep(StepBase):
+    """Members that run side by side, each to its end."""
+
+    type: Literal["parallel"] = "parallel"
+    strategy: str = "all_must_pass"
+    steps: tuple["Step", ...] = ()
+
+
+class ForeachStep(StepBase):
+    """The same body for each item of a list, one item after the other."""
+
+    type: Literal["foreach"] = "foreach"
+    items: str | None = None
+    item_var: str | None = None
+    steps: tuple["Step", ...] = ()
+
+
+class WaitStep(StepBase):
+    """A pause for an event or a time. Durations stay text: not understood, they fail the step."""
+
+    type: Literal["wait"] = "wait"
+    event: str | None = None
+    match: Mapping[str, Json] = {}
+    duration: str | None = None
+    wait_timeout: str | None = None
+    on_event: str | None = None
+    on_timeout: str | None = None
+
+
+class BrokenStep(StepBase):
+    """A step that is not understood: it fails, with this error, when it is reached."""
+
+    type: Literal["broken"] = "broken"
+    written_type: str = ""
+    error: str
+
+
+Step: TypeAlias = (
+    ConditionStep | ActionStep | ExecuteStep | ParallelStep | ForeachStep | WaitStep | BrokenStep
+)
+
+
+class Definition(Model):
+    """A whole definition: the steps in order, and what surrounds them."""
+
+    steps: tuple[Step, ...]
+    trigger: Mapping[str, Json] = {}
+    context_load: tuple[str, ...] = ()
+    timeout: float | None = None
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Where each top-level step stands in the list, by id."""
+        return {step.id: position for position, step in enumerate(self.steps)}
+
+    def step(self, step_id: str) -> Step | None:
+        """Return the top-level step of that id."""
+        position = self.positions.get(step_id)
+        return None if position is None else self.steps[position]
+
+    def following(self, step_id: str) -> str | None:
+        """Return the id of the step that stands after this one in the list."""
+        position = self.positions[step_id] + 1
+        return self.steps[position].id if position < len(self.steps) else None

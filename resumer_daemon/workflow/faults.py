@@ -1,0 +1,30 @@
+"""What is wrong with a definition or with data, as opposed to what is wrong with the program."""
+
+
+class Fault(Exception):
+    """A step fails by its own meaning; as repeating changes nothing, it is never retried."""
+
+
+class FieldNotFound(Fault):
+    """A path leads nowhere in the context."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"field not found: {path}")
+        self.path = path
+
+
+class ConditionFault(Fault):
+    """A condition that cannot be answered: ill-formed, or its values do not fit its operator."""
+
+
+class TemplateFault(Fault):
+    """A template that cannot be rendered within the limits."""
+
+
+class Refused(Exception):
+    """A definition that is refused as a whole, with the JSON path of what is wrong in it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason

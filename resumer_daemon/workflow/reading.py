@@ -1,0 +1,112 @@
+"""Reading what a stranger wrote: a value of an object by key, or what was found and expected."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.workflow.wording import shown
+
+Value = TypeVar("Value")
+
+
+class NotUnderstood(Exception):
+    """A part of a definition that is not understood, with its JSON path."""
+
+    def __init__(self, path: str, found: Json, expected: str) -> None:
+        super().__init__(f"{path}: expected {expected}, found {shown(found)}")
+
+
+class Reader:
+    """An object of a definition at its JSON path, and the one to look into where it has no value.
+
+    Null and an empty text count as absent: programs write them for what was never set. Several
+    keys are spellings of the same thing; the first one present counts. Every method raises
+    `NotUnderstood` where there is something else than it should return.
+    """
+
+    def __init__(self, written: Json, path: str, beneath: "Reader | None" = None) -> None:
+        if not isinstance(written, dict):
+            raise NotUnderstood(path, written, "an object")
+        self.path = path
+        self.written = written
+        self._beneath = beneath
+
+    def located(self, *keys: str) -> tuple[str, Json]:
+        """Return the JSON path of the first value present, and the value, or None."""
+        return self._first(keys)
+
+    def value(self, *keys: str) -> Json:
+        """Return the first value present as it stands, or None."""
+        return self._first(keys)[1]
+
+    def own(self, *keys: str) -> Json:
+        """Return the first value present in this very object, or None."""
+        return next((value for _, value in self._present(keys)), None)
+
+    def text(self, *keys: str, expected: str = "a text") -> str | None:
+        """Return a text, or None."""
+        return self._typed(keys, str, expected)
+
+    def way(self, *keys: str) -> str | None:
+        """Return the id of the step that a way leads to, or None."""
+        return self.text(*keys, expected="the id of a step")
+
+    def mapping(self, *keys: str) -> dict[str, Json]:
+        """Return an object as it stands, or an empty one."""
+        return self._typed(keys, dict, "an object") or {}
+
+    def inner(self, key: str, beneath: "Reader | None" = None) -> "Reader":
+        """Return a reader of the object under a key, an empty one where there is none."""
+        path, value = self._first((key,))
+        return Reader({} if value is None else value, path, beneath)
+
+    def members(self, *keys: str) -> list[tuple[str, Json]]:
+        """Return the members of a list, each with its path; none where there is no list."""
+        path, value = self._first(keys)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise NotUnderstood(path, value, "a list")
+        return [(f"{path}[{index}]", member) for index, member in enumerate(value)]
+
+    def texts(self, *keys: str) -> tuple[str, ...]:
+        """Return a list of texts, numbers in it printed, nothing empty or twice."""
+        members = self.members(*keys)
+        for path, member in members:
+            if not isinstance(member, str) and not is_number(member):
+                raise NotUnderstood(path, member, "a text")
+        return tuple(dict.fromkeys(printed(member) for _, member in members if member != ""))
+
+    def whole(self, *keys: str) -> int | None:
+        """Return a whole number, or None."""
+        path, value = self._first(keys)
+        if value is None:
+            return None
+        if not is_number(value) or value != int(value):
+            raise NotUnderstood(path, value, "a whole number")
+        return int(value)
+
+    def wrong(self, key: str, expected: str) -> NotUnderstood:
+        """Return the error to raise for what a key has."""
+        path, value = self._first((key,))
+        return NotUnderstood(path, value, expected)
+
+    def _typed(self, keys: tuple[str, ...], kind: type[Value], expected: str) -> Value | None:
+        path, value = self._first(keys)
+        if value is None or isinstance(value, kind):
+            return value
+        raise NotUnderstood(path, value, expected)
+
+    def _first(self, keys: tuple[str, ...]) -> tuple[str, Json]:
+        reader: Reader | None = self
+        while reader is not None:
+            for found in reader._present(keys):
+                return found
+            reader = reader._beneath
+        return f"{self.path}.{keys[0]}", None
+
+    def _present(self, keys: tuple[str, ...]) -> Iterator[tuple[str, Json]]:
+        for key in keys:
+            value = self.written.get(key)
+            if value is not None and value != "":
+                yield f"{self.path}.{key}", value

@@ -1,0 +1,84 @@
+"""References to secrets in rendered values: kept as references, resolved only when sent.
+
+A rendered reference is the secret's name between two Unicode noncharacters, which no text of a
+definition or of data can bring: the renderer replaces them in whatever it puts in. So what merely
+looks like a reference to a secret never is one, however often it is stored and read again.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from resumer_daemon.workflow.faults import TemplateFault
+from resumer_daemon.workflow.values import Json
+
+PREFIX: Final = "secrets."
+"""What a path begins with that names a secret, whatever the context holds under that name."""
+
+DEPTH: Final = 320
+"""How deep a rendered value may nest: more than definition and data may together."""
+
+_OPEN: Final = "\ufdd0"
+_CLOSE: Final = "\ufdd1"
+_NAME: Final = "([A-Za-z0-9_][A-Za-z0-9_-]{0,127})"
+_MARKS: Final = re.compile(f"[{_OPEN}{_CLOSE}]")
+_MARKED: Final = re.compile(_OPEN + _NAME + _CLOSE)
+_PATH: Final = re.compile(re.escape(PREFIX) + _NAME)
+
+
+def marked(path: str) -> str | None:
+    """Return the mark that stands for a path such as `secrets.TOKEN`; None for any other path."""
+    match = _PATH.fullmatch(path)
+    return f"{_OPEN}{match[1]}{_CLOSE}" if match else None
+
+
+def has_mark(text: str) -> bool:
+    """Tell whether a text has anything in it that `unmarked` would replace."""
+    return _OPEN in text or _CLOSE in text
+
+
+def unmarked(text: str) -> str:
+    """Return a text that others wrote without anything that could pass for a mark."""
+    return _MARKS.sub("\ufffd", text) if has_mark(text) else text
+
+
+def unmarked_within(value: Json) -> Json:
+    """Return a value that others wrote with every text in it unmarked."""
+    return _mapped(value, unmarked)
+
+
+def secrets_in(value: Json) -> set[str]:
+    """Return the names of the secrets that a rendered value refers to."""
+    names: set[str] = set()
+
+    def collect(text: str) -> str:
+        names.update(_MARKED.findall(text))
+        return text
+
+    _mapped(value, collect)
+    return names
+
+
+def resolve_secrets(value: Json, lookup: Callable[[str], str]) -> Json:
+    """Return a rendered value with its secrets put in: only for what is being sent, never kept.
+
+    What `lookup` raises for a name that it does not know passes through.
+    """
+    return _mapped(value, lambda text: _MARKED.sub(lambda match: lookup(match[1]), text))
+
+
+def mask_secrets(value: Json) -> Json:
+    """Return a rendered value fit to be shown: each secret as the reference that was written."""
+    return _mapped(value, lambda text: _MARKED.sub(rf"{{{{{PREFIX}\1}}}}", text))
+
+
+def _mapped(value: Json, change: Callable[[str], str], depth: int = 0) -> Json:
+    if isinstance(value, str):
+        return change(value)
+    if not isinstance(value, list | dict):
+        return value
+    if depth > DEPTH:
+        raise TemplateFault("nested too deeply")
+    if isinstance(value, list):
+        return [_mapped(member, change, depth + 1) for member in value]
+    return {key: _mapped(member, change, depth + 1) for key, member in value.items()}

@@ -1,0 +1,64 @@
+"""The entries of an `execute` list, in every spelling of their parameters."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from resumer_daemon.workflow.definition import Act
+from resumer_daemon.workflow.reading import Reader
+from resumer_daemon.workflow.values import Json
+
+APPROVAL: Final = "create_approval_request"
+"""The action that makes a block require an approval."""
+
+_RECORDS: Final = ("create_record", "update_record")
+_ALIASES: Final = {"http_request": "webhook"}
+_BAGS: Final = ("config", "metadata", "fields", "data")
+
+
+def acts(reader: Reader) -> tuple[Act, ...]:
+    """Read the `execute` list of a step.
+
+    Raises:
+        NotUnderstood: It is no list of objects.
+    """
+    return tuple(act(Reader(member, path)) for path, member in reader.members("execute"))
+
+
+def act(reader: Reader) -> Act:
+    """Read one action; an unknown type is told when it runs.
+
+    Raises:
+        NotUnderstood: Its type is no text.
+    """
+    written_type = reader.text("type", "action") or ""
+    kind = _ALIASES.get(written_type, written_type)
+    params = _record(reader.written) if kind in _RECORDS else _merged(reader.written, _BAGS)
+    goes_on = params.pop("continue_on_error", None) is True
+    return Act(type=kind, params=params, continue_on_error=goes_on)
+
+
+def _merged(written: Mapping[str, Json], bags: tuple[str, ...]) -> dict[str, Json]:
+    """Return the parameters of all places; what stands on the action itself wins."""
+    params: dict[str, Json] = {}
+    for bag in bags:
+        params |= _object(written.get(bag))
+    beside = {key: value for key, value in written.items() if key not in {"type", "action", *bags}}
+    return params | beside
+
+
+def _record(written: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the parameters of a record, where `data` and `fields` are mostly the record itself.
+
+    Only where the entity is named nowhere else they hold the parameters, and the record among them.
+    """
+    params = _merged(written, ("config", "metadata"))
+    if "entity" not in params:
+        inside = {**_object(params.pop("fields", None)), **_object(params.pop("data", None))}
+        params |= {key: inside.pop(key) for key in ("entity", "entity_id") if key in inside}
+        params |= inside if {"data", "fields"} & inside.keys() else {"data": inside}
+    fields = params.pop("fields", None)
+    return {"data": fields} | params if fields is not None else params
+
+
+def _object(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}

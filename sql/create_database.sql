@@ -1,0 +1,2 @@
+-- The database of `dev`.
+CREATE DATABASE resumer

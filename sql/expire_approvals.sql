@@ -1,0 +1,18 @@
+-- Write `expired` where nobody decides; the table's trigger makes the request of it. A locked row is skipped, for
+-- somebody is deciding, and gets a timer that looks again in a second.
+WITH wanted AS (
+  SELECT v.id, v.execution_id FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
+), free AS (
+  SELECT a.id FROM approval_requests a
+  WHERE a.id = ANY (%(ids)s) AND a.status = 'pending'
+    AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
+  FOR NO KEY UPDATE SKIP LOCKED
+), expired AS (
+  UPDATE approval_requests a
+  SET status = 'expired', decided_at = statement_timestamp() AT TIME ZONE %(timezone)s
+  FROM free WHERE a.id = free.id
+  RETURNING a.id
+)
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at)
+SELECT w.execution_id, 'timeout', w.id, statement_timestamp() + interval '1 second'
+FROM wanted w WHERE w.id NOT IN (SELECT id FROM expired)

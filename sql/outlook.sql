@@ -1,0 +1,8 @@
+-- What is left: due requests that were not claimed (bounded), and the seconds until the next one is due.
+SELECT
+  (SELECT count(*) FROM (
+    SELECT FROM resumer.resume_requests r
+    WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+    LIMIT 1000) AS due) AS due_left,
+  (SELECT extract(epoch FROM min(r.due_at) - statement_timestamp())::float8 FROM resumer.resume_requests r
+   WHERE r.outcome IS NULL AND r.due_at > statement_timestamp()) AS next_due

@@ -1,0 +1,20 @@
+-- The approvals of the claimed executions as they stand now, oldest first. `expires_at` has no zone and may be
+-- infinite or beyond what a timestamptz holds: what no clock will reach counts as never.
+SELECT
+  a.id,
+  a.execution_id,
+  a.request_id,
+  a.status,
+  a.approver_id,
+  a.approver_role,
+  a.decision_reason,
+  CASE WHEN a.decided_at < '9999-01-01' AND a.decided_at > '0001-01-01'
+    THEN to_char(a.decided_at AT TIME ZONE %(timezone)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  END AS decided_at,
+  coalesce(a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s, false) AS expired,
+  CASE WHEN a.expires_at < '9999-01-01'
+    THEN (greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s)::text
+  END AS expires_at
+FROM approval_requests a
+WHERE a.execution_id = ANY (%(ids)s)
+ORDER BY a.requested_at, a.id

@@ -1,0 +1,32 @@
+-- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
+-- stops its own execution and no other.
+SELECT
+  e.id,
+  e.execution_id AS key,
+  e.workflow_id,
+  (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow_key,
+  e.status,
+  e.result,
+  e.context::text AS context,
+  e.resume_data::text AS resume_data,
+  CASE WHEN e.context IS NULL OR e.status = 'pending' THEN e.trigger_payload::text END AS trigger_payload,
+  coalesce(e.resume_count, 0) AS resume_count,
+  e.organization_id, --? organization
+  e.paused_step_id, e.next_step_id, --? pointers
+  p.number AS pause_number,
+  p.reason AS pause_reason,
+  p.step_id AS pause_step,
+  p.ways::text AS ways,
+  p.waiting::text AS waiting,
+  p.state::text AS state,
+  p.definition,
+  p.incident ->> 'reason' AS reason_before,
+  p.asked,
+  p.earlier,
+  CASE WHEN p.number IS NULL THEN (
+    SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,
+  CASE WHEN p.number IS NULL AND e.status = 'paused' THEN (
+    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used
+FROM workflow_executions e
+LEFT JOIN resumer.pauses p ON p.execution_id = e.id AND p.resumed_at IS NULL
+WHERE e.id = ANY (%(ids)s)

@@ -1,0 +1,20 @@
+-- The unsettled requests of the claimed executions, timers that are not yet due among them; `consumed` is the
+-- decision that was applied of the same approval before.
+SELECT
+  r.id,
+  r.execution_id,
+  r.kind,
+  r.source_id,
+  r.decision,
+  r.pause_number,
+  r.payload::text AS payload,
+  r.actor,
+  r.reason,
+  r.due_at <= statement_timestamp() AS due,
+  r.requested_at,
+  clock_timestamp() AS seen_at,
+  (SELECT a.decision FROM resumer.resume_requests a
+   WHERE a.source_id = r.source_id AND a.kind = 'approval' AND a.outcome = 'applied') AS consumed
+FROM resumer.resume_requests r
+WHERE r.execution_id = ANY (%(ids)s) AND (r.outcome IS NULL OR r.outcome = 'held')
+ORDER BY r.due_at, r.id

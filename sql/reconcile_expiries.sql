@@ -1,0 +1,18 @@
+-- A slice of the open approval pauses: ask for a new look where an expiry date has no timer that is right for it.
+WITH slice AS MATERIALIZED (
+  SELECT p.execution_id, p.asked, p.earlier
+  FROM resumer.pauses p
+  WHERE p.resumed_at IS NULL AND p.execution_id > %(after)s
+  ORDER BY p.execution_id
+  LIMIT %(limit)s
+)
+INSERT INTO resumer.resume_requests (execution_id, kind)
+SELECT DISTINCT a.execution_id, 'adopt'
+FROM slice s
+JOIN approval_requests a ON a.execution_id = s.execution_id
+WHERE a.status = 'pending' AND a.expires_at < '9999-01-01' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
+  AND NOT EXISTS (
+    SELECT FROM resumer.resume_requests r
+    WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'timeout' AND r.outcome IS NULL
+      AND r.due_at <= greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s + interval '2 seconds')
+RETURNING execution_id

@@ -1,0 +1,9 @@
+-- Requests that are held for an execution which can no longer use them, or for one that is paused and was not looked
+-- at since: ask for a new look, under the execution's lock.
+INSERT INTO resumer.resume_requests (execution_id, kind)
+SELECT DISTINCT r.execution_id, 'adopt'
+FROM resumer.resume_requests r
+JOIN workflow_executions e ON e.id = r.execution_id
+WHERE r.outcome = 'held' AND e.status IN ('completed', 'failed', 'cancelled')
+LIMIT 10000
+RETURNING execution_id

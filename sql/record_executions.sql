@@ -1,0 +1,24 @@
+-- Write where the executions of a batch stand now. A context is written once, when the execution begins.
+UPDATE workflow_executions e SET
+  status = v.status,
+  result = v.result,
+  error_message = v.error_message,
+  context = coalesce(v.context, e.context),
+  resume_data = coalesce(v.resume_data, e.resume_data),
+  paused_at = CASE WHEN v.status = 'paused' THEN t.now_there END,
+  paused_reason = left(v.paused_reason, 255),
+  paused_step_id = v.paused_step_id, --? pointers
+  next_step_id = v.next_step_id, --? pointers
+  current_step_id = v.paused_step_id, --? current_step
+  resume_count = coalesce(e.resume_count, 0) + v.resumed,
+  last_resumed_at = CASE WHEN v.resumed > 0 THEN t.now_there ELSE e.last_resumed_at END,
+  completed_at = CASE WHEN v.status IN ('completed', 'failed', 'cancelled') THEN t.now_there END,
+  duration_ms = CASE WHEN v.status IN ('completed', 'failed', 'cancelled')
+    THEN greatest(0, least(2147483647, extract(epoch FROM t.now_there - e.started_at) * 1000))::integer END
+FROM unnest(
+    %(ids)s::uuid[], %(statuses)s::text[], %(results)s::text[], %(errors)s::text[], %(contexts)s::jsonb[],
+    %(resume_datas)s::jsonb[], %(paused_reasons)s::text[], %(paused_steps)s::text[], %(next_steps)s::text[],
+    %(resumed)s::integer[]
+  ) AS v (id, status, result, error_message, context, resume_data, paused_reason, paused_step_id, next_step_id, resumed),
+  (SELECT clock_timestamp() AT TIME ZONE %(timezone)s AS now_there) AS t
+WHERE e.id = v.id

@@ -1,0 +1,14 @@
+-- Write a row for each attempt of each step.
+INSERT INTO step_executions (
+  organization_id, --? organization
+  execution_id, step_id, step_type, status, output, error_message, started_at, completed_at, duration_ms
+)
+SELECT
+  v.organization_id, --? organization
+  v.execution_id, left(v.step_id, 255), v.step_type, v.status, v.output, v.error_message,
+  t.now_there - make_interval(secs => v.seconds), t.now_there, (v.seconds * 1000)::integer
+FROM unnest(
+    %(execution_ids)s::uuid[], %(organizations)s::uuid[], %(step_ids)s::text[], %(types)s::text[], %(statuses)s::text[],
+    %(outputs)s::jsonb[], %(errors)s::text[], %(seconds)s::float8[]
+  ) AS v (execution_id, organization_id, step_id, step_type, status, output, error_message, seconds),
+  (SELECT clock_timestamp() AT TIME ZONE %(timezone)s AS now_there) AS t

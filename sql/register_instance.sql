@@ -1,0 +1,6 @@
+-- A daemon process says that it is there, and sets the two facts that triggers and functions read.
+WITH settings AS (
+  UPDATE resumer.control SET notify = %(notify)s, service_timezone = %(timezone)s
+  WHERE (notify, service_timezone) IS DISTINCT FROM (%(notify)s, %(timezone)s)
+)
+INSERT INTO resumer.instances (id, host, version) VALUES (%(id)s, %(host)s, %(version)s)

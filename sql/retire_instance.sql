@@ -1,0 +1,2 @@
+-- A daemon process says that it is gone, and that others should look.
+DELETE FROM resumer.instances WHERE id = %(id)s

@@ -1,0 +1,36 @@
+-- One execution with everything that is known of it, found by its id, its key, or the beginning of either.
+SELECT
+  e.id,
+  e.execution_id,
+  (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow,
+  e.status,
+  e.result,
+  e.error_message AS error,
+  e.started_at,
+  e.completed_at,
+  e.resume_count,
+  e.last_resumed_at,
+  e.resume_data::text AS resume_data,
+  coalesce((
+    SELECT json_agg(json_build_object(
+      'step', s.step_id, 'type', s.step_type, 'status', s.status, 'reason', s.output ->> 'reason',
+      'error', s.error_message, 'at', s.completed_at) ORDER BY s.completed_at, s.started_at)
+    FROM step_executions s WHERE s.execution_id = e.id)::text, '[]') AS steps,
+  coalesce((
+    SELECT json_agg(json_build_object(
+      'number', p.number, 'reason', p.reason, 'step', p.step_id, 'waiting', p.waiting, 'incident', p.incident,
+      'paused_at', p.paused_at, 'resumed_at', p.resumed_at, 'resumed_by', p.resumed_by) ORDER BY p.number)
+    FROM resumer.pauses p WHERE p.execution_id = e.id)::text, '[]') AS pauses,
+  coalesce((
+    SELECT json_agg(json_build_object(
+      'request_id', a.request_id, 'role', a.approver_role, 'status', a.status, 'reason', a.reason,
+      'decision_reason', a.decision_reason, 'decided_at', a.decided_at, 'expires_at', a.expires_at)
+      ORDER BY a.requested_at, a.id)
+    FROM approval_requests a WHERE a.execution_id = e.id)::text, '[]') AS approvals,
+  coalesce((
+    SELECT json_agg(json_build_object(
+      'id', r.id, 'kind', r.kind, 'decision', r.decision, 'outcome', r.outcome, 'actor', r.actor,
+      'requested_at', r.requested_at, 'due_at', r.due_at, 'finished_at', r.finished_at) ORDER BY r.id)
+    FROM resumer.resume_requests r WHERE r.execution_id = e.id)::text, '[]') AS requests
+FROM workflow_executions e
+WHERE e.execution_id = %(key)s OR e.id::text = %(key)s

@@ -1,0 +1,80 @@
+"""Fixtures for all tests: a server for the run, a fresh database for the test."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from secrets import token_hex
+
+import pytest
+
+from resumer_daemon.store.embedded import EmbeddedPostgres
+from tests.harness import Database, Vintage
+from tests.harness.database import Databases
+from tests.harness.server import binaries, described, running_server
+
+_SERVER = pytest.StashKey[str]()
+
+
+def pytest_report_header() -> str:
+    """Say which PostgreSQL it is."""
+    return f"PostgreSQL: {described()}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """Start one server for all workers of pytest-xdist, and hand them its address."""
+    node.workerinput["server"] = _server_of(node.config)
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> str:
+    """The address of a server where a superuser may create databases."""
+    given = getattr(pytestconfig, "workerinput", None)
+    return given["server"] if given else _server_of(pytestconfig)
+
+
+def _server_of(config: pytest.Config) -> str:
+    if _SERVER not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[_SERVER] = stack.enter_context(running_server())
+    return config.stash[_SERVER]
+
+
+@pytest.fixture(scope="session")
+def databases(server: str) -> Iterator[Databases]:
+    made = Databases(server, f"resumer_test_{token_hex(4)}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def vintage() -> Vintage:
+    """The service's tables in `database`; `@every_vintage` runs a test on each."""
+    return "empty"
+
+
+@pytest.fixture
+def database(databases: Databases, vintage: Vintage) -> Iterator[Database]:
+    """A fresh database of this test alone, migrated."""
+    with databases.fresh(vintage, migrated=True) as made:
+        yield made
+
+
+@pytest.fixture
+def unmigrated(databases: Databases, vintage: Vintage) -> Iterator[Database]:
+    """A fresh database of this test alone, before the first migration."""
+    with databases.fresh(vintage, migrated=False) as made:
+        yield made
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server of this test alone, to stop, kill and restart."""
+    with EmbeddedPostgres(binaries=binaries()) as server:
+        yield server
+
+
+@pytest.fixture
+def own_database(own_server: EmbeddedPostgres, vintage: Vintage) -> Database:
+    """A migrated database on `own_server`."""
+    return Databases(own_server.url(), "own").make(vintage, migrated=True)

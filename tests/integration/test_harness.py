@@ -1,0 +1,56 @@
+"""The harness keeps its promises: each test has a database of its own, of the vintage it named."""
+
+import pytest
+
+from tests.harness import Database, eventually, eventually_sync, every_vintage
+
+
+@every_vintage
+def test_a_database_is_migrated(database: Database):
+    assert database.run("SELECT count(*) FROM resumer.resume_requests") == [(0,)]
+
+
+@every_vintage
+def test_a_database_before_the_first_migration_has_the_service_s_tables_alone(unmigrated: Database):
+    assert unmigrated.run("SELECT to_regnamespace('resumer')") == [(None,)]
+    [(executions,)] = unmigrated.run("SELECT to_regclass('workflow_executions')::text")
+    assert executions == (None if unmigrated.vintage == "empty" else "workflow_executions")
+
+
+@pytest.mark.parametrize("_", range(2))
+def test_nothing_of_another_test_is_seen(database: Database, _: int):
+    assert database.run("SELECT to_regclass('mine')") == [(None,)]
+    database.run("CREATE TABLE mine ()")
+
+
+async def test_an_async_connection_sees_the_same_database(database: Database):
+    async with await database.aconnect() as connection:
+        cursor = await connection.execute("SELECT current_database()")
+        assert await cursor.fetchone() == (database.name,)
+
+
+def test_a_database_of_an_own_server_survives_its_restart(own_server, own_database: Database):
+    own_database.run("CREATE TABLE kept ()")
+    own_server.restart("immediate")
+    assert own_database.run("SELECT count(*) FROM kept") == [(0,)]
+
+
+async def test_eventually_returns_the_first_true_answer():
+    answers = iter([0, "", 3])
+    assert await eventually(lambda: next(answers)) == 3
+
+
+async def test_eventually_asks_an_async_fact():
+    answers = iter([False, True])
+
+    async def fact() -> bool:
+        return next(answers)
+
+    assert await eventually(fact) is True
+
+
+async def test_eventually_tells_what_did_not_happen():
+    with pytest.raises(AssertionError, match=r"not within 0 s: the sky falls; last answer: \[\]"):
+        await eventually(list, timeout=0, of="the sky falls")
+    with pytest.raises(AssertionError, match="last answer: None"):
+        eventually_sync(lambda: None, timeout=0)
