@@ -4,7 +4,7 @@ WITH wanted AS (
   SELECT v.id, v.execution_id FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
 ), free AS (
   SELECT a.id FROM approval_requests a
-  WHERE a.id = ANY (%(ids)s) AND a.status = 'pending'
+  WHERE a.id = ANY (%(ids)s::uuid[]) AND a.status = 'pending'
     AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
   FOR NO KEY UPDATE SKIP LOCKED
 ), expired AS (

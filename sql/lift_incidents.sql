@@ -2,7 +2,7 @@
 WITH lifted AS (
   UPDATE resumer.pauses p
   SET reason = p.incident ->> 'reason', incident = NULL
-  WHERE p.execution_id = ANY (%(execution_ids)s) AND p.resumed_at IS NULL AND p.incident ? 'reason'
+  WHERE p.execution_id = ANY (%(execution_ids)s::uuid[]) AND p.resumed_at IS NULL AND p.incident ? 'reason'
   RETURNING p.execution_id, p.reason
 )
 UPDATE workflow_executions e SET paused_reason = lifted.reason FROM lifted WHERE e.id = lifted.execution_id

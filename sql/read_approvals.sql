@@ -16,5 +16,5 @@ SELECT
     THEN (greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s)::text
   END AS expires_at
 FROM approval_requests a
-WHERE a.execution_id = ANY (%(ids)s)
+WHERE a.execution_id = ANY (%(ids)s::uuid[])
 ORDER BY a.requested_at, a.id

@@ -6,13 +6,13 @@ SELECT
   e.workflow_id,
   (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow_key,
   e.status,
-  e.result,
   e.context::text AS context,
   e.resume_data::text AS resume_data,
   CASE WHEN e.context IS NULL OR e.status = 'pending' THEN e.trigger_payload::text END AS trigger_payload,
-  coalesce(e.resume_count, 0) AS resume_count,
   e.organization_id, --? organization
+  NULL::uuid AS organization_id, --? no_organization
   e.paused_step_id, e.next_step_id, --? pointers
+  NULL AS paused_step_id, NULL AS next_step_id, --? no_pointers
   p.number AS pause_number,
   p.reason AS pause_reason,
   p.step_id AS pause_step,
@@ -29,4 +29,4 @@ SELECT
     SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used
 FROM workflow_executions e
 LEFT JOIN resumer.pauses p ON p.execution_id = e.id AND p.resumed_at IS NULL
-WHERE e.id = ANY (%(ids)s)
+WHERE e.id = ANY (%(ids)s::uuid[])

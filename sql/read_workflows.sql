@@ -6,4 +6,4 @@ SELECT
   w.definition::text AS definition,
   encode(sha256(convert_to(w.definition::text, 'UTF8')), 'hex') AS sha256
 FROM workflows w
-WHERE w.id = ANY (%(ids)s)
+WHERE w.id = ANY (%(ids)s::uuid[])

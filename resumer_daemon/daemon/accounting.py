@@ -1,5 +1,8 @@
 """What a committed turn counts for: latencies, outcomes, and a line in the log per move."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import structlog
 
 from resumer_daemon.daemon.turn import Turned
@@ -12,8 +15,8 @@ log = structlog.get_logger()
 
 def account(turned: Turned, metrics: Metrics) -> None:
     """Count what a turn did."""
+    _requests(turned.plans, metrics)
     for plan in turned.plans:
-        _requests(plan, metrics)
         if plan.status is not None:
             _move(plan, turned, metrics)
         stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
@@ -27,16 +30,19 @@ def account(turned: Turned, metrics: Metrics) -> None:
             )
 
 
-def _requests(plan: Plan, metrics: Metrics) -> None:
-    for request in plan.claimed.requests:
-        outcome = plan.outcomes.get(request.id)
-        if outcome is None:
-            continue
-        metrics.requests.labels(request.kind, outcome).inc()
+def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
+    settled = Counter(
+        (request.kind, plan.outcomes[request.id])
+        for plan in plans
+        for request in plan.claimed.requests
+        if request.id in plan.outcomes
+    )
+    for (kind, outcome), count in settled.items():
+        metrics.requests.labels(kind, outcome).inc(count)
         if outcome == "late":
-            metrics.late_decisions.inc()
+            metrics.late_decisions.inc(count)
         elif outcome == "unrecognised":
-            metrics.unrecognised_decisions.inc()
+            metrics.unrecognised_decisions.inc(count)
 
 
 def _move(plan: Plan, turned: Turned, metrics: Metrics) -> None:

@@ -10,6 +10,7 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Found, Programs, Unusable
 from resumer_daemon.engine.rules import rule_ids
 from resumer_daemon.engine.world import Rule
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.spelling import normalise
@@ -31,7 +32,7 @@ class Library:
         current = {c.workflow for c in batch if c.workflow and _needs_current(c)}
         missing = [h for h in hashes if h not in self._found]
         if missing:
-            cursor = await session.run("read_definitions", {"hashes": missing})
+            cursor = await session.run("read_definitions", {"hashes": array(missing)})
             for row in await cursor.fetchall():
                 self._keep(row["sha256"], row["definition"])
         return Programs(
@@ -43,7 +44,7 @@ class Library:
         ids = list(workflows)
         if not ids:
             return {}
-        cursor = await session.run("read_workflows", {"ids": ids})
+        cursor = await session.run("read_workflows", {"ids": array(ids)})
         return {row["id"]: self._take(row) for row in await cursor.fetchall()}
 
     def _take(self, row: Mapping[str, Any]) -> Found:
@@ -93,11 +94,11 @@ async def rules(session: Session, programs: Programs) -> Mapping[UUID | None, Ma
             wanted |= rule_ids(found.definition)
     if not wanted:
         return {}
-    cursor = await session.run("read_rules", {"rule_ids": list(wanted)})
+    cursor = await session.run("read_rules", {"rule_ids": array(wanted)})
     by_organization: dict[UUID | None, dict[str, Rule]] = {}
     for row in await cursor.fetchall():
         rule = _rule(row)
-        by_organization.setdefault(row.get("organization_id"), {})[row["rule_id"]] = rule
+        by_organization.setdefault(row["organization_id"], {})[row["rule_id"]] = rule
     return by_organization
 
 

@@ -15,6 +15,7 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
 from resumer_daemon.engine.world import Rule, World
 from resumer_daemon.store import claim, outlook
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import Batch, Seen
 from resumer_daemon.store.outlook import Outlook
 from resumer_daemon.store.record import record
@@ -114,5 +115,5 @@ async def _last_steps(session: Session, batch: Sequence[Claimed]) -> dict[UUID, 
     ids = [c.id for c in batch if c.status == "paused" and c.pause is None]
     if not ids:
         return {}
-    cursor = await session.run("read_last_steps", {"ids": ids})
+    cursor = await session.run("read_last_steps", {"ids": array(ids)})
     return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}

@@ -70,15 +70,15 @@ def _go(
         if stopped is not None:
             return stopped
         following = definition.following(step.id)
-        place = Place(path, pointer.visits[step.id], context, following, limit=walk.limit)
+        place = Place(path, pointer.visits.get(step.id, 1), context, following, limit=walk.limit)
         end = run(step, place, walk)
         match end:
-            case Passed(_, way, result, reason):
-                pointer.follow(way, result, reason)
-            case Broken(error):
+            case Passed():
+                pointer.follow(end)
+            case Broken():
                 if step.on_error is None:
                     walk.done.clear()
-                    return Failed(error)
+                    return Failed(end.error)
                 pointer.step = step.on_error
             case Unfinished():
                 return _stopped(pointer, walk)

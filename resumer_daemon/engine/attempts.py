@@ -1,7 +1,6 @@
 """One step, whatever its type, tried as often as its `retry` allows."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final, assert_never
 
 from resumer_daemon.engine.place import Place
@@ -40,9 +39,9 @@ def run(step: Step, place: Place, walk: Walk) -> Ended:
     while True:
         verdict = _try(step, place, walk, progress)
         match verdict:
-            case Passed(output):
-                if output is not None:  # else it was recorded when it paused
-                    walk.record(step, place, progress, output)
+            case Passed():
+                if verdict.output is not None:  # else it was recorded when it paused
+                    walk.record(step, place, progress, verdict.output)
                 return verdict
             case Pausing():
                 walk.halts.append(Halt(step, place, verdict))
@@ -53,7 +52,7 @@ def run(step: Step, place: Place, walk: Walk) -> Ended:
                 _record_failure(step, place, progress, verdict, walk)
                 if not worth_repeating(step.retry, progress.attempt, verdict):
                     return verdict
-                place = replace(place, delay=_repeat(step.retry, place, progress, walk))
+                place = place._replace(delay=_repeat(step.retry, place, progress, walk))
             case _:
                 assert_never(verdict)
 

@@ -1,16 +1,15 @@
 """Where in the definition, and for which item, a step is tried."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from resumer_daemon.engine.clock import Limit
 from resumer_daemon.engine.outcome import Ways
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One place in one run.
+class Place(NamedTuple):
+    """One place in one run; a tuple, for each step of each advance makes one.
 
     `context` is what the step sees, an item in its scope included. `following` is the next step
     in the list. `container` is the top-level step that this is inside of, None at the top level.

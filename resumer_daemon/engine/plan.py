@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.answer import Answer
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -23,7 +22,7 @@ from resumer_daemon.engine.outcome import (
     Ways,
     Write,
 )
-from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Settled
+from resumer_daemon.engine.requests import Approval, Claimed, Settled
 from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
@@ -120,85 +119,91 @@ def start(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
     """Plan for the first run: build the context and advance from the first step."""
     context = build(claimed.payload, {}, world.now)
     advanced = advance(program.definition, begin(program.definition, None), context, world)
-    plan = Plan(claimed, settlement.outcomes, settlement, context=context)
-    return _with(plan, advanced, program, claimed.resume_data)
+    return _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
 
 
 def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
     """Plan for a resume: the answer leads on from where the open pause stands."""
-    pause, answer = _paused_at(claimed), settlement.answer
-    if answer is None:
-        raise ValueError("a resume needs an answer")
+    pause, answer = claimed.pause, settlement.answer
+    if pause is None or pause.state is None or answer is None:
+        raise ValueError("a resume needs an open pause and an answer")
     state = resume(program.definition, pause.state, pause.ways, answer)
-    data = _resume_data(claimed, answer, world)
-    advanced = advance(program.definition, state, effective(claimed.context or {}, data), world)
-    plan = Plan(
-        claimed,
-        settlement.outcomes,
-        settlement,
-        resumed=True,
-        closes=_closed_by(settlement),
-        unasked=settlement.unasked,
+    data = resume_data_after(
+        _object(claimed.resume_data), answer, number=pause.number, at=world.now
     )
-    return _with(plan, advanced, program, data)
+    advanced = advance(program.definition, state, effective(_object(claimed.context), data), world)
+    return _planned(claimed, settlement, program, advanced, data)
 
 
 def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
     """Plan for the retry of an incident: from where the flow stood, or from its first step."""
-    pause = _paused_at(claimed)
-    plan = Plan(
-        claimed, settlement.outcomes, settlement, resumed=True, closes=_closed_by(settlement)
-    )
-    if pause.state is None:
-        context = build(claimed.payload, {}, world.now)
-        advanced = advance(program.definition, begin(program.definition, None), context, world)
-        return _with(replace(plan, context=context), advanced, program, claimed.resume_data)
+    pause = claimed.pause
+    if pause is None or pause.state is None:
+        return start(claimed, settlement, program, world)
     # a person has looked: the budget of steps begins anew
     state = replace(pause.state, taken=0)
-    context = effective(claimed.context or {}, claimed.resume_data or {})
+    context = effective(_object(claimed.context), _object(claimed.resume_data))
     advanced = advance(program.definition, state, context, world)
-    return _with(plan, advanced, program, claimed.resume_data)
+    return _planned(claimed, settlement, program, advanced, claimed.resume_data)
 
 
-def _paused_at(claimed: Claimed) -> OpenPause:
-    if claimed.pause is None:
-        raise ValueError("a resume needs an open pause")
-    return claimed.pause
+def _object(document: Json) -> dict[str, Json]:
+    """Other programs leave SQL NULL, JSON null and lists where an object belongs."""
+    return document if isinstance(document, dict) else {}
+
+
+def _planned(
+    claimed: Claimed,
+    settlement: Settlement,
+    program: Program,
+    advanced: Advance,
+    data: Json,
+    context: Json = None,
+) -> Plan:
+    """Put together what the requests and the engine came to."""
+    status, result, error, opens = _came_to(claimed, program, advanced)
+    return Plan(
+        claimed,
+        settlement.outcomes,
+        settlement,
+        status,
+        result,
+        error,
+        context,
+        resume_data_at_pause(_object(data)) if opens is not None and data else data,
+        resumed=claimed.pause is not None,
+        records=advanced.records,
+        writes=advanced.writes,
+        closes=_closed_by(settlement) if claimed.pause is not None else None,
+        opens=opens,
+        unasked=settlement.unasked,
+    )
 
 
 def _closed_by(settlement: Settlement) -> str:
     return settlement.moved_by.kind if settlement.moved_by is not None else "approval"
 
 
-def _resume_data(claimed: Claimed, answer: Answer, world: World) -> dict[str, Json]:
-    before = claimed.resume_data if isinstance(claimed.resume_data, dict) else {}
-    return resume_data_after(before, answer, number=_paused_at(claimed).number, at=world.now)
-
-
-def _with(plan: Plan, advanced: Advance, program: Program, data: Json) -> Plan:
-    """Add to a plan what the engine came to."""
-    plan = replace(plan, records=advanced.records, writes=advanced.writes, resume_data=data)
+def _came_to(
+    claimed: Claimed, program: Program, advanced: Advance
+) -> tuple[Status, str | None, str | None, NewPause | None]:
+    """Return status, result, error and the pause to open."""
     match advanced.outcome:
         case Completed(result):
-            return replace(plan, status="completed", result=result)
+            return "completed", result, None, None
         case Failed(error):
-            return replace(plan, status="failed", error=error)
+            return "failed", None, error, None
         case Effects(effects):
             kinds = ", ".join(sorted({effect.kind for effect in effects}))
-            return replace(plan, status="failed", error=f"action not supported yet: {kinds}")
+            return "failed", None, f"action not supported yet: {kinds}", None
         case Paused() | Incident():
-            opens = _new_pause(plan, advanced, program)
-            return replace(plan, status="paused", opens=opens, resume_data=_at_pause(data))
+            return "paused", None, None, _new_pause(claimed, program, advanced)
 
 
-def _at_pause(data: Json) -> Json:
-    return resume_data_at_pause(data) if isinstance(data, dict) else None
-
-
-def _new_pause(plan: Plan, advanced: Advance, program: Program) -> NewPause:
-    number = plan.claimed.last_pause + 1
+def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPause:
+    number = claimed.last_pause + 1
     created = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
-    there = created.union(approval.id for approval in plan.claimed.approvals)
+    there = created.union(approval.id for approval in claimed.approvals)
     match advanced.outcome:
         case Paused(reason, step_id, ways, waiting, asked):
             return NewPause(

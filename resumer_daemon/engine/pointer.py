@@ -1,6 +1,7 @@
 """The pointer of an execution while it moves: only forward, step by step."""
 
 from resumer_daemon.engine.state import Awaits, Result, State
+from resumer_daemon.engine.verdict import Passed
 
 
 class Pointer:
@@ -20,9 +21,9 @@ class Pointer:
         self.visits[step_id] = self.visits.get(step_id, 0) + 1
         self.taken += 1
 
-    def follow(self, way: str | None, result: Result | None, reason: str | None) -> None:
+    def follow(self, passed: Passed) -> None:
         """Go the way of a step that is done; a deciding action sets the result."""
-        self.step = way
-        if result is not None:
-            self.result = result
-            self.reason = reason
+        self.step = passed.way
+        if passed.result is not None:
+            self.result = passed.result
+            self.reason = passed.reason

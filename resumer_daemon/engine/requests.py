@@ -1,7 +1,7 @@
 """What a claim reads, as values: the execution, its open pause, its requests, its approvals."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Waiting, Ways
@@ -20,8 +20,7 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One unsettled reason to move the execution. `consumed`: what its approval decided before."""
 
     id: int
@@ -36,8 +35,7 @@ class Request:
     consumed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any."""
 
     id: UUID

@@ -26,7 +26,7 @@ Found: TypeAlias = Program | Unusable
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The definitions that a batch needs: the kept copies by fingerprint, the current ones by id."""
+    """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
 
     kept: Mapping[str, Found]
     current: Mapping[UUID, Found]

@@ -36,24 +36,23 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
     for a budget is of one run.
     """
     if state is None:
-        state = begin(definition, None)
-    rested = {path: _rested(progress) for path, progress in state.done.items()}
-    going = replace(
-        state, visits={}, taken=0, taken_inside=0, awaits=None, inside=None, done=rested
-    )
+        return begin(definition, None)
     reply = _reply(state.awaits, answer)
     if reply is None:
-        return going
+        return _rested(state)
     note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
     if state.inside is not None:
-        return _told(going, state.inside, reply, note)
+        return _told(_rested(state), state.inside, reply, note)
     if reply == "timeout" and ways.timeout is None:
-        return _told(going, segment(state.step or ""), reply, None)
-    result, reason = _RESULTS.get(reply, state.result), state.reason
-    if reply in _RESULTS:
-        reason = note
-    step = _way(ways, reply)
-    return replace(going, step=step, result=result, reason=reason, done={}, clock=0.0)
+        return _told(_rested(state), segment(state.step or ""), reply, None)
+    decides = reply in _RESULTS
+    return State(
+        step=_way(ways, reply),
+        result=_RESULTS[reply] if decides else state.result,
+        reason=note if decides else state.reason,
+        time_left=state.time_left,
+        allowed_time=state.allowed_time,
+    )
 
 
 def resume_data_after(
@@ -157,8 +156,11 @@ def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
     return replace(state, done={**state.done, path: told})
 
 
-def _rested(progress: Progress) -> Progress:
-    return replace(progress, rested=progress.taken) if progress.taken else progress
+def _rested(state: State) -> State:
+    """Return the state as it stands, its counts of steps begun anew but for the one under way."""
+    visits = {step: visit for step, visit in state.visits.items() if step == state.step}
+    done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
+    return replace(state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done)
 
 
 def _accumulated(before: Json, decided: tuple[Decided, ...]) -> list[Json]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from resumer_daemon.engine.outcome import NewApproval, Paused
 from resumer_daemon.engine.state import Awaits, Result
@@ -10,8 +10,7 @@ from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """The step is done; `way` names the next one, None where the flow ends.
 
     `output` None: its record was written when it paused. `result` is of a deciding action.

@@ -5,17 +5,22 @@ lock; whatever is decided on is therefore read by later statements of the same t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
+
+from psycopg.rows import args_row
 
 from resumer_daemon.engine.outcome import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.state import State
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
+
+Parse = Callable[[str], Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,103 +62,95 @@ async def claim_one(session: Session, execution: UUID) -> list[UUID]:
 
 async def read(session: Session, ids: Sequence[UUID]) -> Batch:
     """Read everything about the executions that this transaction has locked."""
-    executions = await session.run("read_executions", {"ids": ids})
-    requests = await session.run("read_requests", {"ids": ids})
-    approvals = await session.run("read_approvals", {"ids": ids, "timezone": session.timezone})
+    locked = {"ids": array(ids), "timezone": session.timezone}
+    executions = await session.run("read_executions", locked, args_row(ExecutionRow))
+    requests = await session.run("read_requests", locked, args_row(RequestRow))
+    approvals = await session.run("read_approvals", locked, args_row(ApprovalRow))
     execution_rows = await executions.fetchall()
-    requests_of = _by_execution(await requests.fetchall())
-    approvals_of = _by_execution(await approvals.fetchall())
+    requests_of: dict[UUID, list[RequestRow]] = defaultdict(list)
+    for request in await requests.fetchall():
+        requests_of[request.execution_id].append(request)
+    approvals_of: dict[UUID, list[Approval]] = defaultdict(list)
+    for approval in await approvals.fetchall():
+        approvals_of[approval.execution_id].append(_approval(approval))
     claimed, unreadable = [], []
-    seen: dict[int, Seen] = {}
     for row in execution_rows:
-        mine = requests_of[row["id"]]
-        seen.update({r["id"]: Seen(r["requested_at"], r["seen_at"]) for r in mine})
+        mine = requests_of[row.id], tuple(approvals_of[row.id])
         try:
-            claimed.append(_claimed(row, mine, approvals_of[row["id"]], load))
+            claimed.append(_claimed(row, *mine, load))
         except ValueError as error:
-            blank = _claimed(row, mine, approvals_of[row["id"]], lambda _: {})
-            unreadable.append(Unreadable(blank, str(error)))
+            unreadable.append(Unreadable(_claimed(row, *mine, _nothing), str(error)))
+    seen = {r.id: Seen(r.requested_at, r.seen_at) for rows in requests_of.values() for r in rows}
     return Batch(claimed, unreadable, seen)
 
 
-def _by_execution(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, list[Mapping[str, Any]]]:
-    found: dict[UUID, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        found[row["execution_id"]].append(row)
-    return found
+def _nothing(_text: str) -> Json:
+    """Stand in for a document of a row that cannot be read: it is stopped, never advanced."""
+    return {}
 
 
-def _claimed(row: Mapping[str, Any], requests: Any, approvals: Any, parse: Any) -> Claimed:
-    def document(name: str) -> Json:
-        text = row[name]
-        return None if text is None else parse(text)
-
+def _claimed(
+    row: ExecutionRow, requests: Sequence[RequestRow], approvals: tuple[Approval, ...], parse: Parse
+) -> Claimed:
     return Claimed(
-        id=row["id"],
-        key=row["key"],
-        status=row["status"],
-        workflow=row["workflow_id"],
-        workflow_key=row["workflow_key"] or "",
-        organization=row.get("organization_id"),
-        context=document("context"),
-        resume_data=document("resume_data"),
-        payload=document("trigger_payload"),
-        pause=None if row["pause_number"] is None else _pause(row, document),
-        last_pause=row["pause_number"] or row["last_pause"] or 0,
-        requests=tuple(_request(r, parse) for r in requests),
-        approvals=tuple(_approval(a) for a in approvals),
-        pointers=(row.get("paused_step_id"), row.get("next_step_id")),
-        used=frozenset(row["used"] or ()),
+        id=row.id,
+        key=row.key,
+        status=row.status,
+        workflow=row.workflow_id,
+        workflow_key=row.workflow_key or "",
+        organization=row.organization_id,
+        context=_document(row.context, parse),
+        resume_data=_document(row.resume_data, parse),
+        payload=_document(row.trigger_payload, parse),
+        pause=None if row.pause_number is None else _pause(row, row.pause_number, parse),
+        last_pause=row.pause_number or row.last_pause or 0,
+        requests=tuple([_request(request, parse) for request in requests]),
+        approvals=approvals,
+        pointers=(row.paused_step_id, row.next_step_id),
+        used=frozenset(row.used or ()),
     )
 
 
-def _pause(row: Mapping[str, Any], document: Any) -> OpenPause:
-    waiting, state = document("waiting"), document("state")
-    due_at = waiting.get("due_at")
+def _document(text: str | None, parse: Parse) -> Json:
+    return None if text is None else parse(text)
+
+
+def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
+    state = _document(row.state, parse)
     return OpenPause(
-        number=row["pause_number"],
-        reason=row["pause_reason"],
-        reason_before=row["reason_before"],
-        step_id=row["pause_step"],
-        ways=Ways(**document("ways")),
-        waiting=Waiting(
-            approvals=waiting.get("approvals"),
-            roles=tuple(waiting.get("roles", ())),
-            event=waiting.get("event"),
-            match=waiting.get("match", {}),
-            due_at=None if due_at is None else datetime.fromisoformat(due_at),
-        ),
+        number=number,
+        reason=row.pause_reason,
+        reason_before=row.reason_before,
+        step_id=row.pause_step,
+        ways=Ways(**parse(row.ways)),
+        waiting=_waiting(parse(row.waiting)),
         state=State.from_json(state) if state else None,
-        definition=row["definition"],
-        asked=tuple(row["asked"]),
-        earlier=frozenset(row["earlier"]),
+        definition=row.definition,
+        asked=tuple(row.asked),
+        earlier=frozenset(row.earlier),
     )
 
 
-def _request(row: Mapping[str, Any], parse: Any) -> Request:
+def _waiting(stored: Mapping[str, Json]) -> Waiting:
+    due_at = stored.get("due_at")
+    return Waiting(
+        approvals=stored.get("approvals"),
+        roles=tuple(stored.get("roles", ())),
+        event=stored.get("event"),
+        match=stored.get("match", {}),
+        due_at=None if due_at is None else datetime.fromisoformat(due_at),
+    )
+
+
+def _request(row: RequestRow, parse: Parse) -> Request:
     return Request(
-        id=row["id"],
-        kind=row["kind"],
-        source_id=row["source_id"],
-        decision=row["decision"],
-        pause_number=row["pause_number"],
-        payload=None if row["payload"] is None else parse(row["payload"]),
-        actor=row["actor"],
-        reason=row["reason"],
-        due=row["due"],
-        consumed=row["consumed"],
-    )
+        row.id, row.kind, row.source_id, row.decision, row.pause_number,
+        _document(row.payload, parse), row.actor, row.reason, row.due, row.consumed,
+    )  # fmt: skip
 
 
-def _approval(row: Mapping[str, Any]) -> Approval:
+def _approval(row: ApprovalRow) -> Approval:
     return Approval(
-        id=row["id"],
-        request_id=row["request_id"],
-        status=row["status"],
-        approver_id=row["approver_id"],
-        approver_role=row["approver_role"],
-        reason=row["decision_reason"],
-        decided_at=row["decided_at"],
-        expired=row["expired"],
-        expires_at=row["expires_at"],
-    )
+        row.id, row.request_id, row.status, row.approver_id, row.approver_role,
+        row.decision_reason, row.decided_at, row.expired, row.expires_at,
+    )  # fmt: skip

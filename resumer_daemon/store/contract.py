@@ -62,7 +62,7 @@ KINDS = {
 
 
 async def probe(connection: Connection, schema: str) -> frozenset[str]:
-    """Return the optional columns that are there.
+    """Return the optional columns that are there, and `no_` before those that are not.
 
     Raises:
         ContractError: Something that is needed is missing or of another type; all of it is named.
@@ -83,9 +83,8 @@ async def probe(connection: Connection, schema: str) -> frozenset[str]:
             + "\n  ".join(wrong)
         )
     return frozenset(
-        feature
+        feature if found.get((table, column)) == kind else f"no_{feature}"
         for feature, (table, column, kind) in OPTIONAL.items()
-        if found.get((table, column)) == kind
     )
 
 

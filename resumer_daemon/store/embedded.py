@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
-from urllib.parse import quote, urlencode
 
 import psycopg
 
 from resumer_daemon.store.pg_account import account_for
+from resumer_daemon.store.pg_address import Address
 from resumer_daemon.store.pg_binaries import find_binaries, usable_by
 from resumer_daemon.store.pg_cluster import PostgresFailed, make_cluster, seen_by
 from resumer_daemon.store.pg_folder import WorkFolder, fast_parent, short_parent
@@ -52,13 +52,13 @@ class EmbeddedPostgres:
         binaries: Path | None = None,
     ) -> None:
         self._given = binaries
-        self._tcp = port is not None
-        self._port = port or 5432
         self._durable = data is not None
         self._settings = settings if self._durable else {**_THROW_AWAY, **settings}
         self._account = account_for(data)
         self._folders = [WorkFolder(self._account, short_parent(self._account))]
-        self._place = self._folders[0].path
+        self._work = self._folders[0].path
+        self._log = self._work / "log"
+        self._address = Address(self._work, port)
         if data is None:
             self._folders.append(WorkFolder(self._account, fast_parent(self._account)))
             data = self._folders[1].path / "data"
@@ -83,9 +83,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database as libpq reads it; it is the same after a restart."""
-        if self._tcp:
-            return f"postgresql://postgres@127.0.0.1:{self._port}/{quote(database, safe='')}"
-        return self._socket_url(database)
+        return self._address.url(database)
 
     def start(self) -> None:
         """Start the server and return when it answers. Starting twice is harmless.
@@ -96,7 +94,7 @@ class EmbeddedPostgres:
         """
         if self._process is not None and self._process.poll() is None:
             return
-        programs = usable_by(self._account, find_binaries(self._given), self._place)
+        programs = usable_by(self._account, find_binaries(self._given), self._work)
         make_cluster(self._data, self._account, programs, durable=self._durable)
         deadline = time.monotonic() + _PATIENCE
         self._process = self._spawn(programs)
@@ -132,32 +130,21 @@ class EmbeddedPostgres:
             folder.remove()
 
     def _spawn(self, programs: Path) -> subprocess.Popen[bytes]:
-        host = "127.0.0.1" if self._tcp else ""
-        where = ["-k", str(self._place), "-h", host, "-p", str(self._port)]
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
-        with (
-            seen_by(self._account, self._data) as (data, handed),
-            (self._place / "log").open("wb") as log,
-        ):
-            command = [str(programs / "postgres"), "-D", data, *where, *settings]
+        with seen_by(self._account, self._data) as (data, handed), self._log.open("wb") as log:
+            command = [str(programs / "postgres"), "-D", data, *self._address.flags(), *settings]
             return spawn(command, self._account, handed, log)
 
     def _answers(self) -> bool:
         # By its own socket: on the port an older server may answer while ours is failing.
         try:
-            psycopg.connect(self._socket_url("postgres"), connect_timeout=2).close()
+            psycopg.connect(self._address.socket_url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def _socket_url(self, database: str) -> str:
-        # The port is named because libpq would take PGPORT for it.
-        place = urlencode({"host": self._place, "port": self._port}, quote_via=quote)
-        return f"postgresql://postgres@/{quote(database, safe='')}?{place}"
-
     def _last_words(self) -> str:
-        log = (self._place / "log").read_text(errors="replace")
-        return "\n".join(log.splitlines()[-_TAIL:])
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_TAIL:])
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

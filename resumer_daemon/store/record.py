@@ -5,10 +5,10 @@ Empty statements are not sent. Everything is sent in one pipeline and commits to
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from resumer_daemon.engine.outcome import Incident, NewApproval, Waiting, Ways
 from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, dump
 
@@ -34,7 +34,8 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
     if next(iter(columns.values())):
-        await session.run(statement, {**columns, "timezone": session.timezone})
+        arrays = {name: array(column) for name, column in columns.items()}
+        await session.run(statement, {**arrays, "timezone": session.timezone})
 
 
 def _text(value: Json) -> str | None:
@@ -99,15 +100,10 @@ def _closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "numbers": [pause.number for pause in pauses],
         "resumed_by": [p.closes for p in plans],
         "asked": [
-            _array(a.id for a in p.claimed.approvals if pause.owns(a))
+            array(a.id for a in p.claimed.approvals if pause.owns(a))
             for p, pause in zip(plans, pauses, strict=True)
         ],
     }
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    """Write an array as text: unnest would flatten an array of arrays."""
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _definitions(
@@ -130,8 +126,8 @@ def _opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
         "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
         "definitions": [p.definition for p in pauses],
         "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
-        "asked": [_array(p.asked) for p in pauses],
-        "earlier": [_array(p.earlier) for p in pauses],
+        "asked": [array(p.asked) for p in pauses],
+        "earlier": [array(p.earlier) for p in pauses],
     }
 
 

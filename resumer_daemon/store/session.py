@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
 
 from psycopg import AsyncCursor
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
 from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.statements import load
+
+Row = TypeVar("Row")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,25 @@ class Session:
     search_path: str
     timezone: str
 
+    @overload
     async def run(
-        self, statement: str, parameters: Mapping[str, Any] | None = None
-    ) -> AsyncCursor[DictRow]:
-        """Run `sql/<statement>.sql` and return its cursor; rows are dicts."""
-        cursor = self.connection.cursor(row_factory=dict_row)
-        return await cursor.execute(load(statement, self.features), parameters or {})
+        self, statement: str, parameters: Mapping[str, Any] = ...
+    ) -> AsyncCursor[DictRow]: ...
+
+    @overload
+    async def run(
+        self, statement: str, parameters: Mapping[str, Any], rows: BaseRowFactory[Row]
+    ) -> AsyncCursor[Row]: ...
+
+    async def run(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] = NOTHING,
+        rows: BaseRowFactory[Any] = dict_row,
+    ) -> AsyncCursor[Any]:
+        """Run `sql/<statement>.sql` and return its cursor; rows are dicts, if not asked otherwise."""
+        cursor = self.connection.cursor(row_factory=rows)
+        return await cursor.execute(load(statement, self.features), parameters)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

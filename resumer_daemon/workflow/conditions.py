@@ -47,12 +47,15 @@ def explain(condition: Json, context: Mapping[str, Json]) -> list[Comparison]:
     return seen
 
 
-def parts(condition: Json) -> tuple[str, list[Json]] | None:
+def parts(condition: Json, depth: int = 0) -> tuple[str, list[Json]] | None:
     """Return `and` or `or` with its list, or None where the condition is a comparison.
 
     Raises:
-        ConditionFault: It is no object, an empty one, or what should be a list is none.
+        ConditionFault: It is no object, an empty one, nested too deeply, or what should be a list
+            is none.
     """
+    if depth > DEPTH:
+        raise ConditionFault(f"conditions nested more than {DEPTH} levels deep")
     if not isinstance(condition, dict) or not condition:
         found = "an empty object" if condition == {} else shown(condition)
         raise ConditionFault(f"expected a condition, found {found}")
@@ -69,9 +72,7 @@ def parts(condition: Json) -> tuple[str, list[Json]] | None:
 def _holds(
     condition: Json, context: Mapping[str, Json], seen: list[Comparison] | None, depth: int
 ) -> bool:
-    if depth > DEPTH:
-        raise ConditionFault(f"conditions nested more than {DEPTH} levels deep")
-    joined = parts(condition)
+    joined = parts(condition, depth)
     if joined is None:
         return _compare(condition, context, seen)
     join, members = joined

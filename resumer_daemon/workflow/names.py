@@ -8,11 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from resumer_daemon.workflow.durations import seconds
-from resumer_daemon.workflow.references import follow
+from resumer_daemon.workflow.references import bare, follow
 from resumer_daemon.workflow.secretrefs import PREFIX
 from resumer_daemon.workflow.values import MISSING, Json
 
-_LATER: Final = re.compile(r"now\s*\+\s*(\S+)|now_plus_(\S+)")
+_LATER: Final = re.compile(r"now(?:\+|_plus_)(.+)")
+_APPROVAL: Final = "approval.id"
 
 _BUILT_IN: Final[Mapping[str, Callable[["Names"], str]]] = {
     "now": lambda names: rfc3339(names.now),
@@ -45,21 +46,30 @@ def rfc3339(moment: datetime) -> str:
 
 def resolve(path: str, context: Mapping[str, Json], names: Names) -> Json:
     """Return what a path of a template stands for, unless it is a secret, or `MISSING`."""
-    if path.startswith(PREFIX):
+    name = bare(path)
+    if name.startswith(PREFIX):
         return MISSING
-    if path in _BUILT_IN:
-        return _BUILT_IN[path](names) or MISSING
-    if path == "approval.id" and names.approval_id is not None:
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](names) or MISSING
+    if name == _APPROVAL and names.approval_id is not None:
         return str(names.approval_id)
-    return _later(path, names.now) or follow(path, context)
+    delay = _delay(name)
+    return follow(path, context) if delay is None else _later(names.now, delay)
 
 
-def _later(path: str, now: datetime) -> str | None:
-    match = _LATER.fullmatch(path)
-    delay = seconds(match[1] or match[2]) if match else None
-    if delay is None:
-        return None
+def is_built_in(path: str) -> bool:
+    """Tell whether a path of a template is a built-in name, whatever the context holds."""
+    name = bare(path)
+    return name in _BUILT_IN or name == _APPROVAL or _delay(name) is not None
+
+
+def _delay(name: str) -> float | None:
+    match = _LATER.fullmatch(name)
+    return seconds(match[1]) if match else None
+
+
+def _later(now: datetime, delay: float) -> Json:
     try:
         return rfc3339(now + timedelta(seconds=delay))
     except OverflowError:
-        return None
+        return MISSING

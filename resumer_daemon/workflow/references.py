@@ -20,10 +20,12 @@ def reference(text: Json) -> str | None:
     return (path_of(match) or None) if match else None
 
 
+def bare(path: str) -> str:
+    """Return a path without the blanks in it."""
+    return "".join(path.split())
+
+
 def follow(path: str, context: Mapping[str, Json]) -> Json:
     """Return what a reference leads to, as it stands or else without its blanks, or `MISSING`."""
     value = find(path, context)
-    if value is not MISSING:
-        return value
-    without_blanks = "".join(path.split())
-    return MISSING if without_blanks == path else find(without_blanks, context)
+    return find(bare(path), context) if value is MISSING else value

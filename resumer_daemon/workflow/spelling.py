@@ -4,6 +4,7 @@ from resumer_daemon.workflow.definition import LONGEST_ID, Definition, Step, is_
 from resumer_daemon.workflow.durations import LONGEST, seconds
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.jsontext import clean, storable
+from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.spelling_steps import read_step
 from resumer_daemon.workflow.values import Json, Unreadable, is_number
 from resumer_daemon.workflow.wording import kind
@@ -17,28 +18,28 @@ def normalise(document: Json) -> Definition:
     Raises:
         Refused: It is no object, or its steps are no list of objects with ids of their own.
     """
-    path, inner = inner_part(document)
-    trigger = _object(inner.get("trigger"))
+    inner = inner_part(document)
+    trigger = _object(inner.value("trigger"))
+    path, steps = inner.located("steps")
     return Definition(
-        steps=_steps(inner.get("steps"), f"{path}.steps"),
+        steps=_steps(steps, path),
         trigger=trigger,
-        context_load=_loads(inner.get("context")),
-        timeout=seconds(inner.get("timeout")) or _trigger_timeout(trigger),
+        context_load=_loads(inner.value("context")),
+        timeout=seconds(inner.value("timeout")) or _trigger_timeout(trigger),
     )
 
 
-def inner_part(document: Json) -> tuple[str, dict[str, Json]]:
-    """Return the part that holds the steps, with its JSON path; what stands beside it counts too.
+def inner_part(document: Json) -> Reader:
+    """Return a reader of the part that holds the steps; what stands beside it counts too.
 
     Raises:
         Refused: The document is no object.
     """
     if not isinstance(document, dict):
         raise Refused("$", f"expected an object, found {kind(document)}")
-    match document.get("definition"):
-        case dict() as inner:
-            return "$.definition" if "steps" in inner else "$", document | inner
-    return "$", document
+    outer = Reader(document, "$")
+    is_whole = isinstance(document.get("definition"), dict)
+    return outer.inner("definition", beneath=outer) if is_whole else outer
 
 
 def _steps(written: Json, path: str) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 from resumer_daemon.workflow import secretrefs
 from resumer_daemon.workflow.faults import TemplateFault
 from resumer_daemon.workflow.names import Names, resolve
-from resumer_daemon.workflow.references import REFERENCE, path_of, reference
+from resumer_daemon.workflow.references import REFERENCE, bare, path_of, reference
 from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
 from resumer_daemon.workflow.values import MISSING, Json, dump, printed
 
@@ -82,7 +82,7 @@ class _Renderer:
         return "".join([*pieces, self._foreign(text[position:])])
 
     def _whole(self, path: str) -> Json:
-        if mark := secretrefs.marked(path):
+        if mark := secretrefs.marked(bare(path)):
             return mark
         found = self._found(path)
         if isinstance(found, list | dict):
@@ -93,7 +93,7 @@ class _Renderer:
         return self._foreign(found) if isinstance(found, str) else found
 
     def _piece(self, path: str) -> str:
-        return secretrefs.marked(path) or self._foreign(printed(self._found(path)))
+        return secretrefs.marked(bare(path)) or self._foreign(printed(self._found(path)))
 
     def _found(self, path: str) -> Json:
         found = resolve(path, self._context, self._names)

@@ -1,6 +1,10 @@
 """How a value is named in the message of a fault."""
 
+from typing import Final
+
 from resumer_daemon.workflow.values import Json, dump
+
+_LONGEST: Final = 60
 
 
 def kind(value: Json) -> str:
@@ -21,8 +25,8 @@ def kind(value: Json) -> str:
 
 
 def shown(value: Json) -> str:
-    """Return a value for a message: its kind, and itself when it is short."""
-    if value is None or isinstance(value, list | dict):
+    """Return a value for a message: as JSON, cut when it is long; a list or an object by kind."""
+    if isinstance(value, list | dict):
         return kind(value)
     text = dump(value)
-    return f"{kind(value)} ({text if len(text) <= 60 else text[:57] + '...'})"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -81,7 +83,12 @@ def test_the_address_and_the_data_survive_every_kind_of_end():
         url = server.url()
         with closing(psycopg.connect(url, autocommit=True)) as connection:
             connection.execute("CREATE TABLE kept ()")
-        for end in (server.stop, lambda: server.stop("immediate"), server.kill):
+        ends: list[Callable[[], None]] = [
+            server.stop,
+            lambda: server.stop("immediate"),
+            server.kill,
+        ]
+        for end in ends:
             end()
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(url)
@@ -131,18 +138,90 @@ def test_programs_below_a_private_home_are_used_without_opening_it(tmp_path):
         assert (path.stat().st_mode, path.stat().st_uid) == (stat.st_mode, stat.st_uid)
 
 
-AS_PLAIN_USER = """
+def test_a_plain_user_runs_it_as_himself():
+    with tempfile.TemporaryDirectory() as open_to_all:
+        place = Path(open_to_all)
+        place.chmod(0o777)
+        binaries = copied_programs(place)
+        run = subprocess.run(
+            [sys.executable, "-c", AS_PLAIN_USER, place / "data", binaries],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.stdout == "nobody's server answers\n", run.stderr
+
+
+def test_it_ends_when_its_parent_is_killed_and_is_swept_by_the_next():
+    parent, folder, server = started_elsewhere("")
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    eventually_sync(lambda: is_gone(server), of="the server is gone")
+    EmbeddedPostgres().close()
+    eventually_sync(lambda: not folder.exists(), of="its folder is swept, by us or beside us")
+
+
+def test_one_that_outlived_its_parent_is_ended_by_the_next():
+    # As on systems where a child is not told of its parent's death.
+    parent, folder, server = started_elsewhere("pg_process._tie = lambda: None")
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    EmbeddedPostgres().close()
+    eventually_sync(lambda: is_gone(server), of="the server is gone")
+    eventually_sync(lambda: not folder.exists(), of="its folder is swept, by us or beside us")
+
+
+def test_one_whose_parent_lives_is_not_swept():
+    with EmbeddedPostgres() as server:
+        EmbeddedPostgres().close()
+        assert ask(server, "SELECT 1") == 1
+
+
+def test_ctrl_c_in_the_terminal_is_for_the_daemon_first():
+    with EmbeddedPostgres() as server:
+        assert os.getsid(process_in(folder_of(server))) != os.getsid(0)
+
+
+AS_PLAIN_USER = f"""
 import os, sys
 from pathlib import Path
 import psycopg
 from resumer_daemon.store.embedded import EmbeddedPostgres
 if os.geteuid() == 0:
-    os.setgroups([]), os.setgid({user}), os.setuid({user})
-with EmbeddedPostgres(Path(sys.argv[1]) / "data", binaries=Path(sys.argv[2])) as server:
+    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+with EmbeddedPostgres(Path(sys.argv[1]), binaries=Path(sys.argv[2])) as server:
     with psycopg.connect(server.url()) as connection:
-        print(connection.execute("SELECT 1").fetchone())
+        connection.execute("SELECT 1")
+        print("nobody's server answers")
+"""
+
+ELSEWHERE = """
+import sys, psycopg
+from resumer_daemon.store import embedded, pg_process
+{change}
+server = embedded.EmbeddedPostgres()
+server.start()
+with psycopg.connect(server.url()) as connection:
+    print(connection.info.host, flush=True)
+sys.stdin.read()
 """
 
 
-def test_a_plain_user_runs_it_as_himself(tmp_path_factory, tmp_path):
-    place = Path("/tmp") / tmp_path.name  # noqa: S108
+def started_elsewhere(change: str) -> tuple[subprocess.Popen[str], Path, int]:
+    """Start a server in another process; return that process, the server's folder and its id."""
+    script = ELSEWHERE.format(change=change)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    folder = Path(parent.stdout.readline().strip())
+    return parent, folder, process_in(folder)
+
+
+def copied_programs(place: Path) -> Path:
+    """Copy PostgreSQL's programs with what they load, as an environment at `place` has them."""
+    binaries = find_binaries(None)
+    package = binaries.parent.parent
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, place / "site-packages" / folder.name)
+    return place / "site-packages" / package.name / "pginstall" / "bin"

@@ -1,7 +1,7 @@
 """The body of a `foreach` for one item: steps in order, or a flow where they name each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.place import Place
@@ -68,10 +68,9 @@ def over_budget(walk: Walk, what: str) -> Incident:
 
 def _place_of(body: Body, place: Place, progress: Progress) -> Place:
     if not body.flows:
-        return replace(place, path=f"{place.path}/{progress.at}")
+        return place._replace(path=f"{place.path}/{progress.at}")
     # In a flow a step can come again, so its turn is part of its path.
-    return replace(
-        place,
+    return place._replace(
         path=f"{place.path}/{progress.at}@{progress.taken}",
         flows=True,
         following=body.following(progress.at),

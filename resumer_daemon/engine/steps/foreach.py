@@ -1,7 +1,5 @@
 """The same body for each item of a list; how far it has come is a cursor, however long the list."""
 
-from dataclasses import replace
-
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.steps.body import Body, run_body
@@ -26,14 +24,14 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
         raise Fault("foreach step has no item_var")
     items = _items(step, place, walk)
     scope = dict(place.context)
-    shared = replace(within(step, place, progress), context=scope)
+    shared = within(step, place, progress)._replace(context=scope)
     body = Body.of(step.steps)
     while progress.item < len(items):
         # One scope for all: nothing keeps what an item has seen.
         scope[step.item_var] = items[progress.item]
         scope[f"{step.item_var}_index"] = progress.item
         path = f"{place.path}/{progress.item}"
-        end = run_body(body, replace(shared, path=path), walk, progress)
+        end = run_body(body, shared._replace(path=path), walk, progress)
         match end:
             case Unfinished():
                 return end

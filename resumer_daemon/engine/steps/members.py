@@ -1,7 +1,5 @@
 """What steps that hold other steps have in common."""
 
-from dataclasses import replace
-
 from resumer_daemon.engine.clock import Limit, earlier
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
@@ -31,8 +29,7 @@ def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -
     limit = place.limit
     if step.timeout is not None:
         limit = earlier(limit, Limit(progress.clock + step.timeout, step.timeout))
-    return replace(
-        place,
+    return place._replace(
         following=None,
         container=place.container or step.id,
         flows=False,

@@ -1,7 +1,6 @@
 """Members side by side: each runs to its end, then the strategy says what that amounts to."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
@@ -32,7 +31,7 @@ def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Ver
         raise Fault(f"unknown parallel strategy: {step.strategy}")
     shared = within(step, place, progress)
     ends = [
-        run_member(member, replace(shared, path=f"{place.path}/{number}"), walk)
+        run_member(member, shared._replace(path=f"{place.path}/{number}"), walk)
         for number, member in enumerate(step.steps)
     ]
     if any(isinstance(end, Unfinished) for end in ends):

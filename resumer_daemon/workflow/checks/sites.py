@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from resumer_daemon.workflow.definition import Definition, ForeachStep, ParallelStep, Step
 from resumer_daemon.workflow.reading import Reader
@@ -19,36 +20,33 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Steps that may lead to each other: the definition's own, or the body of a `foreach`."""
+    """Steps that stand in one list."""
 
+    of: Literal["definition", "foreach", "parallel"]
     sites: tuple[Site, ...]
-    nested: bool = False
 
 
-def flows(definition: Definition, steps: list[Json], path: str) -> Iterator[Flow]:
-    """Return every flow of a definition, `steps` being what was written at `path`."""
-    sites = tuple(
-        Site(step, Reader(written, f"{path}[{index}]"))
-        for index, (step, written) in enumerate(zip(definition.steps, steps, strict=True))
-    )
-    open_flows = [Flow(sites)]
-    while open_flows:
-        flow = open_flows.pop()
+def flows(definition: Definition, written: list[tuple[str, Json]]) -> Iterator[Flow]:
+    """Return every list of steps; `written` is what was written for the outermost, and where."""
+    waiting = [Flow("definition", _sites(definition.steps, written, frozenset()))]
+    while waiting:
+        flow = waiting.pop()
         yield flow
-        open_flows += [
-            Flow(inside, nested=True) for site in flow.sites if (inside := _inside(site))
-        ]
+        waiting += [inner for site in flow.sites for inner in _inner(site)]
 
 
-def _inside(site: Site) -> tuple[Site, ...]:
+def _inner(site: Site) -> Iterator[Flow]:
     step = site.step
-    if not isinstance(step, ParallelStep | ForeachStep):
-        return ()
-    item_vars = site.item_vars
-    if isinstance(step, ForeachStep) and step.item_var:
-        item_vars |= {step.item_var, f"{step.item_var}_index"}
-    group = site.written.inner(step.type, beneath=site.written)
-    return tuple(
-        Site(member, Reader(written, path), item_vars)
-        for member, (path, written) in zip(step.steps, group.members("steps"), strict=True)
-    )
+    if isinstance(step, ParallelStep | ForeachStep):
+        item_vars = site.item_vars
+        if isinstance(step, ForeachStep):
+            item_vars |= {f"{step.item_var}", f"{step.item_var}_index"}
+        written = site.written.inner(step.type, beneath=site.written).members("steps")
+        yield Flow(step.type, _sites(step.steps, written, item_vars))
+
+
+def _sites(
+    steps: tuple[Step, ...], written: list[tuple[str, Json]], item_vars: frozenset[str]
+) -> tuple[Site, ...]:
+    pairs = zip(steps, written, strict=True)
+    return tuple(Site(step, Reader(raw, path), item_vars) for step, (path, raw) in pairs)

@@ -14,9 +14,8 @@ from resumer_daemon.workflow.definition import (
     Step,
     WaitStep,
 )
-from resumer_daemon.workflow.reading import Reader
 
-_KEYS: Final = {
+_SPELLINGS: Final = {
     "next": ("next", "on_pass"),
     "on_error": ("on_error", "on_fail"),
     "on_false": ("on_false", "on_reject"),
@@ -26,7 +25,7 @@ _KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way out of a step; no target: the flow ends there."""
+    """One way out of a step, with its JSON path; without a target the flow ends there."""
 
     path: str
     target: str | None
@@ -34,41 +33,50 @@ class Way:
 
 def ways(flow: Flow) -> list[list[Way]]:
     """Return the ways out of each step of a flow, in the order of the steps."""
-    following = [site.step.id for site in flow.sites[1:]]
+    following = [*(site.step.id for site in flow.sites[1:]), None]
     return [
-        [*_answers(site, after), *_failure(site)]
-        for site, after in zip(flow.sites, [*following, None], strict=True)
+        [_way(site, key, target) for key, target in _targets(site.step, after)]
+        for site, after in zip(flow.sites, following, strict=True)
     ]
 
 
 def has_effect(step: Step) -> bool:
-    """Tell whether a step waits, asks for an approval, or does what leaves its mark outside."""
+    """Tell whether a step waits, asks for an approval, or does what can be seen from outside."""
     match step:
         case WaitStep():
             return True
-        case ActionStep(requires=requires, execute=execute):
-            return requires is not None or any(act.type != "log" for act in execute)
-        case ExecuteStep(execute=execute):
+        case ActionStep(requires=None, execute=execute) | ExecuteStep(execute=execute):
             return any(act.type != "log" for act in execute)
+        case ActionStep():
+            return True
         case ParallelStep(steps=steps) | ForeachStep(steps=steps):
             return any(has_effect(member) for member in steps)
     return False
 
 
-def _answers(site: Site, following: str | None) -> Iterator[Way]:
-    step = site.step
+def _targets(step: Step, following: str | None) -> Iterator[tuple[str, str | None]]:
     match step:
         case ConditionStep():
-            yield _way(site, "on_true", step.on_true)
-            yield _way(site, "on_false", step.on_false)
-        case ActionStep(requires=requires) if requires is not None:
-            yield _way(
-                site, "on_true" if step.on_true else "next", step.on_true or step.next or following
-            )
-            yield _way(site, "on_false", step.on_false)
+            yield "on_true", step.on_true
+            yield "on_false", step.on_false
+        case ActionStep() if step.requires is not None:
+            yield "on_true" if step.on_true else "next", step.on_true or step.next or following
+            yield "on_false", step.on_false
             if step.on_timeout:
-                yield _way(site, "on_timeout", step.on_timeout)
+                yield "on_timeout", step.on_timeout
         case WaitStep():
-            ...
+            yield "on_event" if step.on_event else "next", step.on_event or step.next or following
+            if step.on_timeout:
+                yield "on_timeout", step.on_timeout
         case _:
-            yield _way(site, "next", step.next)
+            yield "next", step.next
+    if step.on_error:
+        yield "on_error", step.on_error
+
+
+def _way(site: Site, key: str, target: str | None) -> Way:
+    written = site.written
+    if isinstance(site.step, WaitStep | ParallelStep | ForeachStep):
+        written = written.inner(site.step.type, beneath=written)
+    path, _ = written.located(*_SPELLINGS.get(key, (key,)))
+    return Way(path, target)

@@ -1,0 +1,66 @@
+# Everything a developer runs. Needs make and Python >= 3.11 with venv; the rest is installed into
+# .venv, once, from the locks. `make` alone lists what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -qq
+EXPORT := $(BIN)/uv export --quiet --format requirements-txt --no-emit-project --no-header
+LOCKS := requirements.lock requirements-dev.lock requirements-build.lock
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test lint format bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo; echo '  ARGS="..." is handed on: make dev ARGS=--once, make test ARGS="-k claim"'
+
+dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once ends by itself)
+	@$(BIN)/resumer-daemon dev $(ARGS)
+
+test: $(VENV)/.dev ## Run all tests on a real PostgreSQL, found or brought along
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types, import directions, migrations and the Dockerfile
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/squawk migrations/*.up.sql
+	$(BIN)/hadolint Dockerfile
+
+format: $(VENV)/.dev ## Format the code, and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/.dev ## Pin the newest versions of everything, with hashes
+	@rm -f uv.lock
+	@$(EXPORT) --extra embedded -o requirements.lock >/dev/null
+	@$(EXPORT) --all-extras -o requirements-dev.lock >/dev/null
+	@$(EXPORT) --only-group build -o requirements-build.lock >/dev/null
+	@! grep -nE 'https?:|file:|--(extra-)?index-url|--find-links' $(LOCKS)
+	@echo 'Pinned: $(LOCKS)'
+
+clean: ## Remove the environment, the development database and all caches
+	rm -rf $(VENV) .resumer build dist *.egg-info uv.lock
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what the daemon needs into $(VENV) ...'
+	@$(PIP) --require-hashes -r requirements-build.lock -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing the daemon and the tools of its developers into $(VENV) ...'
+	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run
+
+$(BIN)/python:
+	@.ci/venv $(VENV)

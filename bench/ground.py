@@ -1,0 +1,99 @@
+"""The ground that both floor and daemon stand on: a server with default durability, and its rows."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+
+from resumer_daemon.store import migrate
+from resumer_daemon.store.embedded import EmbeddedPostgres
+
+DEFINITION = {
+    "steps": [
+        {
+            "id": "ask",
+            "type": "action",
+            "action": "block",
+            "requires": {"type": "approval", "role": "manager"},
+            "on_true": "is_small",
+        },
+        {
+            "id": "is_small",
+            "type": "condition",
+            "condition": {"field": "order.total", "operator": "lt", "value": 1000000},
+            "on_true": "allow",
+        },
+        {"id": "allow", "type": "action", "action": "allow"},
+    ]
+}
+PAYLOAD = {"order": {"id": "A-1", "total": 12000}, "notes": "x" * 900}
+
+
+@contextmanager
+def server() -> Iterator[EmbeddedPostgres]:
+    """Start a server whose data is kept as PostgreSQL keeps it by default: fsync on."""
+    with (
+        TemporaryDirectory(prefix="resumer-bench-") as folder,
+        EmbeddedPostgres(Path(folder) / "data", settings={"max_wal_size": "4GB"}) as running,
+    ):
+        yield running
+
+
+def database(running: EmbeddedPostgres, name: str, schema: Path | None = None) -> str:
+    """Make a migrated database and return its address."""
+    with psycopg.connect(running.url(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    url = running.url(name)
+    if schema is not None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(schema.read_bytes())
+    asyncio.run(migrate.up(url))
+    return url
+
+
+def pause(url: str, count: int) -> list[tuple[Any, Any]]:
+    """Make paused executions by SQL, as the daemon would leave them; return (execution, approval)."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET resumer.own = 'on'")
+        connection.execute(
+            "INSERT INTO resumer.definitions (sha256, body) VALUES ('bench', %s) ON CONFLICT DO NOTHING",
+            [json.dumps(DEFINITION)],
+        )
+        rows = connection.execute(
+            """WITH made AS (
+                 INSERT INTO workflow_executions (execution_id, status, context, paused_reason)
+                 SELECT gen_random_uuid()::text, 'paused', %s, 'approval_required' FROM generate_series(1, %s)
+                 RETURNING id
+               ), asked AS (
+                 INSERT INTO approval_requests (request_id, execution_id, status, approver_role)
+                 SELECT gen_random_uuid()::text, id, 'pending', 'manager' FROM made RETURNING id, execution_id
+               ), paused AS (
+                 INSERT INTO resumer.pauses
+                   (execution_id, number, reason, step_id, ways, waiting, state, definition, asked)
+                 SELECT execution_id, 1, 'approval_required', 'ask', '{"approved": "is_small"}',
+                   '{"approvals": 1}', %s, 'bench', ARRAY[id] FROM asked
+               )
+               SELECT execution_id, id FROM asked""",
+            [json.dumps(PAYLOAD), count, json.dumps(_state())],
+        ).fetchall()
+        connection.execute("VACUUM ANALYZE")
+    return rows
+
+
+def _state() -> dict[str, Any]:
+    """Return the state that the engine leaves at the pause of the definition above."""
+    from datetime import UTC, datetime
+    from uuid import UUID
+
+    from resumer_daemon.engine.advance import advance, begin
+    from resumer_daemon.engine.world import World
+    from resumer_daemon.workflow.spelling import normalise
+
+    definition = normalise(DEFINITION)
+    world = World(datetime.now(UTC), UUID(int=1), "bench", "bench")
+    return advance(definition, begin(definition, None), PAYLOAD, world).state.to_json()

@@ -1,0 +1,95 @@
+"""The two who are compared, each a process of its own: a bare psycopg loop, and the daemon.
+
+Each tells the parent, by a pipe, which executions were committed and when by the monotonic clock,
+which all processes of a machine share.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psycopg
+
+CLAIM = """WITH due AS MATERIALIZED (
+  SELECT e.id, r.id AS request FROM resumer.resume_requests r JOIN workflow_executions e ON e.id = r.execution_id
+  WHERE r.outcome IS NULL AND r.due_at <= now()
+  ORDER BY r.due_at, r.id LIMIT 100 FOR NO KEY UPDATE OF e SKIP LOCKED)
+SELECT id, request FROM due"""
+WRITE = (
+    """UPDATE workflow_executions e SET status = 'completed', result = 'allowed', completed_at = now()
+       WHERE e.id = ANY (%(ids)s)""",
+    """INSERT INTO step_executions (execution_id, step_id, step_type, status, output)
+       SELECT id, 'allow', 'action', 'completed', '{}' FROM unnest(%(ids)s::uuid[]) AS id""",
+    """UPDATE resumer.resume_requests SET outcome = 'applied', finished_at = now()
+       WHERE id = ANY (%(requests)s)""",
+)
+
+
+def floor(url: str, pipe: Connection) -> None:
+    """The floor: LISTEN, claim, one write of what must be written; nothing is decided."""
+    listener = psycopg.connect(url, autocommit=True)
+    listener.execute("LISTEN resumer_wake")
+    worker = psycopg.connect(url, prepare_threshold=0)
+    pipe.send("ready")
+    while True:
+        rows = worker.execute(CLAIM).fetchall()
+        if rows:
+            facts = {"ids": [r[0] for r in rows], "requests": [r[1] for r in rows]}
+            with worker.pipeline():
+                for statement in WRITE:
+                    worker.execute(statement, facts)
+                worker.commit()
+            pipe.send((time.perf_counter(), facts["ids"]))
+            continue
+        worker.commit()
+        for _ in listener.notifies(timeout=5, stop_after=1):
+            pass
+
+
+def daemon(url: str, pipe: Connection) -> None:
+    """The daemon as it is run, with an ear at the place where it counts what it committed."""
+    import uvloop
+
+    from resumer_daemon.config import load
+    from resumer_daemon.daemon import worker
+    from resumer_daemon.daemon.daemon import Daemon
+    from resumer_daemon.telemetry import logs
+
+    account = worker.account
+
+    def heard(turned: Any, metrics: Any) -> None:
+        if turned.claimed:
+            pipe.send((time.perf_counter(), list(turned.claimed)))
+        account(turned, metrics)
+
+    worker.account = heard
+    logs.configure("console", "warning")
+
+    async def serve() -> None:
+        running = Daemon(load(database_url=url, http_port=0))
+        task = asyncio.create_task(running.run())
+        await running.listening.wait()
+        pipe.send("ready")
+        await task
+
+    uvloop.run(serve())
+
+
+@contextmanager
+def beside(work: Callable[[str, Connection], None], url: str) -> Any:
+    """Run a process beside us; yield the pipe on which it tells what it committed."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(url, theirs), daemon=True)
+    process.start()
+    if ours.recv() != "ready":
+        raise RuntimeError("the process beside us did not start")
+    try:
+        yield ours
+    finally:
+        process.kill()
+        process.join()

@@ -1,0 +1,45 @@
+"""The actions of a step: their types, and what each cannot do without."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from resumer_daemon.workflow.checks.finding import Findings, error, warning
+from resumer_daemon.workflow.checks.sites import Site
+from resumer_daemon.workflow.checks.steps import check_duration
+from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep
+from resumer_daemon.workflow.reading import Reader
+
+NEEDED: Final = {
+    "log": (),
+    "notify": ("recipients", "message"),
+    "webhook": ("url",),
+    "create_record": ("entity",),
+    "update_record": ("entity", "entity_id"),
+    "create_approval_request": ("entity",),
+}
+"""The types of actions, and what each cannot do without."""
+
+
+def check_acts(site: Site) -> Findings:
+    """Check the `execute` list of a step."""
+    for path, act in acts_of(site):
+        if act.type not in NEEDED:
+            severity = warning if act.continue_on_error else error
+            yield severity(f"{path}.type", f"unknown action: {act.type}")
+            continue
+        for name in NEEDED[act.type]:
+            if act.params.get(name) in (None, "", []):
+                yield error(f"{path}.{name}", f"{act.type} needs {name}")
+        yield from check_duration(Reader(dict(act.params), path), "expires_in")
+
+
+def acts_of(site: Site) -> Iterator[tuple[str, Act]]:
+    """Return each action of a step, with its path."""
+    if not isinstance(site.step, ActionStep | ExecuteStep):
+        return
+    holder = site.written
+    if isinstance(holder.value("action"), dict):
+        holder = holder.inner("action", beneath=holder)
+    # The list of one that an `action` with a `config` is stands on the step itself.
+    paths = [path for path, _ in holder.members("execute")] or [holder.path]
+    yield from zip(paths, site.step.execute, strict=False)

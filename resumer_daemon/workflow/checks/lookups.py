@@ -1,0 +1,113 @@
+"""References that nothing will provide, as far as that shows without the payload."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from resumer_daemon.workflow.checks.finding import Findings, warning
+from resumer_daemon.workflow.checks.sites import Site
+from resumer_daemon.workflow.checks.uses import Use, uses
+from resumer_daemon.workflow.definition import ConditionStep, Definition
+from resumer_daemon.workflow.names import is_built_in
+from resumer_daemon.workflow.references import bare
+from resumer_daemon.workflow.secretrefs import PREFIX, marked
+from resumer_daemon.workflow.values import Json
+
+_MEMBERS: Final = {
+    "_meta": "version enriched_at",
+    "_computed": (
+        "current_time current_hour current_day_of_week current_date order_is_high_value "
+        "order_is_medium_value order_is_low_value customer_account_age_days customer_is_new"
+    ),
+    "approval": "id request_id decision approved approver_id reason decided_at",
+    "resume": "trigger actor reason data number",
+}
+_BUILT_IN_ROOTS: Final = "execution", "workflow", "step"
+_ALIKE: Final = 0.8
+_LONGEST_COMPARED: Final = 64
+_MOST_COMPARED: Final = 200
+
+
+def check_lookups(definition: Definition, sites: Sequence[Site]) -> Findings:
+    """Check the references of all steps against what the definition tells of the context."""
+    roots = frozenset(_roots(definition, sites))
+    item_vars = frozenset(name for site in sites for name in site.item_vars)
+    spelling = _Spelling(roots | item_vars)
+    for site in sites:
+        for use in uses(site):
+            message = _secret(use) if use.name.startswith(PREFIX) else _built_in(use)
+            if not (message or is_built_in(use.name)):
+                message = _item(use, site, item_vars - roots) or spelling.doubt(use.root)
+            if message:
+                yield warning(use.path, message)
+
+
+class _Spelling:
+    """Top-level keys that are known, and doubts about one that is nearly the same as another."""
+
+    def __init__(self, roots: frozenset[str]) -> None:
+        self._known = roots | _MEMBERS.keys()
+        short = [root for root in roots if len(root) <= _LONGEST_COMPARED]
+        # To compare all with all takes its time, and a definition can be anybody's.
+        self._compared = sorted(short) if len(short) <= _MOST_COMPARED else []
+        self._doubts: dict[str, str | None] = {}
+
+    def doubt(self, root: str) -> str | None:
+        if root in self._known or len(root) > _LONGEST_COMPARED:
+            return None
+        if root not in self._doubts:
+            alike = get_close_matches(root, self._compared, 1, _ALIKE)
+            question = f"nothing here tells of {root}: is it {alike[0]}?" if alike else None
+            self._doubts[root] = question
+        return self._doubts[root]
+
+
+def _roots(definition: Definition, sites: Sequence[Site]) -> Iterator[str]:
+    """Return the top-level keys that conditions read, that are loaded, or that the event names."""
+    yield from (path.partition(".")[0] for path in definition.context_load)
+    event = definition.trigger.get("event")
+    if isinstance(event, str):
+        yield event.partition(".")[0]
+    for site in sites:
+        if isinstance(site.step, ConditionStep):
+            yield from (field.partition(".")[0] for field in _fields(site.step.condition))
+
+
+def _fields(condition: Json) -> Iterator[str]:
+    waiting = [condition]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.get("and") or [], value.get("or") or []
+            if isinstance(value.get("field"), str):
+                yield value["field"]
+
+
+def _secret(use: Use) -> str | None:
+    if marked(bare(use.name)) is None:
+        return f"{use.name} is no name of a secret"
+    if use.kind != "sent":
+        return f"{use.name} is put only into what is sent"
+    return None
+
+
+def _built_in(use: Use) -> str | None:
+    name = bare(use.name)
+    if name.startswith(("now+", "now_plus_")) and not is_built_in(name):
+        return f"no duration after now in {use.name}"
+    if use.root in _BUILT_IN_ROOTS and not is_built_in(name):
+        return f"{use.name} is no built-in name"
+    if is_built_in(name) and use.kind == "lookup" and use.root not in _MEMBERS:
+        return f"{use.name} is known to the texts of actions only"
+    member = name.split(".")[1:2]
+    if member and use.root in _MEMBERS and member[0] not in _MEMBERS[use.root].split():
+        return f"{use.root} has no {member[0]}"
+    return None
+
+
+def _item(use: Use, site: Site, item_vars: frozenset[str]) -> str | None:
+    if use.root in item_vars and use.root not in site.item_vars:
+        return f"{use.root} is known only inside its foreach"
+    return None

@@ -1,0 +1,182 @@
+"""A daemon to test: in a thread of this process, or as the real process."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from resumer_daemon.config import load
+from resumer_daemon.daemon.daemon import Daemon
+from tests.harness.database import Database
+from tests.harness.eventually import eventually_sync
+
+SHORT = {"http_port": "0", "poll_interval": "1s", "reconcile_interval": "300ms"}
+PATIENCE = 40.0
+
+
+class Observed:
+    """What can be seen of a running daemon from outside."""
+
+    @property
+    def address(self) -> str:
+        """Where its HTTP listens."""
+        raise NotImplementedError
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its HTTP; nobody there is status 0."""
+        try:
+            with urlopen(f"{self.address}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def ready(self) -> bool:
+        """Tell whether it says that it works."""
+        return self.get("/readyz")[0] == 200
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a sample as it is now, 0 where there is none."""
+        status, text = self.get("/metrics")
+        assert status == 200, text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+@dataclass
+class Running(Observed):
+    """A daemon in a thread of its own: tests may block on what it must do meanwhile."""
+
+    daemon: Daemon
+    ended: Future[None]
+    loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def address(self) -> str:
+        return self.daemon.server.address
+
+    @property
+    def listening(self) -> bool:
+        """Tell whether it hears notifications."""
+        if self.ended.done():
+            self.ended.result()
+        return self.daemon.listening.is_set()
+
+    def stop(self) -> None:
+        """Drain, and raise what it ended with."""
+        if self.loop is not None and not self.ended.done():
+            with suppress(RuntimeError):  # it ended by itself just now
+                self.loop.call_soon_threadsafe(self.daemon.stop)
+        self.ended.result(PATIENCE)
+
+
+@contextmanager
+def running(database: Database, **settings: object) -> Iterator[Running]:
+    """Run a daemon in this process; ready, and listening where it can."""
+    daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
+
+    async def main() -> None:
+        made.loop = asyncio.get_running_loop()
+        await daemon.run()
+
+    with ThreadPoolExecutor(1) as thread:
+        made = Running(daemon, Future())
+        made.ended = thread.submit(asyncio.run, main())
+        try:
+            eventually_sync(lambda: made.listening, of="the daemon listens")
+            eventually_sync(made.ready, of="the daemon is ready")
+            yield made
+        finally:
+            made.stop()
+
+
+class Process(Observed):
+    """`resumer-daemon run` as a process of its own, with its log as it wrote it."""
+
+    def __init__(self, url: str, log: Path, **settings: object) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "resumer_daemon", "run"],
+                env=environment(url, **(SHORT | settings)),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return its log so far; what is no JSON is an event named by its text."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [json.loads(t) if t.startswith("{") else {"event": t} for t in lines]
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Return what it logged under this name."""
+        return [line for line in self.log() if line["event"] == event]
+
+    @property
+    def address(self) -> str:
+        started = self.said("started")
+        return started[0]["http"] if started else "http://127.0.0.1:1"
+
+    @property
+    def running(self) -> bool:
+        """Tell whether it is there."""
+        return self._process.poll() is None
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait for its end and return its exit code."""
+        return self._process.wait(timeout)
+
+    def close(self) -> None:
+        """End it whatever it does, and show what it logged."""
+        if self.running:
+            self._process.kill()
+            self._process.wait()
+        sys.stdout.write(self._log.read_text(errors="replace"))
+
+
+@contextmanager
+def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
+    """Run the real process. At the end, where it still runs, SIGTERM must end it with 0."""
+    url = database if isinstance(database, str) else database.url
+    made = Process(url, log, **settings)
+    try:
+        yield made
+        if made.running:
+            made.signal()
+            assert made.wait() == 0
+    finally:
+        made.close()
+
+
+def environment(url: str | None, **settings: object) -> dict[str, str]:
+    """Return the environment of a command: nothing of ours but these settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RESUMER_") and name != "DATABASE_URL"
+    }
+    named = {f"RESUMER_{name.upper()}": str(value) for name, value in settings.items()}
+    address = {} if url is None else {"RESUMER_DATABASE_URL": url}
+    return kept | {"RESUMER_LOG_FORMAT": "json", "COLUMNS": "160"} | named | address

@@ -1,0 +1,183 @@
+"""The other side: what the service, its approval page and people with psql write, in plain SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from tests.harness.database import Database
+from tests.harness.eventually import eventually_sync
+
+Document = Mapping[str, Any]
+
+ENDED = ("completed", "failed", "cancelled")
+
+
+def ask(
+    step: str = "ask", *, on_true: str | None = "release", on_false: str | None = None,
+    on_timeout: str | None = None, execute: list[Document] | None = None, **requires: Any,
+) -> Document:  # fmt: skip
+    """Return a block that requires an approval."""
+    given = {"on_true": on_true, "on_false": on_false, "on_timeout": on_timeout, "execute": execute}
+    return {
+        "id": step,
+        "type": "action",
+        "action": "block",
+        "reason": f"{step} needs a person",
+        "requires": {"type": "approval", "role": "manager", **requires},
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+def allow(step: str = "release") -> Document:
+    """Return a step that allows and ends the flow."""
+    return {"id": step, "type": "action", "action": "allow"}
+
+
+def block(step: str = "refuse") -> Document:
+    """Return a step that blocks and ends the flow."""
+    return {"id": step, "type": "action", "action": "block", "reason": f"{step}d"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Another program on the same database. It calls nothing of ours but `resumer.start`."""
+
+    database: Database
+
+    def insert(self, table: str, **values: object) -> UUID:
+        """Insert a row, in the only organisation where there are some, and return its id."""
+        with self.database.connect() as connection:
+            if self.database.vintage == "v5" and "organization_id" not in values:
+                values["organization_id"] = self.organization()
+            statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(map(sql.Identifier, values)),
+                sql.SQL(", ").join([sql.Placeholder()] * len(values)),
+            )
+            row = connection.execute(statement, list(values.values())).fetchone()
+        assert row is not None
+        identity: UUID = row[0]
+        return identity
+
+    def organization(self) -> UUID:
+        """Return the organisation of the newest vintage."""
+        [(identity,)] = self.database.run("SELECT id FROM organizations")
+        return UUID(str(identity))
+
+    def workflow(self, *steps: Document, name: str = "flow", definition: object = None) -> UUID:
+        """Write a workflow of these steps, or of another definition whatever it is."""
+        document = {"steps": list(steps)} if definition is None else definition
+        return self.insert(
+            "workflows", workflow_id=name, version="1", name=name, definition=Jsonb(document)
+        )
+
+    def start(self, name: str = "flow", payload: object = None) -> UUID:
+        """Start an execution as any program would."""
+        [(identity,)] = self.database.run(
+            "SELECT resumer.start(%s, %s)", name, Jsonb({} if payload is None else payload)
+        )
+        return UUID(str(identity))
+
+    def paused(self, name: str = "flow", payload: object = None) -> UUID:
+        """Start an execution and return it once it is paused."""
+        execution = self.start(name, payload)
+        self.until(execution, "paused")
+        return execution
+
+    def until(self, execution: UUID, *statuses: str) -> dict[str, Any]:
+        """Wait for one of these statuses and return the row."""
+
+        def there() -> dict[str, Any] | None:
+            row = self.look(execution)
+            return row if row["status"] in statuses else None
+
+        return eventually_sync(there, of=f"{execution} is {statuses}: {self.look(execution)}") or {}
+
+    def ended(self, execution: UUID) -> dict[str, Any]:
+        """Wait for the end, with every request of it settled, and return the row."""
+        row = self.until(execution, *ENDED)
+        eventually_sync(
+            lambda: not [r for r in self.requests(execution) if r[2] in (None, "held")],
+            of=f"nothing is open or held: {self.requests(execution)}",
+        )
+        return row
+
+    def look(self, execution: UUID) -> dict[str, Any]:
+        """Return the execution's row as it is."""
+        with self.database.connect(row_factory=dict_row) as connection:
+            row = connection.execute(
+                "SELECT * FROM workflow_executions WHERE id = %s", [execution]
+            ).fetchone()
+        return dict(row or {"status": None})
+
+    def asked(self, execution: UUID) -> list[str]:
+        """Return the pending approvals, oldest first."""
+        rows = self.database.run(
+            "SELECT request_id FROM approval_requests WHERE execution_id = %s"
+            " AND status = 'pending' ORDER BY requested_at, request_id",
+            execution,
+        )
+        return [request for (request,) in rows]
+
+    def decide(
+        self, request: str, status: str, approver: UUID | None = None, reason: str | None = None
+    ) -> None:
+        """Write a decision as a plain UPDATE."""
+        self.database.run(
+            "UPDATE approval_requests SET status = %s, approver_id = coalesce(%s, approver_id),"
+            " decision_reason = %s, decided_at = now() WHERE request_id = %s",
+            status,
+            approver,
+            reason,
+            request,
+        )
+
+    def approval(self, execution: UUID | None, status: str, **values: object) -> str:
+        """Insert an approval that no step asked for, and return its key."""
+        request = f"appr_{uuid4().hex[:12]}"
+        self.insert(
+            "approval_requests",
+            request_id=request,
+            execution_id=execution,
+            status=status,
+            **values,
+        )
+        return request
+
+    def steps(self, execution: UUID) -> list[str]:
+        """Return the ids of the recorded steps, in their order, each with a mark if it failed."""
+        rows = self.database.run(
+            "SELECT step_id || CASE status WHEN 'failed' THEN '!' ELSE '' END"
+            " FROM step_executions WHERE execution_id = %s ORDER BY completed_at, started_at",
+            execution,
+        )
+        return [step for (step,) in rows]
+
+    def requests(self, execution: UUID) -> list[tuple[str, str | None, str | None]]:
+        """Return kind, decision and outcome of its requests, oldest first."""
+        return [
+            (kind, decision, outcome)
+            for kind, decision, outcome in self.database.run(
+                "SELECT kind, decision, outcome FROM resumer.resume_requests"
+                " WHERE execution_id = %s ORDER BY id",
+                execution,
+            )
+        ]
+
+    def decisions(self, execution: UUID) -> list[tuple[str | None, str | None]]:
+        """Return decision and outcome of its decisions, oldest first."""
+        return [(said, became) for kind, said, became in self.requests(execution) if kind == "approval"]
+
+    def pause(self, execution: UUID) -> dict[str, Any]:
+        """Return the newest pause record."""
+        with self.database.connect(row_factory=dict_row) as connection:
+            row = connection.execute(
+                "SELECT * FROM resumer.pauses WHERE execution_id = %s ORDER BY number DESC",
+                [execution],
+            ).fetchone()
+        return dict(row or {})
