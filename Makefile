@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -qq
 EXPORT := $(BIN)/uv export --quiet --format requirements-txt --no-emit-project --no-header
-LOCKS := requirements.lock requirements-dev.lock requirements-build.lock
+# What the image has; that and an embedded PostgreSQL; all extras and tools; what builds the project.
+LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requirements-build.lock
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
@@ -39,7 +40,8 @@ bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 
 lock: $(VENV)/.dev ## Pin the newest versions of everything, with hashes
 	@rm -f uv.lock
-	@$(EXPORT) --extra embedded -o requirements.lock >/dev/null
+	@$(EXPORT) -o requirements.lock >/dev/null
+	@$(EXPORT) --extra embedded -o requirements-embedded.lock >/dev/null
 	@$(EXPORT) --all-extras -o requirements-dev.lock >/dev/null
 	@$(EXPORT) --only-group build -o requirements-build.lock >/dev/null
 	@! grep -nE 'https?:|file:|--(extra-)?index-url|--find-links' $(LOCKS)
@@ -50,9 +52,9 @@ clean: ## Remove the environment, the development database and all caches
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+$(VENV)/.run: requirements-embedded.lock requirements-build.lock pyproject.toml | $(BIN)/python
 	@echo 'Installing what the daemon needs into $(VENV) ...'
-	@$(PIP) --require-hashes -r requirements-build.lock -r requirements.lock
+	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-embedded.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -5,7 +5,7 @@ DECLARE
 BEGIN
   FOR created IN
     SELECT c.oid::regclass FROM pg_class c
-    WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+    WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace
       AND obj_description(c.oid, 'pg_class') = 'created by resumer-daemon'
   LOOP
     EXECUTE format('DROP TABLE %s CASCADE', created);

@@ -10,6 +10,12 @@ UPDATE workflow_executions e SET
   paused_step_id = v.paused_step_id, --? pointers
   next_step_id = v.next_step_id, --? pointers
   current_step_id = v.paused_step_id, --? current_step
+  wait_state = v.wait_state, --? wait_state
+  timeout_at = coalesce(t.now_there + make_interval(secs => v.timeout), e.timeout_at), --? timeout_at
+  timeout_duration = coalesce(ceil(v.timeout)::integer, e.timeout_duration), --? timeout_duration
+  metadata = CASE WHEN v.timeout IS NULL THEN e.metadata --? no_timeout_duration
+    ELSE (CASE jsonb_typeof(e.metadata) WHEN 'object' THEN e.metadata ELSE '{}' END) --? no_timeout_duration
+      || jsonb_build_object('timeout_seconds', v.timeout) END, --? no_timeout_duration
   resume_count = coalesce(e.resume_count, 0) + v.resumed,
   last_resumed_at = CASE WHEN v.resumed > 0 THEN t.now_there ELSE e.last_resumed_at END,
   completed_at = CASE WHEN v.status IN ('completed', 'failed', 'cancelled') THEN t.now_there END,
@@ -18,7 +24,9 @@ UPDATE workflow_executions e SET
 FROM unnest(
     %(ids)s::uuid[], %(statuses)s::text[], %(results)s::text[], %(errors)s::text[], %(contexts)s::jsonb[],
     %(resume_datas)s::jsonb[], %(paused_reasons)s::text[], %(paused_steps)s::text[], %(next_steps)s::text[],
-    %(resumed)s::integer[]
-  ) AS v (id, status, result, error_message, context, resume_data, paused_reason, paused_step_id, next_step_id, resumed),
+    %(resumed)s::integer[], %(wait_states)s::jsonb[], %(timeouts)s::float8[]
+  ) AS v (
+    id, status, result, error_message, context, resume_data, paused_reason, paused_step_id, next_step_id, resumed,
+    wait_state, timeout),
   (SELECT clock_timestamp() AT TIME ZONE %(timezone)s AS now_there) AS t
 WHERE e.id = v.id

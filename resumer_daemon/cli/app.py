@@ -8,7 +8,7 @@ from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
 from resumer_daemon.cli.run import run
-from resumer_daemon.cli.start import start
+from resumer_daemon.cli.start import emit, start
 
 app = typer.Typer(
     name="resumer-daemon",
@@ -23,6 +23,7 @@ app.command()(dev)
 app.command()(run)
 app.add_typer(migrate, name="migrate")
 app.command()(start)
+app.command()(emit)
 app.command()(approve)
 app.command()(reject)
 app.command(name="list")(list_)

@@ -1,13 +1,12 @@
-"""`start`: queue an execution of a workflow."""
+"""`start` and `emit`: queue an execution of a workflow, write an event."""
 
 from typing import Annotated
 
 import typer
 
-from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
-from resumer_daemon.errors import Refused
+from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, errors, opened, run
 from resumer_daemon.store import desk
-from resumer_daemon.workflow.values import load
+from resumer_daemon.workflow.values import Json, load
 
 
 def start(
@@ -21,13 +20,37 @@ def start(
 
     [dim]Example: resumer-daemon start high_value_order --payload '{"order": {"total": 12000}}'[/]
     """
+    document = _read(payload)
 
     async def work() -> str:
-        try:
-            document = load(payload)
-        except ValueError as error:
-            raise Refused(f"the payload is no JSON: {error}") from error
         async with opened(database_url) as session:
             return await desk.start(session, workflow, document, version, organization)
 
     console.print(run(work()), highlight=False)
+
+
+def emit(
+    event_type: Annotated[str, typer.Argument(help="Such as order.paid.")],
+    payload: Annotated[str, typer.Option(help="The event's payload, as JSON.")] = "{}",
+    organization: Annotated[str | None, typer.Option(help="Where the service has them.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write an event; executions that wait for it resume.
+
+    [dim]Example: resumer-daemon emit order.paid --payload '{"order": {"id": "A-1"}}'[/]
+    """
+    document = _read(payload)
+
+    async def work() -> str:
+        async with opened(database_url) as session:
+            return await desk.emit(session, event_type, document, organization)
+
+    console.print(run(work()), highlight=False)
+
+
+def _read(payload: str) -> Json:
+    try:
+        return load(payload)
+    except ValueError as error:
+        errors.print(f"[red]error:[/] the payload is no JSON: {error}", highlight=False)
+        raise typer.Exit(USAGE) from error

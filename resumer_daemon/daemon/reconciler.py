@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 SLICE = 10_000
 FIRST = UUID(int=0)
-TRIGGERS = frozenset({"resumer_approval_insert", "resumer_approval_update"})
+TRIGGERS = frozenset({"resumer_approval_insert", "resumer_approval_update", "resumer_event_insert"})
 
 
 class Reconciler:
@@ -36,6 +36,7 @@ class Reconciler:
         async with session.connection:
             await self._triggers(session)
             mended = await self._mend(session, "reconcile_held", "held")
+            mended += await self._mend(session, "reconcile_events", "event")
             mended += await self._foreign(session)
             mended += await self._slices(session)
         self._whole_lap = False
@@ -88,7 +89,7 @@ class Reconciler:
 
     async def _mend(self, session: Session, statement: str, what: str) -> int:
         async with session.transaction():
-            cursor = await session.run(statement)
+            cursor = await session.run(statement, {"timezone": session.timezone})
         self._count(what, cursor.rowcount)
         return cursor.rowcount
 

@@ -97,6 +97,7 @@ class Turner:
             pause_number=claimed.last_pause,
             rules=known,
             approval_url=self._settings.approval_url,
+            default_timeout=self._settings.default_timeout,
             action_errors=self._settings.action_errors,
         )
 

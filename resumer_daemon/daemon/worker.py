@@ -13,7 +13,7 @@ from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
-from resumer_daemon.store.outlook import settle_orphans
+from resumer_daemon.store.outlook import fan_out_events, settle_orphans
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -106,10 +106,14 @@ class Worker:
     async def _sleep(self, turned: Turned | None, session: Session) -> None:
         if turned is None or turned.claimed:
             self._locked_for = LOCKED_FIRST
-        if turned is None or (turned.claimed and turned.outlook.left):
+        if turned is None:
+            return
+        if turned.outlook.events and await self._fan_out(session):
+            return
+        if turned.claimed and turned.outlook.left:
             return
         if turned.outlook.left:
-            self._settled(await settle_orphans(session))
+            self._settled(await settle_orphans(session), "any")
             self._source = await self._wakeup.wait(self._locked_for, "poll")
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
@@ -119,6 +123,11 @@ class Worker:
         else:
             self._source = await self._wakeup.wait(self.poll_interval, "poll")
 
-    def _settled(self, outcomes: Sequence[str]) -> None:
+    async def _fan_out(self, session: Session) -> bool:
+        outcomes = await fan_out_events(session)
+        self._settled(outcomes, "event")
+        return bool(outcomes)
+
+    def _settled(self, outcomes: Sequence[str], kind: str) -> None:
         for outcome in outcomes:
-            self._metrics.requests.labels("any", outcome).inc()
+            self._metrics.requests.labels(kind, outcome).inc()

@@ -77,6 +77,8 @@ class Plan:
     opens: NewPause | None = None
     overlay: Incident | None = None
     lifts: bool = False
+    timeout: float | None = None
+    recalls: bool = False
     unasked: tuple[Approval, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
@@ -89,8 +91,17 @@ def stay(claimed: Claimed, settlement: Settlement) -> Plan:
         settlement.outcomes,
         settlement,
         closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
+        recalls=_looks_back(claimed, settlement),
         expire=settlement.expire,
         arm=settlement.arm,
+    )
+
+
+def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
+    """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
+    waits = claimed.pause is not None and claimed.pause.reason == "waiting_for_event"
+    return waits and any(
+        r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
     )
 
 
@@ -118,8 +129,10 @@ def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) ->
 def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
     """Plan for the first run: build the context and advance from the first step."""
     context = build(claimed.payload, {}, world.now)
-    advanced = advance(program.definition, begin(program.definition, None), context, world)
-    return _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
+    timeout = program.definition.timeout or world.default_timeout
+    advanced = advance(program.definition, begin(program.definition, timeout), context, world)
+    plan = _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
+    return plan if timeout is None else replace(plan, timeout=timeout)
 
 
 def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:

@@ -160,7 +160,9 @@ def _rested(state: State) -> State:
     """Return the state as it stands, its counts of steps begun anew but for the one under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
     done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
-    return replace(state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done)
+    return replace(
+        state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done
+    )
 
 
 def _accumulated(before: Json, decided: tuple[Decided, ...]) -> list[Json]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.match import meant_for
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
     ENDED,
@@ -78,7 +79,7 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
         if verdict is not None:
             return _decided(verdict, owned, claimed.requests)
     for request in claimed.requests:
-        answer = _answer(request, pause) if request.due else None
+        answer = _answer(request, pause, claimed.context) if request.due else None
         if answer is not None:
             outcomes = _void(claimed.requests) | {request.id: "applied"}
             return Settlement(outcomes, answer=answer, moved_by=request)
@@ -135,13 +136,14 @@ def _fact(approval: Approval) -> Decided:
     )
 
 
-def _answer(request: Request, pause: OpenPause) -> Answer | None:
+def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
     """Return what a request that is no decision answers to this pause, if anything."""
     mine = request.pause_number in (None, pause.number)
     payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
     match request.kind:
         case "event" if mine and pause.reason == "waiting_for_event":
-            return Event(request.payload)
+            meant = meant_for(pause.waiting.match, context, request.payload)
+            return Event(request.payload) if meant else None
         case "timeout" if mine and request.source_id is None:
             return TimedOut()
         case "retry" if pause.reason == "incident":

@@ -47,6 +47,7 @@ class World:
     elapsed: float = 0.0
     rules: Mapping[str, Rule] = field(default_factory=dict)
     approval_url: str = ""
+    default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"
     limits: Limits = Limits()
     hold: bool = False

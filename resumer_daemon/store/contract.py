@@ -49,6 +49,9 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "organization": ("workflow_executions", "organization_id", "uuid"),
     "pointers": ("workflow_executions", "next_step_id", "text"),
     "current_step": ("workflow_executions", "current_step_id", "text"),
+    "wait_state": ("workflow_executions", "wait_state", "jsonb"),
+    "timeout_at": ("workflow_executions", "timeout_at", "timestamp"),
+    "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
 }
 
 KINDS = {

@@ -53,6 +53,15 @@ async def start(
     return str(rows[0]["id"])
 
 
+async def emit(
+    session: Session, event_type: str, payload: Json, organization: str | None = None
+) -> str:
+    """Write an event and return its id. Raises `Refused` with the database's own words."""
+    facts = {"type": event_type, "payload": dump(payload), "organization": organization}
+    rows = await _asked(session, "emit", facts)
+    return str(rows[0]["id"])
+
+
 async def decide(
     session: Session, verdict: str, request: str, approver: str | None, reason: str | None
 ) -> None:

@@ -10,10 +10,14 @@ from resumer_daemon.store.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None."""
+    """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
+
+    `events`: some wait to be made requests of.
+    """
 
     left: int
     next_due: float | None
+    events: bool
 
 
 async def ask(session: Session) -> AsyncCursor[DictRow]:
@@ -26,11 +30,18 @@ async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("the outlook has always one row")
-    return Outlook(row["due_left"], row["next_due"])
+    return Outlook(row["due_left"], row["next_due"], row["events"])
 
 
 async def settle_orphans(session: Session) -> list[str]:
     """Settle due requests that no execution will ever answer for; return their outcomes."""
     async with session.transaction():
         cursor = await session.run("settle_orphans")
+        return [row["outcome"] for row in await cursor.fetchall()]
+
+
+async def fan_out_events(session: Session) -> list[str]:
+    """Make of each due event a request for each execution that waits; return their outcomes."""
+    async with session.transaction():
+        cursor = await session.run("fan_out_events")
         return [row["outcome"] for row in await cursor.fetchall()]

@@ -5,8 +5,9 @@ Empty statements are not sent. Everything is sent in one pipeline and commits to
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from resumer_daemon.engine.outcome import Incident, NewApproval, Waiting, Ways
+from resumer_daemon.engine.outcome import Incident, NewApproval, Waiting, Ways, Write
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
@@ -30,6 +31,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "add_requests", _added(plans))
     await _write(session, "expire_approvals", _expired(plans))
+    await _write(session, "recall_events", _recalled(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
@@ -56,7 +58,15 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
             p.opens.ways.approved or p.opens.ways.event if p.opens else None for p in plans
         ],
         "resumed": [int(p.resumed) for p in plans],
+        "wait_states": [_wait_state(p.opens) for p in plans],
+        "timeouts": [p.timeout for p in plans],
     }
+
+
+def _wait_state(pause: NewPause | None) -> str | None:
+    if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
+        return None
+    return dump(_waiting(pause.waiting))
 
 
 def _paused_reason(plan: Plan) -> str | None:
@@ -178,6 +188,10 @@ def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
 
 
+def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    return {"ids": [plan.claimed.id for plan in plans if plan.recalls]}
+
+
 def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [row for plan in plans for row in _own_requests(plan)]
     names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due", "outcomes")
@@ -193,11 +207,16 @@ def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
         yield execution, "approval", approval.id, approval.status, None, None, "applied"
     for approval in plan.arm:
         yield execution, "timeout", approval.id, None, None, approval.expires_at, None
-    if plan.opens is None:
-        return
-    for write in plan.writes:
-        if isinstance(write, NewApproval) and write.expires_at and write.id in plan.opens.asked:
+    if plan.opens is not None:
+        yield from _timers(execution, plan.opens, plan.writes)
+
+
+def _timers(execution: UUID, pause: NewPause, writes: Sequence[Write]) -> Iterable[tuple[Any, ...]]:
+    for write in writes:
+        if isinstance(write, NewApproval) and write.expires_at and write.id in pause.asked:
             yield execution, "timeout", write.id, None, None, write.expires_at.isoformat(), None
-    due = plan.opens.waiting.due_at
-    if due is not None:
-        yield execution, "timeout", None, None, plan.opens.number, due.isoformat(), None
+    if pause.waiting.event is not None:  # look back once the pause is committed
+        yield execution, "adopt", None, None, None, None, None
+    if pause.waiting.due_at is not None:
+        due = pause.waiting.due_at.isoformat()
+        yield execution, "timeout", None, None, pause.number, due, None

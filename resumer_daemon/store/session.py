@@ -45,7 +45,7 @@ class Session:
         parameters: Mapping[str, Any] = NOTHING,
         rows: BaseRowFactory[Any] = dict_row,
     ) -> AsyncCursor[Any]:
-        """Run `sql/<statement>.sql` and return its cursor; rows are dicts, if not asked otherwise."""
+        """Run `sql/<statement>.sql` and return its cursor; rows are dicts by default."""
         cursor = self.connection.cursor(row_factory=rows)
         return await cursor.execute(load(statement, self.features), parameters)
 

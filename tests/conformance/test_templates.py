@@ -36,7 +36,8 @@ NAMES = {
 def _cases() -> Iterator[Any]:
     for group in groups("templates"):
         for template, rendered, *rest in group.written["cases"]:
-            unresolved, sent = [*rest, *([], rendered)[len(rest) :]]
+            unresolved = rest[0] if rest else []
+            sent = rest[1] if len(rest) > 1 else rendered
             case_id = name(group.file, template, "->", rendered)
             yield pytest.param(group.written, template, rendered, unresolved, sent, id=case_id)
 

@@ -66,7 +66,7 @@ def fitting_pg_dump(database: Database) -> Path | None:
 def _pg_dump(database: Database) -> list[str]:
     program = fitting_pg_dump(database)
     assert program is not None, "ask fitting_pg_dump first"
-    command = [program, "--schema-only", "--dbname", database.url]
+    command = [str(program), "--schema-only", "--dbname", database.url]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     noise = re.compile(r"--|\\(un)?restrict ")
     return [line for line in ran.stdout.splitlines() if line and not noise.match(line)]

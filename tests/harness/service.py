@@ -69,12 +69,20 @@ class Service:
         [(identity,)] = self.database.run("SELECT id FROM organizations")
         return UUID(str(identity))
 
-    def workflow(self, *steps: Document, name: str = "flow", definition: object = None) -> UUID:
+    def workflow(
+        self,
+        *steps: Document,
+        name: str = "flow",
+        definition: object = None,
+        organization: UUID | None = None,
+    ) -> UUID:
         """Write a workflow of these steps, or of another definition whatever it is."""
         document = {"steps": list(steps)} if definition is None else definition
+        owner = {} if organization is None else {"organization_id": organization}
         return self.insert(
-            "workflows", workflow_id=name, version="1", name=name, definition=Jsonb(document)
-        )
+            "workflows", workflow_id=name, version="1", name=name, definition=Jsonb(document),
+            **owner,
+        )  # fmt: skip
 
     def start(self, name: str = "flow", payload: object = None) -> UUID:
         """Start an execution as any program would."""

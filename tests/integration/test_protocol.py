@@ -155,9 +155,60 @@ def test_the_service_s_columns_tell_the_pause_and_its_end(service: Service, daem
 def test_what_is_written_belongs_to_the_execution_s_organisation(
     service: Service, daemon: Running
 ):
-    other = service.insert(
-        "organizations", name="other", slug="other", organization_id=None
-    ) if False else service.database.run(
+    [(other,)] = service.database.run(
         "INSERT INTO organizations (name, slug) VALUES ('other', 'other') RETURNING id"
-    )[0][0]
-    assert other
+    )
+    service.workflow(ask(), allow(), organization=other)
+    execution = service.paused()
+    service.decide(service.asked(execution)[0], "approved")
+    service.ended(execution)
+    owners = service.database.run(
+        "SELECT organization_id FROM workflow_executions"
+        " UNION SELECT organization_id FROM approval_requests"
+        " UNION SELECT organization_id FROM step_executions"
+    )
+    assert owners == [(other,)]
+
+
+def test_a_decision_for_an_execution_locked_elsewhere_is_applied_when_it_is_free(
+    service: Service, database: Database
+):
+    service.workflow(ask(), allow())
+    with running(database, poll_interval="1h", reconcile_interval="1h") as daemon:
+        locked, free = service.paused(), service.paused()
+        with database.connect() as holder, holder.transaction():
+            holder.execute("SELECT FROM workflow_executions WHERE id = %s FOR UPDATE", [locked])
+            service.decide(service.asked(locked)[0], "approved")
+            service.decide(service.asked(free)[0], "approved")
+            service.ended(free)
+            assert service.decisions(locked) == [("approved", None)]
+            assert daemon.metric("resumer_requests_open", kind="approval") == 1
+        assert service.ended(locked)["result"] == "allowed"
+
+
+def test_a_decision_and_its_opposite_in_one_transaction_count_as_they_stand_at_the_commit(
+    service: Service, daemon: Running
+):
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    [request] = service.asked(execution)
+    with service.database.connect() as writer, writer.transaction():
+        for status in ("approved", "rejected"):
+            writer.execute(
+                "UPDATE approval_requests SET status = %s WHERE request_id = %s", [status, request]
+            )
+    assert service.ended(execution)["result"] == "blocked"
+    assert service.decisions(execution) == [("approved", "superseded"), ("rejected", "applied")]
+
+
+def test_a_rolled_back_decision_leaves_nothing(service: Service, daemon: Running):
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    [request] = service.asked(execution)
+    with service.database.connect() as writer, writer.transaction(force_rollback=True):
+        writer.execute(
+            "UPDATE approval_requests SET status = 'rejected' WHERE request_id = %s", [request]
+        )
+    service.decide(request, "approved")
+    assert service.ended(execution)["result"] == "allowed"
+    assert service.decisions(execution) == [("approved", "applied")]

@@ -1,0 +1,33 @@
+"""Advance through the chunks of a long `foreach`: nothing there waits for the world."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from resumer_daemon.engine.advance import advance
+from resumer_daemon.engine.outcome import Advance, Effects, Incident
+from resumer_daemon.engine.state import State
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.values import Json
+
+CHUNKS = 100
+
+
+def advance_through(
+    definition: Definition, state: State, context: Mapping[str, Json], world: World
+) -> Advance:
+    """Advance until there is something to wait for; what each chunk recorded is put together."""
+    advanced = advance(definition, state, context, world)
+    for _ in range(CHUNKS):
+        if advanced.outcome != Effects(()):
+            return advanced
+        more = advance(definition, advanced.state, context, world)
+        advanced = replace(
+            more,
+            records=advanced.records + more.records,
+            writes=advanced.writes + more.writes,
+        )
+    limit = CHUNKS * world.limits.chunk
+    detail = f"more than {limit:,} steps inside of one step"
+    outcome = Incident("step_budget", detail, "make the list shorter, then retry")
+    return replace(advanced, outcome=outcome)

@@ -1,0 +1,30 @@
+-- Make of each due event one request for each execution that waits for its type, in its organisation; the event's own
+-- request is settled with it. Here only plain texts that differ are told apart: what `match` means is decided under
+-- the execution's lock.
+WITH due AS (
+  SELECT r.id, r.source_id
+  FROM resumer.resume_requests r
+  WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.outcome IS NULL AND r.due_at <= statement_timestamp()
+  ORDER BY r.id
+  LIMIT 100
+  FOR UPDATE SKIP LOCKED
+), happened AS (
+  SELECT d.id AS request, v.* FROM due d JOIN events v ON v.id = d.source_id
+), fanned AS (
+  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, pause_number, payload)
+  SELECT p.execution_id, 'event', h.id, p.number, h.payload
+  FROM happened h
+  JOIN resumer.pauses p ON p.resumed_at IS NULL AND p.reason = 'waiting_for_event' AND p.waiting ->> 'event' = h.event_type
+  JOIN workflow_executions e ON e.id = p.execution_id
+    AND e.organization_id = h.organization_id --? organization
+  WHERE NOT EXISTS (
+    SELECT FROM jsonb_each(p.waiting -> 'match') AS m
+    WHERE jsonb_typeof(m.value) = 'string' AND jsonb_typeof(h.payload #> string_to_array(m.key, '.')) = 'string'
+      AND h.payload #> string_to_array(m.key, '.') <> m.value)
+  RETURNING 1
+)
+UPDATE resumer.resume_requests r
+SET outcome = CASE WHEN EXISTS (SELECT FROM happened h WHERE h.request = r.id) THEN 'applied' ELSE 'orphan' END,
+  finished_at = clock_timestamp()
+FROM due WHERE r.id = due.id
+RETURNING r.outcome, (SELECT count(*) FROM fanned) AS fanned

@@ -1,0 +1,19 @@
+-- Executions that wait for an event since a moment ago: what came of its type since their last pause began (or their
+-- start), and was used by no earlier wait of theirs, is a request too. Runs after the commit of the pause: an event
+-- that is not seen here is committed later, and its fan-out sees the pause.
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, pause_number, payload)
+SELECT p.execution_id, 'event', v.id, p.number, v.payload
+FROM resumer.pauses p
+JOIN workflow_executions e ON e.id = p.execution_id
+JOIN resumer.resume_requests r ON r.kind = 'event' AND r.execution_id IS NULL AND r.requested_at >= coalesce(
+  (SELECT b.paused_at FROM resumer.pauses b WHERE b.execution_id = p.execution_id AND b.number = p.number - 1),
+  (SELECT min(s.requested_at) FROM resumer.resume_requests s WHERE s.execution_id = p.execution_id AND s.kind = 'start'),
+  e.started_at AT TIME ZONE %(timezone)s)
+JOIN events v ON v.id = r.source_id AND v.event_type = p.waiting ->> 'event'
+  AND v.organization_id = e.organization_id --? organization
+WHERE p.execution_id = ANY (%(ids)s::uuid[]) AND p.resumed_at IS NULL AND p.reason = 'waiting_for_event'
+  AND NOT EXISTS (
+    SELECT FROM resumer.resume_requests u
+    WHERE u.execution_id = p.execution_id AND u.kind = 'event' AND u.source_id = v.id
+      AND (u.pause_number = p.number OR u.outcome = 'applied'))
+ORDER BY r.id
