@@ -16,7 +16,10 @@ def approve(
     request_id: RequestId, approver: Approver = None, reason: Reason = None,
     database_url: DatabaseUrl = None,
 ) -> None:  # fmt: skip
-    """Approve a pending request. [dim]Example: resumer-daemon approve appr_5f0c... --reason ok[/]"""
+    """Approve a pending request.
+
+    [dim]Example: resumer-daemon approve appr_5f0c77ab --reason fine[/]
+    """
     _decide("approve", request_id, approver, reason, database_url)
 
 
@@ -24,7 +27,10 @@ def reject(
     request_id: RequestId, approver: Approver = None, reason: Reason = None,
     database_url: DatabaseUrl = None,
 ) -> None:  # fmt: skip
-    """Reject a pending request. [dim]Example: resumer-daemon reject appr_5f0c... --reason late[/]"""
+    """Reject a pending request.
+
+    [dim]Example: resumer-daemon reject appr_5f0c77ab --reason late[/]
+    """
     _decide("reject", request_id, approver, reason, database_url)
 
 

@@ -1,4 +1,4 @@
-"""`dev`: everything at once - PostgreSQL, migrations, a daemon, and one workflow taken through it."""
+"""`dev`: PostgreSQL, migrations, a daemon, and one workflow taken through all of it."""
 
 import asyncio
 import json

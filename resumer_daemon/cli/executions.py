@@ -28,7 +28,10 @@ def list_(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """List executions. [dim]Example: resumer-daemon list --status paused[/]"""
+    """List executions.
+
+    [dim]Example: resumer-daemon list --status paused[/]
+    """
 
     async def work() -> list[dict[str, Any]]:
         async with opened(database_url) as session:

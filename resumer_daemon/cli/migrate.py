@@ -16,7 +16,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, change n
 
 @migrate.command()
 def up(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
-    """Apply what is missing. [dim]Example: resumer-daemon migrate up --dry-run[/]"""
+    """Apply what is missing.
+
+    [dim]Example: resumer-daemon migrate up --dry-run[/]
+    """
     _change("up", runner.up, database_url, dry_run)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import begin
+from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,

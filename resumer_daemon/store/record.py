@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import Incident, NewApproval, Waiting, Ways, Write
+from resumer_daemon.engine.outcome import Incident, NewApproval, OutboxMessage, Waiting, Ways, Write
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
@@ -20,6 +20,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "record_executions", _executions(moved))
     await _write(session, "record_steps", _steps(moved))
     await _write(session, "record_approvals", _approvals(moved))
+    await _write(session, "record_outbox", _outbox(moved))
     await _write(
         session, "close_pauses", _closed([p for p in plans if p.closes and p.claimed.pause])
     )
@@ -100,6 +101,16 @@ def _approvals(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "approvers": [a.approver_id for _, a in rows],
         "reasons": [a.reason for _, a in rows],
         "expiries": [a.expires_at for _, a in rows],
+    }
+
+
+def _outbox(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(p.claimed.id, w) for p in plans for w in p.writes if isinstance(w, OutboxMessage)]
+    return {
+        "keys": [message.key for _, message in rows],
+        "execution_ids": [execution for execution, _ in rows],
+        "kinds": [message.kind for _, message in rows],
+        "bodies": [dump(message.body) for _, message in rows],
     }
 
 
