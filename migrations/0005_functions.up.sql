@@ -43,7 +43,33 @@ CREATE FUNCTION resumer.reject(request_id text, approver uuid DEFAULT NULL, reas
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT resumer.decide(request_id, 'rejected', approver, reason) $f$;
 
--- Queue a new execution of a workflow; a daemon begins it. Returns the execution's id.
+-- Queue a new execution of one row of `workflows`, with its start request.
+CREATE FUNCTION resumer.queue(workflow uuid, organization uuid, event text, payload jsonb) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $f$
+DECLARE
+  queued uuid := gen_random_uuid();
+  key text := 'exec_' || left(replace(queued::text, '-', ''), 16);
+  now_there timestamp := resumer.service_now();
+BEGIN
+  IF organization IS NULL THEN
+    INSERT INTO workflow_executions
+      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at)
+    VALUES
+      (queued, workflow, key, event, payload, 'pending', now_there);
+  ELSE
+    INSERT INTO workflow_executions
+      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at, organization_id)
+    VALUES
+      (queued, workflow, key, event, payload, 'pending', now_there, organization);
+  END IF;
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor) VALUES (queued, 'start', session_user);
+  PERFORM resumer.wake();
+  RETURN queued;
+END
+$f$;
+
+-- Start a workflow by its name. Returns the execution's id.
 -- Organisations are looked up through to_jsonb, for one vintage of the service has the column and the other has not.
 CREATE FUNCTION resumer.start(
   workflow_id text, payload jsonb DEFAULT '{}', version text DEFAULT NULL, organization_id uuid DEFAULT NULL
@@ -54,8 +80,6 @@ AS $f$
 DECLARE
   chosen record;
   organizations integer;
-  started uuid := gen_random_uuid();
-  now_there timestamp := resumer.service_now();
 BEGIN
   SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO organizations FROM workflows w
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
@@ -76,24 +100,10 @@ BEGIN
     RAISE EXCEPTION 'workflow % is disabled', quote_literal(start.workflow_id)
       USING ERRCODE = 'RZ409', HINT = 'a disabled workflow refuses starts; what is paused still resumes';
   END IF;
-  IF chosen.organization IS NULL THEN
-    INSERT INTO workflow_executions
-      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at)
-    VALUES
-      (started, chosen.id, 'exec_' || left(replace(started::text, '-', ''), 16), 'manual', start.payload, 'pending',
-        now_there);
-  ELSE
-    INSERT INTO workflow_executions
-      (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at, organization_id)
-    VALUES
-      (started, chosen.id, 'exec_' || left(replace(started::text, '-', ''), 16), 'manual', start.payload, 'pending',
-        now_there, chosen.organization);
-  END IF;
-  INSERT INTO resumer.resume_requests (execution_id, kind, actor) VALUES (started, 'start', session_user);
-  PERFORM resumer.wake();
-  RETURN started;
+  RETURN resumer.queue(chosen.id, chosen.organization, 'manual', start.payload);
 END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.service_now(), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
-  resumer.reject(text, uuid, text), resumer.start(text, jsonb, text, uuid) FROM PUBLIC;
+  resumer.reject(text, uuid, text), resumer.queue(uuid, uuid, text, jsonb),
+  resumer.start(text, jsonb, text, uuid) FROM PUBLIC;

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         "fail",
         description="`record`: a failed action does not fail its step (the service's habit).",
     )
+    route_events: bool = Field(
+        False, description="Start workflows from events; off, because the service does it."
+    )
     approval_url: str = Field("", description="What `approval_url` renders as; `{id}` is replaced.")
 
     @field_validator("service_timezone")

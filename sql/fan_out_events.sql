@@ -1,6 +1,6 @@
 -- Make of each due event one request for each execution that waits for its type, in its organisation; the event's own
 -- request is settled with it. Here only plain texts that differ are told apart: what `match` means is decided under
--- the execution's lock.
+-- the execution's lock. With `route`, workflows that an event triggers are started, the newest version of each.
 WITH due AS (
   SELECT r.id, r.source_id
   FROM resumer.resume_requests r
@@ -22,6 +22,32 @@ WITH due AS (
     WHERE jsonb_typeof(m.value) = 'string' AND jsonb_typeof(h.payload #> string_to_array(m.key, '.')) = 'string'
       AND h.payload #> string_to_array(m.key, '.') <> m.value)
   RETURNING 1
+), routed AS (
+  SELECT DISTINCT ON (
+      w.organization_id, --? organization
+      h.id, w.workflow_id)
+    h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,
+    NULL::uuid AS organization --? no_organization
+    w.organization_id AS organization --? organization
+  FROM happened h
+  JOIN workflows w ON w.enabled
+    AND w.organization_id = h.organization_id --? organization
+  CROSS JOIN LATERAL (SELECT coalesce(w.definition -> 'trigger', w.definition #> '{definition,trigger}') AS trigger) AS t
+  WHERE %(route)s AND coalesce(t.trigger ->> 'type', 'event') = 'event'
+    AND (t.trigger ->> 'event' = h.event_type
+      OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, rtrim(t.trigger ->> 'event', '*'))))
+  ORDER BY
+    w.organization_id, --? organization
+    h.id, w.workflow_id, w.created_at DESC NULLS LAST
+), started AS (
+  SELECT r.id, array_agg(r.workflow_id::text) AS workflows,
+    array_agg(resumer.queue(r.workflow, r.organization, r.event_type, r.payload)) AS executions
+  FROM routed r GROUP BY r.id
+), processed AS (
+  UPDATE events v
+  SET processed_at = statement_timestamp() AT TIME ZONE %(timezone)s, triggered_workflows = s.workflows
+  FROM happened h LEFT JOIN started s ON s.id = h.id
+  WHERE %(route)s AND v.id = h.id
 )
 UPDATE resumer.resume_requests r
 SET outcome = CASE WHEN EXISTS (SELECT FROM happened h WHERE h.request = r.id) THEN 'applied' ELSE 'orphan' END,

@@ -8,8 +8,6 @@ from uuid import UUID
 from resumer_daemon.engine.plan import Plan, Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Found, Programs, Unusable
-from resumer_daemon.engine.rules import rule_ids
-from resumer_daemon.engine.world import Rule
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.faults import Refused
@@ -84,27 +82,3 @@ def _needs_current(claimed: Claimed) -> bool:
     return claimed.status == "pending" or (
         claimed.status == "paused" and (claimed.pause is None or claimed.pause.definition is None)
     )
-
-
-async def rules(session: Session, programs: Programs) -> Mapping[UUID | None, Mapping[str, Rule]]:
-    """Return the rules that these definitions name as they are now, by organisation."""
-    wanted: set[str] = set()
-    for found in (*programs.kept.values(), *programs.current.values()):
-        if isinstance(found, Program):
-            wanted |= rule_ids(found.definition)
-    if not wanted:
-        return {}
-    cursor = await session.run("read_rules", {"rule_ids": array(wanted)})
-    by_organization: dict[UUID | None, dict[str, Rule]] = {}
-    for row in await cursor.fetchall():
-        rule = _rule(row)
-        by_organization.setdefault(row["organization_id"], {})[row["rule_id"]] = rule
-    return by_organization
-
-
-def _rule(row: Mapping[str, Any]) -> Rule:
-    try:
-        definition = load(row["definition"])
-    except ValueError:
-        definition = None
-    return Rule(row["rule_type"], row["enabled"], definition)

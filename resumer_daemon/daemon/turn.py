@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter
 from uuid import UUID
 
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.library import Library, rules
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
-from resumer_daemon.engine.world import Rule, World
+from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, outlook
-from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import Batch, Seen
 from resumer_daemon.store.outlook import Outlook
 from resumer_daemon.store.record import record
@@ -77,29 +76,11 @@ class Turner:
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)
-        known = await rules(session, programs)
-        steps = await _last_steps(session, batch.claimed)
-        now = datetime.now(UTC)
+        around = await gather(session, self._settings, batch.claimed, programs)
         plans = [
-            answered(
-                c, programs, self._world(c, known.get(c.organization, {}), now), steps.get(c.id)
-            )
-            for c in batch.claimed
+            answered(c, programs, around.world(c), around.steps.get(c.id)) for c in batch.claimed
         ]
         return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
-
-    def _world(self, claimed: Claimed, known: Mapping[str, Rule], now: datetime) -> World:
-        return World(
-            now=now,
-            execution_id=claimed.id,
-            execution_key=claimed.key,
-            workflow_id=claimed.workflow_key,
-            pause_number=claimed.last_pause,
-            rules=known,
-            approval_url=self._settings.approval_url,
-            default_timeout=self._settings.default_timeout,
-            action_errors=self._settings.action_errors,
-        )
 
 
 def answered(claimed: Claimed, programs: Programs, world: World, last_step: str | None) -> Plan:
@@ -109,12 +90,3 @@ def answered(claimed: Claimed, programs: Programs, world: World, last_step: str 
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
         log.exception("respond_failed", execution=str(claimed.id))
         return broken(claimed, f"{type(error).__name__}: {error}")
-
-
-async def _last_steps(session: Session, batch: Sequence[Claimed]) -> dict[UUID, str]:
-    """Where pauses of other programs stand; asked only when there are any."""
-    ids = [c.id for c in batch if c.status == "paused" and c.pause is None]
-    if not ids:
-        return {}
-    cursor = await session.run("read_last_steps", {"ids": array(ids)})
-    return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}

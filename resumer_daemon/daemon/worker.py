@@ -27,7 +27,7 @@ POISON = (
     errors.DataError,
     errors.IntegrityError,
     errors.ProgramLimitExceeded,
-    UnicodeEncodeError,
+    ValueError,
 )
 
 
@@ -124,7 +124,7 @@ class Worker:
             self._source = await self._wakeup.wait(self.poll_interval, "poll")
 
     async def _fan_out(self, session: Session) -> bool:
-        outcomes = await fan_out_events(session)
+        outcomes = await fan_out_events(session, route=self._settings.route_events)
         self._settled(outcomes, "event")
         return bool(outcomes)
 

@@ -129,7 +129,7 @@ def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) ->
 
 def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
     """Plan for the first run: build the context and advance from the first step."""
-    context = build(claimed.payload, {}, world.now)
+    context = build(claimed.payload, world.loaded, world.now)
     timeout = program.definition.timeout or world.default_timeout
     advanced = advance(program.definition, begin(program.definition, timeout), context, world)
     plan = _planned(claimed, settlement, program, advanced, claimed.resume_data, context)

@@ -52,12 +52,16 @@ class Walk:
         self.inside_before = state.taken_inside
         self._results = dict(results)
         self._mine: set[str] = set()
-        self._now = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
+        self._now = self._latest(world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC))
 
     def _limit(self, state: State) -> Limit | None:
         if state.time_left is None:
             return None
         return Limit(state.clock + state.time_left, state.allowed_time or state.time_left)
+
+    def _latest(self, now: datetime) -> datetime:
+        """Return a time that is not before what is under way, should the clock have gone back."""
+        return max([now, *(each.began for each in self.done.values())]) if self.done else now
 
     def moment(self) -> datetime:
         """Return the time, a little later on each call: records keep the order of their steps."""

@@ -46,6 +46,7 @@ class World:
     pause_number: int = 0
     elapsed: float = 0.0
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    loaded: Mapping[str, Json] = field(default_factory=dict)
     approval_url: str = ""
     default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"

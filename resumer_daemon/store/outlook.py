@@ -40,8 +40,11 @@ async def settle_orphans(session: Session) -> list[str]:
         return [row["outcome"] for row in await cursor.fetchall()]
 
 
-async def fan_out_events(session: Session) -> list[str]:
-    """Make of each due event a request for each execution that waits; return their outcomes."""
+async def fan_out_events(session: Session, *, route: bool) -> list[str]:
+    """Make of each due event a request for each execution that waits; return their outcomes.
+
+    `route`: also start the workflows that an event triggers.
+    """
     async with session.transaction():
-        cursor = await session.run("fan_out_events")
+        cursor = await session.run("fan_out_events", {"route": route, "timezone": session.timezone})
         return [row["outcome"] for row in await cursor.fetchall()]

@@ -81,17 +81,17 @@ class Shell:
     def _world(self, elapsed: float, *, hold: bool) -> World:
         world = self.case.get("world", {})
         return World(
-            self.now,
-            EXECUTION,
-            "exec_0001",
-            "order_approval",
-            self.pauses,
-            elapsed,
-            {name: Rule(**rule) for name, rule in world.get("rules", {}).items()},
-            world.get("approval_url", ""),
-            world.get("action_errors", "fail"),
-            Limits(**world.get("limits", {})),
-            hold,
+            now=self.now,
+            execution_id=EXECUTION,
+            execution_key="exec_0001",
+            workflow_id="order_approval",
+            pause_number=self.pauses,
+            elapsed=elapsed,
+            rules={name: Rule(**rule) for name, rule in world.get("rules", {}).items()},
+            approval_url=world.get("approval_url", ""),
+            action_errors=world.get("action_errors", "fail"),
+            limits=Limits(**world.get("limits", {})),
+            hold=hold,
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 import psycopg
+import pytest
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
 
@@ -54,9 +55,7 @@ def running_server() -> Iterator[str]:
     """Yield the address of the server's own database, as a superuser who may create others."""
     match chosen():
         case "given":
-            url = given() or ""
-            psycopg.connect(url, connect_timeout=10).close()
-            yield url
+            yield _answering(given() or "")
         case "docker":
             from testcontainers.community.postgres import PostgresContainer
 
@@ -67,6 +66,14 @@ def running_server() -> Iterator[str]:
                 yield server.url()
         case other:
             assert_never(other)
+
+
+def _answering(url: str) -> str:
+    try:
+        psycopg.connect(url, connect_timeout=10).close()
+    except psycopg.Error as error:
+        pytest.exit(f"RESUMER_TEST_DATABASE_URL: {str(error).strip()}", returncode=4)
+    return url
 
 
 def _docker_answers() -> bool:

@@ -179,7 +179,9 @@ class Service:
 
     def decisions(self, execution: UUID) -> list[tuple[str | None, str | None]]:
         """Return decision and outcome of its decisions, oldest first."""
-        return [(said, became) for kind, said, became in self.requests(execution) if kind == "approval"]
+        return [
+            (said, became) for kind, said, became in self.requests(execution) if kind == "approval"
+        ]
 
     def pause(self, execution: UUID) -> dict[str, Any]:
         """Return the newest pause record."""

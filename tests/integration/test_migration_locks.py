@@ -6,6 +6,7 @@ import pytest
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store import migrate
+from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually
 from tests.harness.rows import Rows
 
@@ -13,7 +14,8 @@ NAMES = [migration.name for migration in migrate.known()]
 
 # the transactions of a migrator that are waiting for a lock of a table right now
 WAITING = """
-SELECT a.xact_start FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted
+SELECT a.xact_start, a.pid FROM pg_stat_activity a
+JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted
 WHERE a.datname = current_database() AND a.application_name = 'resumer-daemon'
 """
 
@@ -57,38 +59,36 @@ async def test_a_reader_of_executions_holds_nobody_up_where_no_column_is_missing
         assert await migrate.up(unmigrated.url) == NAMES
 
 
-@pytest.mark.parametrize("work", [migrate.up, migrate.down])
-async def test_a_table_that_is_never_free_is_named_when_patience_ends(
-    unmigrated: Database, monkeypatch, work
-):
-    await migrate.up(unmigrated.url)
-    if work is migrate.up:
-        await migrate.down(unmigrated.url)
-        unmigrated.run("CREATE TABLE workflow_executions AS SELECT gen_random_uuid() AS id")
-    monkeypatch.setattr(migrate, "PATIENCE", 0.1)
-    table = "workflow_executions" if work is migrate.up else "approval_requests"
-    async with await unmigrated.aconnect() as holder, holder.transaction():
-        await holder.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
-        with pytest.raises(MigrationError, match="lock"):
-            await work(unmigrated.url)
-
-
-async def test_another_migrator_that_never_ends_is_named_when_patience_ends(
+@pytest.mark.parametrize("vintage", ["v1"])
+async def test_a_table_that_is_never_free_is_told_when_patience_ends(
     unmigrated: Database, monkeypatch
 ):
     monkeypatch.setattr(migrate, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
-        await holder.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('resumer-daemon migrations'))"
-        )
+        await holder.execute("SELECT FROM workflow_executions")
+        with pytest.raises(MigrationError, match=r"0002_pause_columns.*lock"):
+            await migrate.up(unmigrated.url)
+    assert (await migrate.up(unmigrated.url))[0] == "0002_pause_columns"
+
+
+async def test_a_migrator_that_never_ends_is_told_when_patience_ends(
+    unmigrated: Database, monkeypatch
+):
+    monkeypatch.setattr(migrate, "PATIENCE", 0.1)
+    async with await unmigrated.aconnect() as holder, holder.transaction():
+        await holder.execute(load("lock_migrations"))
         with pytest.raises(MigrationError, match="another migrator"):
             await migrate.up(unmigrated.url)
+    assert await migrate.up(unmigrated.url) == NAMES
 
 
-async def test_a_migrator_that_dies_leaves_the_rest_to_the_next(unmigrated: Database):
-    async with await unmigrated.aconnect() as holder:
-        async with holder.transaction():
-            await holder.execute("CREATE TABLE workflow_executions (id uuid)")
-            migrator = asyncio.create_task(migrate.up(unmigrated.url))
-            waits = await eventually(lambda: unmigrated.run(WAITING), of="the migrator waits")
-            assert waits
+@pytest.mark.parametrize("vintage", ["v1"])
+async def test_where_a_migrator_was_killed_the_next_goes_on(unmigrated: Database):
+    async with await unmigrated.aconnect() as holder, holder.transaction():
+        await holder.execute("SELECT FROM workflow_executions")
+        migrator = asyncio.create_task(migrate.up(unmigrated.url))
+        kill = f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting"
+        await eventually(lambda: unmigrated.run(kill), of="the migrator waits and is killed")
+        with pytest.raises(MigrationError, match="terminating connection"):
+            await migrator
+    assert (await migrate.up(unmigrated.url))[0] == "0002_pause_columns"

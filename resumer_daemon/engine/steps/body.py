@@ -35,15 +35,10 @@ class Body:
 def run_body(body: Body, place: Place, walk: Walk, progress: Progress) -> Ended:
     """Run the body for one item from where `progress` says it stands."""
     while progress.at < len(body.steps):
-        if walk.yields():
-            return UNFINISHED
-        if progress.taken - progress.rested >= walk.world.limits.step_budget:
-            walk.incident = over_budget(walk, f"an item at {place.path}")
-            return UNFINISHED
         step = body.steps[progress.at]
         here = _place_of(body, place, progress)
-        if here.path not in walk.done:
-            walk.count_step(here)
+        if here.path not in walk.done and not _may_enter(here, walk, progress):
+            return UNFINISHED
         end = walk.run(step, here, walk)
         if isinstance(end, Unfinished):
             return end
@@ -55,6 +50,17 @@ def run_body(body: Body, place: Place, walk: Walk, progress: Progress) -> Ended:
         progress.at = next_at
         progress.taken += 1
     return Passed(None)
+
+
+def _may_enter(place: Place, walk: Walk, progress: Progress) -> bool:
+    """Enter a step that is not under way yet, unless something speaks against it."""
+    if walk.yields():
+        return False
+    if progress.taken - progress.rested >= walk.world.limits.step_budget:
+        walk.incident = over_budget(walk, f"an item at {place.path}")
+        return False
+    walk.count_step(place)
+    return True
 
 
 def over_budget(walk: Walk, what: str) -> Incident:

@@ -1,0 +1,136 @@
+"""What an advance is told of the world beside its execution: rules, cached entities, the time."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from resumer_daemon.config import Settings
+from resumer_daemon.engine.plan import Program
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.respond import Programs
+from resumer_daemon.engine.rules import rule_ids
+from resumer_daemon.engine.world import Rule, World
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, find, load, printed
+
+log = structlog.get_logger()
+
+Loaded = Mapping[UUID, Mapping[str, Json]]
+Rules = Mapping[UUID | None, Mapping[str, Rule]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The facts of one batch; `steps` is where pauses of other programs stand."""
+
+    settings: Settings
+    now: datetime
+    rules: Rules
+    loaded: Loaded
+    steps: Mapping[UUID, str]
+
+    def world(self, claimed: Claimed) -> World:
+        """Return what is told of the world to one execution."""
+        return World(
+            now=self.now,
+            execution_id=claimed.id,
+            execution_key=claimed.key,
+            workflow_id=claimed.workflow_key,
+            pause_number=claimed.last_pause,
+            rules=self.rules.get(claimed.organization, {}),
+            loaded=self.loaded.get(claimed.id, {}),
+            approval_url=self.settings.approval_url,
+            default_timeout=self.settings.default_timeout,
+            action_errors=self.settings.action_errors,
+        )
+
+
+async def gather(
+    session: Session, settings: Settings, batch: Sequence[Claimed], programs: Programs
+) -> Surroundings:
+    """Read what these executions need; nothing is asked that none of them needs."""
+    return Surroundings(
+        settings,
+        datetime.now(UTC),
+        await _rules(session, programs),
+        await _loaded(session, batch, programs),
+        await _last_steps(session, batch),
+    )
+
+
+async def _rules(session: Session, programs: Programs) -> Rules:
+    found = (*programs.kept.values(), *programs.current.values())
+    named = [rule_ids(each.definition) for each in found if isinstance(each, Program)]
+    wanted = frozenset().union(*named)
+    if not wanted:
+        return {}
+    cursor = await session.run("read_rules", {"rule_ids": array(wanted)})
+    rules: dict[UUID | None, dict[str, Rule]] = defaultdict(dict)
+    for row in await cursor.fetchall():
+        rules[row["organization_id"]][row["rule_id"]] = _rule(row)
+    return rules
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    try:
+        definition = load(row["definition"])
+    except ValueError as error:
+        log.warning("rule_unreadable", rule=row["rule_id"], error=str(error))
+        definition = None
+    return Rule(row["rule_type"], row["enabled"], definition)
+
+
+async def _loaded(session: Session, batch: Sequence[Claimed], programs: Programs) -> Loaded:
+    """Read from the service's cache what definitions that begin ask for."""
+    wanted = [(c, path, key) for c in batch for path, key in _asked_for(c, programs)]
+    if not wanted:
+        return {}
+    cursor = await session.run(
+        "read_context_cache",
+        {
+            "execution_ids": array(c.id for c, _, _ in wanted),
+            "organizations": array(c.organization for c, _, _ in wanted),
+            "paths": array(path for _, path, _ in wanted),
+            "entities": array(path.partition(".")[0] for _, path, _ in wanted),
+            "keys": array(key for _, _, key in wanted),
+            "timezone": session.timezone,
+        },
+    )
+    loaded: dict[UUID, dict[str, Json]] = defaultdict(dict)
+    for row in await cursor.fetchall():
+        try:
+            loaded[row["execution_id"]][row["path"]] = load(row["data"])
+        except ValueError as error:
+            log.warning("context_unreadable", path=row["path"], error=str(error))
+    for claimed, path, key in wanted:
+        if path not in loaded[claimed.id]:
+            log.warning("context_not_loaded", execution=claimed.key, path=path, key=key)
+    return loaded
+
+
+def _asked_for(claimed: Claimed, programs: Programs) -> Iterator[tuple[str, str | None]]:
+    """Yield each path of `context.load` with the id that the payload has for its entity."""
+    begins = claimed.status == "pending"
+    found = programs.current.get(claimed.workflow) if begins and claimed.workflow else None
+    if not isinstance(found, Program) or not isinstance(claimed.payload, dict):
+        return
+    for path in found.definition.context_load:
+        entity = path.partition(".")[0]
+        key = find(f"{entity}.id", claimed.payload)
+        if key is None:
+            key = find(f"{entity}_id", claimed.payload)
+        yield path, None if key is None else printed(key)
+
+
+async def _last_steps(session: Session, batch: Sequence[Claimed]) -> Mapping[UUID, str]:
+    ids = [c.id for c in batch if c.status == "paused" and c.pause is None]
+    if not ids:
+        return {}
+    cursor = await session.run("read_last_steps", {"ids": array(ids)})
+    return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}

@@ -1,0 +1,97 @@
+"""What another program's writing leaves: rows in the inbox, notifications, warnings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.errors import Diagnostic
+
+from tests.harness.database import Database
+
+Left = tuple[str, UUID | None, UUID | None, str | None]
+
+
+def left(database: Database) -> list[Left]:
+    """Return what is in the inbox, oldest first: kind, execution, source, decision."""
+    return [
+        (kind, execution, source, decision)
+        for kind, execution, source, decision in database.run(
+            "SELECT kind, execution_id, source_id, decision"
+            " FROM resumer.resume_requests ORDER BY id"
+        )
+    ]
+
+
+class Ear:
+    """Listens as the daemon does, and counts what it hears."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        connection.execute("LISTEN resumer_wake")
+
+    def heard(self) -> int:
+        """Return how many notifications were committed since the last call.
+
+        They arrive in the order of their commits: our own, sent now, is behind all of them.
+        """
+        end = str(uuid4())
+        self._connection.execute("SELECT pg_notify('resumer_wake', %s)", [end])
+        for before, note in enumerate(self._connection.notifies(timeout=20.0)):
+            if note.payload == end:
+                return before
+            assert note.payload == "", "the payload is constant, so that many are one"
+        raise AssertionError("our own notification did not come back")
+
+
+@contextmanager
+def listening(database: Database) -> Iterator[Ear]:
+    """Listen for as long as the block lasts."""
+    with database.connect() as connection:
+        yield Ear(connection)
+
+
+@dataclass(slots=True)
+class Writer:
+    """A program that may write the service's tables and knows nothing of ours."""
+
+    database: Database
+    role: str
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection in autocommit, bounded: a statement that waits for us fails."""
+        connection = self.database.connect(options="-c statement_timeout=20s")
+        connection.execute(
+            sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(self.role))
+        )
+        connection.add_notice_handler(self.warnings.append)
+        return connection
+
+    def run(self, statement: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement in a session of its own, and return its rows."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def a_writer(database: Database) -> Iterator[Writer]:
+    """Make a role for as long as the block lasts."""
+    role = f"writer_{token_hex(6)}"
+    with database.connect() as connection:
+
+        def as_owner(statement: LiteralString) -> None:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(role)))
+
+        as_owner("CREATE ROLE {}")
+        try:
+            as_owner("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}")
+            yield Writer(database, role)
+        finally:
+            as_owner("DROP OWNED BY {}")
+            as_owner("DROP ROLE {}")

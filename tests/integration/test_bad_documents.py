@@ -1,0 +1,164 @@
+"""Documents and rows that cannot be read or written: each stops alone, its whole batch goes on."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.harness import Database, eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+LONG = '{"a": ' + "9" * 5_000 + "}"
+DEEP = '{"a": ' + "[" * 3_000 + "]" * 3_000 + "}"
+SMALL = '{"a": 1e-5000}'
+OTHERS = 20
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return Service(database)
+
+
+def is_incident(service: Service, execution: UUID, cause: str) -> bool:
+    row, pause = service.look(execution), service.pause(execution)
+    return (row["status"], row["paused_reason"]) == ("paused", "incident") and (
+        pause["incident"]["cause"] == cause
+    )
+
+
+def paused_and_decided_while_away(service: Service, poison: Any) -> tuple[UUID, list[UUID]]:
+    """Pause a batch, poison the first of it while no daemon runs, and approve all of it."""
+    service.workflow(ask(), allow())
+    with running(service.database):
+        first, *others = [service.start() for _ in range(1 + OTHERS)]
+        for execution in (first, *others):
+            service.until(execution, "paused")
+    poison(first)
+    service.database.run("UPDATE approval_requests SET status = 'approved'")
+    return first, others
+
+
+@pytest.mark.parametrize("text", [LONG, DEEP, SMALL])
+def test_a_payload_that_cannot_be_read_is_an_incident_of_its_own(service: Service, text: str):
+    service.workflow(ask(), allow())
+    first, *others = [service.start() for _ in range(1 + OTHERS)]
+    service.database.run(
+        "UPDATE workflow_executions SET trigger_payload = %s::jsonb WHERE id = %s", text, first
+    )
+    with running(service.database) as daemon:
+        for execution in others:
+            service.until(execution, "paused")
+        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
+        assert daemon.metric("resumer_oldest_open_request_age_seconds") == 0
+    assert service.requests(first) == [("start", None, "held")]
+    assert service.steps(first) == []
+
+
+@pytest.mark.parametrize("column", ["context", "resume_data"])
+@pytest.mark.parametrize("text", [LONG, DEEP])
+def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
+    service: Service, column: str, text: str
+):
+    def poison(execution: UUID) -> None:
+        service.database.run(
+            f"UPDATE workflow_executions SET {column} = %s::jsonb WHERE id = %s",  # type: ignore[arg-type]
+            text,
+            execution,
+        )
+
+    first, others = paused_and_decided_while_away(service, poison)
+    with running(service.database):
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
+    assert service.decisions(first) == [("approved", "held")]
+    assert service.look(first)["resume_count"] == 0
+
+
+@pytest.mark.parametrize("document", ["[1, 2]", '"text"', "7", "null", "true", None])
+@pytest.mark.parametrize("column", ["context", "resume_data", "trigger_payload"])
+def test_a_document_that_is_no_object_counts_as_empty(
+    service: Service, column: str, document: str | None
+):
+    service.workflow(ask(), allow())
+    with running(service.database):
+        execution = service.paused()
+        service.database.run(
+            f"UPDATE workflow_executions SET {column} = %s::jsonb",  # type: ignore[arg-type]
+            document,
+        )
+        service.decide(service.asked(execution)[0], "approved")
+        assert service.ended(execution)["result"] == "allowed"
+
+
+def test_a_written_nul_stays_the_six_characters_that_it_is(service: Service):
+    message = {"type": "log", "message": "{{note}}"}
+    service.workflow(ask(), {**allow(), "execute": [message]})
+    note = "a\\u0000b"
+    with running(service.database):
+        execution = service.paused(payload={"note": note})
+        service.decide(service.asked(execution)[0], "approved", reason=note)
+        row = service.ended(execution)
+    assert row["context"]["note"] == note
+    assert row["resume_data"]["approval"]["reason"] == note
+    assert service.steps(execution) == ["ask", "release"]
+
+
+def test_a_real_nul_is_refused_where_it_is_written(service: Service):
+    service.workflow(ask(), allow())
+    with pytest.raises(psycopg.errors.UntranslatableCharacter):
+        service.database.run("SELECT resumer.start('flow', '{\"note\": \"\\u0000\"}')")
+    assert service.database.run("SELECT FROM workflow_executions") == []
+
+
+def test_texts_longer_than_their_columns_stop_nobody(service: Service):
+    long = "x" * 10_000
+    service.workflow(ask(), allow())
+    service.workflow(ask("i" * 255, role=long), allow(), name="long role")
+    service.workflow(
+        ask(execute=[{"type": "create_approval_request", "entity": long, "entity_id": long}]),
+        allow(),
+        name="long entity",
+    )
+    service.workflow({"id": "odd", "type": long}, name="long type")
+    others = [service.start() for _ in range(OTHERS)]
+    odd = {name: service.start(name) for name in ("long role", "long entity", "long type")}
+    with running(service.database) as daemon:
+        for execution in (*others, odd["long role"], odd["long entity"]):
+            service.until(execution, "paused")
+        assert service.ended(odd["long type"])["status"] == "failed"
+        assert daemon.metric("resumer_quarantined_total") == 0
+
+
+def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Service):
+    def poison(execution: UUID) -> None:
+        service.database.run(
+            "ALTER TABLE step_executions ADD CONSTRAINT mine"
+            f" CHECK (step_id <> 'release' OR execution_id <> '{execution}')"  # type: ignore[arg-type]
+        )
+
+    first, others = paused_and_decided_while_away(service, poison)
+    with running(service.database) as daemon:
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
+        assert daemon.metric("resumer_quarantined_total") == 1
+    assert service.steps(first) == ["ask"]
+
+
+def test_a_row_that_a_trigger_of_the_service_refuses_holds_up_nobody_else(service: Service):
+    def poison(execution: UUID) -> None:
+        service.database.run(
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'this one is mine'; END $$"
+        )
+        service.database.run(
+            "CREATE TRIGGER mine BEFORE UPDATE ON workflow_executions FOR EACH ROW"
+            f" WHEN (old.id = '{execution}') EXECUTE FUNCTION mine()"  # type: ignore[arg-type]
+        )
+
+    first, others = paused_and_decided_while_away(service, poison)
+    with running(service.database):
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        assert service.look(first)["status"] == "paused"
+        service.database.run("DROP TRIGGER mine ON workflow_executions")

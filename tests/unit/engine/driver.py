@@ -1,0 +1,173 @@
+"""Drive a definition through the engine to its end, watching what must hold at every point."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.outcome import (
+    Advance,
+    Completed,
+    Effect,
+    EffectResult,
+    Effects,
+    Failed,
+    Incident,
+    NewApproval,
+    OutboxMessage,
+    Outcome,
+    Paused,
+    StepRecord,
+    Ways,
+    Write,
+)
+from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
+from resumer_daemon.engine.state import State
+from resumer_daemon.engine.world import Limits, Rule, World
+from resumer_daemon.workflow.context import effective
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.values import Json, dump, load
+from tests.unit.engine.flows import CONTEXT
+
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+GOOD = {"conditions": [{"field": "total", "operator": "gt", "value": 1}]}
+RULES = {
+    "good": Rule("condition", True, GOOD),
+    "off": Rule("condition", False, GOOD),
+    "empty": Rule("condition", True, {"conditions": []}),
+}
+RESULTS = {
+    "ok": EffectResult(data={"status_code": 200}),
+    "500": EffectResult(data={"status_code": 500}),
+    "timeout": EffectResult("timed out", "timeout"),
+    "fault": EffectResult("not allowed", "fault"),
+}
+
+
+@dataclass
+class Driver:
+    """One execution. `answers` and `results` are asked whenever the engine waits for something."""
+
+    definition: Definition
+    answers: Callable[[], str] = lambda: "approved"
+    results: Callable[[], str] = lambda: "ok"
+    limits: Limits = field(default_factory=lambda: Limits(step_budget=20))
+    time_left: float | None = None
+    seconds: float = 1.0
+    turns: int = 60
+    records: list[StepRecord] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    end: Outcome | None = None
+
+    def run(self) -> "Driver":
+        """Run to the end, or until nobody wants to know any more."""
+        self.state = begin(self.definition, self.time_left)
+        self.ways, self.data, self.pauses, self.now = Ways(), {}, 0, NOW
+        self.told: dict[str, EffectResult] = {}
+        for _ in range(self.turns):
+            advanced = self._advance()
+            match advanced.outcome:
+                case Completed() | Failed():
+                    self.end = advanced.outcome
+                    break
+                case Effects(effects):
+                    self.told = dict(self._told(effects))
+                case Paused(_, _, ways):
+                    self._resume(ways, _ANSWERS[self.answers()])
+                case Incident():
+                    self._resume(Ways(), Manual("retry", "ann", None))
+        return self
+
+    def _advance(self) -> Advance:
+        before = dump(self.state.to_json())
+        context = effective(CONTEXT, self.data)
+        advanced = advance(self.definition, self.state, context, self._world(), self.told)
+        again = advance(self.definition, self.state, context, self._world(), self.told)
+        assert again == advanced, "advance is deterministic"
+        assert dump(self.state.to_json()) == before, "a state is never changed"
+        stored = dump(advanced.state.to_json())
+        self.state = State.from_json(load(stored))
+        assert self.state == advanced.state, "a JSON round trip changes nothing"
+        assert dump(self.state.to_json()) == stored
+        self.now += timedelta(seconds=self.seconds)
+        self._collect(advanced)
+        return advanced
+
+    def _collect(self, advanced: Advance) -> None:
+        self.records += advanced.records
+        self.writes += advanced.writes
+        if isinstance(advanced.outcome, Effects):
+            self.effects += advanced.outcome.effects
+
+    def _world(self) -> World:
+        return World(
+            now=self.now,
+            execution_id=UUID(int=1),
+            execution_key="exec_1",
+            workflow_id="w",
+            pause_number=self.pauses,
+            elapsed=self.seconds if self.told else 0.0,
+            rules=RULES,
+            limits=self.limits,
+        )
+
+    def _told(self, effects: tuple[Effect, ...]) -> Iterator[tuple[str, EffectResult]]:
+        for effect in effects:
+            result = RESULTS.get(self.results())
+            if result is not None:
+                yield effect.path, result
+
+    def _resume(self, ways: Ways, answer: Answer) -> None:
+        self.pauses += 1
+        self.told = {}
+        self.data = resume_data_after(
+            resume_data_at_pause(self.data), answer, number=self.pauses, at=self.now
+        )
+        self.state = resume(self.definition, self.state, ways, answer)
+
+    def trace(self) -> list[tuple[str, str | None, Json]]:
+        """Return what was recorded, without the names that depend on how often it paused."""
+        return [(each.path, each.error, _nameless(dict(each.output))) for each in self.records]
+
+    def names(self) -> list[str]:
+        """Return the names of everything that was written."""
+        return [_name(write) for write in self.writes]
+
+
+def _decided(decision: Any) -> Decision:
+    decided = Decided(UUID(int=9), "appr_9", decision, None, "why", None)
+    return Decision(decided, (decided,))
+
+
+_ANSWERS: dict[str, Answer] = {
+    "approved": _decided("approved"),
+    "rejected": _decided("rejected"),
+    "expired": _decided("expired"),
+    "event": Event({"approved": True}),
+    "timeout": TimedOut(),
+    "manual": Manual("manual", "ann", None, {"total": 9}),
+    "refused": Manual("manual", "ann", None, {"approved": False}),
+    "retry": Manual("retry", "ann", None),
+}
+
+
+def _name(write: Write) -> str:
+    match write:
+        case NewApproval():
+            return str(write.id)
+        case OutboxMessage():
+            return write.key
+
+
+def _nameless(value: Json) -> Json:
+    match value:
+        case dict():
+            return {key: _nameless(each) for key, each in value.items() if "id" not in key}
+        case list():
+            return [_nameless(each) for each in value]
+        case _:
+            return value

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from resumer_daemon.workflow.definition import Act, ActionStep, ConditionStep, ExecuteStep, Retry
+from resumer_daemon.workflow.spelling import normalise
+from tests.unit.workflow.spelled import error, step
+
+
+def test_any_step_may_carry():
+    found = step({
+        "type": "execute", "execute": [{"type": "log"}], "next": "n", "on_error": "e",
+        "timeout": "1h30m", "delivery": "at_most_once", "metadata": {"k": [1]},
+        "retry": {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout", 503, "5xx"]},
+    })  # fmt: skip
+    assert found == ExecuteStep(
+        id="s", execute=(Act(type="log"),), next="n", on_error="e", timeout=5400.0,
+        delivery="at_most_once", metadata={"k": [1]},
+        retry=Retry(max_attempts=3, backoff="linear", retry_on=("timeout", "503", "5xx")),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_null_and_an_empty_text_are_absent(absent):
+    keys = "next", "on_error", "timeout", "delivery", "metadata", "retry", "reason", "requires"
+    written = {"type": "action", "action": "block", **dict.fromkeys(keys, absent)}
+    assert step(written) == ActionStep(id="s", action="block")
+
+
+@pytest.mark.parametrize(
+    ("retry", "expected"),
+    [
+        ({}, Retry()),
+        ({"max_attempts": 0}, Retry(max_attempts=1)),
+        ({"max_attempts": -3}, Retry(max_attempts=1)),
+        ({"max_attempts": 3.0}, Retry(max_attempts=3)),
+        ({"backoff": "exponential"}, Retry(backoff="exponential")),
+        ({"backoff": "constant"}, Retry(backoff="fixed")),
+        ({"backoff": 5}, Retry(backoff="fixed")),
+        ({"retry_on": []}, Retry()),
+        ({"retry_on": ["*", "*"]}, Retry(retry_on=("*",))),
+    ],
+)
+def test_retry(retry, expected):
+    assert step({"type": "action", "action": "allow", "retry": retry}).retry == expected
+
+
+@pytest.mark.parametrize("timeout", ["soon", "-1s", "0s", 30, True, ["30s"]])
+def test_a_duration_that_is_not_understood_or_not_positive_counts_as_not_given(timeout):
+    assert step({"type": "action", "action": "allow", "timeout": timeout}).timeout is None
+
+
+def test_a_broken_step_keeps_its_way_out():
+    broken = step({"type": "parallel", "on_fail": "e", "next": "n", "strategy": "most"})
+    assert (broken.written_type, broken.next, broken.on_error) == ("parallel", "n", "e")
+
+
+def test_a_broken_step_breaks_nothing_else():
+    definition = normalise(
+        {"steps": [{"id": "a", "type": "x"}, {"id": "b", "type": "action", "action": "allow"}]}
+    )
+    assert [step.type for step in definition.steps] == ["broken", "action"]
+
+
+NOT_UNDERSTOOD = json.loads(Path(__file__).with_name("not_understood.json").read_text())
+
+
+@pytest.mark.parametrize(("written", "path", "expected"), NOT_UNDERSTOOD)
+def test_what_is_not_understood_is_named_by_its_path_and_what_was_expected(written, path, expected):
+    message = error(written)
+    assert message.startswith(f"$.steps[0].{path}: expected ")
+    assert expected in message
+
+
+def test_a_condition_step():
+    condition = {"field": "a", "operator": "eq", "value": 1}
+    written = {"type": "condition", "condition": condition, "on_true": "t", "on_false": "f"}
+    assert step(written) == ConditionStep(id="s", condition=condition, on_true="t", on_false="f")
+    assert step({"type": "condition", "rule_id": "r"}) == ConditionStep(id="s", rule_id="r")
+    assert step({"type": "condition", "rule_id": "", "condition": None}) == ConditionStep(id="s")

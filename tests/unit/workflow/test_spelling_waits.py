@@ -1,0 +1,50 @@
+import pytest
+
+from resumer_daemon.workflow.definition import WaitStep
+from tests.unit.workflow.spelled import step
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"wait": {"event": "quote.ok", "timeout": "48h", "on_timeout": "t"}, "on_event": "e"},
+        {"wait": {"event": "quote.ok", "timeout": "48h", "on_timeout": "t", "on_event": "e"}},
+        {"event": "quote.ok", "timeout": "48h", "on_timeout": "t", "on_event": "e"},
+        {"wait": {"event": "quote.ok"}, "timeout": "48h", "on_timeout": "t", "on_event": "e"},
+        {"wait": {"event": "quote.ok", "timeout": "48h"}, "timeout": "1h", "on_timeout": "t",
+         "on_event": "e"},
+    ],
+)  # fmt: skip
+def test_the_spellings_of_a_wait_for_an_event(written):
+    assert step({"type": "wait", **written}) == WaitStep(
+        id="s", event="quote.ok", wait_timeout="48h", on_timeout="t", on_event="e"
+    )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"wait": {"for": "10m"}}, {"wait": {"duration": "10m"}}, {"duration": "10m"}, {"for": "10m"}],
+)
+def test_the_spellings_of_a_timer(written):
+    assert step({"type": "wait", **written}) == WaitStep(id="s", duration="10m")
+
+
+def test_the_way_of_a_wait():
+    base = {"type": "wait", "event": "e", "next": "n"}
+    assert (step(base).on_event, step(base).next) == (None, "n")
+    assert step({**base, "metadata": {"on_resume": "r"}}).on_event == "r"
+    assert step({**base, "metadata": {"on_resume": "r"}, "on_event": "e"}).on_event == "e"
+
+
+def test_what_a_wait_matches():
+    match = {"quote.id": "{{quote.id}}"}
+    assert step({"type": "wait", "wait": {"event": "e", "match": match}}).match == match
+    assert step({"type": "wait", "event": "e", "match": match}).match == match
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("soon", "soon"), (30, "30"), (True, "true"), ([1], "[1]")]
+)
+def test_a_duration_of_a_wait_stays_what_it_is_so_that_it_fails_the_step(written, kept):
+    assert step({"type": "wait", "for": written}).duration == kept
+    assert step({"type": "wait", "event": "e", "timeout": written}).wait_timeout == kept
