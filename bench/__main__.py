@@ -4,14 +4,14 @@ import sys
 
 import psycopg
 
-from bench import bulk, ground, latency
+from bench import bulk, engine, ground, latency
 from bench.report import report
 
 
 def main() -> None:
     """Run the benchmarks and print the table."""
-    wanted = set(sys.argv[1:]) or {"latency", "bulk"}
-    rows = []
+    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk"}
+    rows = engine.measure() if "engine" in wanted else []
     with ground.server() as running:
         with psycopg.connect(running.url()) as connection:
             version = f"PostgreSQL {connection.info.parameter_status('server_version')}"

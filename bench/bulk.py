@@ -1,7 +1,9 @@
 """Decided executions resumed and completed per second, beside the same rows updated barely."""
 
 import time
-from typing import Any
+from contextlib import ExitStack
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 import psycopg
 
@@ -13,7 +15,6 @@ COUNT = 20_000
 DECIDE_ALL = (
     "UPDATE approval_requests SET status = 'approved', decided_at = now() WHERE status = 'pending'"
 )
-LEFT = "SELECT count(*) FROM workflow_executions WHERE status = 'paused'"
 
 
 def measure(url: str, processes: int, target: float) -> Row:
@@ -33,30 +34,18 @@ def measure(url: str, processes: int, target: float) -> Row:
 def _drain(url: str, processes: int, began: float) -> float:
     """Return the seconds from the first commit to the last."""
     first, last, done = None, began, 0
-    with _daemons(url, processes) as pipes:
-        from multiprocessing.connection import wait
-
+    with ExitStack() as stack:
+        pipes = [stack.enter_context(beside(daemon, url)) for _ in range(processes)]
         while done < COUNT:
             for pipe in wait(pipes, timeout=60):
-                committed, ids = pipe.recv()  # type: ignore[union-attr]
+                committed, ids = cast(Connection, pipe).recv()
                 first = first or committed
                 last, done = max(last, committed), done + len(ids)
     return last - (first or began)
 
 
-def _daemons(url: str, processes: int) -> Any:
-    from contextlib import ExitStack, contextmanager
-
-    @contextmanager
-    def started() -> Any:
-        with ExitStack() as stack:
-            yield [stack.enter_context(beside(daemon, url)) for _ in range(processes)]
-
-    return started()
-
-
 def _bare_updates(url: str, ids: list[Any]) -> float:
-    """Return the row updates per second of one bare loop: batches of 100 by unnest, a commit each."""
+    """Return row updates per second of a bare loop: batches of 100 by unnest, a commit each."""
     with psycopg.connect(url) as connection:
         connection.execute("SET resumer.own = 'on'")
         connection.commit()

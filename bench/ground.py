@@ -1,17 +1,22 @@
-"""The ground that both floor and daemon stand on: a server with default durability, and its rows."""
+"""The ground that floor and daemon stand on: a server with default durability, and its rows."""
 
 import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
+from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.world import World
 from resumer_daemon.store import migrate
 from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.workflow.spelling import normalise
 
 DEFINITION = {
     "steps": [
@@ -56,44 +61,40 @@ def database(running: EmbeddedPostgres, name: str, schema: Path | None = None) -
     return url
 
 
+PAUSED = """
+WITH made AS (
+  INSERT INTO workflow_executions (execution_id, status, context, paused_reason)
+  SELECT gen_random_uuid()::text, 'paused', %(context)s, 'approval_required'
+  FROM generate_series(1, %(count)s)
+  RETURNING id
+), asked AS (
+  INSERT INTO approval_requests (request_id, execution_id, status, approver_role)
+  SELECT gen_random_uuid()::text, id, 'pending', 'manager' FROM made
+  RETURNING id, execution_id
+), paused AS (
+  INSERT INTO resumer.pauses
+    (execution_id, number, reason, step_id, ways, waiting, state, definition, asked)
+  SELECT execution_id, 1, 'approval_required', 'ask', '{"approved": "is_small"}',
+    '{"approvals": 1}', %(state)s, 'bench', ARRAY[id]
+  FROM asked
+)
+SELECT execution_id, id FROM asked"""
+KEPT = "INSERT INTO resumer.definitions VALUES ('bench', %s) ON CONFLICT DO NOTHING"
+
+
 def pause(url: str, count: int) -> list[tuple[Any, Any]]:
-    """Make paused executions by SQL, as the daemon would leave them; return (execution, approval)."""
+    """Make paused executions as the daemon would leave them; return (execution, approval)."""
+    facts = {"context": json.dumps(PAYLOAD), "count": count, "state": json.dumps(_state())}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET resumer.own = 'on'")
-        connection.execute(
-            "INSERT INTO resumer.definitions (sha256, body) VALUES ('bench', %s) ON CONFLICT DO NOTHING",
-            [json.dumps(DEFINITION)],
-        )
-        rows = connection.execute(
-            """WITH made AS (
-                 INSERT INTO workflow_executions (execution_id, status, context, paused_reason)
-                 SELECT gen_random_uuid()::text, 'paused', %s, 'approval_required' FROM generate_series(1, %s)
-                 RETURNING id
-               ), asked AS (
-                 INSERT INTO approval_requests (request_id, execution_id, status, approver_role)
-                 SELECT gen_random_uuid()::text, id, 'pending', 'manager' FROM made RETURNING id, execution_id
-               ), paused AS (
-                 INSERT INTO resumer.pauses
-                   (execution_id, number, reason, step_id, ways, waiting, state, definition, asked)
-                 SELECT execution_id, 1, 'approval_required', 'ask', '{"approved": "is_small"}',
-                   '{"approvals": 1}', %s, 'bench', ARRAY[id] FROM asked
-               )
-               SELECT execution_id, id FROM asked""",
-            [json.dumps(PAYLOAD), count, json.dumps(_state())],
-        ).fetchall()
+        connection.execute(KEPT, [json.dumps(DEFINITION)])
+        rows = connection.execute(PAUSED, facts).fetchall()
         connection.execute("VACUUM ANALYZE")
     return rows
 
 
 def _state() -> dict[str, Any]:
     """Return the state that the engine leaves at the pause of the definition above."""
-    from datetime import UTC, datetime
-    from uuid import UUID
-
-    from resumer_daemon.engine.advance import advance, begin
-    from resumer_daemon.engine.world import World
-    from resumer_daemon.workflow.spelling import normalise
-
     definition = normalise(DEFINITION)
     world = World(datetime.now(UTC), UUID(int=1), "bench", "bench")
     return advance(definition, begin(definition, None), PAYLOAD, world).state.to_json()

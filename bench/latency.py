@@ -1,4 +1,4 @@
-"""From the start of the deciding statement to the commit of the next durable state, one at a time."""
+"""From the deciding statement's start to the commit of the next durable state, one by one."""
 
 import time
 from statistics import quantiles

@@ -15,12 +15,14 @@ from typing import Any
 import psycopg
 
 CLAIM = """WITH due AS MATERIALIZED (
-  SELECT e.id, r.id AS request FROM resumer.resume_requests r JOIN workflow_executions e ON e.id = r.execution_id
+  SELECT e.id, r.id AS request
+  FROM resumer.resume_requests r JOIN workflow_executions e ON e.id = r.execution_id
   WHERE r.outcome IS NULL AND r.due_at <= now()
   ORDER BY r.due_at, r.id LIMIT 100 FOR NO KEY UPDATE OF e SKIP LOCKED)
 SELECT id, request FROM due"""
 WRITE = (
-    """UPDATE workflow_executions e SET status = 'completed', result = 'allowed', completed_at = now()
+    """UPDATE workflow_executions e
+       SET status = 'completed', result = 'allowed', completed_at = now()
        WHERE e.id = ANY (%(ids)s)""",
     """INSERT INTO step_executions (execution_id, step_id, step_type, status, output)
        SELECT id, 'allow', 'action', 'completed', '{}' FROM unnest(%(ids)s::uuid[]) AS id""",
@@ -59,14 +61,14 @@ def daemon(url: str, pipe: Connection) -> None:
     from resumer_daemon.daemon.daemon import Daemon
     from resumer_daemon.telemetry import logs
 
-    account = worker.account
+    account = worker.account  # type: ignore[attr-defined]  # the place where commits are counted
 
     def heard(turned: Any, metrics: Any) -> None:
         if turned.claimed:
             pipe.send((time.perf_counter(), list(turned.claimed)))
         account(turned, metrics)
 
-    worker.account = heard
+    worker.account = heard  # type: ignore[attr-defined]
     logs.configure("console", "warning")
 
     async def serve() -> None:

@@ -23,16 +23,19 @@ $f$;
 CREATE FUNCTION resumer.on_approval_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
+DECLARE
+  foreign_write boolean := current_setting('resumer.own', true) IS DISTINCT FROM 'on';
 BEGIN
-  IF current_setting('resumer.own', true) = 'on'
-    AND NOT EXISTS (SELECT FROM new_rows n WHERE n.status IS DISTINCT FROM 'pending') THEN
+  IF NOT EXISTS (
+    SELECT FROM new_rows n
+    WHERE n.status IS DISTINCT FROM 'pending' OR (foreign_write AND n.execution_id IS NOT NULL)) THEN
     RETURN NULL;
   END IF;
   BEGIN
     INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
     SELECT n.execution_id, CASE n.status WHEN 'pending' THEN 'adopt' ELSE 'approval' END, n.id, n.status
     FROM new_rows n
-    WHERE n.status IS DISTINCT FROM 'pending' OR n.execution_id IS NOT NULL;
+    WHERE n.status IS DISTINCT FROM 'pending' OR (foreign_write AND n.execution_id IS NOT NULL);
     IF FOUND THEN
       PERFORM resumer.wake();
     END IF;

@@ -6,11 +6,13 @@ from typing import Any
 import re2
 
 from resumer_daemon.workflow.faults import ConditionFault
+from resumer_daemon.workflow.jsontext import storable
 
 _LONGEST_PATTERN = 1_024
 _LONGEST_INPUT = 65_536
 _COMPILED = 128
 _MEMORY = 2 << 20
+_MOST_WORK = 80_000_000  # instructions times bytes, in which RE2 is linear: 3 s at the very worst
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False  # or it writes each bad pattern to stderr
@@ -21,12 +23,15 @@ def matches(pattern: str, text: str) -> bool:
     """Tell whether the pattern matches anywhere in the text.
 
     Raises:
-        ConditionFault: RE2 refuses the pattern, or the pattern or the text is too long.
+        ConditionFault: RE2 refuses the pattern, or it is too much work with a text of this length.
     """
-    encoded = text.encode(errors="replace")
+    compiled = _compiled(pattern)
+    encoded = storable(text).encode()
     if len(encoded) > _LONGEST_INPUT:
         raise ConditionFault(f"regex input has {len(encoded):,} bytes, at most {_LONGEST_INPUT:,}")
-    return _compiled(pattern).search(encoded) is not None
+    if len(encoded) * compiled.programsize > _MOST_WORK:
+        raise ConditionFault(f"regex is too large to search {len(encoded):,} bytes")
+    return compiled.search(encoded) is not None
 
 
 def check(pattern: str) -> None:
@@ -39,7 +44,7 @@ def check(pattern: str) -> None:
 
 
 def _compiled(pattern: str) -> Any:
-    encoded = pattern.encode(errors="replace")
+    encoded = storable(pattern).encode()
     if len(encoded) > _LONGEST_PATTERN:
         raise ConditionFault(f"regex has {len(encoded):,} bytes, at most {_LONGEST_PATTERN:,}")
     return _compile(encoded)

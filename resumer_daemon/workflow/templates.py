@@ -26,7 +26,9 @@ __all__ = [
 ]
 
 SIZE: Final = 4_194_304
-"""How many characters and members one rendered value may have."""
+"""How many characters a rendered value may have, each member of a list or object being 16."""
+
+_MEMBER: Final = 16
 
 
 def render(value: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> Json:
@@ -60,7 +62,7 @@ class _Renderer:
         self._left = SIZE
 
     def value(self, value: Json, depth: int = 0) -> Json:
-        self._spend(1)
+        self._spend(_MEMBER)
         if isinstance(value, str):
             path = reference(value)
             return self.text(value) if path is None else self._whole(path)
@@ -70,7 +72,8 @@ class _Renderer:
             raise TemplateFault("nested too deeply")
         if isinstance(value, list):
             return [self.value(member, depth + 1) for member in value]
-        return {key: self.value(member, depth + 1) for key, member in value.items()}
+        members = value.items()
+        return {self._foreign(key): self.value(member, depth + 1) for key, member in members}
 
     def text(self, text: str) -> str:
         pieces: list[str] = []

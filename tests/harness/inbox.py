@@ -14,6 +14,7 @@ from psycopg.errors import Diagnostic
 from tests.harness.database import Database
 
 Left = tuple[str, UUID | None, UUID | None, str | None]
+Warned = tuple[str, str, str]
 
 
 def left(database: Database) -> list[Left]:
@@ -57,20 +58,29 @@ def listening(database: Database) -> Iterator[Ear]:
 
 @dataclass(slots=True)
 class Writer:
-    """A program that may write the service's tables and knows nothing of ours."""
+    """A program that may write the service's tables and knows nothing of ours.
+
+    `warnings` are the severity, the SQLSTATE and the text of each notice that it got.
+    """
 
     database: Database
     role: str
-    warnings: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection in autocommit, bounded: a statement that waits for us fails."""
-        connection = self.database.connect(options="-c statement_timeout=20s")
+        connection = self.database.connect(options="-c statement_timeout=60s")
         connection.execute(
             sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(self.role))
         )
-        connection.add_notice_handler(self.warnings.append)
+        connection.add_notice_handler(self._warned)
         return connection
+
+    def _warned(self, said: Diagnostic) -> None:
+        # read now: it does not outlive the handler
+        self.warnings.append(
+            (said.severity_nonlocalized or "", said.sqlstate or "", said.message_primary or "")
+        )
 
     def run(self, statement: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in a session of its own, and return its rows."""

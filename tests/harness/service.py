@@ -99,12 +99,11 @@ class Service:
 
     def until(self, execution: UUID, *statuses: str) -> dict[str, Any]:
         """Wait for one of these statuses and return the row."""
-
-        def there() -> dict[str, Any] | None:
-            row = self.look(execution)
-            return row if row["status"] in statuses else None
-
-        return eventually_sync(there, of=f"{execution} is {statuses}: {self.look(execution)}") or {}
+        eventually_sync(
+            lambda: self.standing(execution)[0] in statuses,
+            of=f"{execution} is one of {statuses}: {self.standing(execution)}",
+        )
+        return self.look(execution)
 
     def ended(self, execution: UUID) -> dict[str, Any]:
         """Wait for the end, with every request of it settled, and return the row."""
@@ -115,13 +114,20 @@ class Service:
         )
         return row
 
+    def standing(self, execution: UUID) -> tuple[str | None, str | None]:
+        """Return status and pause reason: nothing that might be unreadable."""
+        rows = self.database.run(
+            "SELECT status, paused_reason FROM workflow_executions WHERE id = %s", execution
+        )
+        return (rows[0][0], rows[0][1]) if rows else (None, None)
+
     def look(self, execution: UUID) -> dict[str, Any]:
         """Return the execution's row as it is."""
         with self.database.connect(row_factory=dict_row) as connection:
             row = connection.execute(
                 "SELECT * FROM workflow_executions WHERE id = %s", [execution]
             ).fetchone()
-        return dict(row or {"status": None})
+        return dict(row or {})
 
     def asked(self, execution: UUID) -> list[str]:
         """Return the pending approvals, oldest first."""

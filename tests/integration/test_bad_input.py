@@ -50,7 +50,7 @@ def test_a_definition_that_is_none_fails_the_start_with_no_step(
     service.workflow(definition=NO_DEFINITIONS[name])
     execution = service.start()
     row = service.ended(execution)
-    assert (row["status"], row["result"], row["resume_count"]) == ("failed", None, 0)
+    assert (row["status"], row["result"], row["resume_count"]) == ("failed", "failed", 0)
     assert row["error_message"]
     assert service.steps(execution) == []
 

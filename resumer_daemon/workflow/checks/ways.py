@@ -33,7 +33,7 @@ class Way:
 
 def ways(flow: Flow) -> list[list[Way]]:
     """Return the ways out of each step of a flow, in the order of the steps."""
-    following = [*(site.step.id for site in flow.sites[1:]), None]
+    following = [*(site.step.id for site in flow.sites), None][1:]
     return [
         [_way(site, key, target) for key, target in _targets(site.step, after)]
         for site, after in zip(flow.sites, following, strict=True)

@@ -30,7 +30,6 @@ from resumer_daemon.engine.world import Limits, Rule, World
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, dump, load
-from tests.unit.engine.flows import CONTEXT
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 GOOD = {"conditions": [{"field": "total", "operator": "gt", "value": 1}]}
@@ -52,12 +51,13 @@ class Driver:
     """One execution. `answers` and `results` are asked whenever the engine waits for something."""
 
     definition: Definition
+    context: Json = field(default_factory=dict)
     answers: Callable[[], str] = lambda: "approved"
-    results: Callable[[], str] = lambda: "ok"
-    limits: Limits = field(default_factory=lambda: Limits(step_budget=20))
+    results: Callable[[Effect], str] = lambda _: "ok"
+    limits: Limits = field(default_factory=lambda: Limits(step_budget=10))
     time_left: float | None = None
     seconds: float = 1.0
-    turns: int = 60
+    turns: int = 30
     records: list[StepRecord] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Driver:
 
     def _advance(self) -> Advance:
         before = dump(self.state.to_json())
-        context = effective(CONTEXT, self.data)
+        context = effective(self.context, self.data)
         advanced = advance(self.definition, self.state, context, self._world(), self.told)
         again = advance(self.definition, self.state, context, self._world(), self.told)
         assert again == advanced, "advance is deterministic"
@@ -117,7 +117,7 @@ class Driver:
 
     def _told(self, effects: tuple[Effect, ...]) -> Iterator[tuple[str, EffectResult]]:
         for effect in effects:
-            result = RESULTS.get(self.results())
+            result = RESULTS.get(self.results(effect))
             if result is not None:
                 yield effect.path, result
 
@@ -129,9 +129,12 @@ class Driver:
         )
         self.state = resume(self.definition, self.state, ways, answer)
 
-    def trace(self) -> list[tuple[str, str | None, Json]]:
-        """Return what was recorded, without the names that depend on how often it paused."""
-        return [(each.path, each.error, _nameless(dict(each.output))) for each in self.records]
+    def trace(self) -> dict[str, list[tuple[str | None, Json]]]:
+        """Return what was recorded of each place, without what depends on how often it paused."""
+        trace: dict[str, list[tuple[str | None, Json]]] = {}
+        for each in self.records:
+            trace.setdefault(each.path, []).append((each.error, _nameless(dict(each.output))))
+        return trace
 
     def names(self) -> list[str]:
         """Return the names of everything that was written."""

@@ -1,66 +1,71 @@
-"""Definitions, contexts and answers for Hypothesis: mostly sensible, sometimes not at all."""
+"""Definitions, contexts and answers for Hypothesis: mostly sensible, sometimes not at all.
 
+Parts are picked from lists where that says as much, for most of the time goes into making them up.
+"""
+
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
 
 IDS = ("a", "b", "c", "d/e", "f#g")
-CONTEXT = {
-    "total": 5,
-    "text": "x {{total}}",
-    "items": [1, {"n": 2}, "three"],
-    "none": [],
-    "order": {"id": 7, "items": [[1, 2], []]},
-    "nil": None,
-}
-PATHS = ("total", "text", "order.id", "gone.field", "item.n", "items.length", "approved", "nil")
-LISTS = ("{{items}}", "{{none}}", "{{order.items}}", "{{item}}", "{{gone}}", "{{total}}", "items")
-TEMPLATES = ("plain", "{{order}}", "n {{item}} {{item_index}}", "{{gone}}", "${now}", "{{secrets.K}}")
+ITEMS = [1, {"n": 2}, "three"]
+contexts = st.sampled_from(
+    (
+        {"total": 5, "text": "{{total}}", "items": ITEMS, "order": {"items": [[1, 2], []]}},
+        {"total": "5", "items": [], "approved": True, "order": None},
+        {"items": ITEMS * 2, "order": {"items": ITEMS}, "approval": {"approved": "yes"}},
+        {},
+    )
+)
 
 junk = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 70) | st.sampled_from(["", "block", "1h", "{{x}}"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
     max_leaves=3,
 )
-texts = st.sampled_from(TEMPLATES)
+texts = st.sampled_from(
+    ("plain", "{{order}}", "n {{item}} {{item_index}}", "{{gone}}", "${now}", "{{secrets.K}}")
+)
 ways = st.sampled_from((*IDS, "nowhere"))
 durations = st.sampled_from(("10s", "1h", "250ms", "soon", "-1s"))
-
-
-def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return objects with some of these fields."""
-    return st.fixed_dictionaries({}, optional=fields)
-
-
-comparisons = st.fixed_dictionaries(
-    {
-        "field": st.sampled_from(PATHS),
-        "operator": st.sampled_from(("eq", "gt", "exists", "not_exists", "contains", "odd")),
-        "value": st.sampled_from((5, "x", None, "{{total}}", "{{gone}}")),
-    }
+comparisons = st.builds(
+    lambda field, operator, value: {"field": field, "operator": operator, "value": value},
+    st.sampled_from(("total", "order.items", "gone.field", "item.n", "items.length", "approved")),
+    st.sampled_from(("eq", "gt", "exists", "not_exists", "contains", "odd")),
+    st.sampled_from((5, True, None, "{{total}}", "{{gone}}")),
 )
-conditions = st.one_of(
-    comparisons,
-    st.builds(lambda inner: {"and": inner}, st.lists(comparisons, max_size=2)),
-    st.builds(lambda inner: {"or": inner}, st.lists(comparisons, max_size=2)),
+conditions = comparisons | st.builds(
+    lambda join, inner: {join: inner}, st.sampled_from(("and", "or")), st.lists(comparisons)
 )
-acts = st.one_of(
-    st.builds(lambda text: {"type": "log", "message": text}, texts),
-    st.builds(lambda text: {"type": "notify", "recipients": ["x"], "message": text}, texts),
-    st.builds(lambda text: {"type": "webhook", "url": "https://x.example", "body": text}, texts),
-    st.just({"type": "webhook", "url": "https://y.example", "continue_on_error": True}),
-    st.builds(lambda text: {"type": "create_record", "entity": "e", "data": [text]}, texts),
-    st.builds(lambda entity: {"type": "create_approval_request", "entity": entity}, texts),
-    st.just({"type": "fax"}),
+webhook = {"type": "webhook", "url": "https://x.example", "body": {"at": "{{now}}"}}
+acts = st.sampled_from(
+    (
+        {"type": "log", "message": "{{item}} ${gone}"},
+        {"type": "notify", "recipients": ["x"], "message": "{{approval.decision}}!"},
+        {"type": "notify", "recipients": "{{gone}}", "message": "never"},
+        webhook,
+        webhook,
+        webhook | {"continue_on_error": True},
+        webhook | {"headers": {"X-Item": "{{item}}"}},
+        {"type": "create_record", "entity": "e", "data": ["{{item}}"]},
+        {"type": "create_approval_request", "entity": "order"},
+        {"type": "create_approval_request", "entity": "{{gone}}"},
+        {"type": "fax"},
+    )
 )
-lists = st.lists(acts, max_size=3)
-retries = objects(
-    max_attempts=st.integers(0, 3),
-    backoff=st.sampled_from(("linear", "fixed", "exponential")),
-    retry_on=st.sampled_from(([], ["timeout"], ["5xx"], ["*"])),
+lists = st.lists(acts, min_size=1, max_size=3)
+retries = st.sampled_from(
+    (
+        {"max_attempts": 2},
+        {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout"]},
+        {"max_attempts": 2, "retry_on": ["5xx"]},
+    )
+)
+requires = st.sampled_from(
+    ({"approvals": 2}, {"roles": ["r", "s"], "timeout": "1h"}, {"role": "{{item}}"})
 )
 common = {"next": ways, "on_error": ways, "retry": retries, "timeout": durations}
-rules = st.sampled_from(("good", "off", "empty", "gone"))
 
 
 def _typed(kind: str, needed: dict[str, Any], **fields: st.SearchStrategy[Any]) -> Any:
@@ -68,17 +73,24 @@ def _typed(kind: str, needed: dict[str, Any], **fields: st.SearchStrategy[Any]) 
 
 
 leaves = st.one_of(
-    _typed("condition", {"condition": conditions}, rule_id=rules, on_true=ways, on_false=ways),
+    _typed(
+        "condition",
+        {"condition": conditions},
+        rule_id=st.sampled_from(("good", "off", "empty", "gone")),
+        on_true=ways,
+        on_false=ways,
+    ),
     _typed("action", {"action": st.sampled_from(("allow", "block"))}, execute=lists, reason=texts),
     _typed(
         "require_approval",
         {},
-        requires=objects(approvals=st.integers(1, 3), roles=st.just(["r", "s"]), timeout=durations),
+        requires=requires,
         execute=lists,
         on_true=ways,
         on_false=ways,
         on_timeout=ways,
     ),
+    _typed("execute", {"execute": lists}),
     _typed("execute", {"execute": lists}),
     _typed("wait", {"event": st.just("e")}, timeout=durations, on_timeout=ways, on_event=ways),
     _typed("wait", {"for": durations}),
@@ -94,7 +106,7 @@ some_steps = st.recursive(
         _typed(
             "foreach",
             {
-                "items": st.sampled_from(LISTS),
+                "items": st.sampled_from(("{{items}}", "{{order.items}}", "{{item}}", "{{total}}")),
                 "item_var": st.just("item"),
                 "steps": st.lists(inner, min_size=1, max_size=3),
             },
@@ -121,20 +133,19 @@ definitions = st.builds(
 @st.composite
 def broken_definitions(draw: st.DrawFn) -> Any:
     """Return a definition in which something was put in the place of something else."""
-    document = draw(definitions)
+    document = deepcopy(draw(definitions))  # its parts are shared with other documents
     for _ in range(draw(st.integers(1, 3))):
-        place: Any = document
-        while True:
-            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-            if not keys:
-                break
-            key = draw(st.sampled_from(keys))
-            if isinstance(place[key], dict | list) and draw(st.booleans()):
-                place = place[key]
-                continue
-            place[key] = draw(junk)
-            break
+        _break(draw, document)
     return document
+
+
+def _break(draw: st.DrawFn, place: Any) -> None:
+    while keys := list(place) if isinstance(place, dict) else list(range(len(place))):
+        key = draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or draw(st.integers(0, 2)) == 0:
+            place[key] = draw(junk)
+            return
+        place = place[key]
 
 
 replies = st.sampled_from(

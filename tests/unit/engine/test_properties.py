@@ -1,8 +1,8 @@
 """What holds for every definition, context and order of answers, however odd they are."""
 
 from collections import Counter
-from dataclasses import replace
-from itertools import groupby
+from collections.abc import Callable
+from itertools import cycle, groupby
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +13,7 @@ from resumer_daemon.engine.world import Limits
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.spelling import normalise
 from tests.unit.engine.driver import Driver
-from tests.unit.engine.flows import broken_definitions, definitions, replies, results
+from tests.unit.engine.flows import broken_definitions, contexts, definitions, replies, results
 
 BUDGET = 20
 a_run = settings(
@@ -31,20 +31,16 @@ def driven(document: Any, data: st.DataObject, **options: Any) -> Driver:
     returns = data.draw(st.lists(results, min_size=1, max_size=4))
     return Driver(
         normalise(document),
+        data.draw(contexts),
         answers=_in_turn(answers),
         results=_in_turn(returns),
         **options,
     ).run()
 
 
-def _in_turn(values: list[str]) -> Any:
-    asked = [0]
-
-    def next_value() -> str:
-        asked[0] += 1
-        return values[asked[0] % len(values)]
-
-    return next_value
+def _in_turn(values: list[str]) -> Callable[..., str]:
+    endless = cycle(values)
+    return lambda *_: next(endless)
 
 
 @many
@@ -67,21 +63,27 @@ def test_any_other_definition_does_no_harm(document, data) -> None:
 
 
 @a_run
-@given(definitions, st.data())
-def test_stopping_at_every_step_gives_the_same_trace(document, data) -> None:
-    returns = data.draw(st.lists(results.filter(lambda r: r != "later"), min_size=1, max_size=4))
-
-    def by_place(driver_results: list[str]) -> Any:
-        return _in_turn(driver_results)
-
-    whole = Driver(normalise(document), results=by_place(returns), seconds=0.0).run()
+@given(definitions, contexts, st.lists(results.filter(lambda it: it != "later"), min_size=1))
+def test_stopping_at_every_step_gives_the_same_trace(document, context, returns) -> None:
+    definition = normalise(document)
+    whole = Driver(definition, context, results=_by_place(returns), seconds=0.0).run()
     stopping = Limits(step_budget=1, chunk=1)
     parts = Driver(
-        normalise(document), results=by_place(returns), seconds=0.0, limits=stopping, turns=400
+        definition,
+        context,
+        results=_by_place(returns),
+        seconds=0.0,
+        limits=stopping,
+        turns=300,
     ).run()
     if isinstance(whole.end, Completed | Failed) and isinstance(parts.end, Completed | Failed):
         assert parts.trace() == whole.trace()
         assert parts.end == whole.end
+
+
+def _by_place(values: list[str]) -> Callable[[Effect], str]:
+    """Answer an effect by where it is and how often it was tried, in whatever order they come."""
+    return lambda effect: values[(len(effect.path) + effect.attempt) % len(values)]
 
 
 def nothing_is_done_twice(driver: Driver) -> None:

@@ -93,13 +93,13 @@ def test_data_cannot_reach_a_secret_by_any_way_into_a_request():
     request = {
         "url": render_text("https://x/{{t}}/{{o}}", context, NAMES, set()),
         "body": render(
-            {"t": "{{t}}", "l": "{{l}}", "o": "{{o}}", "p": "{{half.0}}TOKEN{{half.1}}", "q": "<{{l}}>"},
+            {"t": "{{t}}", "l": "{{l}}", "o": "{{o}}", "p": "{{half.0}}TOKEN{{half.1}}"},
             context, NAMES, set(),
         ),
         "plain": render_text(context["o"], {}, NAMES, set()),
     }  # fmt: skip
     assert secrets_in(request) == set()
-    assert resolve_secrets(request, lambda name: "LEAK") == request
+    assert resolve_secrets(request, lambda name: f"LEAK {name}") == request
     assert mask_secrets(request) == request
 
 
@@ -124,7 +124,7 @@ def test_what_is_rendered_has_a_size():
 
 def test_nesting_has_a_limit():
     deep: Any = "{{a}}"
-    for _ in range(100_000):
+    for _ in range(10_000):
         deep = [deep]
     for template, context in ((deep, {"a": 1}), ("{{a}}", {"a": deep}), ("x{{a}}", {"a": deep})):
         with pytest.raises(Fault, match="nested"):

@@ -1,0 +1,111 @@
+"""Microseconds of the pure engine: a step, a resume, and what JSON costs beside it."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+from bench.ground import DEFINITION, PAYLOAD
+from bench.report import Row
+from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.answer import Decided, Decision
+from resumer_daemon.engine.outcome import Paused
+from resumer_daemon.engine.resume import resume
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import Json, dump, load
+
+CALLS, ROUNDS = 2_000, 7
+WORLD = World(datetime.now(UTC), UUID(int=1), "exec_bench", "bench", 1)
+DECISION = Decision(Decided(UUID(int=2), "appr_bench", "approved", None, None, None), ())
+
+
+def measure() -> list[Row]:
+    """Measure and return a row each; the floor of a resume is reading its context."""
+    rows = [
+        _row("engine: condition step", _steps(_conditions(50)), 50, 10),
+        _row("engine: allow step", _steps(_allows(50)), 50, 10),
+    ]
+    for label, size in (("1 KB", 900), ("50 KB", 50_000)):
+        context = {**PAYLOAD, "notes": "x" * size}
+        text = dump(context)
+        json = _microseconds(partial(_round_trip, text), 1)
+        ours = _microseconds(_resume(context), 1)
+        rows.append(
+            Row(
+                f"engine: resume at {label} (floor: its JSON)",
+                "us",
+                json,
+                ours,
+                ours / json,
+                30,
+                "<=",
+                True,
+            )
+        )
+    return rows
+
+
+def _round_trip(text: str) -> str:
+    return dump(load(text))
+
+
+def _row(name: str, work: Callable[[], Any], per: int, target: float) -> Row:
+    floor = _microseconds(lambda: None, 1)
+    ours = _microseconds(work, per)
+    return Row(name, "us", floor, ours, ours / floor, target, "<=", absolute=True)
+
+
+def _conditions(count: int) -> list[Json]:
+    condition = {"field": "order.total", "operator": "gt", "value": 1}
+    return [
+        {"id": f"c{n}", "type": "condition", "condition": condition, "on_true": f"c{n + 1}"}
+        for n in range(count - 1)
+    ] + [{"id": f"c{count - 1}", "type": "condition", "condition": condition}]
+
+
+def _allows(count: int) -> list[Json]:
+    return [
+        {
+            "id": f"a{n}",
+            "type": "action",
+            "action": "allow",
+            **({"next": f"a{n + 1}"} if n + 1 < count else {}),
+        }
+        for n in range(count)
+    ]
+
+
+def _steps(steps: list[Json]) -> Callable[[], Any]:
+    definition = normalise({"steps": steps})
+    state = begin(definition, None)
+    return lambda: advance(definition, state, PAYLOAD, WORLD)
+
+
+def _resume(context: dict[str, Json]) -> Callable[[], Any]:
+    """From the answer to the end: a resume, a condition, an allow."""
+    definition = normalise(DEFINITION)
+    paused = advance(definition, begin(definition, None), context, WORLD)
+    if not isinstance(paused.outcome, Paused):
+        raise TypeError("the definition of the benchmark pauses")
+    ways = paused.outcome.ways
+
+    def once() -> Any:
+        return advance(definition, resume(definition, paused.state, ways, DECISION), context, WORLD)
+
+    return once
+
+
+def _microseconds(work: Callable[[], Any], per: int) -> float:
+    """Return the median microseconds of one call (or of one of `per` things in it)."""
+    calls = max(50, CALLS // per)
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for _ in range(calls):
+            work()
+        found.append((time.perf_counter() - began) / calls / per * 1e6)
+    return median(found)

@@ -1,0 +1,125 @@
+"""When a request that a trigger leaves is told to those who listen, and when it is not."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from psycopg import errors
+
+from resumer_daemon.store.embedded import EmbeddedPostgres
+from tests.harness import Database
+from tests.harness.database import Databases
+from tests.harness.inbox import Ear, Writer, a_writer, left, listening
+from tests.harness.rows import Rows
+from tests.harness.server import binaries
+
+DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE id = %s"
+
+
+@pytest.fixture
+def approval(rows: Rows) -> UUID:
+    return rows.approval()
+
+
+@pytest.mark.parametrize(("mode", "heard"), [("on", 1), ("off", 0)])
+def test_the_setting_decides(
+    database: Database, writer: Writer, ear: Ear, approval: UUID, mode: str, heard: int
+):
+    database.run("UPDATE resumer.control SET notify = %s", mode)
+    writer.run(DECIDE, approval)
+    assert ear.heard() == heard
+    assert len(left(database)) == 1
+
+
+def test_many_statements_of_one_transaction_are_one_notification(
+    database: Database, writer: Writer, ear: Ear, rows: Rows
+):
+    with writer.connect() as connection, connection.transaction():
+        for _ in range(20):
+            connection.execute(DECIDE, [rows.approval()])
+    assert ear.heard() == 1
+    assert len(left(database)) == 20
+
+
+def test_while_the_daemon_is_awake_writers_are_silent(
+    database: Database, writer: Writer, ear: Ear, rows: Rows
+):
+    database.run("UPDATE resumer.control SET awake_until = clock_timestamp() + interval '1 hour'")
+    writer.run(DECIDE, rows.approval())
+    assert ear.heard() == 0
+    database.run("UPDATE resumer.control SET awake_until = clock_timestamp()")
+    writer.run(DECIDE, rows.approval())
+    assert ear.heard() == 1
+    assert len(left(database)) == 2
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_writer_with_an_old_snapshot_is_not_silent(
+    database: Database, writer: Writer, ear: Ear, approval: UUID, level: str
+):
+    database.run("UPDATE resumer.control SET awake_until = 'infinity'")
+    with writer.connect() as connection, connection.transaction():
+        connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        connection.execute(DECIDE, [approval])
+    assert ear.heard() == 1
+
+
+def test_a_writer_that_reads_awake_and_commits_late_is_seen_by_the_horizon(
+    database: Database, writer: Writer, approval: UUID
+):
+    """Whoever wants to sleep withdraws "awake" and waits for those who may have read it."""
+    asleep = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::text::xid8"
+    database.run("UPDATE resumer.control SET awake_until = 'infinity'")
+    with writer.connect() as connection, connection.transaction():
+        connection.execute(DECIDE, [approval])
+        database.run("UPDATE resumer.control SET awake_until = '-infinity'")
+        [(mark,)] = database.run("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+        assert database.run(asleep, mark) == [(False,)]
+    assert database.run(asleep, mark) == [(True,)]
+    assert len(left(database)) == 1
+
+
+@pytest.fixture(scope="module")
+def preparing() -> Iterator[Database]:
+    """A database on a server where transactions may be prepared."""
+    settings = {"max_prepared_transactions": "4"}
+    with EmbeddedPostgres(binaries=binaries(), settings=settings) as server:
+        yield Databases(server.url(), "preparing").make("empty", migrated=True)
+
+
+def test_auto_is_silent_where_transactions_are_prepared(preparing: Database):
+    approval = Rows.of(preparing).approval()
+    with a_writer(preparing) as writer, writer.connect() as connection:
+        with listening(preparing) as ear:
+            connection.execute("BEGIN")
+            connection.execute(DECIDE, [approval])
+            connection.execute("PREPARE TRANSACTION 'decided'")
+            assert (approval in [source for _, _, source, _ in left(preparing)]) is False
+            connection.execute("COMMIT PREPARED 'decided'")
+            assert ear.heard() == 0
+        assert writer.warnings == []
+    assert approval in [source for _, _, source, _ in left(preparing)]
+
+
+def test_on_notifies_there_too_at_the_price_of_prepared_decisions(preparing: Database):
+    preparing.run("UPDATE resumer.control SET notify = 'on'")
+    rows = Rows.of(preparing)
+    with a_writer(preparing) as writer, writer.connect() as connection:
+        with listening(preparing) as ear:
+            connection.execute(DECIDE, [rows.approval()])
+            assert ear.heard() == 1
+        connection.execute("BEGIN")
+        connection.execute(DECIDE, [rows.approval()])
+        with pytest.raises(errors.FeatureNotSupported):
+            connection.execute("PREPARE TRANSACTION 'decided'")
+    preparing.run("UPDATE resumer.control SET notify = 'auto'")
+
+
+def test_auto_notifies_where_they_are_not(
+    database: Database, writer: Writer, ear: Ear, approval: UUID
+):
+    if database.run("SHOW max_prepared_transactions") != [("0",)]:
+        pytest.skip("the server that was given prepares transactions")
+    assert database.run("SELECT notify FROM resumer.control") == [("auto",)]
+    writer.run(DECIDE, approval)
+    assert ear.heard() == 1

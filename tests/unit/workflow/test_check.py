@@ -1,0 +1,182 @@
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resumer_daemon.workflow.check import check
+
+FINDINGS = json.loads(Path(__file__).with_name("findings.json").read_text())
+GOOD: dict[str, Any] = {
+    "workflow_id": "high_value_order",
+    "version": "1.0.0",
+    "name": "High value order",
+    "trigger": {"type": "event", "event": "order.created"},
+    "context": {"load": ["customer"]},
+    "timeout": "1h",
+    "steps": [
+        {"id": "large", "type": "condition", "on_true": "ask", "on_false": "allow",
+         "condition": {"and": [{"field": "order.total", "operator": "gte", "value": 10000},
+                               {"field": "order.email", "operator": "regex", "value": "@"}]}},
+        {"id": "ask", "type": "require_approval", "on_true": "ship", "on_false": "deny",
+         "requires": {"role": "manager", "timeout": "24h"},
+         "execute": [{"type": "notify", "recipients": ["role:manager"],
+                      "message": "{{customer.name}}: {{order.total}} until {{now + 24h}}"}]},
+        {"id": "ship", "type": "foreach", "items": "{{order.items}}", "item_var": "item",
+         "next": "allow", "steps": [
+             {"id": "book", "type": "execute", "execute": [
+                 {"type": "webhook", "url": "https://x/{{item.sku}}/{{item_index}}",
+                  "headers": {"Authorization": "Bearer {{secrets.TOKEN}}"}}]}]},
+        {"id": "allow", "type": "action", "action": "allow"},
+        {"id": "deny", "type": "action", "action": "block", "reason": "{{approval.reason}}"},
+    ],
+}  # fmt: skip
+
+
+def found(document: Any) -> list[tuple[str, str, str]]:
+    return [(finding.severity, finding.path, finding.message) for finding in check(document)]
+
+
+def steps(*written: dict[str, Any]) -> dict[str, Any]:
+    return {**GOOD, "steps": list(written)}
+
+
+ALLOW = {"id": "allow", "type": "action", "action": "allow"}
+
+
+def test_a_good_definition_has_no_findings():
+    assert found(GOOD) == []
+
+
+def test_an_inner_part_is_only_warned_of_its_names():
+    inner = {key: GOOD[key] for key in ("trigger", "context", "steps")}
+    assert [(severity, path) for severity, path, _ in found(inner)] == [
+        ("warning", "$.workflow_id"), ("warning", "$.version"), ("warning", "$.name"),
+    ]  # fmt: skip
+    assert (
+        found({**dict.fromkeys(("workflow_id", "version", "name"), "x"), "definition": inner}) == []
+    )
+
+
+def change(path: str, value: Any) -> dict[str, Any]:
+    """GOOD with one value put in at a path such as `steps.0.condition` (None: taken out)."""
+    document: Any = deepcopy(GOOD)
+    *above, last = path.split(".")
+    place = document
+    for part in above:
+        place = place[int(part)] if isinstance(place, list) else place[part]
+    key: Any = int(last) if isinstance(place, list) else last
+    if value is None:
+        del place[key]
+    else:
+        place[key] = value
+    return document
+
+
+@pytest.mark.parametrize(("path", "value", "severity", "at", "message"), FINDINGS)
+def test_a_check_finds(path, value, severity, at, message):
+    findings = found(change(path, value))
+    assert [told for *place, told in findings if place == [severity, at] and message in told]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["{{order.anything}}", "{{approval.reason}}", "{{resume.data.note}}", "{{approved}}",
+     "{{resume_event.x}}", "{{_computed.current_hour}}", "{{_meta.version}}", "{{quote.id}}",
+     "{{now_plus_24h}}", "{{ execution . id }}", "{{approval_url}}", "{{secrets.TOKEN}}"],
+)  # fmt: skip
+def test_nothing_is_said_of_what_the_payload_may_bring(message):
+    assert found(change("steps.1.execute.0.message", message)) == []
+
+
+def test_an_unreachable_step():
+    lost = {"id": "lost", "type": "action", "action": "allow"}
+    assert found(steps(ALLOW, lost)) == [("warning", "$.steps[1]", "no way leads to lost")]
+
+
+def test_an_approval_and_a_wait_lead_on_to_the_following_step():
+    ask = {"id": "ask", "type": "require_approval", "on_false": "deny"}
+    wait = {"id": "wait", "type": "wait", "for": "1h"}
+    deny = {"id": "deny", "type": "action", "action": "block"}
+    assert found(steps(ask, wait, deny)) == []
+
+
+def test_a_loop_with_a_wait_is_fine_if_it_ends():
+    look = {"id": "look", "type": "condition", "on_true": "allow", "on_false": "wait",
+            "condition": {"field": "ready", "operator": "eq", "value": True}}  # fmt: skip
+    wait = {"id": "wait", "type": "wait", "for": "1h", "next": "look"}
+    assert found(steps(look, wait, ALLOW)) == []
+    endless = {**look, "on_true": "wait"}
+    assert ("warning", "$.steps[0]", "loop without an exit: look, wait") in found(
+        steps(endless, wait)
+    )
+
+
+def test_a_loop_that_only_logs_or_asks_is_an_error():
+    log = {"id": "log", "type": "execute", "execute": [{"type": "log"}], "next": "log"}
+    assert [severity for severity, _, message in found(steps(log)) if "without a wait" in message]
+
+
+def test_a_loop_past_its_effect_is_an_error_too():
+    choose = {"id": "choose", "type": "condition", "on_true": "send", "on_false": "idle",
+              "condition": {"field": "order.id", "operator": "exists"}}  # fmt: skip
+    send = {"id": "send", "type": "execute", "next": "choose",
+            "execute": [{"type": "webhook", "url": "https://x"}]}  # fmt: skip
+    idle = {"id": "idle", "type": "action", "action": "allow", "next": "choose"}
+    assert (
+        "error",
+        "$.steps[0]",
+        "loop without a wait, an approval or an effect: choose, idle",
+    ) in (found(steps(choose, send, idle)))
+
+
+@pytest.mark.parametrize(("wait", "at"), [
+    ({"for": "1d"}, "$.steps[0].for"),
+    ({"wait": {"duration": 30}}, "$.steps[0].wait.duration"),
+    ({"event": "e", "timeout": "soon"}, "$.steps[0].timeout"),
+    ({"event": "e", "timeout": "{{order.patience}}"}, "$.steps[0].timeout"),
+])  # fmt: skip
+def test_a_wait_fails_by_a_duration_that_is_not_understood(wait, at):
+    ((severity, path, message),) = found(steps({"id": "w", "type": "wait", **wait}))
+    assert (severity, path) == ("error", at)
+    assert message.endswith("the wait fails")
+
+
+def test_ways_are_followed_in_a_body_whose_steps_name_each_other():
+    def body(**ways: str) -> dict[str, Any]:
+        first = {"id": "a", "type": "action", "action": "allow", **ways}
+        return {"id": "each", "type": "foreach", "items": "{{order.items}}", "item_var": "item",
+                "steps": [first, {"id": "b", "type": "action", "action": "allow"}]}  # fmt: skip
+
+    assert found(steps(body())) == []
+    assert found(steps(body(next="b"))) == []
+    assert found(steps(body(next="b", on_error="c"))) == [
+        ("error", "$.steps[0].steps[0].on_error", "step not found: c")
+    ]
+
+
+def test_every_broken_member_is_found():
+    members = {"id": "p", "type": "parallel", "parallel": {"steps": [{"type": "x"}, {"type": "y"}]}}
+    assert [path for _, path, _ in found(steps(members))] == [
+        "$.steps[0].parallel.steps[0].type", "$.steps[0].parallel.steps[1].type",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 5, {}, {"steps": {}}])
+def test_what_is_refused_is_one_error(document):
+    ((severity, path, message),) = found(document)
+    assert severity == "error"
+    assert path in ("$", "$.steps")
+    assert message
+
+
+def test_a_rule_stands_in_for_a_condition():
+    rule = {
+        "id": "r",
+        "type": "condition",
+        "rule_id": "rule",
+        "on_true": "allow",
+        "on_false": "allow",
+    }
+    assert found(steps(rule, ALLOW)) == []
