@@ -1,5 +1,7 @@
 """The settings: the only reader of the environment. All errors are found before anything starts."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -70,6 +72,20 @@ class Settings(BaseSettings):
     drain_timeout: Seconds = Field(
         20.0, description="How long a stop waits for what is under way; shorter than the lease."
     )
+    effect_deadline: Seconds = Field(
+        30.0, description="How long one attempt of a webhook may take, all in all."
+    )
+    http_allow: str = Field(
+        "", description="Hosts and networks beyond the open Internet: `erp.local, 10.1.0.0/16`."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs webhooks in the Standard Webhooks form: `whsec_...`."
+    )
+    secrets_dir: Path | None = Field(
+        None, description="`secrets.NAME` is the file NAME there, else `RESUMER_SECRET_NAME`."
+    )
+    concurrency: int = Field(64, ge=1, le=1000, description="Effects under way at once.")
+    pool_size: int = Field(4, ge=1, le=50, description="Connections that record effects.")
     default_timeout: Seconds | None = Field(
         None, description="The timeout of executions whose definition has none."
     )
@@ -98,6 +114,12 @@ class Settings(BaseSettings):
                 "drain_timeout must be shorter than lease: a drained step keeps its lease"
             )
         return self
+
+    def secret(self, name: str) -> str:
+        """Return what `secrets.NAME` stands for. Raises LookupError when there is none."""
+        if self.secrets_dir is not None and (file := self.secrets_dir / name).is_file():
+            return file.read_text("utf-8").rstrip("\n")
+        return os.environ[f"RESUMER_SECRET_{name.upper()}"]
 
     @property
     def url(self) -> str:

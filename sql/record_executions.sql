@@ -11,7 +11,9 @@ UPDATE workflow_executions e SET
   next_step_id = v.next_step_id, --? pointers
   current_step_id = v.paused_step_id, --? current_step
   wait_state = v.wait_state, --? wait_state
-  timeout_at = coalesce(t.now_there + make_interval(secs => v.timeout), e.timeout_at), --? timeout_at
+  timeout_at = CASE WHEN v.timeout IS NOT NULL THEN t.now_there + make_interval(secs => v.timeout) --? timeout_at
+    WHEN v.resumed > 0 THEN e.timeout_at + (t.now_there - coalesce(e.paused_at, t.now_there)) --? timeout_at
+    ELSE e.timeout_at END, --? timeout_at
   timeout_duration = coalesce(ceil(v.timeout)::integer, e.timeout_duration), --? timeout_duration
   metadata = CASE WHEN v.timeout IS NULL THEN e.metadata --? no_timeout_duration
     ELSE (CASE jsonb_typeof(e.metadata) WHEN 'object' THEN e.metadata ELSE '{}' END) --? no_timeout_duration

@@ -2,12 +2,14 @@
 
 import typer
 
+from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
 from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
 from resumer_daemon.cli.run import run
+from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
 
 app = typer.Typer(
@@ -29,3 +31,5 @@ app.command()(reject)
 app.command(name="list")(list_)
 app.command()(show)
 app.command()(health)
+app.command()(simulate)
+app.command(name="check-definition")(check_definition)

@@ -2,23 +2,36 @@
 
 import asyncio
 import signal
+from time import monotonic
 
 import structlog
 
 from resumer_daemon.api.app import Health, build
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.instance import Instance
+from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.periodic import every
+from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
+from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
+from resumer_daemon.effects.allow import read_allow_list
+from resumer_daemon.effects.guard import Guard
+from resumer_daemon.effects.http import HttpClient
+from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
+from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
+
+GRACE = 5.0  # to hand over what did not end within the drain timeout
 
 
 class Daemon:
@@ -29,8 +42,15 @@ class Daemon:
         self.metrics = Metrics()
         database = Database(settings.url, settings.service_schema, settings.service_timezone)
         wakeup = Wakeup()
+        library = Library()
         self._instance = Instance(database, settings.notify)
-        self._worker = Worker(database, settings, self.metrics, wakeup)
+        holder = Holder(self._instance.id, settings.lease, settings.effect_deadline)
+        self._pool = Pool(database, settings.pool_size)
+        proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
+        client = _http_client(settings)
+        self._effector = Effector(proceeding, client, settings, self.metrics)
+        turner = Turner(settings, library, holder)
+        self._worker = Worker(database, settings, self.metrics, wakeup, turner, self._effector)
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(database, self.metrics, wakeup)
         self.metrics.registry.register(Gauges(settings.url))
@@ -38,12 +58,14 @@ class Daemon:
         self.server = Server(build(health), settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
+        self._deadline = 0.0
         self._main: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Run until `stop`; the database may come and go meanwhile."""
         self._main = asyncio.current_task()
         await self.server.start()
+        await self._pool.open()
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
             async with asyncio.TaskGroup() as group:
@@ -55,11 +77,13 @@ class Daemon:
                     ),
                 ]
                 await self._worker.run()
+                await self._effector.drain(self._until_end())
                 for task in background:
                     task.cancel()
         finally:
             await self.server.stop()
             await self._instance.retire()
+            await self._pool.close()
             log.info("stopped")
 
     def stop(self) -> None:
@@ -68,7 +92,8 @@ class Daemon:
         if self._stops == 1:
             log.info("draining", timeout=self.settings.drain_timeout)
             self._worker.stop()
-            asyncio.get_running_loop().call_later(self.settings.drain_timeout, self._end)
+            self._deadline = monotonic() + self.settings.drain_timeout
+            asyncio.get_running_loop().call_later(self.settings.drain_timeout + GRACE, self._end)
         else:
             self._end()
 
@@ -78,6 +103,16 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
 
+    def _until_end(self) -> float:
+        return max(0.0, self._deadline - monotonic())
+
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
+
+
+def _http_client(settings: Settings) -> HttpClient:
+    guard = Guard(read_allow_list(settings.http_allow))
+    secret = settings.webhook_secret
+    signer = None if secret is None else Signer(secret.get_secret_value())
+    return HttpClient(guard, settings.secret, signer=signer)

@@ -26,7 +26,7 @@ class Instance:
         """Say that we are there, as soon as the database hears it."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((psycopg.Error, ResumerError)),
-            wait=wait_exponential_jitter(initial=0.5, max=30.0),
+            wait=wait_exponential_jitter(multiplier=0.5, max=30.0),
         ):
             with attempt:
                 await self._say(

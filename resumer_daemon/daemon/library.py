@@ -1,7 +1,7 @@
 """Definitions and rules, parsed once: by fingerprint they never change, so they need not travel."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -27,16 +27,25 @@ class Library:
     async def programs(self, session: Session, batch: Sequence[Claimed]) -> Programs:
         """Return the definitions that these executions may run on; read those not seen before."""
         hashes = {c.pause.definition for c in batch if c.pause and c.pause.definition}
+        await self._read(session, hashes)
         current = {c.workflow for c in batch if c.workflow and _needs_current(c)}
-        missing = [h for h in hashes if h not in self._found]
-        if missing:
-            cursor = await session.run("read_definitions", {"hashes": array(missing)})
-            for row in await cursor.fetchall():
-                self._keep(row["sha256"], row["definition"])
         return Programs(
             {h: self._found[h] for h in hashes if h in self._found},
             await self._current(session, current),
         )
+
+    async def kept_copy(self, session: Session, fingerprint: str) -> Found:
+        """Return the definition that an execution went on with, whoever began it."""
+        await self._read(session, {fingerprint})
+        return self._found.get(fingerprint, Unusable("the copy of its definition is gone"))
+
+    async def _read(self, session: Session, hashes: Set[str]) -> None:
+        missing = [h for h in hashes if h not in self._found]
+        if not missing:
+            return
+        cursor = await session.run("read_definitions", {"hashes": array(missing)})
+        for row in await cursor.fetchall():
+            self._keep(row["sha256"], row["definition"])
 
     async def _current(self, session: Session, workflows: Iterable[UUID]) -> dict[UUID, Found]:
         ids = list(workflows)
@@ -66,8 +75,8 @@ class Library:
     def kept(self, plans: Iterable[Plan]) -> None:
         """Note that these plans are committed, and with them the definitions they paused with."""
         for plan in plans:
-            if plan.opens is not None and plan.opens.definition is not None:
-                self._texts.pop(plan.opens.definition, None)
+            if plan.runs_on is not None:
+                self._texts.pop(plan.runs_on, None)
 
 
 def parse(fingerprint: str, text: str) -> Found:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import monotonic, perf_counter
 from uuid import UUID
 
 import structlog
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.requests import Claimed
@@ -16,6 +17,7 @@ from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, outlook
 from resumer_daemon.store.claim import Batch, Seen
+from resumer_daemon.store.journal import Holder, record_launches
 from resumer_daemon.store.outlook import Outlook
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
@@ -32,18 +34,21 @@ class Turned:
     seen: Mapping[int, Seen]
     outlook: Outlook
     seconds: float
+    held: Sequence[Held]
 
 
 class Turner:
-    """Takes turns on a session. Keeps parsed definitions between them, and nothing else."""
+    """Takes turns on a session."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, library: Library, holder: Holder) -> None:
         self._settings = settings
-        self._library = Library()
+        self._library = library
+        self._holder = holder
 
     async def take(self, session: Session, only: UUID | None = None) -> Turned:
         """Claim what is due (or one execution), answer all of it, commit."""
         plans: Sequence[Plan] = ()
+        epochs: Mapping[UUID, int] = {}
         batch = Batch((), (), {})
         started = perf_counter()
         async with session.transaction():
@@ -56,10 +61,12 @@ class Turner:
                 started = perf_counter()
                 plans = await self._respond(session, batch)
                 await record(session, plans, self._library.texts)
+                epochs = await record_launches(session, plans, self._holder)
             asked = await outlook.ask(session)
         seconds = perf_counter() - started
         self._library.kept(plans)
-        return Turned(ids, plans, batch.seen, await outlook.answer(asked), seconds)
+        held = _held(plans, epochs)
+        return Turned(ids, plans, batch.seen, await outlook.answer(asked), seconds, held)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""
@@ -81,6 +88,15 @@ class Turner:
             answered(c, programs, around.world(c), around.steps.get(c.id)) for c in batch.claimed
         ]
         return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
+
+
+def _held(plans: Sequence[Plan], epochs: Mapping[UUID, int]) -> list[Held]:
+    now = monotonic()
+    return [
+        Held(plan.claimed.id, epochs[plan.claimed.id], plan.launch, now)
+        for plan in plans
+        if plan.launch is not None
+    ]
 
 
 def answered(claimed: Claimed, programs: Programs, world: World, last_step: str | None) -> Plan:

@@ -9,6 +9,7 @@ from psycopg import errors
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
+from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import ResumerError
@@ -35,13 +36,20 @@ class Worker:
     """Claims and answers until it is stopped. `healthy` is false while the database is away."""
 
     def __init__(
-        self, database: Database, settings: Settings, metrics: Metrics, wakeup: Wakeup
+        self,
+        database: Database,
+        settings: Settings,
+        metrics: Metrics,
+        wakeup: Wakeup,
+        turner: Turner,
+        effector: Effector,
     ) -> None:
         self._database = database
         self._settings = settings
         self._metrics = metrics
         self._wakeup = wakeup
-        self._turner = Turner(settings)
+        self._turner = turner
+        self._effector = effector
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -90,12 +98,17 @@ class Worker:
         account(turned, self._metrics)
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
+        for held in turned.held:
+            self._effector.take(held)
         return turned
 
     async def _one_by_one(self, session: Session) -> None:
         for execution in await self._turner.due(session):
             try:
-                account(await self._turner.take(session, execution), self._metrics)
+                turned = await self._turner.take(session, execution)
+                account(turned, self._metrics)
+                for held in turned.held:
+                    self._effector.take(held)
             except POISON as error:
                 self._metrics.quarantined.inc()
                 log.error(
@@ -108,6 +121,8 @@ class Worker:
             self._locked_for = LOCKED_FIRST
         if turned is None:
             return
+        if turned.outlook.leases:
+            await self._effector.rescue()
         if turned.outlook.events and await self._fan_out(session):
             return
         if turned.claimed and turned.outlook.left:

@@ -2,22 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from resumer_daemon.engine.advance import advance
-from resumer_daemon.engine.outcome import Advance, Effects, Incident
+from resumer_daemon.engine.outcome import Advance, EffectResult, Effects, Incident
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
 
 CHUNKS = 100
+NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})
 
 
 def advance_through(
-    definition: Definition, state: State, context: Mapping[str, Json], world: World
+    definition: Definition,
+    state: State,
+    context: Mapping[str, Json],
+    world: World,
+    results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
     """Advance until there is something to wait for; what each chunk recorded is put together."""
-    advanced = advance(definition, state, context, world)
+    advanced = advance(definition, state, context, world, results)
     for _ in range(CHUNKS):
         if advanced.outcome != Effects(()):
             return advanced

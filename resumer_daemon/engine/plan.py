@@ -3,7 +3,7 @@
 A plan is a value; the store writes the plans of a batch in a constant number of statements.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -13,6 +13,8 @@ from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
+    Effect,
+    EffectResult,
     Effects,
     Failed,
     Incident,
@@ -32,7 +34,7 @@ from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
 
-Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused"]
+Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class NewPause:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Effects to be run once their intents are committed, and the state to go on from."""
+
+    program: Program
+    state: State
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is written of one execution. `status` None: it stays as it is, only requests settle."""
 
@@ -77,12 +88,21 @@ class Plan:
     closes: str | None = None
     opens: NewPause | None = None
     overlay: Incident | None = None
+    launch: Launch | None = None
+    results: Mapping[str, EffectResult] = field(default_factory=dict)
     lifts: bool = False
     timeout: float | None = None
     recalls: bool = False
     unasked: tuple[Approval, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
+
+    @property
+    def runs_on(self) -> str | None:
+        """The fingerprint of the definition that whoever goes on from here will need."""
+        if self.launch is not None:
+            return self.launch.program.sha256
+        return self.opens.definition if self.opens is not None else None
 
 
 def stay(claimed: Claimed, settlement: Settlement) -> Plan:
@@ -161,6 +181,40 @@ def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: 
     return _planned(claimed, settlement, program, advanced, claimed.resume_data)
 
 
+def proceed(
+    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
+) -> Plan:
+    """Plan for what follows when effects have results; requests are looked at once it stands."""
+    context = effective(_object(claimed.context), _object(claimed.resume_data))
+    program = launch.program
+    advanced = advance(program.definition, launch.state, context, world, results)
+    plan = _planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
+    keys = {effect.path: effect.key for effect in launch.effects}
+    return replace(plan, results={keys[path]: result for path, result in results.items()})
+
+
+def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
+    """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
+    what = Incident(
+        "ambiguous_effect",
+        f"nobody knows whether these happened: {', '.join(keys)}",
+        "ask the receiver by Idempotency-Key; then retry (sends again) or cancel",
+    )
+    return stop(claimed, launch, what)
+
+
+def stop(claimed: Claimed, launch: Launch | None, what: Incident) -> Plan:
+    """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
+    opens = NewPause(
+        claimed.last_pause + 1, "incident", incident=what,
+        step_id=launch.state.step if launch else None,
+        state=launch.state if launch else None,
+        definition=launch.program.sha256 if launch else None,
+        earlier=tuple(approval.id for approval in claimed.approvals),
+    )  # fmt: skip
+    return Plan(claimed, {}, status="paused", opens=opens)
+
+
 def _object(document: Json) -> dict[str, Json]:
     """Other programs leave SQL NULL, JSON null and lists where an object belongs."""
     return document if isinstance(document, dict) else {}
@@ -176,6 +230,7 @@ def _planned(
 ) -> Plan:
     """Put together what the requests and the engine came to."""
     status, result, error, opens = _came_to(claimed, program, advanced)
+    outcome = advanced.outcome
     return Plan(
         claimed,
         settlement.outcomes,
@@ -191,6 +246,9 @@ def _planned(
         closes=_closed_by(settlement) if claimed.pause is not None else None,
         opens=opens,
         unasked=settlement.unasked,
+        launch=Launch(program, advanced.state, outcome.effects)
+        if isinstance(outcome, Effects)
+        else None,
     )
 
 
@@ -207,9 +265,8 @@ def _came_to(
             return "completed", result, None, None
         case Failed(error):
             return "failed", None, error, None
-        case Effects(effects):
-            kinds = ", ".join(sorted({effect.kind for effect in effects}))
-            return "failed", None, f"action not supported yet: {kinds}", None
+        case Effects():
+            return "running", None, None, None
         case Paused() | Incident():
             return "paused", None, None, _new_pause(claimed, program, advanced)
 

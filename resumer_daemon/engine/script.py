@@ -6,12 +6,12 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer
-from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json
 
-Verdict: TypeAlias = Literal["approved", "rejected", "expired"]
+Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
 
 _REQUEST: Final = 0
 
@@ -26,9 +26,12 @@ class Emitted:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Decisions in their order, one a pause (`timeout`: a wait's time is up); events, of any."""
+    """Words in their order, one a pause, and the events that there are.
 
-    decisions: tuple[Verdict | Literal["timeout"], ...] = ()
+    A wait without a word takes an event that fits; `timeout` and `event` say which comes first.
+    """
+
+    words: tuple[Word, ...] = ()
     events: tuple[Emitted, ...] = ()
 
 
@@ -38,52 +41,58 @@ def take(claimed: Claimed, script: Script, now: datetime) -> tuple[Answer | None
     What is written already and ends it comes first. None: nothing that is left of the script does.
     """
     pause = claimed.pause
-    if claimed.status != "paused" or pause is None:
+    if claimed.status != "paused" or pause is None or pause.reason == "incident":
         return None, script
     answer = settle(claimed).answer
     if answer is not None:
         return answer, script
     if pause.reason == "approval_required":
         return _decision(claimed, pause, script, now)
-    return _event(claimed, pause, script) or _timeout(claimed, pause, script)
+    if script.words[:1] == ("timeout",):
+        return _timeout(claimed, pause, script)
+    return _event(claimed, pause, script)
 
 
 def _decision(
     claimed: Claimed, pause: OpenPause, script: Script, now: datetime
 ) -> tuple[Answer | None, Script]:
     """Let the approvers decide: all who are asked approve, or one refuses."""
-    first, rest = script.decisions[:1], script.decisions[1:]
-    if not first or first[0] == "timeout":
+    word = next(iter(script.words), None)
+    if word not in VERDICTS:
         return None, script
     owned = [each for each in claimed.approvals if pause.owns(each)]
     pending = [each for each in owned if each.status == "pending"]
     missing = range((pause.waiting.approvals or 1) - len(owned))
-    unasked = [Approval(UUID(int=number), f"unasked_{number}", "pending") for number in missing]
-    deciding = [*pending, *unasked] if first[0] == "approved" else [*pending, *unasked][:1]
-    said = {a.id: a._replace(status=first[0], decided_at=rfc3339(now)) for a in deciding}
+    unasked = [_unasked(pause.number, number) for number in missing]
+    deciding = [*pending, *unasked] if word == "approved" else [*pending, *unasked][:1]
+    said = {a.id: a._replace(status=word, decided_at=rfc3339(now)) for a in deciding}
     approvals = (said.get(each.id, each) for each in (*claimed.approvals, *unasked))
     answer = settle(replace(claimed, approvals=tuple(approvals))).answer
-    return answer, script if answer is None else replace(script, decisions=rest)
+    return answer, script if answer is None else replace(script, words=script.words[1:])
 
 
-def _event(
-    claimed: Claimed, pause: OpenPause, script: Script
-) -> tuple[Answer | None, Script] | None:
+def _unasked(pause: int, number: int) -> Approval:
+    """Return one of the approvals that a pause needs and nobody has asked for yet."""
+    return Approval(UUID(int=pause << 32 | number), f"unasked_{pause}_{number}", "pending")
+
+
+def _event(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answer | None, Script]:
     for number, event in enumerate(script.events):
         if event.type != pause.waiting.event:
             continue
         answer = _settled(claimed, Request(_REQUEST, "event", payload=event.payload))
         if answer is not None:
-            rest = script.events[:number] + script.events[number + 1 :]
-            return answer, replace(script, events=rest)
-    return None
+            said = script.words[:1] == ("event",)
+            left = script.events[:number] + script.events[number + 1 :]
+            return answer, Script(script.words[said:], left)
+    return None, script
 
 
 def _timeout(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answer | None, Script]:
-    if script.decisions[:1] != ("timeout",) or pause.waiting.due_at is None:
+    if pause.waiting.due_at is None:
         return None, script
     answer = _settled(claimed, Request(_REQUEST, "timeout"))
-    return answer, replace(script, decisions=script.decisions[1:])
+    return answer, script if answer is None else replace(script, words=script.words[1:])
 
 
 def _settled(claimed: Claimed, request: Request) -> Answer | None:

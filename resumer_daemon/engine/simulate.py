@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.answer import Answer, Decision, TimedOut
+from resumer_daemon.engine.chunks import advance_through
 from resumer_daemon.engine.explained import comparisons
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -101,7 +102,7 @@ class _Rehearsal:
         self, definition: Definition, claimed: Claimed, world: World, carry_out: CarryOut
     ) -> None:
         if claimed.status == "pending" or claimed.context is None:
-            claimed = replace(claimed, context=build(claimed.payload, {}, world.now))
+            claimed = replace(claimed, context=build(claimed.payload, world.loaded, world.now))
         self.definition = definition
         self.claimed = claimed
         self.world = world
@@ -140,14 +141,16 @@ class _Rehearsal:
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
         """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
-        advanced = advance(self.definition, state, context, self.world)
+        advanced = advance_through(self.definition, state, context, self.world)
         records, writes = [*advanced.records], [*advanced.writes]
         for _ in range(ROUNDS):
             if not isinstance(advanced.outcome, Effects):
                 break
             self.world = replace(self.world, now=self.world.now + _ROUND_TRIP)
             results = {each.path: self._carry_out(each) for each in advanced.outcome.effects}
-            advanced = advance(self.definition, advanced.state, context, self.world, results)
+            advanced = advance_through(
+                self.definition, advanced.state, context, self.world, results
+            )
             records += advanced.records
             writes += advanced.writes
         return replace(advanced, records=tuple(records), writes=tuple(writes))

@@ -10,8 +10,9 @@ from resumer_daemon.store.statements import load
 
 Connection: TypeAlias = AsyncConnection[Any]
 
-CONNECT_TIMEOUT = 5
-KEEPALIVE: dict[str, Any] = {
+ARGUMENTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "target_session_attrs": "read-write",
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
@@ -28,21 +29,21 @@ async def connect(
         Unreachable: Nobody answers there, or not as we can use it; the message holds no password.
     """
     try:
-        connection = await AsyncConnection.connect(
-            url,
-            autocommit=autocommit,
-            application_name=name,
-            connect_timeout=CONNECT_TIMEOUT,
-            target_session_attrs="read-write",
-            **KEEPALIVE,
+        connection: Connection = await AsyncConnection.connect(
+            url, autocommit=autocommit, application_name=name, **ARGUMENTS
         )
     except psycopg.Error as error:
         raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
+    await prepare(connection)
+    return connection
+
+
+async def prepare(connection: Connection) -> None:
+    """Make a new connection one of ours."""
     # a role or a database may ask for another level; the protocol is proved for this one
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
     # behind a pooler the next transaction may meet another backend, which prepared nothing
     connection.prepare_threshold = None if await is_pooled(connection) else 0
-    return connection
 
 
 async def is_pooled(connection: Connection) -> bool:

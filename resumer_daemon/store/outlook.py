@@ -12,12 +12,13 @@ from resumer_daemon.store.session import Session
 class Outlook:
     """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
 
-    `events`: some wait to be made requests of.
+    `events`: some wait to be made requests of; `leases`: some are past.
     """
 
     left: int
     next_due: float | None
     events: bool
+    leases: bool
 
 
 async def ask(session: Session) -> AsyncCursor[DictRow]:
@@ -30,7 +31,7 @@ async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("the outlook has always one row")
-    return Outlook(row["due_left"], row["next_due"], row["events"])
+    return Outlook(row["due_left"], row["next_due"], row["events"], row["leases"])
 
 
 async def settle_orphans(session: Session) -> list[str]:

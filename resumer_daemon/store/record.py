@@ -25,7 +25,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
         session, "close_pauses", _closed([p for p in plans if p.closes and p.claimed.pause])
     )
     opening = [(plan, plan.opens) for plan in moved if plan.opens is not None]
-    await _write(session, "keep_definitions", _definitions(opening, texts))
+    await _write(session, "keep_definitions", _definitions(moved, texts))
     await _write(session, "open_pauses", _opened(opening))
     await _write(session, "mark_incidents", _overlays([p for p in plans if p.overlay is not None]))
     await _write(session, "lift_incidents", _lifted([p for p in plans if p.lifts]))
@@ -127,11 +127,9 @@ def _closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _definitions(
-    opening: Sequence[tuple[Plan, NewPause]], texts: Mapping[str, str]
-) -> dict[str, list[Any]]:
-    hashes = {pause.definition for _, pause in opening if pause.definition in texts}
-    kept = sorted(h for h in hashes if h is not None)
+def _definitions(plans: Sequence[Plan], texts: Mapping[str, str]) -> dict[str, list[Any]]:
+    hashes = [p.runs_on for p in plans if p.runs_on is not None]
+    kept = sorted({h for h in hashes if h in texts})
     return {"hashes": kept, "bodies": [texts[h] for h in kept]}
 
 

@@ -72,6 +72,29 @@ class Metrics:
             "Executions that failed their batch and were stopped alone.",
             registry=registry,
         )
+        self.effects = Counter(
+            "resumer_effects_total",
+            "Attempts of effects, by what came of them.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.effect_duration = Histogram(
+            "resumer_effect_duration_seconds",
+            "How long an attempt of an effect took.",
+            ["kind"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.leases_rescued = Counter(
+            "resumer_leases_rescued_total",
+            "Leases taken over because they were past.",
+            registry=registry,
+        )
+        self.fenced_writes = Counter(
+            "resumer_fenced_writes_total",
+            "Writes that were not made because the lease was lost.",
+            registry=registry,
+        )
         self.listener_up = Gauge(
             "resumer_listener_up", "1 while notifications are proved to arrive.", registry=registry
         )

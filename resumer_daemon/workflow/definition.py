@@ -102,7 +102,7 @@ class ParallelStep(StepBase):
 
 
 class ForeachStep(StepBase):
-    """The same body for each item of a list, one item after the other."""
+    """The same body for each item of a list; `items` is the reference as it was written."""
 
     type: Literal["foreach"] = "foreach"
     items: str | None = None
@@ -111,7 +111,10 @@ class ForeachStep(StepBase):
 
 
 class WaitStep(StepBase):
-    """A pause for an event or a time. Durations stay text: not understood, they fail the step."""
+    """A pause for an event or for a time; beside an event, `duration` is one more timeout.
+
+    Durations stay text: not understood, they fail the step.
+    """
 
     type: Literal["wait"] = "wait"
     event: str | None = None

@@ -20,7 +20,7 @@ DIGITS: Final = 4_300
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WRITTEN_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-_BITS = int(DIGITS * 3.3219)
+_BEYOND = 10**DIGITS
 
 
 class Unreadable(Fault, ValueError):
@@ -115,7 +115,7 @@ def _clean_scalar(value: Json) -> Json:
         case None | bool():
             return value
         case int():
-            if value.bit_length() <= _BITS:
+            if -_BEYOND < value < _BEYOND:
                 return value
             raise _too_long("a whole number")
         case Decimal() | float():

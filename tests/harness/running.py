@@ -89,8 +89,10 @@ class Running(Observed):
 
 
 @contextmanager
-def running(database: Database, **settings: object) -> Iterator[Running]:
-    """Run a daemon in this process; ready, and listening where it can."""
+def running(
+    database: Database, *, listens: bool = True, **settings: object
+) -> Iterator[Running]:
+    """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
     daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
 
     async def main() -> None:
@@ -101,7 +103,7 @@ def running(database: Database, **settings: object) -> Iterator[Running]:
         made = Running(daemon, Future())
         made.ended = thread.submit(asyncio.run, main())
         try:
-            eventually_sync(lambda: made.listening, of="the daemon listens")
+            eventually_sync(lambda: made.listening or not listens, of="the daemon listens")
             eventually_sync(made.ready, of="the daemon is ready")
             yield made
         finally:
@@ -144,15 +146,18 @@ class Process(Observed):
         """Send a signal."""
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end and return its exit code."""
         return self._process.wait(timeout)
 
     def close(self) -> None:
         """End it whatever it does, and show what it logged."""
-        if self.running:
-            self._process.kill()
-            self._process.wait()
+        self.kill()
         sys.stdout.write(self._log.read_text(errors="replace"))
 
 

@@ -86,7 +86,7 @@ def _docker_answers() -> bool:
         try:
             with closing(docker.from_env(timeout=5)) as client:
                 return bool(client.ping())
-        except DockerException:
+        except (DockerException, OSError):
             return False
         finally:
             gc.collect()

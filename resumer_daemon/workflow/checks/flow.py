@@ -64,9 +64,9 @@ def _idle_loops(flow: Flow, edges: list[set[int]]) -> Findings:
 
 def _endless_loops(flow: Flow, out: list[list[Way]], edges: list[set[int]]) -> Findings:
     for loop in loops(edges):
+        inside = set(loop)
         ends = any(way.target is None for place in loop for way in out[place])
-        leaves = any(edges[place] - set(loop) for place in loop)
-        if not ends and not leaves:
+        if not ends and all(edges[place] <= inside for place in loop):
             yield warning(
                 flow.sites[loop[0]].written.path, f"loop without an exit: {_route(flow, loop)}"
             )

@@ -3,13 +3,58 @@
 Parts are picked from lists where that says as much, for most of the time goes into making them up.
 """
 
+from collections import ChainMap
 from copy import deepcopy
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
 
 IDS = ("a", "b", "c", "d/e", "f#g")
 ITEMS = [1, {"n": 2}, "three"]
+WAYS = (None, *IDS[:4], "nowhere")
+RETRIES = (
+    {"max_attempts": 2},
+    {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout"]},
+    {"max_attempts": 2, "retry_on": ["5xx"]},
+)
+REQUIRES = (None, {"approvals": 2}, {"roles": ["r", "s"], "timeout": "1h"}, {"role": "{{item}}"})
+WEBHOOK = {"type": "webhook", "url": "https://x.example", "body": {"at": "{{now}}"}}
+ACTS = (
+    {"type": "log", "message": "{{item}} ${gone}"},
+    {"type": "notify", "recipients": ["x"], "message": "{{approval.decision}}!"},
+    {"type": "notify", "recipients": "{{gone}}", "message": "never"},
+    WEBHOOK,
+    WEBHOOK,
+    WEBHOOK | {"continue_on_error": True},
+    WEBHOOK | {"headers": {"X-Item": "{{item}}"}},
+    {"type": "create_record", "entity": "e", "data": ["{{item}}"]},
+    {"type": "create_approval_request", "entity": "order"},
+    {"type": "create_approval_request", "entity": "{{gone}}"},
+    {"type": "fax"},
+)
+COMPARISONS = tuple(
+    {"field": field, "operator": operator, "value": value}
+    for field in ("total", "order.items", "gone.field", "item.n", "items.length", "approved")
+    for operator in ("eq", "gt", "exists", "not_exists", "contains", "odd")
+    for value in (5, True, None, "{{total}}", "{{gone}}")
+)
+
+
+def _every(**choices: tuple[Any, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects with each combination of these values, None being left out."""
+    every = [
+        {name: value for name, value in zip(choices, values, strict=True) if value is not None}
+        for values in product(*choices.values())
+    ]
+    # By number, for Hypothesis writes out what it samples from.
+    return st.integers(0, len(every) - 1).map(lambda number: every[number])
+
+
+def _step(kind: str, *parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    return st.builds(lambda *objects: {"type": kind} | dict(ChainMap(*objects)), common, *parts)
+
+
 contexts = st.sampled_from(
     (
         {"total": 5, "text": "{{total}}", "items": ITEMS, "order": {"items": [[1, 2], []]}},
@@ -18,102 +63,50 @@ contexts = st.sampled_from(
         {},
     )
 )
-
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 70) | st.sampled_from(["", "block", "1h", "{{x}}"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
-    max_leaves=3,
+common = _every(
+    next=WAYS,
+    on_error=(None, None, None, *WAYS),
+    retry=(None, None, None, *RETRIES),
+    timeout=(None, None, "10s", "soon"),
 )
-texts = st.sampled_from(
-    ("plain", "{{order}}", "n {{item}} {{item_index}}", "{{gone}}", "${now}", "{{secrets.K}}")
+texts = _every(
+    reason=(None, "plain", "{{order}}", "n {{item}} {{item_index}}", "{{secrets.K}}", "${now}")
 )
-ways = st.sampled_from((*IDS, "nowhere"))
-durations = st.sampled_from(("10s", "1h", "250ms", "soon", "-1s"))
-comparisons = st.builds(
-    lambda field, operator, value: {"field": field, "operator": operator, "value": value},
-    st.sampled_from(("total", "order.items", "gone.field", "item.n", "items.length", "approved")),
-    st.sampled_from(("eq", "gt", "exists", "not_exists", "contains", "odd")),
-    st.sampled_from((5, True, None, "{{total}}", "{{gone}}")),
+lists = st.builds(
+    lambda acts: {"execute": acts}, st.lists(st.sampled_from(ACTS), min_size=1, max_size=3)
 )
-conditions = comparisons | st.builds(
-    lambda join, inner: {join: inner}, st.sampled_from(("and", "or")), st.lists(comparisons)
+conditions = st.builds(
+    lambda join, inner: {"condition": inner[0] if join is None else {join: inner}},
+    st.sampled_from((None, None, "and", "or")),
+    st.lists(st.sampled_from(COMPARISONS), min_size=1, max_size=3),
 )
-webhook = {"type": "webhook", "url": "https://x.example", "body": {"at": "{{now}}"}}
-acts = st.sampled_from(
-    (
-        {"type": "log", "message": "{{item}} ${gone}"},
-        {"type": "notify", "recipients": ["x"], "message": "{{approval.decision}}!"},
-        {"type": "notify", "recipients": "{{gone}}", "message": "never"},
-        webhook,
-        webhook,
-        webhook | {"continue_on_error": True},
-        webhook | {"headers": {"X-Item": "{{item}}"}},
-        {"type": "create_record", "entity": "e", "data": ["{{item}}"]},
-        {"type": "create_approval_request", "entity": "order"},
-        {"type": "create_approval_request", "entity": "{{gone}}"},
-        {"type": "fax"},
-    )
-)
-lists = st.lists(acts, min_size=1, max_size=3)
-retries = st.sampled_from(
-    (
-        {"max_attempts": 2},
-        {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout"]},
-        {"max_attempts": 2, "retry_on": ["5xx"]},
-    )
-)
-requires = st.sampled_from(
-    ({"approvals": 2}, {"roles": ["r", "s"], "timeout": "1h"}, {"role": "{{item}}"})
-)
-common = {"next": ways, "on_error": ways, "retry": retries, "timeout": durations}
-
-
-def _typed(kind: str, needed: dict[str, Any], **fields: st.SearchStrategy[Any]) -> Any:
-    return st.fixed_dictionaries({"type": st.just(kind), **needed}, optional={**common, **fields})
-
-
 leaves = st.one_of(
-    _typed(
+    _step(
         "condition",
-        {"condition": conditions},
-        rule_id=st.sampled_from(("good", "off", "empty", "gone")),
-        on_true=ways,
-        on_false=ways,
+        conditions,
+        _every(on_true=WAYS, on_false=WAYS, rule_id=(None,) * 6 + ("good", "off", "empty")),
     ),
-    _typed("action", {"action": st.sampled_from(("allow", "block"))}, execute=lists, reason=texts),
-    _typed(
+    _step("action", texts, _every(action=("allow", "block"))),
+    _step("action", texts, lists, _every(action=("allow", "block"))),
+    _step(
         "require_approval",
-        {},
-        requires=requires,
-        execute=lists,
-        on_true=ways,
-        on_false=ways,
-        on_timeout=ways,
+        _every(on_true=WAYS, on_false=WAYS, on_timeout=WAYS, requires=REQUIRES),
     ),
-    _typed("execute", {"execute": lists}),
-    _typed("execute", {"execute": lists}),
-    _typed("wait", {"event": st.just("e")}, timeout=durations, on_timeout=ways, on_event=ways),
-    _typed("wait", {"for": durations}),
+    _step("require_approval", lists, _every(on_true=WAYS, on_false=WAYS)),
+    _step("execute", lists),
+    _step("execute", lists),
+    _step("wait", _every(event=("e",), on_timeout=WAYS, on_event=WAYS)),
+    _step("wait", st.just({"for": "1h"})),
 )
-some_steps = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        _typed(
-            "parallel",
-            {"steps": st.lists(inner, min_size=1, max_size=3)},
-            strategy=st.sampled_from(("all_must_pass", "any_can_pass", "best_effort")),
-        ),
-        _typed(
-            "foreach",
-            {
-                "items": st.sampled_from(("{{items}}", "{{order.items}}", "{{item}}", "{{total}}")),
-                "item_var": st.just("item"),
-                "steps": st.lists(inner, min_size=1, max_size=3),
-            },
-        ),
-    ),
-    max_leaves=4,
-)
+
+
+def _groups(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    bodies = st.builds(lambda steps: {"steps": steps}, st.lists(inner, min_size=1, max_size=3))
+    items = ("{{items}}", "{{items}}", "{{order.items}}", "{{item}}", "{{total}}")
+    return st.one_of(
+        _step("parallel", bodies, _every(strategy=(None, "any_can_pass", "best_effort"))),
+        _step("foreach", bodies, _every(items=items, item_var=("item",))),
+    )
 
 
 def _numbered(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -126,7 +119,13 @@ def _numbered(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 definitions = st.builds(
-    lambda steps: {"steps": _numbered(steps)}, st.lists(some_steps, min_size=1, max_size=4)
+    lambda steps: {"steps": _numbered(steps)},
+    st.lists(st.recursive(leaves, _groups, max_leaves=4), min_size=1, max_size=4),
+)
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 70) | st.sampled_from(["", "block", "1h", "{{x}}"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=3,
 )
 
 

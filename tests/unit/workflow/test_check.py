@@ -1,11 +1,13 @@
 import json
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resumer_daemon.workflow.check import check
+from resumer_daemon.workflow.context import build
 
 FINDINGS = json.loads(Path(__file__).with_name("findings.json").read_text())
 GOOD: dict[str, Any] = {
@@ -61,9 +63,9 @@ def test_an_inner_part_is_only_warned_of_its_names():
 
 def change(path: str, value: Any) -> dict[str, Any]:
     """GOOD with one value put in at a path such as `steps.0.condition` (None: taken out)."""
-    document: Any = deepcopy(GOOD)
+    document = deepcopy(GOOD)
     *above, last = path.split(".")
-    place = document
+    place: Any = document
     for part in above:
         place = place[int(part)] if isinstance(place, list) else place[part]
     key: Any = int(last) if isinstance(place, list) else last
@@ -180,3 +182,11 @@ def test_a_rule_stands_in_for_a_condition():
         "on_false": "allow",
     }
     assert found(steps(rule, ALLOW)) == []
+
+
+def test_every_computed_name_is_known():
+    order, customer = {"total": 1}, {"created_at": "2026-01-01"}
+    context = build({"order": order, "customer": customer}, {}, datetime(2026, 1, 31, tzinfo=UTC))
+    for root in ("_meta", "_computed"):
+        for name in context[root]:
+            assert found(change("steps.1.execute.0.message", f"{{{{{root}.{name}}}}}")) == []

@@ -53,7 +53,7 @@ def test_a_missing_field_is_told_with_its_path():
 
 
 def test_the_context_may_be_scopes_over_each_other():
-    scopes = ChainMap({"item": {"sku": "A"}}, {"item": "outer", "order": 1})
+    scopes: ChainMap[str, Any] = ChainMap({"item": {"sku": "A"}}, {"item": "outer", "order": 1})
     assert evaluate({"field": "item.sku", "operator": "eq", "value": "A"}, scopes)
     assert evaluate({"field": "order", "operator": "eq", "value": 1}, scopes)
 

@@ -104,20 +104,16 @@ def test_data_cannot_reach_a_secret_by_any_way_into_a_request():
 
 
 def test_an_unknown_secret_is_for_the_caller_to_refuse():
+    known: dict[str, str] = {}
     with pytest.raises(KeyError):
-        resolve_secrets(render("{{secrets.GONE}}", {}, NAMES, set()), {}.__getitem__)
+        resolve_secrets(render("{{secrets.GONE}}", {}, NAMES, set()), known.__getitem__)
 
 
 def test_what_is_rendered_has_a_size():
     context = {"big": "x" * 1_000_000, "list": ["y" * 1_000_000]}
     assert len(render("{{big}}{{big}}{{big}}", context, NAMES, set())) == 3_000_000
-    for template in (
-        "{{big}}" * 5,
-        ["{{big}}"] * 5,
-        ["{{list}}"] * 5,
-        "x" * (SIZE + 1),
-        [[]] * SIZE,
-    ):
+    large: list[Any] = ["{{big}}" * 5, ["{{big}}"] * 5, ["{{list}}"] * 5, "x" * (SIZE + 1)]
+    for template in [*large, [[]] * SIZE]:
         with pytest.raises(Fault, match="at most"):
             render(template, context, NAMES, set())
 

@@ -1,0 +1,22 @@
+-- The journal of what leaves the database: the intent before, the outcome after; and what a lease must know to let
+-- any daemon go on from there.
+
+ALTER TABLE resumer.leases ADD COLUMN state jsonb, ADD COLUMN definition text,
+  ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT clock_timestamp();
+
+CREATE TABLE resumer.effects (
+  key text PRIMARY KEY,
+  execution_id uuid NOT NULL,
+  path text NOT NULL,
+  kind text NOT NULL,
+  request jsonb NOT NULL,
+  delivery text NOT NULL,
+  status text NOT NULL CHECK (status IN ('intent', 'done', 'failed', 'ambiguous')),
+  attempts integer NOT NULL,
+  response jsonb,
+  error text,
+  epoch bigint NOT NULL,
+  intended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamptz
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX effects_execution ON resumer.effects (execution_id);

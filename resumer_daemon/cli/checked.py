@@ -1,0 +1,165 @@
+"""One checked definition: what was found, and the pauses that it has no place for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from rich.markup import escape
+
+from resumer_daemon.cli.common import console
+from resumer_daemon.engine.stranded import stranded
+from resumer_daemon.store.snapshot import PausedPlace
+from resumer_daemon.workflow.check import Finding, check
+from resumer_daemon.workflow.checks.finding import error
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.faults import Refused
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import Json, load
+
+_SHOWN: Final = 100
+_NAMED: Final = 5
+_COLOURS: Final = {"error": "red", "warning": "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """Executions that are paused at a place which a definition does not have, and what is gone."""
+
+    place: PausedPlace
+    missing: tuple[str, ...]
+
+    @property
+    def severity(self) -> str:
+        """Who has no copy of the definition goes on with the new one, and cannot."""
+        return "warning" if self.place.kept else "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file and what was found of it. `stranded` and `paused` None: it was not compared."""
+
+    file: str
+    workflow: str | None
+    definition: Definition | None
+    findings: tuple[Finding, ...]
+    paused: int | None = None
+    stranded: tuple[Stranded, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Tell whether an execution would come to grief."""
+        severities = [each.severity for each in self.findings]
+        return "error" in (*severities, *(each.severity for each in self.stranded))
+
+    def against(self, places: Iterable[PausedPlace]) -> "Checked":
+        """Compare with where executions of its workflow are paused."""
+        if self.definition is None:
+            return self
+        places = tuple(places)
+        found = ((place, stranded(place.point, self.definition)) for place in places)
+        return replace(
+            self,
+            paused=sum(len(place.executions) for place in places),
+            stranded=tuple(Stranded(place, missing) for place, missing in found if missing),
+        )
+
+
+def read_checked(file: Path) -> Checked:
+    """Read and check a file, whatever is in it."""
+    try:
+        document = load(file.read_bytes().decode())
+    except ValueError as unreadable:
+        return Checked(str(file), None, None, (error("$", str(unreadable)),))
+    workflow = document.get("workflow_id") if isinstance(document, dict) else None
+    return Checked(
+        str(file),
+        workflow if isinstance(workflow, str) else None,
+        _normalised(document),
+        tuple(check(document)),
+    )
+
+
+def _normalised(document: Json) -> Definition | None:
+    try:
+        return normalise(document)
+    except (Refused, ValueError):
+        return None
+
+
+def as_json(checked: Checked) -> Json:
+    """Return what was found, for programs."""
+    found: dict[str, Json] = {
+        "file": checked.file,
+        "workflow_id": checked.workflow,
+        "findings": [
+            {"severity": each.severity, "path": each.path, "message": each.message}
+            for each in checked.findings
+        ],
+    }
+    if checked.paused is not None:
+        found["paused"] = checked.paused
+        found["stranded"] = [_stranded_as_json(each) for each in checked.stranded]
+    return found
+
+
+def _stranded_as_json(each: Stranded) -> Json:
+    place = each.place
+    return {
+        "severity": each.severity,
+        "missing": list(each.missing),
+        "step_id": place.point.step_id,
+        "reason": place.point.reason,
+        "version": place.version,
+        "goes_on_with": "kept copy" if place.kept else "new definition",
+        "since": place.since,
+        "executions": list(place.executions),
+    }
+
+
+def print_checked(checked: Sequence[Checked]) -> None:
+    """Print what was found, for people."""
+    for each in checked:
+        _print_findings(each)
+        for line in _compared(each):
+            console.print(line, highlight=False, soft_wrap=True)
+
+
+def _print_findings(checked: Checked) -> None:
+    counts = [
+        f"{count} {severity}{'s' if count > 1 else ''}"
+        for severity in _COLOURS
+        if (count := sum(each.severity == severity for each in checked.findings))
+    ]
+    said = ", ".join(counts) or "[green]ok[/]"
+    console.print(f"[bold]{escape(checked.file)}[/]: {said}", highlight=False, soft_wrap=True)
+    shown = checked.findings[:_SHOWN]
+    width = max((len(each.path) for each in shown), default=0)
+    for each in shown:
+        severity = f"[{_COLOURS[each.severity]}]{each.severity:7}[/]"
+        line = f"  {severity}  {escape(each.path.ljust(min(width, 60)))}  {escape(each.message)}"
+        console.print(line, highlight=False, soft_wrap=True)
+    if len(checked.findings) > _SHOWN:
+        console.print(f"  and {len(checked.findings) - _SHOWN} more (--json has all)")
+
+
+def _compared(checked: Checked) -> Iterator[str]:
+    if checked.paused is None:
+        return
+    stranded = sum(len(each.place.executions) for each in checked.stranded)
+    yield (
+        f"  {checked.paused} paused executions of {escape(checked.workflow or '')},"
+        f" {stranded} of them at a place that is not in it"
+    )
+    for each in checked.stranded:
+        place, keys = each.place, ", ".join(each.place.executions[:_NAMED])
+        more = len(place.executions) - _NAMED
+        yield (
+            f"  [{_COLOURS[each.severity]}]{each.severity:7}[/]  {escape('; '.join(each.missing))}:"
+            f" {len(place.executions)} of version {escape(place.version)} ({escape(keys)}"
+            f"{f' and {more} more' if more > 0 else ''})"
+        )
+    if any(each.place.kept for each in checked.stranded):
+        yield "  Warnings: they go on with the copy of the definition that they paused with."
+    if any(not each.place.kept for each in checked.stranded):
+        yield "  Errors: no copy is kept of theirs; they would go on with this one, and stop."

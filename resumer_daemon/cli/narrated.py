@@ -1,0 +1,131 @@
+"""A simulation told to people, stretch by stretch."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+
+from resumer_daemon.cli.common import console
+from resumer_daemon.cli.executions import coloured
+from resumer_daemon.workflow.names import rfc3339
+from resumer_daemon.workflow.values import Json, dump, printed
+
+Document = Mapping[str, Any]
+
+
+def print_simulated(document: Document) -> None:
+    """Print a simulation, from where it began to where it stands then."""
+    for line in _lines(document):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _lines(document: Document) -> Iterator[str]:
+    of = f" of {escape(document['workflow'])}" if document["workflow"] else ""
+    yield f"[bold]{escape(document['execution'])}[/]{of} is {_stand(document['from'])}"
+    yield from _pause(document["from"])
+    for stretch in document["stretches"]:
+        yield ""
+        yield f"[cyan]>[/] [bold]{_answer(stretch['answer'])}[/]"
+        for step in stretch["steps"]:
+            yield from _step(step)
+        yield _stand(stretch["stop"])
+        yield from _pause(stretch["stop"])
+    if document["unused"]:
+        yield f"[red]nothing waited for:[/] {escape(', '.join(document['unused']))}"
+
+
+def _answer(answer: Document | None) -> str:
+    if answer is None:
+        return "start"
+    if "event" in answer:
+        return f"event {escape(_short(answer['event']))}"
+    by = answer.get("requests") or ([answer["actor"]] if answer.get("actor") else [])
+    return escape(answer["decision"] + (f" ({', '.join(by)})" if by else ""))
+
+
+def _step(step: Document) -> Iterator[str]:
+    # A path inside of a container has its position, or item and position, after each slash.
+    inside = step["path"] if "/" in step["path"] else ""
+    indent = "  " * (2 if inside else 1)
+    said = step.get("error") or step.get("reason") or ""
+    if step["type"] == "condition" and step["status"] == "completed":
+        said = "true" if step.get("result") else "false"
+    said = f" [red]{escape(said)}[/]" if step["status"] == "failed" else f" {escape(said)}"
+    yield (
+        f"{indent}[bold]{escape(step['step'])}[/] [dim]{escape(step['type'])}"
+        f"{' ' + escape(inside) if inside else ''}[/]{said.rstrip()}"
+    )
+    for each in step.get("comparisons", ()):
+        yield f"{indent}    {escape(_comparison(each))}"
+    for each in step.get("actions", ()):
+        for line in _action(each):
+            yield f"{indent}    {line}"
+    if step.get("unresolved"):
+        yield f"{indent}    [yellow]unresolved:[/] {escape(', '.join(step['unresolved']))}"
+
+
+def _comparison(seen: Document) -> str:
+    asked = f"{printed(seen['field'])} {printed(seen['operator'])}"
+    asked += "" if seen["value"] is None else f" {_short(seen['value'])}"
+    answer = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
+    return f"{asked}: saw {_short(seen['actual'])}, {answer}"
+
+
+def _action(action: Mapping[str, Json]) -> Iterator[str]:
+    """Tell an action with its rendered parameters, a request by its method and address first."""
+    parameters = {name: value for name, value in action.items() if value is not None}
+    kind = printed(parameters.pop("type", ""))
+    failed = "" if parameters.pop("success", True) else " [red]fails[/]"
+    target = [parameters.pop(name) for name in ("method", "url") if name in parameters]
+    yield f"{escape(' '.join([kind, *map(printed, target)]))}{failed}"
+    for name, value in parameters.items():
+        if value not in ("", {}, []):
+            yield f"  [dim]{escape(name)}:[/] {escape(printed(value))}"
+
+
+def _stand(stands: Document) -> str:
+    status = coloured(stands["status"])
+    if "step" in stands:
+        return f"{status} at [bold]{escape(stands['step'] or '?')}[/]: {escape(stands['reason'])}"
+    if "result" in stands:
+        why = stands.get("reason")
+        return f"{status} as {coloured(stands['result'])}{f': {escape(why)}' if why else ''}"
+    why = stands.get("error") or stands.get("reason")
+    return f"{status}{f': {escape(why)}' if why else ''}"
+
+
+def _pause(stands: Document) -> Iterator[str]:
+    """Tell who is asked or what is waited for, and where each answer leads."""
+    if stands["status"] != "paused":
+        return
+    for each in stands.get("asked", ()):
+        who = each.get("role") or each.get("approver_id") or "anybody"
+        until = f", until {_moment(each['expires_at'])}" if each.get("expires_at") else ""
+        why = f": {each['reason']}" if each.get("reason") else ""
+        said = "asks" if each["status"] == "pending" else each["status"]
+        told = escape(f"({each['request_id']}{until}){why}")
+        yield f"    {said} [bold]{escape(str(who))}[/] {told}"
+    if "event" in stands:
+        match = f" where {_short(stands['match'])}" if "match" in stands else ""
+        yield f"    waits for event [bold]{escape(stands['event'])}[/]{escape(match)}"
+    if "due_at" in stands:
+        yield f"    until {_moment(stands['due_at'])}"
+    if "incident" in stands:
+        what = stands["incident"]
+        yield f"    {escape(what['cause'])}: {escape(what['detail'])}; {escape(what['remedy'])}"
+    leads = (
+        f"{answer}: {target or 'the end'}" for answer, target in stands.get("ways", {}).items()
+    )
+    if ways := ", ".join(leads):
+        yield f"    [dim]{escape(ways)}[/]"
+
+
+def _moment(moment: datetime | str) -> str:
+    """Return a moment to the second; the database's own text of one may be any."""
+    return rfc3339(moment) if isinstance(moment, datetime) else moment
+
+
+def _short(value: Json) -> str:
+    text = dump(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

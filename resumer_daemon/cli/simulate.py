@@ -1,0 +1,131 @@
+"""`simulate`: what an execution would do if these were the answers. No effect, no write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final, get_args
+
+import typer
+
+from resumer_daemon.cli.common import (
+    REFUSED,
+    USAGE,
+    AsJson,
+    DatabaseUrl,
+    errors,
+    print_json,
+    run,
+    settings,
+)
+from resumer_daemon.cli.narrated import print_simulated
+from resumer_daemon.cli.simulated import fails, told
+from resumer_daemon.cli.subject import Subject, from_database, from_file
+from resumer_daemon.engine.script import Emitted, Script, Word
+from resumer_daemon.engine.simulate import simulate as play
+from resumer_daemon.workflow.values import Json, load
+
+_WORDS: Final[tuple[Word, ...]] = get_args(Word)
+_LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event
+
+Execution = Annotated[
+    str | None, typer.Argument(help="An execution's id or execution_id: it goes on from there.")
+]
+Decisions = Annotated[
+    str,
+    typer.Option(
+        "--decision", "--decisions",
+        help="One for each pause: approved, rejected, expired, or timeout and event where a wait"
+        " has both; a,r,e,t will do.",
+    ),
+]  # fmt: skip
+Events = Annotated[
+    list[str] | None,
+    typer.Option("--event", help="An event that a wait may take: TYPE, or TYPE=JSON. Repeatable."),
+]
+Payload = Annotated[
+    str | None,
+    typer.Option(help="JSON, or a file: of the events; with --definition what it starts on."),
+]
+DefinitionFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--definition", exists=True, dir_okay=False, help="Simulate a start of this instead."
+    ),
+]
+
+
+def simulate(
+    execution: Execution = None,
+    decision: Decisions = "",
+    event: Events = None,
+    payload: Payload = None,
+    definition: DefinitionFile = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where an execution would go: steps, conditions, requests, pauses, the end.
+
+    Effects are answered as if all went well. Exit code 1: it fails or stops for an incident, or an
+    answer was given that nothing waited for.
+
+    [dim]Example: resumer-daemon simulate exec_0a1b2c3d --decision approved[/]
+    """
+    if (execution is None) is (definition is None):
+        raise _wrong("name an execution, or a file with --definition")
+    given = None if payload is None else _read(payload)
+    script = Script(_decisions(decision), _events(event or (), None if definition else given))
+    subject = run(_subject(execution, definition, given, database_url))
+    played = play(subject.definition, subject.claimed, subject.world, script)
+    document = told(subject, played)
+    print_json(document) if as_json else print_simulated(document)
+    if fails(document):
+        raise typer.Exit(REFUSED)
+
+
+async def _subject(
+    execution: str | None, definition: Path | None, payload: Json, url: str | None
+) -> Subject:
+    if definition is not None:
+        # Nothing is asked of a database here, but the other settings count.
+        return from_file(definition, payload, settings(database_url=url or ""))
+    return await from_database(execution or "", url)
+
+
+def _wrong(why: str) -> typer.Exit:
+    errors.print(f"[red]error:[/] {why}", highlight=False, soft_wrap=True)
+    return typer.Exit(USAGE)
+
+
+def _decisions(written: str) -> tuple[Word, ...]:
+    return tuple(_word(each.strip().lower()) for each in written.split(",") if each.strip())
+
+
+def _word(written: str) -> Word:
+    for word in _WORDS:
+        if word in (written, _LETTERS.get(written)):
+            return word
+    raise _wrong(f"no decision: {written} (known: {', '.join(_WORDS)})")
+
+
+def _events(written: Sequence[str], payload: Json) -> tuple[Emitted, ...]:
+    """Read events; one without a payload of its own has the one of `--payload`."""
+    events = []
+    for each in written:
+        event_type, own, text = each.partition("=")
+        default = {} if payload is None else payload
+        events.append(Emitted(event_type, _read(text) if own else default))
+    return tuple(events)
+
+
+def _read(written: str) -> Json:
+    """Read JSON as it stands, or else the file of that name."""
+    try:
+        return load(written)
+    except ValueError as error:
+        try:
+            text = Path(written).read_bytes().decode()
+        except (OSError, ValueError):
+            raise _wrong(f"the payload is neither JSON nor a file: {error}") from error
+    try:
+        return load(text)
+    except ValueError as error:
+        raise _wrong(f"the payload is no JSON: {error}") from error

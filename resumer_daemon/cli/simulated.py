@@ -1,0 +1,182 @@
+"""A simulation as one document, for programs; `narrated` tells it to people."""
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+from resumer_daemon.cli.subject import Subject
+from resumer_daemon.engine.answer import Answer, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.outcome import (
+    Completed,
+    Failed,
+    Incident,
+    NewApproval,
+    Paused,
+    Waiting,
+    Ways,
+)
+from resumer_daemon.engine.requests import Approval
+from resumer_daemon.engine.script import Script
+from resumer_daemon.engine.simulate import Seen, Simulation, Stretch
+from resumer_daemon.engine.standing import Stop
+from resumer_daemon.workflow.conditions import Comparison
+from resumer_daemon.workflow.values import Json
+
+Document = dict[str, Any]
+
+_ANSWERED = frozenset({"status_code", "response"})
+
+
+def told(subject: Subject, played: Simulation) -> Document:
+    """Return a simulation as one document."""
+    return {
+        "execution": subject.claimed.key,
+        "workflow": subject.claimed.workflow_key,
+        "from": _stands(subject),
+        "stretches": [_stretch(each) for each in played.stretches],
+        "unused": _unused(played.unused),
+    }
+
+
+def fails(document: Document) -> bool:
+    """Tell whether it ends badly, or an answer was given that nothing waited for."""
+    stops = [stretch["stop"] for stretch in document["stretches"]]
+    badly = stops and (stops[-1]["status"] == "failed" or "incident" in stops[-1])
+    return bool(badly or document["unused"])
+
+
+def _stands(subject: Subject) -> Document:
+    """Return where the execution really stands."""
+    claimed, row = subject.claimed, subject.row
+    if claimed.pause is None or claimed.status != "paused":
+        facts = {"status": claimed.status, "result": row.get("result"), "error": row.get("error")}
+        return _given(facts)
+    pause = claimed.pause
+    asked = [_approval(each) for each in claimed.approvals if pause.owns(each)]
+    stands = _pause(pause.reason, pause.step_id, pause.ways, pause.waiting, asked)
+    if row.get("pauses") and row["pauses"][-1]["incident"]:
+        stands["incident"] = row["pauses"][-1]["incident"]
+    return stands
+
+
+def _stretch(stretch: Stretch) -> Document:
+    created = [write for write in stretch.writes if isinstance(write, NewApproval)]
+    return {
+        "answer": None if stretch.answer is None else _answer(stretch.answer),
+        "steps": [_step(each) for each in stretch.steps],
+        "stop": _stop(stretch.stop, created),
+    }
+
+
+def _answer(answer: Answer) -> Document:
+    match answer:
+        case Decision(deciding):
+            by = [each.request_id for each in answer.all if each.decision == deciding.decision]
+            return {"decision": deciding.decision, "requests": by}
+        case Event(payload):
+            return {"event": payload}
+        case TimedOut():
+            return {"decision": "timeout"}
+        case Manual(trigger, actor):
+            return {"decision": trigger, "actor": actor}
+        case _:
+            assert_never(answer)
+
+
+def _step(seen: Seen) -> Document:
+    record, data = seen.record, seen.record.output.get("data") or {}
+    facts = {
+        "reason": record.output.get("reason"),
+        "error": record.error,
+        "result": data.get("result"),
+        "comparisons": [_comparison(each) for each in seen.comparisons] or None,
+        "actions": [_action(each) for each in data.get("execute_results", ())] or None,
+        "unresolved": record.output.get("unresolved"),
+    }
+    return {
+        "step": record.step_id,
+        "path": record.path,
+        "type": record.step_type,
+        "status": record.status,
+        **_given(facts),
+    }
+
+
+def _comparison(seen: Comparison) -> Document:
+    document = {
+        "field": seen.field,
+        "operator": seen.operator,
+        "value": seen.value,
+        "actual": seen.actual,
+    }
+    return document | ({"holds": seen.holds} if seen.error is None else {"error": seen.error})
+
+
+def _action(result: Json) -> Document:
+    """Return an action as it was rendered; what its effect was answered is made up, so left out."""
+    return {name: value for name, value in result.items() if name not in _ANSWERED}
+
+
+def _stop(stop: Stop, created: Iterable[NewApproval]) -> Document:
+    match stop:
+        case Completed(result, reason):
+            return {"status": "completed", "result": result, **_given({"reason": reason})}
+        case Failed(error):
+            return {"status": "failed", "error": error}
+        case Incident(cause, detail, remedy):
+            what = {"cause": cause, "detail": detail, "remedy": remedy}
+            return {"status": "paused", "reason": "incident", "incident": what}
+        case Paused(reason, step_id, ways, waiting, ids):
+            asked = [_new_approval(each) for each in created if each.id in ids]
+            return _pause(reason, step_id, ways, waiting, asked)
+        case _:
+            assert_never(stop)
+
+
+def _pause(
+    reason: str, step_id: str | None, ways: Ways, waiting: Waiting, asked: list[Document]
+) -> Document:
+    leads = {name: getattr(ways, name) for name in _LEADS.get(reason, ())}
+    facts = {
+        "event": waiting.event,
+        "match": waiting.match or None,
+        "due_at": waiting.due_at,
+        "approvals": waiting.approvals,
+        "roles": list(waiting.roles) or None,
+        "asked": asked or None,
+    }
+    return {"status": "paused", "reason": reason, "step": step_id, "ways": leads, **_given(facts)}
+
+
+_LEADS = {
+    "approval_required": ("approved", "refused", "expired"),
+    "waiting_for_event": ("event", "timeout"),
+    "waiting_for_time": ("event",),
+}
+"""The ways that the answers to a pause can take; None: the flow ends there."""
+
+
+def _new_approval(asked: NewApproval) -> Document:
+    facts = {
+        "role": asked.approver_role,
+        "approver_id": asked.approver_id,
+        "reason": asked.reason,
+        "expires_at": asked.expires_at,
+    }
+    return {"request_id": asked.request_id, "status": "pending", **_given(facts)}
+
+
+def _approval(asked: Approval) -> Document:
+    facts = {
+        "role": asked.approver_role,
+        "approver_id": asked.approver_id,
+        "expires_at": asked.expires_at,
+    }
+    return {"request_id": asked.request_id, "status": asked.status, **_given(facts)}
+
+
+def _unused(script: Script) -> list[str]:
+    return [*script.words, *(f"event {event.type}" for event in script.events)]
+
+
+def _given(facts: Document) -> Document:
+    return {name: value for name, value in facts.items() if value is not None}

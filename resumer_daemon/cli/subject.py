@@ -1,0 +1,123 @@
+"""What is simulated: an execution as the database has it, or a start of a definition in a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from resumer_daemon.cli.common import opened, settings
+from resumer_daemon.config import Settings
+from resumer_daemon.daemon.library import Library, parse
+from resumer_daemon.daemon.surroundings import Surroundings, gather
+from resumer_daemon.engine.adopt import adopt
+from resumer_daemon.engine.outcome import Incident
+from resumer_daemon.engine.plan import NewPause, Program
+from resumer_daemon.engine.requests import Claimed, OpenPause
+from resumer_daemon.engine.respond import Found, Programs, Unusable
+from resumer_daemon.engine.world import World
+from resumer_daemon.errors import Refused
+from resumer_daemon.store import desk
+from resumer_daemon.store.claim import read
+from resumer_daemon.store.snapshot import snapshot
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.values import Json, load
+
+_NOTHING: Final = Definition(steps=())
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An execution, what it runs on, and the world as it is now. `row`: as `show` has it."""
+
+    definition: Definition
+    claimed: Claimed
+    world: World
+    row: Mapping[str, Any]
+
+
+def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
+    """Return an execution of the definition in a file that is about to start.
+
+    Raises:
+        Refused: It cannot be run at all.
+    """
+    text = file.read_bytes().decode(errors="replace")
+    program = _usable(parse("", text))
+    claimed = Claimed(
+        id=UUID(int=0),
+        key="exec_simulated",
+        status="pending",
+        workflow=None,
+        workflow_key=str(load(text).get("workflow_id", "")),
+        organization=None,
+        context=None,
+        resume_data=None,
+        payload={} if payload is None else payload,
+        pause=None,
+        last_pause=0,
+        requests=(),
+        approvals=(),
+    )
+    world = Surroundings(chosen, datetime.now(UTC), {}, {}, {}).world(claimed)
+    return Subject(program.definition, claimed, world, {})
+
+
+async def from_database(key: str, url: str | None) -> Subject:
+    """Return an execution as it stands.
+
+    Raises:
+        Refused: There is none, or it cannot be read, or its definition cannot be run.
+    """
+    chosen = settings(database_url=url)
+    async with opened(url) as session, snapshot(session):
+        row = await desk.show_execution(session, key)
+        batch = await read(session, [row["id"]])
+        if batch.unreadable:
+            raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
+        [claimed] = batch.claimed
+        programs = await Library().programs(session, [claimed])
+        around = await gather(session, chosen, [claimed], programs)
+    world = around.world(claimed)
+    if claimed.status not in ("pending", "paused"):
+        return Subject(_NOTHING, claimed, world, row)
+    program = _usable(_program(programs, claimed))
+    if claimed.status == "paused" and claimed.pause is None:
+        claimed = _adopted(claimed, program, around.steps.get(claimed.id))
+    return Subject(program.definition, claimed, world, row)
+
+
+def _program(programs: Programs, claimed: Claimed) -> Found:
+    """Return the copy that it paused with, or else the definition as it is now."""
+    if claimed.pause is not None and claimed.pause.definition is not None:
+        return programs.of_pause(claimed.pause)
+    return programs.of_workflow(claimed.workflow)
+
+
+def _usable(found: Found) -> Program:
+    if isinstance(found, Unusable):
+        raise Refused(found.why)
+    return found
+
+
+def _adopted(claimed: Claimed, program: Program, last_step: str | None) -> Claimed:
+    """Return another program's pause as a daemon would take it over."""
+    taken = adopt(claimed, program, last_step, claimed.used)
+    if isinstance(taken, Incident):
+        raise Refused(f"{taken.detail}; {taken.remedy}")
+    return replace(claimed, pause=_opened(taken), last_pause=taken.number)
+
+
+def _opened(new: NewPause) -> OpenPause:
+    return OpenPause(
+        number=new.number,
+        reason=new.reason,
+        step_id=new.step_id,
+        ways=new.ways,
+        waiting=new.waiting,
+        state=new.state,
+        definition=new.definition,
+        asked=new.asked,
+        earlier=frozenset(new.earlier),
+    )

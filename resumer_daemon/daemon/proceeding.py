@@ -1,0 +1,147 @@
+"""The transactions of executions that run: record what came back and advance, rescue, hand over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from uuid import UUID
+
+import structlog
+
+from resumer_daemon.config import Settings
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.surroundings import gather
+from resumer_daemon.engine.outcome import EffectResult, Incident
+from resumer_daemon.engine.plan import Launch, Plan, Program, doubtful, proceed, stop
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.respond import Programs
+from resumer_daemon.engine.state import State
+from resumer_daemon.store import claim, journal
+from resumer_daemon.store.journal import Holder, Rescued
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.record import record
+from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.metrics import Metrics
+from resumer_daemon.workflow.values import load
+
+log = structlog.get_logger()
+
+CLAIMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An execution that runs here: its lease, what it waits for, when that was recorded."""
+
+    execution: UUID
+    epoch: int
+    launch: Launch
+    recorded: float
+
+
+class Proceeding:
+    """Moves running executions from one durable point to the next, each under its lease."""
+
+    def __init__(
+        self, pool: Pool, library: Library, settings: Settings, holder: Holder, metrics: Metrics
+    ) -> None:
+        self._pool = pool
+        self._library = library
+        self._settings = settings
+        self._holder = holder
+        self._metrics = metrics
+
+    async def record(self, held: Held, results: Mapping[str, EffectResult]) -> Held | None:
+        """Record results and advance; None: it came to its end here, or the lease is lost."""
+        recorded = monotonic()
+        async with self._pool.session() as session, session.transaction():
+            if not await journal.fence(session, held.execution, held.epoch):
+                self._metrics.fenced_writes.inc()
+                log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
+                return None
+            plan = await self._next(session, held, results)
+            epochs = await self._write(session, [plan])
+        self._library.kept([plan])
+        if plan.launch is None:
+            self._count(plan)
+            return None
+        return Held(held.execution, epochs[held.execution], plan.launch, recorded)
+
+    async def _next(
+        self, session: Session, held: Held, results: Mapping[str, EffectResult]
+    ) -> Plan:
+        batch = await claim.read(session, [held.execution])
+        for broken in batch.unreadable:
+            return stop(
+                broken.claimed, held.launch, Incident("row_unreadable", broken.why, "retry")
+            )
+        return await self._proceed(
+            session, batch.claimed[0], held.launch, results, monotonic() - held.recorded
+        )
+
+    async def _proceed(
+        self,
+        session: Session,
+        claimed: Claimed,
+        launch: Launch,
+        results: Mapping[str, EffectResult],
+        elapsed: float,
+    ) -> Plan:
+        programs = Programs({launch.program.sha256: launch.program}, {})
+        around = await gather(session, self._settings, [claimed], programs)
+        world = replace(around.world(claimed), elapsed=elapsed)
+        return proceed(claimed, launch, results, world)
+
+    async def _write(self, session: Session, plans: Sequence[Plan]) -> Mapping[UUID, int]:
+        await record(session, plans, self._library.texts)
+        return await journal.record_launches(session, plans, self._holder)
+
+    async def rescue(self) -> list[Held]:
+        """Take over executions whose lease is past, and return those that go on with effects."""
+        recorded = monotonic()
+        async with self._pool.session() as session, session.transaction():
+            rescued = await journal.rescue(session, self._holder, self._settings.concurrency)
+            ids = [each.execution for each in rescued]
+            batch = await claim.read(session, ids) if ids else None
+            doubts = await journal.doubtful_intents(session, ids) if ids else {}
+            known = {c.id: c for c in batch.claimed} if batch else {}
+            held, plans = [], []
+            for each in rescued:
+                claimed = known.get(each.execution)
+                plan = await self._rescued(session, each, claimed, doubts.get(each.execution, []))
+                if plan is not None and plan.launch is not None:
+                    held.append(Held(each.execution, each.epoch, plan.launch, recorded))
+                elif plan is not None:
+                    plans.append(plan)
+            if plans:
+                await self._write(session, plans)
+        self._metrics.leases_rescued.inc(len(rescued))
+        return held
+
+    async def _rescued(
+        self, session: Session, each: Rescued, claimed: Claimed | None, doubts: Sequence[str]
+    ) -> Plan | None:
+        """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
+        if claimed is None or claimed.status != "running":
+            await journal.release(session, each.execution)
+            return None
+        log.warning("lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims)
+        program = await self._library.kept_copy(session, each.definition)
+        state = State.from_json(load(each.state))
+        if not isinstance(program, Program):
+            return stop(claimed, None, Incident("definition_unreadable", program.why, "cancel"))
+        launch = Launch(program, state, ())
+        if doubts:
+            return doubtful(claimed, launch, doubts)
+        if each.claims > CLAIMS:
+            what = Incident("no_progress", f"{each.claims} claims without progress", "retry")
+            return stop(claimed, launch, what)
+        return await self._proceed(session, claimed, launch, {}, 0.0)
+
+    async def hand_over(self, execution: UUID, epoch: int) -> None:
+        """Give a lease to whoever looks first."""
+        async with self._pool.session() as session:
+            await journal.hand_over(session, execution, epoch)
+
+    def _count(self, plan: Plan) -> None:
+        self._metrics.resumes.labels("effect", plan.status).inc()
+        log.debug("execution_moved", execution=plan.claimed.key, status=plan.status)

@@ -1,0 +1,154 @@
+"""What became of an attempt: an answer read within bounds, or why there is none."""
+
+import re
+import ssl
+import zlib
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpcore2
+
+from resumer_daemon.effects.masking import Revealed
+from resumer_daemon.engine.outcome import EffectResult
+from resumer_daemon.workflow.jsontext import storable
+from resumer_daemon.workflow.values import Json, Unreadable, load
+
+KEPT: Final = 64 * 1024
+"""How many bytes of a response are kept; the rest is not read."""
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_WINDOWS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "windows-1252": "cp1252"}
+_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(EffectResult):
+    """The result of an attempt, with what decides about the next one.
+
+    `retry_after` is in seconds, as the receiver asked. `sent` False: not a byte of the request has
+    left, so that even what must happen at most once may be tried again.
+    """
+
+    retry_after: float | None = None
+    sent: bool = True
+
+
+async def read_answer(response: httpcore2.Response, revealed: Revealed, now: float) -> Answer:
+    """Read a response; `now` is in seconds since 1970. Any status but a 2xx is a failure."""
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+    }
+    raw, cut = await _read(response, KEPT + revealed.longest)
+    text, cut = _text(raw, cut, headers, revealed)
+    data: dict[str, Json] = {"status_code": response.status, "response": None}
+    if text is not None:
+        data["response"] = _value(text, headers, revealed)
+    if cut:
+        data["response_truncated"] = True
+    if 200 <= response.status <= 299:
+        return Answer(data=data)
+    return Answer(
+        f"webhook answered {response.status}",
+        str(response.status),
+        data,
+        retry_after=retry_after(headers.get("retry-after"), now),
+    )
+
+
+def retry_after(given: str | None, now: float) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for, from its number or its date."""
+    if given is None:
+        return None
+    if _SECONDS.fullmatch(given.strip()):
+        return float(given)
+    try:
+        at = parsedate_to_datetime(given)
+    except (ValueError, OverflowError):
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, at.timestamp() - now)
+
+
+async def _read(response: httpcore2.Response, limit: int) -> tuple[bytes, bool]:
+    """Return what comes first of a body, and whether there is more."""
+    kept = bytearray()
+    async with aclosing(response.aiter_stream()) as parts:
+        async for part in parts:
+            kept += part
+            if len(kept) > limit:
+                return bytes(kept[:limit]), True
+    return bytes(kept), False
+
+
+def _text(
+    raw: bytes, cut: bool, headers: Mapping[str, str], revealed: Revealed
+) -> tuple[str | None, bool]:
+    """Return a body as text without secrets, and whether that is not all of it."""
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding in ("gzip", "x-gzip", "deflate"):
+        raw, more = _inflated(raw, KEPT + revealed.longest)
+        cut = cut or more
+    elif coding not in ("identity", ""):
+        return None, cut
+    found = _CHARSET.search(headers.get("content-type", ""))
+    charset = _WINDOWS.get(found[1].lower(), "utf-8") if found else "utf-8"
+    text = storable(revealed.mask(raw.decode(charset, "replace")))
+    if cut and revealed.longest:
+        # What is left of a secret that the cut went through has one character less, or fewer.
+        text = text[: len(text) - revealed.longest + 1]
+    return text[:KEPT], cut or len(text) > KEPT
+
+
+def _inflated(raw: bytes, limit: int) -> tuple[bytes, bool]:
+    """Return what comes first of a compressed body: however much it would become."""
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        return inflate.decompress(raw, limit), not inflate.eof
+    except zlib.error:
+        return b"", True
+
+
+def _value(text: str, headers: Mapping[str, str], revealed: Revealed) -> Json:
+    """Return a text as JSON if it is that."""
+    if "json" in headers.get("content-type", "").lower() or text.lstrip()[:1] in ("{", "["):
+        try:
+            return revealed.mask_within(load(text))
+        except Unreadable:
+            pass
+    return text
+
+
+def failed(error: Exception, sent: bool) -> Answer:
+    """Return why there is no answer, in words of our own: a library's may quote the receiver."""
+    if isinstance(error, httpcore2.TimeoutException | TimeoutError):
+        return Answer(f"webhook timed out: {_late(error)}", "timeout", sent=sent)
+    return Answer(f"webhook failed: {_broken(error)}", "connection", sent=sent)
+
+
+def _late(error: Exception) -> str:
+    match error:
+        case httpcore2.ConnectTimeout():
+            return "no connection"
+        case httpcore2.ReadTimeout():
+            return "no answer"
+        case httpcore2.WriteTimeout():
+            return "the request was not taken"
+        case _:
+            return "no end within the time given"
+
+
+def _broken(error: Exception) -> str:
+    match error:
+        case httpcore2.ProtocolError():
+            return "what came is no answer"
+        case httpcore2.ConnectError():
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return f"certificate refused: {cause.verify_message}"
+            return "no TLS" if isinstance(cause, ssl.SSLError) else "no connection"
+        case _:
+            return "the connection broke"

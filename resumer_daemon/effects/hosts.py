@@ -1,0 +1,124 @@
+"""Who may send where and when: places per host, circuit breakers, one budget for all retries."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from resumer_daemon.effects.breaker import Breaker
+from resumer_daemon.effects.budget import RetryBudget
+from resumer_daemon.effects.url import read_url
+from resumer_daemon.engine.outcome import Effect, EffectResult
+
+REMEMBERED: Final = 1000
+"""How many hosts are remembered, save those that something is under way to."""
+
+
+class Held(Exception):
+    """An attempt must not be made now. It has not been made: ask again after `seconds`."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt that was let through; whoever makes it puts its result here."""
+
+    result: EffectResult | None = None
+
+
+class _Lane:
+    def __init__(self, places: int, breaker: Breaker) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.breaker = breaker
+        self.users = 0
+
+
+class Hosts:
+    """Lets attempts through, and learns from their results. One for the whole process."""
+
+    def __init__(
+        self,
+        *,
+        places: int = 8,
+        failures: int = 5,
+        rest: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        budget: RetryBudget | None = None,
+    ) -> None:
+        """Take the limits of one host: `places` at once, `failures` in a row, `rest` in seconds."""
+        self._places = places
+        self._failures = failures
+        self._rest = rest
+        self._clock = clock
+        self._budget = budget or RetryBudget(clock)
+        self._lanes: dict[str, _Lane] = {}
+
+    @asynccontextmanager
+    async def attempt(self, effect: Effect) -> AsyncIterator[Attempt]:
+        """Wait for a place at the effect's host, and keep it for as long as the block runs.
+
+        Raises:
+            Held: The host rests, or there have been too many retries. The block is not run.
+        """
+        lane = self._lane(origin(effect))
+        lane.users += 1
+        try:
+            async with lane.places:
+                self._pass(lane.breaker, effect)
+                attempt = Attempt()
+                try:
+                    yield attempt
+                finally:
+                    lane.breaker.leave(_well(attempt.result))
+        finally:
+            lane.users -= 1
+
+    def _pass(self, breaker: Breaker, effect: Effect) -> None:
+        if seconds := breaker.wait():
+            raise Held(seconds, "the host has failed too often")
+        if effect.attempt == 1:
+            self._budget.pay()
+        elif seconds := self._budget.wait():
+            raise Held(seconds, "there are too many retries")
+        else:
+            self._budget.take()
+        breaker.enter()
+
+    def _lane(self, name: str) -> _Lane:
+        lane = self._lanes.pop(name, None)
+        if lane is None:
+            lane = _Lane(self._places, Breaker(self._failures, self._rest, self._clock))
+            self._forget()
+        self._lanes[name] = lane  # the last in the order of use
+        return lane
+
+    def _forget(self) -> None:
+        """Make room for a new host: forget what is of no use, else what was not used longest."""
+        if len(self._lanes) < REMEMBERED:
+            return
+        idle = [name for name, lane in self._lanes.items() if not lane.users]
+        useless = [name for name in idle if self._lanes[name].breaker.pristine]
+        for name in useless or idle[:1]:
+            del self._lanes[name]
+
+
+def origin(effect: Effect) -> str:
+    """Return who will answer an effect, such as `https://api.example`; empty if nobody can."""
+    try:
+        return read_url(str(effect.request.get("url"))).origin
+    except ValueError:
+        return ""
+
+
+def _well(result: EffectResult | None) -> bool | None:
+    """Tell whether a result speaks for its host; None where it says nothing."""
+    if result is None or result.retry_class == "fault":
+        return None
+    failed_as = result.retry_class or ""
+    overloaded = failed_as in ("timeout", "connection", "429") or failed_as.startswith("5")
+    return not overloaded

@@ -1,0 +1,128 @@
+"""Webhooks: one attempt at a time, guarded, within a deadline, and with nothing left behind."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpcore2
+
+from resumer_daemon.effects.answer import Answer, failed, read_answer
+from resumer_daemon.effects.guard import AddressRefused, Guard, GuardedBackend, NotResolved
+from resumer_daemon.effects.masking import Lookup, Revealed
+from resumer_daemon.effects.meter import Meter, TooMuch
+from resumer_daemon.effects.request import Request, prepare
+from resumer_daemon.effects.signature import Signer
+from resumer_daemon.engine.outcome import Effect
+from resumer_daemon.workflow.faults import Fault
+
+# It writes the headers of every response into its log, and a receiver may send our secrets back.
+logging.getLogger("httpcore2").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How many seconds an attempt waits for one thing, whatever its deadline."""
+
+    connect: float = 3.0
+    first_byte: float = 10.0
+
+
+class HttpClient:
+    """Carries out effects over HTTP; each attempt has a connection of its own.
+
+    So an attempt never meets what an earlier one left, nor a connection that its receiver is just
+    closing. No redirects, no proxies, no cookies, nothing from the environment.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        secrets: Lookup,
+        *,
+        signer: Signer | None = None,
+        timeouts: Timeouts | None = None,
+        trust: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take what it works with; `clock` tells receivers the time, deadlines have their own."""
+        self._guard = guard
+        self._secrets = secrets
+        self._signer = signer
+        self._timeouts = timeouts or Timeouts()
+        self._trust = trust or ssl.create_default_context()
+        self._clock = clock
+
+    async def send(self, effect: Effect, *, deadline: float) -> Answer:
+        """Carry out one attempt, to its end within `deadline` seconds from now.
+
+        Whatever goes wrong is in the result. What the definition, the data or the settings rule
+        out has the class `fault`, and nothing was sent; neither errors nor data show a secret.
+        """
+        revealed = Revealed(self._secrets)
+        meter = Meter()
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._exchange(prepare(effect, revealed), effect.key, revealed, meter)
+        except (Fault, AddressRefused, httpcore2.LocalProtocolError) as error:
+            answer = Answer(_worded(error), "fault", sent=False)
+        except NotResolved as error:
+            answer = Answer(f"webhook failed: {error}", "connection", sent=False)
+        except TooMuch:
+            answer = Answer("webhook failed: an answer without end", "connection")
+        except _TROUBLE as error:
+            answer = failed(error, sent=meter.sent > 0)
+        return Answer(revealed.mask(answer.error or ""), answer.retry_class, sent=answer.sent)
+
+    async def _exchange(
+        self, request: Request, key: str, revealed: Revealed, meter: Meter
+    ) -> Answer:
+        headers = dict(request.headers)
+        if self._signer is not None:
+            headers |= self._signer.headers(key, request.body, self._clock())
+        url = request.url
+        where = httpcore2.URL(
+            scheme=url.scheme.encode(),
+            host=url.host.encode(),
+            port=url.port,
+            target=url.target.encode(),
+        )
+        connection = httpcore2.AsyncHTTPConnection(
+            where.origin,
+            ssl_context=self._trust,
+            network_backend=GuardedBackend(self._guard, meter),
+        )
+        async with (
+            connection,
+            connection.stream(
+                request.method,
+                where,
+                headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+                content=request.body,
+                extensions={"timeout": self._waits()},
+            ) as response,
+        ):
+            return await read_answer(response, revealed, self._clock())
+
+    def _waits(self) -> dict[str, float]:
+        first_byte = self._timeouts.first_byte
+        return {"connect": self._timeouts.connect, "read": first_byte, "write": first_byte}
+
+
+_TROUBLE = (
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    TimeoutError,
+    OSError,
+)
+
+
+def _worded(error: Exception) -> str:
+    if isinstance(error, Fault):
+        return str(error)
+    if isinstance(error, AddressRefused):
+        return f"webhook: {error}"
+    return "webhook: not a request that can be sent"

@@ -1,0 +1,53 @@
+"""Stranded: pauses at a place that another definition of their workflow does not have."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+
+from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
+
+
+@dataclass(frozen=True, slots=True)
+class PausePoint:
+    """Where executions are paused: at a step, for a reason, with a way for each answer."""
+
+    step_id: str | None
+    reason: str
+    ways: Ways
+
+
+def stranded(point: PausePoint, definition: Definition) -> tuple[str, ...]:
+    """Return what of a pause point a definition does not have; nothing if it is all there."""
+    return tuple(_missing(point, definition))
+
+
+def _missing(point: PausePoint, definition: Definition) -> Iterator[str]:
+    if point.step_id is not None:
+        steps = [step for step in _all(definition.steps) if step.id == point.step_id]
+        if not steps:
+            yield f"no step {point.step_id}"
+        elif point.reason == "approval_required" and not any(map(_asks, steps)):
+            yield f"{point.step_id} asks for no approval"
+        elif point.reason.startswith("waiting_for") and not any(map(_waits, steps)):
+            yield f"{point.step_id} waits for nothing"
+    told = {None, point.step_id}
+    for way in fields(point.ways):
+        target = getattr(point.ways, way.name)
+        if target not in told and definition.step(target) is None:
+            told.add(target)
+            yield f"no step {target}, where {way.name} leads"
+
+
+def _all(steps: Iterable[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if step.type in ("parallel", "foreach"):
+            yield from _all(step.steps)
+
+
+def _asks(step: Step) -> bool:
+    return isinstance(step, ActionStep) and step.requires is not None
+
+
+def _waits(step: Step) -> bool:
+    return isinstance(step, WaitStep)

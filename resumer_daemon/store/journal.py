@@ -1,0 +1,139 @@
+"""Leases and the journal of effects: what lets one daemon go on where another has stopped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from resumer_daemon.engine.plan import Plan
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import dump
+
+MARGIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who takes leases, and for how many seconds at least beyond what an effect may take."""
+
+    instance: UUID
+    lease: float
+    effect_deadline: float
+
+    def seconds(self, plan: Plan) -> float:
+        """Return how long the effects of a plan may keep its execution."""
+        effects = plan.launch.effects if plan.launch else ()
+        longest = max((e.delay + self.effect_deadline for e in effects), default=0.0)
+        return max(self.lease, longest + MARGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A lease that was taken over. `claims` counts how often that happened without progress."""
+
+    execution: UUID
+    epoch: int
+    claims: int
+    state: str
+    definition: str
+
+
+async def record_launches(
+    session: Session, plans: Sequence[Plan], holder: Holder
+) -> Mapping[UUID, int]:
+    """Write outcomes, intents and leases of these plans; return the epoch of each lease held."""
+    await _outcomes(session, plans)
+    ended = [p.claimed.id for p in plans if _ends_run(p)]
+    if ended:
+        await session.run("release_leases", {"execution_ids": array(ended)})
+        await session.run("look_again", {"execution_ids": array(ended)})
+    launching = [p for p in plans if p.launch is not None]
+    if not launching:
+        return {}
+    taken = await session.run("take_leases", _leases(launching, holder))
+    await session.run("record_intents", _intents(launching))
+    return {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
+
+
+def _ends_run(plan: Plan) -> bool:
+    return plan.claimed.status == "running" and plan.status is not None and plan.launch is None
+
+
+def _leases(plans: Sequence[Plan], holder: Holder) -> dict[str, Any]:
+    launches = [p.launch for p in plans if p.launch is not None]
+    return {
+        "instance": holder.instance,
+        "execution_ids": array(p.claimed.id for p in plans),
+        "seconds": array(holder.seconds(p) for p in plans),
+        "states": array(dump(each.state.to_json()) for each in launches),
+        "definitions": array(each.program.sha256 for each in launches),
+    }
+
+
+def _intents(plans: Sequence[Plan]) -> dict[str, Any]:
+    rows = [(p.claimed.id, effect) for p in plans if p.launch for effect in p.launch.effects]
+    return {
+        "keys": array(e.key for _, e in rows),
+        "execution_ids": array(execution for execution, _ in rows),
+        "paths": array(e.path for _, e in rows),
+        "kinds": array(e.kind for _, e in rows),
+        "requests": array(dump(e.request) for _, e in rows),
+        "deliveries": array(e.delivery for _, e in rows),
+        "attempts": array(e.attempt for _, e in rows),
+    }
+
+
+async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
+    rows = [row for plan in plans for row in plan.results.items()]
+    if rows:
+        outcomes = {
+            "keys": array(key for key, _ in rows),
+            "statuses": array("failed" if r.error else "done" for _, r in rows),
+            "responses": array(dump(r.data) for _, r in rows),
+            "errors": array(r.error for _, r in rows),
+        }
+        await session.run("record_outcomes", outcomes)
+
+
+async def fence(session: Session, execution: UUID, epoch: int) -> bool:
+    """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
+    cursor = await session.run("fence_execution", {"id": execution})
+    if await cursor.fetchone() is None:
+        return False
+    cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
+    return await cursor.fetchone() is not None
+
+
+async def release(session: Session, execution: UUID) -> None:
+    """Let go of the lease of an execution that ended in another way."""
+    await session.run("release_leases", {"execution_ids": array([execution])})
+
+
+async def hand_over(session: Session, execution: UUID, epoch: int) -> None:
+    """End a lease now, so that whoever looks first goes on."""
+    async with session.transaction():
+        await session.run("hand_over_lease", {"id": execution, "epoch": epoch})
+
+
+async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
+    """Take over leases that are past; the executions stay locked until the transaction ends."""
+    cursor = await session.run("claim_expired_leases", {"limit": limit})
+    ids = [row["id"] for row in await cursor.fetchall()]
+    if not ids:
+        return []
+    taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
+    cursor = await session.run("rescue_leases", taken)
+    return [
+        Rescued(row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"])
+        for row in await cursor.fetchall()
+    ]
+
+
+async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+    """Return the keys of at-most-once effects without an outcome, by execution."""
+    cursor = await session.run("read_intents", {"ids": array(ids)})
+    found: dict[UUID, list[str]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["execution_id"], []).append(row["key"])
+    return found

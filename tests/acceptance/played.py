@@ -1,0 +1,70 @@
+"""Play an example without a database: a payload and answers in, the path and the end out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Failed
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.script import Emitted, Script, Word
+from resumer_daemon.engine.simulate import Simulation, simulate
+from resumer_daemon.engine.standing import Stop
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import Json, load
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+NOBODY = UUID(int=0)
+LETTERS: Mapping[str, Word] = {"a": "approved", "r": "rejected", "e": "expired", "t": "timeout"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of an example. `answers`: letters and events; `refused`: path of a step -> status."""
+
+    example: str
+    payload: Json
+    answers: tuple[str | Emitted, ...]
+    path: str
+    end: str
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+def document(example: str) -> Json:
+    return load((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
+
+
+def play(case: Case) -> Simulation:
+    claimed = Claimed(
+        NOBODY, "exec_0001", "pending", None, case.example, None, None, None, case.payload,
+        None, 0, (), (),
+    )  # fmt: skip
+    words = tuple("event" if isinstance(a, Emitted) else LETTERS[a] for a in case.answers)
+    events = tuple(a for a in case.answers if isinstance(a, Emitted))
+
+    def carry_out(effect: Effect) -> EffectResult:
+        status = case.refused.get(effect.path.partition("#")[0], 200)
+        return EffectResult(data={"status_code": status, "response": ""})
+
+    world = World(NOW, NOBODY, "exec_0001", case.example)
+    definition = normalise(document(case.example))
+    return simulate(definition, claimed, world, Script(words, events), carry_out)
+
+
+def path(played: Simulation) -> str:
+    """Return the ids of the steps as they began, each with a mark where it failed."""
+    records = [seen.record for stretch in played.stretches for seen in stretch.steps]
+    return " ".join(f"{r.step_id}{'!' * (r.error is not None)}" for r in records)
+
+
+def end(stop: Stop) -> str:
+    match stop:
+        case Completed(result, reason):
+            return f"{result}: {reason}" if reason else result
+        case Failed(error):
+            return f"failed: {error}"
+        case _:
+            return f"stands: {stop}"

@@ -1,0 +1,51 @@
+-- 100,000 paused and 100,000 finished executions of the newest vintage with all that belongs to them, as service and
+-- daemon would have left them, written past triggers and foreign keys. Ids follow from the key of an execution, such
+-- as 'paused 000001': its own is the md5 of it, its approval's is a1 (or a2 of a finished one) and the number.
+SET session_replication_role = replica;
+SET synchronous_commit = off;
+
+INSERT INTO workflow_executions (id, execution_id, status, result, context, started_at, completed_at, paused_at,
+  paused_reason, resume_count, organization_id)
+SELECT md5(key)::uuid, key, kind, CASE kind WHEN 'completed' THEN 'allowed' END, '{"order": {"total": 12000}}',
+  now() - interval '1 day', CASE kind WHEN 'completed' THEN now() END, CASE kind WHEN 'paused' THEN now() END,
+  CASE kind WHEN 'paused' THEN 'approval_required' END, 0, (SELECT id FROM organizations)
+FROM unnest(ARRAY['paused', 'completed']) AS kind, generate_series(1, 100000) AS n,
+  concat(kind, to_char(n, ' FM000000')) AS key;
+
+INSERT INTO approval_requests (id, request_id, execution_id, status, expires_at, organization_id)
+SELECT concat(CASE e.status WHEN 'paused' THEN 'a1' ELSE 'a2' END, lpad(right(e.execution_id, 6), 30, '0'))::uuid,
+  e.execution_id, e.id, CASE e.status WHEN 'paused' THEN 'pending' ELSE 'approved' END, now() + interval '2 days',
+  e.organization_id
+FROM workflow_executions e;
+
+INSERT INTO step_executions (id, execution_id, step_id, status, organization_id)
+SELECT a.id, a.execution_id, 'ask', 'completed', a.organization_id FROM approval_requests a;
+
+INSERT INTO resumer.pauses (execution_id, number, reason, asked, waiting, resumed_at, resumed_by)
+SELECT a.execution_id, 1, CASE WHEN a.request_id LIKE '%000' THEN 'waiting_for_event' ELSE 'approval_required' END,
+  ARRAY[a.id], '{"event": "paid"}', CASE a.status WHEN 'approved' THEN now() END,
+  CASE a.status WHEN 'approved' THEN 'approval' END
+FROM approval_requests a;
+
+-- a timer for each pause, ahead or void, and a decision for each that is finished
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at, outcome, finished_at)
+SELECT p.execution_id, 'timeout', p.asked[1], now() + interval '2 days',
+  CASE WHEN p.resumed_at IS NOT NULL THEN 'superseded' END, p.resumed_at
+FROM resumer.pauses p;
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at)
+SELECT p.execution_id, 'approval', p.asked[1], 'approved', 'applied', p.resumed_at
+FROM resumer.pauses p WHERE p.resumed_at IS NOT NULL;
+
+-- decisions of paused ones that wait to be claimed, and some that are held
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome)
+SELECT a.execution_id, 'approval', a.id, 'approved', CASE WHEN n > 300 THEN 'held' END
+FROM generate_series(1, 400) AS n
+JOIN approval_requests a ON a.request_id = to_char(n, '"paused "FM000000');
+
+-- events that happened, the last few of them not yet looked at
+INSERT INTO events (event_id, event_type, payload, organization_id)
+SELECT to_char(n, 'FM000000'), CASE n % 1000 WHEN 0 THEN 'paid' ELSE 'other' END, '{}', (SELECT id FROM organizations)
+FROM generate_series(1, 20000) AS n;
+INSERT INTO resumer.resume_requests (kind, source_id, outcome, requested_at)
+SELECT 'event', v.id, CASE WHEN v.event_id <= '019990' THEN 'applied' END, now() - interval '1 day'
+FROM events v;

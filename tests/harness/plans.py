@@ -1,0 +1,80 @@
+"""How the server runs the statements that a session of ours has prepared."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from psycopg import sql
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+
+from resumer_daemon.store.session import Session
+from resumer_daemon.store.statements import load
+from tests.harness.prepared import numbered
+
+Parameters = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look into a table: how, through which index, and at how many rows or entries."""
+
+    node: str
+    table: str
+    rows: int
+
+
+async def prepare(session: Session, name: str, parameters: Parameters, *, times: int = 1) -> None:
+    """Run a statement; six times and more, and the server may keep a plan for any parameters."""
+    async with session.transaction():
+        for _ in range(times):
+            await session.run(name, parameters)
+
+
+def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
+    """Run a statement as the session has prepared it, undo it, and return where it looked.
+
+    Raises:
+        AssertionError: It was not prepared, or took longer than the daemon would wait.
+    """
+    text, names = numbered(load(name, session.features))
+    ask = partial(_answer, session.connection.pgconn)
+    try:
+        ask("BEGIN")
+        ask(load("begin").decode() % {"search_path": _literal(session.search_path)})
+        prepared = ask(
+            f"SELECT name FROM pg_prepared_statements WHERE statement = {_literal(text.decode())}"
+        )
+        given = ", ".join(_literal(parameters[n]) for n in names)
+        execute = f'EXECUTE "{prepared}"' + (f"({given})" if names else "")
+        answer = ask(f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {execute}")
+    finally:
+        ask("ROLLBACK")
+    return [look for plan in json.loads(answer) for look in _looks(plan["Plan"], "")]
+
+
+def _literal(value: object) -> str:
+    return sql.Literal(value).as_string()
+
+
+def _answer(server: PGconn, statement: str) -> str:
+    """Ask without psycopg, which forgets what it has prepared when it sees a ROLLBACK."""
+    result = server.exec_(statement.encode())
+    assert result.status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}, result.error_message
+    assert result.status == ExecStatus.COMMAND_OK or result.ntuples == 1, statement
+    return (result.get_value(0, 0) or b"").decode() if result.ntuples else ""
+
+
+def _looks(node: Mapping[str, Any], above: str) -> Iterator[Look]:
+    table = node.get("Relation Name", above)
+    if "Scan" in node["Node Type"] and table:
+        index = node.get("Index Name")
+        how = node["Node Type"] + (f" of {index}" if index else "")
+        seen = node["Actual Rows"] + sum(
+            node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck")
+        )
+        yield Look(how, table, round(seen * node["Actual Loops"]))
+    for child in node.get("Plans", ()):
+        yield from _looks(child, table if node["Node Type"] == "Bitmap Heap Scan" else "")

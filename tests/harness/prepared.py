@@ -1,0 +1,24 @@
+"""The statements of `sql/` as the server gets them."""
+
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[2] / "sql"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+
+PLACEHOLDER = re.compile(rb"%(?:\((?P<name>\w+)\)s|%)")
+
+
+def numbered(query: bytes) -> tuple[bytes, list[str]]:
+    """Return a query with `$1`, `$2` for its placeholders, and the names that they stand for."""
+    names: list[str] = []
+
+    def number(found: re.Match[bytes]) -> bytes:
+        if found["name"] is None:
+            return b"%"
+        name = found["name"].decode()
+        if name not in names:
+            names.append(name)
+        return b"$%d" % (names.index(name) + 1)
+
+    return PLACEHOLDER.sub(number, query), names

@@ -1,0 +1,218 @@
+"""The SQL interface: what each function leaves, and what it refuses with which SQLSTATE."""
+
+import asyncio
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.harness import Database, eventually, every_vintage
+from tests.harness.inbox import Ear, Writer, left
+from tests.harness.rows import Rows
+
+pytestmark = every_vintage
+
+AN_HOUR = timedelta(hours=1)
+
+
+@contextmanager
+def refused(sqlstate: str, text: str):
+    with pytest.raises(psycopg.Error, match=text) as caught:
+        yield
+    assert caught.value.sqlstate == sqlstate
+    assert caught.value.diag.message_hint
+
+
+@pytest.fixture
+def execution(rows: Rows) -> UUID:
+    return rows.execution()
+
+
+@pytest.mark.parametrize(("word", "status"), [("approve", "approved"), ("reject", "rejected")])
+def test_a_decision_is_written_and_leaves_one_request(
+    database: Database, rows: Rows, ear: Ear, execution: UUID, word: str, status: str
+):
+    approval = rows.approval(execution, request_id="one", expires_at="infinity")
+    database.run("DELETE FROM resumer.resume_requests")
+    ear.heard()
+    approver = uuid4()
+    database.run(f"SELECT resumer.{word}('one', %s, 'seen it')", approver)
+    assert left(database) == [("approval", execution, approval, status)]
+    assert ear.heard() == 1
+    [(*written, age)] = database.run(
+        "SELECT status, approver_id, decision_reason, (now() AT TIME ZONE 'UTC') - decided_at"
+        " FROM approval_requests"
+    )
+    assert written == [status, approver, "seen it"]
+    assert abs(age) < AN_HOUR / 2
+
+
+def test_who_was_asked_stays_where_nobody_is_named(database: Database, rows: Rows):
+    asked = uuid4()
+    rows.approval(request_id="one", approver_id=asked)
+    database.run("SELECT resumer.approve('one')")
+    assert database.run("SELECT approver_id FROM approval_requests") == [(asked,)]
+
+
+def test_an_unknown_request_is_refused(database: Database, rows: Rows):
+    rows.approval(request_id="one")
+    for word in ("approve", "reject"):
+        with refused("RZ404", "no approval request 'it''s not'"):
+            database.run(f"SELECT resumer.{word}('it''s not')")
+    with refused("RZ404", "no approval request"):
+        database.run("SELECT resumer.approve(NULL)")
+
+
+@pytest.mark.parametrize("status", ["approved", "rejected", "expired", " Approved "])
+def test_what_is_not_pending_is_refused(database: Database, rows: Rows, status: str):
+    rows.approval(request_id="one", status=status)
+    before = left(database)
+    with refused("RZ409", f"'one' is {status} already"):
+        database.run("SELECT resumer.reject('one')")
+    assert left(database) == before
+    assert database.run("SELECT status FROM approval_requests") == [(status,)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_what_is_past_its_expiry_in_the_service_s_zone_is_refused(
+    database: Database, rows: Rows, zone: str
+):
+    database.run("UPDATE resumer.control SET service_timezone = %s", zone)
+    [(now_there,)] = database.run("SELECT now() AT TIME ZONE %s", zone)
+    rows.approval(request_id="late", expires_at=now_there - AN_HOUR)
+    rows.approval(request_id="in time", expires_at=now_there + AN_HOUR)
+    rows.approval(request_id="long past", expires_at="-infinity")
+    for request in ("late", "long past"):
+        with refused("RZ410", "expired at"):
+            database.run("SELECT resumer.approve(%s)", request)
+    database.run("SELECT resumer.approve('in time')")
+    [(decided_at,)] = database.run(
+        "SELECT decided_at FROM approval_requests WHERE decided_at > '-infinity'"
+    )
+    assert abs(decided_at - now_there) < AN_HOUR / 2
+
+
+async def test_of_two_who_decide_at_once_the_second_is_refused(database: Database, rows: Rows):
+    rows.approval(request_id="one")
+    async with await database.aconnect() as one, await database.aconnect() as other:
+        async with one.transaction():
+            await one.execute("SELECT resumer.approve('one')")
+            rejecting = asyncio.create_task(other.execute("SELECT resumer.reject('one')"))
+            waits = "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted"
+            await eventually(lambda: database.run(waits, other.info.backend_pid))
+        with refused("RZ409", "'one' is approved already"):
+            await rejecting
+    assert database.run("SELECT status FROM approval_requests") == [("approved",)]
+
+
+def test_a_start_queues_an_execution_and_leaves_one_request(
+    database: Database, rows: Rows, ear: Ear
+):
+    workflow = rows.workflow("flow")
+    [(started,)] = database.run("""SELECT resumer.start('flow', '{"order": 1}')""")
+    assert left(database) == [("start", started, None, None)]
+    assert ear.heard() == 1
+    [(row,)] = database.run("SELECT to_jsonb(e) FROM workflow_executions e")
+    assert row["id"] == str(started)
+    assert row["workflow_id"] == str(workflow)
+    assert row["status"] == "pending"
+    assert row["trigger_event"] == "manual"
+    assert row["trigger_payload"] == {"order": 1}
+    assert row["execution_id"].startswith("exec_")
+    assert row.get("organization_id") == (rows.organization and str(rows.organization))
+    assert row["result"] is row["completed_at"] is row["context"] is None
+
+
+def test_without_a_version_the_newest_that_is_enabled_is_started(database: Database, rows: Rows):
+    rows.workflow("flow", "9", created_at="2020-01-01")
+    newest = rows.workflow("flow", "10", created_at="2021-01-01")
+    rows.workflow("flow", "11", created_at="2022-01-01", enabled=False)
+    database.run("SELECT resumer.start('flow')")
+    assert database.run("SELECT workflow_id FROM workflow_executions") == [(newest,)]
+
+
+def test_a_version_is_taken_at_its_word(database: Database, rows: Rows):
+    old = rows.workflow("flow", "1", created_at="2020-01-01")
+    rows.workflow("flow", "2")
+    database.run("SELECT resumer.start('flow', version => '1')")
+    assert database.run("SELECT workflow_id FROM workflow_executions") == [(old,)]
+
+
+def test_an_unknown_workflow_or_version_is_refused(database: Database, rows: Rows):
+    rows.workflow("flow", "1")
+    with refused("RZ404", "no workflow 'flo'"):
+        database.run("SELECT resumer.start('flo')")
+    with refused("RZ404", "no workflow 'flow' version 2"):
+        database.run("SELECT resumer.start('flow', version => '2')")
+    with refused("RZ404", "no workflow 'flow'"):
+        database.run("SELECT resumer.start('flow', organization_id => gen_random_uuid())")
+    assert left(database) == []
+
+
+def test_a_disabled_workflow_is_refused(database: Database, rows: Rows):
+    rows.workflow("flow", "1", enabled=False)
+    rows.workflow("flow", "2", enabled=None)
+    with refused("RZ409", "'flow' is disabled"):
+        database.run("SELECT resumer.start('flow', version => '1')")
+    database.run("SELECT resumer.start('flow', version => '2')")
+
+
+def test_an_event_is_written_and_leaves_one_request(database: Database, rows: Rows, ear: Ear):
+    [(event,)] = database.run(
+        """SELECT resumer.emit('paid', '{"order": 1}', organization_id => %s)""",
+        rows.organization,
+    )
+    assert left(database) == [("event", None, event, None)]
+    assert ear.heard() == 1
+    [(row,)] = database.run("SELECT to_jsonb(e) FROM events e")
+    assert (row["event_type"], row["payload"]) == ("paid", {"order": 1})
+    assert row["event_id"].startswith("evt_")
+
+
+@pytest.mark.parametrize("type_", ["''", "NULL"])
+def test_an_event_without_a_type_is_refused(database: Database, type_: str):
+    with pytest.raises(psycopg.Error, match="needs a type") as caught:
+        database.run(f"SELECT resumer.emit({type_})")
+    assert caught.value.sqlstate == "RZ422"
+
+
+def test_an_event_of_an_organization_that_is_not_there_is_refused(database: Database):
+    with pytest.raises(psycopg.Error) as caught:
+        database.run("SELECT resumer.emit('paid', organization_id => gen_random_uuid())")
+    assert (caught.value.sqlstate or "").startswith("RZ")
+
+
+def test_who_was_granted_a_function_needs_no_right_on_a_table(
+    database: Database, writer: Writer, rows: Rows
+):
+    rows.workflow("flow")
+    rows.approval(request_id="one")
+    database.run(
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {writer.role};"
+        f" GRANT USAGE ON SCHEMA resumer TO {writer.role};"
+        f" GRANT EXECUTE ON FUNCTION resumer.approve, resumer.start, resumer.emit TO {writer.role}"
+    )
+    writer.run("SELECT resumer.approve('one')")
+    writer.run("SELECT resumer.start('flow')")
+    writer.run("SELECT resumer.emit('paid', organization_id => %s)", rows.organization)
+    assert database.run(
+        "SELECT kind, actor = %s FROM resumer.resume_requests WHERE kind <> 'adopt' ORDER BY id",
+        writer.role,
+    ) == [("approval", None), ("start", True), ("event", None)]
+
+
+def test_temporary_tables_do_not_mislead_a_function(database: Database, writer: Writer, rows: Rows):
+    rows.workflow("flow")
+    rows.approval(request_id="one")
+    database.run(
+        f"GRANT USAGE ON SCHEMA resumer TO {writer.role};"
+        f" GRANT EXECUTE ON FUNCTION resumer.approve, resumer.start TO {writer.role}"
+    )
+    with writer.connect() as connection:
+        for table in ("approval_requests", "workflows", "workflow_executions"):
+            connection.execute(f"CREATE TEMPORARY TABLE {table} (LIKE public.{table})")
+        connection.execute("SELECT resumer.approve('one'), resumer.start('flow')")
+    assert database.run("SELECT status FROM approval_requests") == [("approved",)]
+    assert database.run("SELECT status FROM workflow_executions") == [("pending",)]

@@ -1,0 +1,175 @@
+"""The plans of the loop with 100,000 paused and 100,000 finished executions, however they came."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from hashlib import md5
+from pathlib import Path
+from typing import Literal, get_args
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Session
+from tests.harness import Database
+from tests.harness import plans as harness
+from tests.harness.database import Databases
+from tests.harness.plans import Look, Parameters
+
+CROWD = Path(harness.__file__).with_name("crowd.sql")
+
+BATCH, SLICE = 200, 10_000
+
+# where a look at every row would be one at all that was ever paused or finished
+CROWDED = {
+    "workflow_executions", "approval_requests", "step_executions", "events",
+    "resume_requests", "pauses",
+}  # fmt: skip
+
+State = Literal["prepared when empty", "never analysed", "analysed", "of any parameters"]
+STATES: tuple[State, ...] = get_args(State)
+
+# of a statement in a state: where it looked, or why that cannot be told
+Looks = dict[tuple[str, State], list[Look] | Exception]
+
+
+def paused(number: int) -> UUID:
+    return UUID(md5(f"paused {number:06}".encode(), usedforsecurity=False).hexdigest())
+
+
+def loop(ids: list[UUID]) -> dict[str, Parameters]:
+    """Return the statements of the loop, with what a full batch gives them."""
+    many = len(ids)
+    batch = {"ids": array(ids), "timezone": "UTC"}
+    place = {"after": UUID(int=0), "limit": SLICE, "timezone": "UTC"}
+    nothing = array([None] * many)
+    return {
+        "claim_executions": {"limit": BATCH},
+        "claim_execution": {"id": ids[0]},
+        "read_executions": batch,
+        "read_requests": batch,
+        "read_approvals": batch,
+        "read_last_steps": batch,
+        "record_executions": {
+            **batch,
+            "statuses": array(["completed"] * many),
+            "resumed": array([1] * many),
+            **dict.fromkeys(
+                (
+                    "results",
+                    "errors",
+                    "contexts",
+                    "resume_datas",
+                    "paused_reasons",
+                    "paused_steps",
+                    "next_steps",
+                    "wait_states",
+                    "timeouts",
+                ),
+                nothing,
+            ),
+        },
+        "close_pauses": {
+            "execution_ids": array(ids),
+            "numbers": array([1] * many),
+            "resumed_by": array(["approval"] * many),
+            "asked": array(["{}"] * many),
+        },
+        "settle_requests": {
+            "ids": array(range(200_001, 200_001 + many)),
+            "outcomes": array(["superseded"] * many),
+        },
+        "expire_approvals": {**batch, "execution_ids": array(ids)},
+        "mark_incidents": {"execution_ids": array(ids), "incidents": array(["{}"] * many)},
+        "lift_incidents": {"execution_ids": array(ids)},
+        "outlook": {},
+        "settle_orphans": {},
+        "fan_out_events": {"route": True, "timezone": "UTC"},
+        "recall_events": batch,
+        "reconcile_held": {},
+        "reconcile_events": {"timezone": "UTC"},
+        "reconcile_vanished": place,
+        "reconcile_expiries": place,
+        "reconcile_decisions": place,
+        "reconcile_foreign": {},
+        "count_pauses": {},
+        "read_gauges": {},
+        "read_pause_gauges": {},
+    }
+
+
+# rows and entries that a statement may look at in one table; else a few for each of a batch
+FEW = BATCH * 10
+BOUNDS = {
+    "read_gauges": 20_000,
+    "reconcile_vanished": SLICE * 3,
+    "reconcile_expiries": SLICE * 3,
+    "reconcile_decisions": SLICE * 3,
+    # these look at all that is paused, by design: rarely, or cached
+    "reconcile_foreign": 400_000,
+    "count_pauses": 200_000,
+    "read_pause_gauges": 100_000,
+}
+
+
+@pytest.fixture(scope="module")
+def looks(databases: Databases) -> Iterator[Looks]:
+    with databases.fresh("v5", migrated=True) as database:
+        yield asyncio.run(_looks(database))
+
+
+async def _looks(database: Database) -> Looks:
+    """Look in each state; the order matters, for a state cannot be had back."""
+    statements = loop([paused(number) for number in range(1, BATCH + 1)])
+    for (table,) in database.run(
+        "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE relname = ANY (%s)", [*CROWDED]
+    ):
+        database.run(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    found: Looks = {}
+
+    async def each(state: State, act: Callable[[str, Parameters], Awaitable[object]]) -> None:
+        for name, parameters in statements.items():
+            try:
+                await act(name, parameters)
+            except (AssertionError, psycopg.Error) as error:
+                found[name, state] = error
+
+    async def look(state: State, session: Session, name: str, parameters: Parameters) -> None:
+        found[name, state] = harness.looks(session, name, parameters)
+
+    store = Store(database.url)
+    old = await store.session()
+    async with old.connection:
+        await each("prepared when empty", partial(harness.prepare, old, times=8))
+        database.run(CROWD.read_bytes().decode())
+        await each("prepared when empty", partial(look, "prepared when empty", old))
+    for state in STATES[1:]:
+        if state == "analysed":
+            database.run("ANALYZE")
+        session = await store.session()
+        async with session.connection as connection:
+            if state == "of any parameters":
+                await connection.execute("SET plan_cache_mode = force_generic_plan")
+            async with connection.transaction(force_rollback=True):
+                await each(state, partial(harness.prepare, session))
+            await each(state, partial(look, state, session))
+    return found
+
+
+@pytest.mark.parametrize("name", loop([UUID(int=0)]))
+def test_it_looks_by_index_at_what_it_needs(looks: Looks, name: str):
+    wrong: dict[State, object] = {}
+    for state in STATES:
+        answer = looks[name, state]
+        if isinstance(answer, Exception):
+            wrong[state] = answer
+            continue
+        crowded = [look for look in answer if look.table in CROWDED]
+        assert crowded, answer
+        bound = BOUNDS.get(name, FEW)
+        if too_many := [k for k in crowded if k.node == "Seq Scan" or k.rows > bound]:
+            wrong[state] = too_many
+    assert wrong == {}

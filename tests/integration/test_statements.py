@@ -1,0 +1,141 @@
+"""The statements of `sql/`: each is understood by the server, says its intent, and has one user."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.pq import ExecStatus
+
+from resumer_daemon.store import contract
+from resumer_daemon.store.connect import connect
+from resumer_daemon.store.statements import OPTIONAL, load
+from tests.harness import Database, every_vintage
+from tests.harness.prepared import FOLDER, NAMES, numbered
+
+PACKAGE = FOLDER.parent / "resumer_daemon"
+MODULES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")
+}
+
+KEYWORD = re.compile(
+    r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|MERGE INTO|WITH|CREATE|ALTER|DROP|TRUNCATE|LOCK"
+    r"|SET|RESET|LISTEN|UNLISTEN|NOTIFY|BEGIN|COMMIT|ROLLBACK|VACUUM|ANALYZE|CALL|COPY)\s"
+)
+
+PLANNED = re.compile(r"^(SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.MULTILINE)
+
+each_statement = pytest.mark.parametrize("name", NAMES)
+
+
+@every_vintage
+async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
+    async with await connect(database.url) as connection:
+        features = await contract.probe(connection, "public")
+    with database.connect(options="-c plan_cache_mode=force_generic_plan") as session:
+        refused = {
+            name: text for name in NAMES if (text := _refusal(session, name, load(name, features)))
+        }
+    assert refused == {}
+
+
+def _refusal(session: psycopg.Connection[Any], name: str, query: bytes) -> str:
+    text, parameters = numbered(query)
+    answer = session.pgconn.prepare(name.encode(), text)
+    if answer.status != ExecStatus.COMMAND_OK or not PLANNED.search(text.decode()):
+        return answer.error_message.decode()
+    nothing = f"({', '.join(['NULL'] * len(parameters))})" if parameters else ""
+    try:
+        session.execute(f"EXPLAIN EXECUTE {name}{nothing}")
+    except psycopg.Error as error:
+        return str(error)
+    return ""
+
+
+@each_statement
+def test_each_file_begins_with_its_intent(name: str):
+    intent, *_ = (FOLDER / f"{name}.sql").read_text().partition("\n\n")
+    comment = " ".join(
+        line.removeprefix("--").strip() for line in intent.splitlines() if line.startswith("--")
+    )
+    assert intent.startswith("-- ")
+    assert re.match(r"[A-Z`].{10,}[.]", comment), comment
+
+
+@each_statement
+def test_each_file_is_one_statement(name: str):
+    text = "\n".join(_without_texts(name))
+    assert ";" not in text
+
+
+@each_statement
+def test_no_placeholder_is_inside_a_text(name: str):
+    """There it would be a part of the text: `interval '%(seconds)s seconds'` is 3 seconds."""
+    inside = [text for text in re.findall(r"'[^']*'", "\n".join(_code(name))) if "%(" in text]
+    assert inside == []
+
+
+@each_statement
+def test_each_optional_line_names_something_that_is_probed(name: str):
+    known = {*contract.OPTIONAL, *(f"no_{feature}" for feature in contract.OPTIONAL)}
+    lines = (FOLDER / f"{name}.sql").read_text().splitlines()
+    named = {found["feature"] for line in lines if (found := OPTIONAL.match(line))}
+    assert named <= known
+    assert not [line for line in lines if "--?" in line and not OPTIONAL.match(line)]
+
+
+def test_each_statement_is_run_by_one_place():
+    places: dict[str, list[str]] = defaultdict(list)
+    for module, tree in MODULES.items():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            for given in call.args:
+                if isinstance(given, ast.Constant) and given.value in NAMES:
+                    places[given.value].append(f"{module}:{given.lineno}")
+    assert {name: places[name] for name in NAMES if len(places[name]) != 1} == {}
+
+
+def test_no_sql_is_written_outside_its_folder():
+    found = {
+        f"{module}:{text.lineno}": text.value
+        for module, tree in MODULES.items()
+        for text in _texts(tree)
+        if KEYWORD.match(_as_text(text.value))
+    }
+    assert found == {}
+
+
+def _code(name: str) -> Iterator[str]:
+    """Yield the lines without comments."""
+    for line in (FOLDER / f"{name}.sql").read_text().splitlines():
+        yield line.partition("--")[0]
+
+
+def _without_texts(name: str) -> list[str]:
+    return [re.sub(r"'[^']*'", "''", line) for line in _code(name)]
+
+
+def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield what is text in a module, docstrings left out."""
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in documents:
+            yield node
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case bytes():
+            return value.decode(errors="replace")
+        case _:
+            return ""

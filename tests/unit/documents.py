@@ -1,0 +1,144 @@
+"""What the documents say, and what the program would have them say."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from prometheus_client.metrics_core import Metric
+from pydantic.fields import FieldInfo
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from resumer_daemon.cli.app import app
+from resumer_daemon.config import Settings
+from resumer_daemon.engine.clock import spoken
+from resumer_daemon.store.gauges import Gauges
+from resumer_daemon.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_FENCED = re.compile(r"^```(.*)\n((?s:.*?))^```$", re.MULTILINE)
+_SUFFIXES = {"counter": "_total", "info": "_info"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block: `form` is all that stands behind the fence, such as `json payload`."""
+
+    form: str
+    text: str
+
+
+def blocks(document: Path) -> list[Block]:
+    """Return the fenced blocks of a document."""
+    return [
+        Block(form.strip(), text)
+        for form, text in _FENCED.findall(document.read_text(encoding="utf-8"))
+    ]
+
+
+def prose(document: Path) -> str:
+    """Return a document without its fenced blocks."""
+    return _FENCED.sub("", document.read_text(encoding="utf-8"))
+
+
+def between(document: Path, marker: str) -> str:
+    """Return what stands between two comments, `<!-- marker -->` and `<!-- /marker -->`."""
+    text = document.read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {marker} -->\n((?s:.*?))<!-- /{marker} -->", text)
+    assert found, f"{document.name} has no comments around its {marker}"
+    return found[1].strip()
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of a table, without its head; inline code is taken out of its quotes."""
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[_cell(cell) for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def _cell(text: str) -> str:
+    text = text.strip().replace("\\|", "|")
+    return text[1:-1] if re.fullmatch("`[^`]*`", text) else text
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def settings_table() -> str:
+    """Return the table of the settings."""
+    body = [
+        [f"`RESUMER_{name.upper()}`", _default(field), field.description or ""]
+        for name, field in Settings.model_fields.items()
+    ]
+    return _table(["Setting", "Default", "Meaning"], body)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    match field.default:
+        case None | "":
+            return "none"
+        case bool() as value:
+            return f"`{str(value).lower()}`"
+        case float() as seconds:
+            return f"`{spoken(seconds)}`"
+    others = [f"`{other}`" for other in _choices(field.annotation) if other != field.default]
+    return f"`{field.default}`" + (f" (or {', '.join(others)})" if others else "")
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+class _Answering(Gauges):
+    """Gauges with a database that has nothing to tell."""
+
+    def _ask(self, _statement: str) -> list[tuple[Any, ...]]:
+        return []
+
+
+def metrics_table() -> str:
+    """Return the table of the metrics, as a scrape names them."""
+    made = Metrics().registry._collector_to_names
+    own = [(m, _labels(collector, m)) for collector in made for m in collector.collect()]
+    read = [(m, _labels(m, m)) for m in _Answering("").collect()]
+    body = [
+        [f"`{m.name}{_SUFFIXES.get(m.type, '')}`", ", ".join(labels), m.documentation]
+        for m, labels in own + read
+    ]
+    return _table(["Metric", "Labels", "Meaning"], body)
+
+
+def _labels(collector: object, metric: Metric) -> list[str]:
+    """Return the names of the labels; those of an Info are only on its sample."""
+    if metric.type == "info":
+        return [f"`{name}`" for sample in metric.samples for name in sample.labels]
+    return [f"`{name}`" for name in getattr(collector, "_labelnames", ())]
+
+
+def commands() -> dict[str, TyperCommand]:
+    """Return every command by its full name, such as `migrate up`."""
+    return dict(_commands(get_command(app), ""))
+
+
+def _commands(command: object, name: str) -> Iterator[tuple[str, TyperCommand]]:
+    if isinstance(command, TyperGroup):
+        for inner, found in command.commands.items():
+            yield from _commands(found, f"{name} {inner}".strip())
+    elif isinstance(command, TyperCommand):
+        yield name, command
+
+
+def commands_table() -> str:
+    """Return the table of the commands."""
+    body = [
+        [f"`resumer-daemon {name}`", (command.help or "").split("\n", 1)[0]]
+        for name, command in commands().items()
+    ]
+    return _table(["Command", "What it does"], body)

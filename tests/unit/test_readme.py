@@ -1,0 +1,168 @@
+"""The documents say what the program is: tables, commands, paths, links and snippets."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+from uuid import UUID
+
+import pytest
+
+from resumer_daemon.engine.requests import Settled
+from resumer_daemon.workflow.check import check
+from resumer_daemon.workflow.conditions import evaluate
+from resumer_daemon.workflow.context import build
+from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.templates import Names, render
+from resumer_daemon.workflow.values import Json, dump, load
+from tests.harness import Database
+from tests.unit import documents
+from tests.unit.documents import DOCUMENTS, ROOT, Block, between, blocks, prose, rows
+
+README = ROOT / "README.md"
+DEFINITIONS = ROOT / "docs" / "definitions.md"
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+NAMES = Names(NOW, UUID(int=1), "exec_0001", "order_approval", "ship")
+LONGEST = 250
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+@pytest.mark.parametrize("name", ["settings", "metrics", "commands"])
+def test_a_table_of_the_readme_is_as_the_program_has_it(name: str):
+    expected = getattr(documents, f"{name}_table")()
+    assert between(README, name) == expected, f"README.md needs this table of {name}:\n\n{expected}"
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@each_document
+def test_a_command_that_is_named_exists(document: Path):
+    known = documents.commands()
+    for words in _lines("resumer-daemon", document):
+        name = next((n for n in (" ".join(words[:2]), *words[:1]) if n in known), None)
+        assert name or not words or words == ["migrate"], f"no command: {' '.join(words)}"
+        options = {option for p in known[name].params for option in p.opts} if name else set()
+        unknown = {w.split("=")[0] for w in words if w.startswith("--")} - options - {"--help"}
+        assert not unknown, f"{name} has no {unknown}"
+
+
+@each_document
+def test_a_target_of_make_that_is_named_exists(document: Path):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = {words[0] for words in _lines("make", document) if words}
+    assert named <= set(targets)
+
+
+def _lines(program: str, document: Path) -> Iterator[list[str]]:
+    """Return the words that follow a program's name, in code that is to be typed."""
+    typed = [line for b in blocks(document) if b.form == "sh" for line in b.text.splitlines()]
+    for line in (*typed, *re.findall("`([^`]+)`", prose(document))):
+        found = re.search(rf"(?:^|[ =]){program}(?= |$)((?: +(?:--)?\w[\w=.-]*)*)", line)
+        if found and not line.startswith("docker build"):
+            yield found[1].split()
+
+
+@each_document
+def test_a_link_leads_somewhere(document: Path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
+        if not target.startswith("https://"):
+            path, _, heading = target.partition("#")
+            file = document.parent / path if path else document
+            assert file.exists(), target
+            assert not heading or heading in _headings(file), target
+
+
+def _headings(document: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@each_document
+def test_a_path_that_is_named_exists(document: Path):
+    top = {path.name for path in ROOT.iterdir()}
+    for named in re.findall(r"`([\w.-]+(?:/[\w.-]*)*)`", prose(document)):
+        is_path = named.split("/")[0] in top or named.endswith(("/", ".sql", ".py", ".md", ".json"))
+        assert not is_path or (ROOT / named).exists(), named
+
+
+def _source(pattern: str) -> set[str]:
+    """Return what a pattern finds in the program."""
+    files = (ROOT / "resumer_daemon").rglob("*.py")
+    return {name for file in files for name in re.findall(pattern, file.read_text("utf-8"))}
+
+
+def _named(document: str, marker: str) -> set[str]:
+    return {row[0] for row in rows(between(ROOT / "docs" / document, marker))}
+
+
+def test_every_log_event_is_explained():
+    assert _named("operations.md", "events") == _source(r'\blog\.\w+\(\s*"(\w+)"')
+
+
+def test_every_cause_of_an_incident_is_explained():
+    assert _named("operations.md", "causes") == _source(r'\bIncident\(\s*"(\w+)"')
+
+
+def test_every_outcome_is_explained():
+    assert _named("protocol.md", "outcomes") == set(get_args(Settled))
+
+
+def test_every_table_of_ours_is_explained(database: Database):
+    tables = database.run("SELECT tablename FROM pg_tables WHERE schemaname = 'resumer'")
+    assert _named("protocol.md", "tables") == {name for (name,) in tables}
+
+
+SNIPPETS = [block for block in blocks(DEFINITIONS) if block.form == "json"]
+
+
+@pytest.mark.parametrize("block", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_a_definition_has_no_errors(block: Block):
+    written = load(block.text)
+    document = {"steps": written} if isinstance(written, list) else written
+    if "definition" not in document:
+        document = {"trigger": {"type": "manual"}, **document}
+    assert normalise(document).steps
+    assert [f for f in check(document) if f.severity == "error"] == []
+
+
+def _context() -> dict[str, Json]:
+    [payload] = [block for block in blocks(DEFINITIONS) if block.form == "json payload"]
+    return build(load(payload.text), {}, NOW)
+
+
+@pytest.mark.parametrize(("condition", "answer"), rows(between(DEFINITIONS, "conditions")))
+def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer: str):
+    try:
+        holds: Any = str(evaluate(load(condition), _context())).lower()
+    except Fault as fault:
+        holds = f"error: {fault}"
+    assert holds == answer
+
+
+@pytest.mark.parametrize(("template", "becomes"), rows(between(DEFINITIONS, "templates")))
+def test_a_template_becomes_what_stands_beside_it(template: str, becomes: str):
+    assert dump(render(load(template), _context(), NAMES, set())) == becomes
+
+
+def test_the_database_understands_every_block_of_sql(database: Database):
+    example = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
+    with database.connect() as connection:
+        for document in DOCUMENTS:
+            for block in (b for b in blocks(document) if b.form == "sql"):
+                with connection.transaction(force_rollback=True):
+                    connection.execute(
+                        "INSERT INTO workflows (workflow_id, version, name, definition)"
+                        " VALUES (%s, %s, %s, %s::jsonb)",
+                        [
+                            example["workflow_id"],
+                            example["version"],
+                            example["name"],
+                            dump(example),
+                        ],
+                    )
+                    connection.execute(block.text.encode())
