@@ -14,7 +14,7 @@ SELECT
   coalesce((
     SELECT json_agg(json_build_object(
       'step', s.step_id, 'type', s.step_type, 'status', s.status, 'reason', s.output ->> 'reason',
-      'error', s.error_message, 'at', s.completed_at) ORDER BY s.completed_at, s.started_at)
+      'error', s.error_message, 'at', s.completed_at) ORDER BY s.started_at, s.completed_at)
     FROM step_executions s WHERE s.execution_id = e.id)::text, '[]') AS steps,
   coalesce((
     SELECT json_agg(json_build_object(

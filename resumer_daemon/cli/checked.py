@@ -1,13 +1,9 @@
 """One checked definition: what was found, and the pauses that it has no place for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-from rich.markup import escape
-
-from resumer_daemon.cli.common import console
 from resumer_daemon.engine.stranded import stranded
 from resumer_daemon.store.snapshot import PausedPlace
 from resumer_daemon.workflow.check import Finding, check
@@ -16,10 +12,6 @@ from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.spelling import normalise
 from resumer_daemon.workflow.values import Json, load
-
-_SHOWN: Final = 100
-_NAMED: Final = 5
-_COLOURS: Final = {"error": "red", "warning": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,51 +107,3 @@ def _stranded_as_json(each: Stranded) -> Json:
         "since": place.since,
         "executions": list(place.executions),
     }
-
-
-def print_checked(checked: Sequence[Checked]) -> None:
-    """Print what was found, for people."""
-    for each in checked:
-        _print_findings(each)
-        for line in _compared(each):
-            console.print(line, highlight=False, soft_wrap=True)
-
-
-def _print_findings(checked: Checked) -> None:
-    counts = [
-        f"{count} {severity}{'s' if count > 1 else ''}"
-        for severity in _COLOURS
-        if (count := sum(each.severity == severity for each in checked.findings))
-    ]
-    said = ", ".join(counts) or "[green]ok[/]"
-    console.print(f"[bold]{escape(checked.file)}[/]: {said}", highlight=False, soft_wrap=True)
-    shown = checked.findings[:_SHOWN]
-    width = max((len(each.path) for each in shown), default=0)
-    for each in shown:
-        severity = f"[{_COLOURS[each.severity]}]{each.severity:7}[/]"
-        line = f"  {severity}  {escape(each.path.ljust(min(width, 60)))}  {escape(each.message)}"
-        console.print(line, highlight=False, soft_wrap=True)
-    if len(checked.findings) > _SHOWN:
-        console.print(f"  and {len(checked.findings) - _SHOWN} more (--json has all)")
-
-
-def _compared(checked: Checked) -> Iterator[str]:
-    if checked.paused is None:
-        return
-    stranded = sum(len(each.place.executions) for each in checked.stranded)
-    yield (
-        f"  {checked.paused} paused executions of {escape(checked.workflow or '')},"
-        f" {stranded} of them at a place that is not in it"
-    )
-    for each in checked.stranded:
-        place, keys = each.place, ", ".join(each.place.executions[:_NAMED])
-        more = len(place.executions) - _NAMED
-        yield (
-            f"  [{_COLOURS[each.severity]}]{each.severity:7}[/]  {escape('; '.join(each.missing))}:"
-            f" {len(place.executions)} of version {escape(place.version)} ({escape(keys)}"
-            f"{f' and {more} more' if more > 0 else ''})"
-        )
-    if any(each.place.kept for each in checked.stranded):
-        yield "  Warnings: they go on with the copy of the definition that they paused with."
-    if any(not each.place.kept for each in checked.stranded):
-        yield "  Errors: no copy is kept of theirs; they would go on with this one, and stop."

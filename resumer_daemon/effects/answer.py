@@ -1,7 +1,6 @@
-"""What became of an attempt: an answer read within bounds, or why there is none."""
+"""The answer to an attempt, read within bounds."""
 
 import re
-import ssl
 import zlib
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -98,8 +97,8 @@ def _text(
     charset = _WINDOWS.get(found[1].lower(), "utf-8") if found else "utf-8"
     text = storable(revealed.mask(raw.decode(charset, "replace")))
     if cut and revealed.longest:
-        # What is left of a secret that the cut went through has one character less, or fewer.
-        text = text[: len(text) - revealed.longest + 1]
+        # Where the cut may have gone through a secret.
+        text = text[: -revealed.longest]
     return text[:KEPT], cut or len(text) > KEPT
 
 
@@ -120,35 +119,3 @@ def _value(text: str, headers: Mapping[str, str], revealed: Revealed) -> Json:
         except Unreadable:
             pass
     return text
-
-
-def failed(error: Exception, sent: bool) -> Answer:
-    """Return why there is no answer, in words of our own: a library's may quote the receiver."""
-    if isinstance(error, httpcore2.TimeoutException | TimeoutError):
-        return Answer(f"webhook timed out: {_late(error)}", "timeout", sent=sent)
-    return Answer(f"webhook failed: {_broken(error)}", "connection", sent=sent)
-
-
-def _late(error: Exception) -> str:
-    match error:
-        case httpcore2.ConnectTimeout():
-            return "no connection"
-        case httpcore2.ReadTimeout():
-            return "no answer"
-        case httpcore2.WriteTimeout():
-            return "the request was not taken"
-        case _:
-            return "no end within the time given"
-
-
-def _broken(error: Exception) -> str:
-    match error:
-        case httpcore2.ProtocolError():
-            return "what came is no answer"
-        case httpcore2.ConnectError():
-            cause = error.__cause__ or error.__context__
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return f"certificate refused: {cause.verify_message}"
-            return "no TLS" if isinstance(cause, ssl.SSLError) else "no connection"
-        case _:
-            return "the connection broke"

@@ -1,6 +1,9 @@
 """A circuit breaker: a host that keeps failing is left in peace for a while."""
 
 from collections.abc import Callable
+from typing import Final
+
+_PROBE: Final = 1.0
 
 
 class Breaker:
@@ -14,7 +17,7 @@ class Breaker:
         self._rest = rest
         self._clock = clock
         self._failures = 0
-        self._closed_at = 0.0
+        self._closed_until = 0.0
         self._probing = False
 
     @property
@@ -27,25 +30,23 @@ class Breaker:
         if self._failures < self._limit:
             return 0.0
         if self._probing:
-            return self._rest
-        return max(0.0, self._closed_at - self._clock())
+            return min(self._rest, _PROBE)
+        return max(0.0, self._closed_until - self._clock())
 
-    def enter(self) -> None:
-        """Note that a request goes out; of an open breaker it is the probe."""
-        self._probing = self._failures >= self._limit
+    def enter(self) -> bool:
+        """Note that a request goes out, and tell whether it is the probe; `leave` wants to know."""
+        probe = self._failures >= self._limit
+        self._probing = self._probing or probe
+        return probe
 
-    def leave(self, well: bool | None) -> None:
+    def leave(self, well: bool | None, probe: bool) -> None:
         """Note what became of a request; None is for what says nothing about the host."""
-        if well is None:
+        if probe:
             self._probing = False
-        elif well:
+        if well:
             self._failures = 0
-            self._probing = False
-        else:
+        elif well is not None:
             self._failures += 1
-            self._fail()
-
-    def _fail(self) -> None:
-        if self._failures >= self._limit:
-            self._closed_at = self._clock() + self._rest
-            self._probing = False
+            # Not for what was under way already: a slow failure says nothing new.
+            if probe or self._failures == self._limit:
+                self._closed_until = self._clock() + self._rest

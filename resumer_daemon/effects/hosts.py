@@ -69,16 +69,16 @@ class Hosts:
         lane.users += 1
         try:
             async with lane.places:
-                self._pass(lane.breaker, effect)
+                probe = self._pass(lane.breaker, effect)
                 attempt = Attempt()
                 try:
                     yield attempt
                 finally:
-                    lane.breaker.leave(_well(attempt.result))
+                    lane.breaker.leave(_well(attempt.result), probe)
         finally:
             lane.users -= 1
 
-    def _pass(self, breaker: Breaker, effect: Effect) -> None:
+    def _pass(self, breaker: Breaker, effect: Effect) -> bool:
         if seconds := breaker.wait():
             raise Held(seconds, "the host has failed too often")
         if effect.attempt == 1:
@@ -87,7 +87,7 @@ class Hosts:
             raise Held(seconds, "there are too many retries")
         else:
             self._budget.take()
-        breaker.enter()
+        return breaker.enter()
 
     def _lane(self, name: str) -> _Lane:
         lane = self._lanes.pop(name, None)

@@ -5,18 +5,18 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpcore2
 
-from resumer_daemon.effects.answer import Answer, failed, read_answer
-from resumer_daemon.effects.guard import AddressRefused, Guard, GuardedBackend, NotResolved
+from resumer_daemon.effects.answer import Answer, read_answer
+from resumer_daemon.effects.failure import TROUBLE, failed
+from resumer_daemon.effects.guard import Guard, GuardedBackend
 from resumer_daemon.effects.masking import Lookup, Revealed
-from resumer_daemon.effects.meter import Meter, TooMuch
+from resumer_daemon.effects.meter import Meter
 from resumer_daemon.effects.request import Request, prepare
 from resumer_daemon.effects.signature import Signer
 from resumer_daemon.engine.outcome import Effect
-from resumer_daemon.workflow.faults import Fault
 
 # It writes the headers of every response into its log, and a receiver may send our secrets back.
 logging.getLogger("httpcore2").setLevel(logging.WARNING)
@@ -66,15 +66,9 @@ class HttpClient:
         try:
             async with asyncio.timeout(deadline):
                 return await self._exchange(prepare(effect, revealed), effect.key, revealed, meter)
-        except (Fault, AddressRefused, httpcore2.LocalProtocolError) as error:
-            answer = Answer(_worded(error), "fault", sent=False)
-        except NotResolved as error:
-            answer = Answer(f"webhook failed: {error}", "connection", sent=False)
-        except TooMuch:
-            answer = Answer("webhook failed: an answer without end", "connection")
-        except _TROUBLE as error:
+        except TROUBLE as error:
             answer = failed(error, sent=meter.sent > 0)
-        return Answer(revealed.mask(answer.error or ""), answer.retry_class, sent=answer.sent)
+            return replace(answer, error=revealed.mask(answer.error or ""))
 
     async def _exchange(
         self, request: Request, key: str, revealed: Revealed, meter: Meter
@@ -109,20 +103,3 @@ class HttpClient:
     def _waits(self) -> dict[str, float]:
         first_byte = self._timeouts.first_byte
         return {"connect": self._timeouts.connect, "read": first_byte, "write": first_byte}
-
-
-_TROUBLE = (
-    httpcore2.TimeoutException,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    TimeoutError,
-    OSError,
-)
-
-
-def _worded(error: Exception) -> str:
-    if isinstance(error, Fault):
-        return str(error)
-    if isinstance(error, AddressRefused):
-        return f"webhook: {error}"
-    return "webhook: not a request that can be sent"

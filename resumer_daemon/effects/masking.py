@@ -1,6 +1,7 @@
 """The secrets of one request: put in at the last moment, taken out of whatever comes back."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
@@ -12,6 +13,9 @@ from resumer_daemon.workflow.values import Json
 Lookup: TypeAlias = Callable[[str], str]
 """Returns a secret's value by its name; raises LookupError."""
 
+SHORTEST: Final = 4
+"""How many characters a secret has at least to be masked: a text of fewer is everywhere."""
+
 _DEPTH: Final = 320
 
 
@@ -20,7 +24,7 @@ class Revealed:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._shown: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def resolve(self, value: Json) -> Json:
         """Return a rendered value with its secrets put in: for sending only.
@@ -33,17 +37,23 @@ class Revealed:
     @property
     def longest(self) -> int:
         """How many characters a secret has at most, however it is spelled."""
-        return max(map(len, self._shown), default=0)
+        return max(map(len, self._names), default=0)
 
     def mask(self, text: str) -> str:
-        """Return a text with each secret as the reference that was written."""
-        for secret in sorted(self._shown, key=len, reverse=True):
-            text = text.replace(secret, self._shown[secret])
-        return text
+        """Return a text with each secret, in any case, as the reference that was written."""
+        if not self._names:
+            return text
+        spellings = sorted(self._names, key=len, reverse=True)
+        pattern = "|".join(f"({re.escape(spelling)})" for spelling in spellings)
+
+        def reference(match: re.Match[str]) -> str:
+            return f"{{{{{PREFIX}{self._names[spellings[(match.lastindex or 1) - 1]]}}}}}"
+
+        return re.sub(pattern, reference, text, flags=re.IGNORECASE)
 
     def mask_within(self, value: Json, depth: int = 0) -> Json:
         """Return a value with every text in it masked, keys too."""
-        if not self._shown or depth > _DEPTH:
+        if not self._names or depth > _DEPTH:
             return value
         match value:
             case str():
@@ -63,8 +73,9 @@ class Revealed:
             secret = self._lookup(name)
         except LookupError:
             raise Fault(f"webhook: no secret {name}") from None
-        for spelling in filter(None, _spellings(secret)):
-            self._shown[spelling] = f"{{{{{PREFIX}{name}}}}}"
+        for spelling in _spellings(secret):
+            if len(spelling) >= SHORTEST:
+                self._names.setdefault(spelling, name)
         return secret
 
 

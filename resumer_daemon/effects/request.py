@@ -17,6 +17,7 @@ LARGEST_BODY: Final = 4 * 1024 * 1024
 HEADERS: Final = 64
 LONGEST_HEADER: Final = 8192
 
+_SHOWN: Final = 256
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _METHODS_REFUSED: Final = frozenset({"CONNECT", "TRACE"})
@@ -77,7 +78,7 @@ def _url(given: Json, revealed: Revealed) -> Url:
     try:
         return read_url(str(revealed.resolve(given)))
     except ValueError:
-        raise Fault(f"webhook: not a URL: {mask_secrets(given)}") from None
+        raise Fault(f"webhook: not a URL: {mask_secrets(str(given))[:_SHOWN]}") from None
 
 
 def _headers(given: Json, revealed: Revealed) -> dict[str, str]:

@@ -36,7 +36,7 @@ def adopt(
             approvals=requires.approvals if requires else None,
             roles=requires.roles if requires else (),
         ),
-        State(step=step.id, visits={step.id: 1}),
+        State(step=step.id, visits={step.id: 1}, awaits="approval"),
         program.sha256,
         asked=asked,
         earlier=tuple(used),

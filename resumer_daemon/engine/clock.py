@@ -26,7 +26,7 @@ def earlier(one: Limit | None, other: Limit | None) -> Limit | None:
 
 def spoken(seconds: float) -> str:
     """Return a duration as Go writes it: `1h30m`, `45s`, `1.5s`, `250ms`."""
-    if seconds < 1:
+    if 0 < seconds < 1:
         return f"{seconds * 1000:g}ms"
     text = ""
     for unit, size in _UNITS:

@@ -104,11 +104,13 @@ class EffectResult:
     """What became of an effect. `error` None is success; `retry_class` is what `retry_on` names.
 
     `timeout`, `connection`, a status code such as `503`; `fault` for what no attempt can mend.
+    `sent`: it may have reached its receiver, so that at most once means never again.
     """
 
     error: str | None = None
     retry_class: str | None = None
     data: Mapping[str, Json] = field(default_factory=dict)
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

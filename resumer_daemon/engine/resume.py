@@ -120,12 +120,15 @@ def _way(ways: Ways, reply: Reply) -> str | None:
 
 
 def _reply(awaits: Awaits | None, answer: Answer) -> Reply | None:
-    """Return what an answer means for what the pause waits for; None where it waits for nothing."""
+    """Return what an answer means for what the pause waits for; None where it is no answer to it.
+
+    Only an explicit approval approves, and nothing else ends a wait for one.
+    """
     match answer:
         case Decision(deciding):
-            return deciding.decision
+            return deciding.decision if awaits in (None, "approval") else None
         case Event():
-            return "event"
+            return "event" if awaits != "approval" else None
         case TimedOut():
             return _TIMED_OUT.get(awaits, "timeout")
         case Manual():

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from psycopg.rows import args_row
@@ -116,18 +117,29 @@ def _document(text: str | None, parse: Parse) -> Json:
 
 
 def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
-    state = _document(row.state, parse)
+    texts = (row.ways, row.waiting, row.state) if parse is load else ("{}", "{}", None)
+    ways, waiting, state = _point(*texts)
     return OpenPause(
         number=number,
         reason=row.pause_reason,
         reason_before=row.reason_before,
         step_id=row.pause_step,
-        ways=Ways(**parse(row.ways)),
-        waiting=_waiting(parse(row.waiting)),
-        state=State.from_json(state) if state else None,
+        ways=ways,
+        waiting=waiting,
+        state=state,
         definition=row.definition,
         asked=tuple(row.asked),
         earlier=frozenset(row.earlier),
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, State | None]:
+    """Read where a pause stands. Executions that stand at the same step have the same texts."""
+    return (
+        Ways(**load(ways)),
+        _waiting(load(waiting)),
+        None if state is None else State.from_json(load(state)),
     )
 
 

@@ -15,6 +15,21 @@ from tests.harness.service import Service
 SEED = 20_260_131
 RESULTS = {"approved": "allowed", "rejected": "blocked"}
 
+UNPAUSED = "SELECT id FROM workflow_executions WHERE status <> 'paused'"
+UNFINISHED = """
+SELECT id::text FROM workflow_executions WHERE status <> 'completed'
+UNION ALL
+SELECT id::text FROM resumer.resume_requests WHERE outcome IS NULL OR outcome = 'held'
+"""
+ENDS = """
+SELECT e.id, e.result, e.resume_count,
+  ARRAY(SELECT s.step_id FROM step_executions s WHERE s.execution_id = e.id
+    ORDER BY s.completed_at, s.step_id),
+  ARRAY(SELECT r.decision || ' ' || r.outcome FROM resumer.resume_requests r
+    WHERE r.execution_id = e.id AND r.kind = 'approval' ORDER BY r.id)
+FROM workflow_executions e
+"""
+
 
 class Load:
     """Pauses executions, then decides one after the other in the background.
@@ -34,8 +49,7 @@ class Load:
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        for execution in self._executions:
-            self._service.until(execution, "paused")
+        eventually_sync(lambda: self._service.database.run(UNPAUSED) == [], 60)
         self._writing = self._thread.submit(self._write)
         return self
 
@@ -55,13 +69,12 @@ class Load:
     def check(self) -> None:
         """Wait for the end of all, and check that each decision counted once and exactly once."""
         eventually_sync(lambda: self._written == len(self._executions), 60)
-        for execution in self._executions:
-            said = self._said[execution]
-            row = self._service.ended(execution)
-            assert (row["result"], row["resume_count"]) == (RESULTS[said], 1)
+        eventually_sync(lambda: self._service.database.run(UNFINISHED) == [], 60)
+        for execution, *found in self._service.database.run(ENDS):
+            said = self._said.pop(execution)
             steps = ["ask", "release"] if said == "approved" else ["ask"]
-            assert self._service.steps(execution) == steps
-            assert self._service.decisions(execution) == [(said, "applied")]
+            assert found == [RESULTS[said], 1, steps, [f"{said} applied"]]
+        assert not self._said
 
     def _write(self) -> None:
         for execution in self._executions:

@@ -26,11 +26,18 @@ class Look:
     rows: int
 
 
-async def prepare(session: Session, name: str, parameters: Parameters, *, times: int = 1) -> None:
-    """Run a statement; six times and more, and the server may keep a plan for any parameters."""
+async def run(session: Session, name: str, parameters: Parameters, *, times: int) -> None:
+    """Run a statement as the daemon does."""
     async with session.transaction():
         for _ in range(times):
             await session.run(name, parameters)
+
+
+def prepare(session: Session, name: str) -> None:
+    """Have a statement prepared without running it."""
+    text, _ = numbered(load(name, session.features))
+    result = session.connection.pgconn.prepare(name.encode(), text)
+    assert result.status == ExecStatus.COMMAND_OK, result.error_message
 
 
 def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:

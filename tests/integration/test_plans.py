@@ -1,14 +1,13 @@
 """The plans of the loop with 100,000 paused and 100,000 finished executions, however they came."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import md5
 from pathlib import Path
 from typing import Literal, get_args
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from resumer_daemon.store.arrays import array
@@ -29,11 +28,19 @@ CROWDED = {
     "resume_requests", "pauses",
 }  # fmt: skip
 
-State = Literal["prepared when empty", "never analysed", "analysed", "of any parameters"]
+State = Literal[
+    "prepared when empty",
+    "prepared when empty, for any parameters",
+    "never analysed",
+    "analysed",
+    "analysed, for any parameters",
+]
 STATES: tuple[State, ...] = get_args(State)
+WHEN_EMPTY = [state for state in STATES if state.startswith("prepared when empty")]
+OF_ANY = [state for state in STATES if state.endswith("for any parameters")]
 
 # of a statement in a state: where it looked, or why that cannot be told
-Looks = dict[tuple[str, State], list[Look] | Exception]
+Looks = dict[tuple[str, State], list[Look] | AssertionError]
 
 
 def paused(number: int) -> UUID:
@@ -101,6 +108,8 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     }
 
 
+LOOP = loop([paused(number) for number in range(1, BATCH + 1)])
+
 # rows and entries that a statement may look at in one table; else a few for each of a batch
 FEW = BATCH * 10
 BOUNDS = {
@@ -123,48 +132,53 @@ def looks(databases: Databases) -> Iterator[Looks]:
 
 async def _looks(database: Database) -> Looks:
     """Look in each state; the order matters, for a state cannot be had back."""
-    statements = loop([paused(number) for number in range(1, BATCH + 1)])
     for (table,) in database.run(
         "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE relname = ANY (%s)", [*CROWDED]
     ):
         database.run(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     found: Looks = {}
-
-    async def each(state: State, act: Callable[[str, Parameters], Awaitable[object]]) -> None:
-        for name, parameters in statements.items():
-            try:
-                await act(name, parameters)
-            except (AssertionError, psycopg.Error) as error:
-                found[name, state] = error
-
-    async def look(state: State, session: Session, name: str, parameters: Parameters) -> None:
-        found[name, state] = harness.looks(session, name, parameters)
-
-    store = Store(database.url)
-    old = await store.session()
-    async with old.connection:
-        await each("prepared when empty", partial(harness.prepare, old, times=8))
+    async with sessions(database) as of:
+        for state in WHEN_EMPTY:
+            for name, parameters in LOOP.items():
+                await harness.run(of[state], name, parameters, times=8)
         database.run(CROWD.read_bytes().decode())
-        await each("prepared when empty", partial(look, "prepared when empty", old))
-    for state in STATES[1:]:
-        if state == "analysed":
-            database.run("ANALYZE")
-        session = await store.session()
-        async with session.connection as connection:
-            if state == "of any parameters":
-                await connection.execute("SET plan_cache_mode = force_generic_plan")
-            async with connection.transaction(force_rollback=True):
-                await each(state, partial(harness.prepare, session))
-            await each(state, partial(look, state, session))
+        for state in STATES:
+            if state == "analysed":
+                database.run("ANALYZE")
+            for name, parameters in LOOP.items():
+                if state not in WHEN_EMPTY:
+                    harness.prepare(of[state], name)
+                found[name, state] = _looked(of[state], name, parameters)
     return found
 
 
-@pytest.mark.parametrize("name", loop([UUID(int=0)]))
+@asynccontextmanager
+async def sessions(database: Database) -> AsyncIterator[dict[State, Session]]:
+    """Open a session for each state."""
+    opened: dict[State, Session] = {}
+    async with AsyncExitStack() as stack:
+        for state in STATES:
+            opened[state] = session = await Store(database.url).session()
+            await stack.enter_async_context(session.connection)
+            if state in OF_ANY:
+                await session.connection.execute("SET plan_cache_mode = force_generic_plan")
+                await session.connection.commit()
+        yield opened
+
+
+def _looked(session: Session, name: str, parameters: Parameters) -> list[Look] | AssertionError:
+    try:
+        return harness.looks(session, name, parameters)
+    except AssertionError as error:
+        return error
+
+
+@pytest.mark.parametrize("name", LOOP)
 def test_it_looks_by_index_at_what_it_needs(looks: Looks, name: str):
     wrong: dict[State, object] = {}
     for state in STATES:
         answer = looks[name, state]
-        if isinstance(answer, Exception):
+        if isinstance(answer, AssertionError):
             wrong[state] = answer
             continue
         crowded = [look for look in answer if look.table in CROWDED]

@@ -74,7 +74,7 @@ def _broken(
     data = {"execute_results": [*progress.results, entry]}
     failed = output(action, False, None, data, progress.unresolved)
     match failure:
-        case ActionFailed(retry_class=failed_as):
-            return Broken(str(failure), failed, failed_as == "fault", failed_as)
+        case ActionFailed():
+            return Broken(str(failure), failed, failure.final, failure.retry_class)
         case Fault():
             return Broken(str(failure), failed)

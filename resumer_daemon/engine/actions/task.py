@@ -13,12 +13,15 @@ from resumer_daemon.workflow.values import Json
 
 
 class ActionFailed(Exception):
-    """An action has failed in a way that another attempt may mend."""
+    """An action has failed in a way that another attempt may mend, unless that is `final`."""
 
-    def __init__(self, error: str, retry_class: str | None, shown: dict[str, Json]) -> None:
+    def __init__(
+        self, error: str, retry_class: str | None, shown: dict[str, Json], *, final: bool = False
+    ) -> None:
         super().__init__(error)
         self.retry_class = retry_class
         self.shown = shown
+        self.final = final
 
 
 @dataclass(slots=True)

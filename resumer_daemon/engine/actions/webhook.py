@@ -84,7 +84,8 @@ def _answered(task: Task, pending: Mapping[str, Json], result: EffectResult) -> 
         task.progress.pending = None
         return seen
     task.progress.pending = {**pending, "failed": True}
-    raise ActionFailed(error, failed_as, seen)
+    at_most_once = task.step.delivery == "at_most_once" and result.sent
+    raise ActionFailed(error, failed_as, seen, final=at_most_once or failed_as == "fault")
 
 
 def _request(task: Task) -> dict[str, Json]:

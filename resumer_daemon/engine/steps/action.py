@@ -31,24 +31,24 @@ def run(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdi
         stopped = run_list(step, place, walk, progress)
         if stopped is not None:
             return stopped
-    reason = _reason(step, place, walk, progress)
+    reason, unresolved = _reason(step, place, walk, progress)
+    done = output(step.action, True, reason, results(progress), (*progress.unresolved, *unresolved))
     if step.action == "block" and step.requires is not None:
-        return _pause(step, step.requires, reason, place, walk, progress)
-    done = output(step.action, True, reason, results(progress), progress.unresolved)
+        return _pause(step, step.requires, done, place, walk, progress)
     return Passed(done, step.next, _RESULTS[step.action], reason)
 
 
 def _pause(
     step: ActionStep,
     requires: Requires,
-    reason: str | None,
+    done: dict[str, Json],
     place: Place,
     walk: Walk,
     progress: Progress,
 ) -> Pausing:
     asks: tuple[NewApproval, ...] = ()
     if not progress.asked:
-        why = reason if step.reason and reason else REASON
+        why = done["reason"] if step.reason else REASON
         asks = needed_approvals(step, requires, why, place, walk)
     asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
     paused = Paused(
@@ -58,14 +58,13 @@ def _pause(
         Waiting(requires.approvals, requires.roles),
         asked,
     )
-    done = output("block", True, reason, results(progress), progress.unresolved)
     return Pausing("approval", paused, done, asks)
 
 
 def _answered(step: ActionStep, place: Place, reply: Reply, note: str | None) -> Verdict:
     """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
     ways = approval_ways(step, place.following)
-    if reply in ("approved", "event"):
+    if reply == "approved":
         return Passed(None, ways.approved)
     way = ways.refused if reply == "rejected" else ways.expired
     if place.flows and way is not None:
@@ -76,11 +75,13 @@ def _answered(step: ActionStep, place: Place, reply: Reply, note: str | None) ->
     return Broken(error, output("block", False, note))
 
 
-def _reason(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Json:
+def _reason(
+    step: ActionStep, place: Place, walk: Walk, progress: Progress
+) -> tuple[str | None, set[str]]:
+    """Return the reason rendered, and what leads nowhere in it."""
     if step.reason is None:
-        return _REASONS[step.action]
+        return _REASONS[step.action], set()
     unresolved: set[str] = set()
     names = walk.names(step, progress.asked[-1] if progress.asked else None)
     reason = mask_secrets(render_text(step.reason, place.context, names, unresolved))
-    progress.unresolved += tuple(sorted(unresolved))
-    return reason or _REASONS[step.action]
+    return reason or _REASONS[step.action], unresolved

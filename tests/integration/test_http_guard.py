@@ -1,0 +1,158 @@
+"""Requests that are led inside are refused before a socket is opened."""
+
+import json
+import ssl
+from pathlib import Path
+
+import httpcore2
+import pytest
+
+from resumer_daemon.effects.allow import read_allow_list
+from resumer_daemon.effects.guard import Guard, GuardedBackend
+from resumer_daemon.effects.http import HttpClient
+from resumer_daemon.effects.meter import Meter
+from tests.harness.receiver import CountingBackend, answering, at_home, client, effect, receiver
+
+HOSTILE = json.loads((Path(__file__).parents[1] / "data/hostile_urls.json").read_text())
+URLS = [url for urls in HOSTILE.values() for url in urls]
+OUTSIDE = "93.184.216.34"
+NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Nowhere(CountingBackend):
+    """Notes where a connection would have gone."""
+
+    async def connect_tcp(self, host, port, *_args, **_named):
+        self.connects.append((host, port))
+        raise httpcore2.ConnectError
+
+
+class Script:
+    """A resolver that answers differently each time."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def __call__(self, host, port):
+        self.asked.append((host, port))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def outside(_host, _port):
+    return [OUTSIDE]
+
+
+def guarded(resolver, backend, allow=""):
+    guard = Guard(read_allow_list(allow), resolver=resolver, backend=backend)
+    return HttpClient(guard, {}.__getitem__, trust=NOBODY)
+
+
+def test_there_are_many_hostile_urls():
+    assert len(set(URLS)) == len(URLS) >= 300
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_url_is_refused_and_no_socket_is_opened(kind):
+    backend = Nowhere()
+    sender = guarded(at_home, backend)
+    for url in HOSTILE[kind]:
+        answer = await sender.send(effect(url), deadline=5)
+        assert (answer.retry_class, answer.sent, answer.data) == ("fault", False, {}), url
+        assert backend.connects == [], url
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_url_is_refused_although_its_host_would_resolve_outside(kind):
+    """What opens a socket here is the plain name of a host that the resolver vouches for."""
+    backend = Nowhere()
+    sender = guarded(outside, backend)
+    for url in HOSTILE[kind]:
+        await sender.send(effect(url), deadline=5)
+    assert {host for host, _ in backend.connects} <= {OUTSIDE}
+
+
+async def test_a_second_answer_that_leads_inside_is_refused():
+    backend, resolver = Nowhere(), Script([OUTSIDE], ["127.0.0.1"])
+    sender = guarded(resolver, backend)
+    first = await sender.send(effect("http://rebind.example/"), deadline=5)
+    second = await sender.send(effect("http://rebind.example/", attempt=2), deadline=5)
+    assert (first.retry_class, second.retry_class) == ("connection", "fault")
+    assert backend.connects == [(OUTSIDE, 80)]
+    assert resolver.asked == [("rebind.example", 80)] * 2
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [OUTSIDE, "10.0.0.1"],
+        ["2606:4700::1", "::1"],
+        [OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE, "169.254.169.254"],
+        ["fe80::1%eth0"],
+        ["127.1"],
+        ["localhost"],
+        [""],
+    ],
+)
+async def test_one_bad_address_refuses_the_host(answers):
+    backend = Nowhere()
+    answer = await guarded(Script(answers), backend).send(effect("http://two.example/"), deadline=5)
+    assert answer.retry_class == "fault"
+    assert backend.connects == []
+
+
+@pytest.mark.parametrize("nothing", [OSError("no such host"), []])
+async def test_a_host_that_cannot_be_looked_up_is_not_connected_to(nothing):
+    backend = Nowhere()
+    answer = await guarded(Script(nothing), backend).send(effect("http://a.example/"), deadline=5)
+    assert answer.error == "webhook failed: a.example could not be looked up"
+    assert (answer.retry_class, answer.sent) == ("connection", False)
+    assert backend.connects == []
+
+
+async def test_each_address_is_tried_in_turn():
+    backend, resolver = Nowhere(), Script(["2606:4700::1", OUTSIDE])
+    await guarded(resolver, backend).send(effect("https://both.example/"), deadline=5)
+    assert backend.connects == [("2606:4700::1", 443), (OUTSIDE, 443)]
+
+
+async def test_an_address_needs_no_look_up():
+    backend, resolver = Nowhere(), Script()
+    await guarded(resolver, backend).send(effect(f"http://{OUTSIDE}:8080/"), deadline=5)
+    assert backend.connects == [(OUTSIDE, 8080)]
+
+
+@pytest.mark.parametrize("allow", ["localhost", "localhost:{port}", "127.0.0.0/8", "127.0.0.1:{port}"])
+async def test_what_is_allowed_goes_through(allow):
+    async with receiver(answering("ok")) as here:
+        sender = client(allow=allow.format(port=here.port))
+        answer = await sender.send(effect(here.url()), deadline=5)
+    assert (answer.error, answer.data) == (None, {"status_code": 200, "response": "ok"})
+
+
+@pytest.mark.parametrize("allow", ["", "localhost:1", "127.0.0.1:1", "10.0.0.0/8", "host", "*.localhost"])
+async def test_what_is_not_allowed_does_not(allow):
+    backend = Nowhere()
+    answer = await guarded(at_home, backend, allow).send(effect("http://localhost:80/"), deadline=5)
+    assert answer.error == (
+        "webhook: localhost has a loopback address, which RESUMER_HTTP_ALLOW does not allow"
+    )
+    assert backend.connects == []
+
+
+async def test_only_the_address_is_pinned():
+    async with receiver(answering()) as here:
+        backend = CountingBackend()
+        sender = client(backend, allow="*.example")
+        await sender.send(effect(f"http://Pinned.Example.:{here.port}/"), deadline=5)
+    assert backend.connects == [("127.0.0.1", here.port)]
+    assert here.requests[0].headers["host"] == f"pinned.example:{here.port}"
+
+
+async def test_no_unix_socket_is_opened():
+    backend = GuardedBackend(Guard(), Meter())
+    with pytest.raises(Exception, match="local address"):
+        await backend.connect_unix_socket("/var/run/docker.sock")

@@ -1,0 +1,42 @@
+"""What of a pause point another definition does not have."""
+
+from typing import Any
+
+import pytest
+
+from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.engine.stranded import PausePoint, stranded
+from resumer_daemon.workflow.spelling import normalise
+
+ASK = {"id": "ask", "type": "require_approval"}
+WAIT = {"id": "wait", "type": "wait", "event": "paid"}
+GO = {"id": "go", "type": "action", "action": "allow"}
+INSIDE = {
+    "id": "all", "type": "foreach", "items": "{{list}}", "item_var": "item",
+    "steps": [{"id": "both", "type": "parallel", "steps": [ASK, WAIT]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "ways", "steps", "missing"),
+    [
+        ("ask", "approval_required", Ways(approved="go"), [ASK, GO], ()),
+        ("ask", "approval_required", Ways(approved="go"), [GO], ("no step ask",)),
+        (
+            "ask", "approval_required", Ways(approved="go", refused="stop", expired="stop"),
+            [ASK], ("no step go, where approved leads", "no step stop, where refused leads"),
+        ),
+        ("go", "approval_required", Ways(), [GO], ("go asks for no approval",)),
+        ("go", "waiting_for_event", Ways(), [GO], ("go waits for nothing",)),
+        ("wait", "waiting_for_time", Ways(event="go"), [WAIT, GO], ()),
+        ("go", "manual", Ways(), [GO], ()),
+        (None, "incident", Ways(), [GO], ()),
+        ("ask", "approval_required", Ways(approved="all"), [INSIDE], ()),
+        ("ask", "approval_required", Ways(approved="both"), [INSIDE],
+         ("no step both, where approved leads",)),
+    ],
+)  # fmt: skip
+def test_what_is_missing(
+    step: str | None, reason: str, ways: Ways, steps: list[Any], missing: tuple[str, ...]
+) -> None:
+    assert stranded(PausePoint(step, reason, ways), normalise({"steps": steps})) == missing
