@@ -67,7 +67,7 @@ async def _compared(checked: Sequence[Checked], url: str | None) -> list[Checked
 def _print(checked: Sequence[Checked]) -> None:
     for each in checked:
         _print_findings(each)
-        for line in _compared(each):
+        for line in _stranded(each):
             console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -89,13 +89,13 @@ def _print_findings(checked: Checked) -> None:
         console.print(f"  and {len(checked.findings) - _SHOWN} more (--json has all)")
 
 
-def _compared(checked: Checked) -> Iterator[str]:
+def _stranded(checked: Checked) -> Iterator[str]:
     if checked.paused is None:
         return
     stranded = sum(len(each.place.executions) for each in checked.stranded)
     yield (
-        f"  {checked.paused} paused executions of {escape(checked.workflow or '')},"
-        f" {stranded} of them at a place that is not in it"
+        f"  paused executions of {escape(checked.workflow or '')}: {checked.paused},"
+        f" {stranded} of them at a place that this definition does not have"
     )
     for each in checked.stranded:
         place, keys = each.place, ", ".join(each.place.executions[:_NAMED])

@@ -86,7 +86,7 @@ def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "statuses": [s.status for _, s in rows],
         "outputs": [_text(s.output) for _, s in rows],
         "errors": [s.error for _, s in rows],
-        "ages": [max(0.0, (now - s.began).total_seconds()) for _, s in rows],
+        "ages": [max(0.0, (now - (s.began or now)).total_seconds()) for _, s in rows],
         "seconds": [s.seconds for _, s in rows],
     }
 

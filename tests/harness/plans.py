@@ -51,6 +51,7 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
     try:
         ask("BEGIN")
         ask(load("begin").decode() % {"search_path": _literal(session.search_path)})
+        ask("SET LOCAL statement_timeout = '5s'")
         prepared = ask(
             f"SELECT name FROM pg_prepared_statements WHERE statement = {_literal(text.decode())}"
         )

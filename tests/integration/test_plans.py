@@ -141,6 +141,7 @@ async def _looks(database: Database) -> Looks:
         for state in WHEN_EMPTY:
             for name, parameters in LOOP.items():
                 await harness.run(of[state], name, parameters, times=8)
+        database.run("DELETE FROM resumer.resume_requests")
         database.run(CROWD.read_bytes().decode())
         for state in STATES:
             if state == "analysed":

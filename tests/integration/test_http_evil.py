@@ -1,0 +1,213 @@
+"""Whatever a receiver does, an attempt ends within its deadline and reads no more than it may."""
+
+import asyncio
+import gzip
+import zlib
+
+import pytest
+
+from resumer_daemon.effects.meter import LARGEST
+from tests.harness.receiver import (
+    CountingBackend,
+    answering,
+    client,
+    dripping,
+    effect,
+    flooding,
+    receiver,
+    saying,
+    silent,
+)
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ONE_READ = 64 * 1024
+MOST = LARGEST + ONE_READ
+DEADLINE = 0.5
+
+
+async def half_closed(writer):
+    """Say that there is nothing more to come, and keep the connection."""
+    writer.write(OK)
+    writer.write_eof()
+    await asyncio.Event().wait()
+
+
+async def resets(writer):
+    writer.transport.abort()
+
+
+async def resets_in_the_middle(writer):
+    writer.write(OK + b"Content-Length: 1000\r\n\r\nstart")
+    await writer.drain()
+    writer.transport.abort()
+
+
+TIMES_OUT = {
+    "headers drip": dripping(OK, b"X-A: b\r\n"),
+    "a header without end drips": dripping(OK + b"X-A: ", b"b"),
+    "the body drips": dripping(OK + b"Content-Length: 1000000\r\n\r\n", b"b"),
+    "chunks drip": dripping(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nb\r\n"),
+    "1xx drip": dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "never answers": silent,
+    "the body never comes": dripping(OK + b"Content-Length: 5\r\n\r\n", b""),
+}
+
+BREAKS = {
+    "half-closed": half_closed,
+    "closes at once": saying(b""),
+    "1xx flood": flooding(b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 500),
+    "Content-Length too large": saying(OK + b"Content-Length: 1000\r\n\r\nshort"),
+    "Content-Length negative": saying(OK + b"Content-Length: -1\r\n\r\nx"),
+    "Content-Length twice": saying(OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+    "Content-Length of 5,000 digits": saying(OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n"),
+    "garbage": saying(b"\x00\xff\x16\x03\x01garbage" * 10 + b"\r\n\r\n"),
+    "a flood of garbage": flooding(b"", b"\xff" * 4096),
+    "another protocol": saying(b"220 mail.example ESMTP\r\n"),
+    "HTTP/0.9": saying(b"<html>hello</html>\r\n\r\n"),
+    "reset": resets,
+    "reset in the middle": resets_in_the_middle,
+    "a huge header": flooding(OK + b"X-A: ", b"b" * 4096),
+    "headers without end": flooding(OK, b"X-A: b\r\n" * 500),
+    "a huge status line": flooding(b"HTTP/1.1 200 ", b"b" * 4096),
+    "a bad chunk": saying(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+    "a chunk of 2**100": saying(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 25 + b"\r\n"),
+    "chunk extensions without end": flooding(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 4000 + b"\r\nb\r\n"
+    ),
+    "trailers without end": flooding(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n" * 500
+    ),
+    "an unknown coding": saying(OK + b"Transfer-Encoding: snake\r\n\r\nx"),
+}
+
+
+async def attempt(behaviour, **request):
+    """Return what came of it and how many bytes came in."""
+    backend = CountingBackend()
+    async with receiver(behaviour) as here:
+        async with asyncio.timeout(15):
+            answer = await client(backend).send(effect(here.url(), **request), deadline=DEADLINE)
+    assert len(here.requests) <= 1
+    return answer, backend.received
+
+
+@pytest.mark.parametrize("behaviour", TIMES_OUT.values(), ids=TIMES_OUT)
+async def test_what_has_no_end_times_out(behaviour):
+    answer, received = await attempt(behaviour)
+    assert (answer.retry_class, answer.sent) == ("timeout", True)
+    assert answer.error == "webhook timed out: no end within the time given"
+    assert received <= MOST
+
+
+@pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
+async def test_what_is_no_answer_is_a_failed_connection(behaviour):
+    answer, received = await attempt(behaviour)
+    assert answer.error in {
+        "webhook failed: what came is no answer",
+        "webhook failed: the connection broke",
+        "webhook failed: an answer without end",
+    }
+    assert (answer.retry_class, answer.sent, answer.data) == ("connection", True, {})
+    assert received <= MOST
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"\r\n", b"Content-Length: 1000000000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"],
+    ids=["until closed", "by length", "in chunks"],
+)
+async def test_an_endless_body_is_kept_in_part(start):
+    wave = b"b" * 4096
+    wave = b"1000\r\n" + wave + b"\r\n" if b"chunked" in start else wave
+    answer, received = await attempt(flooding(OK + start, wave))
+    assert answer.error is None
+    assert answer.data == {
+        "status_code": 200,
+        "response": "b" * 64 * 1024,
+        "response_truncated": True,
+    }
+    assert received <= 4 * ONE_READ
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
+async def test_a_compressed_bomb_stays_small(pack):
+    bomb = pack(b"b" * 50_000_000)
+    coding = "gzip" if pack is gzip.compress else "deflate"
+    answer, received = await attempt(answering(body=bomb, headers=(f"Content-Encoding: {coding}",)))
+    assert answer.error is None
+    assert answer.data["response"] == "b" * 64 * 1024
+    assert answer.data["response_truncated"] is True
+    assert received <= 2 * ONE_READ
+
+
+async def test_a_bomb_in_a_bomb_is_not_unpacked():
+    bomb = gzip.compress(gzip.compress(b"b" * 50_000_000))
+    answer, _ = await attempt(answering(body=bomb, headers=("Content-Encoding: gzip, gzip",)))
+    assert answer.data == {"status_code": 200, "response": None}
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+async def test_a_redirect_loop_is_one_failure(status):
+    async with receiver(answering(status=status, headers=("Location: /again",))) as here:
+        answer = await client().send(effect(here.url()), deadline=5)
+    assert (answer.error, answer.retry_class) == (f"webhook answered {status}", str(status))
+    assert len(here.requests) == 1
+
+
+async def test_a_receiver_that_does_not_read_times_out():
+    started = asyncio.Event()
+
+    async def deaf(reader, writer):
+        started.set()
+        reader._transport.pause_reading()
+        await closing.wait()
+        writer.close()
+
+    closing = asyncio.Event()
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(15):
+        body = "x" * 4_000_000
+        sent = effect(f"http://localhost:{port}/", body=body)
+        answer = await client().send(sent, deadline=DEADLINE)
+    assert (answer.retry_class, answer.sent) == ("timeout", True)
+    assert started.is_set()
+    closing.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_nobody_listens():
+    async with receiver(silent) as here:
+        url = here.url()
+    answer = await client().send(effect(url), deadline=5)
+    assert answer.error == "webhook failed: no connection"
+    assert (answer.retry_class, answer.sent) == ("connection", False)
+
+
+async def test_a_look_up_without_end_ends_with_the_deadline():
+    async def hangs(_host, _port):
+        await asyncio.Event().wait()
+
+    sender = client()
+    sender._guard._resolve = hangs
+    async with asyncio.timeout(15):
+        answer = await sender.send(effect("http://slow.example/"), deadline=DEADLINE)
+    assert (answer.retry_class, answer.sent) == ("timeout", False)
+
+
+async def test_an_attempt_without_time_sends_nothing():
+    async with receiver(answering()) as here:
+        answer = await client().send(effect(here.url()), deadline=0)
+    assert (answer.retry_class, answer.sent) == ("timeout", False)
+    assert here.requests == []
+
+
+async def test_a_cancelled_attempt_is_no_result():
+    async with receiver(silent) as here:
+        sending = asyncio.create_task(client().send(effect(here.url()), deadline=15))
+        while not here.requests:
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
