@@ -122,7 +122,7 @@ class Proceeding:
     ) -> Plan | None:
         """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
         if claimed is None or claimed.status != "running":
-            await journal.release(session, each.execution)
+            await journal.release(session, [each.execution])
             return None
         log.warning("lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims)
         program = await self._library.kept_copy(session, each.definition)

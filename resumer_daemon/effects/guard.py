@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import httpcore2
 
@@ -79,12 +79,21 @@ class Guard:
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Opens the connection of one attempt, to an address that the guard has returned.
 
-    Only the address is replaced: `Host`, SNI and the certificate's name stay the URL's.
+    Only the address is replaced: `Host`, SNI and the certificate's name stay the URL's. Leaving
+    its context closes the connection, also one that was given up during its TLS handshake.
     """
 
     def __init__(self, guard: Guard, meter: Meter) -> None:
         self._guard = guard
         self._meter = meter
+        self._opened: httpcore2.AsyncNetworkStream | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._opened is not None:
+            await self._opened.aclose()
 
     async def connect_tcp(
         self,
@@ -107,6 +116,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 addresses = await self._guard.addresses(host, port)
                 each = None if timeout is None else timeout / len(addresses)
                 stream = await self._first(addresses, port, each, local_address, socket_options)
+                self._opened = stream
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
         return MeteredStream(stream, self._meter)

@@ -83,13 +83,11 @@ class HttpClient:
             port=url.port,
             target=url.target.encode(),
         )
-        connection = httpcore2.AsyncHTTPConnection(
-            where.origin,
-            ssl_context=self._trust,
-            network_backend=GuardedBackend(self._guard, meter),
-        )
         async with (
-            connection,
+            GuardedBackend(self._guard, meter) as backend,
+            httpcore2.AsyncHTTPConnection(
+                where.origin, ssl_context=self._trust, network_backend=backend
+            ) as connection,
             connection.stream(
                 request.method,
                 where,

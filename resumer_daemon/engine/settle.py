@@ -144,7 +144,7 @@ def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
         case "event" if mine and pause.reason == "waiting_for_event":
             meant = meant_for(pause.waiting.match, context, request.payload)
             return Event(request.payload) if meant else None
-        case "timeout" if mine and request.source_id is None:
+        case "timeout" if mine and request.source_id is None and pause.reason != "incident":
             return TimedOut()
         case "retry" if pause.reason == "incident":
             return Manual("retry", request.actor, request.reason)
@@ -172,7 +172,7 @@ def _still_paused(
         if request.kind == "timeout" and request.source_id is not None:
             (fired if request.due else armed).add(request.source_id)
         if request.due:
-            outcomes[request.id] = _while_paused(request)
+            outcomes[request.id] = _while_paused(request, pause)
     pending = (
         [a for a in owned if a.status == "pending"] if pause.reason == "approval_required" else []
     )
@@ -185,8 +185,10 @@ def _still_paused(
     )
 
 
-def _while_paused(request: Request) -> Settled:
+def _while_paused(request: Request, pause: OpenPause) -> Settled:
     match request.kind:
+        case "timeout" | "event" if pause.reason == "incident":
+            return "held"  # what lies under the incident still waits for it
         case "approval":
             return _parked(request)
         case "timeout":

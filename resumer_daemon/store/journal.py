@@ -46,7 +46,7 @@ async def record_launches(
     await _outcomes(session, plans)
     ended = [p.claimed.id for p in plans if _ends_run(p)]
     if ended:
-        await session.run("release_leases", {"execution_ids": array(ended)})
+        await release(session, ended)
         await session.run("look_again", {"execution_ids": array(ended)})
     launching = [p for p in plans if p.launch is not None]
     if not launching:
@@ -105,9 +105,9 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def release(session: Session, execution: UUID) -> None:
-    """Let go of the lease of an execution that ended in another way."""
-    await session.run("release_leases", {"execution_ids": array([execution])})
+async def release(session: Session, executions: Sequence[UUID]) -> None:
+    """Let go of the leases of executions that do not run any more."""
+    await session.run("release_leases", {"execution_ids": array(executions)})
 
 
 async def hand_over(session: Session, execution: UUID, epoch: int) -> None:

@@ -12,6 +12,7 @@ import httpcore2
 from resumer_daemon.effects.allow import read_allow_list
 from resumer_daemon.effects.guard import Guard
 from resumer_daemon.effects.http import HttpClient, Timeouts
+from resumer_daemon.effects.resolve import Resolver
 from resumer_daemon.engine.outcome import Effect
 
 PACE = 0.01
@@ -154,10 +155,11 @@ def client(
     backend: CountingBackend | None = None,
     secrets: dict[str, str] | None = None,
     allow: str = "localhost",
+    resolver: Resolver = at_home,
     **named: Any,
 ) -> HttpClient:
     """Return a client that reaches `receiver`, with short patience."""
-    guard = Guard(read_allow_list(allow), resolver=at_home, backend=backend or CountingBackend())
+    guard = Guard(read_allow_list(allow), resolver=resolver, backend=backend or CountingBackend())
     named.setdefault("trust", SSLContext(PROTOCOL_TLS_CLIENT))
     named.setdefault("timeouts", Timeouts(connect=2.0, first_byte=1.0))
     return HttpClient(guard, (secrets or {}).__getitem__, **named)

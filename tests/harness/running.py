@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,13 @@ class Observed:
 
     @property
     def address(self) -> str:
-        """Where its HTTP listens."""
+        """Where its HTTP listens; empty until it does."""
         raise NotImplementedError
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its HTTP; nobody there is status 0."""
+        if not self.address:
+            return 0, ""
         try:
             with urlopen(f"{self.address}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
@@ -67,7 +69,7 @@ class Running(Observed):
 
     daemon: Daemon
     ended: Future[None]
-    loop: asyncio.AbstractEventLoop | None = None
+    loop: asyncio.AbstractEventLoop
 
     @property
     def address(self) -> str:
@@ -76,16 +78,25 @@ class Running(Observed):
     @property
     def listening(self) -> bool:
         """Tell whether it hears notifications."""
-        if self.ended.done():
-            self.ended.result()
         return self.daemon.listening.is_set()
 
+    def check(self) -> bool:
+        """Raise what it ended with, if it did; else it is alive."""
+        if self.ended.done():
+            self.ended.result()
+        return True
+
     def stop(self) -> None:
-        """Drain, and raise what it ended with."""
-        if self.loop is not None and not self.ended.done():
-            with suppress(RuntimeError):  # it ended by itself just now
-                self.loop.call_soon_threadsafe(self.daemon.stop)
-        self.ended.result(PATIENCE)
+        """Let it drain; what takes longer than a test may wait is ended at once, and told."""
+        self._stop()
+        if self.ended not in wait([self.ended], PATIENCE).done:
+            self._stop()
+            raise AssertionError(f"the daemon did not drain within {PATIENCE:g} s")
+        self.ended.result()
+
+    def _stop(self) -> None:
+        with suppress(RuntimeError):  # it ended by itself: its loop is closed
+            self.loop.call_soon_threadsafe(self.daemon.stop)
 
 
 @contextmanager
@@ -94,17 +105,18 @@ def running(
 ) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
     daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
+    loops: Future[asyncio.AbstractEventLoop] = Future()
 
     async def main() -> None:
-        made.loop = asyncio.get_running_loop()
+        loops.set_result(asyncio.get_running_loop())
         await daemon.run()
 
     with ThreadPoolExecutor(1) as thread:
-        made = Running(daemon, Future())
-        made.ended = thread.submit(asyncio.run, main())
+        ended = thread.submit(asyncio.run, main())
+        made = Running(daemon, ended, loops.result(PATIENCE))
         try:
+            eventually_sync(lambda: made.check() and made.ready(), of="the daemon is ready")
             eventually_sync(lambda: made.listening or not listens, of="the daemon listens")
-            eventually_sync(made.ready, of="the daemon is ready")
             yield made
         finally:
             made.stop()
@@ -135,7 +147,7 @@ class Process(Observed):
     @property
     def address(self) -> str:
         started = self.said("started")
-        return started[0]["http"] if started else "http://127.0.0.1:1"
+        return started[0]["http"] if started else ""
 
     @property
     def running(self) -> bool:

@@ -6,7 +6,9 @@ import zlib
 
 import pytest
 
+from resumer_daemon.effects.http import Timeouts
 from resumer_daemon.effects.meter import LARGEST
+from tests.harness import eventually
 from tests.harness.receiver import (
     CountingBackend,
     answering,
@@ -189,11 +191,28 @@ async def test_a_look_up_without_end_ends_with_the_deadline():
     async def hangs(_host, _port):
         await asyncio.Event().wait()
 
-    sender = client()
-    sender._guard._resolve = hangs
     async with asyncio.timeout(15):
-        answer = await sender.send(effect("http://slow.example/"), deadline=DEADLINE)
+        sent = effect("http://slow.example/")
+        answer = await client(resolver=hangs).send(sent, deadline=DEADLINE)
     assert (answer.retry_class, answer.sent) == ("timeout", False)
+
+
+async def test_a_first_byte_is_not_waited_for_until_the_deadline():
+    async with receiver(silent) as here, asyncio.timeout(15):
+        patience = Timeouts(first_byte=0.1)
+        answer = await client(timeouts=patience).send(effect(here.url()), deadline=3600)
+    assert (answer.error, answer.retry_class) == ("webhook timed out: no answer", "timeout")
+
+
+async def test_a_connection_is_not_waited_for_until_the_deadline():
+    class Blackhole(CountingBackend):
+        async def connect_tcp(self, *_args, **_named):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(15):
+        patient = client(Blackhole(), timeouts=Timeouts(connect=0.1))
+        answer = await patient.send(effect("http://localhost/"), deadline=3600)
+    assert (answer.error, answer.sent) == ("webhook timed out: no connection", False)
 
 
 async def test_an_attempt_without_time_sends_nothing():
@@ -206,8 +225,7 @@ async def test_an_attempt_without_time_sends_nothing():
 async def test_a_cancelled_attempt_is_no_result():
     async with receiver(silent) as here:
         sending = asyncio.create_task(client().send(effect(here.url()), deadline=15))
-        while not here.requests:
-            await asyncio.sleep(0)
+        await eventually(lambda: here.requests)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending

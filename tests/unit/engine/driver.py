@@ -64,6 +64,9 @@ class Driver:
     writes: list[Write] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     succeeded: Counter[str] = field(default_factory=Counter)
+    largest_state: int = 0
+    incidents: int = 0
+    turn: int = 0
     end: Outcome | None = None
 
     def run(self) -> "Driver":
@@ -72,7 +75,8 @@ class Driver:
         self.data: dict[str, Json] = {}
         self.pauses, self.now = 0, NOW
         self.told: dict[str, EffectResult] = {}
-        for _ in range(self.turns):
+        while self.turn < self.turns:
+            self.turn += 1
             advanced = self._advance()
             match advanced.outcome:
                 case Completed() | Failed():
@@ -83,6 +87,7 @@ class Driver:
                 case Paused(_, _, ways):
                     self._resume(ways, _ANSWERS[self.answers()])
                 case Incident():
+                    self.incidents += 1
                     self._resume(Ways(), Manual("retry", "ann", None))
         return self
 
@@ -92,7 +97,9 @@ class Driver:
         # Again from the very same objects: had the first time changed one, this would tell.
         again = advance(self.definition, self.state, context, self._world(), self.told)
         assert again == advanced, "advance is deterministic, and changes nothing it is given"
-        self.state = State.from_json(load(dump(advanced.state.to_json())))
+        stored = dump(advanced.state.to_json())
+        self.largest_state = max(self.largest_state, len(stored))
+        self.state = State.from_json(load(stored))
         assert self.state == advanced.state, "a JSON round trip changes nothing"
         self.now += timedelta(seconds=self.seconds)
         self._collect(advanced)

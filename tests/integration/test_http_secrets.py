@@ -1,0 +1,115 @@
+"""A secret is sent, and appears nowhere else: in no result, no error, no log."""
+
+import gzip
+import json
+import logging
+
+import pytest
+
+from tests.harness.receiver import (
+    answering,
+    client,
+    effect,
+    flooding,
+    receiver,
+    saying,
+    secret,
+    silent,
+)
+
+CANARY = 'cAnary-"7\\/+ü? s3cret'
+PLAIN = "plain-canary-4711"
+SECRETS = {"TOKEN": CANARY, "PLAIN": PLAIN}
+
+REQUEST = {
+    "headers": {"Authorization": f"Bearer {secret('PLAIN')}"},
+    "body": {"token": secret("TOKEN"), "plain": secret("PLAIN")},
+}
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ECHOES = {
+    "as it is": answering(f"you said {CANARY} and {PLAIN}"),
+    "upper case": answering(PLAIN.upper()),
+    "JSON": answering(json.dumps({"token": CANARY, PLAIN: [PLAIN]})),
+    "JSON with every character escaped": answering(
+        '{"a": "' + "".join(f"\\u{ord(c):04x}" for c in PLAIN) + '"}'
+    ),
+    "JSON unescaped": answering(json.dumps({"token": CANARY}, ensure_ascii=False)),
+    "percent-encoded": answering("cAnary-%227%5C%2F%2B%C3%BC%3F%20s3cret"),
+    "a form": answering("token=cAnary-%227%5C%2F%2B%C3%BC%3F+s3cret"),
+    "compressed": answering(
+        body=gzip.compress(PLAIN.encode()), headers=("Content-Encoding: gzip",)
+    ),
+    "a failure": answering(PLAIN, status=500),
+    "a header": answering(headers=(f"X-Echo: {PLAIN}", f"Content-Type: {PLAIN}")),
+    "a status line": saying(f"HTTP/1.1 200 {PLAIN}\r\nContent-Length: 0\r\n\r\n".encode()),
+    "garbage": saying(f"{PLAIN}\r\n\r\n".encode()),
+    "a bad header": saying(OK + f"{PLAIN} {PLAIN}\r\n\r\n".encode()),
+    "a bad length": saying(OK + f"Content-Length: {PLAIN}\r\n\r\n".encode()),
+    "a bad chunk": saying(OK + f"Transfer-Encoding: chunked\r\n\r\n{PLAIN}\r\n".encode()),
+    "a redirect": answering(status=302, headers=(f"Location: http://{PLAIN}/",)),
+    "when to come back": answering(status=503, headers=(f"Retry-After: {PLAIN}",)),
+    "never": silent,
+    "for ever": flooding(OK + b"\r\n", PLAIN.encode() * 100),
+}
+
+
+def shown(value) -> str:
+    return f"{value!r} {value}".lower()
+
+
+@pytest.mark.parametrize("behaviour", ECHOES.values(), ids=ECHOES)
+async def test_what_comes_back_shows_no_secret(behaviour, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with receiver(behaviour) as here:
+        url = here.url(f"/{secret('PLAIN')}?token={secret('PLAIN')}")
+        answer = await client(secrets=SECRETS).send(effect(url, **REQUEST), deadline=0.5)
+    (request,) = here.requests
+    assert request.headers["authorization"] == f"Bearer {PLAIN}"
+    assert json.loads(request.body) == {"token": CANARY, "plain": PLAIN}
+    for text in (shown(answer), caplog.text.lower()):
+        assert "canary" not in text
+        assert "s3cret" not in text
+
+
+@pytest.mark.parametrize("cut", range(len(PLAIN) + 2))
+async def test_a_secret_that_the_end_of_what_is_kept_goes_through_is_gone(cut):
+    for before in (64 * 1024 - cut, 64 * 1024 + len(CANARY) - cut):
+        body = "x" * before + PLAIN + "y" * 200
+        async with receiver(answering(body)) as here:
+            sender = client(secrets=SECRETS)
+            answer = await sender.send(effect(here.url(), **REQUEST), deadline=5)
+        response = answer.data["response"]
+        assert "plain" not in response.replace("{{secrets.PLAIN", "")
+        assert response.rstrip("y").removesuffix("{{secrets.PLAIN}}").strip("x")[:10] in (
+            "",
+            "{{secrets.",
+        )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{PLAIN}.example/{{}}",
+        f"http://{secret('PLAIN')}.example/",
+        f"http://user:{secret('PLAIN')}@localhost/",
+        f"http://localhost:{secret('PLAIN')}/",
+        f"file:///{secret('PLAIN')}",
+        f"{secret('TOKEN')}",
+        f"http://localhost/\n{secret('PLAIN')}",
+    ],
+)
+async def test_what_is_refused_shows_no_secret(url, caplog):
+    caplog.set_level(logging.DEBUG)
+    rendered = effect(url, headers={"X-A": secret("PLAIN")})
+    answer = await client(secrets=SECRETS, allow="").send(rendered, deadline=5)
+    assert (answer.retry_class, answer.sent) == ("fault", False)
+    if secret("PLAIN") in url or secret("TOKEN") in url:
+        assert "canary" not in shown(answer) + caplog.text.lower()
+
+
+async def test_an_unknown_secret_is_named_and_nothing_is_sent():
+    async with receiver(answering()) as here:
+        answer = await client().send(effect(here.url(), body=secret("NOBODYS")), deadline=5)
+    assert answer.error == "webhook: no secret NOBODYS"
+    assert here.requests == []

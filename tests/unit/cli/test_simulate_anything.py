@@ -1,0 +1,54 @@
+"""Whatever a definition is: a simulation ends, can be told, and tells the same again."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from resumer_daemon.cli import narrated
+from resumer_daemon.cli.simulated import told
+from resumer_daemon.cli.subject import Subject
+from resumer_daemon.engine.outcome import Paused
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.script import Emitted, Script
+from resumer_daemon.engine.simulate import simulate
+from resumer_daemon.engine.world import Limits, World
+from resumer_daemon.workflow.faults import Refused
+from resumer_daemon.workflow.spelling import normalise
+from tests.unit.engine.flows import broken_definitions, contexts, definitions
+
+NOBODY = UUID(int=0)
+WORLD = World(
+    datetime(2026, 1, 31, tzinfo=UTC), NOBODY, "exec_1", "flow", limits=Limits(step_budget=20)
+)
+words = st.lists(
+    st.sampled_from(("approved", "rejected", "expired", "timeout", "event")), max_size=6
+)
+events = st.lists(st.builds(Emitted, st.just("e"), contexts), max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(definitions | broken_definitions(), contexts, words, events)
+def test_it_ends_and_can_be_told(
+    document: Any, payload: Any, said: Any, emitted: list[Emitted]
+) -> None:
+    try:
+        definition = normalise(document)
+    except Refused:
+        assume(False)
+    claimed = Claimed(
+        NOBODY, "exec_1", "pending", None, "flow", None, None, None, payload, None, 0, (), ()
+    )
+    script = Script(tuple(said), tuple(emitted))
+    played = simulate(definition, claimed, WORLD, script)
+    answered = len(said) + len(emitted) - len(played.unused.words) - len(played.unused.events)
+    assert len(played.stretches) <= 1 + answered
+    assert all(isinstance(each.stop, Paused) for each in played.stretches[:-1])
+    assert simulate(definition, claimed, WORLD, script) == played
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(narrated, "console", Console(quiet=True))
+        narrated.print_simulated(told(Subject(definition, claimed, WORLD, {}), played))

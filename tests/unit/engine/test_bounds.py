@@ -1,0 +1,77 @@
+"""What a stranger's definition can cost: counted in steps, turns and bytes, never in time."""
+
+from typing import Any
+
+import pytest
+
+from resumer_daemon.engine.outcome import Completed, Failed
+from resumer_daemon.engine.world import Limits
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import dump
+from tests.unit.engine.driver import Driver
+
+LOG = {"type": "execute", "execute": [{"type": "log"}]}
+SEND = {"type": "execute", "execute": [{"type": "webhook", "url": "https://x.example/{{item}}"}]}
+
+
+def foreach(step_id: str, items: str, *body: Any) -> dict[str, Any]:
+    steps = [{"id": f"{step_id}{number}", **step} for number, step in enumerate(body)]
+    return {"id": step_id, "type": "foreach", "items": items, "item_var": "item", "steps": steps}
+
+
+def run(step: dict[str, Any], items: list[Any], **options: Any) -> Driver:
+    return Driver(normalise({"steps": [step]}), {"items": items}, **options).run()
+
+
+def test_many_items_are_recorded_in_pieces() -> None:
+    driver = run(foreach("each", "{{items}}", LOG), list(range(10_000)))
+    assert driver.end == Completed("executed")
+    assert len(driver.records) == 10_001
+    assert driver.turn == 10
+
+
+def test_the_state_of_many_items_is_a_cursor() -> None:
+    driver = run(foreach("each", "{{items}}", SEND), list(range(300)), turns=301)
+    assert driver.end == Completed("executed")
+    assert len(driver.effects) == 300
+    assert driver.largest_state < 600
+
+
+def test_a_failing_parallel_keeps_no_more_than_it_may_repeat() -> None:
+    members = [{"id": f"m{number}", **SEND} for number in range(64)]
+    step = {"id": "p", "type": "parallel", "strategy": "best_effort", "steps": members}
+    driver = run(step, [], results=lambda _: "500")
+    assert driver.end == Completed("executed")
+    assert len(driver.effects) == 64
+
+
+def test_nested_lists_end_in_an_incident() -> None:
+    inner = foreach("inner", "{{items}}", LOG)
+    limits = Limits(step_budget=10, items=20, chunk=50)
+    driver = run(foreach("outer", "{{items}}", inner), list(range(20)), limits=limits, turns=10)
+    assert driver.incidents > 0
+    assert len(driver.records) <= 10 * (50 + 1)
+
+
+@pytest.mark.parametrize("depth", [9, 40])
+def test_nesting_too_deep_fails(depth) -> None:
+    step: dict[str, Any] = LOG
+    for _ in range(depth):
+        step = {"type": "parallel", "steps": [step]}
+    driver = run({"id": "p", **step}, [])
+    assert isinstance(driver.end, Failed)
+    assert "nested more than" in driver.end.error
+
+
+def test_an_endless_loop_stops_at_the_budget() -> None:
+    loop = {"id": "a", **LOG, "next": "a"}
+    driver = Driver(normalise({"steps": [loop]}), limits=Limits(), turns=1).run()
+    assert len(driver.records) == 1_000
+    assert driver.incidents == 1
+
+
+def test_a_retry_that_never_ends_waits_a_finite_time() -> None:
+    step = {"id": "x", **SEND, "retry": {"max_attempts": 10**9}}
+    driver = run(step, [], results=lambda _: "500", turns=60)
+    assert max(effect.delay for effect in driver.effects) <= 2.0**32
+    assert dump(driver.state.to_json())

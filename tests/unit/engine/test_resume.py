@@ -1,0 +1,69 @@
+from uuid import UUID
+
+import pytest
+
+from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.outcome import Completed, Paused, Ways
+from resumer_daemon.engine.resume import resume
+from resumer_daemon.engine.state import State
+from resumer_daemon.engine.world import World
+from resumer_daemon.workflow.spelling import normalise
+from tests.unit.engine.driver import NOW
+
+WORLD = World(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")
+APPROVAL = normalise(
+    {
+        "steps": [
+            {"id": "ask", "type": "require_approval", "on_true": "yes", "on_false": "no"},
+            {"id": "yes", "type": "action", "action": "allow"},
+            {"id": "no", "type": "action", "action": "block"},
+        ]
+    }
+)
+WAIT = normalise({"steps": [{"id": "w", "type": "wait", "event": "e"}]})
+
+
+def decision(word) -> Answer:
+    decided = Decided(UUID(int=9), "appr_9", word, None, None, None)
+    return Decision(decided, (decided,))
+
+
+def test_a_flow_that_has_not_begun_begins() -> None:
+    assert resume(APPROVAL, None, Ways(), Manual("manual", None, None)) == begin(APPROVAL, None)
+
+
+def test_another_programs_pause_follows_the_ways_that_were_found_for_it() -> None:
+    state = resume(APPROVAL, State("ask"), Ways(approved="yes"), decision("approved"))
+    assert (state.step, state.result) == ("yes", "allowed")
+
+
+@pytest.mark.parametrize("answer", [Event({"approved": True}), Event(None)])
+def test_an_event_never_approves(answer) -> None:
+    paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
+    assert isinstance(paused.outcome, Paused)
+    state = resume(APPROVAL, paused.state, paused.outcome.ways, answer)
+    assert isinstance(advance(APPROVAL, state, {}, WORLD).outcome, Paused)
+
+
+def test_a_decision_ends_no_wait() -> None:
+    paused = advance(WAIT, begin(WAIT, None), {}, WORLD)
+    assert isinstance(paused.outcome, Paused)
+    state = resume(WAIT, paused.state, paused.outcome.ways, decision("approved"))
+    assert isinstance(advance(WAIT, state, {}, WORLD).outcome, Paused)
+
+
+def test_the_time_of_an_approval_is_its_expiry() -> None:
+    paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
+    assert isinstance(paused.outcome, Paused)
+    state = resume(APPROVAL, paused.state, paused.outcome.ways, TimedOut())
+    assert advance(APPROVAL, state, {}, WORLD).outcome == Completed(
+        "blocked", "Action blocked by workflow"
+    )
+
+
+def test_what_time_is_left_is_kept() -> None:
+    paused = advance(APPROVAL, begin(APPROVAL, 30.0), {}, WORLD)
+    assert isinstance(paused.outcome, Paused)
+    state = resume(APPROVAL, paused.state, paused.outcome.ways, decision("approved"))
+    assert (state.time_left, state.allowed_time) == (30.0, 30.0)

@@ -1,0 +1,79 @@
+import pytest
+
+from resumer_daemon.engine.progress import Progress
+from resumer_daemon.engine.state import State
+from resumer_daemon.errors import Refused
+from resumer_daemon.workflow.values import dump, load
+from tests.unit.engine.driver import NOW
+
+
+def through_json(state: State) -> State:
+    return State.from_json(load(dump(state.to_json())))
+
+
+def test_a_state_that_says_little_is_short() -> None:
+    assert dump(State("ask").to_json()) == '{"v":1,"step":"ask"}'
+    assert through_json(State("ask")) == State("ask")
+
+
+def test_a_round_trip_keeps_everything() -> None:
+    progress = Progress(
+        attempt=3,
+        began=NOW,
+        clock=0.1 + 0.2,
+        results=({"type": "log", "success": True},),
+        unresolved=("a.b",),
+        asked=("id",),
+        pending={"key": "k", "request": {"url": "u"}, "attempt": 2},
+        reply="rejected",
+        note="no",
+        ended="failed",
+        error="approval rejected",
+        failed_as="503",
+        final=True,
+        item=7,
+        at=2,
+        taken=9,
+        rested=4,
+    )
+    state = State(
+        step="each",
+        visits={"each": 2},
+        taken=5,
+        taken_inside=1_000,
+        result="blocked",
+        reason="why",
+        done={"each": progress, "each/7/2": Progress()},
+        awaits="approval",
+        inside="each/7/2",
+        time_left=1e-9,
+        allowed_time=3600.0,
+        clock=12.75,
+    )
+    assert through_json(state) == state
+
+
+def test_the_end_is_a_state_too() -> None:
+    assert through_json(State(None, result="allowed")) == State(None, result="allowed")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"v": 2, "step": "a"},
+        {"v": 1},
+        {"v": "1", "step": "a"},
+        {"v": 1, "step": "a", "done": []},
+        {"v": 1, "step": "a", "done": {"a": {"began": "yesterday"}}},
+        {"v": 1, "step": "a", "time_left": "soon"},
+    ],
+)
+def test_what_nobody_of_us_wrote_is_refused(stored) -> None:
+    with pytest.raises(Refused):
+        State.from_json(stored)
+
+
+def test_progress_of_a_newer_version_is_read_as_far_as_it_is_known() -> None:
+    stored = {"v": 1, "step": "a", "done": {"a": {"attempt": 2, "colour": "green"}}}
+    assert State.from_json(stored).done["a"].attempt == 2
