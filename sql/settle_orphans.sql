@@ -11,4 +11,4 @@ WHERE outcome IS NULL AND id IN (
   ORDER BY r.due_at, r.id
   LIMIT 1000
   FOR UPDATE SKIP LOCKED)
-RETURNING outcome
+RETURNING kind, outcome

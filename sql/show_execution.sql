@@ -1,4 +1,4 @@
--- One execution with everything that is known of it, found by its id, its key, or the beginning of either.
+-- One execution with everything that is known of it, found by its id or its key.
 SELECT
   e.id,
   e.execution_id,

@@ -58,7 +58,9 @@ def show(
 
 def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return executions as a table."""
-    table = Table("execution", "workflow", "status", "result", "waits for", "since", box=None)
+    table = Table(box=None)
+    for name in ("execution", "workflow", "status", "result", "waits for", "since"):
+        table.add_column(name, no_wrap=name == "execution", overflow="fold")
     for row in rows:
         table.add_row(
             row["execution_id"],

@@ -44,7 +44,7 @@ class Story:
         execution = await self.pause()
         asked = (await desk.show_execution(self._session, execution))["approvals"][0]
         statement = desk.plain_decision(asked["request_id"], verdict)
-        console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False)
+        console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False, soft_wrap=True)
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
             await other.execute(statement.encode())
         await self._ended(execution)
@@ -53,13 +53,12 @@ class Story:
         console.print(Rule("[bold]nobody answers in time[/]", align="left", style="dim"))
         hasty = _with_timeout(self._document, "1s")
         await desk.load_workflow(self._session, hasty)
-        execution = await self.pause(hasty["version"])
+        execution = await self.pause(hasty["workflow_id"])
         await self._ended(execution)
 
-    async def pause(self, version: str | None = None) -> str:
+    async def pause(self, workflow: str | None = None) -> str:
         """Start an execution and wait until it is paused; return its id."""
-        version = version or self._document["version"]
-        execution = await desk.start(self._session, self._workflow, PAYLOAD, version)
+        execution = await desk.start(self._session, workflow or self._workflow, PAYLOAD)
         found = await self._until(execution, lambda e: e["status"] == "paused")
         asked, pause = found["approvals"][0], found["pauses"][-1]
         console.print(
@@ -67,6 +66,7 @@ class Story:
             f" {pause['paused_at'][11:23]}: waits for [bold]{asked['role']}[/]"
             f" ({asked['request_id']})",
             highlight=False,
+            soft_wrap=True,
         )
         return execution
 
@@ -80,6 +80,7 @@ class Story:
             f"{found['execution_id']} is {coloured(found['status'])} as"
             f" {coloured(found['result'])}{took}",
             highlight=False,
+            soft_wrap=True,
         )
         console.print(steps_table(found["steps"]))
         console.print()
@@ -99,9 +100,9 @@ class Story:
 
 
 def _with_timeout(document: Mapping[str, Json], timeout: str) -> dict[str, Json]:
-    """Return the same workflow in a version whose approvals expire soon."""
+    """Return the same workflow, with approvals that expire soon."""
     hasty = deepcopy(dict(document))
-    hasty["version"] = f"{document['version']}-hasty"
+    hasty["workflow_id"] = f"{document['workflow_id']}_in_a_hurry"
     for step in hasty["definition"]["steps"]:
         if "requires" in step:
             step["requires"]["timeout"] = timeout

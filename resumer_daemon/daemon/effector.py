@@ -6,6 +6,7 @@ the next transaction, and then nothing is written: whoever has it sends under th
 
 import asyncio
 from collections.abc import Mapping
+from random import Random
 from time import monotonic
 
 import psycopg
@@ -14,7 +15,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.proceeding import Held, Proceeding
+from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.http import HttpClient
+from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import MARGIN
 from resumer_daemon.telemetry.metrics import Metrics
@@ -34,6 +37,8 @@ class Effector:
         self._client = client
         self._settings = settings
         self._metrics = metrics
+        self._hosts = Hosts()
+        self._random = Random()  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._runs: dict[asyncio.Task[None], Held] = {}
 
@@ -73,32 +78,53 @@ class Effector:
     async def _run(self, held: Held) -> None:
         """Send, record what came back, send what follows; until there is nothing to send."""
         sending: dict[asyncio.Task[EffectResult], str] = {}
+        asked: dict[str, float | None] = {}  # how long receivers asked us to wait
         current: Held | None = held
         try:
             while current is not None:
                 under_way = set(sending.values())
                 for effect in current.launch.effects:
                     if effect.path not in under_way:
-                        sending[asyncio.create_task(self._send(effect))] = effect.path
+                        attempt = self._send(effect, asked.pop(effect.path, None))
+                        sending[asyncio.create_task(attempt)] = effect.path
                 done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
                 results = {sending.pop(task): task.result() for task in done}
+                asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
                 current = await self._record(current, results)
         finally:
             for task in sending:
                 task.cancel()
 
-    async def _send(self, effect: Effect) -> EffectResult:
-        deadline = self._settings.effect_deadline
-        if effect.deadline is not None:
-            deadline = min(deadline, max(0.0, effect.deadline - effect.delay))
-        await asyncio.sleep(effect.delay)
-        began = monotonic()
-        async with self._slots:
-            result = await self._client.send(effect, deadline=deadline)
-        outcome = "failed" if result.error else "done"
-        self._metrics.effects.labels(effect.kind, outcome).inc()
-        self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
+    async def _send(self, effect: Effect, retry_after: float | None) -> EffectResult:
+        """Make one attempt, when it is its time and its host's; a failure is a result."""
+        allowance = max(0.0, self._settings.lease - self._settings.effect_deadline - MARGIN)
+        delay = pause(effect.delay, retry_after, self._random)
+        await asyncio.sleep(min(delay, effect.delay + allowance))
+        try:
+            async with asyncio.timeout(allowance + self._deadline(effect)):
+                while (result := await self._attempt(effect)) is None:
+                    continue
+        except TimeoutError:
+            result = EffectResult("webhook: its host rests after failures", "connection")
+        self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
+
+    async def _attempt(self, effect: Effect) -> EffectResult | None:
+        """Send, or wait for as long as the host should rest and return None."""
+        try:
+            async with self._hosts.attempt(effect) as attempt, self._slots:
+                began = monotonic()
+                attempt.result = await self._client.send(effect, deadline=self._deadline(effect))
+                self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
+        except NotNow as rest:
+            await asyncio.sleep(rest.seconds)
+            return None
+        return attempt.result
+
+    def _deadline(self, effect: Effect) -> float:
+        if effect.deadline is None:
+            return self._settings.effect_deadline
+        return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
 
     async def _record(self, held: Held, results: Results) -> Held | None:
         """Record and advance; the database may be away, but not for longer than the lease."""

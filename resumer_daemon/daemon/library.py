@@ -40,7 +40,7 @@ class Library:
         return self._found.get(fingerprint, Unusable("the copy of its definition is gone"))
 
     async def _read(self, session: Session, hashes: Set[str]) -> None:
-        missing = [h for h in hashes if h not in self._found]
+        missing = [h for h in hashes if not isinstance(self._found.get(h), Program)]
         if not missing:
             return
         cursor = await session.run("read_definitions", {"hashes": array(missing)})

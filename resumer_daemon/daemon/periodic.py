@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+import psycopg
 import structlog
 
 from resumer_daemon.errors import ResumerError
@@ -16,6 +17,6 @@ async def every(interval: float, beat: Callable[[], Awaitable[None]]) -> NoRetur
     while True:
         try:
             await beat()
-        except ResumerError as error:
-            log.warning("beat_failed", beat=beat.__qualname__, error=str(error))
+        except (psycopg.Error, ResumerError) as error:
+            log.warning("beat_failed", beat=beat.__qualname__, error=str(error).strip())
         await asyncio.sleep(interval)

@@ -71,9 +71,9 @@ class Proceeding:
     ) -> Plan:
         batch = await claim.read(session, [held.execution])
         for broken in batch.unreadable:
-            return stop(
-                broken.claimed, held.launch, Incident("row_unreadable", broken.why, "retry")
-            )
+            what = Incident("row_unreadable", broken.why, "correct the row, then retry")
+            launch = held.launch
+            return stop(broken.claimed, launch.state, launch.program.sha256, what)
         return await self._proceed(
             session, batch.claimed[0], held.launch, results, monotonic() - held.recorded
         )
@@ -128,13 +128,14 @@ class Proceeding:
         program = await self._library.kept_copy(session, each.definition)
         state = State.from_json(load(each.state))
         if not isinstance(program, Program):
-            return stop(claimed, None, Incident("definition_unreadable", program.why, "cancel"))
+            what = Incident("definition_unreadable", program.why, "correct it, then retry")
+            return stop(claimed, state, each.definition, what)
         launch = Launch(program, state, ())
         if doubts:
             return doubtful(claimed, launch, doubts)
         if each.claims > CLAIMS:
             what = Incident("no_progress", f"{each.claims} claims without progress", "retry")
-            return stop(claimed, launch, what)
+            return stop(claimed, state, each.definition, what)
         return await self._proceed(session, claimed, launch, {}, 0.0)
 
     async def hand_over(self, execution: UUID, epoch: int) -> None:

@@ -74,6 +74,7 @@ class Worker:
                 self.healthy = False
                 self._count(error)
                 log.warning("database_lost", error=str(error).strip(), retry_in=round(wait, 1))
+                self._wakeup.clear()  # what has woken us does not bring the database back
                 await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
                 wait = min(wait * 2, RECONNECT_LAST)
 
@@ -128,8 +129,8 @@ class Worker:
         if turned.claimed and turned.outlook.left:
             return
         if turned.outlook.left:
-            self._settled(await settle_orphans(session), "any")
-            self._source = await self._wakeup.wait(self._locked_for, "poll")
+            self._settled(await settle_orphans(session))
+            self._source = await self._wakeup.wait(self._locked_for, "awake")
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
         due = turned.outlook.next_due
@@ -140,9 +141,9 @@ class Worker:
 
     async def _fan_out(self, session: Session) -> bool:
         outcomes = await fan_out_events(session, route=self._settings.route_events)
-        self._settled(outcomes, "event")
+        self._settled([("event", outcome) for outcome in outcomes])
         return bool(outcomes)
 
-    def _settled(self, outcomes: Sequence[str], kind: str) -> None:
-        for outcome in outcomes:
+    def _settled(self, settled: Sequence[tuple[str, str]]) -> None:
+        for kind, outcome in settled:
             self._metrics.requests.labels(kind, outcome).inc()

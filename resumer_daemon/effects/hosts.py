@@ -16,7 +16,7 @@ REMEMBERED: Final = 1000
 """How many hosts are remembered, save those that something is under way to."""
 
 
-class Held(Exception):
+class NotNow(Exception):
     """An attempt must not be made now. It has not been made: ask again after `seconds`."""
 
     def __init__(self, seconds: float, reason: str) -> None:
@@ -63,7 +63,7 @@ class Hosts:
         """Wait for a place at the effect's host, and keep it for as long as the block runs.
 
         Raises:
-            Held: The host rests, or there have been too many retries. The block is not run.
+            NotNow: The host rests, or there have been too many retries. The block is not run.
         """
         lane = self._lane(origin(effect))
         lane.users += 1
@@ -80,11 +80,11 @@ class Hosts:
 
     def _pass(self, breaker: Breaker, effect: Effect) -> bool:
         if seconds := breaker.wait():
-            raise Held(seconds, "the host has failed too often")
+            raise NotNow(seconds, "the host has failed too often")
         if effect.attempt == 1:
             self._budget.pay()
         elif seconds := self._budget.wait():
-            raise Held(seconds, "there are too many retries")
+            raise NotNow(seconds, "there are too many retries")
         else:
             self._budget.take()
         return breaker.enter()

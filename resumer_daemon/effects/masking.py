@@ -11,7 +11,7 @@ from resumer_daemon.workflow.secretrefs import PREFIX, resolve_secrets
 from resumer_daemon.workflow.values import Json
 
 Lookup: TypeAlias = Callable[[str], str]
-"""Returns a secret's value by its name; raises LookupError."""
+"""Returns a secret's value by its name; raises LookupError, OSError or UnicodeError."""
 
 SHORTEST: Final = 4
 """How many characters a secret has at least to be masked: a text of fewer is everywhere."""
@@ -71,7 +71,8 @@ class Revealed:
     def _reveal(self, name: str) -> str:
         try:
             secret = self._lookup(name)
-        except LookupError:
+            secret.encode()
+        except (LookupError, OSError, UnicodeError):  # of which the last would show it
             raise Fault(f"webhook: no secret {name}") from None
         for spelling in _spellings(secret):
             if len(spelling) >= SHORTEST:

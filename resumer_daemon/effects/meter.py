@@ -9,6 +9,9 @@ import httpcore2
 LARGEST: Final = 512 * 1024
 """How many bytes one attempt receives at most: head, framing and what of the body is kept."""
 
+_AT_ONCE: Final = 16 * 1024
+"""How many bytes are read at once: others have their turn before the next ones are parsed."""
+
 
 class TooMuch(httpcore2.ReadError):
     """The answer went on beyond all measure, before its end or what is kept of it was there."""
@@ -41,7 +44,7 @@ class MeteredStream(httpcore2.AsyncNetworkStream):
         """
         if self._meter.received >= LARGEST:
             raise TooMuch
-        data = await self._stream.read(max_bytes, timeout)
+        data = await self._stream.read(min(max_bytes, _AT_ONCE), timeout)
         self._meter.received += len(data)
         return data
 

@@ -165,8 +165,11 @@ def move(claimed: Claimed, settlement: Settlement, program: Program, world: Worl
     data = resume_data_after(
         _object(claimed.resume_data), answer, number=pause.number, at=world.now
     )
-    advanced = advance(program.definition, state, effective(_object(claimed.context), data), world)
-    return _planned(claimed, settlement, program, advanced, data)
+    # another program may have paused it before there was a context; only then it is built now
+    built = build(claimed.payload, world.loaded, world.now) if claimed.context is None else None
+    context = effective(_object(built or claimed.context), data)
+    advanced = advance(program.definition, state, context, world)
+    return _planned(claimed, settlement, program, advanced, data, built)
 
 
 def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
@@ -200,17 +203,14 @@ def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
         f"nobody knows whether these happened: {', '.join(keys)}",
         "ask the receiver by Idempotency-Key; then retry (sends again) or cancel",
     )
-    return stop(claimed, launch, what)
+    return stop(claimed, launch.state, launch.program.sha256, what)
 
 
-def stop(claimed: Claimed, launch: Launch | None, what: Incident) -> Plan:
+def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Plan:
     """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
     opens = NewPause(
-        claimed.last_pause + 1, "incident", incident=what,
-        step_id=launch.state.step if launch else None,
-        state=launch.state if launch else None,
-        definition=launch.program.sha256 if launch else None,
-        earlier=tuple(approval.id for approval in claimed.approvals),
+        claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
+        incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
     )  # fmt: skip
     return Plan(claimed, {}, status="paused", opens=opens)
 

@@ -38,6 +38,7 @@ class Walk:
         self, state: State, world: World, results: Mapping[str, EffectResult], run: Run
     ) -> None:
         self.world = world
+        self.results = results
         self.run = run
         self.clock = state.clock + world.elapsed
         self.limit = self._limit(state)
@@ -50,7 +51,6 @@ class Walk:
         self.yielded = False
         self.steps_inside = 0
         self.inside_before = state.taken_inside
-        self._results = dict(results)
         self._mine: set[str] = set()
         self._now = self._latest(world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC))
 
@@ -73,7 +73,7 @@ class Walk:
         world = self.world
         return Names(
             world.now, world.execution_id, world.execution_key, world.workflow_id,
-            step.id, approval_id, world.approval_url,
+            step.id, approval_id, world.approval_url.replace("{id}", approval_id or ""),
         )  # fmt: skip
 
     def progress(self, path: str) -> Progress:
@@ -110,10 +110,6 @@ class Walk:
         """Return the paths of what is remembered inside of a step."""
         within = f"{path}/"
         return [known for known in self.done if known.startswith(within)]
-
-    def take_result(self, path: str) -> EffectResult | None:
-        """Return the result of an effect, once."""
-        return self._results.pop(path, None)
 
     def record(
         self,

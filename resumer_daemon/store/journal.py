@@ -118,6 +118,7 @@ async def hand_over(session: Session, execution: UUID, epoch: int) -> None:
 
 async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     """Take over leases that are past; the executions stay locked until the transaction ends."""
+    await session.run("forget_leases")
     cursor = await session.run("claim_expired_leases", {"limit": limit})
     ids = [row["id"] for row in await cursor.fetchall()]
     if not ids:

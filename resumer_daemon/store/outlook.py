@@ -34,11 +34,11 @@ async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
     return Outlook(row["due_left"], row["next_due"], row["events"], row["leases"])
 
 
-async def settle_orphans(session: Session) -> list[str]:
-    """Settle due requests that no execution will ever answer for; return their outcomes."""
+async def settle_orphans(session: Session) -> list[tuple[str, str]]:
+    """Settle due requests that no execution will ever answer for; return kinds and outcomes."""
     async with session.transaction():
         cursor = await session.run("settle_orphans")
-        return [row["outcome"] for row in await cursor.fetchall()]
+        return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
 
 
 async def fan_out_events(session: Session, *, route: bool) -> list[str]:

@@ -23,22 +23,30 @@ CASES = [
 def test_a_workflow_runs_as_the_page_says(case: Json) -> None:
     assert case["proves"]
     shell = Shell(case)
+    names: dict[str, Json] = {}
     for number, part in enumerate(case["story"]):
         actual = told(shell.tell(part))
         expected = {name: value for name, value in part.items() if name not in INPUTS}
-        differences = list(compare(expected, actual, f"story[{number}]"))
+        differences = list(compare(expected, actual, names, f"story[{number}]"))
         assert not differences, "\n".join(differences)
 
 
-def compare(expected: Json, actual: Json, where: str) -> Iterator[str]:
-    """Tell where what was expected is not; objects may have more than was expected of them."""
+def compare(expected: Json, actual: Json, names: dict[str, Json], where: str) -> Iterator[str]:
+    """Tell where what was expected is not; objects may have more than was expected of them.
+
+    A name such as `@1` stands for the same value throughout a story, and no other name does.
+    """
     match expected, actual:
         case dict(), dict():
             for key, value in expected.items():
-                yield from compare(value, actual.get(key), f"{where}.{key}")
+                yield from compare(value, actual.get(key), names, f"{where}.{key}")
         case list(), list() if len(expected) == len(actual):
             for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
-                yield from compare(one, other, f"{where}[{index}]")
+                yield from compare(one, other, names, f"{where}[{index}]")
+        case str(), _ if expected.startswith("@"):
+            names.setdefault(expected, actual)
+            if [name for name, value in names.items() if value == actual] != [expected]:
+                yield f"{where}: {actual!r} is not {expected} alone of {names}"
         case _:
             if not _agree(expected, actual):
                 yield f"{where}: expected {expected!r}, found {actual!r}"

@@ -12,12 +12,14 @@ import httpcore2
 from resumer_daemon.effects.allow import read_allow_list
 from resumer_daemon.effects.guard import Guard
 from resumer_daemon.effects.http import HttpClient, Timeouts
+from resumer_daemon.effects.masking import Lookup
 from resumer_daemon.effects.resolve import Resolver
 from resumer_daemon.engine.outcome import Effect
 
 PACE = 0.01
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
+Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
@@ -92,23 +94,36 @@ def flooding(start: bytes, wave: bytes) -> Behaviour:
 
 
 @asynccontextmanager
-async def receiver(*behaviours: Behaviour, tls: SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiver(
+    *behaviours: Behaviour, tls: SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     """Run a receiver: each request meets the next behaviour, the last one again and again."""
-    handlers: set[asyncio.Task[Any]] = set()
+    here = Receiver(0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        here.requests.append(await _request(reader))
+        await behaviours[min(len(here.requests), len(behaviours)) - 1](writer)
+
+    async with listening(serve, tls) as here.port:
+        yield here
+
+
+@asynccontextmanager
+async def listening(serve: Serve, tls: SSLContext | None = None) -> AsyncIterator[int]:
+    """Run a server that speaks whatever it likes, and return its port."""
+    handlers: set[asyncio.Task[Any]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         handlers.add(task)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            here.requests.append(await _request(reader))
-            await behaviours[min(len(here.requests), len(behaviours)) - 1](writer)
+            await serve(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    here = Receiver(server.sockets[0].getsockname()[1])
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:
-        yield here
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in handlers:
@@ -156,13 +171,14 @@ def client(
     secrets: dict[str, str] | None = None,
     allow: str = "localhost",
     resolver: Resolver = at_home,
+    lookup: Lookup | None = None,
     **named: Any,
 ) -> HttpClient:
     """Return a client that reaches `receiver`, with short patience."""
     guard = Guard(read_allow_list(allow), resolver=resolver, backend=backend or CountingBackend())
     named.setdefault("trust", SSLContext(PROTOCOL_TLS_CLIENT))
     named.setdefault("timeouts", Timeouts(connect=2.0, first_byte=1.0))
-    return HttpClient(guard, (secrets or {}).__getitem__, **named)
+    return HttpClient(guard, lookup or (secrets or {}).__getitem__, **named)
 
 
 def effect(url: str, *, attempt: int = 1, key: str = "key1", **request: Any) -> Effect:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -43,6 +44,19 @@ def block(step: str = "refuse") -> Document:
     return {"id": step, "type": "action", "action": "block", "reason": f"{step}d"}
 
 
+def insert(connection: psycopg.Connection[Any], table: str, values: Document) -> UUID:
+    """Insert a row and return its id."""
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, values)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(values)),
+    )
+    row = connection.execute(statement, list(values.values())).fetchone()
+    assert row is not None
+    identity: UUID = row[0]
+    return identity
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Another program on the same database. It calls nothing of ours but `resumer.start`."""
@@ -52,17 +66,13 @@ class Service:
     def insert(self, table: str, **values: object) -> UUID:
         """Insert a row, in the only organisation where there are some, and return its id."""
         with self.database.connect() as connection:
-            if self.database.vintage == "v5" and "organization_id" not in values:
-                values["organization_id"] = self.organization()
-            statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(
-                sql.Identifier(table),
-                sql.SQL(", ").join(map(sql.Identifier, values)),
-                sql.SQL(", ").join([sql.Placeholder()] * len(values)),
-            )
-            row = connection.execute(statement, list(values.values())).fetchone()
-        assert row is not None
-        identity: UUID = row[0]
-        return identity
+            owner = {} if "organization_id" in values else self.owner
+            return insert(connection, table, values | owner)
+
+    @property
+    def owner(self) -> dict[str, object]:
+        """What a row of the service needs beside all else."""
+        return {"organization_id": self.organization()} if self.database.vintage == "v5" else {}
 
     def organization(self) -> UUID:
         """Return the organisation of the newest vintage."""

@@ -16,6 +16,7 @@ from tests.harness.receiver import CountingBackend, answering, at_home, client, 
 HOSTILE = json.loads((Path(__file__).parents[1] / "data/hostile_urls.json").read_text())
 URLS = [url for urls in HOSTILE.values() for url in urls]
 OUTSIDE = "93.184.216.34"
+NO_SECRETS: dict[str, str] = {}
 NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -30,9 +31,9 @@ class Nowhere(CountingBackend):
 class Script:
     """A resolver that answers differently each time."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers) -> None:
         self.answers = list(answers)
-        self.asked = []
+        self.asked: list[tuple[str, int]] = []
 
     async def __call__(self, host, port):
         self.asked.append((host, port))
@@ -46,9 +47,9 @@ async def outside(_host, _port):
     return [OUTSIDE]
 
 
-def guarded(resolver, backend, allow=""):
+def guarded(resolver, backend, allow="") -> HttpClient:
     guard = Guard(read_allow_list(allow), resolver=resolver, backend=backend)
-    return HttpClient(guard, {}.__getitem__, trust=NOBODY)
+    return HttpClient(guard, NO_SECRETS.__getitem__, trust=NOBODY)
 
 
 def test_there_are_many_hostile_urls():
@@ -125,7 +126,9 @@ async def test_an_address_needs_no_look_up():
     assert backend.connects == [(OUTSIDE, 8080)]
 
 
-@pytest.mark.parametrize("allow", ["localhost", "localhost:{port}", "127.0.0.0/8", "127.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    "allow", ["localhost", "localhost:{port}", "127.0.0.0/8", "127.0.0.1:{port}"]
+)
 async def test_what_is_allowed_goes_through(allow):
     async with receiver(answering("ok")) as here:
         sender = client(allow=allow.format(port=here.port))
@@ -133,7 +136,9 @@ async def test_what_is_allowed_goes_through(allow):
     assert (answer.error, answer.data) == (None, {"status_code": 200, "response": "ok"})
 
 
-@pytest.mark.parametrize("allow", ["", "localhost:1", "127.0.0.1:1", "10.0.0.0/8", "host", "*.localhost"])
+@pytest.mark.parametrize(
+    "allow", ["", "localhost:1", "127.0.0.1:1", "10.0.0.0/8", "host", "*.localhost"]
+)
 async def test_what_is_not_allowed_does_not(allow):
     backend = Nowhere()
     answer = await guarded(at_home, backend, allow).send(effect("http://localhost:80/"), deadline=5)

@@ -84,7 +84,7 @@ def test_a_killed_reconciler_or_scrape_is_no_end(service: Service, database: Dat
 def waits(database: Database, name: str) -> bool:
     return bool(
         database.run(
-            "SELECT FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
             " AND datname = current_database()",
             name,
         )

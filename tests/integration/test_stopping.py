@@ -39,7 +39,7 @@ def test_a_signal_lets_the_turn_at_hand_finish(
         assert daemon.wait() == 0
         assert daemon.said("stopped")
         service.decide(service.asked(next_one)[0], "approved")
-        assert database.run("SELECT FROM resumer.instances") == []
+        assert database.run("SELECT id FROM resumer.instances") == []
     assert service.decisions(execution) == [("approved", "applied")]
     assert service.decisions(next_one) == [("approved", None)]
 

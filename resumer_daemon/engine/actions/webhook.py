@@ -32,7 +32,7 @@ def webhook(task: Task) -> dict[str, Json] | None:
         _send(task, pending, attempt=1)
     elif pending.get("failed"):
         _send(task, pending, attempt=pending["attempt"] + 1)
-    elif (result := task.walk.take_result(task.path)) is not None:
+    elif (result := task.walk.results.get(task.path)) is not None:
         return _answered(task, pending, result)
     else:
         _hand_over(task, pending)

@@ -75,6 +75,7 @@ class Driver:
         self.data: dict[str, Json] = {}
         self.pauses, self.now = 0, NOW
         self.told: dict[str, EffectResult] = {}
+        self.under_way: set[str] = set()
         while self.turn < self.turns:
             self.turn += 1
             advanced = self._advance()
@@ -108,8 +109,14 @@ class Driver:
     def _collect(self, advanced: Advance) -> None:
         self.records += advanced.records
         self.writes += advanced.writes
-        if isinstance(advanced.outcome, Effects):
-            self.effects += advanced.outcome.effects
+        self.under_way -= self.told.keys()
+        match advanced.outcome:
+            case Effects(effects):
+                self.effects += effects
+                assert self.under_way <= {effect.path for effect in effects}, "none is forgotten"
+                self.under_way = {effect.path for effect in effects}
+            case Paused():
+                assert not self.under_way, "it pauses when no effect is under way"
 
     def _world(self) -> World:
         return World(

@@ -1,0 +1,73 @@
+-- What a person can ask of an execution: one request each, with a name and a reason on it.
+
+CREATE FUNCTION resumer.ask(
+  execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[]
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $f$
+DECLARE
+  found text;
+  asked bigint;
+BEGIN
+  SELECT e.status INTO found FROM workflow_executions e WHERE e.id = ask.execution_id;
+  IF found IS NULL THEN
+    RAISE EXCEPTION 'no execution %', ask.execution_id
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  ELSIF found <> ALL (ask.allowed) THEN
+    RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, found, ask.kind
+      USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
+  END IF;
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload)
+  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload)
+  RETURNING id INTO asked;
+  PERFORM resumer.wake();
+  RETURN asked;
+END
+$f$;
+
+-- End what has not ended: no result. Returns the request's id.
+CREATE FUNCTION resumer.cancel(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT resumer.ask(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
+$f$;
+
+-- Continue after an incident, from where the execution stood.
+CREATE FUNCTION resumer.retry(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM resumer.pauses p
+    WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL AND p.reason = 'incident') THEN
+    RAISE EXCEPTION 'execution % has no incident', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'a retry continues after an incident; a pause is ended by what it waits for';
+  END IF;
+  RETURN resumer.ask(execution_id, 'retry', actor, reason, NULL, ARRAY['paused']);
+END
+$f$;
+
+-- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason.
+CREATE FUNCTION resumer.resume(
+  execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  waits_for text;
+BEGIN
+  SELECT p.reason INTO waits_for FROM resumer.pauses p
+  WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
+  IF waits_for = 'incident' THEN
+    RAISE EXCEPTION 'execution % has an incident', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'look at it, then: SELECT resumer.retry(...)';
+  ELSIF waits_for = 'approval_required' AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
+    RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
+      USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...''';
+  END IF;
+  RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused']);
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
+  resumer.retry(uuid, text, text), resumer.resume(uuid, jsonb, text, text, boolean) FROM PUBLIC;

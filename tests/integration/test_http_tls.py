@@ -1,0 +1,51 @@
+"""TLS goes by the name in the URL, though the connection goes to an address that was checked."""
+
+import ssl
+from pathlib import Path
+
+from tests.harness.receiver import answering, client, effect, receiver
+
+PEM = Path(__file__).parents[1] / "data/tls_test_only.pem"
+
+
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=PEM)
+
+
+def serving() -> tuple[ssl.SSLContext, list[str | None]]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    return context, names
+
+
+async def test_tls_goes_by_the_name_though_the_address_is_pinned():
+    context, names = serving()
+    async with receiver(answering("ok"), tls=context) as here:
+        sender = client(allow="pinned.example", trust=trusting())
+        url = f"https://pinned.example:{here.port}/"
+        answer = await sender.send(effect(url), deadline=5)
+    assert answer.error is None
+    assert names == ["pinned.example"]
+    assert here.requests[0].headers["host"] == f"pinned.example:{here.port}"
+
+
+async def test_a_certificate_for_another_name_is_refused():
+    context, _ = serving()
+    async with receiver(answering("ok"), tls=context) as here:
+        sender = client(allow="other.example", trust=trusting())
+        url = f"https://other.example:{here.port}/"
+        answer = await sender.send(effect(url), deadline=5)
+    assert answer.error is not None
+    assert answer.error.startswith("webhook failed: certificate refused: Hostname mismatch")
+    assert (answer.retry_class, answer.sent) == ("connection", False)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused():
+    context, _ = serving()
+    async with receiver(answering("ok"), tls=context) as here:
+        answer = await client().send(effect(here.url(scheme="https")), deadline=5)
+    assert answer.error is not None
+    assert answer.error.startswith("webhook failed: certificate refused: ")
+    assert here.requests == []

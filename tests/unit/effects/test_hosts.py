@@ -1,0 +1,216 @@
+"""Places per host, circuit breakers and the budget for retries."""
+
+import asyncio
+from heapq import heappop, heappush
+
+import pytest
+
+from resumer_daemon.effects.breaker import Breaker
+from resumer_daemon.effects.budget import RetryBudget
+from resumer_daemon.effects.hosts import REMEMBERED, Hosts, NotNow
+from resumer_daemon.engine.outcome import EffectResult
+from tests.harness import eventually
+from tests.harness.receiver import effect
+
+WELL, DOWN = EffectResult(), EffectResult("webhook answered 503", "503")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def attempt(hosts, result, url="http://a.example/", number=1) -> None:
+    async with hosts.attempt(effect(url, attempt=number)) as made:
+        made.result = result
+
+
+def breaker_of(clock) -> Breaker:
+    return Breaker(3, 30.0, clock)
+
+
+def fail(breaker) -> None:
+    breaker.leave(False, breaker.enter())
+
+
+def test_a_breaker_opens_after_failures_in_a_row(clock):
+    breaker = breaker_of(clock)
+    fail(breaker)
+    fail(breaker)
+    breaker.leave(True, breaker.enter())
+    for _ in range(3):
+        assert breaker.wait() == 0.0
+        fail(breaker)
+    assert breaker.wait() == 30.0
+    clock.now += 29
+    assert breaker.wait() == 1.0
+
+
+@pytest.mark.parametrize(("well", "wait"), [(True, 0.0), (False, 30.0), (None, 0.0)])
+def test_then_a_single_probe_decides(clock, well, wait):
+    breaker = breaker_of(clock)
+    for _ in range(3):
+        fail(breaker)
+    clock.now += 30
+    assert breaker.wait() == 0.0
+    probe = breaker.enter()
+    assert probe
+    assert breaker.wait() == 1.0
+    breaker.leave(well, probe)
+    assert breaker.wait() == wait
+    assert breaker.pristine is (well is True)
+
+
+def test_what_was_under_way_when_it_opened_does_not_keep_it_open(clock):
+    breaker = breaker_of(clock)
+    entered = [breaker.enter() for _ in range(5)]
+    for probe in entered[:3]:
+        breaker.leave(False, probe)
+    clock.now += 30
+    probe = breaker.enter()
+    breaker.leave(False, entered[3])
+    assert breaker.wait() == 1.0
+    breaker.leave(True, probe)
+    assert breaker.wait() == 0.0
+
+
+def test_retries_are_a_fraction_of_first_attempts(clock):
+    budget = RetryBudget(clock, share=0.1, floor=1.0, most=10.0)
+    retried = 0
+    for _ in range(10):
+        assert budget.wait() == 0.0
+        budget.take()
+    for _ in range(1000):
+        budget.pay()
+        if budget.wait() == 0.0:
+            budget.take()
+            retried += 1
+    assert 99 <= retried <= 100
+
+
+def test_an_empty_budget_fills_by_time_too(clock):
+    budget = RetryBudget(clock, share=0.1, floor=0.5, most=2.0)
+    budget.take()
+    budget.take()
+    assert budget.wait() == 2.0
+    clock.now += 1
+    assert budget.wait() == 1.0
+    clock.now += 1000
+    for _ in range(2):
+        assert budget.wait() == 0.0
+        budget.take()
+    assert budget.wait() > 0.0
+
+
+async def test_no_more_than_its_places_are_taken_at_a_host(clock):
+    hosts = Hosts(places=2, clock=clock)
+    inside = {"a": 0, "b": 0}
+    leave = asyncio.Event()
+
+    async def stay(name) -> None:
+        async with hosts.attempt(effect(f"http://{name}.example/")):
+            inside[name] += 1
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in "aaaaab":
+            tasks.create_task(stay(name))
+        await eventually(lambda: inside == {"a": 2, "b": 1})
+        leave.set()
+    assert inside == {"a": 5, "b": 1}
+
+
+async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
+    hosts = Hosts(failures=3, rest=30.0, clock=clock)
+    for _ in range(3):
+        await attempt(hosts, DOWN)
+    with pytest.raises(NotNow) as refused:
+        await attempt(hosts, WELL)
+    assert refused.value.seconds == 30.0
+    await attempt(hosts, WELL, "http://b.example/")
+    clock.now += 30
+    await attempt(hosts, WELL)
+    await attempt(hosts, WELL)
+
+
+@pytest.mark.parametrize(
+    ("result", "opens"),
+    [
+        (EffectResult("timed out", "timeout"), True),
+        (EffectResult("failed", "connection"), True),
+        (EffectResult("busy", "429"), True),
+        (DOWN, True),
+        (EffectResult("gone", "404"), False),
+        (EffectResult("moved", "301"), False),
+        (EffectResult("no URL", "fault"), False),
+        (WELL, False),
+        (None, False),
+    ],
+)
+async def test_only_what_speaks_against_a_host_opens_its_breaker(clock, result, opens):
+    hosts = Hosts(failures=2, clock=clock)
+    for _ in range(2):
+        await attempt(hosts, result)
+    if opens:
+        with pytest.raises(NotNow):
+            await attempt(hosts, WELL)
+    else:
+        await attempt(hosts, WELL)
+
+
+async def test_a_block_that_fails_says_nothing_about_the_host(clock):
+    hosts = Hosts(failures=1, places=1, clock=clock)
+    with pytest.raises(RuntimeError):
+        async with hosts.attempt(effect("http://a.example/")):
+            raise RuntimeError
+    await attempt(hosts, WELL)
+
+
+async def test_retries_beyond_the_budget_are_held_and_cost_nothing(clock):
+    hosts = Hosts(clock=clock, budget=RetryBudget(clock, floor=1.0, most=1.0))
+    await attempt(hosts, WELL, number=2)
+    for _ in range(3):
+        with pytest.raises(NotNow) as refused:
+            await attempt(hosts, WELL, number=2)
+        assert refused.value.seconds == 1.0
+    await attempt(hosts, WELL, number=1)
+    clock.now += 1
+    await attempt(hosts, WELL, number=2)
+
+
+async def test_ten_minutes_of_503_cost_few_extra_requests(clock):
+    """500 effects of 3 attempts each, against a host that is down for ten minutes."""
+    hosts = Hosts(clock=clock)
+    due = [(0.0, 1)] * 500
+    made = {"down": 0, "up": 0}
+    while due:
+        at, number = heappop(due)
+        clock.now = max(clock.now, 1000.0 + at)
+        down = clock.now < 1600.0
+        try:
+            await attempt(hosts, DOWN if down else WELL, number=number)
+        except NotNow as refused:
+            heappush(due, (clock.now - 1000.0 + refused.seconds, number))
+            continue
+        made["down" if down else "up"] += 1
+        if down:
+            heappush(due, (clock.now - 1000.0 + 2.0, min(number + 1, 3)))
+    assert made["up"] == 500
+    assert made["down"] < 100
+
+
+async def test_hosts_without_end_are_not_all_remembered(clock):
+    hosts = Hosts(failures=1, clock=clock)
+    for number in range(REMEMBERED * 3):
+        await attempt(hosts, DOWN if number % 2 else WELL, f"http://h{number}.example/")
+    assert len(hosts._lanes) <= REMEMBERED
+    with pytest.raises(NotNow):
+        await attempt(hosts, WELL, f"http://h{REMEMBERED * 3 - 1}.example/")

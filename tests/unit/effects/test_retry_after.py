@@ -1,0 +1,68 @@
+"""When a receiver asks to be asked again, and when we do."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumer_daemon.effects.answer import retry_after
+from resumer_daemon.effects.pauses import LONGEST, full_jitter, pause
+
+NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("given_", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("999999999", 999999999.0),
+        ("Fri, 24 Jul 2026 12:02:00 GMT", 120.0),
+        ("Friday, 24-Jul-26 12:02:00 GMT", 120.0),
+        ("Fri Jul 24 12:02:00 2026", 120.0),
+        ("Fri, 24 Jul 2026 11:00:00 GMT", 0.0),
+        *(
+            (text, None)
+            for text in (
+                "",
+                "-1",
+                "1.5",
+                "1e3",
+                "soon",
+                "٣",
+                "9" * 5000,
+                "Fri, 99 Jul 2026 12:00:00 GMT",
+                "Fri, 24 Jul 99999 12:00:00 GMT",
+                "1 Jan",
+                "\x00",
+            )
+        ),
+    ],
+)
+def test_a_retry_after_is_seconds_or_a_date(given_, seconds):
+    assert retry_after(given_, NOW) == seconds
+
+
+@given(st.text())
+def test_any_text_may_come(text):
+    assert (retry_after(text, NOW) or 0.0) >= 0.0
+
+
+@given(st.floats(0, 1e6), st.randoms(use_true_random=False))
+def test_jitter_only_shortens(seconds, random):
+    assert 0.0 <= full_jitter(seconds, random) <= seconds
+    assert 0.0 <= pause(seconds, None, random) <= seconds
+
+
+@given(st.floats(0, 60), st.floats(0, 1e9), st.randoms(use_true_random=False))
+def test_nobody_comes_back_before_he_was_asked_to(backoff, asked, random):
+    waits = pause(backoff, asked, random)
+    assert min(asked, LONGEST) <= waits <= max(backoff, LONGEST * 1.1)
+
+
+def test_jitter_spreads():
+    random = Random(7)  # noqa: S311 - nothing secret
+    tenths = {int(full_jitter(1.0, random) * 10) for _ in range(200)}
+    assert tenths == set(range(10))

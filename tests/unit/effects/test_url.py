@@ -1,0 +1,54 @@
+"""URLs are read in one way only."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumer_daemon.effects.hosts import origin
+from resumer_daemon.effects.url import read_url
+from tests.harness.receiver import effect, secret
+
+VISIBLE = re.compile(r"/[!-~]*")
+HOST = re.compile(r"[a-z0-9_.:-]+")
+
+
+@pytest.mark.parametrize(
+    ("text", "origin_", "target"),
+    [
+        ("http://a.example", "http://a.example", "/"),
+        ("HTTPS://A.Example.:443/B", "https://a.example", "/B"),
+        ("https://a.example:80?q=1#part", "https://a.example:80", "/?q=1"),
+        ("http://a.example/a/../b//c", "http://a.example", "/a/../b//c"),
+        ("http://a.example/%2e%zz", "http://a.example", "/%2e%zz"),
+        ("http://a.example/ü?q=ü", "http://a.example", "/%C3%BC?q=%C3%BC"),
+        ('http://a.example/"<>`{|}^', "http://a.example", "/%22%3C%3E%60%7B%7C%7D%5E"),
+        ("http://a.example/@x:[1]", "http://a.example", "/@x:[1]"),
+        ("http://bücher.example/", "http://xn--bcher-kva.example", "/"),
+        ("http://1.2.3.4:8080/", "http://1.2.3.4:8080", "/"),
+        ("http://[2606:4700:0:0::1]/", "http://[2606:4700::1]", "/"),
+        ("http://[2606:4700::1]:81/", "http://[2606:4700::1]:81", "/"),
+        ("http://_dmarc.a_b.example/", "http://_dmarc.a_b.example", "/"),
+    ],
+)
+def test_a_url_is_taken_apart(text, origin_, target):
+    url = read_url(text)
+    assert (url.origin, url.target) == (origin_, target)
+
+
+@given(st.text())
+def test_any_text_is_a_url_or_is_refused(text):
+    for candidate in (text, f"http://{text}", f"http://a.example/{text}"):
+        try:
+            url = read_url(candidate)
+        except ValueError:
+            continue
+        assert VISIBLE.fullmatch(url.target)
+        assert HOST.fullmatch(url.host)
+        assert read_url(f"{url.origin}{url.target}") == url
+
+
+def test_the_origin_of_an_effect_needs_no_secret():
+    assert origin(effect(f"https://a.example/{secret('X')}")) == "https://a.example"
+    assert origin(effect(f"https://{secret('X')}.example/")) == ""
