@@ -8,6 +8,7 @@ from resumer_daemon.cli.dev import dev
 from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
+from resumer_daemon.cli.moves import cancel, resume, retry
 from resumer_daemon.cli.run import run
 from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
@@ -28,6 +29,9 @@ app.command()(start)
 app.command()(emit)
 app.command()(approve)
 app.command()(reject)
+app.command()(resume)
+app.command()(retry)
+app.command()(cancel)
 app.command(name="list")(list_)
 app.command()(show)
 app.command()(health)

@@ -69,6 +69,17 @@ async def decide(
     await _asked(session, verdict, {"request": request, "approver": approver, "reason": reason})
 
 
+async def ask(session: Session, move: str, facts: Mapping[str, Any]) -> int:
+    """Ask for `resume`, `retry` or `cancel`; return the request's id.
+
+    Raises:
+        Refused: With the database's own words.
+    """
+    rows = await _asked(session, move, facts)
+    request: int = rows[0]["request"]
+    return request
+
+
 async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
     """Put a definition into `workflows`, for development."""
     async with session.transaction():
