@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -14,7 +15,7 @@ from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
-from resumer_daemon.store.outlook import fan_out_events, settle_orphans
+from resumer_daemon.store.outlook import fan_out_events, give_up_requests, settle_orphans
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -23,11 +24,12 @@ log = structlog.get_logger()
 LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 
-# a document or a value that cannot be written: the row's fault, not the batch's
+# what cannot be written, or what a trigger of the service refuses: the row's fault, not the batch's
 POISON = (
     errors.DataError,
     errors.IntegrityError,
     errors.ProgramLimitExceeded,
+    errors.RaiseException,
     ValueError,
 )
 
@@ -72,6 +74,8 @@ class Worker:
                     await self._work(session)
             except (psycopg.Error, ResumerError) as error:
                 self.healthy = False
+                if self._stopping:
+                    return
                 self._count(error)
                 log.warning("database_lost", error=str(error).strip(), retry_in=round(wait, 1))
                 self._wakeup.clear()  # what has woken us does not bring the database back
@@ -96,26 +100,32 @@ class Worker:
             log.warning("batch_failed", error=str(error).strip())
             await self._one_by_one(session)
             return None
-        account(turned, self._metrics)
+        self._done(turned)
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
+        return turned
+
+    def _done(self, turned: Turned) -> None:
+        account(turned, self._metrics)
         for held in turned.held:
             self._effector.take(held)
-        return turned
 
     async def _one_by_one(self, session: Session) -> None:
         for execution in await self._turner.due(session):
             try:
-                turned = await self._turner.take(session, execution)
-                account(turned, self._metrics)
-                for held in turned.held:
-                    self._effector.take(held)
+                self._done(await self._turner.take(session, execution))
             except POISON as error:
-                self._metrics.quarantined.inc()
-                log.error(
-                    "execution_quarantined", execution=str(execution), error=str(error).strip()
-                )
-                await self._turner.quarantine(session, execution, str(error).strip())
+                await self._quarantine(session, execution, str(error).strip())
+
+    async def _quarantine(self, session: Session, execution: UUID, why: str) -> None:
+        """Stop one execution; where even that cannot be written, its requests fail."""
+        self._metrics.quarantined.inc()
+        log.error("execution_quarantined", execution=str(execution), error=why)
+        try:
+            await self._turner.quarantine(session, execution, why)
+        except POISON as error:
+            log.error("requests_given_up", execution=str(execution), error=str(error).strip())
+            await give_up_requests(session, execution, why)
 
     async def _sleep(self, turned: Turned | None, session: Session) -> None:
         if turned is None or turned.claimed:

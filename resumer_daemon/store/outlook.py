@@ -1,6 +1,7 @@
 """What is left to do after a look: due requests that others hold, and when the next one is due."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
@@ -39,6 +40,12 @@ async def settle_orphans(session: Session) -> list[tuple[str, str]]:
     async with session.transaction():
         cursor = await session.run("settle_orphans")
         return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
+
+
+async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
+    """Fail the due requests of an execution of which nothing else can be written."""
+    async with session.transaction():
+        await session.run("give_up_requests", {"id": execution, "why": why})
 
 
 async def fan_out_events(session: Session, *, route: bool) -> list[str]:

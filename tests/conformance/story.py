@@ -154,7 +154,9 @@ def _result(told: Json) -> EffectResult:
     """Read `200`, a status, or `{"error": ..., "as": ...}`."""
     if isinstance(told, int):
         return EffectResult(data={"status_code": told, "response": ""})
-    return EffectResult(told.get("error"), told.get("as"), told.get("data", {}))
+    return EffectResult(
+        told.get("error"), told.get("as"), told.get("data", {}), told.get("sent", True)
+    )
 
 
 def _answer(given: Json, now: datetime) -> Answer:

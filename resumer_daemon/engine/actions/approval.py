@@ -25,9 +25,9 @@ def create_approval_request(task: Task) -> dict[str, Json]:
     approval = NewApproval(
         id=approval_id(made_of),
         request_id=request_id(made_of),
-        entity_type=mask_secrets(task.needed("entity")),
-        entity_id=mask_secrets(task.text("entity_id")),
-        approver_role=mask_secrets(task.text("approver_role")) or ROLE,
+        entity_type=_fitting("entity", task.needed("entity"), 100),
+        entity_id=_fitting("entity_id", task.text("entity_id"), 255),
+        approver_role=_fitting("approver_role", task.text("approver_role"), 100) or ROLE,
         approver_id=_approver(task),
         reason=mask_secrets(task.text("reason")) or REASON,
         expires_at=_expiry(task.text("expires_in"), task.walk.world.now),
@@ -40,21 +40,25 @@ def create_approval_request(task: Task) -> dict[str, Json]:
 def needed_approvals(
     step: ActionStep, requires: Requires, reason: str, place: Place, walk: Walk
 ) -> tuple[NewApproval, ...]:
-    """Return the approvals of a block whose list created none."""
+    """Return the approvals of a block whose list created none.
+
+    Raises:
+        Fault: A role is longer than there is room for.
+    """
     unresolved: set[str] = set()
     names = walk.names(step, None)
 
-    def rendered(text: str | None) -> str | None:
-        return text and mask_secrets(render_text(text, place.context, names, unresolved))
+    def rendered(text: str) -> str:
+        return render_text(text, place.context, names, unresolved)
 
-    expires_at = _expiry(rendered(requires.expires_in), walk.world.now)
+    expires_at = _expiry(rendered(requires.expires_in or ""), walk.world.now)
     return tuple(
         NewApproval(
             id=approval_id(made_of),
             request_id=request_id(made_of),
             entity_type=None,
             entity_id=None,
-            approver_role=rendered(role),
+            approver_role=_fitting("role", rendered(role), 100) or ROLE,
             approver_id=None,
             reason=reason,
             expires_at=expires_at,
@@ -79,6 +83,14 @@ def _roles(requires: Requires) -> list[str]:
     """Return whom to ask: one of each role, and as many as are needed."""
     others = max(requires.approvals or 1, 1) - len(requires.roles)
     return [*requires.roles, *[requires.role or ROLE] * others]
+
+
+def _fitting(name: str, text: str | None, room: int) -> str | None:
+    """Return a text for a column; one that was cut would name somebody else."""
+    if text is not None and len(text) > room:
+        raise Fault(f"{name} is longer than {room} characters")
+    masked: str | None = mask_secrets(text)
+    return masked
 
 
 def _approver(task: Task) -> UUID | None:

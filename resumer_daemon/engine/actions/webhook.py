@@ -11,7 +11,7 @@ from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.engine.progress import exact
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import secrets_in
+from resumer_daemon.workflow.templates import mask_secrets, secrets_in
 from resumer_daemon.workflow.values import Json
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -94,7 +94,7 @@ def _request(task: Task) -> dict[str, Json]:
         _check_url(url)
     method = (task.text("method") or "POST").upper()
     if not _TOKEN.fullmatch(method):
-        raise Fault(f"webhook: not a method: {method}")
+        raise Fault(f"webhook: not a method: {mask_secrets(method)}")
     return {
         "method": method,
         "url": url,

@@ -41,9 +41,10 @@ def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -
 def run_member(step: Step, place: Place, walk: Walk) -> Ended:
     """Run one member, unless it has ended already, and remember how it ended."""
     known = walk.done.get(place.path)
-    if known is not None and known.ended is not None:
+    if known is None:
+        walk.count_step(place)
+    elif known.ended is not None:
         return _ending(known)
-    walk.count_step(place)
     end = walk.run(step, place, walk)
     remember(end, place.path, walk)
     return end

@@ -1,0 +1,3 @@
+-- Due requests of an execution of which not even an incident can be written: failed, so that they stop nobody else.
+UPDATE resumer.resume_requests SET outcome = 'failed', finished_at = clock_timestamp(), reason = left(%(why)s, 1000)
+WHERE execution_id = %(id)s AND outcome IS NULL AND due_at <= statement_timestamp()
