@@ -1,14 +1,14 @@
--- Drop the tables that the up migration created, told by their comment; a service's own tables stay.
+-- Drop the tables that the up migration created, told by their comment; a service's own tables stay. No CASCADE: what
+-- others have built on them is not ours to drop.
 DO $do$
 DECLARE
-  created regclass;
+  created text;
 BEGIN
-  FOR created IN
-    SELECT c.oid::regclass FROM pg_class c
-    WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace
-      AND obj_description(c.oid, 'pg_class') = 'created by resumer-daemon'
-  LOOP
-    EXECUTE format('DROP TABLE %s CASCADE', created);
-  END LOOP;
+  SELECT string_agg(c.oid::regclass::text, ', ') INTO created FROM pg_class c
+  WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+    AND obj_description(c.oid, 'pg_class') = 'created by resumer-daemon';
+  IF created IS NOT NULL THEN
+    EXECUTE 'DROP TABLE ' || created;
+  END IF;
 END
 $do$;

@@ -34,22 +34,34 @@ AS $f$
 DECLARE
   emitted uuid := gen_random_uuid();
   event_key text := 'evt_' || left(replace(emitted::text, '-', ''), 16);
+  written jsonb := coalesce(emit.payload, '{}');
+  now_there timestamp := resumer.service_now();
+  organizations uuid[];
 BEGIN
   IF coalesce(emit.event_type, '') = '' THEN
     RAISE EXCEPTION 'an event needs a type' USING ERRCODE = 'RZ422';
   END IF;
-  IF emit.organization_id IS NULL THEN
+  IF NOT EXISTS (
+    SELECT FROM pg_attribute a
+    WHERE a.attrelid = 'events'::regclass AND a.attname = 'organization_id' AND NOT a.attisdropped) THEN
+    IF emit.organization_id IS NOT NULL THEN
+      RAISE EXCEPTION 'this service has no organisations' USING ERRCODE = 'RZ422';
+    END IF;
     INSERT INTO events (id, event_id, event_type, source, payload, received_at)
-    VALUES (emitted, event_key, emit.event_type, 'resumer', coalesce(emit.payload, '{}'), resumer.service_now());
-  ELSE
-    INSERT INTO events (id, event_id, event_type, source, payload, received_at, organization_id)
-    VALUES (emitted, event_key, emit.event_type, 'resumer', coalesce(emit.payload, '{}'), resumer.service_now(),
-      emit.organization_id);
+    VALUES (emitted, event_key, emit.event_type, 'resumer', written, now_there);
+    RETURN emitted;
   END IF;
+  SELECT array_agg(o.id) INTO organizations FROM organizations o
+  WHERE emit.organization_id IS NULL OR o.id = emit.organization_id;
+  IF organizations IS NULL THEN
+    RAISE EXCEPTION 'no organisation %', coalesce(emit.organization_id::text, 'at all') USING ERRCODE = 'RZ404';
+  ELSIF cardinality(organizations) > 1 THEN
+    RAISE EXCEPTION 'there are % organisations: an event needs one', cardinality(organizations)
+      USING ERRCODE = 'RZ422', HINT = 'name it: organization_id => ...';
+  END IF;
+  INSERT INTO events (id, event_id, event_type, source, payload, received_at, organization_id)
+  VALUES (emitted, event_key, emit.event_type, 'resumer', written, now_there, organizations[1]);
   RETURN emitted;
-EXCEPTION WHEN not_null_violation THEN
-  RAISE EXCEPTION 'this service has organisations: an event needs one'
-    USING ERRCODE = 'RZ422', HINT = 'name it: organization_id => ...';
 END
 $f$;
 

@@ -25,7 +25,7 @@ def up(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
 
 @migrate.command()
 def down(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
-    """Undo everything; the service's own tables and columns stay as they were."""
+    """Undo everything: tables that `up` created go, with their data; the service's stay."""
     _change("down", runner.down, database_url, dry_run)
 
 
@@ -53,8 +53,8 @@ def _change(
 ) -> None:
     chosen = settings(database_url=database_url)
     if dry_run:
-        for statement in run(runner.pending(chosen.url, direction)):
-            typer.echo(statement.decode())
+        for statement in run(runner.pending(chosen.url, direction, chosen.service_schema)):
+            typer.echo(statement)
         return
     names = run(_await(work(chosen.url, chosen.service_schema)))
     for name in names:

@@ -9,7 +9,8 @@ import idna
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_OTHER_DOTS: Final = re.compile("[\u3002\uff0e\uff61]")
+# Dots, and the sign for Kelvin: what would become ASCII on the way.
+_BECOMES_ASCII: Final = re.compile("[\u3002\uff0e\uff61\u212a]")
 _LONGEST: Final = 253
 
 
@@ -41,7 +42,7 @@ def v6_address(text: str) -> str:
 def _ascii(text: str) -> str:
     if text.isascii():
         return text
-    if _OTHER_DOTS.search(text):
+    if _BECOMES_ASCII.search(text):
         raise ValueError("not a host name")
     try:
         return idna.encode(text.lower()).decode("ascii")

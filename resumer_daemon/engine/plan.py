@@ -135,7 +135,9 @@ def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
 
 def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
     """Plan for a start that cannot be: no step is recorded."""
-    return Plan(claimed, settlement.outcomes, settlement, status="failed", error=error)
+    return Plan(
+        claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error
+    )
 
 
 def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) -> Plan:
@@ -264,7 +266,7 @@ def _came_to(
         case Completed(result):
             return "completed", result, None, None
         case Failed(error):
-            return "failed", None, error, None
+            return "failed", "failed", error, None
         case Effects():
             return "running", None, None, None
         case Paused() | Incident():

@@ -34,7 +34,11 @@ async def connect(
         )
     except psycopg.Error as error:
         raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
-    await prepare(connection)
+    try:
+        await prepare(connection)
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from resumer_daemon.errors import Refused
 from resumer_daemon.store.session import Session
-from resumer_daemon.store.statements import load as load_statement
+from resumer_daemon.store.statements import written
 from resumer_daemon.workflow.values import Json, dump, load
 
 DOCUMENTS = ("steps", "pauses", "approvals", "requests", "resume_data")
@@ -114,9 +113,7 @@ def _read(text: str | None) -> Json:
 
 def plain_decision(request: str, status: str) -> str:
     """Return a decision as a plain UPDATE, to be run or pasted."""
-    written = load_statement("plain_decision").decode().splitlines()[-1]
-    values = {"request": sql.Literal(request), "status": sql.Literal(status)}
-    return written % {name: literal.as_string() for name, literal in values.items()}
+    return written("plain_decision", request=request, status=status)
 
 
 async def resumed_after(session: Session, execution: str) -> float | None:

@@ -11,12 +11,13 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
-from psycopg import errors, sql
+from psycopg import errors
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.contract import search_path
+from resumer_daemon.store.statements import load, written
 
 LOCK_TIMEOUT = "2s"
 PATIENCE = 120.0
@@ -36,6 +37,11 @@ class Migration:
         """The fingerprint of what is applied."""
         return sha256(self.up).hexdigest()
 
+    @property
+    def entry(self) -> dict[str, int | str]:
+        """Its line in the ledger."""
+        return {"number": self.number, "name": self.name, "sha256": self.sha256}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -52,7 +58,7 @@ Act: TypeAlias = Callable[[Connection, Migration], Awaitable[None]]
 
 
 class _Busy(Exception):
-    """Another migrator holds the lock."""
+    """Somebody holds a lock that is needed: worth another try."""
 
 
 def known() -> list[Migration]:
@@ -97,51 +103,70 @@ async def status(url: str) -> list[Entry]:
     ]
 
 
-async def pending(url: str, direction: Literal["up", "down"]) -> list[bytes]:
-    """Return the SQL that `up` or `down` would run now, in order."""
+async def pending(url: str, direction: Literal["up", "down"], schema: str = "public") -> list[str]:
+    """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
     async with await connect(url) as connection:
         applied = await _ledger(connection)
+        path = search_path(connection, schema)
+    _refuse_newer(applied)
     if direction == "up":
-        return [m.up for m in known() if m.number not in applied]
-    return [m.down for m in reversed(known()) if m.number in applied]
+        _first_missing(applied)
+        missing = [m for m in known() if m.number not in applied]
+        return [
+            _script(path, m.up.decode(), written("enter_migration", **m.entry)) for m in missing
+        ]
+    undone = [m for m in reversed(known()) if m.number in applied]
+    return [
+        _script(path, written("strike_migration", number=m.number), m.down.decode()) for m in undone
+    ]
+
+
+def _script(path: str, first: str, last: str) -> str:
+    return f"BEGIN;\nSET LOCAL search_path = {path};\n{first};\n{last};\nCOMMIT;\n"
 
 
 async def _run(url: str, schema: str, choose: Choose, act: Act) -> list[str]:
     names: list[str] = []
     async with await connect(url) as connection:
         while True:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(
-                    (_Busy, errors.LockNotAvailable, errors.DeadlockDetected)
-                ),
-                wait=wait_random(0.05, 0.5),
-                stop=stop_after_delay(PATIENCE),
-                reraise=True,
-            ):
-                with attempt:
-                    name = await _step(connection, schema, choose, act)
+            name = await _patiently(connection, schema, choose, act)
             if name is None:
                 return names
             names.append(name)
 
 
+async def _patiently(connection: Connection, schema: str, choose: Choose, act: Act) -> str | None:
+    """Take one step; step back from locks and try again, until the patience is at its end."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(_Busy),
+        wait=wait_random(0.05, 0.5),
+        stop=stop_after_delay(PATIENCE),
+        reraise=True,
+    )
+    try:
+        async for attempt in retrying:
+            with attempt:
+                return await _step(connection, schema, choose, act)
+    except _Busy as busy:
+        raise MigrationError(f"{busy}: not free within {PATIENCE:g} s") from busy.__cause__
+    return None
+
+
 async def _step(connection: Connection, schema: str, choose: Choose, act: Act) -> str | None:
     """Choose by what is applied once we have the lock, and run that: one transaction."""
     async with connection.transaction():
-        path = sql.SQL("{}, pg_temp").format(sql.Identifier(schema)).as_string(connection)
-        await connection.execute(
-            load("prepare_migration"), {"search_path": path, "lock_timeout": LOCK_TIMEOUT}
-        )
+        settings = {"search_path": search_path(connection, schema), "lock_timeout": LOCK_TIMEOUT}
+        await connection.execute(load("prepare_migration"), settings)
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
-            raise _Busy
+            raise _Busy("another migrator is at work")
         migration = choose(await _ledger(connection))
         if migration is None:
             return None
         try:
             await act(connection, migration)
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
-            raise
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            raise _Busy(f"migration {migration.name}: {error}") from error
         except errors.Error as error:
             raise MigrationError(f"migration {migration.name}: {error}") from error
         return migration.name
@@ -149,8 +174,7 @@ async def _step(connection: Connection, schema: str, choose: Choose, act: Act) -
 
 async def _apply(connection: Connection, migration: Migration) -> None:
     await connection.execute(migration.up, prepare=False)
-    entry = {"number": migration.number, "name": migration.name, "sha256": migration.sha256}
-    await connection.execute(load("enter_migration"), entry)
+    await connection.execute(load("enter_migration"), migration.entry)
 
 
 async def _undo(connection: Connection, migration: Migration) -> None:
@@ -163,28 +187,28 @@ async def _ledger(connection: Connection) -> Ledger:
     if (await cursor.fetchone()) != (True,):
         return {}
     cursor = await connection.execute(load("read_ledger"))
-    return {
-        number: (name, fingerprint, at) for number, name, fingerprint, at in await cursor.fetchall()
-    }
+    return {number: (name, sha, at) for number, name, sha, at in await cursor.fetchall()}
 
 
-def _first_missing(applied: Ledger) -> Migration | None:
-    migrations = known()
-    newest = migrations[-1].number
+def _refuse_newer(applied: Ledger) -> None:
+    newest = known()[-1].number
     if any(number > newest for number in applied):
         raise MigrationError(
             "the database was migrated by a newer version of resumer-daemon; upgrade the program"
         )
-    for migration in migrations:
+
+
+def _first_missing(applied: Ledger) -> Migration | None:
+    _refuse_newer(applied)
+    for migration in known():
         entry = applied.get(migration.number)
         if entry is None:
             return migration
         if entry[1] != migration.sha256:
-            raise MigrationError(
-                f"migration {migration.name} was changed after it had been applied"
-            )
+            raise MigrationError(f"migration {migration.name} was changed after it was applied")
     return None
 
 
 def _last_applied(applied: Ledger) -> Migration | None:
+    _refuse_newer(applied)
     return next((m for m in reversed(known()) if m.number in applied), None)

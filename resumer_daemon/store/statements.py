@@ -8,6 +8,9 @@ import re
 from collections.abc import Set
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from psycopg import sql
 
 OPTIONAL = re.compile(r"^(?P<line>.*?)\s*--\? (?P<feature>\w+)$")
 
@@ -17,6 +20,13 @@ def load(name: str, features: Set[str] = frozenset()) -> bytes:
     """Return the statement `sql/<name>.sql` for a database that has these features."""
     text = files("resumer_daemon.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     return "\n".join(_kept(text, features)).encode()
+
+
+def written(name: str, **values: Any) -> str:
+    """Return a statement with its values written out, to be read, pasted, or printed."""
+    lines = load(name).decode().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return text % {key: sql.Literal(value).as_string() for key, value in values.items()}
 
 
 def _kept(text: str, features: Set[str]) -> list[str]:

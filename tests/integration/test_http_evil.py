@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -138,8 +139,12 @@ async def test_an_endless_body_is_kept_in_part(start):
 async def test_a_compressed_bomb_stays_small(pack):
     bomb = pack(b"b" * 20_000_000)
     coding = "gzip" if pack is gzip.compress else "deflate"
+    tracemalloc.start()
     answer, received = await attempt(answering(body=bomb, headers=(f"Content-Encoding: {coding}",)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert answer.error is None
+    assert peak < 2_000_000
     assert answer.data["response"] == "b" * KEPT
     assert answer.data["response_truncated"] is True
     assert received <= KEPT + ONE_READ

@@ -91,6 +91,16 @@ async def test_a_secret_that_the_end_of_what_is_kept_goes_through_is_gone(cut):
         assert LEFT.fullmatch(response)
 
 
+async def test_nor_is_it_there_when_masking_has_moved_the_end():
+    """Secrets longer than their references: what is beyond the end comes within it."""
+    long = "plain-canary-" * 20
+    async with receiver(answering(long * 400)) as here:
+        sender = client(secrets={"PLAIN": long})
+        answer = await sender.send(effect(here.url(), **REQUEST | {"body": None}), deadline=5)
+    assert answer.data["response_truncated"]
+    assert set(answer.data["response"].split(REFERENCE)) == {""}
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,6 +1,7 @@
 """What is sent, and what is made of the answer."""
 
 import hmac
+import re
 from base64 import b64decode, b64encode
 from decimal import Decimal
 
@@ -201,6 +202,9 @@ async def test_what_would_break_out_of_a_request_is_not_sent(request_):
     requests, answer = await sent(sender=sender, **request_)
     assert requests == []
     assert (answer.retry_class, answer.sent) == ("fault", False)
+    assert re.match(
+        "webhook: (not a (header|method|URL)|headers are|no secret|a body)", answer.error
+    )
     assert "canary" not in repr(answer)
 
 

@@ -1,6 +1,8 @@
 """URLs are read in one way only."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,10 @@ from hypothesis import strategies as st
 from resumer_daemon.effects.hosts import origin
 from resumer_daemon.effects.url import read_url
 from tests.harness.receiver import effect, secret
+
+HOSTILE = json.loads((Path(__file__).parents[2] / "data/hostile_urls.json").read_text())
+ODD = ["other spellings of numbers", "characters", "ports", "schemes and no schemes"]
+ODD += ["users, confusion about where the host ends"]
 
 VISIBLE = re.compile(r"/[!-~]*")
 HOST = re.compile(r"[a-z0-9_.:-]+")
@@ -35,6 +41,23 @@ HOST = re.compile(r"[a-z0-9_.:-]+")
 def test_a_url_is_taken_apart(text, origin_, target):
     url = read_url(text)
     assert (url.origin, url.target) == (origin_, target)
+
+
+# In their one plain spelling: where they lead is the guard's affair.
+PLAIN = {
+    "http://example.com#@127.0.0.1/",
+    "http://127.0.0.1#@example.com/",
+    "http://127.0.0.1?@example.com/",
+    "http://localhost:22/",
+    "http://localhost:6379/",
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_another_spelling_is_no_url(kind):
+    for text in set(HOSTILE[kind]) - PLAIN:
+        with pytest.raises(ValueError):  # noqa: PT011 - its text is nobody's
+            raise AssertionError(read_url(text))
 
 
 @given(st.text())

@@ -1,11 +1,10 @@
 """Definitions, contexts and answers for Hypothesis: mostly sensible, sometimes not at all.
 
-Parts are picked from lists where that says as much, for most of the time goes into making them up.
+Hypothesis picks steps out of a pool; had it to make up each one, most of the time would go there.
 """
 
-from collections import ChainMap
 from copy import deepcopy
-from itertools import product
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -41,72 +40,75 @@ COMPARISONS = tuple(
 )
 
 
-def _every(**choices: tuple[Any, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return objects with each combination of these values, None being left out."""
-    every = [
-        {name: value for name, value in zip(choices, values, strict=True) if value is not None}
-        for values in product(*choices.values())
-    ]
-    # By number, for Hypothesis writes out what it samples from.
-    return st.integers(0, len(every) - 1).map(lambda number: every[number])
+CONTEXTS: tuple[dict[str, Any], ...] = (
+    {"total": 5, "text": "{{total}}", "items": ITEMS, "order": {"items": [[1, 2], []]}},
+    {"total": "5", "items": [], "approved": True, "order": None},
+    {"items": ITEMS * 2, "order": {"items": ITEMS}, "approval": {"approved": "yes"}},
+    {},
+)
+REASONS = (None, "plain", "{{order}}", "n {{item}} {{item_index}}", "{{secrets.K}}", "${now}")
+SELDOM = (None, None, None)
 
 
-def _step(kind: str, *parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
-    return st.builds(lambda *objects: {"type": kind} | dict(ChainMap(*objects)), common, *parts)
+class Steps:
+    """Steps made up by chance, the same ones each time."""
 
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)  # noqa: S311 - chance, and no secret
 
-contexts = st.sampled_from(
-    (
-        {"total": 5, "text": "{{total}}", "items": ITEMS, "order": {"items": [[1, 2], []]}},
-        {"total": "5", "items": [], "approved": True, "order": None},
-        {"items": ITEMS * 2, "order": {"items": ITEMS}, "approval": {"approved": "yes"}},
-        {},
-    )
-)
-common = _every(
-    next=WAYS,
-    on_error=(None, None, None, *WAYS),
-    retry=(None, None, None, *RETRIES),
-    timeout=(None, None, "10s", "soon"),
-)
-texts = _every(
-    reason=(None, "plain", "{{order}}", "n {{item}} {{item_index}}", "{{secrets.K}}", "${now}")
-)
-lists = st.builds(
-    lambda acts: {"execute": acts}, st.lists(st.sampled_from(ACTS), min_size=1, max_size=3)
-)
-conditions = st.builds(
-    lambda join, inner: {"condition": inner[0] if join is None else {join: inner}},
-    st.sampled_from((None, None, "and", "or")),
-    st.lists(st.sampled_from(COMPARISONS), min_size=1, max_size=3),
-)
-leaves = st.one_of(
-    _step(
-        "condition",
-        conditions,
-        _every(on_true=WAYS, on_false=WAYS, rule_id=(None,) * 6 + ("good", "off", "empty")),
-    ),
-    _step("action", texts, _every(action=("allow", "block"))),
-    _step("action", texts, lists, _every(action=("allow", "block"))),
-    _step(
-        "require_approval",
-        _every(on_true=WAYS, on_false=WAYS, on_timeout=WAYS, requires=REQUIRES),
-    ),
-    _step("require_approval", lists, _every(on_true=WAYS, on_false=WAYS)),
-    _step("execute", lists),
-    _step("execute", lists),
-    _step("wait", _every(event=("e",), on_timeout=WAYS, on_event=WAYS)),
-    _step("wait", st.just({"for": "1h"})),
-)
+    def some(self, count: int) -> list[dict[str, Any]]:
+        """Return this many steps, most of them with nothing inside."""
+        return [self._leaf() if number % 3 else self._group(0) for number in range(count)]
 
+    def _step(self, kind: str, **choices: tuple[Any, ...]) -> dict[str, Any]:
+        common: dict[str, tuple[Any, ...]] = {
+            "next": WAYS,
+            "on_error": (*SELDOM, *WAYS),
+            "retry": (*SELDOM, *RETRIES),
+            "timeout": (*SELDOM, "10s", "soon"),
+        }
+        picked = {name: self._random.choice(values) for name, values in (common | choices).items()}
+        return {"type": kind} | {name: value for name, value in picked.items() if value is not None}
 
-def _groups(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    bodies = st.builds(lambda steps: {"steps": steps}, st.lists(inner, min_size=1, max_size=3))
-    items = ("{{items}}", "{{items}}", "{{order.items}}", "{{item}}", "{{total}}")
-    return st.one_of(
-        _step("parallel", bodies, _every(strategy=(None, "any_can_pass", "best_effort"))),
-        _step("foreach", bodies, _every(items=items, item_var=("item",))),
-    )
+    def _leaf(self) -> dict[str, Any]:
+        both = {"on_true": WAYS, "on_false": WAYS}
+        match self._random.randrange(7):
+            case 0:
+                rules = (*SELDOM, *SELDOM, "good", "off", "empty")
+                return self._step("condition", **both, rule_id=rules) | self._condition()
+            case 1:
+                return self._step("action", action=("allow", "block"), reason=REASONS)
+            case 2:
+                return self._step("action", action=("allow", "block")) | self._list()
+            case 3:
+                return self._step("require_approval", **both, on_timeout=WAYS, requires=REQUIRES)
+            case 4:
+                return self._step("require_approval", **both) | self._list()
+            case 5:
+                waits = (("event", "e"), ("event", "e"), ("for", "1h"))
+                how, what = self._random.choice(waits)
+                return self._step("wait", on_timeout=WAYS, on_event=WAYS) | {how: what}
+            case _:
+                return self._step("execute") | self._list()
+
+    def _group(self, depth: int) -> dict[str, Any]:
+        count = self._random.randint(1, 3)
+        steps = [self._leaf() for _ in range(count)]
+        if depth < 2 and self._random.random() < 0.4:
+            steps[-1] = self._group(depth + 1)
+        body = {"steps": steps}
+        if self._random.random() < 0.5:
+            return self._step("parallel", strategy=(None, "any_can_pass", "best_effort")) | body
+        items = ("{{items}}", "{{items}}", "{{order.items}}", "{{item}}", "{{total}}")
+        return self._step("foreach", items=items, item_var=("item",)) | body
+
+    def _list(self) -> dict[str, Any]:
+        return {"execute": self._random.choices(ACTS, k=self._random.randint(1, 3))}
+
+    def _condition(self) -> dict[str, Any]:
+        inner = self._random.choices(COMPARISONS, k=self._random.randint(1, 3))
+        join = self._random.choice((None, "and", "or"))
+        return {"condition": inner[0] if join is None else {join: inner}}
 
 
 def _numbered(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -118,9 +120,12 @@ def _numbered(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-definitions = st.builds(
-    lambda steps: {"steps": _numbered(steps)},
-    st.lists(st.recursive(leaves, _groups, max_leaves=4), min_size=1, max_size=4),
+POOL = Steps(seed=2026).some(6_000)
+
+contexts = st.sampled_from(CONTEXTS)
+# By number, for Hypothesis writes out what it samples from.
+definitions = st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=4).map(
+    lambda numbers: {"steps": _numbered([POOL[number] for number in numbers])}
 )
 junk = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 70) | st.sampled_from(["", "block", "1h", "{{x}}"]),
