@@ -1,6 +1,7 @@
 -- An event leaves a request without an execution; the daemon makes one for each execution that waits for it.
 
 CREATE INDEX requests_events ON resumer.resume_requests (requested_at) WHERE kind = 'event' AND execution_id IS NULL;
+CREATE INDEX requests_event_source ON resumer.resume_requests (source_id) WHERE kind = 'event' AND execution_id IS NULL;
 CREATE INDEX requests_events_open ON resumer.resume_requests (id)
   WHERE kind = 'event' AND execution_id IS NULL AND outcome IS NULL;
 CREATE INDEX pauses_event ON resumer.pauses ((waiting ->> 'event'))

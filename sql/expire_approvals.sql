@@ -3,10 +3,10 @@
 WITH wanted AS (
   SELECT v.id, v.execution_id FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
 ), free AS (
-  SELECT a.id FROM approval_requests a
-  WHERE a.id = ANY (%(ids)s::uuid[]) AND a.status = 'pending'
-    AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
-  FOR NO KEY UPDATE SKIP LOCKED
+  SELECT a.id
+  FROM wanted w
+  CROSS JOIN LATERAL (SELECT o.* FROM approval_requests o WHERE o.id = w.id FOR NO KEY UPDATE SKIP LOCKED) AS a
+  WHERE a.status = 'pending' AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
 ), expired AS (
   UPDATE approval_requests a
   SET status = 'expired', decided_at = statement_timestamp() AT TIME ZONE %(timezone)s

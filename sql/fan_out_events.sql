@@ -9,13 +9,17 @@ WITH due AS (
   LIMIT 100
   FOR UPDATE SKIP LOCKED
 ), happened AS (
-  SELECT d.id AS request, v.* FROM due d JOIN events v ON v.id = d.source_id
+  SELECT d.id AS request, v.*
+  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.source_id LIMIT 1) AS v
 ), fanned AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, pause_number, payload)
   SELECT p.execution_id, 'event', h.id, p.number, h.payload
   FROM happened h
-  JOIN resumer.pauses p ON p.resumed_at IS NULL AND p.reason = 'waiting_for_event' AND p.waiting ->> 'event' = h.event_type
-  JOIN workflow_executions e ON e.id = p.execution_id
+  CROSS JOIN LATERAL (
+    SELECT * FROM resumer.pauses o
+    WHERE o.resumed_at IS NULL AND o.reason = 'waiting_for_event' AND o.waiting ->> 'event' = h.event_type
+    OFFSET 0) AS p
+  JOIN LATERAL (SELECT * FROM workflow_executions o WHERE o.id = p.execution_id LIMIT 1) AS e ON true
     AND e.organization_id = h.organization_id --? organization
   WHERE NOT EXISTS (
     SELECT FROM jsonb_each(p.waiting -> 'match') AS m

@@ -11,6 +11,7 @@ SELECT
   r.actor,
   r.reason,
   r.due_at <= statement_timestamp() AS due,
+  r.due_at::text AS due_at,
   r.requested_at,
   clock_timestamp() AS seen_at,
   (SELECT a.decision FROM resumer.resume_requests a

@@ -10,11 +10,11 @@ WITH slice AS MATERIALIZED (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
   SELECT a.execution_id, 'approval', a.id, a.status
   FROM slice s
-  JOIN approval_requests a ON a.execution_id = s.execution_id
+  CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
   WHERE a.status <> 'pending' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
-    AND NOT EXISTS (
-      SELECT FROM resumer.resume_requests r
-      WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'approval' AND r.decision = a.status)
+    AND (SELECT max(r.id) FROM resumer.resume_requests r
+         WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'approval'
+           AND r.decision = a.status) IS NULL
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM found) AS found,

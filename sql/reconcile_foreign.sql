@@ -3,8 +3,8 @@ INSERT INTO resumer.resume_requests (execution_id, kind)
 SELECT e.id, 'adopt'
 FROM workflow_executions e
 WHERE e.status = 'paused'
-  AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL)
-  AND NOT EXISTS (
-    SELECT FROM resumer.resume_requests r WHERE r.execution_id = e.id AND r.kind = 'adopt' AND r.outcome IS NULL)
+  AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL) IS NULL
+  AND (SELECT max(r.id) FROM resumer.resume_requests r
+       WHERE r.execution_id = e.id AND r.kind = 'adopt' AND r.outcome IS NULL) IS NULL
 LIMIT 10000
 RETURNING execution_id

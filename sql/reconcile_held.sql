@@ -3,7 +3,7 @@
 INSERT INTO resumer.resume_requests (execution_id, kind)
 SELECT DISTINCT r.execution_id, 'adopt'
 FROM resumer.resume_requests r
-JOIN workflow_executions e ON e.id = r.execution_id
+CROSS JOIN LATERAL (SELECT o.status FROM workflow_executions o WHERE o.id = r.execution_id LIMIT 1) AS e
 WHERE r.outcome = 'held' AND e.status IN ('completed', 'failed', 'cancelled')
 LIMIT 10000
 RETURNING execution_id

@@ -31,7 +31,13 @@ def resume(
         errors.print(f"[red]error:[/] the data is no JSON: {error}", highlight=False)
         raise typer.Exit(USAGE) from error
     _ask(
-        "resume", database_url, key=execution, actor=actor, reason=reason, data=brought, force=force
+        "ask_resume",
+        database_url,
+        key=execution,
+        actor=actor,
+        reason=reason,
+        data=brought,
+        force=force,
     )
 
 
@@ -42,7 +48,7 @@ def retry(
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
-    _ask("retry", database_url, key=execution, actor=actor, reason=reason)
+    _ask("ask_retry", database_url, key=execution, actor=actor, reason=reason)
 
 
 def cancel(
@@ -52,12 +58,16 @@ def cancel(
 
     [dim]Example: resumer-daemon cancel exec_5f0c77ab --reason "order withdrawn"[/]
     """
-    _ask("cancel", database_url, key=execution, actor=actor, reason=reason)
+    _ask("ask_cancel", database_url, key=execution, actor=actor, reason=reason)
 
 
-def _ask(move: Literal["resume", "retry", "cancel"], url: str | None, **facts: Any) -> None:
+def _ask(
+    move: Literal["ask_resume", "ask_retry", "ask_cancel"], url: str | None, **facts: Any
+) -> None:
     async def work() -> int:
         async with opened(url) as session:
             return await desk.ask(session, move, facts)
 
-    console.print(f"{facts['key']}: {move} is request {run(work())}", highlight=False)
+    console.print(
+        f"{facts['key']}: {move.removeprefix('ask_')} is request {run(work())}", highlight=False
+    )

@@ -32,6 +32,7 @@ class Request(NamedTuple):
     actor: str | None = None
     reason: str | None = None
     due: bool = True
+    due_at: str | None = None
     consumed: str | None = None
 
 

@@ -166,23 +166,23 @@ def _still_paused(
 ) -> Settlement:
     requests = tuple(requests)
     outcomes: dict[int, Settled] = {}
-    fired: set[UUID] = set()
-    armed: set[UUID] = set()
+    armed: set[tuple[UUID | None, str | None]] = set()
     for request in requests:
-        if request.kind == "timeout" and request.source_id is not None:
-            (fired if request.due else armed).add(request.source_id)
         if request.due:
             outcomes[request.id] = _while_paused(request, pause)
-    pending = (
-        [a for a in owned if a.status == "pending"] if pause.reason == "approval_required" else []
-    )
+        elif request.kind == "timeout":
+            armed.add((request.source_id, request.due_at))
+    asks = pause.reason == "approval_required"
+    pending = [a for a in owned if a.status == "pending"] if asks else []
     return Settlement(
         outcomes,
-        expire=tuple(a.id for a in pending if a.expired and a.id not in armed),
-        arm=tuple(
-            a for a in pending if a.expires_at is not None and not a.expired and a.id not in armed
-        ),
+        expire=tuple(a.id for a in pending if a.expired),
+        arm=tuple(a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed),
     )
+
+
+def _needs_timer(approval: Approval) -> bool:
+    return approval.expires_at is not None and not approval.expired
 
 
 def _while_paused(request: Request, pause: OpenPause) -> Settled:

@@ -157,7 +157,7 @@ def _waiting(stored: Mapping[str, Json]) -> Waiting:
 def _request(row: RequestRow, parse: Parse) -> Request:
     return Request(
         row.id, row.kind, row.source_id, row.decision, row.pause_number,
-        _document(row.payload, parse), row.actor, row.reason, row.due, row.consumed,
+        _document(row.payload, parse), row.actor, row.reason, row.due, row.due_at, row.consumed,
     )  # fmt: skip
 
 

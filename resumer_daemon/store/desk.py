@@ -69,7 +69,7 @@ async def decide(
 
 
 async def ask(session: Session, move: str, facts: Mapping[str, Any]) -> int:
-    """Ask for `resume`, `retry` or `cancel`; return the request's id.
+    """Ask by `ask_resume`, `ask_retry` or `ask_cancel`; return the request's id.
 
     Raises:
         Refused: With the database's own words.

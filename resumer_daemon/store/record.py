@@ -182,6 +182,7 @@ def _incident(what: Incident) -> Json:
 def _overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {
         "execution_ids": [p.claimed.id for p in plans],
+        "numbers": [p.claimed.pause.number for p in plans if p.claimed.pause is not None],
         "incidents": [dump(_incident(p.overlay)) for p in plans if p.overlay is not None],
     }
 

@@ -48,6 +48,7 @@ class RequestRow(NamedTuple):
     actor: str | None
     reason: str | None
     due: bool
+    due_at: str
     requested_at: datetime
     seen_at: datetime
     consumed: str | None

@@ -127,9 +127,7 @@ def test_what_is_not_there_is_refused(database: Database):
     assert "no execution 'exec_x'" in run(database.url, "show", "exec_x", code=REFUSED)
 
 
-def test_names_that_look_like_markup_are_printed_as_they_are(
-    service: Service, database: Database
-):
+def test_names_that_look_like_markup_are_printed_as_they_are(service: Service, database: Database):
     workflow = service.workflow(ask(), name="[/red]")
     service.insert(
         "workflow_executions", workflow_id=workflow, execution_id="[/bold]", status="[blink]",
@@ -191,5 +189,3 @@ def test_without_any_address_the_setting_is_named():
 
 def test_an_unknown_option_is_a_matter_of_usage():
     run(NOBODY, "list", "--no-such-option", code=USAGE)
-
-

@@ -84,9 +84,7 @@ def test_the_metrics_tell_what_happened(service: Service, daemon: Running):
     assert daemon.metric("resumer_wakeups_total", source="poll") == 0
 
 
-def test_the_age_of_the_oldest_request_is_true_while_it_is_stuck(
-    service: Service, daemon: Running
-):
+def test_the_age_of_the_oldest_request_is_true_while_it_is_stuck(service: Service, daemon: Running):
     execution = service.paused()
     with service.database.connect() as holder, holder.transaction():
         holder.execute("SELECT 1 FROM workflow_executions FOR UPDATE")

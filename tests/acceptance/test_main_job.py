@@ -39,9 +39,9 @@ STEPS = {
 def test_a_thousand_decisions_end_a_thousand_executions_once_each(
     database: Database, tmp_path: Path
 ):
-    seed = int(os.environ.get("RESUMER_TEST_SEED") or random.randrange(2**32))
+    seed = int(os.environ.get("RESUMER_TEST_SEED") or random.randrange(2**32))  # noqa: S311
     print(f"RESUMER_TEST_SEED={seed}")  # noqa: T201
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     service = Service(database)
     workflow = service.workflow(
         CHECK, ask(on_false="refuse", timeout="48h"), allow(), block(), name="ways"
@@ -80,9 +80,8 @@ def decide_all(
     database: Database, workflow: UUID, paused: list[UUID], chance: random.Random
 ) -> list[Decision]:
     """Write all decisions from concurrent programs and return what they were told is done."""
-    writers = [
-        Writer(database, workflow, random.Random(chance.getrandbits(64))) for _ in range(WRITERS)
-    ]
+    seeds = [chance.getrandbits(64) for _ in range(WRITERS)]
+    writers = [Writer(database, workflow, random.Random(seed)) for seed in seeds]  # noqa: S311
     with ThreadPoolExecutor(WRITERS) as threads:
         writing = [
             threads.submit(writer.decide, paused[number::WRITERS], OTHERS)

@@ -40,7 +40,7 @@ class Load:
 
     def __init__(self, service: Service, size: int) -> None:
         self._service = service
-        self._chance = random.Random(SEED)
+        self._chance = random.Random(SEED)  # noqa: S311
         self._executions = [service.start() for _ in range(size)]
         self._said: dict[UUID, str] = {}
         self._written = 0

@@ -39,7 +39,7 @@ class Observed:
         if not self.address:
             return 0, ""
         try:
-            with urlopen(f"{self.address}{path}", timeout=10) as answer:
+            with urlopen(f"{self.address}{path}", timeout=10) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:
@@ -100,9 +100,7 @@ class Running(Observed):
 
 
 @contextmanager
-def running(
-    database: Database, *, listens: bool = True, **settings: object
-) -> Iterator[Running]:
+def running(database: Database, *, listens: bool = True, **settings: Any) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
     daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
     loops: Future[asyncio.AbstractEventLoop] = Future()

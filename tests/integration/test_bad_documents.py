@@ -62,7 +62,7 @@ def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
 ):
     def poison(execution: UUID) -> None:
         service.database.run(
-            f"UPDATE workflow_executions SET {column} = %s::jsonb WHERE id = %s",  # type: ignore[arg-type]
+            f"UPDATE workflow_executions SET {column} = %s::jsonb WHERE id = %s",
             text,
             execution,
         )
@@ -86,7 +86,7 @@ def test_a_document_that_is_no_object_counts_as_empty(
     with running(service.database):
         execution = service.paused()
         service.database.run(
-            f"UPDATE workflow_executions SET {column} = %s::jsonb",  # type: ignore[arg-type]
+            f"UPDATE workflow_executions SET {column} = %s::jsonb",
             document,
         )
         service.decide(service.asked(execution)[0], "approved")
@@ -136,7 +136,7 @@ def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Se
     def poison(execution: UUID) -> None:
         service.database.run(
             "ALTER TABLE step_executions ADD CONSTRAINT mine"
-            f" CHECK (step_id <> 'release' OR execution_id <> '{execution}')"  # type: ignore[arg-type]
+            f" CHECK (step_id <> 'release' OR execution_id <> '{execution}')"
         )
 
     first, others = paused_and_decided_while_away(service, poison)
@@ -155,7 +155,7 @@ def test_a_row_that_a_trigger_of_the_service_refuses_holds_up_nobody_else(servic
         )
         service.database.run(
             "CREATE TRIGGER mine BEFORE UPDATE ON workflow_executions FOR EACH ROW"
-            f" WHEN (old.id = '{execution}') EXECUTE FUNCTION mine()"  # type: ignore[arg-type]
+            f" WHEN (old.id = '{execution}') EXECUTE FUNCTION mine()"
         )
 
     first, others = paused_and_decided_while_away(service, poison)

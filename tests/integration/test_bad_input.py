@@ -115,7 +115,7 @@ def test_a_step_that_is_not_understood_fails_when_it_is_reached(service: Service
 
 @every_vintage
 def test_only_an_exact_word_decides_and_every_other_is_counted(service: Service, daemon: Running):
-    chance = random.Random(2026)
+    chance = random.Random(2026)  # noqa: S311
     drawn = ["".join(chance.choices("apROVed \t\u00e9\u4e2d", k=9)) for _ in range(13)]
     odd = [*NO_DECISIONS, *drawn]
     service.workflow(ask(), allow())
@@ -168,8 +168,7 @@ def test_a_decision_for_an_ended_execution_is_too_late(service: Service, daemon:
     service.approval(execution, "rejected")
     service.decide(service.approval(execution, "pending"), "approved")
     eventually_sync(
-        lambda: service.decisions(execution)
-        == [("rejected", "too_late"), ("approved", "too_late")]
+        lambda: service.decisions(execution) == [("rejected", "too_late"), ("approved", "too_late")]
     )
     assert service.look(execution)["result"] == "allowed"
 

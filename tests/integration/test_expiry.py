@@ -1,5 +1,6 @@
 """Expiry dates: they fire by their timer, move when others move them, and yield to who decides."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,7 @@ from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, block
 
-TIMERS_ALONE = {"poll_interval": "1h", "reconcile_interval": "1h"}
+TIMERS_ALONE: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "1h"}
 
 
 @pytest.fixture
@@ -57,9 +58,7 @@ def test_an_approval_expires_by_its_timer_alone_and_takes_its_way(
     assert service.decisions(execution) == [("expired", "applied")]
 
 
-@pytest.mark.parametrize(
-    ("on_false", "steps"), [("refuse", ["ask", "refuse"]), (None, ["ask"])]
-)
+@pytest.mark.parametrize(("on_false", "steps"), [("refuse", ["ask", "refuse"]), (None, ["ask"])])
 def test_an_expiry_without_a_way_of_its_own_is_a_refusal(
     service: Service, daemon: Running, on_false: str | None, steps: list[str]
 ):
@@ -110,22 +109,18 @@ def test_an_expiry_that_another_program_adds_is_armed(service: Service, daemon: 
     assert service.ended(execution)["resume_data"]["approval"]["decision"] == "expired"
 
 
-@pytest.mark.parametrize(
-    ("commits", "decision"), [(True, "approved"), (False, "expired")]
-)
+@pytest.mark.parametrize(("commits", "decision"), [(True, "approved"), (False, "expired")])
 def test_an_expiry_leaves_the_word_to_whoever_holds_the_approval(
     service: Service, daemon: Running, commits: bool, decision: str
 ):
     service.workflow(ask(timeout="400ms"), allow())
     execution = service.paused()
-    with service.database.connect() as person:
-        with person.transaction(force_rollback=not commits):
-            person.execute(
-                "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s",
-                [execution],
-            )
-            eventually_sync(lambda: len(timers(service, execution)) >= 2, of="it looked again")
-            assert service.look(execution)["status"] == "paused"
+    with service.database.connect() as person, person.transaction(force_rollback=not commits):
+        person.execute(
+            "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s", [execution]
+        )
+        eventually_sync(lambda: len(timers(service, execution)) >= 2, of="it looked again")
+        assert service.look(execution)["status"] == "paused"
     row = service.ended(execution)
     assert row["resume_data"]["approval"]["decision"] == decision
     assert service.decisions(execution) == [(decision, "applied")]

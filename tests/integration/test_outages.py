@@ -1,5 +1,7 @@
 """What breaks around a daemon: connections, notifications, triggers, the whole server."""
 
+from typing import Any
+
 import pytest
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
@@ -8,9 +10,9 @@ from tests.harness.load import Load
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 
-BY_NOTIFY_ALONE = {"poll_interval": "1h", "reconcile_interval": "1h"}
-BY_POLL_ALONE = {"poll_interval": "200ms", "reconcile_interval": "1h"}
-BY_RECONCILING_ALONE = {"poll_interval": "1h", "reconcile_interval": "300ms"}
+BY_NOTIFY_ALONE: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "1h"}
+BY_POLL_ALONE: dict[str, Any] = {"poll_interval": "200ms", "reconcile_interval": "1h"}
+BY_RECONCILING_ALONE: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "300ms"}
 
 
 @pytest.fixture
@@ -84,8 +86,8 @@ def test_a_killed_reconciler_or_scrape_is_no_end(service: Service, database: Dat
 def waits(database: Database, name: str) -> bool:
     return bool(
         database.run(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
-            " AND datname = current_database()",
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
+            " AND wait_event_type = 'Lock' AND datname = current_database()",
             name,
         )
     )

@@ -90,7 +90,11 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "outcomes": array(["superseded"] * many),
         },
         "expire_approvals": {**batch, "execution_ids": array(ids)},
-        "mark_incidents": {"execution_ids": array(ids), "incidents": array(["{}"] * many)},
+        "mark_incidents": {
+            "execution_ids": array(ids),
+            "numbers": array([1] * many),
+            "incidents": array(["{}"] * many),
+        },
         "lift_incidents": {"execution_ids": array(ids)},
         "outlook": {},
         "settle_orphans": {},

@@ -1,4 +1,4 @@
-"""What a pause waits for, what ends it, and what becomes of every request that arrives meanwhile."""
+"""What a pause waits for, what ends it, and what becomes of all that arrives meanwhile."""
 
 from uuid import uuid4
 
@@ -152,9 +152,7 @@ def test_the_service_s_columns_tell_the_pause_and_its_end(service: Service, daem
 
 
 @pytest.mark.parametrize("vintage", ["v5"])
-def test_what_is_written_belongs_to_the_execution_s_organisation(
-    service: Service, daemon: Running
-):
+def test_what_is_written_belongs_to_the_execution_s_organisation(service: Service, daemon: Running):
     [(other,)] = service.database.run(
         "INSERT INTO organizations (name, slug) VALUES ('other', 'other') RETURNING id"
     )

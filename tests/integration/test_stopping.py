@@ -93,11 +93,13 @@ def test_an_idle_daemon_stops_and_leaves_no_session(database: Database):
     with running(database) as daemon:
         assert daemon.metric("resumer_db_up") == 1
     eventually_sync(
-        lambda: database.run(
-            "SELECT application_name FROM pg_stat_activity"
-            " WHERE application_name LIKE 'resumer-%%' AND datname = current_database()"
+        lambda: (
+            database.run(
+                "SELECT application_name FROM pg_stat_activity"
+                " WHERE application_name LIKE 'resumer-%%' AND datname = current_database()"
+            )
+            == []
         )
-        == []
     )
 
 

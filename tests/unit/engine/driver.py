@@ -95,9 +95,10 @@ class Driver:
     def _advance(self) -> Advance:
         context = effective(self.context, self.data)
         advanced = advance(self.definition, self.state, context, self._world(), self.told)
-        # Again from the very same objects: had the first time changed one, this would tell.
-        again = advance(self.definition, self.state, context, self._world(), self.told)
-        assert again == advanced, "advance is deterministic, and changes nothing it is given"
+        if self.turn < 12:
+            # Again from the very same objects: had the first time changed one, this would tell.
+            again = advance(self.definition, self.state, context, self._world(), self.told)
+            assert again == advanced, "advance is deterministic, and changes nothing it is given"
         stored = dump(advanced.state.to_json())
         self.largest_state = max(self.largest_state, len(stored))
         self.state = State.from_json(load(stored))

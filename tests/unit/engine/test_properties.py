@@ -16,12 +16,12 @@ from tests.unit.engine.driver import Driver
 from tests.unit.engine.flows import broken_definitions, contexts, definitions, replies, results
 
 a_run = settings(
-    max_examples=1_000,
+    max_examples=600,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-many = settings(a_run, max_examples=2_000)
+many = settings(a_run, max_examples=2_200)
 
 
 def driven(document: Any, data: st.DataObject, **options: Any) -> Driver:

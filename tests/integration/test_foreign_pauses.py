@@ -1,0 +1,103 @@
+"""Pauses that another program wrote: they get a record from what it left, and never by guessing."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.harness import Database, eventually_sync
+from tests.harness.running import Running, running
+from tests.harness.service import Service, allow, ask, block
+
+STEPS = (ask(on_false="refuse"), allow(), block())
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return Service(database)
+
+
+@pytest.fixture
+def daemon(database: Database):
+    with running(database) as made:
+        yield made
+
+
+def foreign(service: Service, workflow: UUID | None, **values: object) -> UUID:
+    """Write an execution that is paused, as another program would."""
+    return service.insert(
+        "workflow_executions",
+        workflow_id=workflow,
+        execution_id=f"exec_{uuid4().hex}",
+        status="paused",
+        context=Jsonb({}),
+        **values,
+    )
+
+
+def adopted(service: Service, execution: UUID) -> dict[str, object]:
+    return eventually_sync(lambda: service.pause(execution))
+
+
+def test_a_pointer_tells_where_it_stands(service: Service, daemon: Running):
+    workflow = service.workflow(*STEPS)
+    execution = foreign(service, workflow, paused_step_id="ask", next_step_id="release")
+    request = service.approval(execution, "pending")
+    pause = adopted(service, execution)
+    assert (pause["reason"], pause["step_id"]) == ("approval_required", "ask")
+    service.decide(request, "approved")
+    row = service.ended(execution)
+    assert (row["result"], row["resume_count"]) == ("allowed", 1)
+    assert row["resume_data"]["approval"]["request_id"] == request
+    assert service.steps(execution) == ["release"]
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+def test_the_step_that_was_run_last_tells_where_there_is_no_pointer(
+    service: Service, daemon: Running
+):
+    execution = foreign(service, service.workflow(*STEPS))
+    service.insert(
+        "step_executions", execution_id=execution, step_id="ask", status="completed",
+        started_at="2026-01-31 09:30", completed_at="2026-01-31 09:30",
+    )  # fmt: skip
+    service.approval(execution, "rejected")
+    assert service.ended(execution)["result"] == "blocked"
+    assert service.steps(execution) == ["ask", "refuse"]
+    assert service.decisions(execution) == [("rejected", "applied")]
+
+
+def test_it_goes_on_with_the_definition_as_it_was_when_it_was_adopted(
+    service: Service, database: Database
+):
+    workflow = service.workflow(*STEPS)
+    execution = foreign(service, workflow, paused_step_id="ask")
+    with running(database):
+        adopted(service, execution)
+    database.run("UPDATE workflows SET definition = '{\"steps\": []}'")
+    with running(database):
+        service.approval(execution, "approved")
+        assert service.ended(execution)["result"] == "allowed"
+    assert service.steps(execution) == ["release"]
+
+
+@pytest.mark.parametrize("pointer", [None, "nowhere", "release"])
+def test_a_pause_that_nothing_explains_is_an_incident(
+    service: Service, daemon: Running, pointer: str | None
+):
+    execution = foreign(service, service.workflow(*STEPS), paused_step_id=pointer)
+    service.approval(execution, "approved")
+    assert adopted(service, execution)["reason"] == "incident"
+    assert service.pause(execution)["incident"]["cause"] == "pause_without_pointer"
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+
+
+def test_a_pause_of_an_unknown_or_unreadable_workflow_is_an_incident(
+    service: Service, daemon: Running
+):
+    unreadable = service.workflow(definition=["no", "definition"])
+    executions = [foreign(service, None), foreign(service, unreadable, paused_step_id="ask")]
+    for execution in executions:
+        assert adopted(service, execution)["reason"] == "incident"
+        assert service.pause(execution)["incident"]["cause"] == "definition_unreadable"
+        assert service.standing(execution) == ("paused", "incident")
