@@ -5,12 +5,13 @@ WITH wanted AS (
 ), free AS (
   SELECT a.id
   FROM wanted w
-  CROSS JOIN LATERAL (SELECT o.* FROM approval_requests o WHERE o.id = w.id FOR NO KEY UPDATE SKIP LOCKED) AS a
+  CROSS JOIN LATERAL (
+    SELECT o.* FROM approval_requests o WHERE o.id = w.id OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) AS a
   WHERE a.status = 'pending' AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
 ), expired AS (
   UPDATE approval_requests a
   SET status = 'expired', decided_at = statement_timestamp() AT TIME ZONE %(timezone)s
-  FROM free WHERE a.id = free.id
+  WHERE a.id = ANY (ARRAY(SELECT id FROM free))
   RETURNING a.id
 )
 INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at)

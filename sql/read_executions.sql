@@ -1,5 +1,6 @@
 -- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
--- stops its own execution and no other. LATERAL with a LIMIT is a lookup by key whenever the plan was made.
+-- stops its own execution and no other. LATERAL with an order and a LIMIT is a lookup by key,
+-- whenever the plan was made.
 SELECT
   e.id,
   e.execution_id AS key,
@@ -29,5 +30,6 @@ SELECT
     SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used
 FROM workflow_executions e
 LEFT JOIN LATERAL (
-  SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL LIMIT 1) AS p ON true
+  SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
+  ORDER BY o.number LIMIT 1) AS p ON true
 WHERE e.id = ANY (%(ids)s::uuid[])

@@ -12,9 +12,9 @@ WITH slice AS MATERIALIZED (
   FROM slice s
   CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
   WHERE a.status <> 'pending' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
-    AND (SELECT max(r.id) FROM resumer.resume_requests r
+    AND (SELECT count(*) FROM resumer.resume_requests r
          WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'approval'
-           AND r.decision = a.status) IS NULL
+           AND r.decision = a.status) = 0
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM found) AS found,

@@ -9,7 +9,7 @@ SELECT 'event', v.id
 FROM awaited w
 CROSS JOIN LATERAL (SELECT o.id, o.received_at FROM events o WHERE o.event_type = w.type OFFSET 0) AS v
 WHERE v.received_at >= (clock_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day'
-  AND (SELECT max(r.id) FROM resumer.resume_requests r
-       WHERE r.source_id = v.id AND r.kind = 'event' AND r.execution_id IS NULL) IS NULL
+  AND (SELECT count(*) FROM resumer.resume_requests r
+       WHERE r.source_id = v.id AND r.kind = 'event' AND r.execution_id IS NULL) = 0
 LIMIT 10000
 RETURNING source_id

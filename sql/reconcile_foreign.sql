@@ -4,7 +4,7 @@ SELECT e.id, 'adopt'
 FROM workflow_executions e
 WHERE e.status = 'paused'
   AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL) IS NULL
-  AND (SELECT max(r.id) FROM resumer.resume_requests r
-       WHERE r.execution_id = e.id AND r.kind = 'adopt' AND r.outcome IS NULL) IS NULL
+  AND (SELECT count(*) FROM resumer.resume_requests r
+       WHERE r.execution_id = e.id AND r.kind = 'adopt' AND r.outcome IS NULL) = 0
 LIMIT 10000
 RETURNING execution_id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 IDS = ("a", "b", "c", "d/e", "f#g")
 ITEMS = [1, {"n": 2}, "three"]
-WAYS = (None, None, *IDS[:4] * 2, "nowhere")
+WAYS = (*(None,) * 8, *IDS[:3] * 3, "d/e", "nowhere")
 RETRIES = (
     {"max_attempts": 2},
     {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout"]},
@@ -74,7 +74,7 @@ class Steps:
 
     def _leaf(self) -> dict[str, Any]:
         both = {"on_true": WAYS, "on_false": WAYS}
-        match self._random.randrange(7):
+        match self._random.randrange(9):
             case 0:
                 rules = (*SELDOM, *SELDOM, "good", "off", "empty")
                 return self._step("condition", **both, rule_id=rules) | self._condition()
@@ -126,12 +126,14 @@ POOL = Steps(seed=2026).some(6_000)
 
 contexts = st.sampled_from((CONTEXTS[0], *CONTEXTS))
 # By number, for Hypothesis writes out what it samples from.
-definitions = st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=4).map(
+definitions = st.lists(st.integers(0, len(POOL) - 1), min_size=2, max_size=5).map(
     lambda numbers: {"steps": _numbered([POOL[number] for number in numbers])}
 )
 junk = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 70) | st.sampled_from(["", "block", "1h", "{{x}}"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
     max_leaves=3,
 )
 
