@@ -51,10 +51,10 @@ WITH due AS (
   UPDATE events v
   SET processed_at = statement_timestamp() AT TIME ZONE %(timezone)s, triggered_workflows = s.workflows
   FROM happened h LEFT JOIN started s ON s.id = h.id
-  WHERE %(route)s AND v.id = h.id
+  WHERE %(route)s AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
 )
 UPDATE resumer.resume_requests r
 SET outcome = CASE WHEN EXISTS (SELECT FROM happened h WHERE h.request = r.id) THEN 'applied' ELSE 'orphan' END,
   finished_at = clock_timestamp()
-FROM due WHERE r.id = due.id
+WHERE r.id = ANY (ARRAY(SELECT d.id FROM due d))
 RETURNING r.outcome, (SELECT count(*) FROM fanned) AS fanned

@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
     (SELECT min(s.requested_at) FROM resumer.resume_requests s
      WHERE s.execution_id = p.execution_id AND s.kind = 'start'),
     e.started_at AT TIME ZONE %(timezone)s)
-  OFFSET 0) AS r
+  ORDER BY o.requested_at OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = r.source_id LIMIT 1) AS v
 WHERE p.execution_id = ANY (%(ids)s::uuid[]) AND p.resumed_at IS NULL AND p.reason = 'waiting_for_event'
   AND v.event_type = p.waiting ->> 'event'

@@ -53,7 +53,8 @@ class Daemon:
         self._worker = Worker(database, settings, self.metrics, wakeup, turner, self._effector)
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(database, self.metrics, wakeup)
-        self.metrics.registry.register(Gauges(settings.url))
+        self._gauges = Gauges(settings.url)
+        self.metrics.registry.register(self._gauges)
         health = Health(lambda: self._worker.healthy, self.metrics.registry)
         self.server = Server(build(health), settings.http_host, settings.http_port)
         self.listening = self._listener.listening
@@ -84,6 +85,7 @@ class Daemon:
             await self.server.stop()
             await self._instance.retire()
             await self._pool.close()
+            self._gauges.close()
             log.info("stopped")
 
     def stop(self) -> None:

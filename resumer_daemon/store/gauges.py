@@ -52,6 +52,11 @@ class Gauges(Collector):
         """Yield nothing: registering must not need the database."""
         return iter(())
 
+    def close(self) -> None:
+        """Close its connection; a later scrape opens another."""
+        with self._lock:
+            self._forget()
+
     def _ask(self, statement: str) -> Rows:
         if self._connection is None:
             self._connection = psycopg.connect(

@@ -22,7 +22,7 @@ def load(name: str, features: Set[str] = frozenset()) -> bytes:
     return "\n".join(_kept(text, features)).encode()
 
 
-def written(name: str, **values: Any) -> str:
+def written(name: str, /, **values: Any) -> str:
     """Return a statement with its values written out, to be read, pasted, or printed."""
     lines = load(name).decode().splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))

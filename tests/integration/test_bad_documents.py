@@ -113,22 +113,25 @@ def test_a_real_nul_is_refused_where_it_is_written(service: Service):
     assert service.database.run("SELECT id FROM workflow_executions") == []
 
 
-def test_texts_longer_than_their_columns_stop_nobody(service: Service):
+def test_texts_longer_than_their_columns_fail_their_own_step_and_stop_nobody(service: Service):
     long = "x" * 10_000
-    service.workflow(ask(), allow())
-    service.workflow(ask("i" * 255, role=long), allow(), name="long role")
-    service.workflow(
-        ask(execute=[{"type": "create_approval_request", "entity": long, "entity_id": long}]),
-        allow(),
-        name="long entity",
-    )
-    service.workflow({"id": "odd", "type": long}, name="long type")
+    creates = {"type": "create_approval_request", "entity": long}
+    odd = {
+        "role": ask(role=long),
+        "entity": ask(execute=[creates]),
+        "type": {"id": "ask", "type": long},
+    }
+    for name, step in odd.items():
+        service.workflow(step, allow(), name=name)
+    service.workflow(ask("i" * 255), allow())
     others = [service.start() for _ in range(OTHERS)]
-    odd = {name: service.start(name) for name in ("long role", "long entity", "long type")}
+    refused = [service.start(name) for name in odd]
     with running(service.database) as daemon:
-        for execution in (*others, odd["long role"], odd["long entity"]):
+        for execution in others:
             service.until(execution, "paused")
-        assert service.ended(odd["long type"])["status"] == "failed"
+        for execution in refused:
+            assert service.ended(execution)["status"] == "failed"
+            assert service.steps(execution) == ["ask!"]
         assert daemon.metric("resumer_quarantined_total") == 0
 
 
