@@ -30,6 +30,11 @@ CREATE INDEX requests_execution ON resumer.resume_requests (execution_id);
 CREATE UNIQUE INDEX requests_applied_once ON resumer.resume_requests (source_id)
   WHERE kind = 'approval' AND outcome = 'applied';
 CREATE INDEX requests_held ON resumer.resume_requests (execution_id) WHERE outcome = 'held';
+-- Events have no execution; only their inserts meet these.
+CREATE INDEX requests_events ON resumer.resume_requests (requested_at) WHERE kind = 'event' AND execution_id IS NULL;
+CREATE INDEX requests_event_source ON resumer.resume_requests (source_id) WHERE kind = 'event' AND execution_id IS NULL;
+CREATE INDEX requests_events_open ON resumer.resume_requests (id)
+  WHERE kind = 'event' AND execution_id IS NULL AND outcome IS NULL;
 
 -- One pause of one execution: where it stands, why, and what it waits for. The pointer of record.
 CREATE TABLE resumer.pauses (
@@ -52,14 +57,20 @@ CREATE TABLE resumer.pauses (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
 CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at) WHERE resumed_at IS NULL;
+CREATE INDEX pauses_event ON resumer.pauses ((waiting ->> 'event'))
+  WHERE resumed_at IS NULL AND reason = 'waiting_for_event';
 
--- One execution that is advanced beyond one transaction. The epoch only ever grows and survives the release.
+-- One execution that is advanced beyond one transaction, with what any daemon needs to go on from there. The epoch only
+-- ever grows and survives the release.
 CREATE TABLE resumer.leases (
   execution_id uuid PRIMARY KEY,
   instance uuid,
   epoch bigint NOT NULL DEFAULT 0,
   lease_until timestamptz,
-  claims integer NOT NULL DEFAULT 0
+  claims integer NOT NULL DEFAULT 0,
+  state jsonb,
+  definition text,
+  recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 CREATE INDEX leases_held ON resumer.leases (lease_until) WHERE lease_until IS NOT NULL;
 

@@ -1,12 +1,5 @@
 -- An event leaves a request without an execution; the daemon makes one for each execution that waits for it.
 
-CREATE INDEX requests_events ON resumer.resume_requests (requested_at) WHERE kind = 'event' AND execution_id IS NULL;
-CREATE INDEX requests_event_source ON resumer.resume_requests (source_id) WHERE kind = 'event' AND execution_id IS NULL;
-CREATE INDEX requests_events_open ON resumer.resume_requests (id)
-  WHERE kind = 'event' AND execution_id IS NULL AND outcome IS NULL;
-CREATE INDEX pauses_event ON resumer.pauses ((waiting ->> 'event'))
-  WHERE resumed_at IS NULL AND reason = 'waiting_for_event';
-
 CREATE FUNCTION resumer.on_event_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$

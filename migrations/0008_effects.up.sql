@@ -1,9 +1,4 @@
--- The journal of what leaves the database: the intent before, the outcome after; and what a lease must know to let
--- any daemon go on from there.
-
-ALTER TABLE resumer.leases ADD COLUMN state jsonb, ADD COLUMN definition text,
-  ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT clock_timestamp();
-
+-- The journal of what leaves the database: the intent before, the outcome after.
 CREATE TABLE resumer.effects (
   key text PRIMARY KEY,
   execution_id uuid NOT NULL,

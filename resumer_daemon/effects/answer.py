@@ -26,14 +26,12 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Answer(EffectResult):
-    """The result of an attempt, with what decides about the next one.
+    """The result of an attempt; `sent` False means that not a byte of the request has left.
 
-    `retry_after` is in seconds, as the receiver asked. `sent` False: not a byte of the request has
-    left, so that even what must happen at most once may be tried again.
+    `retry_after`: the seconds that the receiver asked to be left alone for.
     """
 
     retry_after: float | None = None
-    sent: bool = True
 
 
 async def read_answer(response: httpcore2.Response, revealed: Revealed, now: float) -> Answer:

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from resumer_daemon.effects.answer import Answer
+from resumer_daemon.effects.answer import KEPT, Answer
 from resumer_daemon.effects.http import Timeouts
 from resumer_daemon.effects.meter import LARGEST
 from tests.harness import eventually
@@ -25,7 +25,6 @@ from tests.harness.receiver import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\n"
-KEPT = 64 * 1024
 ONE_READ = 16 * 1024
 MOST = LARGEST + ONE_READ
 DEADLINE = 0.5
