@@ -101,18 +101,19 @@ class Effector:
         delay = pause(effect.delay, retry_after, self._random)
         await asyncio.sleep(min(delay, effect.delay + allowance))
         try:
-            async with asyncio.timeout(allowance + self._deadline(effect)):
-                while (result := await self._attempt(effect)) is None:
+            async with asyncio.timeout(allowance) as waiting:
+                while (result := await self._attempt(effect, waiting)) is None:
                     continue
         except TimeoutError:
-            result = EffectResult("webhook: its host rests after failures", "connection")
+            result = EffectResult("webhook: no place at its host in time", "connection", sent=False)
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _attempt(self, effect: Effect) -> EffectResult | None:
+    async def _attempt(self, effect: Effect, waiting: asyncio.Timeout) -> EffectResult | None:
         """Send, or wait for as long as the host should rest and return None."""
         try:
             async with self._hosts.attempt(effect) as attempt, self._slots:
+                waiting.reschedule(None)  # from here on the attempt's own deadline counts
                 began = monotonic()
                 attempt.result = await self._client.send(effect, deadline=self._deadline(effect))
                 self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)

@@ -1,20 +1,23 @@
 """TLS goes by the name in the URL, though the connection goes to an address that was checked."""
 
 import ssl
-from pathlib import Path
+
+import trustme
 
 from tests.harness.receiver import answering, client, effect, receiver
 
-PEM = Path(__file__).parents[1] / "data/tls_test_only.pem"
+AUTHORITY = trustme.CA()
 
 
 def trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=PEM)
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
 
 
 def serving() -> tuple[ssl.SSLContext, list[str | None]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PEM)
+    AUTHORITY.issue_cert("pinned.example").configure_cert(context)
     names: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: names.append(name)
     return context, names
