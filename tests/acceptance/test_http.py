@@ -41,7 +41,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture
 def daemon(database: Database) -> Iterator[Running]:
-    with running(database) as made:
+    with running(database, poll_interval="1h") as made:
         yield made
 
 

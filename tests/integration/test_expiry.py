@@ -36,6 +36,15 @@ def move_expiry(service: Service, execution: UUID, seconds: float) -> None:
     )
 
 
+def fire_timers(service: Service) -> None:
+    """Age the timers rather than the clock, and wake the daemon that sleeps until they are due."""
+    service.database.run(
+        "UPDATE resumer.resume_requests SET due_at = statement_timestamp()"
+        " WHERE kind = 'timeout' AND outcome IS NULL"
+    )
+    service.database.run("SELECT pg_notify('resumer_wake', '')")
+
+
 def test_an_approval_expires_by_its_timer_alone_and_takes_its_way(
     service: Service, database: Database
 ):
@@ -46,7 +55,7 @@ def test_an_approval_expires_by_its_timer_alone_and_takes_its_way(
         allow("escalate"),
     )
     with running(database, **TIMERS_ALONE):
-        execution = service.paused()
+        execution = service.start()
         row = service.ended(execution)
     assert (row["result"], row["resume_count"]) == ("allowed", 1)
     assert row["resume_data"]["approval"]["decision"] == "expired"
@@ -80,10 +89,11 @@ def test_a_decision_in_time_makes_the_timer_void(service: Service, daemon: Runni
 def test_an_expiry_that_was_moved_later_waits_for_its_new_date(
     service: Service, database: Database
 ):
-    service.workflow(ask(timeout="500ms"), allow())
+    service.workflow(ask(timeout="1h"), allow())
     with running(database, **TIMERS_ALONE):
         execution = service.paused()
-        move_expiry(service, execution, 3600)
+        move_expiry(service, execution, 7200)
+        fire_timers(service)
         eventually_sync(lambda: timers(service, execution) == ["applied", None])
         assert service.look(execution)["status"] == "paused"
         service.decide(service.asked(execution)[0], "approved")
@@ -111,17 +121,21 @@ def test_an_expiry_that_another_program_adds_is_armed(service: Service, daemon: 
 
 @pytest.mark.parametrize(("commits", "decision"), [(True, "approved"), (False, "expired")])
 def test_an_expiry_leaves_the_word_to_whoever_holds_the_approval(
-    service: Service, daemon: Running, commits: bool, decision: str
+    service: Service, database: Database, commits: bool, decision: str
 ):
-    service.workflow(ask(timeout="400ms"), allow())
-    execution = service.paused()
-    with service.database.connect() as person, person.transaction(force_rollback=not commits):
+    service.workflow(ask(timeout="1h"), allow())
+    with running(database):
+        execution = service.paused()
+    move_expiry(service, execution, -60)
+    with database.connect() as person, person.transaction(force_rollback=not commits):
         person.execute(
             "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s", [execution]
         )
-        eventually_sync(lambda: len(timers(service, execution)) >= 2, of="it looked again")
-        assert service.look(execution)["status"] == "paused"
-    row = service.ended(execution)
+        with running(database):
+            eventually_sync(lambda: len(timers(service, execution)) >= 2, of="it looked again")
+            assert service.look(execution)["status"] == "paused"
+    with running(database):
+        row = service.ended(execution)
     assert row["resume_data"]["approval"]["decision"] == decision
     assert service.decisions(execution) == [(decision, "applied")]
 
@@ -143,9 +157,10 @@ def test_dates_are_read_and_written_in_the_service_s_zone(service: Service, data
 
 @pytest.mark.parametrize("never", ["infinity", "20000-01-01", "9999-12-31 23:59:59"])
 def test_a_date_beyond_all_clocks_never_comes(service: Service, daemon: Running, never: str):
-    service.workflow(ask(timeout="300ms"), allow())
+    service.workflow(ask(timeout="1h"), allow())
     execution = service.paused()
     service.database.run("UPDATE approval_requests SET expires_at = %s::timestamp", never)
+    fire_timers(service)
     eventually_sync(lambda: "applied" in timers(service, execution), of="the old timer fired")
     assert service.look(execution)["status"] == "paused"
     service.decide(service.asked(execution)[0], "approved")
