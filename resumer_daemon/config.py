@@ -1,5 +1,6 @@
 """The settings: the only reader of the environment. All errors are found before anything starts."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,8 +12,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -70,7 +71,9 @@ class Settings(BaseSettings):
     )
     lease: Seconds = Field(60.0, description="How long an execution is ours beyond a transaction.")
     drain_timeout: Seconds = Field(
-        20.0, description="How long a stop waits for what is under way; shorter than the lease."
+        20.0,
+        validate_default=True,
+        description="How long a stop waits for what is under way; shorter than the lease.",
     )
     effect_deadline: Seconds = Field(
         30.0, description="How long one attempt of a webhook may take, all in all."
@@ -107,13 +110,12 @@ class Settings(BaseSettings):
             raise ValueError(f"no time zone {value!r}") from error
         return value
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Settings":
-        if self.drain_timeout >= self.lease:
-            raise ValueError(
-                "drain_timeout must be shorter than lease: a drained step keeps its lease"
-            )
-        return self
+    @field_validator("drain_timeout")
+    @classmethod
+    def _shorter_than_the_lease(cls, value: float, info: ValidationInfo) -> float:
+        if value >= info.data.get("lease", math.inf):
+            raise ValueError("must be shorter than RESUMER_LEASE: what drains keeps its lease")
+        return value
 
     def secret(self, name: str) -> str:
         """Return what `secrets.NAME` stands for. Raises LookupError when there is none."""

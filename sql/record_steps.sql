@@ -6,7 +6,7 @@ INSERT INTO step_executions (
 )
 SELECT
   v.organization_id, --? organization
-  v.execution_id, left(v.step_id, 255), v.step_type, v.status, v.output, v.error_message,
+  v.execution_id, left(v.step_id, 255), left(v.step_type, 50), v.status, v.output, v.error_message,
   t.now_there - make_interval(secs => v.age), t.now_there - make_interval(secs => v.age - v.seconds),
   (v.seconds * 1000)::integer
 FROM unnest(

@@ -63,8 +63,8 @@ def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
         table.add_column(name, no_wrap=name == "execution", overflow="fold")
     for row in rows:
         table.add_row(
-            row["execution_id"],
-            row["workflow"],
+            escape(row["execution_id"]),
+            escape(row["workflow"] or ""),
             coloured(row["status"]),
             coloured(row["result"]),
             escape(_waits(row)),
@@ -86,7 +86,7 @@ def print_story(found: Mapping[str, Any]) -> None:
     """Print one execution's story, in the order in which it happened."""
     result = f" {coloured(found['result'])}" if found["result"] else ""
     console.print(
-        f"[bold]{found['execution_id']}[/] {escape(str(found['workflow']))}:"
+        f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
         f" {coloured(found['status'])}{result}",
         highlight=False,
     )

@@ -25,8 +25,8 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(
         session, "close_pauses", _closed([p for p in plans if p.closes and p.claimed.pause])
     )
-    opening = [(plan, plan.opens) for plan in moved if plan.opens is not None]
-    await _write(session, "keep_definitions", _definitions(moved, texts))
+    opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
+    await _write(session, "keep_definitions", _definitions(plans, texts))
     await _write(session, "open_pauses", _opened(opening))
     await _write(session, "mark_incidents", _overlays([p for p in plans if p.overlay is not None]))
     await _write(session, "lift_incidents", _lifted([p for p in plans if p.lifts]))
