@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     @classmethod
     def _shorter_than_the_lease(cls, value: float, info: ValidationInfo) -> float:
         if value >= info.data.get("lease", math.inf):
-            raise ValueError("must be shorter than RESUMER_LEASE: what drains keeps its lease")
+            raise ValueError("drain_timeout must be shorter than lease (RESUMER_LEASE)")
         return value
 
     def secret(self, name: str) -> str:

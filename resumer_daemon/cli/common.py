@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import psycopg
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from resumer_daemon.config import Settings, load
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
@@ -35,17 +36,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except SettingsError as error:
-        _fail(error, USAGE)
+        fail(error, USAGE)
     except Unreachable as error:
-        _fail(error, UNREACHABLE)
+        fail(error, UNREACHABLE)
     except psycopg.OperationalError as error:
-        _fail(error, UNREACHABLE)
+        fail(error, UNREACHABLE)
     except (ResumerError, psycopg.Error) as error:
-        _fail(error, REFUSED)
+        fail(error, REFUSED)
 
 
-def _fail(error: Exception, code: int) -> NoReturn:
-    errors.print(f"[red]error:[/] {str(error).strip()}", highlight=False, markup=True)
+def fail(error: object, code: int) -> NoReturn:
+    """End the command with one line that says why."""
+    errors.print(f"[red]error:[/] {escape(str(error).strip())}", highlight=False)
     raise typer.Exit(code)
 
 
@@ -54,7 +56,7 @@ def settings(**flags: Any) -> Settings:
     try:
         return load(**flags)
     except SettingsError as error:
-        _fail(error, USAGE)
+        fail(error, USAGE)
 
 
 @asynccontextmanager

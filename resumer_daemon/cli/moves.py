@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, errors, opened, run
+from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, fail, opened, run
 from resumer_daemon.store import desk
 from resumer_daemon.workflow.values import dump, load
 
@@ -28,8 +28,7 @@ def resume(
     try:
         brought = dump(load(data))
     except ValueError as error:
-        errors.print(f"[red]error:[/] the data is no JSON: {error}", highlight=False)
-        raise typer.Exit(USAGE) from error
+        fail(f"the data is no JSON: {error}", USAGE)
     _ask(
         "ask_resume",
         database_url,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, errors, opened, run
+from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, fail, opened, run
 from resumer_daemon.store import desk
 from resumer_daemon.workflow.values import Json, load
 
@@ -52,5 +52,4 @@ def _read(payload: str) -> Json:
     try:
         return load(payload)
     except ValueError as error:
-        errors.print(f"[red]error:[/] the payload is no JSON: {error}", highlight=False)
-        raise typer.Exit(USAGE) from error
+        fail(f"the payload is no JSON: {error}", USAGE)

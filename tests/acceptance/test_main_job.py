@@ -93,9 +93,8 @@ def decide_all(
 def wait_for_the_end(database: Database) -> None:
     try:
         eventually_sync(lambda: not unfinished(database), 60)
-    except AssertionError:
-        assert unfinished(database) == []
-        raise
+    except AssertionError as error:
+        raise AssertionError(f"neither ended nor settled: {unfinished(database)}") from error
 
 
 def unfinished(database: Database) -> list[tuple[Any, ...]]:
