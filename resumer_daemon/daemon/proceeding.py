@@ -11,7 +11,8 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
-from resumer_daemon.engine.plan import Launch, Plan, Program, doubtful, proceed, stop
+from resumer_daemon.engine.plan import Launch, Plan, Program
+from resumer_daemon.engine.planning import doubtful, proceed, stop
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.state import State

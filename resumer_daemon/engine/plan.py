@@ -1,36 +1,25 @@
-"""From a claimed execution to everything that is written of it: settle, resume, advance.
+"""A plan: everything that is to be written of one execution, as a value.
 
-A plan is a value; the store writes the plans of a batch in a constant number of statements.
+The store writes the plans of a batch in a constant number of statements.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.advance import begin
-from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.outcome import (
-    Advance,
-    Completed,
     Effect,
     EffectResult,
-    Effects,
-    Failed,
     Incident,
-    NewApproval,
-    Paused,
     StepRecord,
     Waiting,
     Ways,
     Write,
 )
 from resumer_daemon.engine.requests import Approval, Claimed, Settled
-from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
-from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
 
@@ -103,197 +92,3 @@ class Plan:
         if self.launch is not None:
             return self.launch.program.sha256
         return self.opens.definition if self.opens is not None else None
-
-
-def stay(claimed: Claimed, settlement: Settlement) -> Plan:
-    """Plan for an execution that does not move now."""
-    return Plan(
-        claimed,
-        settlement.outcomes,
-        settlement,
-        closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
-        recalls=_looks_back(claimed, settlement),
-        expire=settlement.expire,
-        arm=settlement.arm,
-    )
-
-
-def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
-    """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
-    waits = claimed.pause is not None and claimed.pause.reason == "waiting_for_event"
-    return waits and any(
-        r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
-    )
-
-
-def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
-    """Plan for the end by a person's word: no result."""
-    return Plan(
-        claimed, settlement.outcomes, settlement, status="cancelled", closes="cancel", resumed=False
-    )
-
-
-def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
-    """Plan for a start that cannot be: no step is recorded."""
-    return Plan(
-        claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error
-    )
-
-
-def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) -> Plan:
-    """Plan for what must not be decided here: a person looks, and nothing that arrived is lost."""
-    outcomes: dict[int, Settled] = {r.id: "held" for r in claimed.requests if r.due}
-    if claimed.pause is not None:
-        return Plan(claimed, outcomes, settlement, overlay=what)
-    opens = NewPause(claimed.last_pause + 1, "incident", incident=what)
-    return Plan(claimed, outcomes, settlement, status="paused", opens=opens)
-
-
-def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
-    """Plan for the first run: build the context and advance from the first step."""
-    context = build(claimed.payload, world.loaded, world.now)
-    timeout = program.definition.timeout or world.default_timeout
-    advanced = advance(program.definition, begin(program.definition, timeout), context, world)
-    plan = _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
-    return plan if timeout is None else replace(plan, timeout=timeout)
-
-
-def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
-    """Plan for a resume: the answer leads on from where the open pause stands."""
-    pause, answer = claimed.pause, settlement.answer
-    if pause is None or pause.state is None or answer is None:
-        raise ValueError("a resume needs an open pause and an answer")
-    state = resume(program.definition, pause.state, pause.ways, answer)
-    data = resume_data_after(
-        _object(claimed.resume_data), answer, number=pause.number, at=world.now
-    )
-    # another program may have paused it before there was a context; only then it is built now
-    built = build(claimed.payload, world.loaded, world.now) if claimed.context is None else None
-    context = effective(_object(built or claimed.context), data)
-    advanced = advance(program.definition, state, context, world)
-    return _planned(claimed, settlement, program, advanced, data, built)
-
-
-def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
-    """Plan for the retry of an incident: from where the flow stood, or from its first step."""
-    pause = claimed.pause
-    if pause is None or pause.state is None:
-        return start(claimed, settlement, program, world)
-    # a person has looked: the budget of steps begins anew
-    state = replace(pause.state, taken=0)
-    context = effective(_object(claimed.context), _object(claimed.resume_data))
-    advanced = advance(program.definition, state, context, world)
-    return _planned(claimed, settlement, program, advanced, claimed.resume_data)
-
-
-def proceed(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
-) -> Plan:
-    """Plan for what follows when effects have results; requests are looked at once it stands."""
-    context = effective(_object(claimed.context), _object(claimed.resume_data))
-    program = launch.program
-    advanced = advance(program.definition, launch.state, context, world, results)
-    plan = _planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
-    keys = {effect.path: effect.key for effect in launch.effects}
-    return replace(plan, results={keys[path]: result for path, result in results.items()})
-
-
-def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
-    """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
-    what = Incident(
-        "ambiguous_effect",
-        f"nobody knows whether these happened: {', '.join(keys)}",
-        "ask the receiver by Idempotency-Key; then retry (sends again) or cancel",
-    )
-    return stop(claimed, launch.state, launch.program.sha256, what)
-
-
-def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Plan:
-    """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
-    opens = NewPause(
-        claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
-        incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
-    )  # fmt: skip
-    return Plan(claimed, {}, status="paused", opens=opens)
-
-
-def _object(document: Json) -> dict[str, Json]:
-    """Other programs leave SQL NULL, JSON null and lists where an object belongs."""
-    return document if isinstance(document, dict) else {}
-
-
-def _planned(
-    claimed: Claimed,
-    settlement: Settlement,
-    program: Program,
-    advanced: Advance,
-    data: Json,
-    context: Json = None,
-) -> Plan:
-    """Put together what the requests and the engine came to."""
-    status, result, error, opens = _came_to(claimed, program, advanced)
-    outcome = advanced.outcome
-    return Plan(
-        claimed,
-        settlement.outcomes,
-        settlement,
-        status,
-        result,
-        error,
-        context,
-        resume_data_at_pause(_object(data)) if opens is not None and data else data,
-        resumed=claimed.pause is not None,
-        records=advanced.records,
-        writes=advanced.writes,
-        closes=_closed_by(settlement) if claimed.pause is not None else None,
-        opens=opens,
-        unasked=settlement.unasked,
-        launch=Launch(program, advanced.state, outcome.effects)
-        if isinstance(outcome, Effects)
-        else None,
-    )
-
-
-def _closed_by(settlement: Settlement) -> str:
-    return settlement.moved_by.kind if settlement.moved_by is not None else "approval"
-
-
-def _came_to(
-    claimed: Claimed, program: Program, advanced: Advance
-) -> tuple[Status, str | None, str | None, NewPause | None]:
-    """Return status, result, error and the pause to open."""
-    match advanced.outcome:
-        case Completed(result):
-            return "completed", result, None, None
-        case Failed(error):
-            return "failed", "failed", error, None
-        case Effects():
-            return "running", None, None, None
-        case Paused() | Incident():
-            return "paused", None, None, _new_pause(claimed, program, advanced)
-
-
-def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPause:
-    number = claimed.last_pause + 1
-    created = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
-    there = created.union(approval.id for approval in claimed.approvals)
-    match advanced.outcome:
-        case Paused(reason, step_id, ways, waiting, asked):
-            return NewPause(
-                number, reason, step_id, ways, _counted(waiting, asked), advanced.state,
-                program.sha256, asked=asked, earlier=tuple(there.difference(asked)),
-            )  # fmt: skip
-        case Incident() as what:
-            return NewPause(
-                number, "incident", advanced.state.step, state=advanced.state,
-                definition=program.sha256, incident=what, earlier=tuple(there),
-            )  # fmt: skip
-        case outcome:
-            raise ValueError(f"no pause: {outcome}")
-
-
-def _counted(waiting: Waiting, asked: tuple[UUID, ...]) -> Waiting:
-    """Needed are, where nothing else was said, as many approvals as the step asked for."""
-    if not asked or waiting.approvals is not None or waiting.roles:
-        return waiting
-    return replace(waiting, approvals=len(asked))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine import plan as plans
+from resumer_daemon.engine import planning as plans
 from resumer_daemon.engine.adopt import adopt
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import Plan, Program
