@@ -96,15 +96,9 @@ class Walk:
 
     def forget(self, path: str) -> None:
         """Drop what is remembered of a step that will not be looked at again."""
-        self.done.pop(path, None)
-        self._mine.discard(path)
-        self.forget_inside(path)
-
-    def forget_inside(self, path: str) -> None:
-        """Drop what is remembered of the members and items of a step."""
-        for inner in self.inside(path):
-            del self.done[inner]
-            self._mine.discard(inner)
+        for known in (path, *self.inside(path)):
+            self.done.pop(known, None)
+            self._mine.discard(known)
 
     def inside(self, path: str) -> list[str]:
         """Return the paths of what is remembered inside of a step."""

@@ -100,6 +100,7 @@ def told(advanced: Advance) -> dict[str, Json]:
     return {
         "path": [_step(record) for record in advanced.records],
         "outputs": {record.step_id: dict(record.output) for record in advanced.records},
+        "seconds": {record.step_id: record.seconds for record in advanced.records},
         "writes": [_write(write) for write in advanced.writes],
         **_outcome(advanced),
     }

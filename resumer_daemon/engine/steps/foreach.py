@@ -40,7 +40,6 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
                 failed = output("foreach", False, None, data)
                 error = f"foreach item {progress.item} failed: {error}"
                 return Broken(error, failed, final, failed_as)
-        walk.forget_inside(path)
         progress.item += 1
         progress.at = progress.taken = progress.rested = 0
     return Passed(output("foreach", True, None, {"items": len(items)}), step.next)
