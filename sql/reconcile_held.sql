@@ -1,5 +1,4 @@
--- Requests that are held for an execution which can no longer use them, or for one that is paused and was not looked
--- at since: ask for a new look, under the execution's lock.
+-- Requests that are held for an execution which has ended and can no longer use them: ask for a new look, under its lock.
 INSERT INTO resumer.resume_requests (execution_id, kind)
 SELECT DISTINCT r.execution_id, 'adopt'
 FROM resumer.resume_requests r

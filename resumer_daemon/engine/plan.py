@@ -87,6 +87,12 @@ class Plan:
     arm: tuple[Approval, ...] = field(default=())
 
     @property
+    def looks_again(self) -> bool:
+        """Tell whether what is held counts anew: a pause is there now that was not answered yet."""
+        adopted = self.opens is not None and self.status is None
+        return self.lifts or adopted
+
+    @property
     def runs_on(self) -> str | None:
         """The fingerprint of the definition that whoever goes on from here will need."""
         if self.launch is not None:

@@ -103,7 +103,7 @@ def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:
 
 
 def _adopt(claimed: Claimed, programs: Programs, last_step: str | None) -> Plan:
-    """Give another program's pause its record; the requests wait for the next look, a moment on."""
+    """Give another program's pause its record; the next look, which it asks for, settles."""
     found = programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
         return plans.incident(claimed, None, _unreadable(found))

@@ -214,7 +214,7 @@ def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     """Return a pause's timers, and an applied row for each decision found without a request."""
     execution = plan.claimed.id
-    if plan.lifts:
+    if plan.looks_again:
         yield execution, "adopt", None, None, None, None, None
     for approval in plan.unasked:
         yield execution, "approval", approval.id, approval.status, None, None, "applied"

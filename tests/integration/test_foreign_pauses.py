@@ -5,6 +5,11 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
+from resumer_daemon import config
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
 from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, block
@@ -101,3 +106,23 @@ def test_a_pause_of_an_unknown_or_unreadable_workflow_is_an_incident(
         assert adopted(service, execution)["reason"] == "incident"
         assert service.pause(execution)["incident"]["cause"] == "definition_unreadable"
         assert service.standing(execution) == ("paused", "incident")
+
+
+async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
+    service: Service, database: Database
+):
+    """A claim may find only requests that another daemon has just parked; it must not be the last.
+
+    A claim's snapshot can be older than its lock: a request that it saw open may be held by then.
+    """
+    settings = config.load(database_url=database.url)
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, effect_deadline=1.0))
+    execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
+    service.approval(execution, "approved")
+    database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
+    session = await Store(database.url).session()
+    async with session.connection:
+        await turner.take(session, execution)  # as the claim that came a moment too late
+        assert service.pause(execution)["reason"] == "approval_required"
+        await turner.take(session)
+    assert service.look(execution)["result"] == "allowed"
