@@ -54,8 +54,7 @@ def floor(url: str, pipe: Connection) -> None:
 
 def daemon(url: str, pipe: Connection) -> None:
     """The daemon as it is run, with an ear at the place where it counts what it committed."""
-    import uvloop
-
+    from resumer_daemon.cli.common import run
     from resumer_daemon.config import load
     from resumer_daemon.daemon import worker
     from resumer_daemon.daemon.daemon import Daemon
@@ -78,7 +77,7 @@ def daemon(url: str, pipe: Connection) -> None:
         pipe.send("ready")
         await task
 
-    uvloop.run(serve())
+    run(serve())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import psycopg
 import typer
+import uvloop
 from rich.console import Console
 from rich.markup import escape
 
@@ -34,7 +35,8 @@ T = TypeVar("T")
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; what it fails with becomes one clear line and an exit code."""
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
     except SettingsError as error:
         fail(error, USAGE)
     except Unreachable as error:

@@ -6,6 +6,8 @@ from time import monotonic, perf_counter
 from uuid import UUID
 
 import structlog
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.library import Library
@@ -15,24 +17,29 @@ from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
 from resumer_daemon.engine.world import World
-from resumer_daemon.store import claim, outlook
+from resumer_daemon.store import claim
 from resumer_daemon.store.claim import Batch, Seen
 from resumer_daemon.store.journal import Holder, record_launches
-from resumer_daemon.store.outlook import Outlook
+from resumer_daemon.store.outlook import Outlook, answer, ask
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 
 log = structlog.get_logger()
 
+LOOK_AROUND = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What a turn did, once it is committed; `seconds` passed since its requests were seen."""
+    """What a turn did, once it is committed; `seconds` passed since its requests were seen.
+
+    `outlook` is None where the turn did not look around: it claimed, so there may be more.
+    """
 
     claimed: Sequence[UUID]
     plans: Sequence[Plan]
     seen: Mapping[int, Seen]
-    outlook: Outlook
+    outlook: Outlook | None
     seconds: float
     held: Sequence[Held]
 
@@ -44,6 +51,7 @@ class Turner:
         self._settings = settings
         self._library = library
         self._holder = holder
+        self._looked_around = -LOOK_AROUND
 
     async def take(self, session: Session, only: UUID | None = None) -> Turned:
         """Claim what is due (or one execution), answer all of it, commit."""
@@ -62,11 +70,22 @@ class Turner:
                 plans = await self._respond(session, batch)
                 await record(session, plans, self._library.texts)
                 epochs = await record_launches(session, plans, self._holder)
-            asked = await outlook.ask(session)
+            asked = await self._look_around(session, ids)
         seconds = perf_counter() - started
         self._library.kept(plans)
         held = _held(plans, epochs)
-        return Turned(ids, plans, batch.seen, await outlook.answer(asked), seconds, held)
+        seen_around = None if asked is None else await answer(asked)
+        return Turned(ids, plans, batch.seen, seen_around, seconds, held)
+
+    async def _look_around(
+        self, session: Session, claimed: Sequence[UUID]
+    ) -> AsyncCursor[DictRow] | None:
+        """Ask what is left where nothing was claimed; under load, now and then."""
+        now = monotonic()
+        if claimed and now - self._looked_around < LOOK_AROUND:
+            return None
+        self._looked_around = now
+        return await ask(session)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""

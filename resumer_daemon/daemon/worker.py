@@ -130,13 +130,13 @@ class Worker:
     async def _sleep(self, turned: Turned | None, session: Session) -> None:
         if turned is None or turned.claimed:
             self._locked_for = LOCKED_FIRST
-        if turned is None:
+        if turned is None or turned.outlook is None:
             return
         if turned.outlook.leases:
             await self._effector.rescue()
         if turned.outlook.events and await self._fan_out(session):
             return
-        if turned.claimed and turned.outlook.left:
+        if turned.claimed:
             return
         if turned.outlook.left:
             self._settled(await settle_orphans(session))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resumer_daemon.store.connect import connect
+from resumer_daemon.store.connect import Connection, connect
 from resumer_daemon.store.contract import probe, search_path
 from resumer_daemon.store.session import Session
 
@@ -24,10 +24,18 @@ class Database:
         """
         connection = await connect(self.url, name=name)
         try:
-            features = await probe(connection, self.schema)
-            await connection.rollback()
+            return await self.opened(connection)
         except BaseException:
             await connection.close()
             raise
+
+    async def opened(self, connection: Connection) -> Session:
+        """Make a session of a connection that was prepared. Raises ContractError."""
+        features = await probe(connection, self.schema)
         path = search_path(connection, self.schema)
-        return Session(connection, features, path, self.timezone)
+        pooled = connection.prepare_threshold is None
+        session = Session(connection, features, path, self.timezone, pooled)
+        if not pooled:
+            await session.settle(local=False)
+        await connection.commit()
+        return session

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from resumer_daemon.store.connect import ARGUMENTS, prepare
-from resumer_daemon.store.contract import probe, search_path
+from resumer_daemon.store.connect import ARGUMENTS, Connection, prepare
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.session import Session
 
@@ -17,11 +16,11 @@ class Pool:
 
     def __init__(self, database: Database, size: int) -> None:
         self._database = database
-        self._features: frozenset[str] | None = None
-        self._pool: AsyncConnectionPool[AsyncConnection[tuple[object, ...]]] = AsyncConnectionPool(
+        self._like: Session | None = None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database.url,
             kwargs={**ARGUMENTS, "application_name": "resumer-effects"},
-            configure=prepare,
+            configure=self._configure,
             min_size=0,
             max_size=size,
             timeout=10.0,
@@ -41,8 +40,10 @@ class Pool:
     async def session(self) -> AsyncIterator[Session]:
         """Lend a session. Raises psycopg's errors where the database is away."""
         async with self._pool.connection() as connection:
-            if self._features is None:
-                self._features = await probe(connection, self._database.schema)
-                await connection.rollback()
-            path = search_path(connection, self._database.schema)
-            yield Session(connection, self._features, path, self._database.timezone)
+            if self._like is None:
+                raise LookupError("a connection of the pool was configured, or not given out")
+            yield replace(self._like, connection=connection)
+
+    async def _configure(self, connection: Connection) -> None:
+        await prepare(connection)
+        self._like = await self._database.opened(connection)

@@ -21,13 +21,15 @@ class Session:
     """A connection and what was found of the database behind it.
 
     `features` are the optional columns of the service (`store/contract.py`), `search_path` leads to
-    its schema, `timezone` is the zone that its zone-less columns are meant in.
+    its schema, `timezone` is the zone that its zone-less columns are meant in. `pooled`: the next
+    transaction may meet another backend.
     """
 
     connection: Connection
     features: Set[str]
     search_path: str
     timezone: str
+    pooled: bool
 
     @overload
     async def run(
@@ -53,5 +55,10 @@ class Session:
     async def transaction(self) -> AsyncIterator[None]:
         """Run what is inside as one transaction of ours, sent in as few packets as it allows."""
         async with self.connection.pipeline(), self.connection.transaction():
-            await self.run("begin", {"search_path": self.search_path})
+            if self.pooled:
+                await self.settle(local=True)
             yield
+
+    async def settle(self, *, local: bool) -> None:
+        """Make the settings that hold in our transactions: for the session, or for this one."""
+        await self.run("settings", {"search_path": self.search_path, "local": local})

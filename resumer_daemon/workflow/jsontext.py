@@ -57,7 +57,7 @@ def dump(value: Json) -> str:
         Unreadable: The value is not JSON, or nests too deeply.
     """
     try:
-        text = _encode(value)
+        text = _written(value)
     except RecursionError:
         raise _too_deep() from None
     except (TypeError, ValueError) as error:
@@ -65,6 +65,14 @@ def dump(value: Json) -> str:
     if "\\u0000" in text:
         text = _WRITTEN_NUL.sub("\\1\ufffd", text)
     return storable(text)
+
+
+def _written(value: Json) -> str:
+    """Write in half the time what holds no Decimal, which is nearly everything."""
+    try:
+        return _WRITER.encode(value)
+    except TypeError:
+        return _EXACT_WRITER.encode(value)
 
 
 def storable(text: str) -> str:
@@ -150,6 +158,7 @@ def _too_deep() -> Unreadable:
 
 
 _DECODER = json.JSONDecoder(parse_float=_decimal, parse_constant=_refuse_constant)
-_encode = simplejson.JSONEncoder(
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_EXACT_WRITER = simplejson.JSONEncoder(
     use_decimal=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-).encode
+)

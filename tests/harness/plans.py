@@ -50,7 +50,8 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
     ask = partial(_answer, session.connection.pgconn)
     try:
         ask("BEGIN")
-        ask(load("begin").decode() % {"search_path": _literal(session.search_path)})
+        settings = {"search_path": _literal(session.search_path), "local": "true"}
+        ask(load("settings").decode() % settings)
         ask("SET LOCAL statement_timeout = '5s'")
         prepared = ask(
             f"SELECT name FROM pg_prepared_statements WHERE statement = {_literal(text.decode())}"

@@ -48,7 +48,7 @@ class Daemon:
         self.database = database
         settings = config.load(database_url=database.url)
         holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-        self._turner = Turner(settings, Library(), holder)
+        self._parts = settings, Library(), holder
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))
 
     def start(self, count: int) -> list[UUID]:
@@ -59,7 +59,7 @@ class Daemon:
         session = await Store(self.database.url).session()
         async with session.connection as connection:
             with sent(connection) as messages:
-                turned = await self._turner.take(session)
+                turned = await Turner(*self._parts).take(session)  # a new one looks around
         return turned, messages
 
     async def cost(self, size: int) -> tuple[int, int]:
@@ -111,4 +111,4 @@ async def test_starts_and_decisions_of_every_kind_together(databases: Databases)
 
 async def test_a_look_that_finds_nothing_asks_once_and_for_little(database: Database):
     _, messages = await Daemon(database).turn()
-    assert messages["Execute"] == len(["BEGIN", "begin", "claim_executions", "outlook", "COMMIT"])
+    assert messages["Execute"] == len(["BEGIN", "claim_executions", "outlook", "COMMIT"])
