@@ -1,21 +1,26 @@
 """The settings: the only reader of the environment. All errors are found before anything starts."""
 
+import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AliasChoices,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from resumer_daemon.errors import SettingsError
 
@@ -32,7 +37,32 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _json_object(value: object) -> object:
+    """Read what an environment variable holds as JSON; what is a mapping already stays that."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+
+class ContextEndpoint(BaseModel):
+    """Where a resource of `context.load` is had; headers are templates that may name secrets."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://")
+    headers: Mapping[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_url(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+
+Endpoints = Annotated[Mapping[str, ContextEndpoint], NoDecode, BeforeValidator(_json_object)]
 
 
 class Settings(BaseSettings):
@@ -87,6 +117,14 @@ class Settings(BaseSettings):
     secrets_dir: Path | None = Field(
         None, description="`secrets.NAME` is the file NAME there, else `RESUMER_SECRET_NAME`."
     )
+    context_endpoints: Endpoints = Field(
+        {},
+        description="Where `context.load` finds what is not cached, by entity or path:"
+        ' `{"customer": "https://crm.example/customers/{id}"}`, or with headers'
+        ' `{"url": ..., "headers": {"Authorization": "Bearer {{secrets.CRM}}"}}`.',
+    )
+    context_attempts: int = Field(3, ge=1, le=10, description="How often one is asked, at most.")
+    context_timeout: Seconds = Field(5.0, description="How long one such attempt may take.")
     concurrency: int = Field(64, ge=1, le=1000, description="Effects under way at once.")
     pool_size: int = Field(4, ge=1, le=50, description="Connections that record effects.")
     default_timeout: Seconds | None = Field(

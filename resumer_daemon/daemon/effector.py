@@ -17,6 +17,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.proceeding import Held, Proceeding
 from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.http import HttpClient
+from resumer_daemon.effects.loading import load_context
 from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import MARGIN
@@ -115,12 +116,26 @@ class Effector:
             async with self._hosts.attempt(effect) as attempt, self._slots:
                 waiting.reschedule(None)  # from here on the attempt's own deadline counts
                 began = monotonic()
-                attempt.result = await self._client.send(effect, deadline=self._deadline(effect))
+                attempt.result = await self._carry_out(effect)
                 self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
         except NotNow as rest:
             await asyncio.sleep(rest.seconds)
             return None
         return attempt.result
+
+    async def _carry_out(self, effect: Effect) -> EffectResult:
+        if effect.kind == "webhook":
+            return await self._client.send(effect, deadline=self._deadline(effect))
+        result = await load_context(
+            self._client,
+            effect,
+            attempts=self._settings.context_attempts,
+            patience=self._settings.context_timeout,
+            deadline=self._settings.effect_deadline,
+        )
+        if result.error:
+            log.warning("context_not_loaded", path=effect.path, error=result.error)
+        return result
 
     def _deadline(self, effect: Effect) -> float:
         if effect.deadline is None:

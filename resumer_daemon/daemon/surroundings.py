@@ -10,14 +10,16 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
+from resumer_daemon.engine.loading import endpoint_of
 from resumer_daemon.engine.plan import Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.rules import rule_ids
-from resumer_daemon.engine.world import Rule, World
+from resumer_daemon.engine.world import Endpoint, Rule, World
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.values import Json, find, load, printed
+from resumer_daemon.workflow.context import entity_of, key_of
+from resumer_daemon.workflow.values import Json, load
 
 log = structlog.get_logger()
 
@@ -33,6 +35,7 @@ class Surroundings:
     now: datetime
     rules: Rules
     loaded: Loaded
+    endpoints: Mapping[str, Endpoint]
     steps: Mapping[UUID, str]
 
     def world(self, claimed: Claimed) -> World:
@@ -45,6 +48,7 @@ class Surroundings:
             pause_number=claimed.last_pause,
             rules=self.rules.get(claimed.organization, {}),
             loaded=self.loaded.get(claimed.id, {}),
+            endpoints=self.endpoints,
             approval_url=self.settings.approval_url,
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,
@@ -55,11 +59,15 @@ async def gather(
     session: Session, settings: Settings, batch: Sequence[Claimed], programs: Programs
 ) -> Surroundings:
     """Read what these executions need; nothing is asked that none of them needs."""
+    endpoints = {
+        name: Endpoint(each.url, each.headers) for name, each in settings.context_endpoints.items()
+    }
     return Surroundings(
         settings,
         datetime.now(UTC),
         await _rules(session, programs),
-        await _loaded(session, batch, programs),
+        await _loaded(session, endpoints, batch, programs),
+        endpoints,
         await _last_steps(session, batch),
     )
 
@@ -86,7 +94,12 @@ def _rule(row: Mapping[str, Any]) -> Rule:
     return Rule(row["rule_type"], row["enabled"], definition)
 
 
-async def _loaded(session: Session, batch: Sequence[Claimed], programs: Programs) -> Loaded:
+async def _loaded(
+    session: Session,
+    endpoints: Mapping[str, Endpoint],
+    batch: Sequence[Claimed],
+    programs: Programs,
+) -> Loaded:
     """Read from the service's cache what definitions that begin ask for."""
     wanted = [(c, path, key) for c in batch for path, key in _asked_for(c, programs)]
     if not wanted:
@@ -97,7 +110,7 @@ async def _loaded(session: Session, batch: Sequence[Claimed], programs: Programs
             "execution_ids": array(c.id for c, _, _ in wanted),
             "organizations": array(c.organization for c, _, _ in wanted),
             "paths": array(path for _, path, _ in wanted),
-            "entities": array(path.partition(".")[0] for _, path, _ in wanted),
+            "entities": array(entity_of(path) for _, path, _ in wanted),
             "keys": array(key for _, _, key in wanted),
             "timezone": session.timezone,
         },
@@ -109,7 +122,7 @@ async def _loaded(session: Session, batch: Sequence[Claimed], programs: Programs
         except ValueError as error:
             log.warning("context_unreadable", path=row["path"], error=str(error))
     for claimed, path, key in wanted:
-        if path not in loaded[claimed.id]:
+        if path not in loaded[claimed.id] and not (key and endpoint_of(path, endpoints)):
             log.warning("context_not_loaded", execution=claimed.key, path=path, key=key)
     return loaded
 
@@ -118,14 +131,10 @@ def _asked_for(claimed: Claimed, programs: Programs) -> Iterator[tuple[str, str 
     """Yield each path of `context.load` with the id that the payload has for its entity."""
     begins = claimed.status == "pending"
     found = programs.current.get(claimed.workflow) if begins and claimed.workflow else None
-    if not isinstance(found, Program) or not isinstance(claimed.payload, dict):
+    if not isinstance(found, Program):
         return
     for path in found.definition.context_load:
-        entity = path.partition(".")[0]
-        key = find(f"{entity}.id", claimed.payload)
-        if key is None:
-            key = find(f"{entity}_id", claimed.payload)
-        yield path, None if key is None else printed(key)
+        yield path, key_of(path, claimed.payload)
 
 
 async def _last_steps(session: Session, batch: Sequence[Claimed]) -> Mapping[UUID, str]:

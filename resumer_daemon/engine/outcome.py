@@ -91,7 +91,7 @@ class Effect:
 
     path: str
     key: str
-    kind: Literal["webhook"]
+    kind: Literal["webhook", "context"]
     request: Mapping[str, Json]
     attempt: int
     delivery: Literal["at_least_once", "at_most_once"]

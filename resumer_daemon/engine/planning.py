@@ -6,6 +6,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.chunks import advance_through as advance
+from resumer_daemon.engine.loading import answers, built, still_to_load
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -72,12 +73,25 @@ def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) ->
 
 
 def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
-    """Plan for the first run: build the context and advance from the first step."""
-    context = build(claimed.payload, world.loaded, world.now)
+    """Plan for the first run: load, build the context, and advance from the first step."""
     timeout = program.definition.timeout or world.default_timeout
-    advanced = advance(program.definition, begin(program.definition, timeout), context, world)
-    plan = _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
+    state = replace(begin(program.definition, timeout), loads=world.loaded)
+    plan = _load(claimed, settlement, program, state, world)
     return plan if timeout is None else replace(plan, timeout=timeout)
+
+
+def _load(
+    claimed: Claimed, settlement: Settlement, program: Program, state: State, world: World
+) -> Plan:
+    """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
+    effects = still_to_load(program.definition, state.loads, claimed, world)
+    if effects:
+        launch = Launch(program, state, effects)
+        return Plan(claimed, settlement.outcomes, settlement, "running", launch=launch)
+    context = built(program.definition, state.loads, claimed, world)
+    state = replace(state, loads={})
+    advanced = advance(program.definition, state, context, world)
+    return _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
 
 
 def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
@@ -103,6 +117,8 @@ def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: 
         return start(claimed, settlement, program, world)
     # a person has looked: the budget of steps begins anew
     state = replace(pause.state, taken=0)
+    if claimed.context is None:
+        return _load(claimed, settlement, program, state, world)
     context = effective(_object(claimed.context), _object(claimed.resume_data))
     advanced = advance(program.definition, state, context, world)
     return _planned(claimed, settlement, program, advanced, claimed.resume_data)
@@ -112,12 +128,22 @@ def proceed(
     claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
 ) -> Plan:
     """Plan for what follows when effects have results; requests are looked at once it stands."""
-    context = effective(_object(claimed.context), _object(claimed.resume_data))
     program = launch.program
-    advanced = advance(program.definition, launch.state, context, world, results)
-    plan = _planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
+    if claimed.context is None:
+        state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
+        plan = _load(claimed, Settlement({}), program, state, world)
+    else:
+        context = effective(_object(claimed.context), _object(claimed.resume_data))
+        advanced = advance(program.definition, launch.state, context, world, results)
+        plan = _planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
     keys = {effect.path: effect.key for effect in launch.effects}
     return replace(plan, results={keys[path]: result for path, result in results.items()})
+
+
+def _told(state: State, results: Mapping[str, EffectResult], world: World) -> State:
+    """Return a state that loads with what came back; its time has gone on meanwhile."""
+    left = None if state.time_left is None else max(0.0, state.time_left - world.elapsed)
+    return replace(state, loads={**state.loads, **answers(results)}, time_left=left)
 
 
 def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:

@@ -25,6 +25,9 @@ class State:
     has come, by path. `awaits` and `inside` say what a pause waits for, and at which path when
     that is within a container.
 
+    `loads` is what was found so far of `context.load`, by path, while the context is not built:
+    None for what cannot be loaded.
+
     `time_left` is what remains of the execution's timeout in seconds (None: no timeout),
     `allowed_time` what it was; `clock` the seconds run since the step under way was entered.
     """
@@ -41,11 +44,12 @@ class State:
     time_left: float | None = None
     allowed_time: float | None = None
     clock: float = 0.0
+    loads: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Return the form that is stored; what says nothing is left out."""
         stored: dict[str, Json] = {"v": VERSION, "step": self.step}
-        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "inside"):
+        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "inside", "loads"):
             value = getattr(self, name)
             if value:
                 stored[name] = value
@@ -89,6 +93,7 @@ def _read(stored: Mapping[str, Json]) -> State:
         time_left=_seconds(stored.get("time_left")),
         allowed_time=_seconds(stored.get("allowed_time")),
         clock=float(stored.get("clock", 0)),
+        loads=dict(stored.get("loads", {})),
     )
 
 

@@ -19,6 +19,17 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a resource of `context.load` is had over HTTP: `{id}` in the URL is its entity's id.
+
+    Headers are templates, so that they can name secrets.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
 
@@ -47,6 +58,7 @@ class World:
     elapsed: float = 0.0
     rules: Mapping[str, Rule] = field(default_factory=dict)
     loaded: Mapping[str, Json] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     approval_url: str = ""
     default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"

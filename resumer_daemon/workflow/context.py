@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from resumer_daemon.workflow.names import rfc3339
-from resumer_daemon.workflow.values import Json, find, is_number
+from resumer_daemon.workflow.values import MISSING, Json, find, is_number, printed
 
 VERSION: Final = "1.0"
 
@@ -24,6 +24,23 @@ def build(payload: Json, loaded: Mapping[str, Json], now: datetime) -> dict[str,
     context["_meta"] = {"version": VERSION, "enriched_at": rfc3339(now)}
     context["_computed"] = _clock(now) | _order(context) | _customer(context, now)
     return context
+
+
+def entity_of(path: str) -> str:
+    """Return the entity that a path of `context.load` is about."""
+    return path.partition(".")[0]
+
+
+def key_of(path: str, payload: Json) -> str | None:
+    """Return the id that the payload has for a path's entity: `customer.id`, else `customer_id`."""
+    if not isinstance(payload, dict):
+        return None
+    entity = entity_of(path)
+    for name in (f"{entity}.id", f"{entity}_id"):
+        key = find(name, payload)
+        if key is not None and key is not MISSING:
+            return printed(key)
+    return None
 
 
 def effective(context: Json, resume_data: Json) -> dict[str, Json]:

@@ -1,0 +1,80 @@
+"""What `context.load` asks of HTTP endpoints, before the first step: one effect for each path.
+
+It is a read, so it is sent again wherever nobody knows what became of it. What was found so far,
+in the cache or by an endpoint, is kept in the state until the context is built of it.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from resumer_daemon.engine.keys import digest, effect_key
+from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.world import Endpoint, World
+from resumer_daemon.workflow.context import build, entity_of, key_of
+from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.templates import Names, render_text
+from resumer_daemon.workflow.values import Json
+
+PLACE = "context.load/"
+
+
+def still_to_load(
+    definition: Definition, loads: Mapping[str, Json], claimed: Claimed, world: World
+) -> tuple[Effect, ...]:
+    """Return what is to be asked for: what nobody was asked for yet, and somebody could tell."""
+    return tuple(
+        _question(path, endpoint, key, claimed, world)
+        for path in definition.context_load
+        if path not in loads
+        and (endpoint := endpoint_of(path, world.endpoints)) is not None
+        and (key := key_of(path, claimed.payload)) is not None
+    )
+
+
+def endpoint_of(path: str, endpoints: Mapping[str, Endpoint]) -> Endpoint | None:
+    """Return the endpoint of just this path, else the one of its entity."""
+    return endpoints.get(path) or endpoints.get(entity_of(path))
+
+
+def answers(results: Mapping[str, EffectResult]) -> dict[str, Json]:
+    """Return what endpoints told, by path; None for what cannot be loaded."""
+    return {path.removeprefix(PLACE): _told(result) for path, result in results.items()}
+
+
+def built(
+    definition: Definition, loads: Mapping[str, Json], claimed: Claimed, world: World
+) -> dict[str, Json]:
+    """Build the context from the payload and what was found, in the order of the definition."""
+    found = {path: loads[path] for path in definition.context_load if loads.get(path) is not None}
+    return build(claimed.payload, found, world.now)
+
+
+def _question(path: str, endpoint: Endpoint, key: str, claimed: Claimed, world: World) -> Effect:
+    names = Names(world.now, world.execution_id, world.execution_key, world.workflow_id, "")
+    headers = {
+        name: render_text(value, {}, names, set()) for name, value in endpoint.headers.items()
+    }
+    if claimed.organization is not None:
+        headers["X-Organization-ID"] = str(claimed.organization)
+    place = f"{PLACE}{path}"
+    return Effect(
+        path=place,
+        key=effect_key(digest(world, place, 0, "")),
+        kind="context",
+        request={
+            "method": "GET",
+            "url": endpoint.url.replace("{id}", quote(key, safe="")),
+            "headers": {"Accept": "application/json"} | headers,
+            "body": None,
+        },
+        attempt=1,
+        delivery="at_least_once",
+    )
+
+
+def _told(result: EffectResult) -> Json:
+    """Return the document of an answer: all of it, or it is not loaded."""
+    told = result.data.get("response")
+    whole = result.error is None and not result.data.get("response_truncated")
+    return told if whole and isinstance(told, dict | list) else None
