@@ -1,6 +1,6 @@
 -- Make of each due event one request for each execution that waits for its type, in its organisation; the event's own
 -- request is settled with it. Here only plain texts that differ are told apart: what `match` means is decided under
--- the execution's lock. With `route`, workflows that an event triggers are started, the newest version of each.
+-- the execution's lock. With `route`, workflows are started whose newest version the event triggers.
 WITH due AS (
   SELECT r.id, r.source_id
   FROM resumer.resume_requests r
@@ -27,22 +27,19 @@ WITH due AS (
       AND h.payload #> string_to_array(m.key, '.') <> m.value)
   RETURNING 1
 ), routed AS (
-  SELECT DISTINCT ON (
-      w.organization_id, --? organization
-      h.id, w.workflow_id)
-    h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,
+  SELECT h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,
     NULL::uuid AS organization --? no_organization
     w.organization_id AS organization --? organization
   FROM happened h
-  JOIN workflows w ON w.enabled
-    AND w.organization_id = h.organization_id --? organization
+  CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (o.workflow_id) o.* FROM workflows o
+    WHERE o.enabled
+      AND o.organization_id = h.organization_id --? organization
+    ORDER BY o.workflow_id, o.created_at DESC NULLS LAST) AS w
   CROSS JOIN LATERAL (SELECT coalesce(w.definition -> 'trigger', w.definition #> '{definition,trigger}') AS trigger) AS t
   WHERE %(route)s AND coalesce(t.trigger ->> 'type', 'event') = 'event'
     AND (t.trigger ->> 'event' = h.event_type
       OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, rtrim(t.trigger ->> 'event', '*'))))
-  ORDER BY
-    w.organization_id, --? organization
-    h.id, w.workflow_id, w.created_at DESC NULLS LAST
 ), started AS (
   SELECT r.id, array_agg(r.workflow_id::text) AS workflows,
     array_agg(resumer.queue(r.workflow, r.organization, r.event_type, r.payload)) AS executions

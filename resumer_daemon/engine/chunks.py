@@ -1,7 +1,6 @@
 """Advance through the chunks of a long `foreach`: nothing there waits for the world."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 from resumer_daemon.engine.advance import advance
@@ -28,12 +27,11 @@ def advance_through(
         if advanced.outcome != Effects(()):
             return advanced
         more = advance(definition, advanced.state, context, world)
-        advanced = replace(
-            more,
+        advanced = more._replace(
             records=advanced.records + more.records,
             writes=advanced.writes + more.writes,
         )
     limit = CHUNKS * world.limits.chunk
     detail = f"more than {limit:,} steps inside of one step"
     outcome = Incident("step_budget", detail, "make the list shorter, then retry")
-    return replace(advanced, outcome=outcome)
+    return advanced._replace(outcome=outcome)

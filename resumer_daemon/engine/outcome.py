@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.state import State
@@ -35,9 +35,10 @@ class Waiting:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """One attempt of one step: a row of `step_executions`. The time each took, in seconds.
+
+    A tuple, for every step makes one.
 
     `path` names its place in the definition. No two records of a run have the same `began`, and a
     container began before its members, although it is recorded after those that ended earlier.
@@ -161,8 +162,7 @@ class Effects:
 Outcome: TypeAlias = Paused | Completed | Failed | Incident | Effects
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+class Advance(NamedTuple):
     """The new state, what to write with it in one transaction, and what comes next."""
 
     state: State

@@ -153,7 +153,7 @@ class _Rehearsal:
             )
             records += advanced.records
             writes += advanced.writes
-        return replace(advanced, records=tuple(records), writes=tuple(writes))
+        return advanced._replace(records=tuple(records), writes=tuple(writes))
 
 
 def _due(answer: Answer, pause: OpenPause, claimed: Claimed) -> datetime | None:
