@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     reconcile_interval: Seconds = Field(
         30.0, description="How often the tables are compared with the inbox."
     )
+    retention: Seconds | None = Field(
+        None, description="How long settled requests of ended executions are kept: `720h`."
+    )
     lease: Seconds = Field(60.0, description="How long an execution is ours beyond a transaction.")
     drain_timeout: Seconds = Field(
         20.0,

@@ -1,7 +1,8 @@
--- Lock up to `limit` requests' executions that have something due; skip what others hold. Locks only: what a
--- SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in later statements.
--- statement_timestamp(): clock_timestamp() is volatile and no index condition.
-WITH due AS MATERIALIZED (
+-- Lock up to `limit` requests' executions that have something due, the longest waiting first; skip what others hold. Where
+-- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
+-- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
+-- later statements. statement_timestamp(): clock_timestamp() is volatile and no index condition.
+WITH oldest AS MATERIALIZED (
   SELECT e.id
   FROM resumer.resume_requests r
   JOIN workflow_executions e ON e.id = r.execution_id
@@ -9,5 +10,13 @@ WITH due AS MATERIALIZED (
   ORDER BY r.due_at, r.id
   LIMIT %(limit)s
   FOR NO KEY UPDATE OF e SKIP LOCKED
+), newest AS MATERIALIZED (
+  SELECT e.id
+  FROM resumer.resume_requests r
+  JOIN workflow_executions e ON e.id = r.execution_id
+  WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+  ORDER BY r.due_at DESC, r.id DESC
+  LIMIT %(newest)s
+  FOR NO KEY UPDATE OF e SKIP LOCKED
 )
-SELECT DISTINCT id FROM due
+SELECT id FROM oldest UNION SELECT id FROM newest

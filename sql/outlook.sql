@@ -1,5 +1,6 @@
--- What is left: due requests that were not claimed (bounded), the seconds until the next one is due, and whether
--- events wait to be made requests of, or leases to be rescued.
+-- What is left: due requests that were not claimed (bounded), the seconds until the next one is due, whether events
+-- wait to be made requests of, or leases to be rescued. And whether a daemon is awake, so that writers are silent, for
+-- how many seconds; with the transactions that are open, for one of them may have seen it awake.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
@@ -10,4 +11,8 @@ SELECT
   EXISTS (
     SELECT FROM resumer.resume_requests r
     WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.outcome IS NULL) AS events,
-  EXISTS (SELECT FROM resumer.leases l WHERE l.lease_until < clock_timestamp()) AS leases
+  EXISTS (SELECT FROM resumer.leases l WHERE l.lease_until < clock_timestamp()) AS leases,
+  (SELECT extract(epoch FROM least(c.awake_until, clock_timestamp() + interval '1 hour') - clock_timestamp())::float8
+   FROM resumer.control c WHERE c.awake_until > clock_timestamp()) AS awake_for,
+  pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
+  pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest

@@ -11,6 +11,7 @@ from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.instance import Instance
+from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.periodic import every
@@ -31,6 +32,7 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+TRIMMED = 60.0  # seconds between two looks for what the ledger keeps no longer
 GRACE = 5.0  # to hand over what did not end within the drain timeout
 
 
@@ -41,6 +43,7 @@ class Daemon:
         self.settings = settings
         self.metrics = Metrics()
         database = Database(settings.url, settings.service_schema, settings.service_timezone)
+        self._database = database
         wakeup = Wakeup()
         library = Library()
         self._instance = Instance(database, settings.notify)
@@ -77,6 +80,9 @@ class Daemon:
                         every(self.settings.reconcile_interval, self._reconciler.beat)
                     ),
                 ]
+                if (retention := self.settings.retention) is not None:
+                    ledger = Ledger(self._database, retention)
+                    background.append(group.create_task(every(TRIMMED, ledger.beat)))
                 await self._worker.run()
                 await self._effector.drain(self._until_end())
                 for task in background:

@@ -27,6 +27,7 @@ from resumer_daemon.store.session import Session
 log = structlog.get_logger()
 
 LOOK_AROUND = 0.1
+NEWEST = 4  # this part of a batch is of what came last
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Turner:
         self._library = library
         self._holder = holder
         self._looked_around = -LOOK_AROUND
+        self._backlog = False
 
     async def take(self, session: Session, only: UUID | None = None) -> Turned:
         """Claim what is due (or one execution), answer all of it, commit."""
@@ -61,7 +63,7 @@ class Turner:
         started = perf_counter()
         async with session.transaction():
             if only is None:
-                ids = await claim.claim(session, self._settings.batch_size)
+                ids = await self._claim(session)
             else:
                 ids = await claim.claim_one(session, only)
             if ids:
@@ -76,6 +78,14 @@ class Turner:
         held = _held(plans, epochs)
         seen_around = None if asked is None else await answer(asked)
         return Turned(ids, plans, batch.seen, seen_around, seconds, held)
+
+    async def _claim(self, session: Session) -> list[UUID]:
+        """Claim a batch; behind a full one a part of what came last, for fairness."""
+        size = self._settings.batch_size
+        newest = size // NEWEST if self._backlog else 0
+        ids = await claim.claim(session, size - newest, newest)
+        self._backlog = len(ids) >= size - newest
+        return ids
 
     async def _look_around(
         self, session: Session, claimed: Sequence[UUID]

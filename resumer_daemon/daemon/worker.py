@@ -12,10 +12,18 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
-from resumer_daemon.store.outlook import fan_out_events, give_up_requests, settle_orphans
+from resumer_daemon.store.outlook import (
+    Outlook,
+    fan_out_events,
+    give_up_requests,
+    lie_down,
+    settle_orphans,
+    stay_awake,
+)
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -87,10 +95,13 @@ class Worker:
         self._metrics.database_errors.labels(sqlstate[:2]).inc()
 
     async def _work(self, session: Session) -> None:
+        vigil = Vigil()
         while not self._stopping:
             self._wakeup.clear()  # before the claim: a notify during it must wake us again
             turned = await self._look(session)
-            await self._sleep(turned, session)
+            await self._sleep(turned, session, vigil)
+        if vigil.awake:
+            await lie_down(session)
 
     async def _look(self, session: Session) -> Turned | None:
         """Take a turn; a batch that holds a poison row is repeated row by row."""
@@ -127,9 +138,13 @@ class Worker:
             log.error("requests_given_up", execution=str(execution), error=str(error).strip())
             await give_up_requests(session, execution, why)
 
-    async def _sleep(self, turned: Turned | None, session: Session) -> None:
+    async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:
         if turned is None or turned.claimed:
             self._locked_for = LOCKED_FIRST
+            vigil.worked()
+        if vigil.stays_awake:
+            await stay_awake(session)
+            vigil.said_awake()
         if turned is None or turned.outlook is None:
             return
         if turned.outlook.leases:
@@ -143,11 +158,20 @@ class Worker:
             self._source = await self._wakeup.wait(self._locked_for, "awake")
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
-        due = turned.outlook.next_due
-        if due is not None and due < self.poll_interval:
-            self._source = await self._wakeup.wait(due, "timer")
-        else:
-            self._source = await self._wakeup.wait(self.poll_interval, "poll")
+        await self._rest(turned.outlook, session, vigil)
+
+    async def _rest(self, outlook: Outlook, session: Session, vigil: Vigil) -> None:
+        """Wait for whatever comes first: a call, the next look, a timer, the poll."""
+        if vigil.lies_down:
+            await lie_down(session)
+            vigil.withdrew()
+            return
+        waits: list[tuple[float, Source]] = [(self.poll_interval, "poll")]
+        if (rest := vigil.rest(outlook)) is not None:
+            waits.append((rest, "awake"))
+        if outlook.next_due is not None:
+            waits.append((outlook.next_due, "timer"))
+        self._source = await self._wakeup.wait(*min(waits))
 
     async def _fan_out(self, session: Session) -> bool:
         outcomes = await fan_out_events(session, route=self._settings.route_events)

@@ -49,9 +49,9 @@ class Batch:
     seen: Mapping[int, Seen]
 
 
-async def claim(session: Session, limit: int) -> list[UUID]:
-    """Lock up to `limit` executions with something due and return their ids."""
-    cursor = await session.run("claim_executions", {"limit": limit})
+async def claim(session: Session, oldest: int, newest: int = 0) -> list[UUID]:
+    """Lock executions with something due, from both ends of the queue, and return their ids."""
+    cursor = await session.run("claim_executions", {"limit": oldest, "newest": newest})
     return [row["id"] for row in await cursor.fetchall()]
 
 

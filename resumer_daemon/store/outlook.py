@@ -13,13 +13,18 @@ from resumer_daemon.store.session import Session
 class Outlook:
     """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
 
-    `events`: some wait to be made requests of; `leases`: some are past.
+    `events`: some wait to be made requests of; `leases`: some are past. `awake_for`: for how many
+    seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
+    comes next, `oldest` the first that is still open.
     """
 
     left: int
     next_due: float | None
     events: bool
     leases: bool
+    awake_for: float | None
+    newest: int
+    oldest: int
 
 
 async def ask(session: Session) -> AsyncCursor[DictRow]:
@@ -32,7 +37,19 @@ async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("the outlook has always one row")
-    return Outlook(row["due_left"], row["next_due"], row["events"], row["leases"])
+    return Outlook(*row.values())
+
+
+async def stay_awake(session: Session) -> None:
+    """Say that we look without being told, for a second from now."""
+    async with session.transaction():
+        await session.run("stay_awake")
+
+
+async def lie_down(session: Session) -> None:
+    """Say that we want to be told again."""
+    async with session.transaction():
+        await session.run("lie_down")
 
 
 async def settle_orphans(session: Session) -> list[tuple[str, str]]:

@@ -54,7 +54,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     place = {"after": UUID(int=0), "limit": SLICE, "timezone": "UTC"}
     nothing = array([None] * many)
     return {
-        "claim_executions": {"limit": BATCH},
+        "claim_executions": {"limit": BATCH, "newest": BATCH},
         "claim_execution": {"id": ids[0]},
         "read_executions": batch,
         "read_requests": batch,
@@ -106,6 +106,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "reconcile_expiries": place,
         "reconcile_decisions": place,
         "reconcile_foreign": {},
+        "trim_requests": {"after": 0, "limit": 2_000, "seconds": 3600.0},
         "count_pauses": {},
         "read_gauges": {},
         "read_pause_gauges": {},

@@ -1,0 +1,19 @@
+-- Delete a slice of the ledger by key: what was settled longer ago than it is kept, of executions that have ended.
+-- Returns how many, and where the slice ended; NULL: the lap is done, or it came to what is still kept.
+WITH slice AS MATERIALIZED (
+  SELECT r.id, r.execution_id, r.finished_at, r.requested_at
+  FROM resumer.resume_requests r
+  WHERE r.id > %(after)s
+  ORDER BY r.id
+  LIMIT %(limit)s
+), old AS MATERIALIZED (
+  SELECT s.id FROM slice s
+  WHERE s.finished_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND coalesce((SELECT e.status FROM workflow_executions e WHERE e.id = s.execution_id), 'vanished')
+      IN ('completed', 'failed', 'cancelled', 'vanished')
+), trimmed AS (
+  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM trimmed) AS trimmed,
+  (SELECT max(s.id) FROM slice s
+   HAVING count(*) = %(limit)s AND max(s.requested_at) < clock_timestamp() - make_interval(secs => %(seconds)s)) AS last

@@ -1,0 +1,38 @@
+"""Who decides much at once does not make all others wait."""
+
+from uuid import UUID, uuid4
+
+from resumer_daemon import config
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
+from tests.harness import Database
+from tests.harness.service import Service, allow, ask
+
+BATCH, MANY = 20, 1_000
+
+
+async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
+    settings = config.load(database_url=database.url, batch_size=BATCH)
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, effect_deadline=1.0))
+    service = Service(database)
+    service.workflow(ask(), allow())
+    for _ in range(MANY):
+        service.start()
+    session = await Store(database.url).session()
+    async with session.connection:
+        while (await turner.take(session)).claimed:
+            continue
+        database.run("UPDATE approval_requests SET status = 'approved'")  # one of many
+        single = UUID(str(service.start()))  # another's
+        first, second = await turner.take(session), await turner.take(session)
+    assert single not in first.claimed
+    assert single in second.claimed
+    [oldest] = database.run(
+        "SELECT min(id) FROM resumer.resume_requests WHERE outcome IS NULL"
+    )  # the longest waiting are not forgotten for it
+    assert (
+        oldest
+        > database.run("SELECT min(id) FROM resumer.resume_requests WHERE kind = 'approval'")[0]
+    )
