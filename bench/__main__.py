@@ -4,13 +4,13 @@ import sys
 
 import psycopg
 
-from bench import bulk, engine, ground, latency
+from bench import bulk, engine, ground, idle, latency, many, writers
 from bench.report import report
 
 
 def main() -> None:
     """Run the benchmarks and print the table."""
-    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk"}
+    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk", "many", "writers", "idle"}
     rows = engine.measure() if "engine" in wanted else []
     with ground.server() as running:
         with psycopg.connect(running.url()) as connection:
@@ -20,6 +20,12 @@ def main() -> None:
         if "bulk" in wanted:
             rows.append(bulk.measure(ground.database(running, "bulk1"), 1, 12_000))
             rows.append(bulk.measure(ground.database(running, "bulk2"), 2, 18_000))
+        if "many" in wanted:
+            rows += many.measure(ground.database(running, "many", ground.VINTAGE_5))
+        if "writers" in wanted:
+            rows += writers.measure(ground.database(running, "writers", ground.VINTAGE_5))
+        if "idle" in wanted:
+            rows += idle.measure(ground.database(running, "idle"))
     report(rows, version)
 
 

@@ -35,7 +35,7 @@ def _drain(url: str, processes: int, began: float) -> float:
     """Return the seconds from the first commit to the last."""
     first, last, done = None, began, 0
     with ExitStack() as stack:
-        pipes = [stack.enter_context(beside(daemon, url)) for _ in range(processes)]
+        pipes = [stack.enter_context(beside(daemon, url))[0] for _ in range(processes)]
         while done < COUNT:
             for pipe in wait(pipes, timeout=60):
                 committed, ids = cast(Connection, pipe).recv()

@@ -63,23 +63,28 @@ def database(running: EmbeddedPostgres, name: str, schema: Path | None = None) -
 
 PAUSED = """
 WITH made AS (
-  INSERT INTO workflow_executions (execution_id, status, context, paused_reason)
-  SELECT gen_random_uuid()::text, 'paused', %(context)s, 'approval_required'
+  INSERT INTO workflow_executions (execution_id, status, context, paused_reason{column})
+  SELECT gen_random_uuid()::text, 'paused', %(context)s, 'approval_required'{owner}
   FROM generate_series(1, %(count)s)
   RETURNING id
 ), asked AS (
-  INSERT INTO approval_requests (request_id, execution_id, status, approver_role)
-  SELECT gen_random_uuid()::text, id, 'pending', 'manager' FROM made
+  INSERT INTO approval_requests (request_id, execution_id, status, approver_role{column})
+  SELECT gen_random_uuid()::text, id, 'pending', 'manager'{owner} FROM made
   RETURNING id, execution_id
 ), paused AS (
   INSERT INTO resumer.pauses
     (execution_id, number, reason, step_id, ways, waiting, state, definition, asked)
-  SELECT execution_id, 1, 'approval_required', 'ask', '{"approved": "is_small"}',
-    '{"approvals": 1}', %(state)s, 'bench', ARRAY[id]
+  SELECT execution_id, 1, 'approval_required', 'ask', '{{"approved": "is_small"}}',
+    '{{"approvals": 1}}', %(state)s, 'bench', ARRAY[id]
   FROM asked
 )
 SELECT execution_id, id FROM asked"""
 KEPT = "INSERT INTO resumer.definitions VALUES ('bench', %s) ON CONFLICT DO NOTHING"
+
+
+OWNER = {"column": ", organization_id", "owner": ", (SELECT id FROM organizations)"}
+NOBODY = {"column": "", "owner": ""}
+VINTAGE_5 = Path(__file__).parent.parent / "tests" / "data" / "schema_v5.sql"
 
 
 def pause(url: str, count: int) -> list[tuple[Any, Any]]:
@@ -88,7 +93,9 @@ def pause(url: str, count: int) -> list[tuple[Any, Any]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET resumer.own = 'on'")
         connection.execute(KEPT, [json.dumps(DEFINITION)])
-        rows = connection.execute(PAUSED, facts).fetchall()
+        [[owned]] = connection.execute("SELECT to_regclass('organizations') IS NOT NULL")
+        paused = PAUSED.format(**OWNER if owned else NOBODY)
+        rows = connection.execute(paused.encode(), facts).fetchall()
         connection.execute("VACUUM ANALYZE")
     return rows
 

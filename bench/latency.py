@@ -32,7 +32,7 @@ def measure(url: str) -> list[Row]:
 def _decide_one_by_one(url: str, work: Any) -> list[float]:
     rows = ground.pause(url, WARM_UP + EACH)
     taken = []
-    with beside(work, url) as pipe, psycopg.connect(url, autocommit=True) as writer:
+    with beside(work, url) as (pipe, _), psycopg.connect(url, autocommit=True) as writer:
         for execution, approval in rows:
             began = time.perf_counter()
             writer.execute(DECIDE, [approval])

@@ -82,7 +82,7 @@ def daemon(url: str, pipe: Connection) -> None:
 
 @contextmanager
 def beside(work: Callable[[str, Connection], None], url: str) -> Any:
-    """Run a process beside us; yield the pipe on which it tells what it committed."""
+    """Run a process beside us; yield the pipe on which it tells what it committed, and its id."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(url, theirs), daemon=True)
@@ -90,7 +90,7 @@ def beside(work: Callable[[str, Connection], None], url: str) -> Any:
     if ours.recv() != "ready":
         raise RuntimeError("the process beside us did not start")
     try:
-        yield ours
+        yield ours, process.pid
     finally:
         process.kill()
         process.join()

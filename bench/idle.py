@@ -1,0 +1,49 @@
+"""A daemon with nothing to do: transactions, processor time and memory."""
+
+import os
+import time
+from pathlib import Path
+
+import psycopg
+
+from bench.processes import beside, daemon
+from bench.report import Row
+
+SETTLE, SECONDS = 5, 60
+COUNT = (
+    "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+)
+
+
+def measure(url: str) -> list[Row]:
+    """Watch for a minute; our own two questions are not counted."""
+    with beside(daemon, url) as (_, process), psycopg.connect(url, autocommit=True) as watch:
+        time.sleep(SETTLE)
+        before, cpu = _transactions(watch), _seconds(process)
+        time.sleep(SECONDS)
+        transactions = _transactions(watch) - before - 1
+        busy = (_seconds(process) - cpu) / SECONDS
+        status = Path(f"/proc/{process}/status").read_text("utf-8")
+    [memory] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
+    rows = (
+        ("transactions", "1/s", transactions / SECONDS, 0.5),
+        ("processor", "%", busy * 100, 0.5),
+        ("memory", "MB", int(memory) / 1024, 90),
+    )
+    return [
+        Row(f"idle: {name}", unit, 0, figure, 0, target, "<=", absolute=True)
+        for name, unit, figure, target in rows
+    ]
+
+
+def _transactions(watch: psycopg.Connection[tuple[int]]) -> int:
+    """Return how many there were; sessions report when they are idle, and at most once a second."""
+    time.sleep(1.5)
+    row = watch.execute(COUNT).fetchone()
+    return 0 if row is None else row[0]
+
+
+def _seconds(process: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
