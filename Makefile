@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format bench lock clean
+.PHONY: help dev test lint format bench bench-scale lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -37,6 +37,9 @@ format: $(VENV)/.dev ## Format the code, and mend what can be mended
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-scale: $(VENV)/.run ## Measure the latency beside a million paused executions (minutes)
+	@$(BIN)/python -m bench scale=1
 
 lock: $(VENV)/.dev ## Pin the newest versions of everything, with hashes
 	@rm -f uv.lock

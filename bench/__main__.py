@@ -4,7 +4,7 @@ import sys
 
 import psycopg
 
-from bench import bulk, engine, ground, idle, latency, many, writers
+from bench import bloat, bulk, engine, ground, idle, latency, many, scale, writers
 from bench.report import report
 
 
@@ -24,6 +24,12 @@ def main() -> None:
             rows += many.measure(ground.database(running, "many", ground.VINTAGE_5))
         if "writers" in wanted:
             rows += writers.measure(ground.database(running, "writers", ground.VINTAGE_5))
+        for size in (name for name in wanted if name.startswith("scale")):
+            empty, crowded = (ground.database(running, name) for name in ("empty", "crowded"))
+            rows += scale.measure(empty, crowded, float(size.removeprefix("scale=")))
+        for minutes in (name for name in wanted if name.startswith("bloat")):
+            url = ground.database(running, "bloat")
+            rows += bloat.measure(url, float(minutes.removeprefix("bloat=")))
         if "idle" in wanted:
             rows += idle.measure(ground.database(running, "idle"))
     report(rows, version)

@@ -87,7 +87,7 @@ NOBODY = {"column": "", "owner": ""}
 VINTAGE_5 = Path(__file__).parent.parent / "tests" / "data" / "schema_v5.sql"
 
 
-def pause(url: str, count: int) -> list[tuple[Any, Any]]:
+def pause(url: str, count: int, *, vacuum: bool = True) -> list[tuple[Any, Any]]:
     """Make paused executions as the daemon would leave them; return (execution, approval)."""
     facts = {"context": json.dumps(PAYLOAD), "count": count, "state": json.dumps(_state())}
     with psycopg.connect(url, autocommit=True) as connection:
@@ -96,7 +96,8 @@ def pause(url: str, count: int) -> list[tuple[Any, Any]]:
         [[owned]] = connection.execute("SELECT to_regclass('organizations') IS NOT NULL")
         paused = PAUSED.format(**OWNER if owned else NOBODY)
         rows = connection.execute(paused.encode(), facts).fetchall()
-        connection.execute("VACUUM ANALYZE")
+        if vacuum:
+            connection.execute("VACUUM ANALYZE")
     return rows
 
 

@@ -19,7 +19,7 @@ def measure(url: str) -> list[Row]:
     found: dict[str, list[float]] = {"floor": [], "ours": []}
     for _ in range(ROUNDS):
         for name, work in (("floor", floor), ("ours", daemon)):
-            found[name] += _decide_one_by_one(url, work)
+            found[name] += one_by_one(url, work)
     rows = []
     for quantile, target in ((50, 1.4), (99, 2.0)):
         low, ours = (quantiles(found[n], n=100)[quantile - 1] * 1e3 for n in ("floor", "ours"))
@@ -29,7 +29,8 @@ def measure(url: str) -> list[Row]:
     return rows
 
 
-def _decide_one_by_one(url: str, work: Any) -> list[float]:
+def one_by_one(url: str, work: Any) -> list[float]:
+    """Return the seconds that each of `EACH` decisions took, beside a warm process."""
     rows = ground.pause(url, WARM_UP + EACH)
     taken = []
     with beside(work, url) as (pipe, _), psycopg.connect(url, autocommit=True) as writer:
