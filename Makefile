@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format bench bench-scale lock clean
+.PHONY: help dev test lint format chaos bench bench-scale lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -34,6 +34,9 @@ lint: $(VENV)/.dev ## Check style, types, import directions, migrations and the 
 format: $(VENV)/.dev ## Format the code, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing is lost or sent twice
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 	@$(BIN)/python -m bench $(ARGS)

@@ -20,7 +20,7 @@ from resumer_daemon.effects.http import HttpClient
 from resumer_daemon.effects.loading import load_context
 from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.journal import MARGIN
+from resumer_daemon.store.journal import margin
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -98,7 +98,8 @@ class Effector:
 
     async def _send(self, effect: Effect, retry_after: float | None) -> EffectResult:
         """Make one attempt, when it is its time and its host's; a failure is a result."""
-        allowance = max(0.0, self._settings.lease - self._settings.effect_deadline - MARGIN)
+        lease = self._settings.lease
+        allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
         await asyncio.sleep(min(delay, effect.delay + allowance))
         try:
@@ -147,7 +148,7 @@ class Effector:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(psycopg.OperationalError),
             wait=wait_random(0.05, 0.5),
-            stop=stop_after_delay(self._settings.lease - MARGIN / 2),
+            stop=stop_after_delay(self._settings.lease - margin(self._settings.lease) / 2),
             reraise=True,
         ):
             with attempt:

@@ -10,8 +10,6 @@ from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
-MARGIN = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -25,7 +23,12 @@ class Holder:
         """Return how long the effects of a plan may keep its execution."""
         effects = plan.launch.effects if plan.launch else ()
         longest = max((e.delay + self.effect_deadline for e in effects), default=0.0)
-        return max(self.lease, longest + MARGIN)
+        return max(self.lease, longest + margin(self.lease))
+
+
+def margin(lease: float) -> float:
+    """Return the seconds of a lease that are left to record what came back."""
+    return lease / 6
 
 
 @dataclass(frozen=True, slots=True)

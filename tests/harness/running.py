@@ -123,11 +123,11 @@ def running(database: Database, *, listens: bool = True, **settings: Any) -> Ite
 class Process(Observed):
     """`resumer-daemon run` as a process of its own, with its log as it wrote it."""
 
-    def __init__(self, url: str, log: Path, **settings: object) -> None:
+    def __init__(self, url: str, log: Path, module: str, **settings: object) -> None:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "resumer_daemon", "run"],
+                [sys.executable, "-m", module, "run"],
                 env=environment(url, **(SHORT | settings)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -175,7 +175,7 @@ class Process(Observed):
 def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
     """Run the real process. At the end, where it still runs, SIGTERM must end it with 0."""
     url = database if isinstance(database, str) else database.url
-    made = Process(url, log, **settings)
+    made = Process(url, log, "resumer_daemon", **settings)
     try:
         yield made
         if made.running:

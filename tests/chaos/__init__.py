@@ -1,0 +1,1 @@
+"""Chaos: daemons are killed and stopped, the database restarted, and a checker says what it did."""

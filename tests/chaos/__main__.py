@@ -1,0 +1,57 @@
+"""`make chaos`: run it, print what happened, and end with 1 where an invariant is broken."""
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from tempfile import mkdtemp
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.checker import summary, violations
+from tests.chaos.run import Plan, run
+
+SHOWN = 20
+
+console = Console()
+
+
+def main() -> int:
+    """Run once and return the exit code."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="two minutes of it")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311
+    parser.add_argument("--executions", type=int)
+    chosen = parser.parse_args()
+    small = Plan(chosen.seed, executions=400, kills=25, stops=5, restarts=2)
+    plan = small if chosen.small else Plan(chosen.seed)
+    plan.executions = chosen.executions or plan.executions
+    folder = Path(mkdtemp(prefix="resumer-chaos-"))
+    console.print(f"seed {plan.seed}, logs in {folder}")
+    began = time.monotonic()
+    facts, settled = run(plan, folder)
+    figures = {
+        **summary(facts),
+        "killed": plan.kills,
+        "stopped": plan.stops,
+        "database restarted": plan.restarts,
+        "seconds": round(time.monotonic() - began),
+        "seconds after the last fault": round(settled, 1),
+    }
+    table = Table("what", "how many", box=None)
+    for name, figure in figures.items():
+        table.add_row(name, f"{figure:,}")
+    console.print(table)
+    wrong = violations(facts)
+    for line in wrong[:SHOWN]:
+        console.print(f"[red]{line}[/]", highlight=False)
+    console.print(
+        f"[red]{len(wrong)} violations[/]" if wrong else "[green]every invariant holds[/]"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

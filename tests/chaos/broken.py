@@ -1,0 +1,75 @@
+"""Daemons with one thing wrong each: what the checker must see.
+
+Each is the real daemon with one function replaced, named by `BROKEN_DAEMON`.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from resumer_daemon.__main__ import main
+from resumer_daemon.daemon import effector
+from resumer_daemon.effects import http
+from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.store import journal
+
+DELAY = 1.0
+
+
+def without_fence() -> None:
+    """Write whoever holds the lease."""
+
+    async def fence(_session: object, _execution: object, _epoch: int) -> bool:
+        return True
+
+    _replace(journal, "fence", fence)
+
+
+def key_of_each_attempt() -> None:
+    """Send under a key that nobody can know a second time."""
+    prepare: Callable[..., Any] = vars(http)["prepare"]
+
+    def changed(effect: Effect, revealed: object) -> object:
+        return prepare(replace(effect, key=uuid4().hex), revealed)
+
+    _replace(http, "prepare", changed)
+
+
+def marked_then_sent() -> None:
+    """Record that it is done, and send it a moment later."""
+    carry_out = effector.Effector._carry_out
+    later = set()
+
+    async def marked(self: effector.Effector, effect: Effect) -> EffectResult:
+        async def send() -> None:
+            await asyncio.sleep(DELAY)
+            await carry_out(self, effect)
+
+        later.add(asyncio.create_task(send()))
+        return EffectResult(data={"status_code": 200})
+
+    _replace(effector.Effector, "_carry_out", marked)
+
+
+def sent_without_intent() -> None:
+    """Send what no row of the journal speaks of."""
+    record: Callable[..., Any] = journal._intents
+
+    def forgotten(plans: Any) -> Mapping[str, Any]:
+        return dict.fromkeys(record(plans), "{}")
+
+    _replace(journal, "_intents", forgotten)
+
+
+def _replace(where: object, name: str, by: object) -> None:
+    """Replace what is there: a name that is gone is an error, not a daemon without a fault."""
+    getattr(where, name)
+    setattr(where, name, by)
+
+
+if __name__ == "__main__":
+    globals()[os.environ["BROKEN_DAEMON"]]()
+    main()
