@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -20,11 +21,11 @@ from tests.chaos.checker import Execution, Facts, Intent, Receipt, Settled
 from tests.chaos.faults import Faults, Slot
 from tests.chaos.shapes import SHAPES
 from tests.harness.database import Database, Databases
-from tests.harness.eventually import eventually_sync
 from tests.harness.server import binaries
 from tests.harness.service import Service
 
 DAEMONS, WAVE = 4, 50
+HOLD = 5.0  # seconds that a wave is held back, at most: what never ends does not stop the rest
 LEASE = 4.0
 SETTINGS: dict[str, Any] = {
     "lease": LEASE, "effect_deadline": 1.0, "drain_timeout": 1.0, "reconcile_interval": 1.0,
@@ -64,54 +65,43 @@ def run(plan: Plan, folder: Path) -> tuple[Facts, float]:
         for slot in slots:
             stack.callback(slot.end)
             slot.start()
-        work = stack.enter_context(_beside(database, plan, f"http://127.0.0.1:{port}/"))
+        starting = stack.enter_context(_beside(database, plan, f"http://127.0.0.1:{port}/"))
         faults = Faults(server, database.url, slots, random.Random(plan.seed))  # noqa: S311
         faults.let_loose(plan.kills, plan.stops, plan.restarts)
         quiet = time.monotonic()
-        eventually_sync(lambda: work.started, 3600, of="all are started")
+        starting.result(600)
         while _left(database) and time.monotonic() < quiet + plan.patience:
             time.sleep(0.1)  # what is left then is a fact, and the checker's business
         settled = time.monotonic() - quiet
         return _facts(database, log, plan, faults.interrupted), settled
 
 
-@dataclass
-class Work:
-    """The programs beside the daemons: one starts, one decides and emits."""
-
-    started: bool = False
-    over: Event = field(default_factory=Event)
-
-
 @contextmanager
-def _beside(database: Database, plan: Plan, receiver: str) -> Iterator[Work]:
-    work = Work()
-    threads = [
-        Thread(target=_start, args=(database, plan, receiver, work)),
-        Thread(target=_decide, args=(database, plan, work)),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield work
-    finally:
-        work.over.set()
-        for thread in threads:
-            thread.join()
-
-
-def _start(database: Database, plan: Plan, receiver: str, work: Work) -> None:
-    """Start executions in waves: the next when most of the last ones have ended."""
+def _beside(database: Database, plan: Plan, receiver: str) -> Iterator[Future[None]]:
+    """Run the programs beside the daemons: one starts, and is yielded; one decides and emits."""
     service = Service(database)
     for name, shape in SHAPES.items():
         service.workflow(*shape.steps, name=name)
+    over = Event()
+    with ThreadPoolExecutor(2) as threads:
+        deciding = threads.submit(_decide, database, plan, over)
+        try:
+            yield threads.submit(_start, database, plan, receiver, over)
+        finally:
+            over.set()
+    deciding.result()
+
+
+def _start(database: Database, plan: Plan, receiver: str, over: Event) -> None:
+    """Start executions in waves: the next when most of the last ones have ended, or in a while."""
     chance = random.Random(plan.seed + 1)  # noqa: S311
-    left = plan.executions
-    while left and not work.over.is_set():
+    left, latest = plan.executions, 0.0
+    while left and not over.is_set():
         with suppress(psycopg.OperationalError):
-            if _unfinished(database) > WAVE * DAEMONS:
+            if _unfinished(database) > WAVE * DAEMONS and time.monotonic() < latest:
                 time.sleep(0.1)
                 continue
+            latest = time.monotonic() + HOLD
             count = min(WAVE, left)
             with psycopg.connect(database.url) as connection:  # one transaction: all or none
                 for _ in range(count):
@@ -119,12 +109,11 @@ def _start(database: Database, plan: Plan, receiver: str, work: Work) -> None:
                     name = chance.choice(list(SHAPES))
                     connection.execute("SELECT resumer.start(%s, %s)", [name, payload])
             left -= count
-    work.started = True
 
 
-def _decide(database: Database, plan: Plan, work: Work) -> None:
+def _decide(database: Database, plan: Plan, over: Event) -> None:
     """Approve what is asked, and emit what is waited for; write down what was acknowledged."""
-    while not work.over.wait(0.05):
+    while not over.wait(0.05):
         with suppress(psycopg.OperationalError), psycopg.connect(database.url) as connection:
             rows = connection.execute(
                 "UPDATE approval_requests SET status = 'approved', decided_at = now()"
