@@ -55,7 +55,7 @@ class Daemon:
         turner = Turner(settings, library, holder)
         self._worker = Worker(database, settings, self.metrics, wakeup, turner, self._effector)
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
-        self._reconciler = Reconciler(database, self.metrics, wakeup)
+        self._reconciler = Reconciler(self._pool, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         health = Health(lambda: self._worker.healthy, self.metrics.registry)

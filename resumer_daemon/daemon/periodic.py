@@ -12,11 +12,16 @@ from resumer_daemon.errors import ResumerError
 log = structlog.get_logger()
 
 
+SOON = 5.0  # seconds until a failed beat is repeated, at most
+
+
 async def every(interval: float, beat: Callable[[], Awaitable[None]]) -> NoReturn:
-    """Call `beat` now and then every `interval` seconds; a failed beat is logged and repeated."""
+    """Call `beat` now and then every `interval` seconds; a failed beat is logged, repeated soon."""
     while True:
+        pause = interval
         try:
             await beat()
         except (psycopg.Error, ResumerError) as error:
             log.warning("beat_failed", beat=beat.__qualname__, error=str(error).strip())
-        await asyncio.sleep(interval)
+            pause = min(interval, SOON)
+        await asyncio.sleep(pause)

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.daemon.wakeup import Wakeup
-from resumer_daemon.store.database import Database
+from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -23,30 +23,32 @@ TRIGGERS = frozenset({"resumer_approval_insert", "resumer_approval_update", "res
 class Reconciler:
     """Looks at one slice a beat; at all of them after a reconnect and while a trigger is off."""
 
-    def __init__(self, database: Database, metrics: Metrics, wakeup: Wakeup) -> None:
-        self._database = database
+    def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup) -> None:
+        self._pool = pool
         self._metrics = metrics
         self._wakeup = wakeup
         self._after = FIRST
         self._whole_lap = True
 
     async def beat(self) -> None:
-        """Reconcile once, on a connection of its own that is not kept."""
-        session = await self._database.session("resumer-reconciler")
-        async with session.connection:
-            await self._triggers(session)
-            mended = await self._mend(session, "reconcile_held", "held")
-            mended += await self._mend(session, "reconcile_events", "event")
-            mended += await self._foreign(session)
-            mended += await self._slices(session)
+        """Reconcile once; a beat of one slice is one transaction."""
+        async with self._pool.session() as session:
+            async with session.transaction():
+                await self._triggers(session)
+                mended = await self._mend(session, "reconcile_held", "held")
+                mended += await self._mend(session, "reconcile_events", "event")
+                mended += await self._foreign(session)
+                mended += await self._slice(session)
+            while self._whole_lap and self._after != FIRST:
+                async with session.transaction():
+                    mended += await self._slice(session)
         self._whole_lap = False
         if mended:
             self._wakeup.set("reconcile")
 
     async def _triggers(self, session: Session) -> None:
-        async with session.transaction():
-            cursor = await session.run("read_triggers")
-            missing = TRIGGERS - {row["name"] for row in await cursor.fetchall()}
+        cursor = await session.run("read_triggers")
+        missing = TRIGGERS - {row["name"] for row in await cursor.fetchall()}
         self._metrics.triggers_missing.set(len(missing))
         if missing:
             self._whole_lap = True
@@ -55,28 +57,19 @@ class Reconciler:
             )
 
     async def _foreign(self, session: Session) -> int:
-        async with session.transaction():
-            cursor = await session.run("count_pauses")
-            row = await cursor.fetchone()
+        cursor = await session.run("count_pauses")
+        row = await cursor.fetchone()
         if row is None or row["executions"] == row["records"]:
             return 0
         return await self._mend(session, "reconcile_foreign", "foreign_pause")
 
-    async def _slices(self, session: Session) -> int:
-        mended = 0
-        while True:
-            mended += await self._slice(session)
-            if self._after == FIRST or not self._whole_lap:
-                return mended
-
     async def _slice(self, session: Session) -> int:
         """Reconcile one slice and move on; after the last one the next lap begins."""
         place = {"after": self._after, "limit": SLICE, "timezone": session.timezone}
-        async with session.transaction():
-            vanished = await session.run("reconcile_vanished", place)
-            expiries = await session.run("reconcile_expiries", place)
-            decisions = await session.run("reconcile_decisions", place)
-            row = await decisions.fetchone()
+        vanished = await session.run("reconcile_vanished", place)
+        expiries = await session.run("reconcile_expiries", place)
+        decisions = await session.run("reconcile_decisions", place)
+        row = await decisions.fetchone()
         found = {
             "vanished": vanished.rowcount,
             "expiry": expiries.rowcount,
@@ -88,10 +81,10 @@ class Reconciler:
         return sum(found.values())
 
     async def _mend(self, session: Session, statement: str, what: str) -> int:
-        async with session.transaction():
-            cursor = await session.run(statement, {"timezone": session.timezone})
-        self._count(what, cursor.rowcount)
-        return cursor.rowcount
+        cursor = await session.run(statement, {"timezone": session.timezone})
+        count = len(await cursor.fetchall())
+        self._count(what, count)
+        return count
 
     def _count(self, what: str, count: int) -> None:
         if count:

@@ -1,4 +1,4 @@
-"""Sessions for work that comes and goes: none while nothing runs, a few while effects do."""
+"""Sessions for work that comes and goes: the reconciler's, and a few while effects run."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ class Pool:
         self._like: Session | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database.url,
-            kwargs={**ARGUMENTS, "application_name": "resumer-effects"},
+            kwargs={**ARGUMENTS, "application_name": "resumer-pool"},
             configure=self._configure,
             min_size=0,
             max_size=size,

@@ -73,11 +73,11 @@ def test_a_worker_whose_session_is_killed_again_and_again_loses_nothing(
 def test_a_killed_reconciler_or_scrape_is_no_end(service: Service, database: Database):
     with running(database) as daemon:
         assert daemon.metric("resumer_db_up") == 1
-        for name in ("resumer-reconciler", "resumer-metrics"):
+        for name in ("resumer-pool", "resumer-metrics"):
             with database.connect() as holder, holder.transaction():
                 holder.execute("LOCK TABLE resumer.pauses IN ACCESS EXCLUSIVE MODE")
-                if name == "resumer-reconciler":
-                    eventually_sync(lambda: waits(database, "resumer-reconciler"))
+                if name == "resumer-pool":
+                    eventually_sync(lambda: waits(database, "resumer-pool"))
                 assert kill(database, name) >= 1
         decided(service)
         eventually_sync(lambda: daemon.metric("resumer_db_up") == 1)
