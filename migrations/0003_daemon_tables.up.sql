@@ -91,11 +91,14 @@ CREATE TABLE resumer.instances (
   dead boolean NOT NULL DEFAULT false
 );
 
--- The one row that triggers and functions read: whether to notify, and how zone-less times are meant.
+-- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
+-- ends as blocked becomes a pause, and who may decide.
 CREATE TABLE resumer.control (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
   awake_until timestamptz NOT NULL DEFAULT '-infinity',
-  service_timezone text NOT NULL DEFAULT 'UTC'
+  service_timezone text NOT NULL DEFAULT 'UTC',
+  adopt_blocked boolean NOT NULL DEFAULT true,
+  decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce'))
 ) WITH (fillfactor = 10);
 INSERT INTO resumer.control DEFAULT VALUES;

@@ -14,6 +14,7 @@ SELECT
   NULL::uuid AS organization_id, --? no_organization
   e.paused_step_id, e.next_step_id, --? pointers
   NULL AS paused_step_id, NULL AS next_step_id, --? no_pointers
+  e.paused_reason,
   p.number AS pause_number,
   p.reason AS pause_reason,
   p.step_id AS pause_step,
@@ -22,11 +23,18 @@ SELECT
   p.state::text AS state,
   p.definition,
   p.incident ->> 'reason' AS reason_before,
+  coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
   p.asked,
   p.earlier,
+  CASE WHEN e.status = 'completed' AND e.result = 'blocked' AND p.number IS NULL THEN
+    (SELECT c.adopt_blocked FROM resumer.control c)
+    AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
+    AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND count(*) FILTER (WHERE r.kind = 'adopt') > 0
+      FROM resumer.resume_requests r WHERE r.execution_id = e.id)
+  ELSE false END AS blocked_by_service,
   CASE WHEN p.number IS NULL THEN (
     SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,
-  CASE WHEN p.number IS NULL AND e.status = 'paused' THEN (
+  CASE WHEN e.status = 'paused' AND p.state IS NULL THEN (
     SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used
 FROM workflow_executions e
 LEFT JOIN LATERAL (

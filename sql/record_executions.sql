@@ -5,7 +5,9 @@ UPDATE workflow_executions e SET
   error_message = v.error_message,
   context = coalesce(v.context, e.context),
   resume_data = coalesce(v.resume_data, e.resume_data),
-  paused_at = CASE WHEN v.status = 'paused' THEN t.now_there END,
+  -- a pause of another program began when it says
+  paused_at = CASE WHEN v.status = 'paused'
+    THEN coalesce(CASE WHEN e.status = 'paused' AND v.resumed = 0 THEN e.paused_at END, t.now_there) END,
   paused_reason = left(v.paused_reason, 255),
   paused_step_id = v.paused_step_id, --? pointers
   next_step_id = v.next_step_id, --? pointers

@@ -2,6 +2,7 @@
 
 import typer
 
+from resumer_daemon.cli.adopt import adopt
 from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(run)
 app.add_typer(migrate, name="migrate")
+app.command()(adopt)
 app.command()(start)
 app.command()(emit)
 app.command()(approve)

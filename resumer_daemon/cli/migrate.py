@@ -1,6 +1,5 @@
 """`migrate up|down|status`: bring a database to this version, and back."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import typer
@@ -11,22 +10,40 @@ from resumer_daemon.store import migrate as runner
 
 migrate = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
 
+AdoptBlocked = Annotated[
+    bool | None,
+    typer.Option(
+        "--adopt-blocked/--no-adopt-blocked",
+        help="Whether what the service ends as blocked for an approval becomes a pause.",
+        show_default="as it is; at first yes",
+    ),
+]
+KeepColumns = Annotated[
+    bool,
+    typer.Option("--keep-columns", help="Keep the columns that were added to the service's table."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, change nothing.")]
 
 
 @migrate.command()
-def up(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
+def up(
+    database_url: DatabaseUrl = None, dry_run: DryRun = False, adopt_blocked: AdoptBlocked = None
+) -> None:
     """Apply what is missing.
 
     [dim]Example: resumer-daemon migrate up --dry-run[/]
     """
-    _change("up", runner.up, database_url, dry_run)
+    _change("up", database_url, dry_run)
+    if adopt_blocked is not None:
+        _choose(database_url, dry_run, adopt_blocked)
 
 
 @migrate.command()
-def down(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
+def down(
+    database_url: DatabaseUrl = None, dry_run: DryRun = False, keep_columns: KeepColumns = False
+) -> None:
     """Undo everything: tables that `up` created go, with their data; the service's stay."""
-    _change("down", runner.down, database_url, dry_run)
+    _change("down", database_url, dry_run, keep_columns=keep_columns)
 
 
 @migrate.command()
@@ -47,21 +64,32 @@ def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
 def _change(
     direction: Literal["up", "down"],
-    work: Callable[[str, str], Awaitable[list[str]]],
     database_url: str | None,
     dry_run: bool,
+    *,
+    keep_columns: bool = False,
 ) -> None:
     chosen = settings(database_url=database_url)
+    place = chosen.url, chosen.service_schema
     if dry_run:
-        for statement in run(runner.pending(chosen.url, direction, chosen.service_schema)):
+        for statement in run(
+            runner.pending(place[0], direction, place[1], keep_columns=keep_columns)
+        ):
             typer.echo(statement)
         return
-    names = run(_await(work(chosen.url, chosen.service_schema)))
+    back = direction == "down"
+    names = run(runner.down(*place, keep_columns=keep_columns) if back else runner.up(*place))
     for name in names:
         console.print(f"[green]{direction}[/] {name}")
     if not names:
         console.print("nothing to do")
 
 
-async def _await(work: Awaitable[list[str]]) -> list[str]:
-    return await work
+def _choose(database_url: str | None, dry_run: bool, on: bool) -> None:
+    if dry_run:
+        typer.echo(runner.choice(on=on))
+        return
+    if run(runner.choose(settings(database_url=database_url).url, on=on)):
+        console.print(
+            f"blocked executions are {'adopted' if on else 'left as they are'} from now on"
+        )

@@ -104,6 +104,8 @@ def _usable(found: Found) -> Program:
 def _adopted(claimed: Claimed, program: Program, last_step: str | None) -> Claimed:
     """Return another program's pause as a daemon would take it over."""
     taken = adopt(claimed, program, last_step, claimed.used)
+    if taken is None:
+        raise Refused("it is no pause: the service has blocked it")
     if isinstance(taken, Incident):
         raise Refused(f"{taken.detail}; {taken.remedy}")
     return replace(claimed, pause=_opened(taken), last_pause=taken.number)

@@ -12,6 +12,8 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+REFUSED = "refused"  # what the guard calls a write that it left a request of
+
 
 def account(turned: Turned, metrics: Metrics) -> None:
     """Count what a turn did."""
@@ -32,13 +34,15 @@ def account(turned: Turned, metrics: Metrics) -> None:
 
 def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
     settled = Counter(
-        (request.kind, plan.outcomes[request.id])
+        (request.kind, request.decision == REFUSED, plan.outcomes[request.id])
         for plan in plans
         for request in plan.claimed.requests
         if request.id in plan.outcomes
     )
-    for (kind, outcome), count in settled.items():
+    for (kind, refused, outcome), count in settled.items():
         metrics.requests.labels(kind, outcome).inc(count)
+        if refused and kind == "adopt":
+            metrics.refused_writes.inc(count)
         if outcome == "late":
             metrics.late_decisions.inc(count)
         elif outcome == "unrecognised":
@@ -47,7 +51,7 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
 
 def _move(plan: Plan, turned: Turned, metrics: Metrics) -> None:
     moved_by = plan.settlement.moved_by if plan.settlement else None
-    trigger = moved_by.kind if moved_by else "approval"
+    trigger = moved_by.kind if moved_by else "adopt" if plan.adopts else "approval"
     status = plan.status or "paused"
     metrics.resumes.labels(trigger, status).inc()
     seen = turned.seen.get(moved_by.id) if moved_by else None

@@ -88,6 +88,6 @@ def parse(fingerprint: str, text: str) -> Found:
 
 
 def _needs_current(claimed: Claimed) -> bool:
-    return claimed.status == "pending" or (
-        claimed.status == "paused" and (claimed.pause is None or claimed.pause.definition is None)
-    )
+    if claimed.status == "pending" or claimed.to_find:
+        return True
+    return claimed.status == "paused" and claimed.pause is not None and not claimed.pause.definition

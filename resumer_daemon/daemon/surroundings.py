@@ -138,7 +138,7 @@ def _asked_for(claimed: Claimed, programs: Programs) -> Iterator[tuple[str, str 
 
 
 async def _last_steps(session: Session, batch: Sequence[Claimed]) -> Mapping[UUID, str]:
-    ids = [c.id for c in batch if c.status == "paused" and c.pause is None]
+    ids = [c.id for c in batch if c.to_find]
     if not ids:
         return {}
     cursor = await session.run("read_last_steps", {"ids": array(ids)})

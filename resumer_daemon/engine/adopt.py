@@ -1,8 +1,11 @@
-"""Give a pause that another program wrote its record: from its pointers, the definition, the steps.
+"""Give a pause that another program made its record: from its pointers, the definition, the steps.
 
-Never by guessing: what none of them tells is an incident.
+The existing service makes one without knowing: it completes as blocked where it should pause. Never
+by guessing: what nothing tells is an incident.
 """
 
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Incident, Waiting
@@ -10,19 +13,36 @@ from resumer_daemon.engine.plan import NewPause, Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.ways import approval_ways
-from resumer_daemon.workflow.definition import ActionStep, Definition
+from resumer_daemon.workflow.definition import (
+    ActionStep,
+    Definition,
+    ForeachStep,
+    ParallelStep,
+    Step,
+)
+
+GRACE = timedelta(seconds=2)  # what tells where it stands may be committed a little later
+AGAIN = "again"  # the decision of an adopt request that is the second look
+CREATES = "create_approval_request"
 
 
 def adopt(
     claimed: Claimed, program: Program, last_step: str | None, used: frozenset[UUID]
-) -> NewPause | Incident:
-    """Return the record of a pause for an approval. `used`: approvals that earlier pauses had."""
-    step = _blocking_step(program.definition, claimed.pointers[0], last_step)
+) -> NewPause | Incident | None:
+    """Return the record of a pause for an approval. `used`: approvals that earlier pauses had.
+
+    None: it is no pause, the service has blocked it for good.
+    """
+    step = _blocking_step(program.definition, claimed, last_step)
+    if step is None and claimed.blocked_by_service:
+        last = program.definition.step(last_step) if last_step else None
+        if not claimed.approvals or (isinstance(last, ActionStep) and last.action == "block"):
+            return None
     if step is None:
         return Incident(
             "pause_without_pointer",
             f"another program paused it, at no step that asks for an approval (last: {last_step})",
-            "write paused_step_id, then retry",
+            "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
     ways = approval_ways(step, program.definition.following(step.id))
     asked = tuple(a.id for a in claimed.approvals if a.id not in used)
@@ -44,11 +64,41 @@ def adopt(
 
 
 def _blocking_step(
-    definition: Definition, pointer: str | None, last_step: str | None
+    definition: Definition, claimed: Claimed, last_step: str | None
 ) -> ActionStep | None:
-    """Return the step that a program's pointer names, else the one it ran last, if it asks."""
+    """Return the step that asks: by name, by where it leads, or as the only one that can ask."""
+    pointer, way_on = claimed.pointers
     for name in (pointer, last_step):
         step = definition.step(name) if name else None
         if isinstance(step, ActionStep) and step.requires is not None:
             return step
-    return None
+    if pointer is not None:
+        return None
+    asking = [s for s in definition.steps if isinstance(s, ActionStep) and s.requires is not None]
+    if way_on is not None:
+        asking = [
+            s for s in asking if approval_ways(s, definition.following(s.id)).approved == way_on
+        ]
+        return asking[0] if len(asking) == 1 else None
+    last = definition.step(last_step) if last_step else None
+    if not _was_asked(claimed) or isinstance(last, ActionStep):
+        return None  # nothing says that it waits for one, or a step ended it that does not ask
+    can_ask = list(_askers(definition.steps))
+    return asking[0] if can_ask == asking and len(asking) == 1 else None
+
+
+def _was_asked(claimed: Claimed) -> bool:
+    waits = claimed.blocked_by_service or claimed.paused_reason == "approval_required"
+    return waits and bool(claimed.approvals)
+
+
+def _askers(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield each step that creates approvals, the nested ones too."""
+    for step in steps:
+        match step:
+            case ParallelStep() | ForeachStep():
+                yield from _askers(step.steps)
+            case ActionStep(requires=requires) if requires is not None:
+                yield step
+            case _ if any(act.type == CREATES for act in getattr(step, "execute", ())):
+                yield step

@@ -5,6 +5,7 @@ The store writes the plans of a batch in a constant number of statements.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -80,6 +81,8 @@ class Plan:
     launch: Launch | None = None
     results: Mapping[str, EffectResult] = field(default_factory=dict)
     lifts: bool = False
+    adopts: bool = False
+    looks_at: datetime | None = None
     timeout: float | None = None
     recalls: bool = False
     unasked: tuple[Approval, ...] = ()
@@ -89,8 +92,7 @@ class Plan:
     @property
     def looks_again(self) -> bool:
         """Tell whether what is held counts anew: a pause is there now that was not answered yet."""
-        adopted = self.opens is not None and self.status is None
-        return self.lifts or adopted
+        return self.lifts or self.adopts
 
     @property
     def runs_on(self) -> str | None:

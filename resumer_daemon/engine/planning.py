@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
@@ -39,6 +40,23 @@ def stay(claimed: Claimed, settlement: Settlement) -> Plan:
         expire=settlement.expire,
         arm=settlement.arm,
     )
+
+
+def adopted(claimed: Claimed, opens: NewPause) -> Plan:
+    """Plan for a pause that another program made: its requests are settled with the next look.
+
+    Its columns are left as they are, unless they say nothing, or say that it has ended.
+    """
+    shown = claimed.status == "paused" and claimed.pointers[0] == opens.step_id
+    return Plan(claimed, {}, status=None if shown else "paused", opens=opens, adopts=True)
+
+
+def later(claimed: Claimed, looks_at: datetime | None) -> Plan:
+    """Plan for a second look, for other programs write in several transactions."""
+    outcomes: dict[int, Settled] = {
+        r.id: "superseded" if r.kind == "adopt" else "held" for r in claimed.requests if r.due
+    }
+    return Plan(claimed, outcomes, looks_at=looks_at)
 
 
 def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:

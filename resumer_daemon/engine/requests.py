@@ -52,7 +52,10 @@ class Approval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenPause:
-    """The open pause record: the pointer of record. `earlier`: approvals that are not its own."""
+    """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
+
+    `lost`: another program made it, and nothing told where it stands.
+    """
 
     number: int
     reason: str
@@ -62,6 +65,7 @@ class OpenPause:
     state: State | None
     definition: str | None
     reason_before: str | None = None
+    lost: bool = False
     asked: tuple[UUID, ...] = ()
     earlier: frozenset[UUID] = frozenset()
 
@@ -74,8 +78,9 @@ class OpenPause:
 class Claimed:
     """One execution under our lock, and everything that was read after we had the lock.
 
-    `pointers` are another program's paused and next step; `used` the approvals that earlier pauses
-    had: both are read only where a pause has no record.
+    `pointers` are another program's paused and next step, `paused_reason` is its reason; `used`
+    the approvals that earlier pauses had, where a pause has no record. `blocked_by_service`:
+    another program ended it as completed and blocked while we were there: it may be a pause.
     """
 
     id: UUID
@@ -92,4 +97,16 @@ class Claimed:
     requests: tuple[Request, ...]
     approvals: tuple[Approval, ...]
     pointers: tuple[str | None, str | None] = (None, None)
+    paused_reason: str | None = None
     used: frozenset[UUID] = frozenset()
+    blocked_by_service: bool = False
+
+    @property
+    def to_adopt(self) -> bool:
+        """Tell whether it is, or may have to be, a pause that another program made."""
+        return self.blocked_by_service or (self.status == "paused" and self.pause is None)
+
+    @property
+    def to_find(self) -> bool:
+        """Tell whether it has to be found out where it stands."""
+        return self.to_adopt or (self.pause is not None and self.pause.lost)

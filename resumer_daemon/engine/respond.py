@@ -1,14 +1,14 @@
 """What a claimed execution is answered with: the one entry of the pure half of a turn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine import planning as plans
-from resumer_daemon.engine.adopt import adopt
+from resumer_daemon.engine.adopt import AGAIN, GRACE, adopt
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.plan import Plan, Program
+from resumer_daemon.engine.plan import NewPause, Plan, Program
 from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.engine.settle import Settlement, settle
 from resumer_daemon.engine.world import World
@@ -46,8 +46,9 @@ def respond(
     claimed: Claimed, programs: Programs, world: World, last_step: str | None = None
 ) -> Plan:
     """Return what is to be written of an execution, now that it is claimed and read."""
-    if claimed.status == "paused" and claimed.pause is None:
-        return _adopt(claimed, programs, last_step)
+    adopted = _adopt(claimed, programs, world, last_step) if claimed.to_adopt else None
+    if adopted is not None:
+        return adopted
     settlement = settle(claimed)
     if settlement.cancelled:
         return plans.cancel(claimed, settlement)
@@ -55,6 +56,8 @@ def respond(
         return _start(claimed, settlement, programs, world)
     if settlement.answer is None or claimed.pause is None:
         return plans.stay(claimed, settlement)
+    if claimed.pause.lost:
+        return _find(claimed, settlement, programs, last_step)
     if claimed.pause.reason == "incident":
         return _retry(claimed, claimed.pause, settlement, programs, world)
     found = programs.of_pause(claimed.pause)
@@ -102,15 +105,36 @@ def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:
     return {} if settlement.moved_by is None else {settlement.moved_by.id: outcome}
 
 
-def _adopt(claimed: Claimed, programs: Programs, last_step: str | None) -> Plan:
-    """Give another program's pause its record; the next look, which it asks for, settles."""
+def _adopt(
+    claimed: Claimed, programs: Programs, world: World, last_step: str | None
+) -> Plan | None:
+    """Give another program's pause its record; the next look, which it asks for, settles.
+
+    None: the service has blocked it plainly, and it stays an end.
+    """
     found = programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
-        return plans.incident(claimed, None, _unreadable(found))
+        plain = claimed.blocked_by_service and not claimed.approvals
+        return None if plain else plans.incident(claimed, None, _unreadable(found))
     opens = adopt(claimed, found, last_step, claimed.used)
     if isinstance(opens, Incident):
-        return plans.incident(claimed, None, opens)
-    return Plan(claimed, {}, opens=opens)
+        again = [r.due for r in claimed.requests if r.kind == "adopt" and r.decision == AGAIN]
+        if any(again):
+            return plans.incident(claimed, None, opens)
+        return plans.later(claimed, None if again else world.now + GRACE)
+    return None if opens is None else plans.adopted(claimed, opens)
+
+
+def _find(
+    claimed: Claimed, settlement: Settlement, programs: Programs, last_step: str | None
+) -> Plan:
+    """Look again where another program's pause stands, now that a person has mended it."""
+    found = programs.of_workflow(claimed.workflow)
+    opens = None if isinstance(found, Unusable) else adopt(claimed, found, last_step, claimed.used)
+    if not isinstance(opens, NewPause):
+        return Plan(claimed, _only(settlement, "failed"))
+    outcomes = _only(settlement, "applied")
+    return replace(plans.adopted(claimed, opens), outcomes=outcomes, closes="retry")
 
 
 def _unreadable(found: Unusable) -> Incident:

@@ -108,7 +108,9 @@ def _claimed(
         requests=tuple([_request(request, parse) for request in requests]),
         approvals=approvals,
         pointers=(row.paused_step_id, row.next_step_id),
+        paused_reason=row.paused_reason,
         used=frozenset(row.used or ()),
+        blocked_by_service=row.blocked_by_service,
     )
 
 
@@ -123,6 +125,7 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
         number=number,
         reason=row.pause_reason,
         reason_before=row.reason_before,
+        lost=row.lost,
         step_id=row.pause_step,
         ways=ways,
         waiting=waiting,

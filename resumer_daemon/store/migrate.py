@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
-from psycopg import errors
+from psycopg import errors, sql
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.errors import MigrationError
@@ -52,9 +52,32 @@ class Entry:
     applied_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where migrations work: the service's schema, the path that leads there, what is kept."""
+
+    schema: str
+    search_path: str
+    keep_columns: Literal["on", "off"]
+
+    @classmethod
+    def of(cls, connection: Connection, schema: str, *, keep_columns: bool) -> "Place":
+        """Return the place that a connection sees under this name."""
+        return cls(schema, search_path(connection, schema), "on" if keep_columns else "off")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What holds in the transaction of each."""
+        return {
+            "search_path": self.search_path,
+            "lock_timeout": LOCK_TIMEOUT,
+            "keep_columns": self.keep_columns,
+        }
+
+
 Ledger: TypeAlias = dict[int, tuple[str, str, datetime]]
 Choose: TypeAlias = Callable[[Ledger], Migration | None]
-Act: TypeAlias = Callable[[Connection, Migration], Awaitable[None]]
+Act: TypeAlias = Callable[[Connection, Migration, str], Awaitable[None]]
 
 
 class _Busy(Exception):
@@ -88,9 +111,24 @@ async def up(url: str, schema: str = "public") -> list[str]:
     return await _run(url, schema, _first_missing, _apply)
 
 
-async def down(url: str, schema: str = "public") -> list[str]:
-    """Undo everything, newest first, and return the names of it. Errors as `up`."""
-    return await _run(url, schema, _last_applied, _undo)
+async def down(url: str, schema: str = "public", *, keep_columns: bool = False) -> list[str]:
+    """Undo everything, newest first, and return the names of it. Errors as `up`.
+
+    `keep_columns`: what was added to the service's tables stays, with what is in it.
+    """
+    return await _run(url, schema, _last_applied, _undo, keep_columns=keep_columns)
+
+
+async def choose(url: str, *, on: bool) -> bool:
+    """Say whether the service's blocked executions are adopted; return whether that is new."""
+    async with await connect(url) as connection, connection.transaction():
+        cursor = await connection.execute(load("choose_adoption"), {"on": on})
+    return cursor.rowcount > 0
+
+
+def choice(*, on: bool) -> str:
+    """Return the SQL of that choice."""
+    return written("choose_adoption", on=on) + ";"
 
 
 async def status(url: str) -> list[Entry]:
@@ -103,39 +141,61 @@ async def status(url: str) -> list[Entry]:
     ]
 
 
-async def pending(url: str, direction: Literal["up", "down"], schema: str = "public") -> list[str]:
+async def pending(
+    url: str,
+    direction: Literal["up", "down"],
+    schema: str = "public",
+    *,
+    keep_columns: bool = False,
+) -> list[str]:
     """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
     async with await connect(url) as connection:
         applied = await _ledger(connection)
-        path = search_path(connection, schema)
+        place = Place.of(connection, schema, keep_columns=keep_columns)
     _refuse_newer(applied)
     if direction == "up":
         _first_missing(applied)
         missing = [m for m in known() if m.number not in applied]
         return [
-            _script(path, m.up.decode(), written("enter_migration", **m.entry)) for m in missing
+            _script(place, placed(m.up, schema).decode(), written("enter_migration", **m.entry))
+            for m in missing
         ]
     undone = [m for m in reversed(known()) if m.number in applied]
     return [
-        _script(path, written("strike_migration", number=m.number), m.down.decode()) for m in undone
+        _script(place, written("strike_migration", number=m.number), m.down.decode())
+        for m in undone
     ]
 
 
-def _script(path: str, first: str, last: str) -> str:
-    return f"BEGIN;\nSET LOCAL search_path = {path};\n{first};\n{last};\nCOMMIT;\n"
+def _script(place: Place, first: str, last: str) -> str:
+    return (
+        f"BEGIN;\nSET LOCAL search_path = {place.search_path};\n"
+        f"SET LOCAL resumer.keep_columns = {place.keep_columns};\n{first};\n{last};\nCOMMIT;\n"
+    )
 
 
-async def _run(url: str, schema: str, choose: Choose, act: Act) -> list[str]:
+def placed(script: bytes, schema: str) -> bytes:
+    """Return a script with the schema of the service written where it names `service_schema`.
+
+    Only within functions: outside of them the search path leads there.
+    """
+    return script.replace(b"service_schema.", sql.Identifier(schema).as_bytes() + b".")
+
+
+async def _run(
+    url: str, schema: str, choose: Choose, act: Act, *, keep_columns: bool = False
+) -> list[str]:
     names: list[str] = []
     async with await connect(url) as connection:
+        place = Place.of(connection, schema, keep_columns=keep_columns)
         while True:
-            name = await _patiently(connection, schema, choose, act)
+            name = await _patiently(connection, place, choose, act)
             if name is None:
                 return names
             names.append(name)
 
 
-async def _patiently(connection: Connection, schema: str, choose: Choose, act: Act) -> str | None:
+async def _patiently(connection: Connection, place: Place, choose: Choose, act: Act) -> str | None:
     """Take one step; step back from locks and try again, until the patience is at its end."""
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(_Busy),
@@ -146,17 +206,16 @@ async def _patiently(connection: Connection, schema: str, choose: Choose, act: A
     try:
         async for attempt in retrying:
             with attempt:
-                return await _step(connection, schema, choose, act)
+                return await _step(connection, place, choose, act)
     except _Busy as busy:
         raise MigrationError(f"{busy}: not free within {PATIENCE:g} s") from busy.__cause__
     return None
 
 
-async def _step(connection: Connection, schema: str, choose: Choose, act: Act) -> str | None:
+async def _step(connection: Connection, place: Place, choose: Choose, act: Act) -> str | None:
     """Choose by what is applied once we have the lock, and run that: one transaction."""
     async with connection.transaction():
-        settings = {"search_path": search_path(connection, schema), "lock_timeout": LOCK_TIMEOUT}
-        await connection.execute(load("prepare_migration"), settings)
+        await connection.execute(load("prepare_migration"), place.settings)
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
             raise _Busy("another migrator is at work")
@@ -164,7 +223,7 @@ async def _step(connection: Connection, schema: str, choose: Choose, act: Act) -
         if migration is None:
             return None
         try:
-            await act(connection, migration)
+            await act(connection, migration, place.schema)
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             raise _Busy(f"migration {migration.name}: {error}") from error
         except errors.Error as error:
@@ -172,12 +231,12 @@ async def _step(connection: Connection, schema: str, choose: Choose, act: Act) -
         return migration.name
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
-    await connection.execute(migration.up, prepare=False)
+async def _apply(connection: Connection, migration: Migration, schema: str) -> None:
+    await connection.execute(placed(migration.up, schema), prepare=False)
     await connection.execute(load("enter_migration"), migration.entry)
 
 
-async def _undo(connection: Connection, migration: Migration) -> None:
+async def _undo(connection: Connection, migration: Migration, _schema: str) -> None:
     await connection.execute(load("strike_migration"), {"number": migration.number})
     await connection.execute(migration.down, prepare=False)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from resumer_daemon.engine.adopt import AGAIN
 from resumer_daemon.engine.outcome import Incident, NewApproval, OutboxMessage, Waiting, Ways, Write
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store.arrays import array
@@ -216,6 +217,8 @@ def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     execution = plan.claimed.id
     if plan.looks_again:
         yield execution, "adopt", None, None, None, None, None
+    if plan.looks_at is not None:
+        yield execution, "adopt", None, AGAIN, None, plan.looks_at.isoformat(), None
     for approval in plan.unasked:
         yield execution, "approval", approval.id, approval.status, None, None, "applied"
     for approval in plan.arm:

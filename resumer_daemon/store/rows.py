@@ -21,6 +21,7 @@ class ExecutionRow(NamedTuple):
     organization_id: UUID | None
     paused_step_id: str | None
     next_step_id: str | None
+    paused_reason: str | None
     pause_number: int | None
     pause_reason: str
     pause_step: str | None
@@ -29,8 +30,10 @@ class ExecutionRow(NamedTuple):
     state: str | None
     definition: str | None
     reason_before: str | None
+    lost: bool
     asked: list[UUID]
     earlier: list[UUID]
+    blocked_by_service: bool
     last_pause: int | None
     used: list[UUID] | None
 

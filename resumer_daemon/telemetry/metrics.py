@@ -58,6 +58,11 @@ class Metrics:
             "Statuses that are no decision at all.",
             registry=registry,
         )
+        self.refused_writes = Counter(
+            "resumer_refused_writes_total",
+            "Writes of other programs over a pause or an end of ours, which the guard refused.",
+            registry=registry,
+        )
         self.incidents = Counter(
             "resumer_incidents_total", "Incidents opened.", ["cause"], registry=registry
         )

@@ -1,0 +1,4 @@
+DROP TRIGGER resumer_execution_write ON workflow_executions;
+DROP TRIGGER resumer_execution_update ON workflow_executions;
+DROP TRIGGER resumer_execution_insert ON workflow_executions;
+DROP FUNCTION resumer.on_execution_write(), resumer.on_execution_seen();

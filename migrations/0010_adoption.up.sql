@@ -1,0 +1,93 @@
+-- What other programs write of executions. Today's service ends an execution as `completed` and `blocked` where it should
+-- pause, and creates the approval in another transaction, before or after. Each side leaves an `adopt` request, which the
+-- daemon sees only after the commit, and decides under the execution's lock. Its blind whole-row writes undo no pause and
+-- no end of ours. As all triggers: for rows that decide nothing there is only the WHEN, any error is a WARNING, a locked
+-- table costs 100 ms. Names are written out, for whoever may create in the service's schema shall not be called by us.
+
+-- After: an execution became paused, or is paused no more, or ended as blocked: somebody has to look.
+CREATE FUNCTION resumer.on_execution_seen() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+AS $f$
+BEGIN
+  BEGIN
+    INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (new.id, 'adopt');
+    PERFORM resumer.wake();
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN NULL;
+END
+$f$;
+
+-- Before: keep what is ours, and shorten the gap in which a pause can be seen as an end.
+CREATE FUNCTION resumer.on_execution_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+SET enable_seqscan = 'off' -- a plan that was made while the tables were small would be kept
+AS $f$
+DECLARE
+  refused boolean;
+  pauses boolean := false;
+BEGIN
+  BEGIN
+    CASE old.status
+      WHEN 'running' THEN
+        refused := new.status = 'completed' AND EXISTS (
+          SELECT FROM resumer.leases l WHERE l.execution_id = old.id AND l.lease_until IS NOT NULL);
+      WHEN 'paused' THEN
+        refused := EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id AND p.resumed_at IS NULL);
+      WHEN 'completed', 'failed', 'cancelled' THEN
+        refused := EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id);
+      ELSE
+        refused := false;
+    END CASE;
+    IF NOT refused AND new.status = 'completed' AND new.result = 'blocked' THEN
+      pauses := EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
+        AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = old.id)
+        AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id)
+        AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.execution_id = old.id AND r.kind = 'start');
+    END IF;
+    IF pauses THEN
+      new.status := 'paused';
+      new.result := NULL;
+      new.completed_at := NULL;
+      new.duration_ms := NULL;
+      new.paused_at := resumer.service_now();
+      new.paused_reason := 'approval_required';
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+    RETURN new;
+  END;
+  IF NOT refused THEN
+    RETURN new;
+  END IF;
+  RAISE WARNING 'resumer: execution % is %: a write of % was refused', old.execution_id, old.status, new.status
+    USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
+  BEGIN -- to be counted
+    INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason)
+    VALUES (old.id, 'adopt', 'refused', session_user,
+      format('wrote %s over %s', concat_ws('/', new.status, new.result), concat_ws('/', old.status, old.result)));
+    PERFORM resumer.wake();
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.on_execution_seen(), resumer.on_execution_write() FROM PUBLIC;
+
+CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions FOR EACH ROW
+  WHEN ((new.status, new.result) IS DISTINCT FROM (old.status, old.result) AND new.status <> 'cancelled'
+    AND (old.status IN ('paused', 'completed', 'failed', 'cancelled') OR new.status = 'completed')
+    AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
+  EXECUTE FUNCTION resumer.on_execution_write();
+CREATE TRIGGER resumer_execution_update AFTER UPDATE ON workflow_executions FOR EACH ROW
+  WHEN ((new.status, new.result) IS DISTINCT FROM (old.status, old.result)
+    AND ('paused' IN (old.status, new.status) OR (new.status = 'completed' AND new.result = 'blocked'))
+    AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
+  EXECUTE FUNCTION resumer.on_execution_seen();
+CREATE TRIGGER resumer_execution_insert AFTER INSERT ON workflow_executions FOR EACH ROW
+  WHEN ((new.status = 'paused' OR (new.status = 'completed' AND new.result = 'blocked'))
+    AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
+  EXECUTE FUNCTION resumer.on_execution_seen();

@@ -1,0 +1,85 @@
+"""What was blocked before we were there is left alone, unless a person says otherwise."""
+
+import json
+from uuid import UUID
+
+import pytest
+
+from tests.acceptance.test_commands import USAGE, run
+from tests.harness import Database, eventually_sync
+from tests.harness.before import Today
+from tests.harness.database import migrate_up
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask, block
+
+pytestmark = pytest.mark.parametrize("vintage", ["v1", "v5"])
+
+
+@pytest.fixture
+def today(unmigrated: Database) -> Today:
+    return Today(Service(unmigrated))
+
+
+@pytest.fixture
+def blocked(unmigrated: Database, today: Today) -> dict[str, UUID]:
+    """Return executions of before, by the key of the approval that each waits for."""
+    workflow = today.service.workflow(ask(), allow(), block())
+    found = {}
+    for _ in range(5):
+        execution = today.running(workflow)
+        unmigrated.run(
+            "UPDATE workflow_executions SET status = 'completed', result = 'blocked',"
+            " completed_at = '2026-02-01' WHERE id = %s",
+            execution,
+        )
+        found[today.asks(execution)] = execution
+    migrate_up(unmigrated.url)
+    return found
+
+
+def test_they_are_left_alone(unmigrated: Database, today: Today, blocked: dict[str, UUID]):
+    request, execution = next(iter(blocked.items()))
+    with running(unmigrated):
+        today.service.decide(request, "approved")
+        eventually_sync(lambda: today.service.decisions(execution) == [("approved", "too_late")])
+    assert today.service.look(execution)["result"] == "blocked"
+
+
+def test_they_are_shown_first_and_asked_for_in_batches(
+    unmigrated: Database, today: Today, blocked: dict[str, UUID]
+):
+    url = unmigrated.url
+    since = ("adopt", "--since", "2026-02-01")
+    assert "5 blocked executions would" in run(url, *since, "--batch", "2")
+    assert "0 blocked executions" in run(url, "adopt", "--since", "2026-02-01T00:00:01Z")
+    assert unmigrated.run("SELECT count(*) FROM resumer.resume_requests") == [(0,)]
+    said = json.loads(run(url, *since, "--batch", "2", "--yes", "--json"))
+    assert {UUID(e["id"]) for e in said["executions"]} == set(blocked.values())
+    with running(unmigrated):
+        for request, execution in blocked.items():
+            today.service.until(execution, "paused")
+            today.service.decide(request, "approved")
+            assert today.service.ended(execution)["result"] == "allowed"
+    assert "0 blocked executions" in run(url, *since, "--yes")
+
+
+def test_a_time_that_is_none_is_wrong_usage(unmigrated: Database, blocked: dict[str, UUID]):
+    run(unmigrated.url, "adopt", "--since", "yesterday", code=USAGE)
+
+
+def test_adoption_can_be_left_out(unmigrated: Database, today: Today, blocked: dict[str, UUID]):
+    url = unmigrated.url
+    assert "left as they are" in run(url, "migrate", "up", "--no-adopt-blocked")
+    assert "left as they are" not in run(url, "migrate", "up", "--no-adopt-blocked")
+    execution = today.running(today.service.workflow(ask(), allow(), name="another"))
+    with running(unmigrated):
+        request = today.asks(execution)
+        today.blocks(execution)
+        today.service.decide(request, "approved")
+        eventually_sync(lambda: today.service.decisions(execution) == [("approved", "too_late")])
+        assert today.service.look(execution)["result"] == "blocked"
+        assert "adopted" in run(url, "migrate", "up", "--adopt-blocked")
+        execution = today.running(today.service.workflow(ask(), allow(), name="third"))
+        today.asks(execution)
+        today.blocks(execution)
+        eventually_sync(lambda: today.service.pause(execution))
