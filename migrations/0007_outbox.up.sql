@@ -9,8 +9,9 @@ CREATE TABLE resumer.outbox (
   attempts integer NOT NULL DEFAULT 0,
   next_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   error text,
+  reached text[] NOT NULL DEFAULT '{}',
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   delivered_at timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX outbox_due ON resumer.outbox (next_at) WHERE state = 'pending';
+CREATE INDEX outbox_due ON resumer.outbox (next_at) WHERE state = 'pending' AND kind = 'notify';
 CREATE INDEX outbox_execution ON resumer.outbox (execution_id);

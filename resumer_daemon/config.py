@@ -62,6 +62,7 @@ class ContextEndpoint(BaseModel):
         return {"url": value} if isinstance(value, str) else value
 
 
+Routes = Annotated[Mapping[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 Endpoints = Annotated[Mapping[str, ContextEndpoint], NoDecode, BeforeValidator(_json_object)]
 
 
@@ -128,6 +129,15 @@ class Settings(BaseSettings):
     )
     context_attempts: int = Field(3, ge=1, le=10, description="How often one is asked, at most.")
     context_timeout: Seconds = Field(5.0, description="How long one such attempt may take.")
+    routes: Routes = Field(
+        {},
+        description="Which channel reaches whom, by pattern, the first that fits:"
+        ' `{"*@*": "mailtos://user:pass@smtp.example?to={recipient}",'
+        ' "slack:*": "slack://A/B/C/{target}"}`. None: others read the outbox.',
+    )
+    message_attempts: int = Field(
+        10, ge=1, le=100, description="How often a notification is tried before it is dead."
+    )
     concurrency: int = Field(64, ge=1, le=1000, description="Effects under way at once.")
     pool_size: int = Field(4, ge=1, le=50, description="Connections that record effects.")
     default_timeout: Seconds | None = Field(

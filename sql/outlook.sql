@@ -1,6 +1,7 @@
 -- What is left: due requests that were not claimed (bounded), the seconds until the next one is due, whether events
--- wait to be made requests of, or leases to be rescued. And whether a daemon is awake, so that writers are silent, for
--- how many seconds; with the transactions that are open, for one of them may have seen it awake.
+-- wait to be made requests of, or leases to be rescued, and the seconds until a notification is due. And whether a
+-- daemon is awake, so that writers are silent, for how many seconds; with the transactions that are open, for one of
+-- them may have seen it awake.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
@@ -12,6 +13,8 @@ SELECT
     SELECT FROM resumer.resume_requests r
     WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.outcome IS NULL) AS events,
   EXISTS (SELECT FROM resumer.leases l WHERE l.lease_until < clock_timestamp()) AS leases,
+  (SELECT extract(epoch FROM min(o.next_at) - clock_timestamp())::float8 FROM resumer.outbox o
+   WHERE o.state = 'pending' AND o.kind = 'notify') AS next_message,
   (SELECT extract(epoch FROM least(c.awake_until, clock_timestamp() + interval '1 hour') - clock_timestamp())::float8
    FROM resumer.control c WHERE c.awake_until > clock_timestamp()) AS awake_for,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,

@@ -10,6 +10,7 @@ from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
 from resumer_daemon.cli.moves import cancel, resume, retry
+from resumer_daemon.cli.outbox import outbox
 from resumer_daemon.cli.run import run
 from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
@@ -36,6 +37,7 @@ app.command()(retry)
 app.command()(cancel)
 app.command(name="list")(list_)
 app.command()(show)
+app.add_typer(outbox, name="outbox")
 app.command()(health)
 app.command()(simulate)
 app.command(name="check-definition")(check_definition)

@@ -9,6 +9,7 @@ import structlog
 from resumer_daemon.api.app import Health, build
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
@@ -23,6 +24,7 @@ from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.effects.allow import read_allow_list
 from resumer_daemon.effects.guard import Guard
 from resumer_daemon.effects.http import HttpClient
+from resumer_daemon.effects.routes import Routes
 from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
@@ -53,7 +55,10 @@ class Daemon:
         client = _http_client(settings)
         self._effector = Effector(proceeding, client, settings, self.metrics)
         turner = Turner(settings, library, holder)
-        self._worker = Worker(database, settings, self.metrics, wakeup, turner, self._effector)
+        self._courier = _courier(settings, self._pool, self.metrics)
+        self._worker = Worker(
+            database, settings, self.metrics, wakeup, turner, self._effector, self._courier
+        )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(self._pool, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
@@ -85,6 +90,8 @@ class Daemon:
                     background.append(group.create_task(every(TRIMMED, ledger.beat)))
                 await self._worker.run()
                 await self._effector.drain(self._until_end())
+                if self._courier is not None:
+                    await self._courier.drain(self._until_end())
                 for task in background:
                     task.cancel()
         finally:
@@ -117,6 +124,14 @@ class Daemon:
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
+
+
+def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
+    """Make who delivers notifications, where it is said how."""
+    addresses = {pattern: url.get_secret_value() for pattern, url in settings.routes.items()}
+    routes = Routes(addresses)
+    attempts, lease = settings.message_attempts, settings.lease
+    return Courier(pool, routes, attempts, lease, metrics) if addresses else None
 
 
 def _http_client(settings: Settings) -> HttpClient:

@@ -10,6 +10,7 @@ from psycopg import errors
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
+from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
@@ -53,6 +54,7 @@ class Worker:
         wakeup: Wakeup,
         turner: Turner,
         effector: Effector,
+        courier: Courier | None,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -60,6 +62,7 @@ class Worker:
         self._wakeup = wakeup
         self._turner = turner
         self._effector = effector
+        self._courier = courier
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -149,6 +152,7 @@ class Worker:
             return
         if turned.outlook.leases:
             await self._effector.rescue()
+        self._look_at_messages(turned.outlook)
         if turned.outlook.events and await self._fan_out(session):
             return
         if turned.claimed:
@@ -159,6 +163,10 @@ class Worker:
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
         await self._rest(turned.outlook, session, vigil)
+
+    def _look_at_messages(self, outlook: Outlook) -> None:
+        if self._courier is not None and outlook.message_due:
+            self._courier.look()
 
     async def _rest(self, outlook: Outlook, session: Session, vigil: Vigil) -> None:
         """Wait for whatever comes first: a call, the next look, a timer, the poll."""
@@ -171,6 +179,8 @@ class Worker:
             waits.append((rest, "awake"))
         if outlook.next_due is not None:
             waits.append((outlook.next_due, "timer"))
+        if self._courier is not None and (message := outlook.next_message or 0.0) > 0.0:
+            waits.append((message, "timer"))
         self._source = await self._wakeup.wait(*min(waits))
 
     async def _fan_out(self, session: Session) -> bool:

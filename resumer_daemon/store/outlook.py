@@ -13,7 +13,8 @@ from resumer_daemon.store.session import Session
 class Outlook:
     """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
 
-    `events`: some wait to be made requests of; `leases`: some are past. `awake_for`: for how many
+    `events`: some wait to be made requests of; `leases`: some are past. `next_message`:
+    seconds until a notification is due. `awake_for`: for how many
     seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
     comes next, `oldest` the first that is still open.
     """
@@ -22,9 +23,15 @@ class Outlook:
     next_due: float | None
     events: bool
     leases: bool
+    next_message: float | None
     awake_for: float | None
     newest: int
     oldest: int
+
+    @property
+    def message_due(self) -> bool:
+        """Tell whether a notification is due now."""
+        return self.next_message is not None and self.next_message <= 0.0
 
 
 async def ask(session: Session) -> AsyncCursor[DictRow]:

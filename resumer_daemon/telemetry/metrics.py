@@ -90,6 +90,12 @@ class Metrics:
             buckets=LATENCY,
             registry=registry,
         )
+        self.messages = Counter(
+            "resumer_messages_total",
+            "Attempts to deliver notifications of the outbox, by what came of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self.leases_rescued = Counter(
             "resumer_leases_rescued_total",
             "Leases taken over because they were past.",

@@ -154,7 +154,7 @@ def test_under_load_hardly_anybody_notifies(service: Service, database: Database
 
 
 def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) -> Outlook:
-    return Outlook(0, None, False, False, awake_for, newest, oldest)
+    return Outlook(0, None, False, False, None, awake_for, newest, oldest)
 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():

@@ -1,0 +1,72 @@
+"""`outbox list`, `outbox retry`: the messages that wait, and those that were given up."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from resumer_daemon.cli.common import (
+    USAGE,
+    AsJson,
+    DatabaseUrl,
+    console,
+    fail,
+    opened,
+    print_json,
+    run,
+)
+from resumer_daemon.store import outbox as store
+
+outbox = typer.Typer(
+    help="The messages that wait to be delivered, and those that were given up.",
+    no_args_is_help=True,
+)
+
+State = Literal["pending", "delivered", "dead"]
+
+
+@outbox.command(name="list")
+def list_(
+    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List messages, the oldest first.
+
+    [dim]Example: resumer-daemon outbox list --state dead[/]
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with opened(database_url) as session:
+            return await store.list_messages(session, state, limit)
+
+    rows = run(work())
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("key", "execution", "kind", "state", "attempts", "why", box=None)
+    for row in rows:
+        shown = (row["key"], row["execution"], row["kind"], row["state"], row["attempts"])
+        table.add_row(*map(str, shown), row["error"] or "")
+    console.print(table)
+
+
+@outbox.command()
+def retry(
+    keys: Annotated[list[str] | None, typer.Argument(help="The keys of dead messages.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Try dead messages again. Whom they have reached is not told twice.
+
+    [dim]Example: resumer-daemon outbox retry --all[/]
+    """
+    if bool(keys) == everything:
+        fail("name the messages, or say --all", USAGE)
+
+    async def work() -> list[str]:
+        async with opened(database_url) as session:
+            return await store.retry(session, None if everything else keys)
+
+    console.print(f"{len(run(work()))} messages are due again")

@@ -1,0 +1,103 @@
+"""Delivers notifications from the outbox: with retries, by whichever daemon looks, at least once.
+
+No transaction is open and no connection is held while a channel is asked.
+"""
+
+import asyncio
+from random import Random
+
+import structlog
+
+from resumer_daemon.effects.channels import Undelivered, deliver
+from resumer_daemon.effects.routes import Routes
+from resumer_daemon.store import outbox
+from resumer_daemon.store.outbox import Message
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.telemetry.metrics import Metrics
+from resumer_daemon.workflow.values import printed
+
+log = structlog.get_logger()
+
+AT_ONCE = 8
+FIRST, LAST = 5.0, 3600.0  # seconds between two attempts, doubling
+
+
+class Courier:
+    """Takes what is due when it is told to look; `attempts` is how often a message is tried."""
+
+    def __init__(
+        self, pool: Pool, routes: Routes, attempts: int, lease: float, metrics: Metrics
+    ) -> None:
+        self._pool = pool
+        self._routes = routes
+        self._attempts = attempts
+        self._lease = lease
+        self._metrics = metrics
+        self._random = Random()  # noqa: S311 - jitter
+        self._round: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Deliver what is due, unless that is being done already."""
+        if self._round is None or self._round.done():
+            self._round = asyncio.create_task(self._deliver_due())
+            self._round.add_done_callback(_ended)
+
+    async def drain(self, seconds: float) -> None:
+        """Let the messages in hand end; what does not in time is due again after the lease."""
+        if self._round is not None:
+            await asyncio.wait([self._round], timeout=seconds)
+            self._round.cancel()
+
+    async def _deliver_due(self) -> None:
+        while messages := await self._claimed():
+            await asyncio.gather(*map(self._deliver, messages))
+
+    async def _claimed(self) -> list[Message]:
+        async with self._pool.session() as session:
+            return await outbox.claim(session, AT_ONCE, self._lease)
+
+    async def _deliver(self, message: Message) -> None:
+        """Make one attempt at everybody who has not been reached yet."""
+        reached, failures, hopeless = list(message.reached), [], True
+        channel = message.body.get("channel")
+        for recipient in map(printed, message.body["recipients"]):
+            if recipient in reached:
+                continue
+            address = self._routes.address(recipient, None if channel is None else printed(channel))
+            if address is None:
+                failures.append(f"no route for {recipient} (RESUMER_ROUTES)")
+                continue
+            try:
+                await asyncio.to_thread(
+                    deliver, address, printed(message.body["message"]), message.key
+                )
+                reached.append(recipient)
+            except Undelivered as failure:
+                hopeless = False
+                failures.append(f"{recipient}: {failure}")
+        await self._settle(message, reached, failures, hopeless=hopeless)
+
+    async def _settle(
+        self, message: Message, reached: list[str], failures: list[str], *, hopeless: bool
+    ) -> None:
+        """Record it. Where no recipient has a route, another attempt would change nothing."""
+        if not failures:
+            state = "delivered"
+        elif hopeless or message.attempt >= self._attempts:
+            state = "dead"
+        else:
+            state = "pending"
+        error = "; ".join(failures) or None
+        longest = min(LAST, FIRST * 2.0 ** (message.attempt - 1))
+        pause = self._random.uniform(longest / 2, longest)
+        async with self._pool.session() as session:
+            await outbox.settle(session, message, state, reached, error, pause)
+        self._metrics.messages.labels("failed" if state == "pending" else state).inc()
+        if state == "dead":
+            log.error("message_dead", key=message.key, execution=message.execution, error=error)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # what it had in hand is due again when its time is over
+        log.error("courier_failed", error=repr(error))

@@ -1,0 +1,67 @@
+"""The outbox: messages that wait to be delivered, each claimed for one attempt at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, load
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notification in hand. `attempt` is this one's number; `reached` had it before."""
+
+    key: str
+    execution: str
+    body: dict[str, Json]
+    attempt: int
+    reached: tuple[str, ...]
+
+
+async def claim(session: Session, limit: int, seconds: float) -> list[Message]:
+    """Take due notifications; unless they are settled, they are due again after `seconds`."""
+    async with session.transaction():
+        cursor = await session.run("claim_messages", {"limit": limit, "seconds": seconds})
+        return [
+            Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["reached"])
+            for r in await cursor.fetchall()
+        ]
+
+
+async def settle(
+    session: Session,
+    message: Message,
+    state: str,
+    reached: Sequence[str],
+    error: str | None = None,
+    again_in: float = 0.0,
+) -> bool:
+    """Record what an attempt came to; false: its time was over, and it is somebody else's."""
+    facts = {
+        "key": message.key,
+        "attempt": message.attempt,
+        "state": state,
+        "reached": array(reached),
+        "error": error,
+        "again_in": again_in,
+    }
+    async with session.transaction():
+        cursor = await session.run("settle_message", facts)
+        return await cursor.fetchone() is not None
+
+
+async def list_messages(session: Session, state: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return messages, the oldest of a state first."""
+    async with session.transaction():
+        cursor = await session.run("list_messages", {"state": state, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def retry(session: Session, keys: Sequence[str] | None) -> list[str]:
+    """Make dead messages due again, all of them without keys; return the keys of those."""
+    async with session.transaction():
+        named = {"keys": None if keys is None else array(keys)}
+        cursor = await session.run("retry_messages", named)
+        return [row["key"] for row in await cursor.fetchall()]
