@@ -53,8 +53,8 @@ class Daemon:
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
-        self._effector = Effector(proceeding, client, settings, self.metrics)
-        turner = Turner(settings, library, holder)
+        self._effector = Effector(proceeding, client, settings, holder, self.metrics, wakeup)
+        turner = Turner(settings, library, holder, self._effector.places)
         self._courier = _courier(settings, self._pool, self.metrics)
         self._worker = Worker(
             database, settings, self.metrics, wakeup, turner, self._effector, self._courier

@@ -2,10 +2,14 @@
 
 Each execution that runs here is held by a lease. A lease that is lost is noticed by the fence of
 the next transaction, and then nothing is written: whoever has it sends under the same key.
+
+Only so many are held as have a place, and as many again that wait for the next; the others stand in
+line in the database, where any daemon with a place finds them.
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
 from time import monotonic
 
@@ -15,44 +19,77 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.proceeding import Held, Proceeding
+from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.http import HttpClient
 from resumer_daemon.effects.loading import load_context
 from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.journal import margin
+from resumer_daemon.store.journal import Holder, margin
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 Results = Mapping[str, EffectResult]
 
+AHEAD = 2
+LINE = 5.0  # seconds until what found no place is looked at again
+
+
+@dataclass(slots=True)
+class _Run:
+    held: Held
+
 
 class Effector:
     """Runs the effects of executions, each execution in a task of its own."""
 
     def __init__(
-        self, proceeding: Proceeding, client: HttpClient, settings: Settings, metrics: Metrics
+        self,
+        proceeding: Proceeding,
+        client: HttpClient,
+        settings: Settings,
+        holder: Holder,
+        metrics: Metrics,
+        wakeup: Wakeup,
     ) -> None:
         self._proceeding = proceeding
+        self._holder = holder
         self._client = client
         self._settings = settings
         self._metrics = metrics
+        self._wakeup = wakeup
+        self._line = False
         self._hosts = Hosts()
         self._random = Random()  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._runs: dict[asyncio.Task[None], Held] = {}
+        self._runs: dict[asyncio.Task[None], _Run] = {}
 
     def take(self, held: Held) -> None:
         """Run an execution's effects from here on; it was recorded that we will."""
-        task = asyncio.create_task(self._run(held))
-        self._runs[task] = held
+        run = _Run(held)
+        task = asyncio.create_task(self._carry_on(run))
+        self._runs[task] = run
         task.add_done_callback(self._ended)
 
-    async def rescue(self) -> None:
-        """Take over what other daemons, or an earlier life of ours, left behind."""
-        for held in await self._proceeding.rescue():
-            self.take(held)
+    async def rescue(self) -> int:
+        """Take over what others left behind, or what stands in line; return how many there were.
+
+        Without a place for them there are none: the next that comes free wakes the worker.
+        """
+        places = self.places()
+        self._line = places == 0
+        if self._line:
+            return 0
+        count, held = await self._proceeding.rescue(places)
+        for each in held:
+            self.take(each)
+        return count
+
+    def places(self) -> int:
+        """Return how many executions more may be held here; what rests before a retry has none."""
+        busy = sum(not run.held.rests for run in self._runs.values())
+        return max(0, AHEAD * self._settings.concurrency - busy)
 
     @property
     def running(self) -> int:
@@ -67,61 +104,90 @@ class Effector:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for held in left.values():
-            await self._proceeding.hand_over(held.execution, held.epoch)
+        for run in left.values():
+            await self._proceeding.hand_over(run.held)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        held = self._runs.pop(task)
+        run = self._runs.pop(task)
+        if self._line:
+            self._wakeup.set("awake")
         if not task.cancelled() and (error := task.exception()) is not None:
             # the lease runs out, and a rescuer goes on from the last durable point
-            log.error("run_failed", execution=str(held.execution), error=repr(error))
+            log.error("run_failed", execution=str(run.held.execution), error=repr(error))
 
-    async def _run(self, held: Held) -> None:
+    async def _carry_on(self, run: _Run) -> None:
         """Send, record what came back, send what follows; until there is nothing to send."""
-        sending: dict[asyncio.Task[EffectResult], str] = {}
+        sending: dict[asyncio.Task[EffectResult | None], str] = {}
         asked: dict[str, float | None] = {}  # how long receivers asked us to wait
-        current: Held | None = held
+        current: Held | None = run.held
         try:
             while current is not None:
+                run.held = current
                 under_way = set(sending.values())
                 for effect in current.launch.effects:
                     if effect.path not in under_way:
-                        attempt = self._send(effect, asked.pop(effect.path, None))
+                        attempt = self._send(current, effect, asked.pop(effect.path, None))
                         sending[asyncio.create_task(attempt)] = effect.path
                 done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
-                results = {sending.pop(task): task.result() for task in done}
+                came = {sending.pop(task): task.result() for task in done}
+                results = {path: result for path, result in came.items() if result is not None}
                 asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
-                current = await self._record(current, results)
+                if results:
+                    current = await self._record(current, results)
+                elif not sending:
+                    await self._proceeding.stand_in_line(
+                        current, self._random.uniform(0.5, 1) * LINE
+                    )
+                    return
         finally:
             for task in sending:
                 task.cancel()
 
-    async def _send(self, effect: Effect, retry_after: float | None) -> EffectResult:
-        """Make one attempt, when it is its time and its host's; a failure is a result."""
+    async def _send(
+        self, held: Held, effect: Effect, retry_after: float | None
+    ) -> EffectResult | None:
+        """Make one attempt, when it is its time and its host's; a failure is a result.
+
+        None: there was no place for it in time, and nothing was sent.
+        """
+        until = held.recorded + self._holder.seconds(held.launch)
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
         await asyncio.sleep(min(delay, effect.delay + allowance))
+        rests = False
         try:
             async with asyncio.timeout(allowance) as waiting:
-                while (result := await self._attempt(effect, waiting)) is None:
-                    continue
+                while True:
+                    try:
+                        result = await self._attempt(effect, waiting, until)
+                        break
+                    except NotNow as rest:
+                        rests = True
+                        await asyncio.sleep(rest.seconds)
         except TimeoutError:
-            result = EffectResult("webhook: no place at its host in time", "connection", sent=False)
+            if not rests:
+                return None
+            result = EffectResult("webhook: its host rests", "connection", sent=False)
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _attempt(self, effect: Effect, waiting: asyncio.Timeout) -> EffectResult | None:
-        """Send, or wait for as long as the host should rest and return None."""
-        try:
-            async with self._hosts.attempt(effect) as attempt, self._slots:
-                waiting.reschedule(None)  # from here on the attempt's own deadline counts
-                began = monotonic()
-                attempt.result = await self._carry_out(effect)
-                self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
-        except NotNow as rest:
-            await asyncio.sleep(rest.seconds)
-            return None
+    async def _attempt(
+        self, effect: Effect, waiting: asyncio.Timeout, until: float
+    ) -> EffectResult:
+        """Send when there is a place.
+
+        Raises:
+            NotNow: The host should rest.
+            TimeoutError: The time for waiting is over, or so is the lease: we may have slept.
+        """
+        async with self._hosts.attempt(effect) as attempt, self._slots:
+            if monotonic() >= until:
+                raise TimeoutError
+            waiting.reschedule(None)  # from here on the attempt's own deadline counts
+            began = monotonic()
+            attempt.result = await self._carry_out(effect)
+            self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
         return attempt.result
 
     async def _carry_out(self, effect: Effect) -> EffectResult:

@@ -27,6 +27,7 @@ from resumer_daemon.workflow.values import load
 log = structlog.get_logger()
 
 CLAIMS = 5
+REST = 1.0  # seconds before a retry from which on an execution keeps no place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Held:
     epoch: int
     launch: Launch
     recorded: float
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether it waits for nothing but its time."""
+        return all(effect.delay > REST for effect in self.launch.effects)
 
 
 class Proceeding:
@@ -94,16 +100,20 @@ class Proceeding:
 
     async def _write(self, session: Session, plans: Sequence[Plan]) -> Mapping[UUID, int]:
         await record(session, plans, self._library.texts)
-        return await journal.record_launches(session, plans, self._holder)
+        return await journal.record_launches(session, plans, self._holder, len(plans))
 
-    async def rescue(self) -> list[Held]:
-        """Take over executions whose lease is past, and return those that go on with effects."""
+    async def rescue(self, places: int) -> tuple[int, list[Held]]:
+        """Take over executions whose lease is past, or that stand in line, at most so many.
+
+        Return how many, and those that go on with effects.
+        """
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
-            rescued = await journal.rescue(session, self._holder, self._settings.concurrency)
+            rescued = await journal.rescue(session, self._holder, places)
             ids = [each.execution for each in rescued]
             batch = await claim.read(session, ids) if ids else None
-            doubts = await journal.doubtful_intents(session, ids) if ids else {}
+            stopped = [each.execution for each in rescued if each.claims]
+            doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             known = {c.id: c for c in batch.claimed} if batch else {}
             held, plans = [], []
             for each in rescued:
@@ -115,8 +125,8 @@ class Proceeding:
                     plans.append(plan)
             if plans:
                 await self._write(session, plans)
-        self._metrics.leases_rescued.inc(len(rescued))
-        return held
+        self._metrics.leases_rescued.inc(len(stopped))
+        return len(rescued), held
 
     async def _rescued(
         self, session: Session, each: Rescued, claimed: Claimed | None, doubts: Sequence[str]
@@ -125,7 +135,10 @@ class Proceeding:
         if claimed is None or claimed.status != "running":
             await journal.release(session, [each.execution])
             return None
-        log.warning("lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims)
+        if each.claims:
+            log.warning(
+                "lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims
+            )
         program = await self._library.kept_copy(session, each.definition)
         state = State.from_json(load(each.state))
         if not isinstance(program, Program):
@@ -139,10 +152,15 @@ class Proceeding:
             return stop(claimed, state, each.definition, what)
         return await self._proceed(session, claimed, launch, {}, 0.0)
 
-    async def hand_over(self, execution: UUID, epoch: int) -> None:
+    async def stand_in_line(self, held: Held, seconds: float) -> None:
+        """Give back what has no place here; whoever has one goes on with it after so long."""
+        async with self._pool.session() as session:
+            await journal.stand_in_line(session, held.execution, held.epoch, seconds)
+
+    async def hand_over(self, held: Held) -> None:
         """Give a lease to whoever looks first."""
         async with self._pool.session() as session:
-            await journal.hand_over(session, execution, epoch)
+            await journal.hand_over(session, held.execution, held.epoch)
 
     def _count(self, plan: Plan) -> None:
         self._metrics.resumes.labels("effect", plan.status).inc()

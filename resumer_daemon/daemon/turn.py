@@ -1,6 +1,6 @@
 """One turn: claim, read, respond, record; one transaction, one commit, whatever the batch is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 from uuid import UUID
@@ -48,10 +48,13 @@ class Turned:
 class Turner:
     """Takes turns on a session."""
 
-    def __init__(self, settings: Settings, library: Library, holder: Holder) -> None:
+    def __init__(
+        self, settings: Settings, library: Library, holder: Holder, places: Callable[[], int]
+    ) -> None:
         self._settings = settings
         self._library = library
         self._holder = holder
+        self._places = places
         self._looked_around = -LOOK_AROUND
         self._backlog = False
 
@@ -60,7 +63,7 @@ class Turner:
         plans: Sequence[Plan] = ()
         epochs: Mapping[UUID, int] = {}
         batch = Batch((), (), {})
-        started = perf_counter()
+        started, recorded = perf_counter(), monotonic()
         async with session.transaction():
             if only is None:
                 ids = await self._claim(session)
@@ -71,11 +74,11 @@ class Turner:
                 started = perf_counter()
                 plans = await self._respond(session, batch)
                 await record(session, plans, self._library.texts)
-                epochs = await record_launches(session, plans, self._holder)
+                epochs = await record_launches(session, plans, self._holder, self._places())
             asked = await self._look_around(session, ids)
         seconds = perf_counter() - started
         self._library.kept(plans)
-        held = _held(plans, epochs)
+        held = _held(plans, epochs, recorded)
         seen_around = None if asked is None else await answer(asked)
         return Turned(ids, plans, batch.seen, seen_around, seconds, held)
 
@@ -119,12 +122,11 @@ class Turner:
         return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
 
 
-def _held(plans: Sequence[Plan], epochs: Mapping[UUID, int]) -> list[Held]:
-    now = monotonic()
+def _held(plans: Sequence[Plan], epochs: Mapping[UUID, int], recorded: float) -> list[Held]:
     return [
-        Held(plan.claimed.id, epochs[plan.claimed.id], plan.launch, now)
+        Held(plan.claimed.id, epochs[plan.claimed.id], plan.launch, recorded)
         for plan in plans
-        if plan.launch is not None
+        if plan.launch is not None and plan.claimed.id in epochs
     ]
 
 

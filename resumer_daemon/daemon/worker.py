@@ -150,9 +150,9 @@ class Worker:
             vigil.said_awake()
         if turned is None or turned.outlook is None:
             return
-        if turned.outlook.leases:
-            await self._effector.rescue()
         self._look_at_messages(turned.outlook)
+        if turned.outlook.leases and await self._effector.rescue():
+            return
         if turned.outlook.events and await self._fan_out(session):
             return
         if turned.claimed:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.plan import Plan
+from resumer_daemon.engine.plan import Launch, Plan
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
@@ -19,10 +19,9 @@ class Holder:
     lease: float
     effect_deadline: float
 
-    def seconds(self, plan: Plan) -> float:
-        """Return how long the effects of a plan may keep its execution."""
-        effects = plan.launch.effects if plan.launch else ()
-        longest = max((e.delay + self.effect_deadline for e in effects), default=0.0)
+    def seconds(self, launch: Launch) -> float:
+        """Return how long these effects may keep their execution."""
+        longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
         return max(self.lease, longest + margin(self.lease))
 
 
@@ -33,7 +32,10 @@ def margin(lease: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """A lease that was taken over. `claims` counts how often that happened without progress."""
+    """A lease that was taken over. `claims` counts how often that happened without progress.
+
+    0: it stood in line, and nothing of what it waits for was sent.
+    """
 
     execution: UUID
     epoch: int
@@ -43,9 +45,12 @@ class Rescued:
 
 
 async def record_launches(
-    session: Session, plans: Sequence[Plan], holder: Holder
+    session: Session, plans: Sequence[Plan], holder: Holder, places: int
 ) -> Mapping[UUID, int]:
-    """Write outcomes, intents and leases of these plans; return the epoch of each lease held."""
+    """Write outcomes, intents and leases of these plans; return the epoch of each lease held.
+
+    More than `places` are not held: they stand in line for whoever has a place.
+    """
     await _outcomes(session, plans)
     ended = [p.claimed.id for p in plans if _ends_run(p)]
     if ended:
@@ -54,21 +59,26 @@ async def record_launches(
     launching = [p for p in plans if p.launch is not None]
     if not launching:
         return {}
-    taken = await session.run("take_leases", _leases(launching, holder))
+    taken = await session.run("take_leases", _leases(launching, holder, places))
     await session.run("record_intents", _intents(launching))
-    return {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
+    held = {p.claimed.id for p in launching[:places]}
+    epochs = {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
+    return {execution: epoch for execution, epoch in epochs.items() if execution in held}
 
 
 def _ends_run(plan: Plan) -> bool:
     return plan.claimed.status == "running" and plan.status is not None and plan.launch is None
 
 
-def _leases(plans: Sequence[Plan], holder: Holder) -> dict[str, Any]:
+def _leases(plans: Sequence[Plan], holder: Holder, places: int) -> dict[str, Any]:
     launches = [p.launch for p in plans if p.launch is not None]
     return {
         "instance": holder.instance,
         "execution_ids": array(p.claimed.id for p in plans),
-        "seconds": array(holder.seconds(p) for p in plans),
+        "seconds": array(
+            holder.seconds(each) if number < places else None
+            for number, each in enumerate(launches)
+        ),
         "states": array(dump(each.state.to_json()) for each in launches),
         "definitions": array(each.program.sha256 for each in launches),
     }
@@ -117,6 +127,13 @@ async def hand_over(session: Session, execution: UUID, epoch: int) -> None:
     """End a lease now, so that whoever looks first goes on."""
     async with session.transaction():
         await session.run("hand_over_lease", {"id": execution, "epoch": epoch})
+
+
+async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
+    """Give a lease back of which nothing is under way, to be taken again after so long."""
+    async with session.transaction():
+        facts = {"id": execution, "epoch": epoch, "seconds": seconds}
+        await session.run("stand_in_line", facts)
 
 
 async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:

@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from tests.harness.running import Process
 
 PAUSE = 0.4  # seconds between two faults, at most
 PATIENCE = 2.0  # seconds to wait for a daemon to have something under way, at most
+KEEPING_PACE = 10.0  # seconds to wait for work to begin before the next fault, at most
 LONGER = 1.5  # how much longer than its lease a daemon is stopped
 
 OPEN = """
 SELECT count(*) FROM resumer.effects f JOIN resumer.leases l USING (execution_id)
-WHERE f.status = 'intent' AND (l.instance = %(instance)s::uuid OR %(instance)s IS NULL)
+WHERE f.status = 'intent' AND l.instance = coalesce(%(instance)s::uuid, l.instance)
 """
 
 
@@ -94,11 +96,20 @@ class Faults:
         self._chance = chance
         self.interrupted = 0
 
-    def let_loose(self, kills: int, stops: int, restarts: int) -> None:
-        """Do all of them in random order; return when the last is over and nobody is stopped."""
+    def let_loose(
+        self, kills: int, stops: int, restarts: int, progress: Callable[[], float]
+    ) -> None:
+        """Do all of them in random order; return when the last is over and nobody is stopped.
+
+        They are spread over the work, of which `progress` tells how much has begun.
+        """
         faults = [self._kill] * kills + [self._stop] * stops + [self._restart] * restarts
         self._chance.shuffle(faults)
-        for fault in faults:
+        for number, fault in enumerate(faults):
+            due = time.monotonic() + KEEPING_PACE
+            while progress() < number / len(faults) and time.monotonic() < due:
+                self._continue()
+                time.sleep(0.02)
             fault()
             self._continue()
             time.sleep(self._chance.random() * PAUSE)

@@ -25,7 +25,7 @@ from tests.harness.server import binaries
 from tests.harness.service import Service
 
 DAEMONS, WAVE = 4, 50
-HOLD = 5.0  # seconds that a wave is held back, at most: what never ends does not stop the rest
+HOLD = 30.0  # seconds that a wave is held back, at most: what never ends does not stop the rest
 LEASE = 4.0
 SETTINGS: dict[str, Any] = {
     "lease": LEASE, "effect_deadline": 1.0, "drain_timeout": 1.0, "reconcile_interval": 1.0,
@@ -49,6 +49,7 @@ class Plan:
     restarts: int = 10
     daemon: str = "resumer_daemon"
     patience: float = 60.0
+    started: int = 0
     decided: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +68,9 @@ def run(plan: Plan, folder: Path) -> tuple[Facts, float]:
             slot.start()
         starting = stack.enter_context(_beside(database, plan, f"http://127.0.0.1:{port}/"))
         faults = Faults(server, database.url, slots, random.Random(plan.seed))  # noqa: S311
-        faults.let_loose(plan.kills, plan.stops, plan.restarts)
+        faults.let_loose(
+            plan.kills, plan.stops, plan.restarts, lambda: plan.started / plan.executions
+        )
         quiet = time.monotonic()
         starting.result(600)
         while _left(database) and time.monotonic() < quiet + plan.patience:
@@ -95,20 +98,20 @@ def _beside(database: Database, plan: Plan, receiver: str) -> Iterator[Future[No
 def _start(database: Database, plan: Plan, receiver: str, over: Event) -> None:
     """Start executions in waves: the next when most of the last ones have ended, or in a while."""
     chance = random.Random(plan.seed + 1)  # noqa: S311
-    left, latest = plan.executions, 0.0
-    while left and not over.is_set():
+    latest = 0.0
+    while plan.started < plan.executions and not over.is_set():
         with suppress(psycopg.OperationalError):
             if _unfinished(database) > WAVE * DAEMONS and time.monotonic() < latest:
                 time.sleep(0.1)
                 continue
             latest = time.monotonic() + HOLD
-            count = min(WAVE, left)
+            count = min(WAVE, plan.executions - plan.started)
             with psycopg.connect(database.url) as connection:  # one transaction: all or none
                 for _ in range(count):
                     payload = json.dumps({"receiver": receiver, "items": [1, 2, 3, 4]})
                     name = chance.choice(list(SHAPES))
                     connection.execute("SELECT resumer.start(%s, %s)", [name, payload])
-            left -= count
+            plan.started += count
 
 
 def _decide(database: Database, plan: Plan, over: Event) -> None:

@@ -1,4 +1,7 @@
-"""The checker is not blind: of each daemon that has one thing wrong it says so, of ours nothing."""
+"""The checker is not blind: of each daemon that has one thing wrong it says so.
+
+Of ours it says nothing: `make chaos`.
+"""
 
 from pathlib import Path
 
@@ -17,12 +20,6 @@ SEEN = {
 
 def plan() -> Plan:
     return Plan(seed=20_260_131, executions=250, kills=8, stops=5, restarts=1)
-
-
-def test_of_the_daemon_as_it_is_it_says_nothing(tmp_path: Path):
-    facts, _ = run(plan(), tmp_path)
-    assert violations(facts) == []
-    assert facts.interrupted > 0
 
 
 @pytest.mark.parametrize("broken", SEEN)

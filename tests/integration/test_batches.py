@@ -48,7 +48,7 @@ class Daemon:
         self.database = database
         settings = config.load(database_url=database.url)
         holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-        self._parts = settings, Library(), holder
+        self._parts = settings, Library(), holder, lambda: 1
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))
 
     def start(self, count: int) -> list[UUID]:

@@ -15,7 +15,7 @@ BATCH, MANY = 20, 1_000
 
 async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
     settings = config.load(database_url=database.url, batch_size=BATCH)
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, effect_deadline=1.0))
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1)
     service = Service(database)
     service.workflow(ask(), allow())
     for _ in range(MANY):

@@ -1,0 +1,235 @@
+"""Leases: who runs an execution beyond one transaction, and what becomes of it when he cannot."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+
+from tests.harness import Database, eventually, eventually_sync
+from tests.harness.receiver import Receiver, answering, receiver, silent
+from tests.harness.running import process, running
+from tests.harness.service import Service, allow, ask
+
+T = TypeVar("T")
+
+LEASE: dict[str, Any] = {
+    "http_allow": "localhost",
+    "lease": "6s",
+    "effect_deadline": "2s",
+    "drain_timeout": "5s",
+}
+STOPPED = {**LEASE, "drain_timeout": "500ms"}
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return Service(database)
+
+
+async def beside(work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work)
+
+
+def sends(service: Service, here: Receiver, **step: Any) -> None:
+    act = {"type": "webhook", "url": here.url(), "body": {"who": "{{execution.key}}"}}
+    service.workflow(
+        {"id": "send", "type": "execute", "execute": [act], "next": "release"} | step, allow()
+    )
+
+
+def keys(here: Receiver) -> list[str]:
+    return [each.headers["idempotency-key"] for each in here.requests]
+
+
+async def slow(writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(0.2)
+    await answering()(writer)
+
+
+FENCES = {
+    "a lock of its own": False,
+    "UPDATE step_executions s SET status = 'zombie' FROM resumer.leases l"
+    " WHERE l.execution_id = s.execution_id AND l.epoch = 1": True,
+    "UPDATE step_executions s SET status = 'zombie' WHERE EXISTS"
+    " (SELECT FROM resumer.leases l WHERE l.execution_id = s.execution_id AND l.epoch = 1)": True,
+}
+
+
+@pytest.mark.parametrize("statement", FENCES)
+async def test_only_a_fence_that_is_a_lock_of_its_own_stops_a_zombie(
+    service: Service, database: Database, statement: str
+):
+    """A joined or nested fence reads a snapshot from before the rescuer's commit.
+
+    The zombie's write waits for a row that the rescuer has locked; when it goes on, PostgreSQL
+    looks again at that row alone, and not at the lease.
+    """
+    execution = service.insert("workflow_executions", execution_id="e", status="running")
+    service.insert("step_executions", execution_id=execution, step_id="s", status="running")
+    database.run("INSERT INTO resumer.leases VALUES (%s, NULL, 1, now(), 0)", execution)
+    lock = "SELECT FROM workflow_executions WHERE id = %s FOR NO KEY UPDATE"
+    rescuer = await psycopg.AsyncConnection.connect(database.url)
+    zombie = await psycopg.AsyncConnection.connect(database.url)
+    async with rescuer, zombie:
+        await rescuer.execute(lock, [execution])
+        await rescuer.execute("UPDATE resumer.leases SET epoch = 2")
+        await rescuer.execute("UPDATE step_executions SET status = 'completed'")
+        if FENCES[statement]:
+            late = asyncio.create_task(zombie.execute(statement))
+        else:
+            late = asyncio.create_task(fenced(zombie, lock, execution))
+        await eventually(
+            lambda: database.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        )
+        await rescuer.commit()
+        written = (await late).rowcount > 0
+        await zombie.commit()
+    assert written == FENCES[statement]
+
+
+async def fenced(zombie: Any, lock: str, execution: object) -> Any:
+    """Do as `sql/fence_execution.sql` and `sql/fence_lease.sql` do."""
+    await zombie.execute(lock, [execution])
+    return await zombie.execute("UPDATE resumer.leases SET claims = 0 WHERE epoch = 1")
+
+
+async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service, tmp_path: Path):
+    async with receiver(silent, answering()) as here:
+        sends(service, here)
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **STOPPED) as first:
+                eventually_sync(lambda: here.requests)
+                first.kill()
+            with process(service.database, tmp_path / "second.log", **LEASE) as second:
+                assert service.ended(execution)["result"] == "allowed"
+                assert second.said("lease_rescued")
+
+        await beside(work)
+    assert len(keys(here)) == 2
+    assert len(set(keys(here))) == 1
+    assert here.requests[0].body == here.requests[1].body
+
+
+async def test_what_is_under_way_at_the_end_is_finished(service: Service, tmp_path: Path):
+    async with receiver(slow) as here:
+        sends(service, here)
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "log", **LEASE) as daemon:
+                eventually_sync(lambda: here.requests)
+                daemon.signal(signal.SIGTERM)
+                eventually_sync(lambda: not daemon.running)
+
+        await beside(work)
+    assert service.look(execution)["result"] == "allowed"
+    assert len(keys(here)) == 1
+
+
+async def test_what_does_not_end_in_time_is_handed_over_at_once(service: Service, tmp_path: Path):
+    long = {**STOPPED, "lease": "1h", "effect_deadline": "1m"}
+    async with receiver(silent, answering()) as here:
+        sends(service, here)
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **long) as first:
+                eventually_sync(lambda: here.requests)
+                first.signal(signal.SIGTERM)
+                eventually_sync(lambda: not first.running)
+            with running(service.database, **long):
+                assert service.ended(execution)["result"] == "allowed"
+
+        await beside(work)
+    assert len(set(keys(here))) == 1
+
+
+async def test_what_must_be_sent_once_at_most_is_never_sent_again(service: Service, tmp_path: Path):
+    async with receiver(silent, answering()) as here:
+        sends(service, here, delivery="at_most_once")
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **STOPPED) as first:
+                eventually_sync(lambda: here.requests)
+                first.kill()
+            with running(service.database, **LEASE):
+                service.until(execution, "paused")
+
+        await beside(work)
+    assert len(here.requests) == 1
+    assert service.pause(execution)["incident"]["cause"] == "ambiguous_effect"
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
+    service: Service, database: Database, delivery: str
+):
+    """What waits for a place is neither lost nor failed, whoever has one takes it."""
+    few = {**LEASE, "concurrency": 2}
+    async with receiver(slow) as here:
+        sends(service, here, delivery=delivery)
+        executions = [service.start() for _ in range(60)]
+
+        def work() -> list[float]:
+            with running(database, **few) as first, running(database, **few) as second:
+                for execution in executions:
+                    assert service.ended(execution)["result"] == "allowed"
+                name = "resumer_leases_rescued_total"
+                assert [each.metric(name) for each in (first, second)] == [0, 0]
+                return [each.metric("resumer_effects_total") for each in (first, second)]
+
+        shares = await beside(work)
+    assert sorted(keys(here)) == sorted(set(keys(here)))
+    assert sum(shares) == 60
+    assert min(shares) > 0  # the line is in the database, so both took of it
+
+
+async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(service: Service):
+    """Eight at a time, each for half a second: the last waits for longer than it may be held."""
+
+    async def slower(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.5)
+        await answering()(writer)
+
+    short = {**STOPPED, "lease": "1500ms", "effect_deadline": "1s"}
+    async with receiver(slower) as here:
+        sends(service, here)
+        executions = [service.start() for _ in range(60)]
+
+        def work() -> None:
+            with running(service.database, **short) as daemon:
+                for execution in executions:
+                    assert service.ended(execution)["result"] == "allowed"
+                assert daemon.metric("resumer_leases_rescued_total") == 0
+
+        await beside(work)
+    assert len(keys(here)) == len(set(keys(here))) == 60
+
+
+async def test_webhooks_that_hang_keep_no_connection_and_no_decision_waiting(service: Service):
+    async with receiver(silent) as here:
+        sends(service, here)
+        service.workflow(ask(), allow(), name="asks")
+
+        def work() -> None:
+            long = {**LEASE, "lease": "1m", "effect_deadline": "40s", "drain_timeout": "100ms"}
+            with running(service.database, **long, pool_size=2):
+                for _ in range(50):
+                    service.start()
+                eventually_sync(lambda: len(here.requests) >= 8)  # as many as its host has places
+                for _ in range(20):
+                    execution = service.paused("asks")
+                    service.decide(service.asked(execution)[0], "approved")
+                    assert service.ended(execution)["result"] == "allowed"
+
+        await beside(work)
+    bodies = [json.loads(each.body)["who"] for each in here.requests]
+    assert len(bodies) == len(set(bodies))
