@@ -104,8 +104,8 @@ class Effector:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for run in left.values():
-            await self._proceeding.hand_over(run.held)
+        if left:
+            await self._proceeding.hand_over([run.held for run in left.values()])
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)

@@ -157,10 +157,10 @@ class Proceeding:
         async with self._pool.session() as session:
             await journal.stand_in_line(session, held.execution, held.epoch, seconds)
 
-    async def hand_over(self, held: Held) -> None:
-        """Give a lease to whoever looks first."""
+    async def hand_over(self, held: Sequence[Held]) -> None:
+        """Give these leases to whoever looks first."""
         async with self._pool.session() as session:
-            await journal.hand_over(session, held.execution, held.epoch)
+            await journal.hand_over(session, {each.execution: each.epoch for each in held})
 
     def _count(self, plan: Plan) -> None:
         self._metrics.resumes.labels("effect", plan.status).inc()

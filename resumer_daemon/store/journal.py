@@ -123,10 +123,11 @@ async def release(session: Session, executions: Sequence[UUID]) -> None:
     await session.run("release_leases", {"execution_ids": array(executions)})
 
 
-async def hand_over(session: Session, execution: UUID, epoch: int) -> None:
-    """End a lease now, so that whoever looks first goes on."""
+async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
+    """End these leases now, so that whoever looks first goes on."""
     async with session.transaction():
-        await session.run("hand_over_lease", {"id": execution, "epoch": epoch})
+        facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
+        await session.run("hand_over_leases", facts)
 
 
 async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:

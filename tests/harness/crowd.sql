@@ -49,3 +49,15 @@ FROM generate_series(1, 20000) AS n;
 INSERT INTO resumer.resume_requests (kind, source_id, outcome, requested_at)
 SELECT 'event', v.id, CASE WHEN v.event_id <= '019990' THEN 'applied' END, now() - interval '1 day'
 FROM events v;
+
+-- leases of all that ever sent something, a few of them held; what it sent; and messages, the last of them not delivered
+INSERT INTO resumer.leases (execution_id, instance, epoch, lease_until, state, definition)
+SELECT e.id, gen_random_uuid(), 1, CASE WHEN e.execution_id <= 'completed 000400' THEN now() END, '{}', 'd'
+FROM workflow_executions e WHERE e.status = 'completed';
+INSERT INTO resumer.effects (key, execution_id, path, kind, request, delivery, status, attempts, epoch)
+SELECT e.execution_id, e.id, 'send', 'webhook', '{}', 'at_most_once', 'done', 1, 1
+FROM workflow_executions e WHERE e.status = 'completed';
+INSERT INTO resumer.outbox (key, execution_id, kind, body, state)
+SELECT e.execution_id, e.id, CASE WHEN e.execution_id LIKE '%1' THEN 'create_record' ELSE 'notify' END, '{}',
+  CASE WHEN e.execution_id LIKE '%1' OR e.execution_id <= 'completed 000400' THEN 'pending' ELSE 'delivered' END
+FROM workflow_executions e WHERE e.status = 'completed';

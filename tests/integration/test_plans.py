@@ -25,7 +25,7 @@ BATCH, SLICE = 200, 10_000
 # where a look at every row would be one at all that was ever paused or finished
 CROWDED = {
     "workflow_executions", "approval_requests", "step_executions", "events",
-    "resume_requests", "pauses",
+    "resume_requests", "pauses", "leases", "effects", "outbox",
 }  # fmt: skip
 
 State = Literal[
@@ -53,6 +53,8 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     batch = {"ids": array(ids), "timezone": "UTC"}
     place = {"after": UUID(int=0), "limit": SLICE, "timezone": "UTC"}
     nothing = array([None] * many)
+    keys = [f"completed {number:06}" for number in range(1, many + 1)]
+    ended = [UUID(md5(key.encode(), usedforsecurity=False).hexdigest()) for key in keys]
     return {
         "claim_executions": {"limit": BATCH, "newest": BATCH},
         "claim_execution": {"id": ids[0]},
@@ -96,6 +98,30 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "incidents": array(["{}"] * many),
         },
         "lift_incidents": {"execution_ids": array(ids)},
+        "record_outcomes": {
+            "keys": array(keys),
+            "statuses": array(["done"] * many),
+            "responses": nothing,
+            "errors": nothing,
+        },
+        "fence_execution": {"id": ids[0]},
+        "fence_lease": {"id": ended[0], "epoch": 1},
+        "release_leases": {"execution_ids": array(ended)},
+        "hand_over_leases": {"execution_ids": array(ended), "epochs": array([1] * many)},
+        "stand_in_line": {"id": ended[0], "epoch": 1, "seconds": 5.0},
+        "claim_expired_leases": {"limit": BATCH},
+        "rescue_leases": {"ids": array(ended), "instance": UUID(int=1), "seconds": 60.0},
+        "read_intents": {"ids": array(ended)},
+        "forget_leases": {},
+        "claim_messages": {"limit": 8, "seconds": 60.0},
+        "settle_message": {
+            "key": keys[0],
+            "attempt": 0,
+            "state": "delivered",
+            "reached": array([]),
+            "error": None,
+            "again_in": 0.0,
+        },
         "outlook": {},
         "settle_orphans": {},
         "fan_out_events": {"route": True, "timezone": "UTC"},

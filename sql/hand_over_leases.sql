@@ -1,0 +1,4 @@
+-- A daemon that ends gives its leases to whoever looks first.
+UPDATE resumer.leases l SET lease_until = clock_timestamp()
+FROM unnest(%(execution_ids)s::uuid[], %(epochs)s::bigint[]) AS v (execution_id, epoch)
+WHERE l.execution_id = v.execution_id AND l.epoch = v.epoch
