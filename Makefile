@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format chaos bench bench-scale lock clean
+.PHONY: help dev test lint format chaos beside bench bench-scale lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -37,6 +37,9 @@ format: $(VENV)/.dev ## Format the code, and mend what can be mended
 
 chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing is lost or sent twice
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+beside: $(VENV)/.dev ## Let a stand-in of the service write in 10,000 random interleavings beside daemons
+	@$(BIN)/python -m tests.beside $(ARGS)
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 	@$(BIN)/python -m bench $(ARGS)

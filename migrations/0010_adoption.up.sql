@@ -75,7 +75,34 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.on_execution_seen(), resumer.on_execution_write() FROM PUBLIC;
+-- An approval that is deleted: what is left of a pause may be decided now; what was applied stays applied.
+CREATE FUNCTION resumer.on_approval_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+SET enable_seqscan = 'off'
+AS $f$
+BEGIN
+  IF NOT EXISTS (SELECT FROM old_rows o WHERE o.execution_id IS NOT NULL) THEN
+    RETURN NULL;
+  END IF;
+  BEGIN
+    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
+    SELECT o.execution_id, 'approval', o.id, 'deleted' FROM old_rows o
+    WHERE EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = o.execution_id);
+    IF FOUND THEN
+      PERFORM resumer.wake();
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, not recorded', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN NULL;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.on_execution_seen(), resumer.on_execution_write(), resumer.on_approval_delete() FROM PUBLIC;
+
+CREATE TRIGGER resumer_approval_delete AFTER DELETE ON approval_requests
+  REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_delete();
 
 CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions FOR EACH ROW
   WHEN ((new.status, new.result) IS DISTINCT FROM (old.status, old.result) AND new.status <> 'cancelled'

@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         "auto",
         description="Whether triggers notify. `auto`: not where two-phase commit is in use.",
     )
+    decision_guard: Literal["off", "audit", "enforce"] = Field(
+        "off",
+        description="Whether an approval counts by whom it is given: `audit` holds those of the"
+        " requester, of nobody, of another organisation and after the expiry; `enforce` also"
+        " refuses to write them, once `migrate up` has run with it.",
+    )
     http_host: str = Field("127.0.0.1", description="Where health and metrics listen.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
     log_format: Literal["console", "json"] = Field("console", description="For people or programs.")

@@ -1,5 +1,6 @@
 -- The approvals of the claimed executions as they stand now, oldest first. `expires_at` has no zone and may be
--- infinite or beyond what a timestamptz holds: what no clock will reach counts as never.
+-- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `objection`: why an approval must
+-- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any.
 SELECT
   a.id,
   a.execution_id,
@@ -14,7 +15,19 @@ SELECT
   coalesce(a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s, false) AS expired,
   CASE WHEN a.expires_at < '9999-01-01'
     THEN (greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s)::text
-  END AS expires_at
+  END AS expires_at,
+  CASE WHEN a.status = 'approved' AND (SELECT c.decision_guard FROM resumer.control c) <> 'off' THEN resumer.objection(
+    a.approver_id,
+    a.requester_id, --? requester
+    NULL, --? no_requester
+    coalesce(
+      (SELECT max(r.requested_at) FROM resumer.resume_requests r
+       WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'approval' AND r.decision = 'approved'),
+      CASE WHEN a.decided_at < '9999-01-01' AND a.decided_at > '0001-01-01' THEN a.decided_at AT TIME ZONE %(timezone)s END),
+    CASE WHEN a.expires_at < '9999-01-01' THEN greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s END,
+    a.organization_id, (SELECT e.organization_id FROM workflow_executions e WHERE e.id = a.execution_id) --? organization
+    NULL, NULL --? no_organization
+  ) END AS objection
 FROM approval_requests a
 WHERE a.execution_id = ANY (%(ids)s::uuid[])
 ORDER BY a.requested_at, a.id

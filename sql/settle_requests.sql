@@ -1,5 +1,6 @@
--- Write what became of requests. A held one is parked, not finished.
+-- Write what became of requests, and why where it needs saying. A held one is parked, not finished.
 UPDATE resumer.resume_requests r
-SET outcome = v.outcome, finished_at = CASE WHEN v.outcome <> 'held' THEN clock_timestamp() END
-FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[]) AS v (id, outcome)
+SET outcome = v.outcome, reason = coalesce(v.reason, r.reason),
+  finished_at = CASE WHEN v.outcome <> 'held' THEN clock_timestamp() END
+FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[]) AS v (id, outcome, reason)
 WHERE r.id = v.id

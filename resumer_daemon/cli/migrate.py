@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, print_json, run, settings
+from resumer_daemon.store import choices
 from resumer_daemon.store import migrate as runner
 
 migrate = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
@@ -34,6 +35,7 @@ def up(
     [dim]Example: resumer-daemon migrate up --dry-run[/]
     """
     _change("up", database_url, dry_run)
+    _enforce(database_url, dry_run)
     if adopt_blocked is not None:
         _choose(database_url, dry_run, adopt_blocked)
 
@@ -85,11 +87,21 @@ def _change(
         console.print("nothing to do")
 
 
+def _enforce(database_url: str | None, dry_run: bool) -> None:
+    """Have the trigger that refuses approvals on where the settings say so, and else off."""
+    chosen = settings(database_url=database_url)
+    enforced = chosen.decision_guard == "enforce"
+    if dry_run:
+        return
+    if run(choices.refuse_approvals(chosen.url, chosen.service_schema, on=enforced)):
+        console.print(f"approvals are {'refused' if enforced else 'not refused'} by the guard now")
+
+
 def _choose(database_url: str | None, dry_run: bool, on: bool) -> None:
     if dry_run:
-        typer.echo(runner.choice(on=on))
+        typer.echo(choices.written_choice(on=on))
         return
-    if run(runner.choose(settings(database_url=database_url).url, on=on)):
+    if run(choices.adopt_blocked(settings(database_url=database_url).url, on=on)):
         console.print(
             f"blocked executions are {'adopted' if on else 'left as they are'} from now on"
         )

@@ -19,6 +19,7 @@ def account(turned: Turned, metrics: Metrics) -> None:
     """Count what a turn did."""
     _requests(turned.plans, metrics)
     for plan in turned.plans:
+        _objections(plan, metrics)
         if plan.status is not None:
             _move(plan, turned, metrics)
         stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
@@ -47,6 +48,15 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
             metrics.late_decisions.inc(count)
         elif outcome == "unrecognised":
             metrics.unrecognised_decisions.inc(count)
+
+
+def _objections(plan: Plan, metrics: Metrics) -> None:
+    """Count each once: what is held is looked at again and again."""
+    for request in plan.claimed.requests:
+        objection = plan.objections.get(request.id)
+        if objection is not None and objection != request.reason:
+            metrics.objections.labels(objection).inc()
+            log.warning("decision_held", execution=plan.claimed.key, reason=objection)
 
 
 def _move(plan: Plan, turned: Turned, metrics: Metrics) -> None:

@@ -48,7 +48,7 @@ class Daemon:
         self._database = database
         wakeup = Wakeup()
         library = Library()
-        self._instance = Instance(database, settings.notify)
+        self._instance = Instance(database, settings.notify, settings.decision_guard)
         holder = Holder(self._instance.id, settings.lease, settings.effect_deadline)
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
@@ -60,7 +60,9 @@ class Daemon:
             database, settings, self.metrics, wakeup, turner, self._effector, self._courier
         )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
-        self._reconciler = Reconciler(self._pool, self.metrics, wakeup)
+        self._reconciler = Reconciler(
+            self._pool, self.metrics, wakeup, enforces=settings.decision_guard == "enforce"
+        )
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         health = Health(lambda: self._worker.healthy, self.metrics.registry)

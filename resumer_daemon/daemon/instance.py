@@ -17,10 +17,11 @@ log = structlog.get_logger()
 class Instance:
     """One daemon process. A host name or process id would come again; the id does not."""
 
-    def __init__(self, database: Database, notify: str) -> None:
+    def __init__(self, database: Database, notify: str, guard: str) -> None:
         self.id = uuid4()
         self._database = database
         self._notify = notify
+        self._guard = guard
 
     async def register(self) -> None:
         """Say that we are there, as soon as the database hears it."""
@@ -32,6 +33,7 @@ class Instance:
                 await self._say(
                     "register_instance",
                     notify=self._notify,
+                    guard=self._guard,
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,

@@ -17,16 +17,28 @@ log = structlog.get_logger()
 
 SLICE = 10_000
 FIRST = UUID(int=0)
-TRIGGERS = frozenset({"resumer_approval_insert", "resumer_approval_update", "resumer_event_insert"})
+GUARD = "resumer_approval_guard"
+TRIGGERS = frozenset(
+    {
+        "resumer_approval_delete",
+        "resumer_approval_insert",
+        "resumer_approval_update",
+        "resumer_event_insert",
+        "resumer_execution_insert",
+        "resumer_execution_update",
+        "resumer_execution_write",
+    }
+)
 
 
 class Reconciler:
     """Looks at one slice a beat; at all of them after a reconnect and while a trigger is off."""
 
-    def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup) -> None:
+    def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup, *, enforces: bool) -> None:
         self._pool = pool
         self._metrics = metrics
         self._wakeup = wakeup
+        self._enforces = enforces
         self._after = FIRST
         self._whole_lap = True
 
@@ -36,6 +48,7 @@ class Reconciler:
             async with session.transaction():
                 await self._triggers(session)
                 mended = await self._mend(session, "reconcile_held", "held")
+                mended += await self._mend(session, "reconcile_gone", "gone")
                 mended += await self._mend(session, "reconcile_events", "event")
                 mended += await self._foreign(session)
                 mended += await self._slice(session)
@@ -48,7 +61,10 @@ class Reconciler:
 
     async def _triggers(self, session: Session) -> None:
         cursor = await session.run("read_triggers")
-        missing = TRIGGERS - {row["name"] for row in await cursor.fetchall()}
+        present = {row["name"] for row in await cursor.fetchall()}
+        if self._enforces and GUARD not in present:
+            log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
+        missing = TRIGGERS - present
         self._metrics.triggers_missing.set(len(missing))
         if missing:
             self._whole_lap = True

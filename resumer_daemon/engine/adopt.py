@@ -88,8 +88,8 @@ def _blocking_step(
 
 
 def _was_asked(claimed: Claimed) -> bool:
-    waits = claimed.blocked_by_service or claimed.paused_reason == "approval_required"
-    return waits and bool(claimed.approvals)
+    says_so = claimed.paused_reason == "approval_required"
+    return says_so or (claimed.blocked_by_service and bool(claimed.approvals))
 
 
 def _askers(steps: Iterable[Step]) -> Iterator[Step]:

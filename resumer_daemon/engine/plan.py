@@ -90,6 +90,11 @@ class Plan:
     arm: tuple[Approval, ...] = field(default=())
 
     @property
+    def objections(self) -> Mapping[int, str]:
+        """Why requests are held that would have approved, by their ids."""
+        return self.settlement.objections if self.settlement is not None else {}
+
+    @property
     def looks_again(self) -> bool:
         """Tell whether what is held counts anew: a pause is there now that was not answered yet."""
         return self.lifts or self.adopts

@@ -1,7 +1,8 @@
 """The decision policy: what the approvals of one pause, as they stand now, decide together.
 
-Only an exact `approved` approves. One rejection or expiry decides at once; else as many different
-approvers as were asked for, and one of each role that was named.
+Only an exact `approved` approves, and only where nothing is to be said against it. One rejection or
+expiry decides at once; else as many different approvers as were asked for, and one of each role
+that was named.
 """
 
 from collections.abc import Sequence
@@ -34,9 +35,7 @@ def decide(approvals: Sequence[Approval], waiting: Waiting) -> Verdict | None:
     for approval in approvals:
         if approval.status == "expired":
             return Verdict("expired", (approval,))
-    approved = _one_of_each_approver(
-        [a for a in approvals if a.status == "approved"], waiting.roles
-    )
+    approved = _one_of_each_approver([a for a in approvals if a.approves], waiting.roles)
     if not approved or not _roles_covered(approved, waiting.roles):
         return None
     if len(_distinct(approved)) < (waiting.approvals or len(waiting.roles) or len(approvals)):

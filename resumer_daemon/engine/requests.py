@@ -17,6 +17,7 @@ Settled: TypeAlias = Literal[
 ]  # fmt: skip
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
+DELETED = "deleted"  # the decision of a request whose approval is gone
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
 
@@ -37,7 +38,10 @@ class Request(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any."""
+    """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any.
+
+    `objection`: why it must not count though it is approved, where the settings ask to look.
+    """
 
     id: UUID
     request_id: str
@@ -48,6 +52,12 @@ class Approval(NamedTuple):
     decided_at: str | None = None
     expired: bool = False
     expires_at: str | None = None
+    objection: str | None = None
+
+    @property
+    def approves(self) -> bool:
+        """Tell whether it is an approval against which nothing is to be said."""
+        return self.status == "approved" and self.objection is None
 
 
 @dataclass(frozen=True, slots=True)

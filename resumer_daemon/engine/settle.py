@@ -13,6 +13,7 @@ from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manua
 from resumer_daemon.engine.match import meant_for
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
+    DELETED,
     ENDED,
     VERDICTS,
     Approval,
@@ -30,6 +31,7 @@ class Settlement:
 
     `outcomes` has every request that is settled now, by id; `unasked` the approvals that counted
     without a request of their own; `expire` those whose time is up; `arm` those that need a timer.
+    `objections` say why a request is held that would have approved.
     """
 
     outcomes: Mapping[int, Settled]
@@ -40,6 +42,7 @@ class Settlement:
     unasked: tuple[Approval, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
+    objections: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def moves(self) -> bool:
@@ -164,7 +167,7 @@ def _may_force(payload: Mapping[str, Json], pause: OpenPause) -> bool:
 def _still_paused(
     pause: OpenPause, owned: Iterable[Approval], requests: Iterable[Request]
 ) -> Settlement:
-    requests = tuple(requests)
+    requests, owned = tuple(requests), tuple(owned)
     outcomes: dict[int, Settled] = {}
     armed: set[tuple[UUID | None, str | None]] = set()
     for request in requests:
@@ -178,7 +181,20 @@ def _still_paused(
         outcomes,
         expire=tuple(a.id for a in pending if a.expired),
         arm=tuple(a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed),
+        objections=_objections(owned, requests, outcomes),
     )
+
+
+def _objections(
+    owned: Iterable[Approval], requests: Iterable[Request], outcomes: Mapping[int, Settled]
+) -> dict[int, str]:
+    """Say of each held approval why it does not count."""
+    objections = {a.id: a.objection for a in owned if a.objection is not None}
+    return {
+        r.id: objections[r.source_id]
+        for r in requests
+        if outcomes.get(r.id) == "held" and r.decision == "approved" and r.source_id in objections
+    }
 
 
 def _needs_timer(approval: Approval) -> bool:
@@ -205,6 +221,8 @@ def _parked(request: Request) -> Settled:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
         return "superseded" if request.kind == "timeout" else "held"
+    if request.decision == DELETED:
+        return "late" if request.consumed else "superseded"
     if request.decision not in VERDICTS:
         return "unrecognised"
     return _consumed(request) or "held"

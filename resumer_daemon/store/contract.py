@@ -51,6 +51,7 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "current_step": ("workflow_executions", "current_step_id", "text"),
     "wait_state": ("workflow_executions", "wait_state", "jsonb"),
     "timeout_at": ("workflow_executions", "timeout_at", "timestamp"),
+    "requester": ("approval_requests", "requester_id", "uuid"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
 }
 

@@ -11,16 +11,15 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
-from psycopg import errors, sql
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
+from psycopg import sql
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connect import Connection, connect
 from resumer_daemon.store.contract import search_path
+from resumer_daemon.store.patience import Busy, or_busy, patiently
 from resumer_daemon.store.statements import load, written
 
 LOCK_TIMEOUT = "2s"
-PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,6 @@ Choose: TypeAlias = Callable[[Ledger], Migration | None]
 Act: TypeAlias = Callable[[Connection, Migration, str], Awaitable[None]]
 
 
-class _Busy(Exception):
-    """Somebody holds a lock that is needed: worth another try."""
-
-
 def known() -> list[Migration]:
     """Return the migrations of this version, in order."""
     folder = files("resumer_daemon.migrations")
@@ -117,18 +112,6 @@ async def down(url: str, schema: str = "public", *, keep_columns: bool = False) 
     `keep_columns`: what was added to the service's tables stays, with what is in it.
     """
     return await _run(url, schema, _last_applied, _undo, keep_columns=keep_columns)
-
-
-async def choose(url: str, *, on: bool) -> bool:
-    """Say whether the service's blocked executions are adopted; return whether that is new."""
-    async with await connect(url) as connection, connection.transaction():
-        cursor = await connection.execute(load("choose_adoption"), {"on": on})
-    return cursor.rowcount > 0
-
-
-def choice(*, on: bool) -> str:
-    """Return the SQL of that choice."""
-    return written("choose_adoption", on=on) + ";"
 
 
 async def status(url: str) -> list[Entry]:
@@ -189,45 +172,28 @@ async def _run(
     async with await connect(url) as connection:
         place = Place.of(connection, schema, keep_columns=keep_columns)
         while True:
-            name = await _patiently(connection, place, choose, act)
+            name = await patiently(lambda: _step(connection, place, choose, act))
             if name is None:
                 return names
             names.append(name)
 
 
-async def _patiently(connection: Connection, place: Place, choose: Choose, act: Act) -> str | None:
-    """Take one step; step back from locks and try again, until the patience is at its end."""
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(_Busy),
-        wait=wait_random(0.05, 0.5),
-        stop=stop_after_delay(PATIENCE),
-        reraise=True,
-    )
-    try:
-        async for attempt in retrying:
-            with attempt:
-                return await _step(connection, place, choose, act)
-    except _Busy as busy:
-        raise MigrationError(f"{busy}: not free within {PATIENCE:g} s") from busy.__cause__
-    return None
+async def prepare(connection: Connection, place: Place) -> None:
+    """Make the settings of a transaction that changes the schema."""
+    await connection.execute(load("prepare_migration"), place.settings)
 
 
 async def _step(connection: Connection, place: Place, choose: Choose, act: Act) -> str | None:
     """Choose by what is applied once we have the lock, and run that: one transaction."""
     async with connection.transaction():
-        await connection.execute(load("prepare_migration"), place.settings)
+        await prepare(connection, place)
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
-            raise _Busy("another migrator is at work")
+            raise Busy("another migrator is at work")
         migration = choose(await _ledger(connection))
         if migration is None:
             return None
-        try:
-            await act(connection, migration, place.schema)
-        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-            raise _Busy(f"migration {migration.name}: {error}") from error
-        except errors.Error as error:
-            raise MigrationError(f"migration {migration.name}: {error}") from error
+        await or_busy(act(connection, migration, place.schema), f"migration {migration.name}")
         return migration.name
 
 

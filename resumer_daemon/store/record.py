@@ -193,8 +193,13 @@ def _lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [row for plan in plans for row in plan.outcomes.items()]
-    return {"ids": [request for request, _ in rows], "outcomes": [outcome for _, outcome in rows]}
+    rows = [
+        (request, outcome, plan.objections.get(request))
+        for plan in plans
+        for request, outcome in plan.outcomes.items()
+    ]
+    names = ("ids", "outcomes", "reasons")
+    return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 
 def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:

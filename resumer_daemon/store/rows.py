@@ -70,3 +70,4 @@ class ApprovalRow(NamedTuple):
     decided_at: str | None
     expired: bool
     expires_at: str | None
+    objection: str | None

@@ -58,6 +58,12 @@ class Metrics:
             "Statuses that are no decision at all.",
             registry=registry,
         )
+        self.objections = Counter(
+            "resumer_objections_total",
+            "Approvals that are held because of who gave them, or when.",
+            ["reason"],
+            registry=registry,
+        )
         self.refused_writes = Counter(
             "resumer_refused_writes_total",
             "Writes of other programs over a pause or an end of ours, which the guard refused.",

@@ -126,3 +126,14 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
         assert service.pause(execution)["reason"] == "approval_required"
         await turner.take(session)
     assert service.look(execution)["result"] == "allowed"
+
+
+def test_what_is_written_while_the_triggers_are_off_is_found(
+    service: Service, daemon: Running, database: Database
+):
+    database.run("ALTER TABLE workflow_executions DISABLE TRIGGER USER")
+    execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
+    adopted(service, execution)
+    database.run("UPDATE workflow_executions SET status = 'cancelled'")
+    eventually_sync(lambda: service.pause(execution)["resumed_by"] == "cancelled")
+    eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 3)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import migrate
+from resumer_daemon.store import migrate, patience
 from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually
 from tests.harness.rows import Rows
@@ -63,7 +63,7 @@ async def test_a_reader_of_executions_holds_nobody_up_where_no_column_is_missing
 async def test_a_table_that_is_never_free_is_told_when_patience_ends(
     unmigrated: Database, monkeypatch
 ):
-    monkeypatch.setattr(migrate, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
         await holder.execute("SELECT FROM workflow_executions")
         with pytest.raises(MigrationError, match=r"0002_pause_columns.*lock"):
@@ -74,7 +74,7 @@ async def test_a_table_that_is_never_free_is_told_when_patience_ends(
 async def test_a_migrator_that_never_ends_is_told_when_patience_ends(
     unmigrated: Database, monkeypatch
 ):
-    monkeypatch.setattr(migrate, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
         await holder.execute(load("lock_migrations"))
         with pytest.raises(MigrationError, match="another migrator"):

@@ -127,6 +127,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "fan_out_events": {"route": True, "timezone": "UTC"},
         "recall_events": batch,
         "reconcile_held": {},
+        "reconcile_gone": {},
         "reconcile_events": {"timezone": "UTC"},
         "reconcile_vanished": place,
         "reconcile_expiries": place,

@@ -1,0 +1,1 @@
+"""The existing service beside daemons: its statements in random interleavings, and a checker."""

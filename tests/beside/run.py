@@ -1,0 +1,49 @@
+"""Play many cases at once beside daemons, and look at what has become of them."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+
+from tests.beside.case import Case
+from tests.beside.checker import violations
+from tests.beside.standin import DEFINITION, StandIn
+from tests.harness import Database
+from tests.harness.eventually import eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service
+
+SLOTS, LINES = 8, 5
+
+
+def play(database: Database, count: int, seed: int, slots: int = SLOTS) -> list[Case]:
+    """Play so many cases, each slot with a seed of its own."""
+    service = Service(database)
+    shared = service.workflow(definition=DEFINITION)
+
+    async def slot(number: int) -> list[Case]:
+        rng = random.Random(f"{seed}.{number}")  # noqa: S311
+        async with AsyncExitStack() as stack:
+            lines = [
+                await stack.enter_async_context(await database.aconnect()) for _ in range(LINES)
+            ]
+            stand_in = StandIn(database, rng, service.owner, shared, lines)
+            return [await stand_in.play() for _ in range(count // slots)]
+
+    async def all_slots() -> list[Case]:
+        played = await asyncio.gather(*(slot(number) for number in range(slots)))
+        return [case for cases in played for case in cases]
+
+    return asyncio.run(all_slots())
+
+
+def run(
+    database: Database, count: int, seed: int, slots: int = SLOTS
+) -> tuple[list[Case], list[str]]:
+    """Play beside daemons; return the cases, and what does not hold once it is quiet."""
+    with running(database, log_level="warning"), running(database, log_level="warning"):
+        cases = play(database, count, seed, slots)
+        try:
+            eventually_sync(lambda: not violations(cases, database), timeout=30.0)
+        except AssertionError:
+            return cases, violations(cases, database)
+    return cases, []
