@@ -1,7 +1,8 @@
 -- A decision, however it is written, leaves a request in the inbox and at most one notification per statement.
 -- A trigger must never make another program's statement fail or wait: it looks for work before the guarded block
 -- (a subtransaction), turns every error into a WARNING, and gives up on a locked inbox after 100 ms; the
--- reconciler finds what it could not leave.
+-- reconciler finds what it could not leave. One error is the writer's own, whoever meets it first: a transaction that
+-- asked to be serializable and cannot be. If that were hidden, it could commit what it must not.
 
 -- The wake-up call: constant, so any number of them in one transaction is one notification. `auto` is silent where
 -- two-phase commit is in use, for a transaction that has notified cannot be prepared.
@@ -39,7 +40,7 @@ BEGIN
     IF FOUND THEN
       PERFORM resumer.wake();
     END IF;
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;
@@ -66,7 +67,7 @@ BEGIN
     IF FOUND THEN
       PERFORM resumer.wake();
     END IF;
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;

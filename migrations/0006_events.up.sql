@@ -10,7 +10,7 @@ BEGIN
   BEGIN
     INSERT INTO resumer.resume_requests (kind, source_id) SELECT 'event', n.id FROM new_rows n;
     PERFORM resumer.wake();
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;

@@ -12,7 +12,7 @@ BEGIN
   BEGIN
     INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (new.id, 'adopt');
     PERFORM resumer.wake();
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;
@@ -41,7 +41,9 @@ BEGIN
         refused := false;
     END CASE;
     IF NOT refused AND new.status = 'completed' AND new.result = 'blocked' THEN
-      pauses := EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
+      -- not where reading what other writers write would make one of them fail
+      pauses := current_setting('transaction_isolation') <> 'serializable'
+        AND EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
         AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = old.id)
         AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id)
         AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.execution_id = old.id AND r.kind = 'start');
@@ -54,7 +56,7 @@ BEGIN
       new.paused_at := resumer.service_now();
       new.paused_reason := 'approval_required';
     END IF;
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
     RETURN new;
   END;
@@ -68,7 +70,7 @@ BEGIN
     VALUES (old.id, 'adopt', 'refused', session_user,
       format('wrote %s over %s', concat_ws('/', new.status, new.result), concat_ws('/', old.status, old.result)));
     PERFORM resumer.wake();
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
@@ -91,7 +93,7 @@ BEGIN
     IF FOUND THEN
       PERFORM resumer.wake();
     END IF;
-  EXCEPTION WHEN OTHERS THEN
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, not recorded', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;

@@ -21,7 +21,7 @@ from resumer_daemon.workflow.definition import (
     Step,
 )
 
-GRACE = timedelta(seconds=2)  # what tells where it stands may be committed a little later
+GRACE = timedelta(seconds=5)  # what tells where it stands may be committed a little later
 AGAIN = "again"  # the decision of an adopt request that is the second look
 CREATES = "create_approval_request"
 

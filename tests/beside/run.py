@@ -4,6 +4,8 @@ import asyncio
 import random
 from contextlib import AsyncExitStack
 
+from psycopg.errors import Diagnostic
+
 from tests.beside.case import Case
 from tests.beside.checker import violations
 from tests.beside.standin import DEFINITION, StandIn
@@ -13,12 +15,21 @@ from tests.harness.running import running
 from tests.harness.service import Service
 
 SLOTS, LINES = 8, 5
+REFUSED = "01000"  # a plain warning: a blind write changed nothing
 
 
-def play(database: Database, count: int, seed: int, slots: int = SLOTS) -> list[Case]:
-    """Play so many cases, each slot with a seed of its own."""
+def play(
+    database: Database, count: int, seed: int, warnings: list[str], slots: int = SLOTS
+) -> list[Case]:
+    """Play so many cases, each slot with a seed of its own; `warnings` is filled."""
     service = Service(database)
     shared = service.workflow(definition=DEFINITION)
+
+    def heard(said: Diagnostic) -> None:
+        """No trigger of ours may fail; what it refuses it says under a code of its own."""
+        text = said.message_primary or ""
+        if text.startswith("resumer:") and said.sqlstate != REFUSED:
+            warnings.append(f"{said.sqlstate} {text}")
 
     async def slot(number: int) -> list[Case]:
         rng = random.Random(f"{seed}.{number}")  # noqa: S311
@@ -26,6 +37,8 @@ def play(database: Database, count: int, seed: int, slots: int = SLOTS) -> list[
             lines = [
                 await stack.enter_async_context(await database.aconnect()) for _ in range(LINES)
             ]
+            for line in lines:
+                line.add_notice_handler(heard)
             stand_in = StandIn(database, rng, service.owner, shared, lines)
             return [await stand_in.play() for _ in range(count // slots)]
 
@@ -40,10 +53,11 @@ def run(
     database: Database, count: int, seed: int, slots: int = SLOTS
 ) -> tuple[list[Case], list[str]]:
     """Play beside daemons; return the cases, and what does not hold once it is quiet."""
+    warnings: list[str] = []
     with running(database, log_level="warning"), running(database, log_level="warning"):
-        cases = play(database, count, seed, slots)
+        cases = play(database, count, seed, warnings, slots)
         try:
             eventually_sync(lambda: not violations(cases, database), timeout=30.0)
         except AssertionError:
-            return cases, violations(cases, database)
-    return cases, []
+            return cases, violations(cases, database) + warnings
+    return cases, warnings

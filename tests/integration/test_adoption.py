@@ -97,6 +97,25 @@ def test_with_both_open_at_once_neither_sees_the_other(
     resumes(service, execution, request)
 
 
+@both_vintages
+def test_two_serializable_writers_do_not_fail_for_our_reading(
+    service: Service, today: Today, execution: UUID, daemon: Running, database: Database
+):
+    heard: list[str | None] = []
+    with database.connect() as asking, database.connect() as blocking:
+        for connection in (asking, blocking):
+            connection.add_notice_handler(lambda said: heard.append(said.message_primary))
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+            connection.execute("SELECT 1 FROM workflows")
+        today.blocks(execution, blocking)
+        request = today.asks(execution, asking)
+        blocking.execute("COMMIT")
+        asking.execute("COMMIT")
+    assert heard == []
+    adopted(service, execution)
+    resumes(service, execution, request)
+
+
 def test_where_an_approval_can_be_seen_the_write_itself_is_a_pause(
     service: Service, today: Today, execution: UUID
 ):

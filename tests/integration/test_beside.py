@@ -19,5 +19,5 @@ def test_what_should_pause_pauses_and_is_resumed_once(database: Database):
 @pytest.mark.parametrize("vintage", ["v1"])
 def test_without_its_triggers_executions_are_lost_and_that_is_seen(database: Database):
     database.run("ALTER TABLE workflow_executions DISABLE TRIGGER USER")
-    cases = play(database, COUNT, SEED)
+    cases = play(database, COUNT, SEED, [])
     assert any("never paused" in wrong for wrong in violations(cases, database))

@@ -90,6 +90,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "settle_requests": {
             "ids": array(range(200_001, 200_001 + many)),
             "outcomes": array(["superseded"] * many),
+            "reasons": nothing,
         },
         "expire_approvals": {**batch, "execution_ids": array(ids)},
         "mark_incidents": {
