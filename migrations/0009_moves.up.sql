@@ -32,8 +32,12 @@ AS $f$
   SELECT resumer.ask(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
 $f$;
 
--- Continue after an incident, from where the execution stood.
-CREATE FUNCTION resumer.retry(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+-- Continue after an incident: from where the execution stood, or from another step of its definition, or with an effect
+-- of this Idempotency-Key taken as done. The last two need an actor and a reason, for they change what the flow does.
+CREATE FUNCTION resumer.retry(
+  execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL, from_step text DEFAULT NULL,
+  skip_effect text DEFAULT NULL
+) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 BEGIN
@@ -42,8 +46,17 @@ BEGIN
     WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL AND p.reason = 'incident') THEN
     RAISE EXCEPTION 'execution % has no incident', execution_id
       USING ERRCODE = 'RZ409', HINT = 'a retry continues after an incident; a pause is ended by what it waits for';
+  ELSIF coalesce(from_step, skip_effect) IS NOT NULL AND (actor IS NULL OR reason IS NULL) THEN
+    RAISE EXCEPTION 'a retry from another step, or without an effect, needs an actor and a reason'
+      USING ERRCODE = 'RZ409', HINT = 'actor => ''...'', reason => ''...''';
+  ELSIF skip_effect IS NOT NULL AND NOT EXISTS (
+    SELECT FROM resumer.effects f
+    WHERE f.key = skip_effect AND f.execution_id = retry.execution_id AND f.status <> 'done') THEN
+    RAISE EXCEPTION 'execution % waits for no effect %', execution_id, skip_effect
+      USING ERRCODE = 'RZ404', HINT = 'SELECT key, path, status FROM resumer.effects WHERE execution_id = ...';
   END IF;
-  RETURN resumer.ask(execution_id, 'retry', actor, reason, NULL, ARRAY['paused']);
+  RETURN resumer.ask(execution_id, 'retry', actor, reason,
+    nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused']);
 END
 $f$;
 
@@ -70,4 +83,4 @@ END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
-  resumer.retry(uuid, text, text), resumer.resume(uuid, jsonb, text, text, boolean) FROM PUBLIC;
+  resumer.retry(uuid, text, text, text, text), resumer.resume(uuid, jsonb, text, text, boolean) FROM PUBLIC;

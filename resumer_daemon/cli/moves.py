@@ -41,13 +41,30 @@ def resume(
 
 
 def retry(
-    execution: Key, actor: Actor = None, reason: Reason = None, database_url: DatabaseUrl = None
+    execution: Key,
+    from_step: Annotated[
+        str | None, typer.Option(help="From this step, and not from where it stood.")
+    ] = None,
+    skip_effect: Annotated[
+        str | None, typer.Option(help="Take the effect of this Idempotency-Key as done.")
+    ] = None,
+    actor: Actor = None,
+    reason: Reason = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Continue after an incident, from where the execution stood.
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
-    _ask("ask_retry", database_url, key=execution, actor=actor, reason=reason)
+    _ask(
+        "ask_retry",
+        database_url,
+        key=execution,
+        actor=actor,
+        reason=reason,
+        from_step=from_step,
+        skip_effect=skip_effect,
+    )
 
 
 def cancel(

@@ -94,11 +94,11 @@ def start(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
     """Plan for the first run: load, build the context, and advance from the first step."""
     timeout = program.definition.timeout or world.default_timeout
     state = replace(begin(program.definition, timeout), loads=world.loaded)
-    plan = _load(claimed, settlement, program, state, world)
+    plan = load_first(claimed, settlement, program, state, world)
     return plan if timeout is None else replace(plan, timeout=timeout)
 
 
-def _load(
+def load_first(
     claimed: Claimed, settlement: Settlement, program: Program, state: State, world: World
 ) -> Plan:
     """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
@@ -109,7 +109,7 @@ def _load(
     context = built(program.definition, state.loads, claimed, world)
     state = replace(state, loads={})
     advanced = advance(program.definition, state, context, world)
-    return _planned(claimed, settlement, program, advanced, claimed.resume_data, context)
+    return planned(claimed, settlement, program, advanced, claimed.resume_data, context)
 
 
 def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
@@ -119,27 +119,13 @@ def move(claimed: Claimed, settlement: Settlement, program: Program, world: Worl
         raise ValueError("a resume needs an open pause and an answer")
     state = resume(program.definition, pause.state, pause.ways, answer)
     data = resume_data_after(
-        _object(claimed.resume_data), answer, number=pause.number, at=world.now
+        as_object(claimed.resume_data), answer, number=pause.number, at=world.now
     )
     # another program may have paused it before there was a context; only then it is built now
     built = build(claimed.payload, world.loaded, world.now) if claimed.context is None else None
-    context = effective(_object(built or claimed.context), data)
+    context = effective(as_object(built or claimed.context), data)
     advanced = advance(program.definition, state, context, world)
-    return _planned(claimed, settlement, program, advanced, data, built)
-
-
-def carry_on(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
-    """Plan for the retry of an incident: from where the flow stood, or from its first step."""
-    pause = claimed.pause
-    if pause is None or pause.state is None:
-        return start(claimed, settlement, program, world)
-    # a person has looked: the budget of steps begins anew
-    state = replace(pause.state, taken=0)
-    if claimed.context is None:
-        return _load(claimed, settlement, program, state, world)
-    context = effective(_object(claimed.context), _object(claimed.resume_data))
-    advanced = advance(program.definition, state, context, world)
-    return _planned(claimed, settlement, program, advanced, claimed.resume_data)
+    return planned(claimed, settlement, program, advanced, data, built)
 
 
 def proceed(
@@ -149,11 +135,11 @@ def proceed(
     program = launch.program
     if claimed.context is None:
         state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
-        plan = _load(claimed, Settlement({}), program, state, world)
+        plan = load_first(claimed, Settlement({}), program, state, world)
     else:
-        context = effective(_object(claimed.context), _object(claimed.resume_data))
+        context = effective(as_object(claimed.context), as_object(claimed.resume_data))
         advanced = advance(program.definition, launch.state, context, world, results)
-        plan = _planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
+        plan = planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
     keys = {effect.path: effect.key for effect in launch.effects}
     return replace(plan, results={keys[path]: result for path, result in results.items()})
 
@@ -183,12 +169,12 @@ def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Pla
     return Plan(claimed, {}, status="paused", opens=opens)
 
 
-def _object(document: Json) -> dict[str, Json]:
+def as_object(document: Json) -> dict[str, Json]:
     """Other programs leave SQL NULL, JSON null and lists where an object belongs."""
     return document if isinstance(document, dict) else {}
 
 
-def _planned(
+def planned(
     claimed: Claimed,
     settlement: Settlement,
     program: Program,
@@ -207,7 +193,7 @@ def _planned(
         result,
         error,
         context,
-        resume_data_at_pause(_object(data)) if opens is not None and data else data,
+        resume_data_at_pause(as_object(data)) if opens is not None and data else data,
         resumed=claimed.pause is not None,
         records=advanced.records,
         writes=advanced.writes,

@@ -10,6 +10,7 @@ from resumer_daemon.engine.adopt import AGAIN, GRACE, adopt
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan, Program
 from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
+from resumer_daemon.engine.retrying import retry
 from resumer_daemon.engine.settle import Settlement, settle
 from resumer_daemon.engine.world import World
 
@@ -97,7 +98,8 @@ def _retry(
     found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
         return Plan(claimed, _only(settlement, "failed"))
-    return plans.carry_on(claimed, settlement, found, world)
+    plan = retry(claimed, settlement, found, world)
+    return plan or Plan(claimed, _only(settlement, "failed"))
 
 
 def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -151,21 +153,84 @@ async def test_what_does_not_end_in_time_is_handed_over_at_once(service: Service
     assert len(set(keys(here))) == 1
 
 
-async def test_what_must_be_sent_once_at_most_is_never_sent_again(service: Service, tmp_path: Path):
+@asynccontextmanager
+async def doubtful(service: Service, log: Path) -> AsyncIterator[tuple[UUID, Receiver]]:
+    """Kill a daemon while it sends what may be sent once at most; yield what is left of it."""
     async with receiver(silent, answering()) as here:
         sends(service, here, delivery="at_most_once")
         execution = service.start()
 
         def work() -> None:
-            with process(service.database, tmp_path / "first.log", **STOPPED) as first:
+            with process(service.database, log, **STOPPED) as first:
                 eventually_sync(lambda: here.requests)
                 first.kill()
             with running(service.database, **LEASE):
                 service.until(execution, "paused")
 
         await beside(work)
-    assert len(here.requests) == 1
-    assert service.pause(execution)["incident"]["cause"] == "ambiguous_effect"
+        yield execution, here
+
+
+async def test_what_must_be_sent_once_at_most_is_never_sent_again(service: Service, tmp_path: Path):
+    async with doubtful(service, tmp_path / "log") as (execution, here):
+        assert service.pause(execution)["incident"]["cause"] == "ambiguous_effect"
+        assert len(here.requests) == 1
+
+
+async def test_a_person_may_say_that_it_has_happened(service: Service, tmp_path: Path):
+    async with doubtful(service, tmp_path / "log") as (execution, here):
+        [key] = keys(here)
+        ask_retry(service, execution, skip_effect=key)
+        await beside(lambda: finished(service, execution))
+        assert len(here.requests) == 1
+    assert service.database.run("SELECT status, response FROM resumer.effects") == [
+        ("done", {"skipped": True, "skipped_by": "mia", "skip_reason": "they have it"})
+    ]
+
+
+async def test_a_person_may_have_it_sent_again(service: Service, tmp_path: Path):
+    async with doubtful(service, tmp_path / "log") as (execution, here):
+        ask_retry(service, execution)
+        await beside(lambda: finished(service, execution))
+        assert len(keys(here)) == 2
+        assert len(set(keys(here))) == 1
+
+
+async def test_a_person_may_go_on_from_another_step(service: Service, tmp_path: Path):
+    async with doubtful(service, tmp_path / "log") as (execution, here):
+        ask_retry(service, execution, from_step="release")
+        await beside(lambda: finished(service, execution))
+        assert len(here.requests) == 1
+    assert service.steps(execution) == ["release"]
+
+
+async def test_a_retry_that_cannot_be_is_refused_or_failed(service: Service, tmp_path: Path):
+    async with doubtful(service, tmp_path / "log") as (execution, here):
+        [key] = keys(here)
+        with pytest.raises(psycopg.Error, match="needs an actor and a reason"):
+            service.database.run("SELECT resumer.retry(%s, skip_effect => %s)", execution, key)
+        with pytest.raises(psycopg.Error, match="waits for no effect other"):
+            ask_retry(service, execution, skip_effect="other")
+        ask_retry(service, execution, from_step="nowhere")
+
+        def work() -> None:
+            with running(service.database, **LEASE):
+                eventually_sync(lambda: ("retry", None, "failed") in service.requests(execution))
+
+        await beside(work)
+    assert service.look(execution)["status"] == "paused"
+
+
+def ask_retry(service: Service, execution: UUID, **named: str) -> None:
+    names = "".join(f", {name} => %s" for name in named)
+    service.database.run(
+        f"SELECT resumer.retry(%s, 'they have it', 'mia'{names})", execution, *named.values()
+    )
+
+
+def finished(service: Service, execution: UUID) -> None:
+    with running(service.database, **LEASE):
+        assert service.ended(execution)["result"] == "allowed"
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
