@@ -29,5 +29,5 @@ SELECT
     NULL, NULL --? no_organization
   ) END AS objection
 FROM approval_requests a
-WHERE a.execution_id = ANY (%(ids)s::uuid[])
+WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
 ORDER BY a.requested_at, a.id

@@ -40,4 +40,4 @@ FROM workflow_executions e
 LEFT JOIN LATERAL (
   SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
   ORDER BY o.number LIMIT 1) AS p ON true
-WHERE e.id = ANY (%(ids)s::uuid[])
+WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.plan import Launch, Plan
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
@@ -112,7 +113,7 @@ async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
 async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
     cursor = await session.run("fence_execution", {"id": execution})
-    if await cursor.fetchone() is None:
+    if not await locked(cursor):
         return False
     cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
     return await cursor.fetchone() is not None
@@ -141,7 +142,7 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     """Take over leases that are past; the executions stay locked until the transaction ends."""
     await session.run("forget_leases")
     cursor = await session.run("claim_expired_leases", {"limit": limit})
-    ids = [row["id"] for row in await cursor.fetchall()]
+    ids = await locked(cursor)
     if not ids:
         return []
     taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}

@@ -37,7 +37,8 @@ each_statement = pytest.mark.parametrize("name", NAMES)
 async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
     async with await connect(database.url) as connection:
         features = await contract.probe(connection, "public")
-    with database.connect(options="-c plan_cache_mode=force_generic_plan") as session:
+    settings = "-c plan_cache_mode=force_generic_plan -c resumer.claimed={}"
+    with database.connect(options=settings) as session:
         refused = {
             name: text for name in NAMES if (text := _refusal(session, name, load(name, features)))
         }
