@@ -54,10 +54,12 @@ class Daemon:
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
         self._effector = Effector(proceeding, client, settings, holder, self.metrics, wakeup)
-        turner = Turner(settings, library, holder, self._effector.places)
+        turner, beside = (
+            Turner(settings, library, holder, self._effector.places) for _ in range(2)
+        )
         self._courier = _courier(settings, self._pool, self.metrics)
         self._worker = Worker(
-            database, settings, self.metrics, wakeup, turner, self._effector, self._courier
+            database, settings, self.metrics, wakeup, turner, beside, self._effector, self._courier
         )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(

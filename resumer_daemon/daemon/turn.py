@@ -46,7 +46,7 @@ class Turned:
 
 
 class Turner:
-    """Takes turns on a session."""
+    """Takes turns on a session. `backlog`: the last one was full, so that more is waiting."""
 
     def __init__(
         self, settings: Settings, library: Library, holder: Holder, places: Callable[[], int]
@@ -57,7 +57,7 @@ class Turner:
         self._places = places
         self._looked_around = 0.0
         self._found = False
-        self._backlog = False
+        self.backlog = False
 
     async def take(self, session: Session, only: UUID | None = None) -> Turned:
         """Claim what is due (or one execution), answer all of it, commit."""
@@ -84,9 +84,9 @@ class Turner:
     async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
         size = self._settings.batch_size
-        newest = size // NEWEST if self._backlog else 0
+        newest = size // NEWEST if self.backlog else 0
         batch = await claim.claim(session, size - newest, newest)
-        self._backlog = len(batch.ids) >= size - newest
+        self.backlog = len(batch.ids) >= size - newest
         return batch
 
     async def _look_around(

@@ -6,12 +6,13 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg import errors
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.lane import Lane
+from resumer_daemon.daemon.poison import POISON
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
@@ -33,15 +34,6 @@ log = structlog.get_logger()
 LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 
-# what cannot be written, or what a trigger of the service refuses: the row's fault, not the batch's
-POISON = (
-    errors.DataError,
-    errors.IntegrityError,
-    errors.ProgramLimitExceeded,
-    errors.RaiseException,
-    ValueError,
-)
-
 
 class Worker:
     """Claims and answers until it is stopped. `healthy` is false while the database is away."""
@@ -53,6 +45,7 @@ class Worker:
         metrics: Metrics,
         wakeup: Wakeup,
         turner: Turner,
+        beside: Turner,
         effector: Effector,
         courier: Courier | None,
     ) -> None:
@@ -63,6 +56,7 @@ class Worker:
         self._turner = turner
         self._effector = effector
         self._courier = courier
+        self._lane = Lane(database, beside, self._done)
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -76,6 +70,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped; an outage is waited out with growing pauses."""
+        try:
+            await self._run()
+        finally:
+            await self._lane.close()
+
+    async def _run(self) -> None:
         wait = RECONNECT_FIRST
         while not self._stopping:
             try:
@@ -117,6 +117,8 @@ class Worker:
         self._done(turned)
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
+        if self._turner.backlog:
+            self._lane.open()
         return turned
 
     def _done(self, turned: Turned) -> None:
