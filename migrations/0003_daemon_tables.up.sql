@@ -48,6 +48,8 @@ CREATE TABLE resumer.pauses (
   definition text,
   -- cause, detail, remedy, and the reason that the pause had before
   incident jsonb,
+  -- where a person holds it: actor, reason, since, and the reason that the pause had before
+  held jsonb,
   asked uuid[] NOT NULL DEFAULT '{}',
   earlier uuid[] NOT NULL DEFAULT '{}',
   paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
