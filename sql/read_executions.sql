@@ -23,6 +23,7 @@ SELECT
   p.state::text AS state,
   p.definition,
   p.incident ->> 'reason' AS reason_before,
+  p.held ->> 'before' AS held_before,
   coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
   p.asked,
   p.earlier,

@@ -152,6 +152,7 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
         number=number,
         reason=row.pause_reason,
         reason_before=row.reason_before,
+        held_before=row.held_before,
         lost=row.lost,
         step_id=row.pause_step,
         ways=ways,

@@ -1,6 +1,7 @@
 """What people see and ask in SQL, without a daemon: views, status, and what a pause refuses."""
 
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -29,19 +30,19 @@ def a_pause(database: Database, execution: UUID, reason: str, **values: object) 
     database.run(f"INSERT INTO resumer.pauses ({names}) VALUES ({marks})", *columns.values())
 
 
-def view(database: Database, name: str) -> list[dict]:
+def view(database: Database, name: str) -> list[dict[str, Any]]:
     with database.connect(row_factory=dict_row) as connection:
         return connection.execute(f"SELECT * FROM resumer.{name}").fetchall()
 
 
-def status(database: Database, execution: UUID) -> dict:
+def status(database: Database, execution: UUID) -> dict[str, Any]:
     [(found,)] = database.run("SELECT resumer.status(%s)", execution)
-    return found
+    return dict(found)
 
 
 def pause(database: Database, execution: UUID) -> int:
     [(request,)] = database.run("SELECT resumer.pause(%s, 'stock count', 'mia')", execution)
-    return request
+    return int(request)
 
 
 def test_a_pause_of_what_is_paused_leaves_one_request_with_its_name_and_reason(
