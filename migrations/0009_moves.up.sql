@@ -55,6 +55,7 @@ BEGIN
     RAISE EXCEPTION 'execution % waits for no effect %', execution_id, skip_effect
       USING ERRCODE = 'RZ404', HINT = 'SELECT key, path, status FROM resumer.effects WHERE execution_id = ...';
   END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
   RETURN resumer.ask(execution_id, 'retry', actor, reason,
     nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused']);
 END
@@ -84,6 +85,7 @@ BEGIN
     RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
       USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...''';
   END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
   RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused']);
 END
 $f$;

@@ -50,6 +50,7 @@ class Reconciler:
                 mended = await self._mend(session, "reconcile_held", "held")
                 mended += await self._mend(session, "reconcile_gone", "gone")
                 mended += await self._mend(session, "reconcile_events", "event")
+                mended += await self._mend(session, "release_holds", "hold")
                 mended += await self._foreign(session)
                 mended += await self._slice(session)
             while self._whole_lap and self._after != FIRST:

@@ -16,7 +16,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
 from resumer_daemon.engine.outcome import Waiting, Ways
-from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
 from resumer_daemon.engine.state import State
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
@@ -138,6 +138,7 @@ def _claimed(
         paused_reason=row.paused_reason,
         used=frozenset(row.used or ()),
         blocked_by_service=row.blocked_by_service,
+        hold=None if row.hold is None else Hold(**load(row.hold)),
     )
 
 

@@ -31,6 +31,7 @@ class ExecutionRow(NamedTuple):
     definition: str | None
     reason_before: str | None
     held_before: str | None
+    hold: str | None
     lost: bool
     asked: list[UUID]
     earlier: list[UUID]
