@@ -106,7 +106,7 @@ def _retry(
 ) -> Plan:
     """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
     if pause.reason_before is not None:
-        return Plan(claimed, _only(settlement, "applied"), lifts=True)
+        return Plan(claimed, _only(settlement, "applied"), settlement, lifts=True)
     found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
         return Plan(claimed, _only(settlement, "failed"))

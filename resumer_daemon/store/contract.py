@@ -51,6 +51,8 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "current_step": ("workflow_executions", "current_step_id", "text"),
     "wait_state": ("workflow_executions", "wait_state", "jsonb"),
     "timeout_at": ("workflow_executions", "timeout_at", "timestamp"),
+    "audit": ("audit_log", "changes", "jsonb"),
+    "audit_organization": ("audit_log", "organization_id", "uuid"),
     "requester": ("approval_requests", "requester_id", "uuid"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
 }

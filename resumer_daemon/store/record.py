@@ -13,6 +13,7 @@ from resumer_daemon.engine.outcome import NewApproval, OutboxMessage, Write
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.audit import audited
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, dump
 
@@ -39,6 +40,8 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "add_requests", _added(plans))
     await _write(session, "expire_approvals", _expired(plans))
     await _write(session, "recall_events", _recalled(plans))
+    if "audit" in session.features:
+        await _write(session, "record_audit", audited(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
