@@ -83,13 +83,14 @@ CREATE TABLE resumer.definitions (
   stored_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- One daemon process.
+-- One daemon process. While it holds leases it beats; when it was silent for as long as it said, it is dead.
 CREATE TABLE resumer.instances (
   id uuid PRIMARY KEY,
   host text NOT NULL,
   version text NOT NULL,
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  silence interval NOT NULL,
   dead boolean NOT NULL DEFAULT false
 );
 

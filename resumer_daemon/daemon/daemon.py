@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from time import monotonic
+from uuid import uuid4
 
 import structlog
 
@@ -11,6 +12,7 @@ from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
@@ -18,6 +20,7 @@ from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
+from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
@@ -28,7 +31,7 @@ from resumer_daemon.effects.routes import Routes
 from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.journal import Holder, silence
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -48,12 +51,16 @@ class Daemon:
         self._database = database
         wakeup = Wakeup()
         library = Library()
-        self._instance = Instance(database, settings.notify, settings.decision_guard)
-        holder = Holder(self._instance.id, settings.lease, settings.effect_deadline)
+        holder = Holder(uuid4(), settings.lease, settings.effect_deadline)
+        self._instance = Instance(database, holder, settings.notify, settings.decision_guard)
+        silent = silence(settings.lease)
+        self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
-        self._effector = Effector(proceeding, client, settings, holder, self.metrics, wakeup)
+        self._effector = Effector(
+            proceeding, client, settings, holder, self._heartbeat, self.metrics, wakeup
+        )
         turner, beside = (
             Turner(settings, library, holder, self._effector.places) for _ in range(2)
         )
@@ -65,6 +72,7 @@ class Daemon:
         self._reconciler = Reconciler(
             self._pool, self.metrics, wakeup, enforces=settings.decision_guard == "enforce"
         )
+        self._rescuer = Rescuer(self._pool, silent, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         health = Health(lambda: self._worker.healthy, self.metrics.registry)
@@ -77,8 +85,10 @@ class Daemon:
     async def run(self) -> None:
         """Run until `stop`; the database may come and go meanwhile."""
         self._main = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         await self.server.start()
         await self._pool.open()
+        self._heartbeat.start()
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
             async with asyncio.TaskGroup() as group:
@@ -88,6 +98,7 @@ class Daemon:
                     group.create_task(
                         every(self.settings.reconcile_interval, self._reconciler.beat)
                     ),
+                    group.create_task(every(silence(self.settings.lease) / 2, self._rescuer.beat)),
                 ]
                 if (retention := self.settings.retention) is not None:
                     ledger = Ledger(self._database, retention)
@@ -100,6 +111,7 @@ class Daemon:
                     task.cancel()
         finally:
             await self.server.stop()
+            await self._heartbeat.stop()
             await self._instance.retire()
             await self._pool.close()
             self._gauges.close()
@@ -121,6 +133,15 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+
+    def _called_dead(self) -> None:
+        """Stop what others have taken over, and come back; called in the heartbeat's thread."""
+        self._loop.call_soon_threadsafe(self._come_back)
+
+    def _come_back(self) -> None:
+        log.error("called_dead", instance=str(self._instance.id))
+        self._effector.abandon()
+        self._coming = self._loop.create_task(self._instance.register_anew())
 
     def _until_end(self) -> float:
         return max(0.0, self._deadline - monotonic())

@@ -18,6 +18,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held, Proceeding
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.effects.hosts import Hosts, NotNow
@@ -50,11 +51,13 @@ class Effector:
         client: HttpClient,
         settings: Settings,
         holder: Holder,
+        heartbeat: Heartbeat,
         metrics: Metrics,
         wakeup: Wakeup,
     ) -> None:
         self._proceeding = proceeding
         self._holder = holder
+        self._heartbeat = heartbeat
         self._client = client
         self._settings = settings
         self._metrics = metrics
@@ -70,6 +73,7 @@ class Effector:
         run = _Run(held)
         task = asyncio.create_task(self._carry_on(run))
         self._runs[task] = run
+        self._heartbeat.hold()
         task.add_done_callback(self._ended)
 
     async def rescue(self) -> int:
@@ -107,8 +111,15 @@ class Effector:
         if left:
             await self._proceeding.hand_over([run.held for run in left.values()])
 
+    def abandon(self) -> None:
+        """Stop all that runs, for others have taken it over; they send under the same keys."""
+        for task in self._runs:
+            task.cancel()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)
+        if not self._runs:
+            self._heartbeat.rest()
         if self._line:
             self._wakeup.set("awake")
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -150,7 +161,6 @@ class Effector:
 
         None: there was no place for it in time, and nothing was sent.
         """
-        until = held.recorded + self._holder.seconds(held.launch)
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
@@ -160,7 +170,7 @@ class Effector:
             async with asyncio.timeout(allowance) as waiting:
                 while True:
                     try:
-                        result = await self._attempt(effect, waiting, until)
+                        result = await self._attempt(held, effect, waiting)
                         break
                     except NotNow as rest:
                         rests = True
@@ -172,9 +182,7 @@ class Effector:
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _attempt(
-        self, effect: Effect, waiting: asyncio.Timeout, until: float
-    ) -> EffectResult:
+    async def _attempt(self, held: Held, effect: Effect, waiting: asyncio.Timeout) -> EffectResult:
         """Send when there is a place.
 
         Raises:
@@ -182,13 +190,18 @@ class Effector:
             TimeoutError: The time for waiting is over, or so is the lease: we may have slept.
         """
         async with self._hosts.attempt(effect) as attempt, self._slots:
-            if monotonic() >= until:
+            if monotonic() >= self._ours_until(held):
                 raise TimeoutError
             waiting.reschedule(None)  # from here on the attempt's own deadline counts
             began = monotonic()
             attempt.result = await self._carry_out(effect)
             self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
         return attempt.result
+
+    def _ours_until(self, held: Held) -> float:
+        """Return until when nobody else can have taken it over, by our own clock."""
+        leased = held.recorded + self._holder.seconds(held.launch)
+        return min(leased, self._heartbeat.trusted_until(held.recorded))
 
     async def _carry_out(self, effect: Effect) -> EffectResult:
         if effect.kind == "webhook":

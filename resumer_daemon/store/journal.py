@@ -12,9 +12,12 @@ from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Holder:
-    """Who takes leases, and for how many seconds at least beyond what an effect may take."""
+    """Who takes leases, and for how many seconds at least beyond what an effect may take.
+
+    Whoever was called dead goes on as another `instance`.
+    """
 
     instance: UUID
     lease: float
@@ -24,6 +27,11 @@ class Holder:
         """Return how long these effects may keep their execution."""
         longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
         return max(self.lease, longest + margin(self.lease))
+
+
+def silence(lease: float) -> float:
+    """Return after how many seconds without a sign a daemon that holds leases is dead."""
+    return lease / 2
 
 
 def margin(lease: float) -> float:
@@ -129,6 +137,15 @@ async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
     async with session.transaction():
         facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
         await session.run("hand_over_leases", facts)
+
+
+async def bury(session: Session, *, sure: bool) -> tuple[list[UUID], int]:
+    """Free what the dead hold; if `sure`, first find who died. Return those, and how much it is."""
+    async with session.transaction():
+        found = await session.run("mark_dead") if sure else None
+        freed = await session.run("end_dead_leases")
+        dead = [row["id"] for row in await found.fetchall()] if found else []
+        return dead, freed.rowcount
 
 
 async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
