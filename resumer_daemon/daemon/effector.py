@@ -8,7 +8,8 @@ line in the database, where any daemon with a place finds them.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
@@ -63,6 +64,7 @@ class Effector:
         self._metrics = metrics
         self._wakeup = wakeup
         self._line = False
+        self._ending = asyncio.Event()
         self._hosts = Hosts()
         self._random = Random()  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -101,7 +103,8 @@ class Effector:
         return len(self._runs)
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs come to a durable point; what does not in time is handed over."""
+        """Let what is sent come to a durable point, begin nothing, hand over what is left."""
+        self._ending.set()
         if self._runs:
             await asyncio.wait(self._runs, timeout=seconds)
         left = dict(self._runs)
@@ -134,37 +137,44 @@ class Effector:
         try:
             while current is not None:
                 run.held = current
-                under_way = set(sending.values())
-                for effect in current.launch.effects:
-                    if effect.path not in under_way:
-                        attempt = self._send(current, effect, asked.pop(effect.path, None))
-                        sending[asyncio.create_task(attempt)] = effect.path
+                if self._ending.is_set() and not sending:
+                    return await self._proceeding.hand_over([current])
+                for effect in self._next(current, sending.values()):
+                    attempt = self._send(current, effect, asked.pop(effect.path, None))
+                    sending[asyncio.create_task(attempt)] = effect.path
                 done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
                 came = {sending.pop(task): task.result() for task in done}
                 results = {path: result for path, result in came.items() if result is not None}
                 asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
                 if results:
                     current = await self._record(current, results)
-                elif not sending:
-                    await self._proceeding.stand_in_line(
-                        current, self._random.uniform(0.5, 1) * LINE
-                    )
-                    return
+                elif not sending and not self._ending.is_set():
+                    seconds = self._random.uniform(0.5, 1) * LINE
+                    return await self._proceeding.stand_in_line(current, seconds)
         finally:
             for task in sending:
                 task.cancel()
+
+    def _next(self, held: Held, under_way: Collection[str]) -> list[Effect]:
+        """Return what is to be begun now; when we end, nothing is."""
+        if self._ending.is_set():
+            return []
+        return [effect for effect in held.launch.effects if effect.path not in under_way]
 
     async def _send(
         self, held: Held, effect: Effect, retry_after: float | None
     ) -> EffectResult | None:
         """Make one attempt, when it is its time and its host's; a failure is a result.
 
-        None: there was no place for it in time, and nothing was sent.
+        None: nothing was sent, for there was no place for it in time, or we end.
         """
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
-        await asyncio.sleep(min(delay, effect.delay + allowance))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(delay, effect.delay + allowance)):
+                await self._ending.wait()
+                return None
         rests = False
         try:
             async with asyncio.timeout(allowance) as waiting:

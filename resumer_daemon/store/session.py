@@ -13,6 +13,7 @@ from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.statements import load
 
 Row = TypeVar("Row")
+TRANSACTION_TIMEOUT = 170_000  # the first version that has one
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -62,3 +63,5 @@ class Session:
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
         await self.run("settings", {"search_path": self.search_path, "local": local})
+        if self.connection.info.server_version >= TRANSACTION_TIMEOUT:
+            await self.run("bound_transactions", {"local": local})
