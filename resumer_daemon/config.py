@@ -92,8 +92,19 @@ class Settings(BaseSettings):
         " requester, of nobody, of another organisation and after the expiry; `enforce` also"
         " refuses to write them, once `migrate up` has run with it.",
     )
-    http_host: str = Field("127.0.0.1", description="Where health and metrics listen.")
+    http_host: str = Field("127.0.0.1", description="Where HTTP listens.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
+    http_rate: float = Field(
+        50.0, gt=0, description="Requests a second that one caller may make, and as many at once."
+    )
+    jwt_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="The service's secret for its JWTs (HS256): 32 bytes or more.",
+    )
+    legacy_permissions: bool = Field(
+        False, description="`execution:cancel` also allows pause and resume, as it once did."
+    )
     log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
     batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")

@@ -14,6 +14,7 @@ from resumer_daemon.cli.outbox import outbox
 from resumer_daemon.cli.run import run
 from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
+from resumer_daemon.cli.token import token
 
 app = typer.Typer(
     name="resumer-daemon",
@@ -38,6 +39,7 @@ app.command()(cancel)
 app.command(name="list")(list_)
 app.command()(show)
 app.add_typer(outbox, name="outbox")
+app.add_typer(token, name="token")
 app.command()(health)
 app.command()(simulate)
 app.command(name="check-definition")(check_definition)

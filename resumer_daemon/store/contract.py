@@ -55,6 +55,7 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "audit_organization": ("audit_log", "organization_id", "uuid"),
     "requester": ("approval_requests", "requester_id", "uuid"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
+    "api_keys": ("api_keys", "key_hash", "text"),
 }
 
 KINDS = {
