@@ -1,4 +1,4 @@
-"""The HTTP application: whether the process lives, whether it works, and what it measured."""
+"""The HTTP application: health and metrics for everyone; behind the gate, what moves executions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,33 +9,48 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from resumer_daemon import __version__
+from resumer_daemon.api import moving, reading
+from resumer_daemon.api.doors import Doors
+from resumer_daemon.api.gate import Gate
+from resumer_daemon.api.problems import handle
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the application asks of the daemon."""
+    """What health and metrics ask of the daemon."""
 
     healthy: Callable[[], bool]
     registry: CollectorRegistry
 
 
-def build(health: Health) -> FastAPI:
+def build(health: Health, doors: Doors) -> FastAPI:
     """Build the application."""
-    app = FastAPI(title="resumer-daemon", version=__version__, openapi_url="/openapi.json")
+    app = FastAPI(
+        title="resumer-daemon",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # pages that fetch their scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.doors = doors
+    app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate)
+    handle(app)
+    app.include_router(reading.router)
+    app.include_router(moving.router)
 
-    @app.get("/livez")
+    @app.get("/livez", include_in_schema=False)
     async def livez() -> dict[str, str]:
         """Answer while the event loop turns; a database that is away is no reason to restart."""
         return {"status": "alive"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", include_in_schema=False)
     async def readyz() -> JSONResponse:
         """Answer 200 while work is taken from the database, 503 while it is away."""
         if health.healthy():
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "degraded", "reason": "the database is away"}, 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         """Return the metrics; the gauges that are read from the database must not stop the loop."""
         text = await run_in_threadpool(generate_latest, health.registry)

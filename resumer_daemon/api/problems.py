@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from resumer_daemon.store.reach import KeyReused, Unknown
+
 log = structlog.get_logger()
 
 AGAIN_IN = {"Retry-After": "1"}
@@ -29,22 +31,20 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(None, description="Each fault, with its place.")
 
 
-class Refusal(Exception):
+class Refusal(HTTPException):
     """Ends a request with a problem."""
 
     def __init__(
         self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
     ) -> None:
-        super().__init__(detail)
-        self.status, self.headers = status, headers
-        self.problem = Problem(
-            title=HTTPStatus(status).phrase, status=status, detail=detail, **more
-        )
+        super().__init__(status, detail, headers)
+        title = HTTPStatus(status).phrase
+        self.problem = Problem(title=title, status=status, detail=detail, **more)
 
     def response(self) -> JSONResponse:
         """Return it as an answer."""
         content = self.problem.model_dump(exclude_none=True)
-        return JSONResponse(content, self.status, self.headers, "application/problem+json")
+        return JSONResponse(content, self.status_code, self.headers, "application/problem+json")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -59,30 +59,36 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def handle(app: FastAPI) -> None:
     """Give every error of an application this form."""
 
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, error: Refusal) -> JSONResponse:
-        return error.response()
-
+    @app.exception_handler(Exception)
     @app.exception_handler(HTTPException)
-    async def of_the_framework(_: Request, error: HTTPException) -> JSONResponse:
-        return Refusal(error.status_code, error.detail, error.headers).response()
-
     @app.exception_handler(RequestValidationError)
-    async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _not_valid(error).response()
-
+    @app.exception_handler(Unknown)
+    @app.exception_handler(KeyReused)
     @app.exception_handler(psycopg.Error)
-    async def of_the_database(_: Request, error: psycopg.Error) -> JSONResponse:
+    async def answered(_: Request, error: Exception) -> JSONResponse:
         return refusal_of(error).response()
 
-    @app.exception_handler(Exception)
-    async def a_fault(_: Request, error: Exception) -> JSONResponse:
-        log.error("http_failed", exc_info=error)
-        return Refusal(500, "a fault of this program; its log has the rest").response()
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return what an error comes to; a fault of the program is logged and told to nobody."""
+    match error:
+        case Refusal():
+            return error
+        case HTTPException():
+            return Refusal(error.status_code, error.detail, error.headers)
+        case RequestValidationError():
+            return _not_valid(error)
+        case Unknown():
+            return Refusal(404, str(error))
+        case KeyReused():
+            return Refusal(422, str(error))
+        case psycopg.Error():
+            return _of_the_database(error)
+    return _fault(error)
 
 
-def refusal_of(error: psycopg.Error) -> Refusal:
-    """Return what an error of the database comes to: `RZ404` is our own word for 404."""
+def _of_the_database(error: psycopg.Error) -> Refusal:
+    """Return what the database said; the end of a SQLSTATE of ours is the status: `RZ409`."""
     state, said = error.sqlstate or "", error.diag.message_primary or "it cannot be stored"
     if state.startswith("RZ"):
         return Refusal(int(state[2:]), said, hint=error.diag.message_hint, code=state)
@@ -90,8 +96,12 @@ def refusal_of(error: psycopg.Error) -> Refusal:
         return Refusal(422, said)
     if isinstance(error, psycopg.OperationalError):
         return Refusal(503, "the database does not answer now", AGAIN_IN)
+    return _fault(error)
+
+
+def _fault(error: Exception) -> Refusal:
     log.error("http_failed", exc_info=error)
-    return Refusal(500, "the database refused; the log has the rest")
+    return Refusal(500, "a fault of this program; its log has the rest")
 
 
 def _not_valid(error: RequestValidationError) -> Refusal:

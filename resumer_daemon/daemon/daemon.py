@@ -8,6 +8,8 @@ from uuid import uuid4
 import structlog
 
 from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
@@ -38,6 +40,7 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 TRIMMED = 60.0  # seconds between two looks for what the ledger keeps no longer
+HTTP_SESSIONS = 4  # connections that answer people, none of which does the daemon's work
 GRACE = 5.0  # to hand over what did not end within the drain timeout
 
 
@@ -76,7 +79,9 @@ class Daemon:
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         health = Health(lambda: self._worker.healthy, self.metrics.registry)
-        self.server = Server(build(health), settings.http_host, settings.http_port)
+        self._sessions = Pool(database, HTTP_SESSIONS)
+        app = build(health, _doors(settings, self._sessions))
+        self.server = Server(app, settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
         self._deadline = 0.0
@@ -88,6 +93,7 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         await self.server.start()
         await self._pool.open()
+        await self._sessions.open()
         self._heartbeat.start()
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
@@ -114,6 +120,7 @@ class Daemon:
             await self._heartbeat.stop()
             await self._instance.retire()
             await self._pool.close()
+            await self._sessions.close()
             self._gauges.close()
             log.info("stopped")
 
@@ -149,6 +156,13 @@ class Daemon:
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
+
+
+def _doors(settings: Settings, sessions: Pool) -> Doors:
+    """Make what HTTP needs to let people in."""
+    secret = settings.jwt_secret
+    credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
+    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
 
 
 def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
