@@ -39,7 +39,7 @@ class Client:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Look at something under `/api/v1`."""
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, None, **headers)
 
     def post(self, path: str, body: object = None, **headers: str) -> Answer:
         """Ask for something under `/api/v1`."""

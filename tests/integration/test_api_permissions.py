@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -76,7 +77,7 @@ KINDS: Kinds = {
 
 
 @contextmanager
-def answering(database: Database, **settings: object) -> Iterator[str]:
+def answering(database: Database, **settings: Any) -> Iterator[str]:
     """Run a daemon that knows the service's secret; yield its address."""
     with running(database, jwt_secret=SECRET, http_rate=10_000, **settings) as daemon:
         yield daemon.address
