@@ -19,23 +19,29 @@ Options = Iterator[dict[str, Json]]
 
 def options(row: Mapping[str, Any]) -> Options:
     """Yield the moves, the likeliest first, for what `sql/read_options.sql` found."""
-    status, reason = row["status"], row["reason"]
-    ways = load(row["ways"] or "{}")
-    match reason if status == "paused" else None:
+    if row["status"] not in ENDLESS:
+        return
+    if row["status"] == "paused":
+        yield from _onwards(row, load(row["ways"] or "{}"))
+    if row["reason"] not in ("manual", "incident"):
+        yield _option("pause", "hold it: decisions are kept until it is resumed", {}, None)
+    yield _option("cancel", "end it without a result", {}, None)
+
+
+def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
+    match row["reason"]:
         case "approval_required":
             yield from _for_an_approval(row["asked"], ways)
         case "waiting_for_event" | "waiting_for_time":
             yield _option("resume", "go on as if it had come", {}, ways.get("event"))
+        case "manual" if row["over"] is not None:
+            yield _option("resume", f"wait again: {row['over']}", {}, None)
         case "manual":
-            yield _option("resume", "go on from where it was held", {}, row["step"])
+            yield _option("resume", "go on from where it was stopped", {}, row["step"])
         case "incident":
             yield from _after_an_incident(row["effects"], row["step"])
-        case _ if status == "paused":
+        case _:
             yield _option("resume", "go on from where another program paused it", {}, None)
-    if status in ENDLESS and reason not in ("manual", "incident"):
-        yield _option("pause", "hold it: decisions are kept until it is resumed", {}, None)
-    if status in ENDLESS:
-        yield _option("cancel", "end it without a result", {}, None)
 
 
 def _for_an_approval(asked: list[str], ways: Mapping[str, str | None]) -> Options:
