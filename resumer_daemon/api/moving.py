@@ -5,8 +5,9 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Body, Depends, Header, Response, Security
 
+from resumer_daemon.api.answers import Left, Move
+from resumer_daemon.api.asked import Cancel, Pause, Resume, Retry
 from resumer_daemon.api.caller import Caller, Permission
-from resumer_daemon.api.documents import Cancel, Left, Move, Pause, Resume, Retry
 from resumer_daemon.api.doors import BEARER, Execution, Opened, reach_of, who_may
 from resumer_daemon.api.exact import ExactRoute
 from resumer_daemon.api.gate import LARGEST

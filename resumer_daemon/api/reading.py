@@ -1,14 +1,15 @@
 """What a caller looks at: one execution, all that is paused, the ledger."""
 
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response, Security
 
 from resumer_daemon.api import cursor
+from resumer_daemon.api.answers import Explanation, LedgerPage, Options, PausedPage, Status
+from resumer_daemon.api.asked import LedgerQuery, PausedQuery
 from resumer_daemon.api.caller import Caller
-from resumer_daemon.api.documents import Explanation, LedgerPage, Options, PausedPage, Status
 from resumer_daemon.api.doors import BEARER, Doors, Execution, Opened, Reader, reach_of
 from resumer_daemon.api.options import NEEDS, options
 from resumer_daemon.api.problems import documented
@@ -18,38 +19,30 @@ from resumer_daemon.workflow.values import dump
 router = APIRouter(prefix="/api/v1", dependencies=[Security(BEARER)], tags=["reading"])
 
 ONE = "/executions/{id}"
-FIRST = Query(ge=1, le=200, description="Items of the page, at most.")
-AFTER = Query(alias="cursor", max_length=200, description="`next` of the page before.")
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as the caller knows it."}}
-
-Limit = Annotated[int, FIRST]
-After = Annotated[str | None, AFTER]
-Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
 @router.get("/executions/paused", response_model=PausedPage, responses=documented())
 async def list_paused(
-    caller: Reader, opened: Opened, limit: Limit = 50, after: After = None,
-    reason: Annotated[Reason | None, Query(description="Only these.")] = None,
-) -> Response:  # fmt: skip
+    caller: Reader, opened: Opened, query: Annotated[PausedQuery, Query()]
+) -> Response:
     """List what is paused, that first which is paused for longest."""
-    behind = None if after is None else cursor.to_paused(after)
+    after = None if query.cursor is None else cursor.to_paused(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await reach.paused(session, reach_of(caller), reason, behind, limit)
-    full = len(rows) == limit
+        rows = await reach.paused(session, reach_of(caller), query.reason, after, query.limit)
+    full = len(rows) == query.limit
     return _page(rows, cursor.of_paused(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
 
 @router.get("/ledger", response_model=LedgerPage, responses=documented())
 async def read_ledger(
-    caller: Reader, opened: Opened, limit: Limit = 50, after: After = None,
-    execution: Annotated[UUID | None, Query(description="Only of this one.")] = None,
-) -> Response:  # fmt: skip
+    caller: Reader, opened: Opened, query: Annotated[LedgerQuery, Query()]
+) -> Response:
     """List what was decided and asked, and what became of it, newest first."""
-    before = None if after is None else cursor.to_entry(after)
+    before = None if query.cursor is None else int(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await reach.ledger(session, reach_of(caller), execution, before, limit)
-    return _page(rows, cursor.of_entry(rows[-1]["id"]) if len(rows) == limit else None)
+        rows = await reach.ledger(session, reach_of(caller), query.execution, before, query.limit)
+    return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
 
 
 @router.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})

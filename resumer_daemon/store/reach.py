@@ -74,7 +74,9 @@ async def ledger(
     session: Session, reach: Reach, execution: UUID | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
     """Return settled requests, newest first, those older than `before`, each with its document."""
-    facts = reach.facts(execution=execution, before=before or NEWEST, limit=limit)
+    facts = reach.facts(
+        execution=execution, before=NEWEST if before is None else before, limit=limit
+    )
     async with session.transaction():
         return await (await session.run("page_ledger", facts)).fetchall()
 

@@ -62,10 +62,10 @@ PATHS: dict[tuple[str, str], int] = {
     ("GET", "/executions/paused?reason=boredom"): 422,
     ("GET", "/executions/paused?cursor=x"): 422,
     ("GET", "/executions/paused?cursor=%C3%A4"): 422,
-    ("GET", "/executions/paused?cursor=MTI"): 422,
+    ("GET", "/executions/paused?cursor=12-ab"): 422,
     ("GET", "/executions/paused?cursor=" + "x" * 300): 422,
-    ("GET", "/ledger?cursor=bm8"): 422,
-    ("GET", "/ledger?cursor=LTE"): 422,
+    ("GET", "/ledger?cursor=many"): 422,
+    ("GET", "/ledger?cursor=-1"): 422,
     ("GET", "/ledger?execution=exec_1"): 422,
 }
 

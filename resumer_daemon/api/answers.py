@@ -1,51 +1,16 @@
-"""The documents of the HTTP interface: what is asked for, strictly read, and what is answered.
+"""What is answered over HTTP, as the OpenAPI document has it.
 
-Answers are written by the database and handed on as they are, so numbers stay exact; their models
-here are what the OpenAPI document says of them.
+Most of it is written by the database and handed on as it is, so numbers stay exact.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-Why = Annotated[str, Field(min_length=1, max_length=1000)]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
 Document = dict[str, JsonValue]
 Move = Literal["pause", "resume", "cancel", "retry"]
-
-
-class Asked(BaseModel):
-    """What comes in: fields that nobody knows are faults."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    reason: Why | None = Field(default=None, description="Why; it goes into the record.")
-
-
-class Pause(Asked):
-    """Stop before the next step, or hold what is paused: decisions are kept."""
-
-
-class Cancel(Asked):
-    """End what has not ended; it has no result."""
-
-
-class Resume(Asked):
-    """Resume by hand; while an approval is missing it needs force and a reason."""
-
-    data: dict[str, Any] = Field(default={}, description="What the resume brings into the context.")
-    force: bool = Field(default=False, description="Though an approval is missing.")
-
-
-class Retry(Asked):
-    """Continue after an incident, from where it stood unless the request says otherwise."""
-
-    from_step: Name | None = Field(default=None, description="From this step; needs a reason.")
-    skip_effect: Name | None = Field(
-        None, description="Take the effect of this Idempotency-Key as done; needs a reason."
-    )
 
 
 class Left(BaseModel):
