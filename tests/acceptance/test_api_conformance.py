@@ -1,5 +1,6 @@
 """The OpenAPI document and the answers say the same: thousands of requests, good and bad ones."""
 
+import os
 from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}
 bounded = settings(
     max_examples=EACH,
     deadline=None,
+    derandomize="RESUMER_TEST_SEED" not in os.environ,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -35,7 +37,7 @@ def executions(database: Database) -> list[str]:
     service.workflow(ask(), allow())
     service.workflow(WAIT, allow(), name="waits")
     with running(database):
-        return [str(service.paused(name)) for name in ("flow", "waits") * 20]
+        return [str(service.paused(name)) for name in ("flow", "waits") * 10]
 
 
 def described(session: requests.Session, address: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def described(session: requests.Session, address: str) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             del operation["security"]
-    return document | {"servers": [{"url": address}]}
+    return document
 
 
 def is_uuid(text: object) -> bool:
@@ -71,14 +73,11 @@ def test_thousands_of_requests_are_answered_as_the_document_says(
             case = data.draw(operation.as_strategy(generation_mode=mode))
             if is_uuid(case.path_parameters.get("id")) and data.draw(st.booleans()):
                 case.path_parameters["id"] = data.draw(st.sampled_from(executions))
-            if mode is GenerationMode.POSITIVE and KEY in case.headers:
+            if 0 < len(case.headers.get(KEY, "")) < 256:
                 case.headers[KEY] = str(uuid4())  # none is used for two things
-            sent[case.call_and_validate(session=session).status_code] += 1
+            sent[case.call_and_validate(daemon.address, session=session).status_code] += 1
 
         for operation in schema.get_all_operations():
             conform(operation.ok())  # type: ignore[union-attr]
     assert sum(sent.values()) >= 1_000
     assert not [status for status in sent if status >= 500]
-    import time
-
-    print(sent, time.process_time())
