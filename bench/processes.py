@@ -71,7 +71,7 @@ def daemon(url: str, pipe: Connection) -> None:
     logs.configure("console", "warning")
 
     async def serve() -> None:
-        running = Daemon(load(database_url=url, http_port=0))
+        running = Daemon(load(database_url=url, http_port=0, allow_superuser=True))
         task = asyncio.create_task(running.run())
         await running.listening.wait()
         pipe.send("ready")

@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     service_timezone: str = Field(
         "UTC", description="The zone that the service's zone-less columns are meant in."
     )
+    allow_superuser: bool = Field(
+        False,
+        description="Run though the role is a superuser or has BYPASSRLS: for development.",
+    )
     notify: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether triggers notify. `auto`: not where two-phase commit is in use.",

@@ -7,6 +7,7 @@ SELECT
   set_config('resumer.own', 'on', %(local)s),
   set_config('resumer.claimed', '{}', %(local)s),
   set_config('search_path', %(search_path)s, %(local)s),
+  set_config('row_security', %(row_security)s, %(local)s),
   set_config('TimeZone', 'UTC', %(local)s),
   set_config('enable_seqscan', 'off', %(local)s),
   set_config('enable_bitmapscan', 'off', %(local)s),

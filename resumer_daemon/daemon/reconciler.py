@@ -46,6 +46,7 @@ class Reconciler:
         """Reconcile once; a beat of one slice is one transaction."""
         async with self._pool.session() as session:
             async with session.transaction():
+                await session.require_sight()
                 await self._triggers(session)
                 mended = await self._mend(session, "reconcile_held", "held")
                 mended += await self._mend(session, "reconcile_gone", "gone")

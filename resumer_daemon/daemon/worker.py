@@ -16,7 +16,7 @@ from resumer_daemon.daemon.poison import POISON
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
-from resumer_daemon.errors import ResumerError
+from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.outlook import (
     Outlook,
@@ -69,7 +69,11 @@ class Worker:
         self._wakeup.set("awake")
 
     async def run(self) -> None:
-        """Work until stopped; an outage is waited out with growing pauses."""
+        """Work until stopped; an outage is waited out with growing pauses.
+
+        Raises:
+            NotAllowed: Our role is one that nothing binds.
+        """
         try:
             await self._run()
         finally:
@@ -81,8 +85,12 @@ class Worker:
             try:
                 session = await self._database.session("resumer-worker")
                 async with session.connection:
+                    if not self._settings.allow_superuser:
+                        session.role.require_bounds()
                     self.healthy, wait = True, RECONNECT_FIRST
                     await self._work(session)
+            except NotAllowed:
+                raise
             except (psycopg.Error, ResumerError) as error:
                 self.healthy = False
                 if self._stopping:

@@ -22,7 +22,12 @@ from resumer_daemon.daemon.daemon import Daemon
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync
 
-SHORT = {"http_port": "0", "poll_interval": "1s", "reconcile_interval": "300ms"}
+SHORT = {
+    "http_port": "0",
+    "poll_interval": "1s",
+    "reconcile_interval": "300ms",
+    "allow_superuser": "true",
+}
 PATIENCE = 40.0
 
 
