@@ -11,24 +11,13 @@ import structlog
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.session import Session
+from resumer_daemon.store.triggers import GUARD, TRIGGERS, firing
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 SLICE = 10_000
 FIRST = UUID(int=0)
-GUARD = "resumer_approval_guard"
-TRIGGERS = frozenset(
-    {
-        "resumer_approval_delete",
-        "resumer_approval_insert",
-        "resumer_approval_update",
-        "resumer_event_insert",
-        "resumer_execution_insert",
-        "resumer_execution_update",
-        "resumer_execution_write",
-    }
-)
 
 
 class Reconciler:
@@ -62,8 +51,7 @@ class Reconciler:
             self._wakeup.set("reconcile")
 
     async def _triggers(self, session: Session) -> None:
-        cursor = await session.run("read_triggers")
-        present = {row["name"] for row in await cursor.fetchall()}
+        present = await firing(session.connection, session.schema)
         if self._enforces and GUARD not in present:
             log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
         missing = TRIGGERS - present

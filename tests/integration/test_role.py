@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 
 HIDE = "ALTER TABLE workflow_executions ENABLE ROW LEVEL SECURITY"
-STRICT = {"allow_superuser": "false"}
+STRICT: dict[str, Any] = {"allow_superuser": "false"}
 
 
 @pytest.fixture
