@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from resumer_daemon.errors import SettingsError
+from resumer_daemon.tls import secured
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -77,6 +78,10 @@ class Settings(BaseSettings):
     )
     listen_url: SecretStr | None = Field(
         None, description="A direct connection for LISTEN, where `database_url` leads to a pooler."
+    )
+    database_sslmode: Literal["verify-full", "verify-ca", "require", "prefer", "disable"] = Field(
+        "verify-full",
+        description="TLS to a server beyond this machine, where the URL has no `sslmode`.",
     )
     service_schema: str = Field("public", description="The schema of the service's tables.")
     service_timezone: str = Field(
@@ -198,7 +203,13 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The database's URL, with its password: for connecting only."""
-        return self.database_url.get_secret_value()
+        return secured(self.database_url.get_secret_value(), self.database_sslmode)
+
+    @property
+    def listening_url(self) -> str:
+        """The same for LISTEN."""
+        given = self.listen_url or self.database_url
+        return secured(given.get_secret_value(), self.database_sslmode)
 
 
 def load(**flags: Any) -> Settings:

@@ -6,6 +6,7 @@ from resumer_daemon.cli.adopt import adopt
 from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
+from resumer_daemon.cli.doctor import doctor
 from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(run)
 app.add_typer(migrate, name="migrate")
+app.command()(doctor)
 app.command()(adopt)
 app.command()(start)
 app.command()(emit)

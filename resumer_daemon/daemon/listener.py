@@ -18,7 +18,7 @@ from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.hearing import PING, listen, ping
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Listener:
         self, settings: Settings, metrics: Metrics, wakeup: Wakeup, worker: Worker
     ) -> None:
         self._settings = settings
-        self._url = (settings.listen_url or settings.database_url).get_secret_value()
+        self._url = settings.listening_url
         self._metrics = metrics
         self._wakeup = wakeup
         self._worker = worker
@@ -76,8 +76,7 @@ class Listener:
 
     async def _hear(self, connection: Connection) -> None:
         async with asyncio.timeout(self._settings.ping_deadline):
-            await connection.execute(load("hear_out"))
-            await connection.execute(load("listen"))
+            await listen(connection)
         await self._prove(connection)
         self._metrics.listening("notify")
         self.listening.set()
@@ -88,7 +87,7 @@ class Listener:
             heard = False
             async for note in connection.notifies(timeout=self._settings.ping_interval):
                 heard = True
-                if note.payload != "ping":
+                if note.payload != PING:
                     self._wakeup.set("notify")
             if not heard:
                 await self._prove(connection)
@@ -99,9 +98,9 @@ class Listener:
         closing = asyncio.get_running_loop().call_later(deadline * 2, connection.pgconn.finish)
         try:
             async with asyncio.timeout(deadline):
-                await connection.execute(load("ping"))
+                await ping(connection)
             async for note in connection.notifies(timeout=deadline, stop_after=1):
-                if note.payload != "ping":
+                if note.payload != PING:
                     self._wakeup.set("notify")
                 return
         finally:

@@ -27,6 +27,7 @@ SHORT = {
     "poll_interval": "1s",
     "reconcile_interval": "300ms",
     "allow_superuser": "true",
+    "database_sslmode": "prefer",
 }
 PATIENCE = 40.0
 

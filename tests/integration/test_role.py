@@ -64,7 +64,7 @@ def test_under_the_documented_policy_all_is_as_without(
     service: Service, bound: Database, database: Database
 ):
     for table in ("workflows", "workflow_executions", "step_executions", "approval_requests"):
-        database.run(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+        database.run(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     give_rights(database.url)
     with running(bound, **STRICT):
         decided(service)

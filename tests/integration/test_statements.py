@@ -116,6 +116,7 @@ def test_no_sql_is_written_outside_its_folder():
     found = {
         f"{module}:{text.lineno}": text.value
         for module, tree in MODULES.items()
+        if not module.startswith("store/doctor/")  # remedies: printed for a person, never run
         for text in _texts(tree)
         if KEYWORD.match(_as_text(text.value))
     }
