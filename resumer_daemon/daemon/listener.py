@@ -18,7 +18,7 @@ from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.hearing import PING, listen, ping
+from resumer_daemon.store.hearing import PING, listen, ping, sender
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -77,7 +77,8 @@ class Listener:
     async def _hear(self, connection: Connection) -> None:
         async with asyncio.timeout(self._settings.ping_deadline):
             await listen(connection)
-        await self._prove(connection)
+        async with sender(connection, self._url) as by:
+            await self._prove(connection, by)
         self._metrics.listening("notify")
         self.listening.set()
         self._worker.poll_interval = self._settings.poll_interval
@@ -90,15 +91,15 @@ class Listener:
                 if note.payload != PING:
                     self._wakeup.set("notify")
             if not heard:
-                await self._prove(connection)
+                await self._prove(connection, connection)
 
-    async def _prove(self, connection: Connection) -> None:
-        """Send a ping and hear it, or anything, within the deadline."""
+    async def _prove(self, connection: Connection, by: Connection) -> None:
+        """Have a ping sent and hear it, or anything, within the deadline."""
         deadline = self._settings.ping_deadline
         closing = asyncio.get_running_loop().call_later(deadline * 2, connection.pgconn.finish)
         try:
             async with asyncio.timeout(deadline):
-                await ping(connection)
+                await ping(by)
             async for note in connection.notifies(timeout=deadline, stop_after=1):
                 if note.payload != PING:
                     self._wakeup.set("notify")

@@ -63,8 +63,9 @@ class Gauges(Collector):
                 self._url, autocommit=True, connect_timeout=2, application_name="resumer-metrics",
                 prepare_threshold=None,
             )  # fmt: skip
+        with self._connection.transaction():
             self._connection.execute(load("bound_scrape"))
-        return self._connection.execute(load(statement)).fetchall()
+            return self._connection.execute(load(statement)).fetchall()
 
     def _forget(self) -> None:
         if self._connection is not None:

@@ -7,7 +7,7 @@ import psycopg
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.connect import connect
 from resumer_daemon.store.doctor.finding import Finding, Patient, warning, well
-from resumer_daemon.store.hearing import listen, ping
+from resumer_daemon.store.hearing import listen, ping, sender
 
 DEADLINE = 2.0
 
@@ -35,6 +35,7 @@ async def _heard(url: str) -> bool:
     """Tell whether anything arrives; what others say proves it as well."""
     async with await connect(url, autocommit=True, name="resumer-doctor") as connection:
         await listen(connection)
-        await ping(connection)
+        async with sender(connection, url) as by:
+            await ping(by)
         heard = [note async for note in connection.notifies(timeout=DEADLINE, stop_after=1)]
     return bool(heard)
