@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from resumer_daemon.config import load
 from resumer_daemon.daemon.daemon import Daemon
+from tests.harness import field
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync
 
@@ -108,7 +109,7 @@ class Running(Observed):
 @contextmanager
 def running(database: Database, *, listens: bool = True, **settings: Any) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
-    daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
+    daemon = Daemon(load(**(SHORT | field.settings(database) | settings)))
     loops: Future[asyncio.AbstractEventLoop] = Future()
 
     async def main() -> None:
@@ -180,8 +181,9 @@ class Process(Observed):
 @contextmanager
 def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
     """Run the real process. At the end, where it still runs, SIGTERM must end it with 0."""
-    url = database if isinstance(database, str) else database.url
-    made = Process(url, log, "resumer_daemon", **settings)
+    led = {} if isinstance(database, str) else field.settings(database)
+    url = database if isinstance(database, str) else led.pop("database_url")
+    made = Process(url, log, "resumer_daemon", **(led | settings))
     try:
         yield made
         if made.running:
