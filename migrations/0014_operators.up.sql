@@ -17,6 +17,25 @@ BEGIN
 END
 $f$;
 
+-- An execution by its key (execution_id) or its id, as people have it at hand.
+CREATE FUNCTION resumer.find(key text) RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  found uuid;
+BEGIN
+  SELECT e.id INTO found FROM service_schema.workflow_executions e WHERE e.execution_id = find.key;
+  IF found IS NULL AND find.key ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' THEN
+    SELECT e.id INTO found FROM service_schema.workflow_executions e WHERE e.id = find.key::uuid;
+  END IF;
+  IF found IS NULL THEN
+    RAISE EXCEPTION 'no execution %', quote_nullable(find.key)
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  END IF;
+  RETURN found;
+END
+$f$;
+
 -- The approvals that belong to a pause, as they stand now, oldest first. A time that no clock reaches is none.
 CREATE FUNCTION resumer.approvals_of(p resumer.pauses) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
@@ -142,5 +161,5 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.approvals_of(resumer.pauses), resumer.waiting_for(resumer.pauses),
-  resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text), resumer.approvals_of(resumer.pauses),
+  resumer.waiting_for(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;

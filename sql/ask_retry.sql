@@ -1,5 +1,4 @@
 -- Ask an execution, named by its id or its key: retry.
 SELECT resumer.retry(
-  (SELECT e.id FROM workflow_executions e WHERE e.execution_id = %(key)s OR e.id::text = %(key)s),
-  reason => %(reason)s::text, actor => %(actor)s::text, from_step => %(from_step)s::text,
+  resumer.find(%(key)s), reason => %(reason)s::text, actor => %(actor)s::text, from_step => %(from_step)s::text,
   skip_effect => %(skip_effect)s::text) AS request

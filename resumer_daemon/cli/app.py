@@ -7,14 +7,19 @@ from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
 from resumer_daemon.cli.doctor import doctor
-from resumer_daemon.cli.executions import list_, show
+from resumer_daemon.cli.executions import list_
+from resumer_daemon.cli.explain import explain
 from resumer_daemon.cli.health import health
+from resumer_daemon.cli.hold import hold, release
+from resumer_daemon.cli.ledger import incidents, ledger
 from resumer_daemon.cli.migrate import migrate
-from resumer_daemon.cli.moves import cancel, resume, retry
+from resumer_daemon.cli.moves import cancel, pause, resume, retry
 from resumer_daemon.cli.outbox import outbox
 from resumer_daemon.cli.run import run
+from resumer_daemon.cli.show import show
 from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
+from resumer_daemon.cli.stats import stats
 from resumer_daemon.cli.token import token
 
 app = typer.Typer(
@@ -35,11 +40,18 @@ app.command()(start)
 app.command()(emit)
 app.command()(approve)
 app.command()(reject)
+app.command()(pause)
 app.command()(resume)
 app.command()(retry)
 app.command()(cancel)
+app.command()(hold)
+app.command()(release)
 app.command(name="list")(list_)
 app.command()(show)
+app.command()(explain)
+app.command()(ledger)
+app.command()(incidents)
+app.command()(stats)
 app.add_typer(outbox, name="outbox")
 app.add_typer(token, name="token")
 app.command()(health)

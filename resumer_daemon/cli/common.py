@@ -4,6 +4,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import psycopg
@@ -84,6 +86,8 @@ def _plain(value: Any) -> Json:
             return [_plain(member) for member in value]
         case None | bool() | int() | str():
             return value
+        case timedelta():
+            return Decimal(str(value.total_seconds()))
         case _ if hasattr(value, "isoformat"):
             return value.isoformat()
         case _:

@@ -17,7 +17,7 @@ from resumer_daemon.cli.common import console, run, settings
 from resumer_daemon.cli.story import Story
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
-from resumer_daemon.store import desk, migrate
+from resumer_daemon.store import desk, migrate, views
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.store.session import Session
@@ -92,7 +92,7 @@ async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> N
 async def _invite(story: Story, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and what to type to move it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
-    found = await desk.show_execution(session, await story.pause())
+    found = await views.show_execution(session, await story.pause())
     statement = desk.plain_decision(found["approvals"][0]["request_id"], "approved")
     for label, text in (
         ("connect", f"psql {daemon.settings.url}"),

@@ -1,27 +1,66 @@
-"""`resume`, `retry`, `cancel`: what a person asks of an execution; each leaves one request."""
+"""`pause`, `resume`, `retry`, `cancel`: what a person asks of executions, one request each."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, fail, opened, run
-from resumer_daemon.store import desk
+from resumer_daemon.cli.bulk import Choice, move
+from resumer_daemon.cli.common import USAGE, AsJson, DatabaseUrl, fail
+from resumer_daemon.cli.options import (
+    Actor,
+    DryRun,
+    OlderThan,
+    PausedFor,
+    Why,
+    Workflow,
+    Yes,
+    duration,
+)
 from resumer_daemon.workflow.values import dump, load
 
-Key = Annotated[str, typer.Argument(help="The execution's id or execution_id.")]
-Actor = Annotated[str | None, typer.Option("--as", help="Who asks; by default the database role.")]
-Reason = Annotated[str | None, typer.Option(help="Why; it goes into the record.")]
+Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that stand so.")]
+
+
+def pause(
+    executions: Keys = None,
+    workflow: Workflow = None,
+    everything: Everything = False,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pause executions before their next step, or hold them where they are paused already.
+
+    Decisions that come meanwhile are kept, and count after the resume. To stop a whole workflow,
+    with all that starts later: `hold`.
+
+    [dim]Example: resumer-daemon pause exec_5f0c77ab --as mia --reason "stock count"[/]
+    """
+    choice = Choice(executions, workflow, everything, ("pending", "running", "paused"))
+    facts = {"actor": actor, "reason": reason}
+    move("ask_pause", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def resume(
-    execution: Key,
+    executions: Keys = None,
+    workflow: Workflow = None,
+    paused_for: PausedFor = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
     data: Annotated[str, typer.Option(help="What the resume brings, as a JSON object.")] = "{}",
     force: Annotated[bool, typer.Option("--force", help="Though an approval is missing.")] = False,
     actor: Actor = None,
-    reason: Reason = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Resume a paused execution by hand.
+    """Resume paused executions by hand. Chosen are, unless told, those that are held by hand.
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --as mia --reason "by phone"[/]
     """
@@ -29,19 +68,16 @@ def resume(
         brought = dump(load(data))
     except ValueError as error:
         fail(f"the data is no JSON: {error}", USAGE)
-    _ask(
-        "ask_resume",
-        database_url,
-        key=execution,
-        actor=actor,
-        reason=reason,
-        data=brought,
-        force=force,
-    )
+    waits, seconds = paused_for or "manual", duration(older_than)
+    choice = Choice(executions, workflow, everything, ("paused",), waits, seconds)
+    facts = {"actor": actor, "reason": reason, "data": brought, "force": force}
+    move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def retry(
-    execution: Key,
+    executions: Keys = None,
+    workflow: Workflow = None,
+    everything: Everything = False,
     from_step: Annotated[
         str | None, typer.Option(help="From this step, and not from where it stood.")
     ] = None,
@@ -49,41 +85,41 @@ def retry(
         str | None, typer.Option(help="Take the effect of this Idempotency-Key as done.")
     ] = None,
     actor: Actor = None,
-    reason: Reason = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Continue after an incident, from where the execution stood.
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
-    _ask(
-        "ask_retry",
-        database_url,
-        key=execution,
-        actor=actor,
-        reason=reason,
-        from_step=from_step,
-        skip_effect=skip_effect,
-    )
+    choice = Choice(executions, workflow, everything, ("paused",), "incident")
+    facts = {
+        "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
+    }  # fmt: skip
+    move("ask_retry", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(
-    execution: Key, actor: Actor = None, reason: Reason = None, database_url: DatabaseUrl = None
+    executions: Keys = None,
+    workflow: Workflow = None,
+    paused_for: PausedFor = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """End an execution that has not ended; it has no result.
+    """End an execution that has not ended; it has no result. Chosen are those that are paused.
 
-    [dim]Example: resumer-daemon cancel exec_5f0c77ab --reason "order withdrawn"[/]
+    [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
-    _ask("ask_cancel", database_url, key=execution, actor=actor, reason=reason)
-
-
-def _ask(
-    move: Literal["ask_resume", "ask_retry", "ask_cancel"], url: str | None, **facts: Any
-) -> None:
-    async def work() -> int:
-        async with opened(url) as session:
-            return await desk.ask(session, move, facts)
-
-    console.print(
-        f"{facts['key']}: {move.removeprefix('ask_')} is request {run(work())}", highlight=False
-    )
+    seconds = duration(older_than)
+    choice = Choice(executions, workflow, everything, ("paused",), paused_for, seconds)
+    facts = {"actor": actor, "reason": reason}
+    move("ask_cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)

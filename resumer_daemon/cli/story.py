@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from resumer_daemon.cli.common import console
-from resumer_daemon.cli.executions import coloured, steps_table
+from resumer_daemon.cli.shown import coloured, steps_table
 from resumer_daemon.errors import Refused
-from resumer_daemon.store import desk
+from resumer_daemon.store import desk, views
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json
 
@@ -42,7 +42,7 @@ class Story:
     async def _decided(self, verdict: str, title: str) -> None:
         console.print(Rule(f"[bold]{title}[/]", align="left", style="dim"))
         execution = await self.pause()
-        asked = (await desk.show_execution(self._session, execution))["approvals"][0]
+        asked = (await views.show_execution(self._session, execution))["approvals"][0]
         statement = desk.plain_decision(asked["request_id"], verdict)
         console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False, soft_wrap=True)
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
@@ -91,7 +91,7 @@ class Story:
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    found = await desk.show_execution(self._session, execution)
+                    found = await views.show_execution(self._session, execution)
                     if fact(found):
                         return found
                     await asyncio.sleep(0.01)

@@ -18,7 +18,7 @@ from resumer_daemon.engine.requests import Claimed, OpenPause
 from resumer_daemon.engine.respond import Found, Programs, Unusable
 from resumer_daemon.engine.world import World
 from resumer_daemon.errors import Refused
-from resumer_daemon.store import desk
+from resumer_daemon.store import views
 from resumer_daemon.store.claim import look
 from resumer_daemon.store.snapshot import snapshot
 from resumer_daemon.workflow.definition import Definition
@@ -72,14 +72,15 @@ async def from_database(key: str, url: str | None) -> Subject:
     """
     chosen = settings(database_url=url)
     async with opened(url) as session, snapshot(session):
-        row = await desk.show_execution(session, key)
+        row = await views.show_execution(session, key)
         batch = await look(session, row["id"])
         if batch.unreadable:
             raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
         [claimed] = batch.claimed
         programs = await Library().programs(session, [claimed])
         around = await gather(session, chosen, [claimed], programs)
-    world = around.world(claimed)
+    claimed = replace(claimed, hold=None)  # as if nobody held it
+    world = replace(around.world(claimed), hold=False)
     if claimed.status not in ("pending", "paused"):
         return Subject(_NOTHING, claimed, world, row)
     program = _usable(_program(programs, claimed))

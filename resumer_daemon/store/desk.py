@@ -1,4 +1,4 @@
-"""What people ask for: lists, one execution, a start, a decision. Each is one statement."""
+"""What people ask for: a start, an event, a decision, a move, a hold. Each is one statement."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,30 +8,7 @@ import psycopg
 from resumer_daemon.errors import Refused
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import written
-from resumer_daemon.workflow.values import Json, dump, load
-
-DOCUMENTS = ("steps", "pauses", "approvals", "requests", "resume_data")
-
-
-async def list_executions(session: Session, status: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return executions, newest first."""
-    async with session.transaction():
-        cursor = await session.run("list_executions", {"status": status, "limit": limit})
-        return await cursor.fetchall()
-
-
-async def show_execution(session: Session, key: str) -> dict[str, Any]:
-    """Return one execution with its steps, pauses, approvals and requests.
-
-    Raises:
-        Refused: There is no such execution.
-    """
-    async with session.transaction():
-        cursor = await session.run("show_execution", {"key": key})
-        row = await cursor.fetchone()
-    if row is None:
-        raise Refused(f"no execution {key!r}")
-    return {name: _read(value) if name in DOCUMENTS else value for name, value in row.items()}
+from resumer_daemon.workflow.values import Json, dump
 
 
 async def start(
@@ -48,7 +25,7 @@ async def start(
         "version": version,
         "organization": organization,
     }
-    rows = await _asked(session, "start", facts)
+    rows = await asked(session, "start", facts)
     return str(rows[0]["id"])
 
 
@@ -57,7 +34,7 @@ async def emit(
 ) -> str:
     """Write an event and return its id. Raises `Refused` with the database's own words."""
     facts = {"type": event_type, "payload": dump(payload), "organization": organization}
-    rows = await _asked(session, "emit", facts)
+    rows = await asked(session, "emit", facts)
     return str(rows[0]["id"])
 
 
@@ -65,16 +42,16 @@ async def decide(
     session: Session, verdict: str, request: str, approver: str | None, reason: str | None
 ) -> None:
     """Write a decision, `approve` or `reject`. Raises `Refused` with the database's own words."""
-    await _asked(session, verdict, {"request": request, "approver": approver, "reason": reason})
+    await asked(session, verdict, {"request": request, "approver": approver, "reason": reason})
 
 
 async def ask(session: Session, move: str, facts: Mapping[str, Any]) -> int:
-    """Ask by `ask_resume`, `ask_retry` or `ask_cancel`; return the request's id.
+    """Ask by one of the statements `ask_...`; return what it returns, the request's id by most.
 
     Raises:
         Refused: With the database's own words.
     """
-    rows = await _asked(session, move, facts)
+    rows = await asked(session, move, facts)
     request: int = rows[0]["request"]
     return request
 
@@ -93,9 +70,8 @@ async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
         )
 
 
-async def _asked(
-    session: Session, statement: str, facts: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run a statement; what the database refuses is `Refused` with its own words and hint."""
     try:
         async with session.transaction():
             cursor = await session.run(statement, facts)
@@ -105,10 +81,6 @@ async def _asked(
             hint = f"\n  {error.diag.message_hint}" if error.diag.message_hint else ""
             raise Refused(f"{error.diag.message_primary}{hint}") from error
         raise
-
-
-def _read(text: str | None) -> Json:
-    return None if text is None else load(text)
 
 
 def plain_decision(request: str, status: str) -> str:

@@ -1,0 +1,142 @@
+"""One move of one execution or of many: many are shown first, asked about, and counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from resumer_daemon.cli.common import (
+    REFUSED,
+    USAGE,
+    console,
+    errors,
+    fail,
+    opened,
+    print_json,
+    run,
+)
+from resumer_daemon.cli.shown import ago, cells, coloured
+from resumer_daemon.errors import Refused
+from resumer_daemon.store import desk, views
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
+
+Move = Literal["ask_pause", "ask_resume", "ask_retry", "ask_cancel"]
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which executions: by key, or all of a workflow (or at all) that stand so.
+
+    `seconds`: paused for at least so long.
+    """
+
+    keys: Sequence[str] | None
+    workflow: str | None
+    everything: bool
+    statuses: tuple[str, ...]
+    reason: str | None = None
+    seconds: float | None = None
+
+    @property
+    def filtered(self) -> bool:
+        """Tell whether they have to be looked for."""
+        return self.everything or self.workflow is not None or self.seconds is not None
+
+
+def move(
+    statement: Move,
+    choice: Choice,
+    facts: Mapping[str, Any],
+    url: str | None,
+    *,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Ask for one move of each chosen execution; exit with 1 where one was refused."""
+    if bool(choice.keys) == choice.filtered:
+        fail("name executions, or choose them: --workflow, --older-than, --all", USAGE)
+    word = statement.removeprefix("ask_")
+    chosen = run(_choose(choice, url))
+    if dry_run or (choice.filtered and not yes):
+        if not as_json:
+            _show(chosen)
+        _consent(f"{word} {len(chosen)}?", as_json=as_json, dry_run=dry_run, chosen=chosen)
+    asked, refused = run(_ask_all(statement, [row["execution_id"] for row in chosen], facts, url))
+    if as_json:
+        print_json({"requests": asked, "refused": refused})
+    else:
+        for key, request in asked.items():
+            console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
+        for key, why in refused.items():
+            errors.print(f"[red]error:[/] {escape(key)}: {escape(why)}", highlight=False)
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
+    if not choice.filtered:
+        return [{"execution_id": key} for key in choice.keys or ()]
+    async with opened(url) as session:
+        return await views.choose_executions(
+            session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
+        )
+
+
+async def _ask_all(
+    statement: Move, keys: Sequence[str], facts: Mapping[str, Any], url: str | None
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Ask for one after the other; what is refused stops none of the others."""
+    asked: dict[str, int] = {}
+    refused: dict[str, str] = {}
+    async with opened(url) as session:
+        for key in _counted(keys):
+            try:
+                asked[key] = await _ask(session, statement, {**facts, "key": key})
+            except Refused as error:
+                refused[key] = str(error)
+    return asked, refused
+
+
+async def _ask(session: Session, statement: Move, facts: Mapping[str, Any]) -> int:
+    return await desk.ask(session, statement, facts)
+
+
+def _counted(keys: Sequence[str]) -> Any:
+    """Show how far it is where there are many."""
+    if len(keys) < 2:
+        return keys
+    return track(keys, description="asking", console=errors, transient=True)
+
+
+def _consent(question: str, *, as_json: bool, dry_run: bool, chosen: list[dict[str, Any]]) -> None:
+    if dry_run:
+        if as_json:
+            print_json(chosen)
+        raise typer.Exit
+    if not chosen:
+        console.print("nothing stands so")
+        raise typer.Exit
+    typer.confirm(question, abort=True, err=True)
+
+
+def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
+    table = Table("execution", "workflow", "status", "waits for", "since", box=None)
+    for row in chosen[:SHOWN]:
+        if "status" not in row:
+            table.add_row(*cells(row["execution_id"]))
+            continue
+        named = cells(row["execution_id"], row["workflow"])
+        table.add_row(
+            *named, coloured(row["status"]), *cells(row["paused_for"]), ago(row["paused_at"])
+        )
+    console.print(table)
+    if len(chosen) > SHOWN:
+        console.print(f"... and {len(chosen) - SHOWN} more")

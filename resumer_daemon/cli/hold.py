@@ -1,0 +1,84 @@
+"""`hold` and `release`: a whole workflow, or everything, stops and goes on again."""
+
+from typing import Annotated
+
+import typer
+
+from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, fail, opened, run
+from resumer_daemon.cli.options import Actor, DryRun, Why, Yes, duration
+from resumer_daemon.store import desk, views
+from resumer_daemon.store.arrays import array
+
+Workflow = Annotated[str | None, typer.Option(help="The workflow_id.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every workflow.")]
+OPEN = ("pending", "running", "paused")
+
+
+def hold(
+    workflow: Workflow = None,
+    everything: Everything = False,
+    time: Annotated[
+        str | None, typer.Option("--for", help="Release it by itself after so long: 30m, 2h.")
+    ] = None,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept.
+
+    [dim]Example: resumer-daemon hold --workflow orders --for 2h --as mia --reason "stock count"[/]
+    """
+    name, seconds = _name(workflow, everything), duration(time)
+    found = run(_in_scope(workflow, database_url))
+    console.print(f"{_spoken(name)}: {found} executions that have not ended", highlight=False)
+    if dry_run:
+        return
+    if everything and not yes:
+        typer.confirm("hold everything?", abort=True, err=True)
+    facts = {"workflow": name, "seconds": seconds, "actor": actor, "reason": reason}
+
+    async def work() -> int:
+        async with opened(database_url) as session:
+            return await desk.ask(session, "ask_hold", facts)
+
+    console.print(f"{_spoken(name)} is on hold: {run(work())}", highlight=False)
+
+
+def release(
+    workflow: Workflow = None,
+    everything: Everything = False,
+    per_second: Annotated[
+        int, typer.Option(min=1, help="At most so many executions go on in a second.")
+    ] = 50,
+    actor: Actor = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Release what is on hold; it goes on at a bounded rate.
+
+    [dim]Example: resumer-daemon release --workflow orders --per-second 20[/]
+    """
+    name = _name(workflow, everything)
+    facts = {"workflow": name, "per_second": per_second, "actor": actor}
+
+    async def work() -> int:
+        async with opened(database_url) as session:
+            return await desk.ask(session, "ask_release", facts)
+
+    console.print(f"{_spoken(name)} is released: {run(work())} go on", highlight=False)
+
+
+def _name(workflow: str | None, everything: bool) -> str:
+    if everything == (workflow is not None):
+        fail("say which: --workflow NAME, or --all", USAGE)
+    return "*" if workflow is None else workflow
+
+
+def _spoken(name: str) -> str:
+    return "everything" if name == "*" else name
+
+
+async def _in_scope(workflow: str | None, url: str | None) -> int:
+    async with opened(url) as session:
+        return len(await views.choose_executions(session, array(OPEN), workflow, None, None))

@@ -1,0 +1,67 @@
+"""How people read it: statuses in their colours, moments as ages, steps as a table."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+COLOURS = {
+    "completed": "green",
+    "allowed": "green",
+    "approved": "green",
+    "applied": "green",
+    "paused": "yellow",
+    "held": "yellow",
+    "pending": "cyan",
+    "running": "cyan",
+    "failed": "red",
+    "blocked": "red",
+    "rejected": "red",
+    "incident": "red",
+    "cancelled": "dim",
+    "superseded": "dim",
+}
+
+
+def coloured(word: str | None) -> str:
+    """Return a status, result or outcome in its colour."""
+    if not word:
+        return ""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{escape(word)}[/]" if colour else escape(word)
+
+
+def ago(moment: datetime | str | None) -> str:
+    """Return how long ago a moment is, or how far it is away, in one unit."""
+    if moment is None:
+        return ""
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    away = f"{lasting(abs(seconds))}"
+    return f"in {away}" if seconds < 0 else f"{away} ago"
+
+
+def lasting(seconds: float) -> str:
+    """Return a time in its largest unit."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.1f}s"
+
+
+def cells(*values: object) -> list[str]:
+    """Return the cells of a row; what strangers wrote is never read as markup."""
+    return ["" if value is None else escape(str(value)) for value in values]
+
+
+def steps_table(steps: Iterable[Mapping[str, Any]]) -> Table:
+    """Return step records as a table."""
+    table = Table("  step", "type", "status", "reason", box=None)
+    for step in steps:
+        why = step["error"] or step["reason"] or ""
+        table.add_row(
+            f"  {escape(step['step'])}", step["type"], coloured(step["status"]), escape(why)
+        )
+    return table
