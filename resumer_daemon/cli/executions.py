@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import typer
@@ -62,15 +63,12 @@ def list_(
 
 async def _watch(wanted: Filter, url: str | None) -> None:
     """Show the list until Ctrl-C, which is its end and no failure."""
-    async with opened(url) as session:
-        with Live(console=console, auto_refresh=False) as live:
+    with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
+        async with opened(url) as session:
             while True:
                 rows = await views.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)
-                try:
-                    await asyncio.sleep(LOOKED)
-                except asyncio.CancelledError:
-                    return
+                await asyncio.sleep(LOOKED)
 
 
 def listed(rows: Iterable[Mapping[str, Any]]) -> Table:

@@ -14,7 +14,10 @@ def health(
         str, typer.Option(help="Where the daemon listens.", envvar="RESUMER_HEALTH_URL")
     ] = "http://127.0.0.1:9464",
 ) -> None:
-    """Exit with 0 when the daemon is ready, 1 when it is degraded or not there."""
+    """Exit with 0 when the daemon is ready, 1 when it is degraded or not there.
+
+    [dim]Example: resumer-daemon health[/]
+    """
     try:
         with urlopen(f"{url}/readyz", timeout=3) as answer:  # noqa: S310 (an operator's own URL)
             console.print(answer.read().decode(), highlight=False)

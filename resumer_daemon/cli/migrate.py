@@ -45,7 +45,10 @@ def up(
 def down(
     database_url: DatabaseUrl = None, dry_run: DryRun = False, keep_columns: KeepColumns = False
 ) -> None:
-    """Undo everything: tables that `up` created go, with their data; the service's stay."""
+    """Undo everything: tables that `up` created go, with their data; the service's stay.
+
+    [dim]Example: resumer-daemon migrate down --dry-run[/]
+    """
     _change("down", database_url, dry_run, keep_columns=keep_columns)
 
 
@@ -66,7 +69,10 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
 
 @migrate.command()
 def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show which migrations are applied."""
+    """Show which migrations are applied.
+
+    [dim]Example: resumer-daemon migrate status --json[/]
+    """
     entries = run(runner.status(settings(database_url=database_url).url))
     if as_json:
         print_json([{"name": e.name, "applied_at": e.applied_at} for e in entries])

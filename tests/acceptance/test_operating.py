@@ -1,0 +1,207 @@
+"""Who runs it, at a shell: see what stands where and why, and move one or many."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from resumer_daemon.cli.app import app
+from tests.harness import Database, eventually_sync
+from tests.harness.running import environment, running
+from tests.harness.service import Service, allow, ask
+from tests.unit import documents
+
+DONE, REFUSED, USAGE = 0, 1, 2
+
+
+@pytest.fixture
+def service(database: Database) -> Iterator[Service]:
+    with running(database):
+        made = Service(database)
+        made.workflow(ask(), allow())
+        yield made
+
+
+def run(service: Service, *words: str, code: int = DONE, given: str = "") -> str:
+    """Run a command; return what it printed, in one line whatever the terminal is."""
+    env = {"RESUMER_DATABASE_URL": service.database.url, "COLUMNS": "200"}
+    ended = CliRunner().invoke(app, words, env=env, input=given)
+    assert ended.exit_code == code, f"{ended.exit_code}: {ended.output} {ended.exception!r}"
+    return " ".join(ended.output.split())
+
+
+def read(service: Service, *words: str, code: int = DONE) -> Any:
+    """Run a command with `--json` and return what it printed."""
+    env = {"RESUMER_DATABASE_URL": service.database.url}
+    ended = CliRunner().invoke(app, [*words, "--json"], env=env)
+    assert ended.exit_code == code, ended.output
+    return json.loads(ended.stdout)
+
+
+def key_of(service: Service, execution: object) -> str:
+    [(key,)] = service.database.run(
+        "SELECT execution_id FROM workflow_executions WHERE id = %s", execution
+    )
+    return str(key)
+
+
+def test_an_execution_is_paused_explained_and_resumed(service: Service):
+    execution = service.paused()
+    key, [request] = key_of(service, execution), service.asked(execution)
+    assert f"resumer-daemon approve {request}" in run(service, "explain", key)
+    run(service, "pause", key, "--as", "mia", "--reason", "stock count")
+    eventually_sync(lambda: service.standing(execution)[1] == "stock count")
+    run(service, "approve", request)
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+    said = run(service, "explain", str(execution))
+    assert "mia has held it" in said
+    assert f"resumer-daemon resume {key}" in said
+    reasons = read(service, "explain", key)["reasons"]
+    assert [reason["code"] for reason in reasons] == ["held_by_hand", "request_kept"]
+    run(service, "resume", key, "--as", "mia")
+    assert service.ended(execution)["result"] == "allowed"
+    story = run(service, "show", key)
+    for said in ("pause 1", f"approval {request} asked of manager", "step release (action)"):
+        assert said in story
+
+
+def test_what_is_listed_can_be_chosen(service: Service):
+    service.workflow({"id": "w", "type": "wait", "wait": {"event": "paid"}}, name="waits")
+    service.paused()
+    waiting = service.paused("waits")
+    service.database.run(
+        "UPDATE resumer.pauses SET paused_at = now() - interval '3 hours' WHERE execution_id = %s",
+        waiting,
+    )
+    chosen = {
+        ("--workflow", "waits"): ["waits"],
+        ("--paused-for", "approval_required"): ["flow"],
+        ("--role", "manager"): ["flow"],
+        ("--older-than", "2h"): ["waits"],
+        ("--sort", "paused"): ["waits", "flow"],
+        ("--sort", "workflow"): ["flow", "waits"],
+        ("--status", "running"): [],
+    }
+    for words, workflows in chosen.items():
+        assert [row["workflow"] for row in read(service, "list", *words)] == workflows, words
+    assert "waiting_for_event at w: paid 3h ago" in run(service, "list", "--workflow", "waits")
+    assert "not a duration" in run(service, "list", "--older-than", "2 days", code=USAGE)
+
+
+def test_many_are_shown_first_and_asked_about(service: Service):
+    executions = [service.paused(), service.paused()]
+    keys = sorted(key_of(service, execution) for execution in executions)
+    cancel = ("cancel", "--workflow", "flow", "--reason", "old")
+    assert sorted(row["execution_id"] for row in read(service, *cancel, "--dry-run")) == keys
+    assert "cancel 2?" in run(service, *cancel, code=REFUSED, given="n\n")
+    assert {service.standing(execution)[0] for execution in executions} == {"paused"}
+    assert sorted(read(service, *cancel, "--yes")["requests"]) == keys
+    for execution in executions:
+        assert service.ended(execution)["status"] == "cancelled"
+    assert "nothing stands so" in run(service, *cancel)
+
+
+def test_what_is_refused_stops_none_of_the_others(service: Service):
+    execution = service.paused()
+    key = key_of(service, execution)
+    answer = read(service, "cancel", "exec_nobody", key, code=REFUSED)
+    assert list(answer["requests"]) == [key]
+    assert "no execution 'exec_nobody'" in answer["refused"]["exec_nobody"]
+    assert service.ended(execution)["status"] == "cancelled"
+    for word in ("pause", "resume", "retry", "cancel"):
+        assert "name executions, or choose them" in run(service, word, code=USAGE)
+        assert "no execution" in run(service, word, "exec_nobody", code=REFUSED)
+    for word in ("show", "explain"):
+        assert "no execution" in run(service, word, "exec_nobody", code=REFUSED)
+
+
+def test_a_workflow_is_held_and_released(service: Service):
+    execution = service.paused()
+    held = run(service, "hold", "--workflow", "flow", "--for", "2h", "--as", "mia")
+    assert "flow: 1 executions that have not ended" in held
+    run(service, "approve", service.asked(execution)[0])
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+    assert [hold["actor"] for hold in read(service, "stats")["holds"]] == ["mia"]
+    assert "flow by mia" in run(service, "stats")
+    assert "is on hold already" in run(service, "hold", "--workflow", "flow", code=REFUSED)
+    assert "flow is released: 1 go on" in run(service, "release", "--workflow", "flow")
+    assert service.ended(execution)["result"] == "allowed"
+    assert "is not on hold" in run(service, "release", "--all", code=REFUSED)
+    assert "say which" in run(service, "hold", code=USAGE)
+    assert run(service, "hold", "--all", code=REFUSED, given="n\n")
+    assert read(service, "stats")["holds"] == []
+
+
+def test_the_ledger_the_incidents_and_the_numbers(service: Service):
+    execution = service.paused()
+    service.decide(service.asked(execution)[0], "approved")
+    service.ended(execution)
+    key = key_of(service, execution)
+    [decision] = read(service, "ledger", "--execution", key, "--kind", "approval")
+    assert (decision["decision"], decision["outcome"]) == ("approved", "applied")
+    assert decision["took"] > 0
+    assert read(service, "ledger", "--outcome", "late", "--since", "1h") == []
+    assert f"{key} approval approved applied" in run(service, "ledger")
+    stats = read(service, "stats")
+    assert (stats["executions"], stats["lag"]["number"], stats["daemons"]) == ({}, 0, 1)
+    assert {"approval", "start"} == {row["kind"] for row in stats["last_hour"]}
+    assert "1 connected" in run(service, "stats")
+    other = service.paused()
+    service.database.run(
+        "UPDATE resumer.pauses SET reason = 'incident',"
+        """ incident = '{"cause": "step_budget", "detail": "1,000 steps", "remedy": "retry"}'"""
+        " WHERE execution_id = %s",
+        other,
+    )
+    [incident] = read(service, "incidents")
+    assert (incident["execution_key"], incident["cause"]) == (key_of(service, other), "step_budget")
+    assert "1,000 steps retry" in run(service, "incidents")
+
+
+def test_the_live_list_shows_what_happens_until_it_is_ended(service: Service):
+    command = [sys.executable, "-m", "resumer_daemon", "list", "--watch"]
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    shown = b""
+
+    def shows(key: str) -> bool:
+        nonlocal shown
+        with suppress(BlockingIOError):
+            shown += os.read(ours, 100_000)
+        return key.encode() in shown
+
+    env = environment(service.database.url) | {"TERM": "xterm"}
+    with subprocess.Popen(command, env=env, stdout=theirs, stderr=theirs) as watching:
+        try:
+            for execution in (service.paused(), service.paused()):
+                key = key_of(service, execution)
+                eventually_sync(partial(shows, key), of=f"{key} is shown")
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(20) == DONE
+        finally:
+            watching.kill()
+            os.close(ours)
+            os.close(theirs)
+
+
+@pytest.mark.parametrize("name", documents.commands())
+def test_every_command_has_an_example(name: str):
+    told = documents.commands()[name].help or ""
+    assert re.search(rf"Example: .*resumer-daemon {name}", told), name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str):
+    env = {"_RESUMER_DAEMON_COMPLETE": f"source_{shell}"}
+    shown = CliRunner().invoke(app, [], env=env, prog_name="resumer-daemon")
+    assert "resumer" in shown.stdout
