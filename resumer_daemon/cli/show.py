@@ -93,7 +93,8 @@ def _approvals(approvals: list[dict[str, Any]]) -> Iterator[Moment]:
 
 
 def _requests(requests: list[dict[str, Any]]) -> Iterator[Moment]:
-    for request in requests:
+    """Yield what people and clocks asked for; looks of our own say nothing to people."""
+    for request in (r for r in requests if r["kind"] != "adopt"):
         what = f"request {request['id']} {request['kind']}"
         about = [request["decision"], request["actor"], request["reason"]]
         said = ", ".join(part for part in about if part)

@@ -1,0 +1,102 @@
+"""The sessions that the README shows, run as they stand there: same words, other ids and times."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+from typer.testing import CliRunner
+
+from resumer_daemon.cli.app import app
+from resumer_daemon.workflow.values import load
+from tests.harness import Database, eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service
+from tests.unit.documents import ROOT, blocks
+
+README = blocks(ROOT / "README.md")
+SQL = next(b.text for b in README if b.form == "sql" and "resumer.start" in b.text)
+SHELL = next(b.text for b in README if b.form == "text" and b.text.startswith("$ resumer"))
+
+PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"}}
+IDS = r"\b(?:exec_\w+|appr_\w+|[0-9a-f]{8}-[0-9a-f-]{27})"
+CHANGING = rf"{IDS}|\b\d+ (?:s|min|h)\b|request \d+"
+
+
+@pytest.fixture
+def service(database: Database) -> Iterator[Service]:
+    example = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
+    with running(database):
+        made = Service(database)
+        made.insert(
+            "workflows", workflow_id=example["workflow_id"], version=example["version"],
+            name=example["name"], definition=Jsonb(example),
+        )  # fmt: skip
+        yield made
+
+
+def masked(text: str) -> str:
+    return re.sub(CHANGING, "*", " ".join(text.split()))
+
+
+def real(text: str, service: Service) -> str:
+    """Return what is to be typed with the ids that are there, in the order of their kinds."""
+    [(key, request)] = service.database.run(
+        "SELECT e.execution_id, a.request_id FROM workflow_executions e"
+        " LEFT JOIN approval_requests a ON a.execution_id = e.id"
+    ) or [("", "")]
+    return re.sub(r"appr_\w+", str(request), re.sub(r"exec_\w{16}", str(key), text))
+
+
+def _statements() -> Iterator[tuple[str, str]]:
+    """Yield each statement with the row that stands below it, empty where none does."""
+    for statement, shown in re.findall(
+        r"((?:^(?!--).*\n)+?(?<=;\n))((?:^--.*\n)?)", SQL, re.MULTILINE
+    ):
+        yield statement, shown.removeprefix("--").strip()
+
+
+def test_the_session_in_sql(service: Service):
+    asked = list(_statements())
+    assert len(asked) == 8
+    for statement, shown in asked:
+
+        def answer(statement: str = statement) -> str:
+            rows = service.database.run(real(statement, service))
+            return masked(" | ".join(str(value) for value in rows[0]) if rows else "")
+
+        if shown:
+            expected = masked(shown)
+            eventually_sync(
+                lambda answer=answer, expected=expected: answer() == expected,  # type: ignore[misc]
+                of=f"{statement} is {expected}",
+            )
+        else:
+            service.database.run(real(statement, service))
+
+
+def typed(words: list[str], url: str) -> str:
+    ended = CliRunner().invoke(app, words, env={"RESUMER_DATABASE_URL": url, "COLUMNS": "300"})
+    assert ended.exit_code == 0, ended.output
+    return masked(ended.output)
+
+
+def test_the_session_at_a_shell(service: Service):
+    execution: UUID = service.paused("high_value_order_approval", PAYLOAD)
+    parts: list[Any] = re.findall(
+        r"^\$ resumer-daemon (.*)\n((?:(?!\$ ).*\n)*)", SHELL, re.MULTILINE
+    )
+    assert len(parts) == 4
+    for command, shown in parts:
+        words = shlex.split(real(command, service))
+        if words[0] == "explain":  # it shows what a daemon has done meanwhile
+            eventually_sync(
+                lambda w=words, s=shown: typed(w, service.database.url) == masked(s),  # type: ignore[misc]
+                of=f"{command} is {masked(shown)}: {typed(words, service.database.url)}",
+            )
+        else:
+            assert typed(words, service.database.url) == masked(shown)
+    assert service.ended(execution)["result"] == "allowed"
