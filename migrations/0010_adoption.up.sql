@@ -4,7 +4,8 @@
 -- no end of ours. As all triggers: for rows that decide nothing there is only the WHEN, any error is a WARNING, a locked
 -- table costs 100 ms. Names are written out, for whoever may create in the service's schema shall not be called by us.
 
--- After: an execution became paused, or is paused no more, or ended as blocked: somebody has to look.
+-- After: an execution became paused, or is paused no more, or ended as blocked, or the word on its pause was written:
+-- somebody has to look.
 CREATE FUNCTION resumer.on_execution_seen() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
@@ -112,8 +113,9 @@ CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions FOR 
     AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION resumer.on_execution_write();
 CREATE TRIGGER resumer_execution_update AFTER UPDATE ON workflow_executions FOR EACH ROW
-  WHEN ((new.status, new.result) IS DISTINCT FROM (old.status, old.result)
-    AND ('paused' IN (old.status, new.status) OR (new.status = 'completed' AND new.result = 'blocked'))
+  WHEN (((new.status, new.result) IS DISTINCT FROM (old.status, old.result)
+      AND ('paused' IN (old.status, new.status) OR (new.status = 'completed' AND new.result = 'blocked'))
+      OR new.status = 'paused' AND new.resume_data -> 'approved' IS DISTINCT FROM old.resume_data -> 'approved')
     AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION resumer.on_execution_seen();
 CREATE TRIGGER resumer_execution_insert AFTER INSERT ON workflow_executions FOR EACH ROW

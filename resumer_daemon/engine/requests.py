@@ -92,6 +92,11 @@ class OpenPause:
     asked: tuple[UUID, ...] = ()
     earlier: frozenset[UUID] = frozenset()
 
+    @property
+    def foreign(self) -> bool:
+        """Tell whether another program made it, for approvals: no attempt of ours led there."""
+        return self.state is not None and self.state.awaits == "approval" and not self.state.done
+
     def owns(self, approval: Approval) -> bool:
         """Tell whether an approval was asked by this pause, or came while it lasts."""
         return approval.id in self.asked or approval.id not in self.earlier

@@ -86,6 +86,46 @@ def test_it_goes_on_with_the_definition_as_it_was_when_it_was_adopted(
     assert service.steps(execution) == ["release"]
 
 
+@pytest.mark.parametrize(("word", "result"), [(True, "allowed"), (False, "blocked")])
+def test_its_word_in_resume_data_is_a_decision(
+    service: Service, database: Database, daemon: Running, word: bool, result: str
+):
+    workflow = service.workflow(*STEPS)
+    said = Jsonb({"approved": word, "note": "by phone"})
+    before = foreign(service, workflow, paused_step_id="ask", resume_data=said)
+    after = foreign(service, workflow, paused_step_id="ask")
+    adopted(service, after)
+    database.run("UPDATE workflow_executions SET resume_data = %s WHERE id = %s", said, after)
+    for execution in (before, after):
+        row = service.ended(execution)
+        assert row["result"] == result
+        assert row["resume_data"]["note"] == "by phone"
+        assert row["resume_data"]["resume"]["data"] == {"approved": word}
+        assert ("adopt", None, "applied") in service.requests(execution)
+
+
+def test_any_other_word_there_decides_nothing(
+    service: Service, database: Database, daemon: Running
+):
+    execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
+    adopted(service, execution)
+    database.run("""UPDATE workflow_executions SET resume_data = '{"approved": "true"}'""")
+    eventually_sync(lambda: daemon.metric("resumer_unrecognised_decisions_total") == 1)
+    assert service.standing(execution) == ("paused", None)
+    database.run("""UPDATE workflow_executions SET resume_data = '{"approved": true}'""")
+    assert service.ended(execution)["result"] == "allowed"
+
+
+def test_in_a_pause_of_ours_only_approvals_decide(
+    service: Service, database: Database, daemon: Running
+):
+    service.workflow(*STEPS)
+    execution = service.paused()
+    database.run("""UPDATE workflow_executions SET resume_data = '{"approved": true}'""")
+    eventually_sync(lambda: service.requests(execution)[-1] == ("adopt", None, "superseded"))
+    assert service.standing(execution) == ("paused", "approval_required")
+
+
 @pytest.mark.parametrize("pointer", [None, "nowhere", "release"])
 def test_a_pause_that_nothing_explains_is_an_incident(
     service: Service, daemon: Running, pointer: str | None

@@ -8,8 +8,10 @@ import pytest
 
 from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.requests import DELETED, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
+from resumer_daemon.engine.state import State
 
 ONE, TWO, OLD = UUID(int=1), UUID(int=2), UUID(int=9)
 ANN, BOB = UUID(int=11), UUID(int=12)
@@ -30,10 +32,11 @@ def claimed(
         Approval(ONE, "appr_1", one, ANN, "r", decided_at="2026-01-31T09:30:00Z"),
         Approval(TWO, "appr_2", two, BOB, "r", decided_at="2026-01-31T09:31:00Z"),
     )
-    given = {"approvals": approvals, **others}
+    given = {"approvals": approvals, "resume_data": None, **others}
     return Claimed(
-        UUID(int=5), "exec_1", status, None, "w", None, {"order": {"id": 1}}, None, None,
-        pause, 1, requests=requests, **given,
+        id=UUID(int=5), key="exec_1", status=status, workflow=None, workflow_key="w",
+        organization=None, context={"order": {"id": 1}}, payload=None, pause=pause, last_pause=1,
+        requests=requests, **given,
     )  # fmt: skip
 
 
@@ -153,3 +156,43 @@ def test_an_approval_that_comes_while_it_lasts_may_stand_for_one_that_was_delete
     request = says(7, added.id, "approved")
     assert settle(claimed(APPROVED, request, approvals=(first, added))).answer is not None
     assert settle(claimed(APPROVED, approvals=(first,))).answer is None
+
+
+SEEN = Request(10, "adopt")
+STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
+OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": Progress()}))
+
+
+@pytest.mark.parametrize(
+    ("word", "pause", "answer", "outcome"),
+    [
+        (True, STANDS_ALONE, {"approved": True}, "applied"),
+        (False, STANDS_ALONE, {"approved": False}, "applied"),
+        ("true", STANDS_ALONE, None, "unrecognised"),
+        (1, STANDS_ALONE, None, "unrecognised"),
+        (None, STANDS_ALONE, None, "unrecognised"),
+        (True, OURS, None, "superseded"),
+        (True, replace(STANDS_ALONE, reason="manual"), None, "superseded"),
+    ],
+)
+def test_the_word_in_the_row_of_another_program_is_a_decision(word, pause, answer, outcome) -> None:
+    settlement = settle(claimed(SEEN, pause=pause, resume_data={"approved": word}))
+    assert settlement.outcomes == {SEEN.id: outcome}
+    if answer is None:
+        assert settlement.answer is None
+    else:
+        assert isinstance(settlement.answer, Manual)
+        assert settlement.answer.data == answer
+
+
+def test_an_approval_comes_before_the_word_in_the_row() -> None:
+    settlement = settle(
+        claimed(REJECTED, two="rejected", pause=STANDS_ALONE, resume_data={"approved": True})
+    )
+    assert isinstance(settlement.answer, Decision)
+
+
+@pytest.mark.parametrize("data", [None, [], {"note": 1}])
+def test_what_says_nothing_is_no_word(data) -> None:
+    settlement = settle(claimed(SEEN, pause=STANDS_ALONE, resume_data=data))
+    assert settlement.outcomes == {SEEN.id: "superseded"}
