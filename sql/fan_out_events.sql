@@ -36,10 +36,10 @@ WITH due AS (
     WHERE o.enabled
       AND o.organization_id = h.organization_id --? organization
     ORDER BY o.workflow_id, o.created_at DESC NULLS LAST) AS w
-  CROSS JOIN LATERAL (SELECT coalesce(w.definition -> 'trigger', w.definition #> '{definition,trigger}') AS trigger) AS t
+  CROSS JOIN LATERAL (SELECT coalesce(w.definition #> '{definition,trigger}', w.definition -> 'trigger') AS trigger) AS t
   WHERE %(route)s AND coalesce(t.trigger ->> 'type', 'event') = 'event'
     AND (t.trigger ->> 'event' = h.event_type
-      OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, rtrim(t.trigger ->> 'event', '*'))))
+      OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, left(t.trigger ->> 'event', -1))))
 ), started AS (
   SELECT r.id, array_agg(r.workflow_id::text) AS workflows,
     array_agg(resumer.queue(r.workflow, r.organization, r.event_type, r.payload)) AS executions

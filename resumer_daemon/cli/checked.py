@@ -61,6 +61,8 @@ def read_checked(file: Path) -> Checked:
     """Read and check a file, whatever is in it."""
     try:
         document = load(file.read_bytes().decode())
+    except UnicodeDecodeError as wrong:
+        return Checked(str(file), None, None, (error("$", f"not UTF-8 at byte {wrong.start}"),))
     except ValueError as unreadable:
         return Checked(str(file), None, None, (error("$", str(unreadable)),))
     workflow = document.get("workflow_id") if isinstance(document, dict) else None

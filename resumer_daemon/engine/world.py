@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
 
@@ -38,8 +39,8 @@ class Limits:
 
     step_budget: int = 1_000
     items: int = 10_000
-    depth: int = 8
-    width: int = 64
+    depth: int = NESTED
+    width: int = WIDEST
     chunk: int = 1_000
 
 

@@ -14,6 +14,12 @@ from resumer_daemon.workflow.values import Json
 LONGEST_ID: Final = 255
 """How many characters the id of a step may have."""
 
+NESTED: Final = 8
+"""How deep `parallel` and `foreach` may stand in each other."""
+
+WIDEST: Final = 64
+"""How many steps a `parallel` or the body of a `foreach` may have."""
+
 
 def is_id(written: object) -> TypeGuard[str]:
     """Tell whether a step may have this as its id."""

@@ -171,6 +171,45 @@ def test_an_event_starts_the_workflows_that_listen(service: Service, database: D
     assert rows == [("order.created", {"id": 9})]
 
 
+TRIGGERS: dict[str, Any] = {
+    "exact": {"type": "event", "event": "order.created"},
+    "prefix": {"type": "event", "event": "order.*"},
+    "word": {"type": "event", "event": "order*"},
+    "all": {"type": "event", "event": "*"},
+    "stars": {"type": "event", "event": "**"},
+    "front": {"type": "event", "event": "*.created"},
+    "middle": {"type": "event", "event": "order.*.late"},
+    "empty": {"type": "event", "event": ""},
+    "list": {"type": "event", "event": ["order.created"]},
+    "none": {"type": "event"},
+    "text": "order.created",
+    "schedule": {"type": "schedule", "event": "order.created"},
+    "manual": {"type": "manual", "event": "order.created"},
+}
+STARTS = {
+    "order.created": {"exact", "prefix", "word", "all", "whole"},
+    "order.created.late": {"prefix", "word", "all"},
+    "Order.Created": {"all"},
+    "order.": {"prefix", "word", "all"},
+    "order": {"word", "all"},
+    "orders.created": {"word", "all"},
+}
+
+
+def test_a_trigger_is_exact_or_ends_in_a_star(service: Service, database: Database):
+    for name, trigger in TRIGGERS.items():
+        service.workflow(name=name, definition={"trigger": trigger, "steps": []})
+    inner = {"trigger": TRIGGERS["exact"], "steps": []}
+    beside = {"name": "whole", "trigger": TRIGGERS["all"], "definition": inner}
+    service.workflow(name="whole", definition=beside)
+    with running(database, route_events=True):
+        for event in STARTS:
+            happens(service, event)
+        eventually_sync(lambda: settled(service))
+    rows = database.run("SELECT event_type, coalesce(triggered_workflows, '{}') FROM events")
+    assert {event: set(workflows) for event, workflows in rows} == STARTS
+
+
 def test_the_newest_version_says_what_starts_it(service: Service, database: Database):
     listens(service, "order.created", "moved", created_at="2020-01-01")
     listens(service, "order.paid", "moved", version="2", created_at="2021-01-01")

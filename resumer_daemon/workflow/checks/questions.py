@@ -14,6 +14,7 @@ from resumer_daemon.workflow.values import Json, is_number
 from resumer_daemon.workflow.wording import kind, shown
 
 _ORDERING: Final = ("gt", ">", "gte", ">=", "lt", "<", "lte", "<=")
+_KNOWN: Final = " ".join([*OPERATORS, *EXISTENCE])
 _MEMBERSHIP: Final = ("in", "not_in")
 
 
@@ -55,7 +56,7 @@ def _compared(path: str, condition: dict[str, Json]) -> Findings:
     elif operator in OPERATORS:
         yield from _value(f"{path}.value", operator, condition.get("value"))
     elif operator not in EXISTENCE:
-        yield error(f"{path}.operator", f"unknown operator: {operator}")
+        yield error(f"{path}.operator", f"unknown operator: {operator} (known: {_KNOWN})")
 
 
 def _value(path: str, operator: str, value: Json) -> Findings:

@@ -20,10 +20,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Steps that stand in one list."""
+    """Steps that stand in one list, inside of so many others."""
 
     of: Literal["definition", "foreach", "parallel"]
     sites: tuple[Site, ...]
+    depth: int = 0
 
 
 def flows(definition: Definition, written: list[tuple[str, Json]]) -> Iterator[Flow]:
@@ -32,17 +33,17 @@ def flows(definition: Definition, written: list[tuple[str, Json]]) -> Iterator[F
     while waiting:
         flow = waiting.pop()
         yield flow
-        waiting += [inner for site in flow.sites for inner in _inner(site)]
+        waiting += [inner for site in flow.sites for inner in _inner(site, flow.depth + 1)]
 
 
-def _inner(site: Site) -> Iterator[Flow]:
+def _inner(site: Site, depth: int) -> Iterator[Flow]:
     step = site.step
     if isinstance(step, ParallelStep | ForeachStep):
         item_vars = site.item_vars
         if isinstance(step, ForeachStep):
             item_vars |= {f"{step.item_var}", f"{step.item_var}_index"}
         written = site.written.inner(step.type, beneath=site.written).members("steps")
-        yield Flow(step.type, _sites(step.steps, written, item_vars))
+        yield Flow(step.type, _sites(step.steps, written, item_vars), depth)
 
 
 def _sites(

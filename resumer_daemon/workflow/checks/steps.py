@@ -4,7 +4,16 @@ from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.checks.sites import Flow, Site
-from resumer_daemon.workflow.definition import ActionStep, BrokenStep, Requires, WaitStep
+from resumer_daemon.workflow.definition import (
+    NESTED,
+    WIDEST,
+    ActionStep,
+    BrokenStep,
+    ForeachStep,
+    ParallelStep,
+    Requires,
+    WaitStep,
+)
 from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.references import REFERENCE
@@ -25,6 +34,9 @@ def check_step(site: Site, flow: Flow) -> Findings:
         case ActionStep():
             yield from check_duration(site.written, "timeout")
             yield from _approval(site, site.step, flow)
+        case ParallelStep() | ForeachStep():
+            yield from check_duration(site.written, "timeout")
+            yield from _size(site, site.step, flow)
         case _:
             yield from check_duration(site.written, "timeout")
 
@@ -35,6 +47,14 @@ def check_duration(written: Reader, *keys: str) -> Findings:
     is_template = isinstance(value, str) and REFERENCE.search(value)
     if value is not None and seconds(value) is None and not is_template:
         yield warning(path, f"{_DURATION} {shown(value)}: counts as not given")
+
+
+def _size(site: Site, step: ParallelStep | ForeachStep, flow: Flow) -> Findings:
+    if flow.depth == NESTED:
+        yield error(site.written.path, f"{step.type} nested more than {NESTED} levels deep")
+    if len(step.steps) > WIDEST:
+        path, _ = site.written.inner(step.type, beneath=site.written).located("steps")
+        yield error(path, f"{len(step.steps)} steps, at most {WIDEST} can run")
 
 
 def _wait(site: Site) -> Findings:

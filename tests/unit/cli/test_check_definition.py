@@ -69,7 +69,7 @@ def test_json_has_every_file_and_finding(written) -> None:
     ("content", "said"),
     [
         (b"{", "not JSON"),
-        (b"\xff\xfe", "utf-8"),
+        (b"\xff\xfe", "not UTF-8 at byte 0"),
         (b"[" * 100_000, "nested more than 128 levels deep"),
         (b"[]", "expected an object, found a list"),
         (b'{"steps": 3}', "expected a list of steps, found a number"),

@@ -184,6 +184,19 @@ def test_a_rule_stands_in_for_a_condition():
     assert found(steps(rule, ALLOW)) == []
 
 
+def test_what_is_too_wide_or_too_deep_to_run():
+    wide = {"id": "p", "type": "parallel", "parallel": {"steps": [ALLOW | {"id": None}] * 65}}
+    assert found(steps(wide)) == [
+        ("error", "$.steps[0].parallel.steps", "65 steps, at most 64 can run")
+    ]
+    deep: dict[str, Any] = ALLOW
+    for depth in range(10):
+        deep = {"id": f"p{depth}", "type": "parallel", "steps": [deep]}
+    assert found(steps(deep)) == [
+        ("error", "$.steps[0]" + ".steps[0]" * 8, "parallel nested more than 8 levels deep")
+    ]
+
+
 @pytest.mark.parametrize("requires", [[], "x", 5, {"approvals": "many"}])
 def test_what_an_allow_requires_is_not_looked_at(requires):
     assert found(steps({**ALLOW, "requires": requires})) == []
