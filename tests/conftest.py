@@ -41,12 +41,6 @@ def _server_of(config: pytest.Config) -> str:
     return config.stash[_SERVER]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _field() -> Iterator[None]:
-    yield
-    field.close()
-
-
 @pytest.fixture(scope="session")
 def databases(server: str) -> Iterator[Databases]:
     made = Databases(server, f"resumer_test_{token_hex(4)}")

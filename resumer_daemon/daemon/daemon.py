@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Collection
 from time import monotonic
 from uuid import uuid4
 
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 
 TRIMMED = 60.0  # seconds between two looks for what the ledger keeps no longer
 HTTP_SESSIONS = 4  # connections that answer people, none of which does the daemon's work
+AGAIN = 1.0  # seconds until a task that goes on is cancelled again
 GRACE = 5.0  # to hand over what did not end within the drain timeout
 
 
@@ -109,12 +111,13 @@ class Daemon:
                 if (retention := self.settings.retention) is not None:
                     ledger = Ledger(self._database, retention)
                     background.append(group.create_task(every(TRIMMED, ledger.beat)))
-                await self._worker.run()
-                await self._effector.drain(self._until_end())
-                if self._courier is not None:
-                    await self._courier.drain(self._until_end())
-                for task in background:
-                    task.cancel()
+                try:
+                    await self._worker.run()
+                    await self._effector.drain(self._until_end())
+                    if self._courier is not None:
+                        await self._courier.drain(self._until_end())
+                finally:
+                    await _end(background)
         finally:
             await self.server.stop()
             await self._heartbeat.stop()
@@ -163,6 +166,12 @@ def _doors(settings: Settings, sessions: Pool) -> Doors:
     secret = settings.jwt_secret
     credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
     return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: who waits for a connection of the pool may miss one call."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=AGAIN)
 
 
 def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 
 from resumer_daemon.errors import Unreachable
+from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.statements import load
 
 Connection: TypeAlias = AsyncConnection[Any]
@@ -43,17 +44,24 @@ async def connect(
 
 
 async def prepare(connection: Connection) -> None:
-    """Make a new connection one of ours."""
+    """Make a new connection one of ours. Raises Unreachable where the server is silent."""
     # a role or a database may ask for another level; the protocol is proved for this one
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
     # behind a pooler the next transaction may meet another backend, which prepared nothing
-    connection.prepare_threshold = None if await is_pooled(connection) else 0
+    async with answered(connection):
+        connection.prepare_threshold = None if await is_pooled(connection) else 0
 
 
 async def is_pooled(connection: Connection) -> bool:
     """Tell whether something that shares backends stands between us and the server."""
+    usual = connection.autocommit
+    await connection.set_autocommit(True)  # nothing of a role may end us within a transaction
     cursor = await connection.execute(load("backend_pid"))
     row = await cursor.fetchone()
-    if not connection.autocommit:
-        await connection.rollback()
+    await connection.set_autocommit(usual)
     return row != (connection.info.backend_pid,)
+
+
+async def outlive(connection: Connection) -> None:
+    """Let a session last, whatever is imposed on it; not for one that shares its backend."""
+    await connection.execute(load("outlive"))

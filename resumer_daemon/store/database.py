@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from resumer_daemon.store.connect import Connection, connect
+from resumer_daemon.store.connect import Connection, connect, outlive
 from resumer_daemon.store.contract import probe, search_path
+from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.role import read_role
 from resumer_daemon.store.session import Session
+from resumer_daemon.store.statements import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,12 @@ class Database:
             raise
 
     async def opened(self, connection: Connection) -> Session:
-        """Make a session of a connection that was prepared. Raises ContractError."""
+        """Make a session of a connection that was prepared. Errors as `session`."""
+        async with answered(connection):
+            return await self._opened(connection)
+
+    async def _opened(self, connection: Connection) -> Session:
+        await connection.execute(load("bound_probe"))
         features = await probe(connection, self.schema)
         path = search_path(connection, self.schema)
         pooled = connection.prepare_threshold is None
@@ -39,6 +46,7 @@ class Database:
         role.require_sight()
         session = Session(connection, features, path, self.schema, self.timezone, pooled, role)
         if not pooled:
+            await outlive(connection)
             await session.settle(local=False)
         await connection.commit()
         return session

@@ -5,7 +5,7 @@ as `resumer_db_up 0`, never as a failing scrape.
 """
 
 from collections.abc import Iterator
-from threading import Lock
+from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
@@ -13,9 +13,11 @@ import psycopg
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from resumer_daemon.store.deadline import hang_up
 from resumer_daemon.store.statements import load
 
 PAUSES_KEPT = 15.0
+PATIENCE = 4.0  # seconds for an answer; the server ends a statement after two
 
 Rows = list[tuple[Any, ...]]
 
@@ -58,14 +60,28 @@ class Gauges(Collector):
             self._forget()
 
     def _ask(self, statement: str) -> Rows:
+        """Ask; a connection that was ended since the last scrape does not mean an outage."""
+        if self._connection is not None:
+            try:
+                return self._answer(statement)
+            except psycopg.OperationalError:
+                self._forget()
+        return self._answer(statement)
+
+    def _answer(self, statement: str) -> Rows:
         if self._connection is None:
             self._connection = psycopg.connect(
                 self._url, autocommit=True, connect_timeout=2, application_name="resumer-metrics",
                 prepare_threshold=None,
             )  # fmt: skip
-        with self._connection.transaction():
-            self._connection.execute(load("bound_scrape"))
-            return self._connection.execute(load(statement)).fetchall()
+        closing = Timer(PATIENCE, hang_up, [self._connection])
+        closing.start()
+        try:
+            with self._connection.transaction():
+                self._connection.execute(load("bound_scrape"))
+                return self._connection.execute(load(statement)).fetchall()
+        finally:
+            closing.cancel()
 
     def _forget(self) -> None:
         if self._connection is not None:

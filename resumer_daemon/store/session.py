@@ -10,6 +10,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
 from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.statements import load
 
@@ -57,8 +58,13 @@ class Session:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Run what is inside as one transaction of ours, sent in as few packets as it allows."""
-        async with self.connection.pipeline(), self.connection.transaction():
+        """Run what is inside as one transaction of ours, sent in as few packets as it allows.
+
+        Raises:
+            Unreachable: The server went silent meanwhile; the connection is closed.
+        """
+        connection = self.connection
+        async with answered(connection), connection.pipeline(), connection.transaction():
             if self.pooled:
                 await self.settle(local=True)
             yield

@@ -31,6 +31,7 @@ pool_mode = transaction
 default_pool_size = 5
 max_client_conn = 300
 max_db_connections = 5
+server_login_retry = 1
 """
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,19 @@ class Running(Observed):
 
 
 @contextmanager
-def running(database: Database, *, listens: bool = True, **settings: Any) -> Iterator[Running]:
+def running(
+    database: Database, *, listens: bool = True, comes_up: bool = True, **settings: Any
+) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
-    daemon = Daemon(load(**(SHORT | field.settings(database) | settings)))
+    with field.leading(database) as led, _run(**(SHORT | led | settings)) as made:
+        eventually_sync(lambda: made.check() and made.ready() >= comes_up, of="it is ready")
+        eventually_sync(lambda: made.listening or not listens, of="the daemon listens")
+        yield made
+
+
+@contextmanager
+def _run(**settings: Any) -> Iterator[Running]:
+    daemon = Daemon(load(**settings))
     loops: Future[asyncio.AbstractEventLoop] = Future()
 
     async def main() -> None:
@@ -120,8 +130,6 @@ def running(database: Database, *, listens: bool = True, **settings: Any) -> Ite
         ended = thread.submit(asyncio.run, main())
         made = Running(daemon, ended, loops.result(PATIENCE))
         try:
-            eventually_sync(lambda: made.check() and made.ready(), of="the daemon is ready")
-            eventually_sync(lambda: made.listening or not listens, of="the daemon listens")
             yield made
         finally:
             made.stop()
@@ -181,16 +189,17 @@ class Process(Observed):
 @contextmanager
 def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
     """Run the real process. At the end, where it still runs, SIGTERM must end it with 0."""
-    led = {} if isinstance(database, str) else field.settings(database)
-    url = database if isinstance(database, str) else led.pop("database_url")
-    made = Process(url, log, "resumer_daemon", **(led | settings))
-    try:
+    with ExitStack() as stack:
+        if isinstance(database, Database):
+            settings = stack.enter_context(field.leading(database)) | settings
+        else:
+            settings["database_url"] = database
+        url = str(settings.pop("database_url"))
+        made = stack.enter_context(closing(Process(url, log, "resumer_daemon", **settings)))
         yield made
         if made.running:
             made.signal()
             assert made.wait() == 0
-    finally:
-        made.close()
 
 
 def environment(url: str | None, **settings: object) -> dict[str, str]:

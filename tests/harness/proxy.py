@@ -1,0 +1,93 @@
+"""A proxy before the server that can stall: it keeps every socket open and forwards nothing."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.harness.database import Database
+
+
+@dataclass
+class Proxy:
+    """Forwards, until it stalls."""
+
+    host: str
+    target: int
+    listener: socket.socket
+    _flows: threading.Event = field(default_factory=threading.Event)
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def stall(self) -> None:
+        """From now on nothing passes; peers still acknowledge what is sent to them."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        """Forward what comes anew. A connection that lost something on its way stays silent."""
+        self._flows.set()
+
+    def to(self, database: Database) -> Database:
+        """Return a database as it is seen through the proxy."""
+        port = self.listener.getsockname()[1]
+        return replace(database, url=make_conninfo(database.url, host="127.0.0.1", port=port))
+
+    def serve(self) -> None:
+        """Take connections until the listener is closed."""
+        with suppress(OSError):
+            while True:
+                here, _ = self.listener.accept()
+                there = self._connect()
+                self._sockets += [here, there]
+                self._start(here, there)
+                self._start(there, here)
+
+    def close(self) -> None:
+        """Close all; every thread ends by it."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in self._sockets:
+            each.close()
+
+    def _connect(self) -> socket.socket:
+        if not self.host.startswith("/"):
+            return socket.create_connection((self.host, self.target))
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(f"{self.host}/.s.PGSQL.{self.target}")
+        return made
+
+    def _start(self, source: socket.socket, sink: socket.socket) -> None:
+        thread = threading.Thread(target=self._pump, args=(source, sink))
+        self._threads.append(thread)
+        thread.start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if not self._flows.is_set():
+                    return  # and never again, with both sockets open
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def proxying(database: Database) -> Iterator[Proxy]:
+    """Run a proxy before the server of a database."""
+    target = conninfo_to_dict(database.url)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = Proxy(str(target["host"]), int(str(target.get("port", 5432))), listener)
+        proxy.flow()
+        thread = threading.Thread(target=proxy.serve)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            proxy.close()

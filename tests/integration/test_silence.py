@@ -1,0 +1,82 @@
+"""A path to the server that goes silent with its sockets open: nobody is told, all get off it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from resumer_daemon.errors import Unreachable
+from resumer_daemon.store import database as store
+from resumer_daemon.store import deadline, gauges
+from resumer_daemon.store.connect import ARGUMENTS
+from tests.harness import Database, eventually_sync
+from tests.harness.proxy import Proxy, proxying
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+QUICK: dict[str, Any] = {
+    "ping_interval": "300ms",
+    "ping_deadline": "300ms",
+    "poll_interval": "300ms",
+    "poll_only_interval": "300ms",
+}
+
+
+@pytest.fixture
+def proxy(database: Database, monkeypatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(deadline, "SILENCE", 0.5)
+    monkeypatch.setattr(gauges, "PATIENCE", 0.5)
+    monkeypatch.setitem(ARGUMENTS, "connect_timeout", 2)
+    with proxying(database) as made:
+        yield made
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(), allow())
+    return made
+
+
+def decided(service: Service) -> None:
+    execution = service.paused()
+    service.decide(service.asked(execution)[0], "approved")
+    assert service.ended(execution)["result"] == "allowed"
+
+
+def test_listener_worker_and_reconciler_all_get_off_a_silent_path(
+    service: Service, database: Database, proxy: Proxy
+):
+    with running(proxy.to(database), **QUICK) as daemon:
+        decided(service)
+        execution = service.paused()
+        proxy.stall()
+        service.decide(service.asked(execution)[0], "approved")
+        eventually_sync(lambda: not daemon.ready(), of="the worker noticed")
+        eventually_sync(lambda: daemon.metric("resumer_listener_up") == 0)
+        proxy.flow()
+        assert service.ended(execution)["result"] == "allowed"
+        eventually_sync(lambda: daemon.ready() and daemon.metric("resumer_listener_up") == 1)
+        decided(service)
+
+
+def test_a_worker_whose_listener_has_another_path_gets_off_alone(
+    service: Service, database: Database, proxy: Proxy
+):
+    with running(proxy.to(database), **QUICK, listen_url=database.url) as daemon:
+        execution = service.paused()
+        proxy.stall()
+        service.decide(service.asked(execution)[0], "approved")
+        eventually_sync(lambda: not daemon.ready())
+        assert daemon.metric("resumer_listener_up") == 1
+        proxy.flow()
+        assert service.ended(execution)["result"] == "allowed"
+
+
+async def test_a_transaction_that_is_not_answered_is_given_up(database: Database, proxy: Proxy):
+    session = await store.Database(proxy.to(database).url).session()
+    proxy.stall()
+    with pytest.raises(Unreachable, match="did not answer within"):
+        async with session.transaction():
+            await session.run("outlook")
+    assert session.connection.broken
