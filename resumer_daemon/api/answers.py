@@ -47,10 +47,27 @@ class Status(BaseModel):
     lease: Document | None = Field(description="Which daemon advances it now.")
 
 
-class Explanation(BaseModel):
-    """Why an execution does not move, and what would move it."""
+class Reason(BaseModel):
+    """One reason, and what would change it."""
 
-    model_config = ConfigDict(extra="allow")
+    code: str = Field(description="Always the same for the same reason, for programs.")
+    sentence: str
+    since: datetime | None
+    until: datetime | None
+    sql: str | None = Field(description="What would move it, to be run in psql.")
+    command: str | None = Field(description="The same for a shell.")
+
+
+class Explanation(BaseModel):
+    """Why an execution stands where it stands; the first reason is the nearest."""
+
+    id: UUID
+    execution_id: str
+    workflow: str | None
+    organization_id: UUID | None
+    status: str | None
+    summary: str | None
+    reasons: list[Reason] | None
 
 
 class Option(BaseModel):
