@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from fastapi import FastAPI, Response
 from fastapi.concurrency import run_in_threadpool
@@ -29,14 +30,15 @@ def build(health: Health, doors: Doors) -> FastAPI:
         title="resumer-daemon",
         version=__version__,
         openapi_url="/api/v1/openapi.json",
+        generate_unique_id_function=attrgetter("name"),
         docs_url=None,  # pages that fetch their scripts from elsewhere
         redoc_url=None,
     )
     app.state.doors = doors
     app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate)
-    handle(app)
     app.include_router(reading.router)
     app.include_router(moving.router)
+    handle(app)
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> dict[str, str]:

@@ -1,11 +1,10 @@
 """What every route needs: its caller, with the right to it, and a session."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer
 
 from resumer_daemon.api.caller import Caller, Permission
@@ -36,10 +35,10 @@ def doors(request: Request) -> Doors:
     return made
 
 
-def who_may(permission: Permission) -> Callable[[Request], Caller]:
+def who_may(permission: Permission) -> Any:
     """Return what admits callers that have a permission, and refuses all others."""
 
-    def admitted(request: Request) -> Caller:
+    def admitted(request: Request, _: Annotated[object, Security(BEARER)]) -> Caller:
         caller: Caller = request.state.caller
         if not caller.may(permission, legacy=doors(request).legacy):
             scope = permission.scope
@@ -47,7 +46,7 @@ def who_may(permission: Permission) -> Callable[[Request], Caller]:
             raise Refusal(403, f"{caller.actor} has no {scope}", {"WWW-Authenticate": said})
         return caller
 
-    return admitted
+    return Security(admitted, scopes=[permission.scope])
 
 
 def reach_of(caller: Caller) -> Reach:
@@ -56,5 +55,5 @@ def reach_of(caller: Caller) -> Reach:
 
 
 Opened = Annotated[Doors, Depends(doors)]
-Reader = Annotated[Caller, Depends(who_may(Permission.READ))]
+Reader = Annotated[Caller, who_may(Permission.READ)]
 Execution = Annotated[UUID, Path(alias="id", description="The execution's id.")]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Body, Depends, Header, Response, Security
+from fastapi import APIRouter, Body, Depends, Header, Response
 
 from resumer_daemon.api.answers import Left, Move
 from resumer_daemon.api.asked import Cancel, Pause, Resume, Retry
 from resumer_daemon.api.caller import Caller, Permission
-from resumer_daemon.api.doors import BEARER, Execution, Opened, reach_of, who_may
+from resumer_daemon.api.doors import Execution, Opened, reach_of, who_may
 from resumer_daemon.api.exact import ExactRoute
 from resumer_daemon.api.gate import LARGEST
 from resumer_daemon.api.problems import documented
@@ -17,7 +17,6 @@ from resumer_daemon.workflow.values import dump
 
 router = APIRouter(
     prefix="/api/v1/executions/{id}",
-    dependencies=[Security(BEARER)],
     route_class=ExactRoute,
     max_body_size=LARGEST,
     responses=documented(400, 404, 409),
@@ -54,9 +53,9 @@ ToPause = Annotated[Pause, Body(default_factory=Pause)]
 ToResume = Annotated[Resume, Body(default_factory=Resume)]
 ToCancel = Annotated[Cancel, Body(default_factory=Cancel)]
 ToRetry = Annotated[Retry, Body(default_factory=Retry)]
-MayPause = Annotated[Caller, Depends(who_may(Permission.PAUSE))]
-MayResume = Annotated[Caller, Depends(who_may(Permission.RESUME))]
-MayCancel = Annotated[Caller, Depends(who_may(Permission.CANCEL))]
+MayPause = Annotated[Caller, who_may(Permission.PAUSE)]
+MayResume = Annotated[Caller, who_may(Permission.RESUME)]
+MayCancel = Annotated[Caller, who_may(Permission.CANCEL)]
 
 
 @router.post("/pause", status_code=202)

@@ -49,7 +49,7 @@ class Refusal(HTTPException):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return what the OpenAPI document says of these statuses, and of those of every answer."""
-    form = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    form = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": form}
         for status in (401, 403, *statuses, 413, 422, 429, 503)
@@ -57,7 +57,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def handle(app: FastAPI) -> None:
-    """Give every error of an application this form."""
+    """Give every error of an application this form, and its document the form's schema."""
+    app.openapi()["components"]["schemas"]["Problem"] = Problem.model_json_schema()
 
     @app.exception_handler(Exception)
     @app.exception_handler(HTTPException)
