@@ -1,0 +1,31 @@
+"""The session of the README over HTTP: typed into a shell, it prints what stands there."""
+
+from shutil import which
+
+from resumer_daemon.workflow.values import load
+from tests.harness import Database, eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service
+from tests.harness.shell import session, shape, shell
+from tests.unit.documents import ROOT, blocks
+
+EXAMPLE = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
+OPEN = "SELECT FROM resumer.resume_requests WHERE outcome IS NULL AND due_at <= now()"
+PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"}}
+
+
+def test_the_session_of_the_readme_over_http(database: Database):
+    for program in ("curl", "jq"):
+        assert which(program), f"this test needs the Debian package {program}"
+    [block] = [b for b in blocks(ROOT / "README.md") if b.form == "console http"]
+    service = Service(database)
+    service.workflow(name=EXAMPLE["workflow_id"], definition=EXAMPLE)
+    open_requests = (
+        "SELECT 1 FROM resumer.resume_requests WHERE outcome IS NULL AND due_at <= now()"
+    )
+    with running(database) as daemon, shell(database.url) as typed:
+        service.paused(EXAMPLE["workflow_id"], PAYLOAD)
+        for command, expected in session(block.text):
+            printed = typed(command.replace("http://127.0.0.1:9464", daemon.address))
+            assert shape(printed) == shape(expected), command
+            eventually_sync(lambda: not database.run(OPEN))
