@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="Where health and metrics listen.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
     log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where traces go, as OTLP over HTTP: `http://collector:4318`. Needs the"
+        " extra `otel`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
     batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")
     poll_interval: Seconds = Field(5.0, description="How often to look without being woken.")

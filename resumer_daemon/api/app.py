@@ -1,12 +1,13 @@
 """The HTTP application: whether the process lives, whether it works, and what it measured."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from resumer_daemon import __version__
 
@@ -17,6 +18,7 @@ class Health:
 
     healthy: Callable[[], bool]
     registry: CollectorRegistry
+    refresh: Callable[[], Awaitable[None]]
 
 
 def build(health: Health) -> FastAPI:
@@ -36,9 +38,11 @@ def build(health: Health) -> FastAPI:
         return JSONResponse({"status": "degraded", "reason": "the database is away"}, 503)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        """Return the metrics; the gauges that are read from the database must not stop the loop."""
-        text = await run_in_threadpool(generate_latest, health.registry)
-        return Response(text, media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Return the metrics, as Prometheus' text or, with exemplars, as OpenMetrics."""
+        await health.refresh()
+        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        text = await run_in_threadpool(encode, health.registry)
+        return Response(text, media_type=media_type)
 
     return app

@@ -18,6 +18,7 @@ from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
@@ -30,6 +31,7 @@ from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
 from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.pool_gauges import PoolGauges
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -53,11 +55,21 @@ class Daemon:
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
-        self._effector = Effector(proceeding, client, settings, holder, self.metrics, wakeup)
+        self._tracing = _tracing(settings, self._instance)
+        self._effector = Effector(
+            proceeding, client, settings, holder, self.metrics, wakeup, self._tracing
+        )
         turner = Turner(settings, library, holder, self._effector.places)
         self._courier = _courier(settings, self._pool, self.metrics)
         self._worker = Worker(
-            database, settings, self.metrics, wakeup, turner, self._effector, self._courier
+            database,
+            settings,
+            self.metrics,
+            wakeup,
+            turner,
+            self._effector,
+            self._courier,
+            self._tracing,
         )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(
@@ -65,7 +77,8 @@ class Daemon:
         )
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
-        health = Health(lambda: self._worker.healthy, self.metrics.registry)
+        self.metrics.registry.register(PoolGauges(self._pool))
+        health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self.server = Server(build(health), settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
@@ -100,7 +113,9 @@ class Daemon:
             await self.server.stop()
             await self._instance.retire()
             await self._pool.close()
-            self._gauges.close()
+            await self._gauges.close()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
             log.info("stopped")
 
     def stop(self) -> None:
@@ -134,6 +149,11 @@ def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None
     routes = Routes(addresses)
     attempts, lease = settings.message_attempts, settings.lease
     return Courier(pool, routes, attempts, lease, metrics) if addresses else None
+
+
+def _tracing(settings: Settings, instance: Instance) -> Tracing | None:
+    endpoint = settings.otlp_endpoint
+    return None if endpoint is None else Tracing(endpoint, instance.id)
 
 
 def _http_client(settings: Settings) -> HttpClient:

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.proceeding import Held, Proceeding
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.http import HttpClient
@@ -52,6 +53,7 @@ class Effector:
         holder: Holder,
         metrics: Metrics,
         wakeup: Wakeup,
+        tracing: Tracing | None,
     ) -> None:
         self._proceeding = proceeding
         self._holder = holder
@@ -59,6 +61,7 @@ class Effector:
         self._settings = settings
         self._metrics = metrics
         self._wakeup = wakeup
+        self._tracing = tracing
         self._line = False
         self._hosts = Hosts()
         self._random = Random()  # noqa: S311 - jitter
@@ -150,7 +153,6 @@ class Effector:
 
         None: there was no place for it in time, and nothing was sent.
         """
-        until = held.recorded + self._holder.seconds(held.launch)
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
@@ -160,7 +162,7 @@ class Effector:
             async with asyncio.timeout(allowance) as waiting:
                 while True:
                     try:
-                        result = await self._attempt(effect, waiting, until)
+                        result = await self._attempt(held, effect, waiting)
                         break
                     except NotNow as rest:
                         rests = True
@@ -172,33 +174,42 @@ class Effector:
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _attempt(
-        self, effect: Effect, waiting: asyncio.Timeout, until: float
-    ) -> EffectResult:
+    async def _attempt(self, held: Held, effect: Effect, waiting: asyncio.Timeout) -> EffectResult:
         """Send when there is a place.
 
         Raises:
             NotNow: The host should rest.
             TimeoutError: The time for waiting is over, or so is the lease: we may have slept.
         """
+        until = held.recorded + self._holder.seconds(held.launch)
         async with self._hosts.attempt(effect) as attempt, self._slots:
             if monotonic() >= until:
                 raise TimeoutError
             waiting.reschedule(None)  # from here on the attempt's own deadline counts
             began = monotonic()
-            attempt.result = await self._carry_out(effect)
+            attempt.result = await self._traced(held, effect)
             self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
+        _tell(held, effect, attempt.result, monotonic() - began)
         return attempt.result
 
-    async def _carry_out(self, effect: Effect) -> EffectResult:
+    async def _traced(self, held: Held, effect: Effect) -> EffectResult:
+        if self._tracing is None or held.trace is None:
+            return await self._carry_out(effect, {})
+        with self._tracing.sending(held.trace, held.execution, effect) as sending:
+            result = await self._carry_out(effect, sending.headers)
+            sending.error = result.error
+        return result
+
+    async def _carry_out(self, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
         if effect.kind == "webhook":
-            return await self._client.send(effect, deadline=self._deadline(effect))
+            return await self._client.send(effect, deadline=self._deadline(effect), trace=trace)
         result = await load_context(
             self._client,
             effect,
             attempts=self._settings.context_attempts,
             patience=self._settings.context_timeout,
             deadline=self._settings.effect_deadline,
+            trace=trace,
         )
         if result.error:
             log.warning("context_not_loaded", path=effect.path, error=result.error)
@@ -220,3 +231,17 @@ class Effector:
             with attempt:
                 return await self._proceeding.record(held, results)
         return None
+
+
+def _tell(held: Held, effect: Effect, result: EffectResult, seconds: float) -> None:
+    log.debug(
+        "effect_attempted",
+        execution=str(held.execution),
+        epoch=held.epoch,
+        step=effect.path,
+        kind=effect.kind,
+        key=effect.key,
+        attempt=effect.attempt,
+        outcome=result.retry_class or ("failed" if result.error else "done"),
+        seconds=round(seconds, 3),
+    )

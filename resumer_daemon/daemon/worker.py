@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -12,6 +13,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
@@ -55,6 +57,7 @@ class Worker:
         turner: Turner,
         effector: Effector,
         courier: Courier | None,
+        tracing: Tracing | None,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -63,9 +66,11 @@ class Worker:
         self._turner = turner
         self._effector = effector
         self._courier = courier
+        self._tracing = tracing
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
+        self._heard = 0.0
         self.poll_interval = settings.poll_interval
         self.healthy = False
 
@@ -98,10 +103,13 @@ class Worker:
         self._metrics.database_errors.labels(sqlstate[:2]).inc()
 
     async def _work(self, session: Session) -> None:
-        vigil = Vigil()
+        vigil, behind = Vigil(), False
         while not self._stopping:
-            self._wakeup.clear()  # before the claim: a notify during it must wake us again
+            heard = self._wakeup.clear()  # before the claim: a notify during it must wake us again
+            if not behind:  # else what we find now was there before, and waited for us
+                self._heard = heard
             turned = await self._look(session)
+            behind = _behind(turned)
             await self._sleep(turned, session, vigil)
         if vigil.awake:
             await lie_down(session)
@@ -120,9 +128,9 @@ class Worker:
         return turned
 
     def _done(self, turned: Turned) -> None:
-        account(turned, self._metrics)
+        traces = account(turned, self._heard, self._metrics, self._tracing)
         for held in turned.held:
-            self._effector.take(held)
+            self._effector.take(replace(held, trace=traces.get(held.execution)))
 
     async def _one_by_one(self, session: Session) -> None:
         for execution in await self._turner.due(session):
@@ -191,3 +199,8 @@ class Worker:
     def _settled(self, settled: Sequence[tuple[str, str]]) -> None:
         for kind, outcome in settled:
             self._metrics.requests.labels(kind, outcome).inc()
+
+
+def _behind(turned: Turned | None) -> bool:
+    """Tell whether a look has left something: more than a batch, or what others hold."""
+    return turned is None or turned.full or (turned.outlook is not None and turned.outlook.left > 0)

@@ -52,6 +52,7 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "wait_state": ("workflow_executions", "wait_state", "jsonb"),
     "timeout_at": ("workflow_executions", "timeout_at", "timestamp"),
     "requester": ("approval_requests", "requester_id", "uuid"),
+    "approval_metadata": ("approval_requests", "metadata", "jsonb"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
 }
 

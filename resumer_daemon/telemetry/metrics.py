@@ -6,6 +6,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    ProcessCollector,
     disable_created_metrics,
 )
 
@@ -33,6 +34,23 @@ class Metrics:
             "resumer_claim_latency_seconds",
             "From the deciding statement's start until a daemon first saw its request.",
             ["trigger"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "resumer_stage_seconds",
+            "Where the time goes: `commit`, from the deciding statement until we heard of it (a"
+            " writer's open transaction is in it); `claim`, until its execution was locked and"
+            " read; `advance` and `record`, of a turn; `effects`, from an intent to its answer;"
+            " `answer`, from there to the commit of what follows.",
+            ["stage"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.step_duration = Histogram(
+            "resumer_step_duration_seconds",
+            "How long steps took, with the answers and the pauses before retries they waited for.",
+            ["type"],
             buckets=LATENCY,
             registry=registry,
         )
@@ -141,6 +159,7 @@ class Metrics:
             registry=registry,
         )
         Info("resumer_build", "The running version.", registry=registry).info(_version())
+        ProcessCollector(registry=registry)
 
     def listening(self, mode: str) -> None:
         """Note how requests are heard of: `notify` or `poll`."""

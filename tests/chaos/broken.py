@@ -32,8 +32,8 @@ def key_of_each_attempt() -> None:
     """Send under a key that nobody can know a second time."""
     prepare: Callable[..., Any] = vars(http)["prepare"]
 
-    def changed(effect: Effect, revealed: object) -> object:
-        return prepare(replace(effect, key=uuid4().hex), revealed)
+    def changed(effect: Effect, *rest: object) -> object:
+        return prepare(replace(effect, key=uuid4().hex), *rest)
 
     _replace(http, "prepare", changed)
 
@@ -43,10 +43,12 @@ def marked_then_sent() -> None:
     carry_out = effector.Effector._carry_out
     later = set()
 
-    async def marked(self: effector.Effector, effect: Effect) -> EffectResult:
+    async def marked(
+        self: effector.Effector, effect: Effect, trace: Mapping[str, str]
+    ) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
-            await carry_out(self, effect)
+            await carry_out(self, effect, trace)
 
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
