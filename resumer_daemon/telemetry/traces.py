@@ -19,6 +19,8 @@ from resumer_daemon.telemetry.trace import Trace
 
 Attributes = Mapping[str, str | int | None]
 
+PATIENCE = 2.0  # for one batch, with all attempts to send it
+
 _W3C = TraceContextTextMapPropagator()
 _PATH = "/v1/traces"
 
@@ -40,7 +42,8 @@ class Traces:
             ),
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
+        exporter = OTLPSpanExporter(url, timeout=PATIENCE)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("resumer_daemon")
 
     def told(self, name: str, began: float, ended: float, at: Trace, about: Attributes) -> Trace:
@@ -57,8 +60,7 @@ class Traces:
         return span, _at(trace.set_span_in_context(span, at.context))
 
     def close(self) -> None:
-        """Send what is left, for a few seconds at most."""
-        self._provider.force_flush(3_000)
+        """Send what is left, for `PATIENCE` seconds at most."""
         self._provider.shutdown()
 
 
