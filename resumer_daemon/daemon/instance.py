@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_ji
 from resumer_daemon import __version__
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ class Instance:
         try:
             await self._say("retire_instance")
         except (psycopg.Error, ResumerError) as error:
-            log.warning("retire_failed", error=str(error).strip())
+            log.warning("retire_failed", error=said(error))
 
     async def _say(self, statement: str, **facts: object) -> None:
         session = await self._database.session("resumer-instance")

@@ -28,6 +28,7 @@ from resumer_daemon.store.outlook import (
     stay_awake,
 )
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class Worker:
                 if self._stopping:
                     return
                 self._count(error)
-                log.warning("database_lost", error=str(error).strip(), retry_in=round(wait, 1))
+                log.warning("database_lost", error=said(error), retry_in=round(wait, 1))
                 self._wakeup.clear()  # what has woken us does not bring the database back
                 await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
                 wait = min(wait * 2, RECONNECT_LAST)
@@ -119,7 +120,7 @@ class Worker:
         try:
             turned = await self._turner.take(session)
         except POISON as error:
-            log.warning("batch_failed", error=str(error).strip())
+            log.warning("batch_failed", error=said(error))
             await self._one_by_one(session)
             return None
         self._done(turned)
@@ -137,7 +138,7 @@ class Worker:
             try:
                 self._done(await self._turner.take(session, execution))
             except POISON as error:
-                await self._quarantine(session, execution, str(error).strip())
+                await self._quarantine(session, execution, said(error))
 
     async def _quarantine(self, session: Session, execution: UUID, why: str) -> None:
         """Stop one execution; where even that cannot be written, its requests fail."""
@@ -145,8 +146,9 @@ class Worker:
         log.error("execution_quarantined", execution=str(execution), error=why)
         try:
             await self._turner.quarantine(session, execution, why)
+            self._metrics.incidents.labels("row_unreadable").inc()
         except POISON as error:
-            log.error("requests_given_up", execution=str(execution), error=str(error).strip())
+            log.error("requests_given_up", execution=str(execution), error=said(error))
             await give_up_requests(session, execution, why)
 
     async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:
