@@ -7,6 +7,7 @@ from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
 from resumer_daemon.cli.executions import list_, show
+from resumer_daemon.cli.exporter import exporter
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.migrate import migrate
 from resumer_daemon.cli.moves import cancel, resume, retry
@@ -39,5 +40,6 @@ app.command(name="list")(list_)
 app.command()(show)
 app.add_typer(outbox, name="outbox")
 app.command()(health)
+app.command()(exporter)
 app.command()(simulate)
 app.command(name="check-definition")(check_definition)

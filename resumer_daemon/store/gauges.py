@@ -28,13 +28,16 @@ Rows = list[dict[str, Any]]
 
 
 class Gauges(Collector):
-    """Asks the database in `refresh`, and tells what it answered in `collect`."""
+    """Asks the database in `refresh`, and tells what it answered in `collect`.
+
+    `up`: the last answer came, and came in time.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: AsyncConnection[Any] | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._up = False
+        self.up = False
         self._requests: Rows = []
         self._facts: Mapping[str, Any] = {}
         self._pauses: Rows = []
@@ -49,12 +52,12 @@ class Gauges(Collector):
             self._asking = asyncio.create_task(self._ask())
         done, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
         if not done:
-            self._up = False
+            self.up = False
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges; without a database only that it is away."""
-        yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=self._up)
-        if self._up:
+        yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=self.up)
+        if self.up:
             yield from _requests(self._requests)
             yield from _pauses(self._pauses)
             yield from _facts(self._facts)
@@ -77,10 +80,10 @@ class Gauges(Collector):
             if monotonic() - self._pauses_read >= PAUSES_KEPT:
                 self._pauses = await self._rows("read_pause_gauges")
                 self._pauses_read = monotonic()
-            self._up = True
+            self.up = True
         except psycopg.Error:
             self._forget()
-            self._up = False
+            self.up = False
 
     async def _rows(self, statement: str) -> Rows:
         if self._connection is None:

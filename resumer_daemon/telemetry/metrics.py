@@ -96,6 +96,8 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        for source in ("notify", "awake", "poll", "timer", "reconcile"):
+            self.wakeups.labels(source)  # a first increase is seen only from a 0
         self.quarantined = Counter(
             "resumer_quarantined_total",
             "Executions that failed their batch and were stopped alone.",

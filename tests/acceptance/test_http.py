@@ -119,3 +119,14 @@ def test_an_address_that_is_taken_is_said_in_one_line(
         [line] = [line["event"] for line in second.log() if "cannot listen" in line["event"]]
         assert port in line
         assert len(second.log()) == 1
+
+
+def test_the_exporter_tells_of_the_database_and_claims_nothing(
+    service: Service, database: Database, tmp_path
+):
+    with process(database, tmp_path / "log", command="exporter") as exporter:
+        eventually_sync(exporter.ready)
+        execution = service.start()
+        assert exporter.metric("resumer_requests_open", kind="start") == 1
+        assert service.standing(execution)[0] == "pending"
+        assert exporter.metric("resumer_db_up") == 1

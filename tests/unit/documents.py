@@ -103,7 +103,7 @@ class _Answering(Gauges):
 
     def __init__(self) -> None:
         super().__init__("")
-        self._up = True
+        self.up = True
 
 
 class _Idle(Pool):

@@ -45,7 +45,7 @@ def test_all_labels_that_there_can_be_make_few_series():
 
 def test_what_another_program_calls_its_pause_is_no_label():
     gauges = Gauges("")
-    gauges._up = True
+    gauges.up = True
     gauges._pauses = [
         {"reason": reason, "open": 2, "oldest": float(age)}
         for age, reason in enumerate([*sorted(REASONS), *(f"my reason {n}" for n in range(500))])
