@@ -123,9 +123,8 @@ def running(database: Database, *, listens: bool = True, **settings: Any) -> Ite
 class Process(Observed):
     """`resumer-daemon run` as a process of its own, with its log as it wrote it."""
 
-    def __init__(
-        self, url: str, log: Path, module: str, *, command: str = "run", **settings: object
-    ) -> None:
+    def __init__(self, url: str, log: Path, module: str, **settings: object) -> None:
+        command = str(settings.pop("command", "run"))
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -174,15 +173,13 @@ class Process(Observed):
 
 
 @contextmanager
-def process(
-    database: Database | str, log: Path, *, command: str = "run", **settings: object
-) -> Iterator[Process]:
+def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
     """Run the real process. At the end, where it still runs, SIGTERM must end it with 0.
 
     `command` may be another one that runs until it is told.
     """
     url = database if isinstance(database, str) else database.url
-    made = Process(url, log, "resumer_daemon", command=command, **settings)
+    made = Process(url, log, "resumer_daemon", **settings)
     try:
         yield made
         if made.running:
