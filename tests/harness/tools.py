@@ -7,8 +7,7 @@ PACKAGES = {
     "promtool": "prometheus",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
-    "node": "nodejs",
-    "npm": "npm",
+    "amtool": "prometheus-alertmanager",
 }
 
 
