@@ -90,4 +90,9 @@ def test_what_the_stand_in_writes_is_paused_decided_and_ended(database: Database
         database.run(
             "UPDATE approval_requests SET requested_at = requested_at - interval '1 minute'"
         )
-        eventually_sync(lambda: play("round.sql") or of("completed", "allowed") >= 2)
+
+        def somebody_decided() -> bool:
+            play("round.sql")
+            return of("completed", "allowed") >= 2
+
+        eventually_sync(somebody_decided)
