@@ -95,6 +95,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 background = [
                     group.create_task(self._instance.register()),
+                    group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
                     group.create_task(self._listener.run()),
                     group.create_task(
                         every(self.settings.reconcile_interval, self._reconciler.beat)

@@ -1,7 +1,8 @@
 """Gauges read from the database at scrape time: true also while the daemon is stuck.
 
-On a connection of their own, bounded, and cached where they are dear. A database that is away, or
-does not answer in time, shows as `resumer_db_up 0`, never as a failing or a slow scrape.
+On connections of their own, bounded. A database that is away, or does not answer in time, shows as
+`resumer_db_up 0`, never as a failing or a slow scrape. Counting the open pauses takes as long as
+there are many: it is done beside the scrape, and what it came to is kept for a while.
 """
 
 import asyncio
@@ -12,19 +13,15 @@ from typing import Any, Final
 import psycopg
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
-from resumer_daemon.store.connect import ARGUMENTS
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.scrape import Rows, Scrape
 
 PATIENCE: Final = 0.5  # seconds that a scrape waits for the database
-PAUSES_KEPT: Final = 15.0
+DEAR: Final = 0.05  # seconds more that it waits for a new count of the pauses
+KEPT: Final = 50  # times as long as it took to count: 2 % of the time are spent on it, at most
 REASONS: Final = frozenset(
     {"approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"}
 )
-
-Rows = list[dict[str, Any]]
 
 
 class Gauges(Collector):
@@ -34,14 +31,14 @@ class Gauges(Collector):
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: AsyncConnection[Any] | None = None
-        self._asking: asyncio.Task[None] | None = None
         self.up = False
+        self._now, self._dear = Scrape(url), Scrape(url)
+        self._asking: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
+        self._count_again = 0.0
         self._requests: Rows = []
         self._facts: Mapping[str, Any] = {}
-        self._pauses: Rows = []
-        self._pauses_read = -PAUSES_KEPT
+        self._pauses: Rows | None = None
 
     async def refresh(self) -> None:
         """Ask, and wait a moment for the answer; what comes later is told by the next scrape.
@@ -50,8 +47,12 @@ class Gauges(Collector):
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
-        if not done:
+        if self._counting is None or (self._counting.done() and monotonic() >= self._count_again):
+            self._counting = asyncio.create_task(self._count())
+        answered, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
+        if answered:
+            await asyncio.wait([self._counting], timeout=DEAR)
+        else:
             self.up = False
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -59,49 +60,39 @@ class Gauges(Collector):
         yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=self.up)
         if self.up:
             yield from _requests(self._requests)
-            yield from _pauses(self._pauses)
             yield from _facts(self._facts)
+            if self._pauses is not None:
+                yield from _pauses(self._pauses)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Yield nothing: registering must not need the database."""
         return iter(())
 
     async def close(self) -> None:
-        """Give up what is asked, and the connection, without waiting for anybody."""
-        self._forget()
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait([self._asking], timeout=PATIENCE)
+        """Give up what is asked, and the connections, without waiting for anybody."""
+        self._now.forget()
+        self._dear.forget()
+        if under_way := [task for task in (self._asking, self._counting) if task is not None]:
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way, timeout=PATIENCE)
 
     async def _ask(self) -> None:
         try:
-            self._requests = await self._rows("read_gauges")
-            [self._facts] = await self._rows("read_facts")
-            if monotonic() - self._pauses_read >= PAUSES_KEPT:
-                self._pauses = await self._rows("read_pause_gauges")
-                self._pauses_read = monotonic()
+            self._requests = await self._now.rows("read_gauges")
+            [self._facts] = await self._now.rows("read_facts")
             self.up = True
         except psycopg.Error:
-            self._forget()
+            self._now.forget()
             self.up = False
 
-    async def _rows(self, statement: str) -> Rows:
-        if self._connection is None:
-            self._connection = await AsyncConnection.connect(
-                self._url,
-                autocommit=True,
-                application_name="resumer-metrics",
-                prepare_threshold=None,
-                row_factory=dict_row,
-                **ARGUMENTS,
-            )
-            await self._connection.execute(load("bound_scrape"))
-        return await (await self._connection.execute(load(statement))).fetchall()
-
-    def _forget(self) -> None:
-        if self._connection is not None:
-            self._connection.pgconn.finish()  # a polite close would wait for a path that is dead
-            self._connection = None
+    async def _count(self) -> None:
+        began = monotonic()
+        try:
+            self._pauses = await self._dear.rows("read_pause_gauges")
+        except psycopg.Error:
+            self._dear.forget()  # `_ask` tells of it
+        self._count_again = monotonic() + KEPT * (monotonic() - began)
 
 
 def _requests(rows: Rows) -> Iterator[GaugeMetricFamily]:

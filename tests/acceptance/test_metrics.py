@@ -103,7 +103,7 @@ def test_what_waits_for_people_is_told(service: Service, daemon: Running):
             execution,
         )
     assert daemon.metric("resumer_approvals_expiring") == 1
-    assert daemon.metric("resumer_incidents_open") == 1
+    eventually_sync(lambda: daemon.metric("resumer_incidents_open") == 1)
     assert daemon.metric("resumer_incidents_total", cause="step_budget") == 1
     assert daemon.metric("resumer_outbox_messages", state="dead") == 2
     assert 0 <= daemon.metric("resumer_notification_queue_usage") < 1

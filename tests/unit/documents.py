@@ -104,6 +104,7 @@ class _Answering(Gauges):
     def __init__(self) -> None:
         super().__init__("")
         self.up = True
+        self._pauses = []
 
 
 class _Idle(Pool):

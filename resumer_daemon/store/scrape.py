@@ -1,0 +1,39 @@
+"""A connection for scrapes alone: what it asks is bounded, and it never waits to be closed."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from resumer_daemon.store.connect import ARGUMENTS
+from resumer_daemon.store.statements import load
+
+Rows = list[dict[str, Any]]
+
+
+class Scrape:
+    """Opens its connection when it is asked, and again after it was forgotten."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def rows(self, statement: str) -> Rows:
+        """Return the rows of a statement. Raises psycopg's errors."""
+        if self._connection is None:
+            self._connection = await AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                application_name="resumer-metrics",
+                prepare_threshold=None,
+                row_factory=dict_row,
+                **ARGUMENTS,
+            )
+            await self._connection.execute(load("bound_scrape"))
+        return await (await self._connection.execute(load(statement))).fetchall()
+
+    def forget(self) -> None:
+        """Close the connection hard: a polite close would wait for a path that may be dead."""
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+            self._connection = None
