@@ -27,14 +27,14 @@ def account(
     """
     traces = {} if tracing is None else tracing.turned(turned)
     _requests(turned.plans, metrics)
-    moved = False
+    plans = [(plan, _trigger(plan)) for plan in turned.plans]
+    count(plans, metrics)
+    moved = [(plan, trigger) for plan, trigger in plans if plan.status is not None]
     for plan in turned.plans:
-        _objections(plan, metrics)
-        trigger = _trigger(plan)
-        count(plan, trigger, metrics)
-        if plan.status is not None:
-            moved = True
-            _latency(plan, trigger, turned, heard, metrics, traces)
+        if plan.objections:
+            _objections(plan, metrics)
+    for plan, trigger in moved:
+        _latency(plan, trigger, turned, heard, metrics, traces)
     if moved:
         times = turned.times
         metrics.stages.labels("advance").observe(times.advanced - times.seen)

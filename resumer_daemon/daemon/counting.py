@@ -1,4 +1,8 @@
-"""What one committed plan counts for, whichever transaction has written it."""
+"""What committed plans count for, whichever transaction has written them."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
@@ -10,12 +14,31 @@ log = structlog.get_logger()
 STEPS = frozenset({"condition", "action", "execute", "parallel", "foreach", "wait"})
 
 
-def count(plan: Plan, trigger: str, metrics: Metrics) -> None:
-    """Count a move and what happened on the way; where effects go on, only the latter."""
-    for step in plan.records:
-        # what a definition calls a type may be anything, and labels are closed
-        kind = step.step_type if step.step_type in STEPS else "unknown"
-        metrics.step_duration.labels(kind).observe(step.seconds)
+def count(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
+    """Count moves, each with its trigger, and what happened on their way.
+
+    An execution whose effects go on is not counted again: it is `running` as it was.
+    """
+    moves = Counter(
+        (trigger, plan.status)
+        for plan, trigger in plans
+        if plan.status is not None and (trigger != "effect" or plan.launch is None)
+    )
+    for move, number in moves.items():
+        metrics.resumes.labels(*move).inc(number)
+    tells = log.is_enabled_for(logging.DEBUG)
+    for plan, trigger in plans:
+        for step in plan.records:
+            # what a definition calls a type may be anything, and labels are closed
+            kind = step.step_type if step.step_type in STEPS else "unknown"
+            metrics.step_duration.labels(kind).observe(step.seconds)
+        if plan.overlay is not None or plan.opens is not None:
+            _incident(plan, metrics)
+        if tells and (trigger, plan.status) in moves:
+            _tell(plan, trigger)
+
+
+def _incident(plan: Plan, metrics: Metrics) -> None:
     stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
     if stopped is not None:
         metrics.incidents.labels(stopped.cause).inc()
@@ -27,10 +50,10 @@ def count(plan: Plan, trigger: str, metrics: Metrics) -> None:
             cause=stopped.cause,
             detail=stopped.detail,
         )
-    if plan.status is None or (trigger == "effect" and plan.launch is not None):
-        return
+
+
+def _tell(plan: Plan, trigger: str) -> None:
     moved_by = plan.settlement.moved_by if plan.settlement else None
-    metrics.resumes.labels(trigger, plan.status).inc()
     log.debug(
         "execution_moved",
         execution=plan.claimed.key,

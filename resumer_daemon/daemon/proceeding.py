@@ -76,7 +76,7 @@ class Proceeding:
         self._library.kept([plan])
         self._metrics.stages.labels("effects").observe(recorded - held.recorded)
         self._metrics.stages.labels("answer").observe(monotonic() - recorded)
-        count(plan, "effect", self._metrics)
+        count([(plan, "effect")], self._metrics)
         if plan.launch is None:
             return None
         epoch = epochs[held.execution]
@@ -135,8 +135,7 @@ class Proceeding:
             if plans:
                 await self._write(session, plans)
         self._metrics.leases_rescued.inc(len(stopped))
-        for plan in plans:
-            count(plan, "effect", self._metrics)
+        count([(plan, "effect") for plan in plans], self._metrics)
         return len(rescued), held
 
     async def _rescued(

@@ -4,11 +4,12 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     ProcessCollector,
     disable_created_metrics,
 )
+
+from resumer_daemon.telemetry.histogram import Histogram
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 

@@ -133,7 +133,8 @@ def _labels(collector: object, metric: Metric) -> list[str]:
     """Return the names of the labels; those of an Info are only on its sample."""
     if metric.type == "info":
         return [f"`{name}`" for sample in metric.samples for name in sample.labels]
-    return [f"`{name}`" for name in getattr(collector, "_labelnames", ())]
+    names = getattr(collector, "_labelnames", getattr(metric, "_labelnames", ()))
+    return [f"`{name}`" for name in names]
 
 
 def commands() -> dict[str, TyperCommand]:

@@ -3,13 +3,14 @@
 from itertools import product
 from typing import get_args
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from resumer_daemon.daemon.counting import STEPS
 from resumer_daemon.daemon.wakeup import Source
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.engine.requests import Kind, Settled
 from resumer_daemon.store.gauges import REASONS, Gauges
+from resumer_daemon.telemetry.histogram import Histogram
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
 
@@ -36,8 +37,10 @@ def test_all_labels_that_there_can_be_make_few_series():
     """A generous bound: every label with every other, though most do not meet."""
     made = Metrics()
     for collector in made.registry._collector_to_names:
-        if isinstance(collector, Counter | Gauge | Histogram) and collector._labelnames:
-            for values in product(*(sorted(EVERY[name]) for name in collector._labelnames)):
+        if isinstance(collector, Counter | Gauge | Histogram):
+            [family] = [*collector.describe()]
+            names = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", ())
+            for values in product(*(sorted(EVERY[name]) for name in names)) if names else ():
                 collector.labels(*values)
     series = sum(len(family.samples) for family in made.registry.collect())
     assert 500 < series < SERIES - 100
