@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format chaos beside bench bench-scale image sbom audit lock clean
+.PHONY: help dev test lint format chaos beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -40,6 +40,15 @@ chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing
 
 beside: $(VENV)/.dev ## Let a stand-in of the service write in 10,000 random interleavings beside daemons
 	@$(BIN)/python -m tests.beside $(ARGS)
+
+# As in the field: daemons behind pgbouncer with the rights of resumer_daemon, on both ends of the versions.
+POSTGRESQL_15 := /usr/lib/postgresql/15/bin
+
+field: $(VENV)/.dev ## Run the acceptance tests through pgbouncer on PostgreSQL 18, and both ways on 15
+	@test -x $(POSTGRESQL_15)/postgres || { echo 'This needs: apt-get install postgresql-15 pgbouncer' >&2; exit 1; }
+	RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
+	RESUMER_PG_BIN=$(POSTGRESQL_15) $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
+	RESUMER_PG_BIN=$(POSTGRESQL_15) RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 	@$(BIN)/python -m bench $(ARGS)

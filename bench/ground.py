@@ -101,6 +101,15 @@ def pause(url: str, count: int, *, vacuum: bool = True) -> list[tuple[Any, Any]]
     return rows
 
 
+def clear(url: str) -> None:
+    """Take away what a round has left: a daemon would first mend what the floor leaves undone."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "TRUNCATE workflow_executions, step_executions, approval_requests,"
+            " resumer.pauses, resumer.resume_requests"
+        )
+
+
 def _state() -> dict[str, Any]:
     """Return the state that the engine leaves at the pause of the definition above."""
     definition = normalise(DEFINITION)

@@ -31,6 +31,7 @@ def measure(url: str) -> list[Row]:
 
 def one_by_one(url: str, work: Any) -> list[float]:
     """Return the seconds that each of `EACH` decisions took, beside a warm process."""
+    ground.clear(url)
     rows = ground.pause(url, WARM_UP + EACH)
     taken = []
     with beside(work, url) as (pipe, _), psycopg.connect(url, autocommit=True) as writer:

@@ -35,7 +35,7 @@ def floor(url: str, pipe: Connection) -> None:
     """The floor: LISTEN, claim, one write of what must be written; nothing is decided."""
     listener = psycopg.connect(url, autocommit=True)
     listener.execute("LISTEN resumer_wake")
-    worker = psycopg.connect(url, prepare_threshold=0)
+    worker = psycopg.connect(url, prepare_threshold=0, options="-c resumer.own=on")
     pipe.send("ready")
     while True:
         rows = worker.execute(CLAIM).fetchall()
@@ -71,7 +71,7 @@ def daemon(url: str, pipe: Connection) -> None:
     logs.configure("console", "warning")
 
     async def serve() -> None:
-        running = Daemon(load(database_url=url, http_port=0))
+        running = Daemon(load(database_url=url, http_port=0, allow_superuser=True))
         task = asyncio.create_task(running.run())
         await running.listening.wait()
         pipe.send("ready")

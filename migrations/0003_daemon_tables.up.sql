@@ -48,6 +48,8 @@ CREATE TABLE resumer.pauses (
   definition text,
   -- cause, detail, remedy, and the reason that the pause had before
   incident jsonb,
+  -- where a person holds it: actor, reason, since, and the reason that the pause had before
+  held jsonb,
   asked uuid[] NOT NULL DEFAULT '{}',
   earlier uuid[] NOT NULL DEFAULT '{}',
   paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -81,13 +83,14 @@ CREATE TABLE resumer.definitions (
   stored_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- One daemon process.
+-- One daemon process. While it holds leases it beats; when it was silent for as long as it said, it is dead.
 CREATE TABLE resumer.instances (
   id uuid PRIMARY KEY,
   host text NOT NULL,
   version text NOT NULL,
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  silence interval NOT NULL,
   dead boolean NOT NULL DEFAULT false
 );
 

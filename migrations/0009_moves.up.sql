@@ -55,12 +55,14 @@ BEGIN
     RAISE EXCEPTION 'execution % waits for no effect %', execution_id, skip_effect
       USING ERRCODE = 'RZ404', HINT = 'SELECT key, path, status FROM resumer.effects WHERE execution_id = ...';
   END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
   RETURN resumer.ask(execution_id, 'retry', actor, reason,
     nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused']);
 END
 $f$;
 
--- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason.
+-- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason. What is held by
+-- hand waits again for what it waited for; with force it does not, and goes on.
 CREATE FUNCTION resumer.resume(
   execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false
 ) RETURNS bigint
@@ -68,16 +70,22 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   waits_for text;
+  held_over text;
 BEGIN
-  SELECT p.reason INTO waits_for FROM resumer.pauses p
+  SELECT p.reason, p.held ->> 'before' INTO waits_for, held_over FROM resumer.pauses p
   WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
   IF waits_for = 'incident' THEN
     RAISE EXCEPTION 'execution % has an incident', execution_id
       USING ERRCODE = 'RZ409', HINT = 'look at it, then: SELECT resumer.retry(...)';
-  ELSIF waits_for = 'approval_required' AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
+  ELSIF held_over IS NOT NULL AND NOT force AND data <> '{}' THEN
+    RAISE EXCEPTION 'execution % goes back to wait (%): the data would be lost', execution_id, held_over
+      USING ERRCODE = 'RZ409', HINT = 'without data it waits again; with force => true it goes on with them';
+  ELSIF (waits_for = 'approval_required' OR (held_over = 'approval_required' AND force))
+    AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
     RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
       USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...''';
   END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
   RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused']);
 END
 $f$;

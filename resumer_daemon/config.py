@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from resumer_daemon.errors import SettingsError
+from resumer_daemon.tls import secured
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -78,9 +79,17 @@ class Settings(BaseSettings):
     listen_url: SecretStr | None = Field(
         None, description="A direct connection for LISTEN, where `database_url` leads to a pooler."
     )
+    database_sslmode: Literal["verify-full", "verify-ca", "require", "prefer", "disable"] = Field(
+        "verify-full",
+        description="TLS to a server beyond this machine, where the URL has no `sslmode`.",
+    )
     service_schema: str = Field("public", description="The schema of the service's tables.")
     service_timezone: str = Field(
         "UTC", description="The zone that the service's zone-less columns are meant in."
+    )
+    allow_superuser: bool = Field(
+        False,
+        description="Run though the role is a superuser or has BYPASSRLS: for development.",
     )
     notify: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -92,8 +101,19 @@ class Settings(BaseSettings):
         " requester, of nobody, of another organisation and after the expiry; `enforce` also"
         " refuses to write them, once `migrate up` has run with it.",
     )
-    http_host: str = Field("127.0.0.1", description="Where health and metrics listen.")
+    http_host: str = Field("127.0.0.1", description="Where HTTP listens.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
+    http_rate: float = Field(
+        50.0, gt=0, description="Requests a second that one caller may make, and as many at once."
+    )
+    jwt_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="The service's secret for its JWTs (HS256): 32 bytes or more.",
+    )
+    legacy_permissions: bool = Field(
+        False, description="`execution:cancel` also allows pause and resume, as it once did."
+    )
     log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
     otlp_endpoint: str | None = Field(
         None,
@@ -189,7 +209,13 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The database's URL, with its password: for connecting only."""
-        return self.database_url.get_secret_value()
+        return secured(self.database_url.get_secret_value(), self.database_sslmode)
+
+    @property
+    def listening_url(self) -> str:
+        """The same for LISTEN."""
+        given = self.listen_url or self.database_url
+        return secured(given.get_secret_value(), self.database_sslmode)
 
 
 def load(**flags: Any) -> Settings:

@@ -13,6 +13,10 @@ class Unreachable(ResumerError):
     """The database cannot be reached. Exit code 3."""
 
 
+class NotAllowed(ResumerError):
+    """The daemon's role may do more than it should; nothing was started. Exit code 1."""
+
+
 class MigrationError(ResumerError):
     """A migration cannot be applied or undone; nothing of it was."""
 

@@ -1,5 +1,6 @@
--- A scrape may not wait for what it measures. jit: counting a million pauses would be compiled first.
+-- A scrape may not wait for what it measures; local, for behind a pooler the next transaction is another program's.
+-- jit: counting a million pauses would be compiled first.
 SELECT
-  set_config('statement_timeout', '2s', false),
-  set_config('enable_seqscan', 'off', false),
-  set_config('jit', 'off', false)
+  set_config('statement_timeout', '2s', true),
+  set_config('enable_seqscan', 'off', true),
+  set_config('jit', 'off', true)

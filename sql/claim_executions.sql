@@ -1,7 +1,8 @@
 -- Lock up to `limit` requests' executions that have something due, the longest waiting first; skip what others hold. Where
 -- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
 -- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
--- later statements. statement_timestamp(): clock_timestamp() is volatile and no index condition.
+-- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there.
+-- statement_timestamp(): clock_timestamp() is volatile and no index condition.
 WITH oldest AS MATERIALIZED (
   SELECT e.id
   FROM resumer.resume_requests r
@@ -19,4 +20,4 @@ WITH oldest AS MATERIALIZED (
   LIMIT %(newest)s
   FOR NO KEY UPDATE OF e SKIP LOCKED
 )
-SELECT id FROM oldest UNION SELECT id FROM newest
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids

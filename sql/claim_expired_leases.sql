@@ -1,8 +1,11 @@
 -- Lock executions whose lease is past, whoever held it; skip what somebody is writing at this moment.
-SELECT e.id
-FROM resumer.leases l
-JOIN workflow_executions e ON e.id = l.execution_id
-WHERE l.lease_until < clock_timestamp()
-ORDER BY l.lease_until
-LIMIT %(limit)s
-FOR NO KEY UPDATE OF e SKIP LOCKED
+WITH past AS MATERIALIZED (
+  SELECT e.id
+  FROM resumer.leases l
+  JOIN workflow_executions e ON e.id = l.execution_id
+  WHERE l.lease_until < clock_timestamp()
+  ORDER BY l.lease_until
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE OF e SKIP LOCKED
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM past)::text, true)::uuid[] AS ids

@@ -1,3 +1,6 @@
 -- The fence, first half: a row lock and not a condition, for a joined or EXISTS fence reads a snapshot and lets a
 -- zombie write after the rescuer's commit. In the claim's order of locks: execution, then lease.
-SELECT e.id FROM workflow_executions e WHERE e.id = %(id)s AND e.status = 'running' FOR NO KEY UPDATE
+WITH running AS MATERIALIZED (
+  SELECT e.id FROM workflow_executions e WHERE e.id = %(id)s AND e.status = 'running' FOR NO KEY UPDATE
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true)::uuid[] AS ids

@@ -32,5 +32,5 @@ SELECT
   a.metadata ->> 'traceparent' AS traceparent --? approval_metadata
   NULL AS traceparent --? no_approval_metadata
 FROM approval_requests a
-WHERE a.execution_id = ANY (%(ids)s::uuid[])
+WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
 ORDER BY a.requested_at, a.id

@@ -23,6 +23,10 @@ SELECT
   p.state::text AS state,
   p.definition,
   p.incident ->> 'reason' AS reason_before,
+  p.held ->> 'before' AS held_before,
+  CASE WHEN EXISTS (SELECT FROM resumer.holds h WHERE h.released_at IS NULL) THEN (
+    SELECT jsonb_build_object('actor', h.actor, 'reason', h.reason, 'number', h.id)::text
+    FROM resumer.hold_of(e.id) AS h WHERE h.id IS NOT NULL) END AS hold,
   coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
   p.asked,
   p.earlier,
@@ -40,4 +44,4 @@ FROM workflow_executions e
 LEFT JOIN LATERAL (
   SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
   ORDER BY o.number LIMIT 1) AS p ON true
-WHERE e.id = ANY (%(ids)s::uuid[])
+WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])

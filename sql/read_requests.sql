@@ -17,5 +17,5 @@ SELECT
   (SELECT a.decision FROM resumer.resume_requests a
    WHERE a.source_id = r.source_id AND a.kind = 'approval' AND a.outcome = 'applied') AS consumed
 FROM resumer.resume_requests r
-WHERE r.execution_id = ANY (%(ids)s::uuid[]) AND (r.outcome IS NULL OR r.outcome = 'held')
+WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND (r.outcome IS NULL OR r.outcome = 'held')
 ORDER BY r.due_at, r.id

@@ -1,4 +1,4 @@
--- Which of our triggers are there and enabled.
-SELECT t.tgname AS name FROM pg_trigger t
+-- Which of our triggers on the service's tables are there and enabled.
+SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE t.tgname LIKE 'resumer\_%%' AND t.tgenabled IN ('O', 'A')
-  AND t.tgrelid IN (to_regclass('approval_requests'), to_regclass('workflow_executions'), to_regclass('events'))
+  AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))

@@ -1,6 +1,10 @@
--- A daemon process says that it is there, and sets the facts that triggers and functions read.
+-- A daemon process says that it is there, and for how long it may be silent while it holds leases; it sets the facts
+-- that triggers and functions read, and forgets who died long ago.
 WITH settings AS (
   UPDATE resumer.control SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s
   WHERE (notify, service_timezone, decision_guard) IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s)
+), forgotten AS (
+  DELETE FROM resumer.instances WHERE dead AND heartbeat_at < clock_timestamp() - interval '7 days'
 )
-INSERT INTO resumer.instances (id, host, version) VALUES (%(id)s, %(host)s, %(version)s)
+INSERT INTO resumer.instances (id, host, version, silence)
+VALUES (%(id)s, %(host)s, %(version)s, make_interval(secs => %(silence)s))

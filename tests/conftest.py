@@ -7,7 +7,7 @@ from secrets import token_hex
 import pytest
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
-from tests.harness import Database, Vintage
+from tests.harness import Database, Vintage, field
 from tests.harness.database import Databases
 from tests.harness.server import binaries, described, running_server
 
@@ -16,7 +16,8 @@ _SERVER = pytest.StashKey[str]()
 
 def pytest_report_header() -> str:
     """Say which PostgreSQL it is."""
-    return f"PostgreSQL: {described()}"
+    way = "through pgbouncer, with the rights of resumer_daemon" if field.asked() else "directly"
+    return f"PostgreSQL: {described()}; daemons connect {way}"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -38,6 +39,12 @@ def _server_of(config: pytest.Config) -> str:
         config.add_cleanup(stack.close)
         config.stash[_SERVER] = stack.enter_context(running_server())
     return config.stash[_SERVER]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _field() -> Iterator[None]:
+    yield
+    field.close()
 
 
 @pytest.fixture(scope="session")

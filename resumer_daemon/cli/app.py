@@ -6,6 +6,7 @@ from resumer_daemon.cli.adopt import adopt
 from resumer_daemon.cli.check_definition import check_definition
 from resumer_daemon.cli.decide import approve, reject
 from resumer_daemon.cli.dev import dev
+from resumer_daemon.cli.doctor import doctor
 from resumer_daemon.cli.executions import list_, show
 from resumer_daemon.cli.exporter import exporter
 from resumer_daemon.cli.health import health
@@ -15,6 +16,7 @@ from resumer_daemon.cli.outbox import outbox
 from resumer_daemon.cli.run import run
 from resumer_daemon.cli.simulate import simulate
 from resumer_daemon.cli.start import emit, start
+from resumer_daemon.cli.token import token
 
 app = typer.Typer(
     name="resumer-daemon",
@@ -28,6 +30,7 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(run)
 app.add_typer(migrate, name="migrate")
+app.command()(doctor)
 app.command()(adopt)
 app.command()(start)
 app.command()(emit)
@@ -39,6 +42,7 @@ app.command()(cancel)
 app.command(name="list")(list_)
 app.command()(show)
 app.add_typer(outbox, name="outbox")
+app.add_typer(token, name="token")
 app.command()(health)
 app.command()(exporter)
 app.command()(simulate)

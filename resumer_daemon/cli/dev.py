@@ -43,7 +43,8 @@ def dev(
     with EmbeddedPostgres(data.resolve() / "data", port=port or _free_port()) as server:
         _create_database(server)
         url = server.url(DATABASE)
-        run(_dev(settings(database_url=url, http_port=http_port), once))
+        chosen = settings(database_url=url, http_port=http_port, allow_superuser=True)
+        run(_dev(chosen, once))
 
 
 def _free_port() -> int:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import structlog
 import typer
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.health import Health, watch
 from resumer_daemon.api.server import Server
 from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
@@ -41,8 +42,9 @@ async def _serve(chosen: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     gauges, registry = Gauges(chosen.url), CollectorRegistry()
     registry.register(gauges)
-    health = Health(lambda: gauges.up, registry, gauges.refresh)
-    server = Server(build(health), chosen.http_host, chosen.http_port)
+    app = FastAPI(openapi_url=None)
+    watch(app, Health(lambda: gauges.up, registry, gauges.refresh))
+    server = Server(app, chosen.http_host, chosen.http_port)
     await server.start()
     log.info("started", http=server.address)
     await gauges.refresh()

@@ -1,4 +1,4 @@
-"""`migrate up|down|status`: bring a database to this version, and back."""
+"""`migrate up|down|status|grants`: bring a database to this version, and back."""
 
 from typing import Annotated, Literal
 
@@ -7,6 +7,7 @@ from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, print_json, run, settings
 from resumer_daemon.store import choices
+from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate as runner
 
 migrate = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
@@ -46,6 +47,21 @@ def down(
 ) -> None:
     """Undo everything: tables that `up` created go, with their data; the service's stay."""
     _change("down", database_url, dry_run, keep_columns=keep_columns)
+
+
+@migrate.command()
+def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
+    """Make four roles of least privilege, and give each the rights that it lacks.
+
+    [dim]Example: resumer-daemon migrate grants --dry-run[/]
+    """
+    chosen = settings(database_url=database_url)
+    place = chosen.url, chosen.service_schema
+    statements = run(rights.missing(*place) if dry_run else rights.give(*place))
+    for statement in statements:
+        typer.echo(f"{statement};")
+    if not statements:
+        console.print("nothing to do")
 
 
 @migrate.command()

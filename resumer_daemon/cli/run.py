@@ -10,6 +10,7 @@ from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
+from resumer_daemon.errors import NotAllowed
 from resumer_daemon.telemetry import logs
 
 
@@ -32,5 +33,11 @@ def run(
 async def _serve(chosen: Settings) -> None:
     daemon = Daemon(chosen)
     daemon.stop_on_signals()
-    with suppress(asyncio.CancelledError):  # a second signal, or a drain that took too long
-        await daemon.run()
+    try:
+        with suppress(asyncio.CancelledError):  # a second signal, or a drain that took too long
+            await daemon.run()
+    except ExceptionGroup as several:
+        refused, _ = several.split(NotAllowed)
+        if refused is None:
+            raise
+        raise refused.exceptions[0] from None

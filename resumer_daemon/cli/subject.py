@@ -19,7 +19,7 @@ from resumer_daemon.engine.respond import Found, Programs, Unusable
 from resumer_daemon.engine.world import World
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk
-from resumer_daemon.store.claim import read
+from resumer_daemon.store.claim import look
 from resumer_daemon.store.snapshot import snapshot
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, load
@@ -73,7 +73,7 @@ async def from_database(key: str, url: str | None) -> Subject:
     chosen = settings(database_url=url)
     async with opened(url) as session, snapshot(session):
         row = await desk.show_execution(session, key)
-        batch = await read(session, [row["id"]])
+        batch = await look(session, row["id"])
         if batch.unreadable:
             raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
         [claimed] = batch.claimed

@@ -3,14 +3,19 @@
 import asyncio
 import signal
 from time import monotonic
+from uuid import uuid4
 
 import structlog
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.app import build
+from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.doors import Doors
+from resumer_daemon.api.health import Health
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
@@ -18,6 +23,8 @@ from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
+from resumer_daemon.daemon.rescuer import Rescuer
+from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
@@ -29,7 +36,7 @@ from resumer_daemon.effects.routes import Routes
 from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.journal import Holder, silence
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.pool_gauges import PoolGauges
 from resumer_daemon.telemetry.metrics import Metrics
@@ -37,6 +44,7 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 TRIMMED = 60.0  # seconds between two looks for what the ledger keeps no longer
+HTTP_SESSIONS = 4  # connections that answer people, none of which does the daemon's work
 GRACE = 5.0  # to hand over what did not end within the drain timeout
 
 
@@ -50,16 +58,21 @@ class Daemon:
         self._database = database
         wakeup = Wakeup()
         library = Library()
-        self._instance = Instance(database, settings.notify, settings.decision_guard)
-        holder = Holder(self._instance.id, settings.lease, settings.effect_deadline)
+        holder = Holder(uuid4(), settings.lease, settings.effect_deadline)
+        self._instance = Instance(database, holder, settings.notify, settings.decision_guard)
+        silent = silence(settings.lease)
+        self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
         self._tracing = _tracing(settings, self._instance)
+        sender = Sender(client, settings, self.metrics, self._tracing)
         self._effector = Effector(
-            proceeding, client, settings, holder, self.metrics, wakeup, self._tracing
+            proceeding, sender, settings, holder, self._heartbeat, self.metrics, wakeup
         )
-        turner = Turner(settings, library, holder, self._effector.places)
+        turner, beside = (
+            Turner(settings, library, holder, self._effector.places) for _ in range(2)
+        )
         self._courier = _courier(settings, self._pool, self.metrics)
         self._worker = Worker(
             database,
@@ -67,6 +80,7 @@ class Daemon:
             self.metrics,
             wakeup,
             turner,
+            beside,
             self._effector,
             self._courier,
             self._tracing,
@@ -75,11 +89,14 @@ class Daemon:
         self._reconciler = Reconciler(
             self._pool, self.metrics, wakeup, enforces=settings.decision_guard == "enforce"
         )
+        self._rescuer = Rescuer(self._pool, silent, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         self.metrics.registry.register(PoolGauges(self._pool))
         health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
-        self.server = Server(build(health), settings.http_host, settings.http_port)
+        self._sessions = Pool(database, HTTP_SESSIONS)
+        app = build(health, _doors(settings, self._sessions))
+        self.server = Server(app, settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
         self._deadline = 0.0
@@ -88,8 +105,11 @@ class Daemon:
     async def run(self) -> None:
         """Run until `stop`; the database may come and go meanwhile."""
         self._main = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         await self.server.start()
         await self._pool.open()
+        await self._sessions.open()
+        self._heartbeat.start()
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
             async with asyncio.TaskGroup() as group:
@@ -100,6 +120,7 @@ class Daemon:
                     group.create_task(
                         every(self.settings.reconcile_interval, self._reconciler.beat)
                     ),
+                    group.create_task(every(silence(self.settings.lease) / 2, self._rescuer.beat)),
                 ]
                 if (retention := self.settings.retention) is not None:
                     ledger = Ledger(self._database, retention)
@@ -112,8 +133,10 @@ class Daemon:
                     task.cancel()
         finally:
             await self.server.stop()
+            await self._heartbeat.stop()
             await self._instance.retire()
             await self._pool.close()
+            await self._sessions.close()
             await self._gauges.close()
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.close)
@@ -136,12 +159,28 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
 
+    def _called_dead(self) -> None:
+        """Stop what others have taken over, and come back; called in the heartbeat's thread."""
+        self._loop.call_soon_threadsafe(self._come_back)
+
+    def _come_back(self) -> None:
+        log.error("called_dead", instance=str(self._instance.id))
+        self._effector.abandon()
+        self._coming = self._loop.create_task(self._instance.register_anew())
+
     def _until_end(self) -> float:
         return max(0.0, self._deadline - monotonic())
 
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
+
+
+def _doors(settings: Settings, sessions: Pool) -> Doors:
+    """Make what HTTP needs to let people in."""
+    secret = settings.jwt_secret
+    credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
+    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
 
 
 def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:

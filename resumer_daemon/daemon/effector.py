@@ -8,7 +8,8 @@ line in the database, where any daemon with a place finds them.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
@@ -18,12 +19,11 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held, Proceeding
-from resumer_daemon.daemon.tracing import Tracing
+from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.effects.hosts import Hosts, NotNow
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.loading import load_context
 from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder, margin
@@ -48,21 +48,22 @@ class Effector:
     def __init__(
         self,
         proceeding: Proceeding,
-        client: HttpClient,
+        sender: Sender,
         settings: Settings,
         holder: Holder,
+        heartbeat: Heartbeat,
         metrics: Metrics,
         wakeup: Wakeup,
-        tracing: Tracing | None,
     ) -> None:
         self._proceeding = proceeding
         self._holder = holder
-        self._client = client
+        self._heartbeat = heartbeat
+        self._sender = sender
         self._settings = settings
         self._metrics = metrics
         self._wakeup = wakeup
-        self._tracing = tracing
         self._line = False
+        self._ending = asyncio.Event()
         self._hosts = Hosts()
         self._random = Random()  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -73,6 +74,7 @@ class Effector:
         run = _Run(held)
         task = asyncio.create_task(self._carry_on(run))
         self._runs[task] = run
+        self._heartbeat.hold()
         task.add_done_callback(self._ended)
 
     async def rescue(self) -> int:
@@ -100,7 +102,8 @@ class Effector:
         return len(self._runs)
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs come to a durable point; what does not in time is handed over."""
+        """Let what is sent come to a durable point, begin nothing, hand over what is left."""
+        self._ending.set()
         if self._runs:
             await asyncio.wait(self._runs, timeout=seconds)
         left = dict(self._runs)
@@ -110,8 +113,15 @@ class Effector:
         if left:
             await self._proceeding.hand_over([run.held for run in left.values()])
 
+    def abandon(self) -> None:
+        """Stop all that runs, for others have taken it over; they send under the same keys."""
+        for task in self._runs:
+            task.cancel()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)
+        if not self._runs:
+            self._heartbeat.rest()
         if self._line:
             self._wakeup.set("awake")
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -126,37 +136,44 @@ class Effector:
         try:
             while current is not None:
                 run.held = current
-                under_way = set(sending.values())
-                for effect in current.launch.effects:
-                    if effect.path not in under_way:
-                        attempt = self._send(current, effect, asked.pop(effect.path, None))
-                        sending[asyncio.create_task(attempt)] = effect.path
+                if self._ending.is_set() and not sending:
+                    return await self._proceeding.hand_over([current])
+                for effect in self._next(current, sending.values()):
+                    attempt = self._send(current, effect, asked.pop(effect.path, None))
+                    sending[asyncio.create_task(attempt)] = effect.path
                 done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
                 came = {sending.pop(task): task.result() for task in done}
                 results = {path: result for path, result in came.items() if result is not None}
                 asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
                 if results:
                     current = await self._record(current, results)
-                elif not sending:
-                    await self._proceeding.stand_in_line(
-                        current, self._random.uniform(0.5, 1) * LINE
-                    )
-                    return
+                elif not sending and not self._ending.is_set():
+                    seconds = self._random.uniform(0.5, 1) * LINE
+                    return await self._proceeding.stand_in_line(current, seconds)
         finally:
             for task in sending:
                 task.cancel()
+
+    def _next(self, held: Held, under_way: Collection[str]) -> list[Effect]:
+        """Return what is to be begun now; when we end, nothing is."""
+        if self._ending.is_set():
+            return []
+        return [effect for effect in held.launch.effects if effect.path not in under_way]
 
     async def _send(
         self, held: Held, effect: Effect, retry_after: float | None
     ) -> EffectResult | None:
         """Make one attempt, when it is its time and its host's; a failure is a result.
 
-        None: there was no place for it in time, and nothing was sent.
+        None: nothing was sent, for there was no place for it in time, or we end.
         """
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         delay = pause(effect.delay, retry_after, self._random)
-        await asyncio.sleep(min(delay, effect.delay + allowance))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(delay, effect.delay + allowance)):
+                await self._ending.wait()
+                return None
         rests = False
         try:
             async with asyncio.timeout(allowance) as waiting:
@@ -181,44 +198,17 @@ class Effector:
             NotNow: The host should rest.
             TimeoutError: The time for waiting is over, or so is the lease: we may have slept.
         """
-        until = held.recorded + self._holder.seconds(held.launch)
         async with self._hosts.attempt(effect) as attempt, self._slots:
-            if monotonic() >= until:
+            if monotonic() >= self._ours_until(held):
                 raise TimeoutError
             waiting.reschedule(None)  # from here on the attempt's own deadline counts
-            began = monotonic()
-            attempt.result = await self._traced(held, effect)
-            self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
-        _tell(held, effect, attempt.result, monotonic() - began)
+            attempt.result = await self._sender.send(held, effect)
         return attempt.result
 
-    async def _traced(self, held: Held, effect: Effect) -> EffectResult:
-        if self._tracing is None or held.trace is None:
-            return await self._carry_out(effect, {})
-        with self._tracing.sending(held.trace, held.execution, effect) as sending:
-            result = await self._carry_out(effect, sending.headers)
-            sending.error = result.error
-        return result
-
-    async def _carry_out(self, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
-        if effect.kind == "webhook":
-            return await self._client.send(effect, deadline=self._deadline(effect), trace=trace)
-        result = await load_context(
-            self._client,
-            effect,
-            attempts=self._settings.context_attempts,
-            patience=self._settings.context_timeout,
-            deadline=self._settings.effect_deadline,
-            trace=trace,
-        )
-        if result.error:
-            log.warning("context_not_loaded", path=effect.path, error=result.error)
-        return result
-
-    def _deadline(self, effect: Effect) -> float:
-        if effect.deadline is None:
-            return self._settings.effect_deadline
-        return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
+    def _ours_until(self, held: Held) -> float:
+        """Return until when nobody else can have taken it over, by our own clock."""
+        leased = held.recorded + self._holder.seconds(held.launch)
+        return min(leased, self._heartbeat.trusted_until(held.recorded))
 
     async def _record(self, held: Held, results: Results) -> Held | None:
         """Record and advance; the database may be away, but not for longer than the lease."""
@@ -231,17 +221,3 @@ class Effector:
             with attempt:
                 return await self._proceeding.record(held, results)
         return None
-
-
-def _tell(held: Held, effect: Effect, result: EffectResult, seconds: float) -> None:
-    log.debug(
-        "effect_attempted",
-        execution=str(held.execution),
-        epoch=held.epoch,
-        step=effect.path,
-        kind=effect.kind,
-        key=effect.key,
-        attempt=effect.attempt,
-        outcome=result.retry_class or ("failed" if result.error else "done"),
-        seconds=round(seconds, 3),
-    )

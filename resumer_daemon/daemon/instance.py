@@ -1,7 +1,7 @@
 """This process among others: registered while it runs, known by an id that is never used again."""
 
 import socket
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import structlog
@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_ji
 from resumer_daemon import __version__
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
+from resumer_daemon.store.journal import Holder, silence
 from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
@@ -18,11 +19,22 @@ log = structlog.get_logger()
 class Instance:
     """One daemon process. A host name or process id would come again; the id does not."""
 
-    def __init__(self, database: Database, notify: str, guard: str) -> None:
-        self.id = uuid4()
+    def __init__(self, database: Database, holder: Holder, notify: str, guard: str) -> None:
+        self.registered = False
         self._database = database
+        self._holder = holder
         self._notify = notify
         self._guard = guard
+
+    @property
+    def id(self) -> UUID:
+        """The id under which it takes leases."""
+        return self._holder.instance
+
+    async def register_anew(self) -> None:
+        """Come back as somebody else, for we were called dead."""
+        self._holder.instance = uuid4()
+        await self.register()
 
     async def register(self) -> None:
         """Say that we are there, as soon as the database hears it."""
@@ -38,7 +50,9 @@ class Instance:
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,
+                    silence=silence(self._holder.lease),
                 )
+                self.registered = True
 
     async def retire(self) -> None:
         """Say that we are gone; nobody depends on hearing it."""

@@ -18,7 +18,7 @@ from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.hearing import PING, listen, ping, sender
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -38,7 +38,7 @@ class Listener:
         self, settings: Settings, metrics: Metrics, wakeup: Wakeup, worker: Worker
     ) -> None:
         self._settings = settings
-        self._url = (settings.listen_url or settings.database_url).get_secret_value()
+        self._url = settings.listening_url
         self._metrics = metrics
         self._wakeup = wakeup
         self._worker = worker
@@ -77,9 +77,9 @@ class Listener:
 
     async def _hear(self, connection: Connection) -> None:
         async with asyncio.timeout(self._settings.ping_deadline):
-            await connection.execute(load("hear_out"))
-            await connection.execute(load("listen"))
-        await self._prove(connection)
+            await listen(connection)
+        async with sender(connection, self._url) as by:
+            await self._prove(connection, by)
         self._metrics.listening("notify")
         self.listening.set()
         self._worker.poll_interval = self._settings.poll_interval
@@ -89,20 +89,20 @@ class Listener:
             heard = False
             async for note in connection.notifies(timeout=self._settings.ping_interval):
                 heard = True
-                if note.payload != "ping":
+                if note.payload != PING:
                     self._wakeup.set("notify")
             if not heard:
-                await self._prove(connection)
+                await self._prove(connection, connection)
 
-    async def _prove(self, connection: Connection) -> None:
-        """Send a ping and hear it, or anything, within the deadline."""
+    async def _prove(self, connection: Connection, by: Connection) -> None:
+        """Have a ping sent and hear it, or anything, within the deadline."""
         deadline = self._settings.ping_deadline
         closing = asyncio.get_running_loop().call_later(deadline * 2, connection.pgconn.finish)
         try:
             async with asyncio.timeout(deadline):
-                await connection.execute(load("ping"))
+                await ping(by)
             async for note in connection.notifies(timeout=deadline, stop_after=1):
-                if note.payload != "ping":
+                if note.payload != PING:
                     self._wakeup.set("notify")
                 return
         finally:

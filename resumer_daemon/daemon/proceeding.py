@@ -85,7 +85,7 @@ class Proceeding:
     async def _next(
         self, session: Session, held: Held, results: Mapping[str, EffectResult]
     ) -> Plan:
-        batch = await claim.read(session, [held.execution])
+        batch = await claim.read(session)
         for broken in batch.unreadable:
             what = Incident("row_unreadable", broken.why, "correct the row, then retry")
             launch = held.launch
@@ -119,8 +119,7 @@ class Proceeding:
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
             rescued = await journal.rescue(session, self._holder, places)
-            ids = [each.execution for each in rescued]
-            batch = await claim.read(session, ids) if ids else None
+            batch = await claim.read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             known = {c.id: c for c in batch.claimed} if batch else {}

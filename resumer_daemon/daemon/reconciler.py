@@ -11,24 +11,13 @@ import structlog
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.session import Session
+from resumer_daemon.store.triggers import GUARD, TRIGGERS, firing
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 SLICE = 10_000
 FIRST = UUID(int=0)
-GUARD = "resumer_approval_guard"
-TRIGGERS = frozenset(
-    {
-        "resumer_approval_delete",
-        "resumer_approval_insert",
-        "resumer_approval_update",
-        "resumer_event_insert",
-        "resumer_execution_insert",
-        "resumer_execution_update",
-        "resumer_execution_write",
-    }
-)
 
 
 class Reconciler:
@@ -46,10 +35,12 @@ class Reconciler:
         """Reconcile once; a beat of one slice is one transaction."""
         async with self._pool.session() as session:
             async with session.transaction():
+                await session.require_sight()
                 await self._triggers(session)
                 mended = await self._mend(session, "reconcile_held", "held")
                 mended += await self._mend(session, "reconcile_gone", "gone")
                 mended += await self._mend(session, "reconcile_events", "event")
+                mended += await self._mend(session, "release_holds", "hold")
                 mended += await self._foreign(session)
                 mended += await self._slice(session)
             while self._whole_lap and self._after != FIRST:
@@ -60,8 +51,7 @@ class Reconciler:
             self._wakeup.set("reconcile")
 
     async def _triggers(self, session: Session) -> None:
-        cursor = await session.run("read_triggers")
-        present = {row["name"] for row in await cursor.fetchall()}
+        present = await firing(session.connection, session.schema)
         if self._enforces and GUARD not in present:
             log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
         missing = TRIGGERS - present

@@ -52,6 +52,7 @@ class Surroundings:
             approval_url=self.settings.approval_url,
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,
+            hold=claimed.stops is not None,
         )
 
 

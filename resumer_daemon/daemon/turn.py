@@ -41,7 +41,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What a turn did, once it is committed. `full`: it claimed as many as it may.
+    """What a turn did, once it is committed.
 
     `outlook` is None where the turn did not look around: it claimed, so there may be more.
     """
@@ -51,12 +51,11 @@ class Turned:
     seen: Mapping[int, Seen]
     outlook: Outlook | None
     times: Times
-    full: bool
     held: Sequence[Held]
 
 
 class Turner:
-    """Takes turns on a session."""
+    """Takes turns on a session. `backlog`: the last one was full, so that more is waiting."""
 
     def __init__(
         self, settings: Settings, library: Library, holder: Holder, places: Callable[[], int]
@@ -65,23 +64,22 @@ class Turner:
         self._library = library
         self._holder = holder
         self._places = places
-        self._looked_around = -LOOK_AROUND
-        self._backlog = False
+        self._looked_around = 0.0
+        self._found = False
+        self.backlog = False
 
     async def take(self, session: Session, only: UUID | None = None) -> Turned:
         """Claim what is due (or one execution), answer all of it, commit."""
         plans: Sequence[Plan] = ()
         epochs: Mapping[UUID, int] = {}
-        batch = Batch((), (), {})
         seen = advanced = perf_counter()
         recorded = monotonic()
         async with session.transaction():
             if only is None:
-                ids = await self._claim(session)
+                batch = await self._claim(session)
             else:
-                ids = await claim.claim_one(session, only)
-            if ids:
-                batch = await claim.read(session, ids)
+                batch = await claim.claim_one(session, only)
+            if ids := batch.ids:
                 seen = perf_counter()
                 plans = await self._respond(session, batch)
                 advanced = perf_counter()
@@ -92,21 +90,28 @@ class Turner:
         self._library.kept(plans)
         held = _held(plans, epochs, recorded)
         seen_around = None if asked is None else await answer(asked)
-        return Turned(ids, plans, batch.seen, seen_around, times, self._backlog, held)
+        return Turned(ids, plans, batch.seen, seen_around, times, held)
 
-    async def _claim(self, session: Session) -> list[UUID]:
+    async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
         size = self._settings.batch_size
-        newest = size // NEWEST if self._backlog else 0
-        ids = await claim.claim(session, size - newest, newest)
-        self._backlog = len(ids) >= size - newest
-        return ids
+        newest = size // NEWEST if self.backlog else 0
+        batch = await claim.claim(session, size - newest, newest)
+        self.backlog = len(batch.ids) >= size - newest
+        return batch
 
     async def _look_around(
         self, session: Session, claimed: Sequence[UUID]
     ) -> AsyncCursor[DictRow] | None:
-        """Ask what is left where nothing was claimed; under load, now and then."""
+        """Ask what is left where nothing was claimed; under load, now and then.
+
+        The first turn that finds something does not: its commit must not wait for an answer that
+        the next turn has time for.
+        """
         now = monotonic()
+        if claimed and not self._found:
+            self._looked_around = now
+        self._found = bool(claimed)
         if claimed and now - self._looked_around < LOOK_AROUND:
             return None
         self._looked_around = now
@@ -115,15 +120,14 @@ class Turner:
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""
         async with session.transaction():
-            return await claim.claim(session, self._settings.batch_size)
+            return await claim.lock(session, self._settings.batch_size)
 
     async def quarantine(self, session: Session, execution: UUID, why: str) -> None:
         """Stop one execution that cannot be recorded as it should be; a person looks."""
         async with session.transaction():
-            if await claim.claim_one(session, execution):
-                batch = await claim.read(session, [execution])
-                stopped = [*batch.claimed, *(u.claimed for u in batch.unreadable)]
-                await record(session, [unreadable(c, why) for c in stopped], {})
+            batch = await claim.claim_one(session, execution)
+            stopped = [*batch.claimed, *(u.claimed for u in batch.unreadable)]
+            await record(session, [unreadable(c, why) for c in stopped], {})
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)

@@ -7,17 +7,18 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg import errors
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.lane import Lane
+from resumer_daemon.daemon.poison import POISON
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
-from resumer_daemon.errors import ResumerError
+from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.outlook import (
     Outlook,
@@ -36,15 +37,6 @@ log = structlog.get_logger()
 LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 
-# what cannot be written, or what a trigger of the service refuses: the row's fault, not the batch's
-POISON = (
-    errors.DataError,
-    errors.IntegrityError,
-    errors.ProgramLimitExceeded,
-    errors.RaiseException,
-    ValueError,
-)
-
 
 class Worker:
     """Claims and answers until it is stopped. `healthy` is false while the database is away."""
@@ -56,6 +48,7 @@ class Worker:
         metrics: Metrics,
         wakeup: Wakeup,
         turner: Turner,
+        beside: Turner,
         effector: Effector,
         courier: Courier | None,
         tracing: Tracing | None,
@@ -68,6 +61,7 @@ class Worker:
         self._effector = effector
         self._courier = courier
         self._tracing = tracing
+        self._lane = Lane(database, beside, self._done)
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -81,14 +75,28 @@ class Worker:
         self._wakeup.set("awake")
 
     async def run(self) -> None:
-        """Work until stopped; an outage is waited out with growing pauses."""
+        """Work until stopped; an outage is waited out with growing pauses.
+
+        Raises:
+            NotAllowed: Our role is one that nothing binds.
+        """
+        try:
+            await self._run()
+        finally:
+            await self._lane.close()
+
+    async def _run(self) -> None:
         wait = RECONNECT_FIRST
         while not self._stopping:
             try:
                 session = await self._database.session("resumer-worker")
                 async with session.connection:
+                    if not self._settings.allow_superuser:
+                        session.role.require_bounds()
                     self.healthy, wait = True, RECONNECT_FIRST
                     await self._work(session)
+            except NotAllowed:
+                raise
             except (psycopg.Error, ResumerError) as error:
                 self.healthy = False
                 if self._stopping:
@@ -110,10 +118,16 @@ class Worker:
             if not behind:  # else what we find now was there before, and waited for us
                 self._heard = heard
             turned = await self._look(session)
-            behind = _behind(turned)
+            behind = self._behind(turned)
             await self._sleep(turned, session, vigil)
         if vigil.awake:
             await lie_down(session)
+
+    def _behind(self, turned: Turned | None) -> bool:
+        """Tell whether a look has left something: more than a batch, or what others hold."""
+        if turned is None or self._turner.backlog:
+            return True
+        return turned.outlook is not None and turned.outlook.left > 0
 
     async def _look(self, session: Session) -> Turned | None:
         """Take a turn; a batch that holds a poison row is repeated row by row."""
@@ -126,6 +140,8 @@ class Worker:
         self._done(turned)
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
+        if self._turner.backlog:
+            self._lane.open()
         return turned
 
     def _done(self, turned: Turned) -> None:
@@ -201,8 +217,3 @@ class Worker:
     def _settled(self, settled: Sequence[tuple[str, str]]) -> None:
         for kind, outcome in settled:
             self._metrics.requests.labels(kind, outcome).inc()
-
-
-def _behind(turned: Turned | None) -> bool:
-    """Tell whether a look has left something: more than a batch, or what others hold."""
-    return turned is None or turned.full or (turned.outlook is not None and turned.outlook.left > 0)

@@ -45,12 +45,16 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """A person resumes by hand; `force` is needed while an approval is missing."""
+    """A person resumes by hand; `force` is needed while an approval is missing.
+
+    Of a pause that is held by hand, `force` also ends what it waits for beneath.
+    """
 
     trigger: Literal["manual", "retry"]
     actor: str | None
     reason: str | None
     data: Mapping[str, Json] = field(default_factory=dict)
+    force: bool = False
 
 
 Answer: TypeAlias = Decision | Event | TimedOut | Manual

@@ -1,10 +1,21 @@
-"""Advance through the chunks of a long `foreach`: nothing there waits for the world."""
+"""Advance through the chunks of a long `foreach`: nothing there waits for the world.
+
+Where the world says `hold`, a flow that waits for nothing stands still instead: a manual pause.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from resumer_daemon.engine.advance import advance
-from resumer_daemon.engine.outcome import Advance, EffectResult, Effects, Incident
+from resumer_daemon.engine.outcome import (
+    Advance,
+    EffectResult,
+    Effects,
+    Incident,
+    Paused,
+    Waiting,
+    Ways,
+)
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition
@@ -26,6 +37,10 @@ def advance_through(
     for _ in range(CHUNKS):
         if advanced.outcome != Effects(()):
             return advanced
+        if world.hold:
+            return advanced._replace(
+                outcome=Paused("manual", advanced.state.step, Ways(), Waiting())
+            )
         more = advance(definition, advanced.state, context, world)
         advanced = more._replace(
             records=advanced.records + more.records,

@@ -116,10 +116,13 @@ class EffectResult:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The flow stands at a step and waits. `asked`: the approvals that this very step created."""
+    """The flow stands at a step and waits. `asked`: the approvals that this very step created.
 
-    reason: Literal["approval_required", "waiting_for_event", "waiting_for_time"]
-    step_id: str
+    `manual`: a person stopped it before that step, which has not begun.
+    """
+
+    reason: Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual"]
+    step_id: str | None
     ways: Ways
     waiting: Waiting
     asked: tuple[UUID, ...] = ()

@@ -18,7 +18,7 @@ from resumer_daemon.engine.outcome import (
     Ways,
     Write,
 )
-from resumer_daemon.engine.requests import Approval, Claimed, Settled
+from resumer_daemon.engine.requests import Approval, Claimed, Hold, Settled
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.workflow.definition import Definition
@@ -37,7 +37,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class NewPause:
-    """A pause record to open. `state` is None where the flow has not begun."""
+    """A pause record to open. `state` is None where the flow has not begun.
+
+    `held`: by whom, where nothing else is waited for.
+    """
 
     number: int
     reason: str
@@ -49,6 +52,7 @@ class NewPause:
     incident: Incident | None = None
     asked: tuple[UUID, ...] = ()
     earlier: tuple[UUID, ...] = ()
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is written of one execution. `status` None: it stays as it is, only requests settle."""
+    """What is written of one execution. `status` None: it stays as it is, only requests settle.
+
+    `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
+    `lets_go` take them off again.
+    """
 
     claimed: Claimed
     outcomes: Mapping[int, Settled]
@@ -78,9 +86,11 @@ class Plan:
     closes: str | None = None
     opens: NewPause | None = None
     overlay: Incident | None = None
+    holds: Hold | None = None
     launch: Launch | None = None
     results: Mapping[str, EffectResult] = field(default_factory=dict)
     lifts: bool = False
+    lets_go: bool = False
     adopts: bool = False
     looks_at: datetime | None = None
     timeout: float | None = None
@@ -97,7 +107,7 @@ class Plan:
     @property
     def looks_again(self) -> bool:
         """Tell whether what is held counts anew: a pause is there now that was not answered yet."""
-        return self.lifts or self.adopts
+        return self.lifts or self.lets_go or self.adopts
 
     @property
     def runs_on(self) -> str | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.chunks import advance_through as advance
+from resumer_daemon.engine.hold import paused_as_asked
 from resumer_daemon.engine.loading import answers, built, still_to_load
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -187,7 +188,7 @@ def planned(
     outcome = advanced.outcome
     return Plan(
         claimed,
-        settlement.outcomes,
+        {**settlement.outcomes, **paused_as_asked(claimed, outcome)},
         settlement,
         status,
         result,
@@ -234,6 +235,7 @@ def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPaus
             return NewPause(
                 number, reason, step_id, ways, _counted(waiting, asked), advanced.state,
                 program.sha256, asked=asked, earlier=tuple(there.difference(asked)),
+                held=claimed.stops if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
             return NewPause(

@@ -62,11 +62,23 @@ class Approval(NamedTuple):
         return self.status == "approved" and self.objection is None
 
 
+class Hold(NamedTuple):
+    """Who keeps an execution from its next step, and why.
+
+    `number` is of the hold of its workflow, or of everything; None: a person paused just this one.
+    """
+
+    actor: str | None
+    reason: str | None
+    number: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OpenPause:
     """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
 
-    `lost`: another program made it, and nothing told where it stands.
+    `held_before`: the reason it has again when nobody holds it by hand any more; None where the
+    hand itself made the pause. `lost`: another program made it, and nothing told where it stands.
     """
 
     number: int
@@ -77,6 +89,7 @@ class OpenPause:
     state: State | None
     definition: str | None
     reason_before: str | None = None
+    held_before: str | None = None
     lost: bool = False
     asked: tuple[UUID, ...] = ()
     earlier: frozenset[UUID] = frozenset()
@@ -93,6 +106,7 @@ class Claimed:
     `pointers` are another program's paused and next step, `paused_reason` is its reason; `used`
     the approvals that earlier pauses had, where a pause has no record. `blocked_by_service`:
     another program ended it as completed and blocked while we were there: it may be a pause.
+    `hold`: somebody holds its workflow, or everything.
     """
 
     id: UUID
@@ -112,6 +126,18 @@ class Claimed:
     paused_reason: str | None = None
     used: frozenset[UUID] = frozenset()
     blocked_by_service: bool = False
+    hold: Hold | None = None
+
+    @property
+    def to_pause(self) -> tuple[Request, ...]:
+        """Return the requests of persons to pause it, oldest first."""
+        return tuple(r for r in self.requests if r.kind == "pause" and r.due)
+
+    @property
+    def stops(self) -> Hold | None:
+        """Return who keeps it from its next step, if anybody does."""
+        asked = next((Hold(r.actor, r.reason) for r in self.to_pause), None)
+        return asked or self.hold
 
     @property
     def to_adopt(self) -> bool:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from resumer_daemon.engine import planning as plans
 from resumer_daemon.engine.adopt import AGAIN, GRACE, adopt
+from resumer_daemon.engine.answer import Manual
+from resumer_daemon.engine.hold import hold, let_go
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan, Program
 from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
@@ -53,15 +55,25 @@ def respond(
     settlement = settle(claimed)
     if settlement.cancelled:
         return plans.cancel(claimed, settlement)
+    if settlement.holds:
+        return hold(claimed, settlement)
     if settlement.begins:
         return _start(claimed, settlement, programs, world)
     if settlement.answer is None or claimed.pause is None:
         return plans.stay(claimed, settlement)
     if claimed.pause.lost:
         return _find(claimed, settlement, programs, last_step)
-    if claimed.pause.reason == "incident":
-        return _retry(claimed, claimed.pause, settlement, programs, world)
-    found = programs.of_pause(claimed.pause)
+    return _end_pause(claimed, claimed.pause, settlement, programs, world)
+
+
+def _end_pause(
+    claimed: Claimed, pause: OpenPause, settlement: Settlement, programs: Programs, world: World
+) -> Plan:
+    if pause.reason == "incident":
+        return _retry(claimed, pause, settlement, programs, world)
+    if pause.held_before is not None and isinstance(settlement.answer, Manual):
+        return let_go(claimed, settlement, settlement.answer)
+    found = programs.of_pause(pause)
     if isinstance(found, Unusable):
         return plans.incident(claimed, settlement, _unreadable(found))
     return plans.move(claimed, settlement, found, world)
@@ -94,7 +106,7 @@ def _retry(
 ) -> Plan:
     """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
     if pause.reason_before is not None:
-        return Plan(claimed, _only(settlement, "applied"), lifts=True)
+        return Plan(claimed, _only(settlement, "applied"), settlement, lifts=True)
     found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
         return Plan(claimed, _only(settlement, "failed"))

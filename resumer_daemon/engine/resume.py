@@ -39,12 +39,12 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
         return begin(definition, None)
     reply = _reply(state.awaits, answer)
     if reply is None:
-        return _rested(state)
+        return rested(state)
     note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
     if state.inside is not None:
-        return _told(_rested(state), state.inside, reply, note)
+        return _told(rested(state), state.inside, reply, note)
     if reply == "timeout" and ways.timeout is None:
-        return _told(_rested(state), segment(state.step or ""), reply, None)
+        return _told(rested(state), segment(state.step or ""), reply, None)
     decides = reply in _RESULTS
     return State(
         step=_way(ways, reply),
@@ -52,6 +52,15 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
         reason=note if decides else state.reason,
         time_left=state.time_left,
         allowed_time=state.allowed_time,
+    )
+
+
+def rested(state: State) -> State:
+    """Return the state as it stands, its counts of steps begun anew but for the one under way."""
+    visits = {step: visit for step, visit in state.visits.items() if step == state.step}
+    done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
+    return replace(
+        state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done
     )
 
 
@@ -157,15 +166,6 @@ def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
     """Tell the step that paused what ended the pause; it decides itself what that means."""
     told = replace(state.done.get(path, Progress()), reply=reply, note=note)
     return replace(state, done={**state.done, path: told})
-
-
-def _rested(state: State) -> State:
-    """Return the state as it stands, its counts of steps begun anew but for the one under way."""
-    visits = {step: visit for step, visit in state.visits.items() if step == state.step}
-    done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
-    return replace(
-        state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done
-    )
 
 
 def _accumulated(before: Json, decided: tuple[Decided, ...]) -> list[Json]:

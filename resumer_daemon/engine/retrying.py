@@ -9,6 +9,7 @@ from resumer_daemon.engine.outcome import Effect, EffectResult, Effects
 from resumer_daemon.engine.plan import Plan, Program
 from resumer_daemon.engine.planning import as_object, load_first, planned, start
 from resumer_daemon.engine.requests import Claimed, Request
+from resumer_daemon.engine.resume import rested
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
@@ -48,13 +49,13 @@ def retry(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
 def _state(
     claimed: Claimed, program: Program, asked: Mapping[str, Json], world: World
 ) -> State | None:
-    """Return where the flow goes on; a person has looked, so the budget of steps begins anew."""
+    """Return where the flow goes on; a person has looked, so the budgets of steps begin anew."""
     pause = claimed.pause
     stood = pause.state if pause is not None else None
     if stood is None:
         stood = begin(program.definition, program.definition.timeout or world.default_timeout)
     if "from_step" not in asked:
-        return replace(stood, taken=0)
+        return rested(stood)
     step = asked["from_step"]
     if not isinstance(step, str) or step not in program.definition.positions:
         return None

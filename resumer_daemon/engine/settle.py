@@ -1,8 +1,9 @@
 """All requests of one execution, settled together: which one moves it, what becomes of the rest.
 
-Cancel first; then the policy over all approvals of the open pause as they stand now; then events,
-timeouts and people in the order they came. The one that moves it is `applied`; what the end of the
-pause makes void is `superseded`; a decision that does not decide yet is `held`.
+Cancel first; then a person's hand; then the policy over all approvals of the open pause as they
+stand now; then events, timeouts and people in the order they came. The one that moves it is
+`applied`; what the end of the pause makes void is `superseded`; a decision that does not decide yet
+is `held`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,9 +12,9 @@ from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.match import meant_for
+from resumer_daemon.engine.parking import COVERING, after_the_end, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
-    DELETED,
     ENDED,
     VERDICTS,
     Approval,
@@ -27,7 +28,7 @@ from resumer_daemon.workflow.values import Json
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What the requests come to. At most one of `answer`, `begins` and `cancelled` is set.
+    """What the requests come to. At most one of `answer`, `begins`, `cancelled`, `holds` is set.
 
     `outcomes` has every request that is settled now, by id; `unasked` the approvals that counted
     without a request of their own; `expire` those whose time is up; `arm` those that need a timer.
@@ -38,6 +39,7 @@ class Settlement:
     answer: Answer | None = None
     begins: bool = False
     cancelled: bool = False
+    holds: bool = False
     moved_by: Request | None = None
     unasked: tuple[Approval, ...] = ()
     expire: tuple[UUID, ...] = ()
@@ -54,25 +56,46 @@ def settle(claimed: Claimed) -> Settlement:
     """Decide what the requests of a claimed execution come to."""
     cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
     if claimed.status in ENDED:
-        return Settlement({r.id: _after_the_end(r) for r in claimed.requests})
+        return Settlement({r.id: after_the_end(r) for r in claimed.requests})
     if cancel is not None:
-        outcomes = _void(claimed.requests) | {cancel.id: "applied"}
+        outcomes = void(claimed.requests) | {cancel.id: "applied"}
         return Settlement(outcomes, cancelled=True, moved_by=cancel)
+    if claimed.hold is not None and claimed.status in ("pending", "paused"):
+        return Settlement({r.id: parked(r, timeout="held") for r in claimed.requests if r.due})
     if claimed.status == "pending":
         return _begin(claimed)
     if claimed.status == "paused" and claimed.pause is not None:
+        held = _hold(claimed.pause, claimed)
+        if held is not None:
+            return held
         return _end_pause(claimed.pause, claimed)
-    return Settlement({r.id: _parked(r) for r in claimed.requests if r.due})
+    return Settlement({r.id: parked(r) for r in claimed.requests if r.due})
 
 
 def _begin(claimed: Claimed) -> Settlement:
     starts = [r for r in claimed.requests if r.kind == "start"]
-    outcomes = {r.id: _parked(r) for r in claimed.requests if r.due}
+    outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
     outcomes |= dict.fromkeys((r.id for r in starts), "duplicate")
     if not starts:
         return Settlement(outcomes)
     outcomes[starts[0].id] = "applied"
     return Settlement(outcomes, begins=True, moved_by=starts[0])
+
+
+def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
+    """Lay a person's hand on the pause: before any decision, for it is meant to stop.
+
+    But not before a resume that was asked for earlier: that one moves the execution, and it stops
+    before the next step. All else is looked at once the hand is there.
+    """
+    if pause.reason in COVERING or not claimed.to_pause:
+        return None
+    first, *others = claimed.to_pause
+    if next(r for r in claimed.requests if r.due and r.kind in ("pause", "manual")) != first:
+        return None
+    outcomes: dict[int, Settled] = dict.fromkeys((r.id for r in others), "duplicate")
+    outcomes[first.id] = "applied"
+    return Settlement(outcomes, holds=True)
 
 
 def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
@@ -84,7 +107,7 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
     for request in claimed.requests:
         answer = _answer(request, pause, claimed.context) if request.due else None
         if answer is not None:
-            outcomes = _void(claimed.requests) | {request.id: "applied"}
+            outcomes = void(claimed.requests) | {request.id: "applied"}
             return Settlement(outcomes, answer=answer, moved_by=request)
     return _still_paused(pause, owned, claimed.requests)
 
@@ -94,7 +117,7 @@ def _decided(
 ) -> Settlement:
     """End the pause by decision: each approval that counted has exactly one applied row."""
     requests = tuple(requests)
-    outcomes = _void(requests)
+    outcomes = void(requests)
     unasked = []
     moved_by = None
     for approval in verdict.counted:
@@ -147,15 +170,16 @@ def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
         case "event" if mine and pause.reason == "waiting_for_event":
             meant = meant_for(pause.waiting.match, context, request.payload)
             return Event(request.payload) if meant else None
-        case "timeout" if mine and request.source_id is None and pause.reason != "incident":
+        case "timeout" if mine and request.source_id is None and pause.reason not in COVERING:
             return TimedOut()
         case "retry" if pause.reason == "incident":
             return Manual("retry", request.actor, request.reason)
         case "manual" if pause.reason != "incident" and _may_force(payload, pause):
             data = payload.get("data")
             return Manual(
-                "manual", request.actor, request.reason, data if isinstance(data, dict) else {}
-            )
+                "manual", request.actor, request.reason, data if isinstance(data, dict) else {},
+                payload.get("force") is True,
+            )  # fmt: skip
     return None
 
 
@@ -172,7 +196,7 @@ def _still_paused(
     armed: set[tuple[UUID | None, str | None]] = set()
     for request in requests:
         if request.due:
-            outcomes[request.id] = _while_paused(request, pause)
+            outcomes[request.id] = while_paused(request, pause)
         elif request.kind == "timeout":
             armed.add((request.source_id, request.due_at))
     asks = pause.reason == "approval_required"
@@ -199,58 +223,3 @@ def _objections(
 
 def _needs_timer(approval: Approval) -> bool:
     return approval.expires_at is not None and not approval.expired
-
-
-def _while_paused(request: Request, pause: OpenPause) -> Settled:
-    match request.kind:
-        case "timeout" | "event" if pause.reason == "incident":
-            return "held"  # what lies under the incident still waits for it
-        case "approval":
-            return _parked(request)
-        case "timeout":
-            return "applied"
-        case "manual" | "retry" | "pause":
-            return "failed"
-        case "start":
-            return "duplicate"
-        case _:
-            return "superseded"
-
-
-def _parked(request: Request) -> Settled:
-    """Say what becomes of a request that cannot move the execution as it stands."""
-    if request.kind != "approval":
-        return "superseded" if request.kind == "timeout" else "held"
-    if request.decision == DELETED:
-        return "late" if request.consumed else "superseded"
-    if request.decision not in VERDICTS:
-        return "unrecognised"
-    return _consumed(request) or "held"
-
-
-def _consumed(request: Request) -> Settled | None:
-    if request.consumed is None:
-        return None
-    return "duplicate" if request.consumed == request.decision else "late"
-
-
-def _void(requests: Iterable[Request]) -> dict[int, Settled]:
-    """Settle what a move makes void; what was no decision at all, or a second one, stays that."""
-    outcomes: dict[int, Settled] = {}
-    for request in requests:
-        parked = _parked(request)
-        outcomes[request.id] = "superseded" if parked == "held" else parked
-    return outcomes
-
-
-def _after_the_end(request: Request) -> Settled:
-    match request.kind:
-        case "approval":
-            parked = _parked(request)
-            return "too_late" if parked == "held" else parked
-        case "timeout" | "adopt" | "event":
-            return "superseded"
-        case "start":
-            return "duplicate"
-        case _:
-            return "too_late"

@@ -1,7 +1,8 @@
 """Claim executions and read them: lock first, then read, in statements of their own.
 
 A SKIP LOCKED join reads what it does not lock as of its snapshot, which may be older than the
-lock; whatever is decided on is therefore read by later statements of the same transaction.
+lock; whatever is decided on is therefore read by later statements of the same transaction. The
+server hands what is locked from one to the next (`resumer.claimed`): all are one round trip.
 """
 
 from collections import defaultdict
@@ -11,12 +12,12 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from psycopg.rows import args_row
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow, args_row
 
 from resumer_daemon.engine.outcome import Waiting, Ways
-from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
 from resumer_daemon.engine.state import State
-from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
@@ -48,25 +49,51 @@ class Batch:
     unreadable: Sequence[Unreadable]
     seen: Mapping[int, Seen]
 
+    @property
+    def ids(self) -> list[UUID]:
+        """The executions that are locked."""
+        return [c.id for c in self.claimed] + [u.claimed.id for u in self.unreadable]
 
-async def claim(session: Session, oldest: int, newest: int = 0) -> list[UUID]:
+
+async def lock(session: Session, oldest: int, newest: int = 0) -> list[UUID]:
     """Lock executions with something due, from both ends of the queue, and return their ids."""
-    cursor = await session.run("claim_executions", {"limit": oldest, "newest": newest})
-    return [row["id"] for row in await cursor.fetchall()]
+    return await locked(await _lock(session, oldest, newest))
 
 
-async def claim_one(session: Session, execution: UUID) -> list[UUID]:
-    """Lock one execution, unless somebody else holds it."""
-    cursor = await session.run("claim_execution", {"id": execution})
-    return [row["id"] for row in await cursor.fetchall()]
+async def claim(session: Session, oldest: int, newest: int = 0) -> Batch:
+    """Lock executions with something due, from both ends of the queue, and read them."""
+    await _lock(session, oldest, newest)
+    return await read(session)
 
 
-async def read(session: Session, ids: Sequence[UUID]) -> Batch:
+async def claim_one(session: Session, execution: UUID) -> Batch:
+    """Lock one execution, unless somebody else holds it, and read it."""
+    await session.run("claim_execution", {"id": execution})
+    return await read(session)
+
+
+async def look(session: Session, execution: UUID) -> Batch:
+    """Read one execution without a lock, to be shown: never write what follows from it."""
+    await session.run("look_at", {"id": execution})
+    return await read(session)
+
+
+async def _lock(session: Session, oldest: int, newest: int) -> AsyncCursor[DictRow]:
+    return await session.run("claim_executions", {"limit": oldest, "newest": newest})
+
+
+async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
+    """Return what a statement that locks executions has locked."""
+    row = await cursor.fetchone()
+    return [] if row is None else row["ids"]
+
+
+async def read(session: Session) -> Batch:
     """Read everything about the executions that this transaction has locked."""
-    locked = {"ids": array(ids), "timezone": session.timezone}
-    executions = await session.run("read_executions", locked, args_row(ExecutionRow))
-    requests = await session.run("read_requests", locked, args_row(RequestRow))
-    approvals = await session.run("read_approvals", locked, args_row(ApprovalRow))
+    zone = {"timezone": session.timezone}
+    executions = await session.run("read_executions", zone, args_row(ExecutionRow))
+    requests = await session.run("read_requests", zone, args_row(RequestRow))
+    approvals = await session.run("read_approvals", zone, args_row(ApprovalRow))
     execution_rows = await executions.fetchall()
     requests_of: dict[UUID, list[RequestRow]] = defaultdict(list)
     for request in await requests.fetchall():
@@ -111,6 +138,7 @@ def _claimed(
         paused_reason=row.paused_reason,
         used=frozenset(row.used or ()),
         blocked_by_service=row.blocked_by_service,
+        hold=None if row.hold is None else Hold(**load(row.hold)),
     )
 
 
@@ -125,6 +153,7 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
         number=number,
         reason=row.pause_reason,
         reason_before=row.reason_before,
+        held_before=row.held_before,
         lost=row.lost,
         step_id=row.pause_step,
         ways=ways,

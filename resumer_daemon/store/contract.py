@@ -51,9 +51,12 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "current_step": ("workflow_executions", "current_step_id", "text"),
     "wait_state": ("workflow_executions", "wait_state", "jsonb"),
     "timeout_at": ("workflow_executions", "timeout_at", "timestamp"),
+    "audit": ("audit_log", "changes", "jsonb"),
+    "audit_organization": ("audit_log", "organization_id", "uuid"),
     "requester": ("approval_requests", "requester_id", "uuid"),
     "approval_metadata": ("approval_requests", "metadata", "jsonb"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
+    "api_keys": ("api_keys", "key_hash", "text"),
 }
 
 KINDS = {

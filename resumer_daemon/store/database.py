@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from resumer_daemon.store.connect import Connection, connect
 from resumer_daemon.store.contract import probe, search_path
+from resumer_daemon.store.role import read_role
 from resumer_daemon.store.session import Session
 
 
@@ -20,7 +21,7 @@ class Database:
 
         Raises:
             Unreachable: The server does not answer.
-            ContractError: The tables are not as needed.
+            ContractError: The tables are not as needed, or rows of them may be hidden from us.
         """
         connection = await connect(self.url, name=name)
         try:
@@ -34,7 +35,9 @@ class Database:
         features = await probe(connection, self.schema)
         path = search_path(connection, self.schema)
         pooled = connection.prepare_threshold is None
-        session = Session(connection, features, path, self.timezone, pooled)
+        role = await read_role(connection, self.schema)
+        role.require_sight()
+        session = Session(connection, features, path, self.schema, self.timezone, pooled, role)
         if not pooled:
             await session.settle(local=False)
         await connection.commit()

@@ -7,13 +7,17 @@ from uuid import UUID
 
 from resumer_daemon.engine.plan import Launch, Plan
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Holder:
-    """Who takes leases, and for how many seconds at least beyond what an effect may take."""
+    """Who takes leases, and for how many seconds at least beyond what an effect may take.
+
+    Whoever was called dead goes on as another `instance`.
+    """
 
     instance: UUID
     lease: float
@@ -23,6 +27,11 @@ class Holder:
         """Return how long these effects may keep their execution."""
         longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
         return max(self.lease, longest + margin(self.lease))
+
+
+def silence(lease: float) -> float:
+    """Return after how many seconds without a sign a daemon that holds leases is dead."""
+    return lease / 2
 
 
 def margin(lease: float) -> float:
@@ -112,7 +121,7 @@ async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
 async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
     cursor = await session.run("fence_execution", {"id": execution})
-    if await cursor.fetchone() is None:
+    if not await locked(cursor):
         return False
     cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
     return await cursor.fetchone() is not None
@@ -130,6 +139,15 @@ async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
         await session.run("hand_over_leases", facts)
 
 
+async def bury(session: Session, *, sure: bool) -> tuple[list[UUID], int]:
+    """Free what the dead hold; if `sure`, first find who died. Return those, and how much it is."""
+    async with session.transaction():
+        found = await session.run("mark_dead") if sure else None
+        freed = await session.run("end_dead_leases")
+        dead = [row["id"] for row in await found.fetchall()] if found else []
+        return dead, freed.rowcount
+
+
 async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
     """Give a lease back of which nothing is under way, to be taken again after so long."""
     async with session.transaction():
@@ -141,7 +159,7 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     """Take over leases that are past; the executions stay locked until the transaction ends."""
     await session.run("forget_leases")
     cursor = await session.run("claim_expired_leases", {"limit": limit})
-    ids = [row["id"] for row in await cursor.fetchall()]
+    ids = await locked(cursor)
     if not ids:
         return []
     taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}

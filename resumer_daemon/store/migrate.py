@@ -124,6 +124,12 @@ async def status(url: str) -> list[Entry]:
     ]
 
 
+async def unapplied(connection: Connection) -> list[str]:
+    """Return the names of this version's migrations that a database lacks."""
+    applied = await _ledger(connection)
+    return [m.name for m in known() if m.number not in applied]
+
+
 async def pending(
     url: str,
     direction: Literal["up", "down"],

@@ -62,6 +62,7 @@ async def lie_down(session: Session) -> None:
 async def settle_orphans(session: Session) -> list[tuple[str, str]]:
     """Settle due requests that no execution will ever answer for; return kinds and outcomes."""
     async with session.transaction():
+        await session.require_sight()
         cursor = await session.run("settle_orphans")
         return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
 

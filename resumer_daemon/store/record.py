@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.adopt import AGAIN
-from resumer_daemon.engine.outcome import Incident, NewApproval, OutboxMessage, Waiting, Ways, Write
+from resumer_daemon.engine.outcome import NewApproval, OutboxMessage, Write
 from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.audit import audited
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, dump
 
@@ -24,17 +26,22 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "record_approvals", _approvals(moved))
     await _write(session, "record_outbox", _outbox(moved))
     await _write(
-        session, "close_pauses", _closed([p for p in plans if p.closes and p.claimed.pause])
+        session, "close_pauses", pauses.closed([p for p in plans if p.closes and p.claimed.pause])
     )
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
     await _write(session, "keep_definitions", _definitions(plans, texts))
-    await _write(session, "open_pauses", _opened(opening))
-    await _write(session, "mark_incidents", _overlays([p for p in plans if p.overlay is not None]))
-    await _write(session, "lift_incidents", _lifted([p for p in plans if p.lifts]))
+    await _write(session, "open_pauses", pauses.opened(opening))
+    stopped = [p for p in plans if p.overlay is not None]
+    await _write(session, "mark_incidents", pauses.overlays(stopped))
+    await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
+    await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
+    await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "add_requests", _added(plans))
     await _write(session, "expire_approvals", _expired(plans))
     await _write(session, "recall_events", _recalled(plans))
+    if "audit" in session.features:
+        await _write(session, "record_audit", audited(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
@@ -58,7 +65,10 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "paused_reasons": [_paused_reason(p) for p in plans],
         "paused_steps": [p.opens.step_id if p.opens else None for p in plans],
         "next_steps": [
-            p.opens.ways.approved or p.opens.ways.event if p.opens else None for p in plans
+            p.opens.ways.approved or p.opens.ways.event or _stopped_before(p.opens)
+            if p.opens
+            else None
+            for p in plans
         ],
         "resumed": [int(p.resumed) for p in plans],
         "wait_states": [_wait_state(p.opens) for p in plans],
@@ -69,11 +79,18 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _wait_state(pause: NewPause | None) -> str | None:
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
-    return dump(_waiting(pause.waiting))
+    return dump(pauses.waiting_as_json(pause.waiting))
+
+
+def _stopped_before(pause: NewPause) -> str | None:
+    return pause.step_id if pause.reason == "manual" else None
 
 
 def _paused_reason(plan: Plan) -> str | None:
-    return plan.opens.reason if plan.opens is not None else None
+    """Return what the column shows: why a person stopped it, where one said so."""
+    if plan.opens is None:
+        return None
+    return (plan.opens.held and plan.opens.held.reason) or plan.opens.reason
 
 
 def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
@@ -118,78 +135,10 @@ def _outbox(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    pauses = [p.claimed.pause for p in plans if p.claimed.pause is not None]
-    return {
-        "execution_ids": [p.claimed.id for p in plans],
-        "numbers": [pause.number for pause in pauses],
-        "resumed_by": [p.closes for p in plans],
-        "asked": [
-            array(a.id for a in p.claimed.approvals if pause.owns(a))
-            for p, pause in zip(plans, pauses, strict=True)
-        ],
-    }
-
-
 def _definitions(plans: Sequence[Plan], texts: Mapping[str, str]) -> dict[str, list[Any]]:
     hashes = [p.runs_on for p in plans if p.runs_on is not None]
     kept = sorted({h for h in hashes if h in texts})
     return {"hashes": kept, "bodies": [texts[h] for h in kept]}
-
-
-def _opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
-    pauses = [pause for _, pause in opening]
-    return {
-        "execution_ids": [plan.claimed.id for plan, _ in opening],
-        "numbers": [p.number for p in pauses],
-        "reasons": [p.reason for p in pauses],
-        "step_ids": [p.step_id for p in pauses],
-        "ways": [dump(_ways(p.ways)) for p in pauses],
-        "waitings": [dump(_waiting(p.waiting)) for p in pauses],
-        "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
-        "definitions": [p.definition for p in pauses],
-        "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
-        "asked": [array(p.asked) for p in pauses],
-        "earlier": [array(p.earlier) for p in pauses],
-    }
-
-
-def _ways(ways: Ways) -> Json:
-    named = {
-        "approved": ways.approved,
-        "refused": ways.refused,
-        "expired": ways.expired,
-        "timeout": ways.timeout,
-        "event": ways.event,
-    }
-    return {name: step for name, step in named.items() if step is not None}
-
-
-def _waiting(waiting: Waiting) -> Json:
-    said = {
-        "approvals": waiting.approvals,
-        "roles": list(waiting.roles),
-        "event": waiting.event,
-        "match": waiting.match,
-        "due_at": waiting.due_at.isoformat() if waiting.due_at else None,
-    }
-    return {name: value for name, value in said.items() if value}
-
-
-def _incident(what: Incident) -> Json:
-    return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
-
-
-def _overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    return {
-        "execution_ids": [p.claimed.id for p in plans],
-        "numbers": [p.claimed.pause.number for p in plans if p.claimed.pause is not None],
-        "incidents": [dump(_incident(p.overlay)) for p in plans if p.overlay is not None],
-    }
-
-
-def _lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    return {"execution_ids": [p.claimed.id for p in plans]}
 
 
 def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:

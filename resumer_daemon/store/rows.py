@@ -30,6 +30,8 @@ class ExecutionRow(NamedTuple):
     state: str | None
     definition: str | None
     reason_before: str | None
+    held_before: str | None
+    hold: str | None
     lost: bool
     asked: list[UUID]
     earlier: list[UUID]

@@ -29,8 +29,10 @@ class Scrape:
                 row_factory=dict_row,
                 **ARGUMENTS,
             )
+        async with self._connection.transaction():
             await self._connection.execute(load("bound_scrape"))
-        return await (await self._connection.execute(load(statement))).fetchall()
+            cursor = await self._connection.execute(load(statement))
+            return await cursor.fetchall()
 
     def forget(self) -> None:
         """Close the connection hard: a polite close would wait for a path that may be dead."""

@@ -10,9 +10,11 @@ from psycopg import AsyncCursor
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
 from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.statements import load
 
 Row = TypeVar("Row")
+TRANSACTION_TIMEOUT = 170_000  # the first version that has one
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -21,15 +23,17 @@ class Session:
     """A connection and what was found of the database behind it.
 
     `features` are the optional columns of the service (`store/contract.py`), `search_path` leads to
-    its schema, `timezone` is the zone that its zone-less columns are meant in. `pooled`: the next
+    its `schema`, `timezone` is the zone that its zone-less columns are meant in. `pooled`: the next
     transaction may meet another backend.
     """
 
     connection: Connection
     features: Set[str]
     search_path: str
+    schema: str
     timezone: str
     pooled: bool
+    role: Role
 
     @overload
     async def run(
@@ -61,4 +65,19 @@ class Session:
 
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
-        await self.run("settings", {"search_path": self.search_path, "local": local})
+        # where no policy is at work, one that comes is an error, and not fewer rows
+        filtering = "on" if self.role.filtered else "off"
+        await self.run(
+            "settings",
+            {"search_path": self.search_path, "row_security": filtering, "local": local},
+        )
+        if self.connection.info.server_version >= TRANSACTION_TIMEOUT:
+            await self.run("bound_transactions", {"local": local})
+
+    async def require_sight(self) -> None:
+        """Look again whether rows may be hidden from us, before what is not seen counts as gone.
+
+        Raises:
+            ContractError: A policy may hide some.
+        """
+        (await read_role(self.connection, self.schema)).require_sight()

@@ -128,6 +128,11 @@ class Metrics:
             "Leases taken over because they were past.",
             registry=registry,
         )
+        self.dead_daemons = Counter(
+            "resumer_dead_daemons_total",
+            "Daemons that held leases, were silent, and were called dead.",
+            registry=registry,
+        )
         self.fenced_writes = Counter(
             "resumer_fenced_writes_total",
             "Writes that were not made because the lease was lost.",

@@ -139,10 +139,18 @@ def _decimal(text: str) -> Decimal | int:
         raise _too_long(text) from None
     if not number.is_finite():
         raise Unreadable(f"{text} is no JSON")
-    if len(text) > DIGITS or abs(number.adjusted()) > DIGITS:
+    if "e" not in text.lower():
+        if _digits(text) > DIGITS:
+            raise _too_long(text)
+        return number
+    # jsonb writes 1e3 as 1000, and reads all of that again; so does whoever reads it here.
+    if abs(number.adjusted()) > DIGITS or _digits(format(number, "f")) > DIGITS:
         raise _too_long(text)
-    # jsonb writes 1e3 as 1000; so does whoever reads it here.
-    return int(number) if "e" in text.lower() and number == number.to_integral_value() else number
+    return int(number) if number == number.to_integral_value() else number
+
+
+def _digits(written_out: str) -> int:
+    return len(written_out.lstrip("-").replace(".", ""))
 
 
 def _refuse_constant(name: str) -> NoReturn:

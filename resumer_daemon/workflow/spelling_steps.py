@@ -109,8 +109,8 @@ def _condition_step(step: Reader, common: dict[str, Any]) -> ConditionStep:
 
 def _execute_step(step: Reader, common: dict[str, Any]) -> ExecuteStep:
     execute = acts(step)
-    if not execute and isinstance(step.value("action"), str) and step.mapping("config"):
-        named = {"type": step.value("action"), "config": step.value("config")}
+    if not execute and isinstance(step.value("action"), str) and step.value("config") is not None:
+        named = {"type": step.value("action"), "config": step.mapping("config")}
         execute = (act(Reader(named, step.path)),)
     if not execute:
         raise step.wrong("execute", "a list of actions")

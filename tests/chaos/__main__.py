@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.checker import summary, violations
+from tests.chaos.matrix import ALL, ONCE_EACH, Cell, run_matrix
 from tests.chaos.run import Plan, run
 
 SHOWN = 20
@@ -22,6 +24,7 @@ def main() -> int:
     """Run once and return the exit code."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--small", action="store_true", help="two minutes of it")
+    parser.add_argument("--matrix", action="store_true", help="the kill matrix alone")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311
     parser.add_argument("--executions", type=int)
     chosen = parser.parse_args()
@@ -30,6 +33,18 @@ def main() -> int:
     plan.executions = chosen.executions or plan.executions
     folder = Path(mkdtemp(prefix="resumer-chaos-"))
     console.print(f"seed {plan.seed}, logs in {folder}")
+    wrong = [] if chosen.matrix else _at_random(plan, folder)
+    wrong += _matrix(ONCE_EACH if chosen.small else ALL, folder, plan.seed)
+    for line in wrong[:SHOWN]:
+        console.print(f"[red]{line}[/]", highlight=False)
+    console.print(
+        f"[red]{len(wrong)} violations[/]" if wrong else "[green]every invariant holds[/]"
+    )
+    return 1 if wrong else 0
+
+
+def _at_random(plan: Plan, folder: Path) -> list[str]:
+    """Do everything to many executions at once; return what is wrong."""
     began = time.monotonic()
     facts, settled = run(plan, folder)
     figures = {
@@ -44,13 +59,20 @@ def main() -> int:
     for name, figure in figures.items():
         table.add_row(name, f"{figure:,}")
     console.print(table)
-    wrong = violations(facts)
-    for line in wrong[:SHOWN]:
-        console.print(f"[red]{line}[/]", highlight=False)
-    console.print(
-        f"[red]{len(wrong)} violations[/]" if wrong else "[green]every invariant holds[/]"
-    )
-    return 1 if wrong else 0
+    return violations(facts)
+
+
+def _matrix(cells: Sequence[Cell], folder: Path, seed: int) -> list[str]:
+    """Do one thing to one execution, in every way; return what is wrong."""
+    began = time.monotonic()
+    wrong = [
+        f"{'-'.join(cell)}: {line}"
+        for cell, lines in run_matrix(cells, folder, seed)
+        for line in lines
+    ]
+    seconds = round(time.monotonic() - began)
+    console.print(f"kill matrix: {len(cells)} cells in {seconds} s", highlight=False)
+    return wrong
 
 
 if __name__ == "__main__":

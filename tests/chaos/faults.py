@@ -130,7 +130,7 @@ class Faults:
 
         slot = self._chance.choice(eventually_sync(able, 60, of="a daemon that runs"))
         deadline = time.monotonic() + self._chance.random() * PATIENCE
-        while self._open(slot.instance) == 0 and time.monotonic() < deadline:
+        while open_intents(self._url, slot.instance) == 0 and time.monotonic() < deadline:
             time.sleep(0.01)  # rather while it has something under way
         return slot
 
@@ -150,10 +150,11 @@ class Faults:
         self._server.restart(self._chance.choice(("fast", "immediate")))
 
     def _count(self, instance: str | None) -> None:
-        self.interrupted += self._open(instance)
+        self.interrupted += open_intents(self._url, instance)
 
-    def _open(self, instance: str | None) -> int:
-        """Return how many intents the instance (None: anybody) has under way."""
-        with psycopg.connect(self._url) as connection:
-            row = connection.execute(OPEN, {"instance": instance}).fetchone()
-        return int(row[0]) if row else 0
+
+def open_intents(url: str, instance: str | None) -> int:
+    """Return how many intents the instance (None: anybody) has under way."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(OPEN, {"instance": instance}).fetchone()
+    return int(row[0]) if row else 0

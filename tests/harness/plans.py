@@ -50,9 +50,14 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
     ask = partial(_answer, session.connection.pgconn)
     try:
         ask("BEGIN")
-        settings = {"search_path": _literal(session.search_path), "local": "true"}
+        settings = {
+            "search_path": _literal(session.search_path),
+            "row_security": "'off'",
+            "local": "true",
+        }
         ask(load("settings").decode() % settings)
         ask("SET LOCAL statement_timeout = '5s'")
+        ask(f"SET LOCAL resumer.claimed = {_literal(parameters.get('claimed', '{}'))}")
         prepared = ask(
             f"SELECT name FROM pg_prepared_statements WHERE statement = {_literal(text.decode())}"
         )

@@ -19,10 +19,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from resumer_daemon.config import load
 from resumer_daemon.daemon.daemon import Daemon
+from tests.harness import field
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync
 
-SHORT = {"http_port": "0", "poll_interval": "1s", "reconcile_interval": "300ms"}
+SHORT = {
+    "http_port": "0",
+    "poll_interval": "1s",
+    "reconcile_interval": "300ms",
+    "allow_superuser": "true",
+    "database_sslmode": "prefer",
+}
 PATIENCE = 40.0
 
 
@@ -102,7 +109,7 @@ class Running(Observed):
 @contextmanager
 def running(database: Database, *, listens: bool = True, **settings: Any) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
-    daemon = Daemon(load(database_url=database.url, **(SHORT | settings)))
+    daemon = Daemon(load(**(SHORT | field.settings(database) | settings)))
     loops: Future[asyncio.AbstractEventLoop] = Future()
 
     async def main() -> None:
@@ -178,8 +185,9 @@ def process(database: Database | str, log: Path, **settings: object) -> Iterator
 
     `command` may be another one that runs until it is told.
     """
-    url = database if isinstance(database, str) else database.url
-    made = Process(url, log, "resumer_daemon", **settings)
+    led = {} if isinstance(database, str) else field.settings(database)
+    url = database if isinstance(database, str) else led.pop("database_url")
+    made = Process(url, log, "resumer_daemon", **(led | settings))
     try:
         yield made
         if made.running:

@@ -154,7 +154,6 @@ def test_born_decided_after_a_block_that_looked_plain_it_counts_too(
     today.blocks(execution)
     eventually_sync(lambda: service.requests(execution) == [("adopt", None, "superseded")])
     today.asks(execution, status="approved")
-    assert service.until(execution, "completed")["result"]
     eventually_sync(lambda: service.look(execution)["result"] == "allowed")
     assert service.decisions(execution) == [("approved", "applied")]
 

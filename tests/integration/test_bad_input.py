@@ -215,7 +215,9 @@ def test_an_execution_that_is_deleted_while_paused_leaves_nothing_open(
         other.execute("DELETE FROM workflows")
     for execution in (decided, forgotten):
         eventually_sync(lambda e=execution: service.pause(e)["resumed_by"] == "vanished")  # type: ignore[misc]
-    eventually_sync(lambda: service.decisions(decided) == [("approved", "vanished")])
+    gone = ("deleted", "vanished")
+    eventually_sync(lambda: service.decisions(decided) == [("approved", "vanished"), gone])
+    eventually_sync(lambda: service.decisions(forgotten) == [gone])
     open_ones = "SELECT kind, due_at FROM resumer.resume_requests WHERE outcome IS NULL"
     eventually_sync(lambda: service.database.run(open_ones) == [], of="the timers are settled too")
 

@@ -59,7 +59,7 @@ class Daemon:
         session = await Store(self.database.url).session()
         async with session.connection as connection:
             with sent(connection) as messages:
-                turned = await Turner(*self._parts).take(session)  # a new one looks around
+                turned = await Turner(*self._parts).take(session)
         return turned, messages
 
     async def cost(self, size: int) -> tuple[int, int]:
@@ -111,4 +111,5 @@ async def test_starts_and_decisions_of_every_kind_together(databases: Databases)
 
 async def test_a_look_that_finds_nothing_asks_once_and_for_little(database: Database):
     _, messages = await Daemon(database).turn()
-    assert messages["Execute"] == len(["BEGIN", "claim_executions", "outlook", "COMMIT"])
+    reads = ["read_executions", "read_requests", "read_approvals"]
+    assert messages["Execute"] == len(["BEGIN", "claim_executions", *reads, "outlook", "COMMIT"])

@@ -135,6 +135,40 @@ async def test_what_is_under_way_at_the_end_is_finished(service: Service, tmp_pa
     assert len(keys(here)) == 1
 
 
+async def test_who_ends_finishes_what_is_sent_and_leaves_what_follows_to_others(
+    service: Service, tmp_path: Path
+):
+    """Nothing is cut off, so nothing is sent twice; who waits to try again is not waited for."""
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+    async def patient(writer: asyncio.StreamWriter) -> None:
+        await asked.wait()
+        await answering()(writer)
+
+    async with receiver(patient, answering(status=503), answering()) as here:
+        act = {"type": "webhook", "url": here.url()}
+        later = {"max_attempts": 2, "backoff": "linear"}
+        first = {"id": "first", "type": "execute", "execute": [act], "next": "second"}
+        second = {"id": "second", "type": "execute", "execute": [act, act], "retry": later}
+        service.workflow(first, second)
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **LEASE) as daemon:
+                eventually_sync(lambda: here.requests)
+                daemon.signal(signal.SIGTERM)
+                eventually_sync(lambda: daemon.said("draining"))
+                loop.call_soon_threadsafe(asked.set)
+                assert daemon.wait() == 0
+            assert len(here.requests) == 1
+            with running(service.database, **LEASE):
+                assert service.ended(execution)["result"] == "executed"
+
+        await beside(work)
+    assert len(keys(here)) == 4
+    assert len(set(keys(here))) == 3  # the 503 was tried again
+
+
 async def test_what_does_not_end_in_time_is_handed_over_at_once(service: Service, tmp_path: Path):
     long = {**STOPPED, "lease": "1h", "effect_deadline": "1m"}
     async with receiver(silent, answering()) as here:

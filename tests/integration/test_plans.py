@@ -51,6 +51,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     """Return the statements of the loop, with what a full batch gives them."""
     many = len(ids)
     batch = {"ids": array(ids), "timezone": "UTC"}
+    locked = {"claimed": array(ids), "timezone": "UTC"}
     place = {"after": UUID(int=0), "limit": SLICE, "timezone": "UTC"}
     nothing = array([None] * many)
     keys = [f"completed {number:06}" for number in range(1, many + 1)]
@@ -58,9 +59,9 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     return {
         "claim_executions": {"limit": BATCH, "newest": BATCH},
         "claim_execution": {"id": ids[0]},
-        "read_executions": batch,
-        "read_requests": batch,
-        "read_approvals": batch,
+        "read_executions": locked,
+        "read_requests": locked,
+        "read_approvals": locked,
         "read_last_steps": batch,
         "record_executions": {
             **batch,

@@ -37,7 +37,8 @@ each_statement = pytest.mark.parametrize("name", NAMES)
 async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
     async with await connect(database.url) as connection:
         features = await contract.probe(connection, "public")
-    with database.connect(options="-c plan_cache_mode=force_generic_plan") as session:
+    settings = "-c plan_cache_mode=force_generic_plan -c resumer.claimed={}"
+    with database.connect(options=settings) as session:
         refused = {
             name: text for name in NAMES if (text := _refusal(session, name, load(name, features)))
         }
@@ -115,6 +116,7 @@ def test_no_sql_is_written_outside_its_folder():
     found = {
         f"{module}:{text.lineno}": text.value
         for module, tree in MODULES.items()
+        if not module.startswith("store/doctor/")  # remedies: printed for a person, never run
         for text in _texts(tree)
         if KEYWORD.match(_as_text(text.value))
     }

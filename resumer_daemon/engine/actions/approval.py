@@ -37,28 +37,39 @@ def create_approval_request(task: Task) -> dict[str, Json]:
     return _shown(approval)
 
 
-def needed_approvals(
-    step: ActionStep, requires: Requires, reason: str, place: Place, walk: Walk
-) -> tuple[NewApproval, ...]:
-    """Return the approvals of a block whose list created none.
+def rendered(
+    requires: Requires, step: ActionStep, place: Place, walk: Walk, unresolved: set[str]
+) -> Requires:
+    """Return what a block requires with its texts rendered: approvals are compared with that.
 
     Raises:
         Fault: A role is longer than there is room for.
     """
-    unresolved: set[str] = set()
     names = walk.names(step, None)
 
-    def rendered(text: str) -> str:
-        return render_text(text, place.context, names, unresolved)
+    def text(written: str | None) -> str:
+        return render_text(written or "", place.context, names, unresolved)
 
-    expires_at = _expiry(rendered(requires.expires_in or ""), walk.world.now)
+    return Requires(
+        role=_fitting("role", text(requires.role), 100) or ROLE,
+        expires_in=text(requires.expires_in),
+        approvals=requires.approvals,
+        roles=tuple(_fitting("role", text(role), 100) or ROLE for role in requires.roles),
+    )
+
+
+def needed_approvals(
+    requires: Requires, reason: str, place: Place, walk: Walk
+) -> tuple[NewApproval, ...]:
+    """Return the approvals of a block whose list created none; `requires` is rendered."""
+    expires_at = _expiry(requires.expires_in, walk.world.now)
     return tuple(
         NewApproval(
             id=approval_id(made_of),
             request_id=request_id(made_of),
             entity_type=None,
             entity_id=None,
-            approver_role=_fitting("role", rendered(role), 100) or ROLE,
+            approver_role=role,
             approver_id=None,
             reason=reason,
             expires_at=expires_at,

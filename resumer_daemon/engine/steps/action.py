@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from resumer_daemon.engine.actions.approval import REASON, needed_approvals
+from resumer_daemon.engine.actions.approval import REASON, needed_approvals, rendered
 from resumer_daemon.engine.actions.sequence import results, run_list
 from resumer_daemon.engine.outcome import NewApproval, Paused, Waiting
 from resumer_daemon.engine.place import Place
@@ -32,9 +32,10 @@ def run(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdi
         if stopped is not None:
             return stopped
     reason, unresolved = _reason(step, place, walk, progress)
+    requires = step.requires and rendered(step.requires, step, place, walk, unresolved)
     done = output(step.action, True, reason, results(progress), (*progress.unresolved, *unresolved))
-    if step.action == "block" and step.requires is not None:
-        return _pause(step, step.requires, done, place, walk, progress)
+    if requires is not None:
+        return _pause(step, requires, done, place, walk, progress)
     return Passed(done, step.next, _RESULTS[step.action], reason)
 
 
@@ -49,7 +50,7 @@ def _pause(
     asks: tuple[NewApproval, ...] = ()
     if not progress.asked:
         why = done["reason"] if step.reason else REASON
-        asks = needed_approvals(step, requires, why, place, walk)
+        asks = needed_approvals(requires, why, place, walk)
     asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
     paused = Paused(
         "approval_required",

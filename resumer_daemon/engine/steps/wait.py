@@ -12,7 +12,7 @@ from resumer_daemon.engine.ways import wait_ways
 from resumer_daemon.workflow.definition import WaitStep
 from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import render
+from resumer_daemon.workflow.templates import mask_secrets, render
 
 
 def run(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
@@ -42,7 +42,10 @@ def _pause_for_event(
     step: WaitStep, event: str, place: Place, walk: Walk, progress: Progress
 ) -> Pausing:
     unresolved: set[str] = set()
-    match = render(dict(step.match), place.context, walk.names(step, None), unresolved)
+    # A secret is never stored: in a match it is the text of its reference, which no event brings.
+    match = mask_secrets(
+        render(dict(step.match), place.context, walk.names(step, None), unresolved)
+    )
     timeout = _timeout(step)
     due_at = None if timeout is None else _due(timeout, progress.began)
     paused = Paused(

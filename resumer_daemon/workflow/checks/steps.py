@@ -4,10 +4,11 @@ from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.checks.sites import Flow, Site
-from resumer_daemon.workflow.definition import ActionStep, BrokenStep, WaitStep
+from resumer_daemon.workflow.definition import ActionStep, BrokenStep, Requires, WaitStep
 from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.references import REFERENCE
+from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.wording import shown
 
 _DURATION: Final = "expected a duration such as 30s or 1h30m, found"
@@ -45,17 +46,29 @@ def _wait(site: Site) -> Findings:
 
 
 def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
+    if step.action != "block":
+        return
     written = site.written
     action = written
     if isinstance(written.value("action"), dict):
         action = written.inner("action", beneath=written)
     requires = action.inner("requires", beneath=written.inner("requires"))
     if step.requires is None:
-        if step.action == "block" and requires.written:
+        if requires.written:
             yield warning(requires.path, "type is not approval: this block asks for none")
         return
+    yield from _enough_asked(requires.path, step, step.requires)
     yield from check_duration(requires, "timeout", "expires_in")
     yield from check_duration(action.inner("metadata"), "auto_expire")
     if step.on_false is None and flow.of == "definition":
         end = "no way for a rejection, which completes the execution as blocked"
         yield warning(f"{written.path}.on_false", end)
+
+
+def _enough_asked(path: str, step: ActionStep, requires: Requires) -> Findings:
+    """A list that asks itself is all that asks, whatever is needed."""
+    asked = sum(act.type == APPROVAL for act in step.execute)
+    needed = max(requires.approvals or 0, len(requires.roles))
+    if 0 < asked < needed:
+        missing = "others must add what is missing"
+        yield warning(path, f"{needed} approvals are needed, the list asks for {asked}: {missing}")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 IDS = ("a", "b", "c", "d/e", "f#g")
 ITEMS = [1, {"n": 2}, "three"]
-WAYS = (*(None,) * 8, *IDS[:3] * 3, "d/e", "nowhere")
+WAYS = (*(None,) * 6, *IDS[:3] * 5, "d/e", "nowhere")
 RETRIES = (
     {"max_attempts": 2},
+    {"max_attempts": 4, "backoff": "fixed", "retry_on": ["5xx", "timeout"]},
     {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout"]},
-    {"max_attempts": 2, "retry_on": ["5xx"]},
 )
 REQUIRES = (None, {"approvals": 2}, {"roles": ["r", "s"], "timeout": "1h"}, {"role": "{{item}}"})
 WEBHOOK = {"type": "webhook", "url": "https://x.example", "body": {"at": "{{now}}"}}
@@ -34,11 +34,20 @@ ACTS = (
     {"type": "create_approval_request", "entity": "{{gone}}"},
     {"type": "fax"},
 )
-COMPARISONS = tuple(
+GOOD_COMPARISONS = tuple(
     {"field": field, "operator": operator, "value": value}
-    for field in ("total", "items.length", "items.length", "order.items", "item.n", "approved")
-    for operator in ("eq", "neq", "exists", "not_exists", "eq", "gt", "odd")
-    for value in (5, True, None, 3, "{{items.length}}", "{{gone}}")
+    for field in ("total", "items.length")
+    for operator in ("eq", "neq", "exists", "not_exists")
+    for value in (5, True, None, 3, "{{items.length}}")
+)
+COMPARISONS = (
+    *GOOD_COMPARISONS * 4,
+    *(
+        {"field": field, "operator": operator, "value": value}
+        for field in ("order.items", "item.n", "approved")
+        for operator in ("eq", "exists", "gt", "odd")
+        for value in (5, True, "{{gone}}")
+    ),
 )
 
 
@@ -66,7 +75,7 @@ class Steps:
         common: dict[str, tuple[Any, ...]] = {
             "next": WAYS,
             "on_error": (*SELDOM, *WAYS),
-            "retry": (*SELDOM, *RETRIES),
+            "retry": (None, *RETRIES),
             "timeout": (*SELDOM, "10s", "soon"),
         }
         picked = {name: self._random.choice(values) for name, values in (common | choices).items()}
@@ -104,6 +113,22 @@ class Steps:
         items = ("{{items}}", "{{items}}", "{{order.items}}", "{{item}}", "{{total}}")
         return self._step("foreach", items=items, item_var=("item",)) | body
 
+    def deep(self, count: int) -> list[list[dict[str, Any]]]:
+        """Return this many lists of lists, in which something waits and something is sent."""
+        return [self._around(self._around(self._inner())) for _ in range(count)]
+
+    def _inner(self) -> list[dict[str, Any]]:
+        asks = self._step("require_approval", requires=REQUIRES)
+        waits = self._step("wait", on_timeout=WAYS) | {"event": "e"}
+        sends = self._step("execute") | {"execute": [WEBHOOK, self._random.choice(GOOD_ACTS)]}
+        return self._random.sample([asks, waits, sends, self._leaf()], k=3)
+
+    def _around(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        each = {"items": self._random.choice(("{{items}}", "{{order.items}}")), "item_var": "item"}
+        beside = {"strategy": self._random.choice(("all_must_pass", "any_can_pass", "best_effort"))}
+        kind, how = self._random.choice((("foreach", each), ("parallel", beside)))
+        return [self._step(kind) | how | {"steps": steps}, self._leaf()]
+
     def _list(self) -> dict[str, Any]:
         return {"execute": self._random.choices(ACTS, k=self._random.randint(1, 3))}
 
@@ -122,7 +147,8 @@ def _numbered(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-POOL = Steps(seed=2026).some(6_000)
+STEPS = Steps(seed=2026)
+POOL = STEPS.some(6_000) + [step for steps in STEPS.deep(1_000) for step in steps]
 
 contexts = st.sampled_from((CONTEXTS[0], *CONTEXTS))
 # By number, for Hypothesis writes out what it samples from.
@@ -142,18 +168,22 @@ junk = st.recursive(
 def broken_definitions(draw: st.DrawFn) -> Any:
     """Return a definition in which something was put in the place of something else."""
     document = deepcopy(draw(definitions))  # its parts are shared with other documents
+    steps = tuple(document["steps"])
     for _ in range(draw(st.integers(1, 3))):
-        _break(draw, document)
+        _break(draw, draw(st.sampled_from((document, *steps * 5))))
     return document
 
 
 def _break(draw: st.DrawFn, place: Any) -> None:
-    while keys := list(place) if isinstance(place, dict) else list(range(len(place))):
+    """Put junk somewhere into a place; seldom for an id, as most of that is refused at once."""
+    keys = [key for key in place if key != "id"] if isinstance(place, dict) else []
+    while keys:
         key = draw(st.sampled_from(keys))
         if not isinstance(place[key], dict | list) or draw(st.integers(0, 2)) == 0:
             place[key] = draw(junk)
             return
         place = place[key]
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
 
 
 replies = st.sampled_from(

@@ -184,6 +184,23 @@ def test_a_rule_stands_in_for_a_condition():
     assert found(steps(rule, ALLOW)) == []
 
 
+@pytest.mark.parametrize("requires", [[], "x", 5, {"approvals": "many"}])
+def test_what_an_allow_requires_is_not_looked_at(requires):
+    assert found(steps({**ALLOW, "requires": requires})) == []
+
+
+def test_a_list_that_asks_for_fewer_than_are_needed():
+    ask = {"type": "create_approval_request", "entity": "order"}
+    step = {"id": "ask", "type": "require_approval", "on_false": "allow", "requires": {}}
+    one, two = {**step, "execute": [ask]}, {**step, "execute": [ask, ask]}
+    message = "2 approvals are needed, the list asks for 1: others must add what is missing"
+    warned = [("warning", "$.steps[0].requires", message)]
+    assert found(steps(one | {"requires": {"approvals": 2}}, ALLOW)) == warned
+    assert found(steps(one | {"requires": {"roles": ["cfo", "ceo"]}}, ALLOW)) == warned
+    assert found(steps(two | {"requires": {"approvals": 2}}, ALLOW)) == []
+    assert found(steps(one, ALLOW)) == found(steps(two, ALLOW)) == []
+
+
 def test_every_computed_name_is_known():
     order, customer = {"total": 1}, {"created_at": "2026-01-01"}
     context = build({"order": order, "customer": customer}, {}, datetime(2026, 1, 31, tzinfo=UTC))

@@ -66,6 +66,9 @@ def test_json_is_read_exactly(text, value):
         ("1e999999999", "more than 4,300 digits"),
         ("-1e-999999999", "more than 4,300 digits"),
         ("1e99999999999999999999999", "more than 4,300 digits"),
+        ("1e4300", "more than 4,300 digits"),
+        ("-1e4300", "more than 4,300 digits"),
+        ("1e-4300", "more than 4,300 digits"),
         ("0e999999999", "more than 4,300 digits"),
         ("[" * 3000 + "]" * 3000, "nested more than 128 levels deep"),
         ('{"a":' * 100_000, "nested more than 128 levels deep"),
@@ -85,6 +88,8 @@ def test_unreadable_is_a_value_error_and_a_fault():
 
 def test_the_limits_themselves_are_read():
     assert load("9" * DIGITS) == 10**DIGITS - 1
+    for text in ("9" * DIGITS, "-1e4299", "9.9e4299", "1e-4298", "1." + "1" * (DIGITS - 1)):
+        assert load(dump(load(text))) == load(printed(load(text)))
     assert is_deeper(load("[" * DEPTH + "]" * DEPTH), DEPTH - 1)
 
 

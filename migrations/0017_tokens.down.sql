@@ -1,0 +1,1 @@
+DROP TABLE resumer.idempotency_keys, resumer.tokens;

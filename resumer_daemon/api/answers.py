@@ -1,0 +1,104 @@
+"""What is answered over HTTP, as the OpenAPI document has it.
+
+Most of it is written by the database and handed on as it is, so numbers stay exact.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Document = dict[str, JsonValue]
+Move = Literal["pause", "resume", "cancel", "retry"]
+
+
+class Left(BaseModel):
+    """The request that was left. A daemon settles it; the status tells when it has."""
+
+    request: int = Field(description="Its id, as the ledger has it.")
+    move: Move
+    execution: UUID
+    status: str = Field(description="Where to look for what became of it.")
+
+
+class Status(BaseModel):
+    """One execution as it stands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    execution_id: str
+    workflow: str | None
+    organization_id: UUID | None
+    status: str | None
+    result: str | None
+    error: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    paused_at: datetime | None
+    paused_reason: str | None
+    paused_step_id: str | None
+    next_step_id: str | None = Field(description="Where an approval, the event or the time leads.")
+    waiting_for: Document | None = Field(description="Approvals, an event, a time, or a person.")
+    resume_count: int
+    last_resumed_at: datetime | None
+    open_requests: list[Document] = Field(description="What is asked of it and not settled.")
+    lease: Document | None = Field(description="Which daemon advances it now.")
+
+
+class Explanation(BaseModel):
+    """Why an execution does not move, and what would move it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Option(BaseModel):
+    """One move that is possible now."""
+
+    move: Literal["pause", "resume", "cancel", "retry", "decide"]
+    says: str = Field(description="What it does.")
+    post: str | None = Field(description="Where to ask for it; none where HTTP is not the way.")
+    body: Document = Field(description="What to ask with, at least.")
+    needs: str | None = Field(description="The permission.")
+    permitted: bool = Field(description="Whether this caller has it.")
+    leads_to: str | None = Field(description="The next step; none: the flow ends, or stays.")
+
+
+class Options(BaseModel):
+    """The moves that are possible now."""
+
+    execution: UUID
+    status: str | None
+    paused_for: str | None
+    options: list[Option]
+
+
+class Entry(BaseModel):
+    """One settled request, and what became of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    request: int
+    execution_id: UUID | None
+    kind: str
+    decision: str | None
+    actor: str | None
+    reason: str | None
+    requested_at: datetime
+    outcome: str
+    finished_at: datetime | None
+
+
+class PausedPage(BaseModel):
+    """A page of paused executions, those first that are paused for longest."""
+
+    items: list[Status]
+    next: str | None = Field(description="The cursor of the next page; none at the end.")
+
+
+class LedgerPage(BaseModel):
+    """A page of the ledger, newest first."""
+
+    items: list[Entry]
+    next: str | None = Field(description="The cursor of the next page; none at the end.")

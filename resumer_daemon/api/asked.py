@@ -1,0 +1,70 @@
+"""What is asked over HTTP, strictly read: fields and parameters that nobody knows are faults."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resumer_daemon.api import cursor
+
+Why = Annotated[str, Field(min_length=1, max_length=1000)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
+
+
+class Page(BaseModel):
+    """How long a page may be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=200, description="Items of the page, at most.")
+
+
+class PausedQuery(Page):
+    """Which of the paused."""
+
+    cursor: str | None = Field(
+        default=None, pattern=cursor.PAUSED, description="`next` of the page before."
+    )
+    reason: Reason | None = Field(default=None, description="Only these.")
+
+
+class LedgerQuery(Page):
+    """Which of the ledger."""
+
+    cursor: str | None = Field(
+        default=None, pattern=cursor.ENTRY, description="`next` of the page before."
+    )
+    execution: UUID | None = Field(default=None, description="Only of this one.")
+
+
+class Asked(BaseModel):
+    """What every move takes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Why | None = Field(default=None, description="Why; it goes into the record.")
+
+
+class Pause(Asked):
+    """Stop before the next step, or hold what is paused: decisions are kept."""
+
+
+class Cancel(Asked):
+    """End what has not ended; it has no result."""
+
+
+class Resume(Asked):
+    """Resume by hand; while an approval is missing it needs force and a reason."""
+
+    data: dict[str, Any] = Field(default={}, description="What the resume brings into the context.")
+    force: bool = Field(default=False, description="Though an approval is missing.")
+
+
+class Retry(Asked):
+    """Continue after an incident, from where it stood unless the request says otherwise."""
+
+    from_step: Name | None = Field(default=None, description="From this step; needs a reason.")
+    skip_effect: Name | None = Field(
+        None, description="Take the effect of this Idempotency-Key as done; needs a reason."
+    )

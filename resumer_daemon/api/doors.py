@@ -1,0 +1,60 @@
+"""What every route needs: its caller, with the right to it, and a session."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
+
+from resumer_daemon.api.caller import Caller, Permission
+from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.problems import Refusal
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.reach import Reach
+
+BEARER = HTTPBearer(
+    auto_error=False,
+    description="A token of `resumer-daemon token create`, an API key or a JWT of the service.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the control routes are made of. `legacy`: the right to cancel counts for more."""
+
+    sessions: Pool
+    credentials: Credentials
+    legacy: bool
+    rate: float
+
+
+def doors(request: Request) -> Doors:
+    """Return what the application was built with."""
+    made: Doors = request.app.state.doors
+    return made
+
+
+def who_may(permission: Permission) -> Callable[[Request], Caller]:
+    """Return what admits callers that have a permission, and refuses all others."""
+
+    def admitted(request: Request) -> Caller:
+        caller: Caller = request.state.caller
+        if not caller.may(permission, legacy=doors(request).legacy):
+            scope = permission.scope
+            said = f'Bearer realm="resumer-daemon", error="insufficient_scope", scope="{scope}"'
+            raise Refusal(403, f"{caller.actor} has no {scope}", {"WWW-Authenticate": said})
+        return caller
+
+    return admitted
+
+
+def reach_of(caller: Caller) -> Reach:
+    """Return what a caller reaches."""
+    return Reach(caller.organization, caller.everywhere)
+
+
+Opened = Annotated[Doors, Depends(doors)]
+Reader = Annotated[Caller, Depends(who_may(Permission.READ))]
+Execution = Annotated[UUID, Path(alias="id", description="The execution's id.")]

@@ -1,0 +1,108 @@
+"""`token create`, `token list`, `token revoke`: who may come in over HTTP."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from resumer_daemon.api.caller import Permission
+from resumer_daemon.cli.common import (
+    USAGE,
+    AsJson,
+    DatabaseUrl,
+    console,
+    errors,
+    fail,
+    opened,
+    print_json,
+    run,
+)
+from resumer_daemon.errors import Refused
+from resumer_daemon.store import tokens
+from resumer_daemon.workflow.durations import seconds
+
+token = typer.Typer(help="The tokens that open the HTTP interface.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Whose it is; the actor of what is asked with it.")]
+
+
+@token.command()
+def create(
+    name: Name,
+    may: Annotated[list[Permission], typer.Option(help="What it allows; may be repeated.")],
+    organization: Annotated[UUID | None, typer.Option(help="The organisation it is for.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--every-organization", help="It is good for all of them.")
+    ] = False,
+    expires_in: Annotated[
+        str, typer.Option(help="A duration such as `720h`, or `never`.")
+    ] = "2160h",
+    as_json: AsJson = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Create a token and print it: it is shown this once.
+
+    [dim]Example: resumer-daemon token create night-shift --may read --may resume[/]
+    """
+    lasts = None if expires_in == "never" else seconds(expires_in)
+    if lasts is None and expires_in != "never":
+        fail(f"{expires_in!r} is no duration such as 720h, and not never", USAGE)
+    permissions = [permission.scope for permission in dict.fromkeys(may)]
+
+    async def work() -> tuple[str, dict[str, Any]]:
+        async with opened(database_url) as session:
+            several = "organization" in session.features
+            if several and (organization is None) is not everywhere:
+                raise Refused("name one organisation with --organization, or --every-organization")
+            return await tokens.create(session, name, permissions, organization, lasts)
+
+    made, kept = run(work())
+    if as_json:
+        print_json({**kept, "token": made})
+        return
+    until = "for ever" if lasts is None else f"until {kept['expires_at']:%Y-%m-%d %H:%M} UTC"
+    told = f"{name} may {', '.join(may)} {until}; keep this, it is not shown again:"
+    errors.print(escape(told), highlight=False)  # so that $(...) takes the token alone
+    typer.echo(made)
+
+
+@token.command(name="list")
+def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
+    """List the tokens, and what they allow.
+
+    [dim]Example: resumer-daemon token list --json[/]
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with opened(database_url) as session:
+            return await tokens.list_tokens(session)
+
+    rows = run(work())
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("name", "state", "may", "organisation", "expires", "last used", box=None)
+    for row in rows:
+        may = " ".join(p.removeprefix("execution:") for p in row["permissions"])
+        times = (row["expires_at"], row["last_used_at"])
+        written = (f"{at:%Y-%m-%d %H:%M}" if at else "never" for at in times)
+        shown = (row["name"], row["state"], may, str(row["organization"] or "every"), *written)
+        table.add_row(*map(escape, shown))
+    console.print(table)
+
+
+@token.command()
+def revoke(name: Name, database_url: DatabaseUrl = None) -> None:
+    """Revoke a token; it opens nothing from now on.
+
+    [dim]Example: resumer-daemon token revoke night-shift[/]
+    """
+
+    async def work() -> None:
+        async with opened(database_url) as session:
+            await tokens.revoke(session, name)
+
+    run(work())
+    console.print(f"{escape(name)}: revoked", highlight=False)

@@ -1,0 +1,69 @@
+"""What becomes of requests that do not move their execution: kept for later, void, too late."""
+
+from collections.abc import Iterable
+
+from resumer_daemon.engine.requests import DELETED, VERDICTS, OpenPause, Request, Settled
+
+COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
+
+
+def while_paused(request: Request, pause: OpenPause) -> Settled:
+    """Say what becomes of a request that does not end the open pause."""
+    match request.kind:
+        case "timeout" | "event" if pause.reason in COVERING:
+            return "held"  # what lies beneath still waits for it
+        case "pause":
+            return "held" if pause.reason == "incident" else "duplicate"
+        case "approval":
+            return parked(request)
+        case "timeout":
+            return "applied"
+        case "manual" | "retry":
+            return "failed"
+        case "start":
+            return "duplicate"
+        case _:
+            return "superseded"
+
+
+def parked(request: Request, timeout: Settled = "superseded") -> Settled:
+    """Say what becomes of a request that cannot move the execution as it stands."""
+    if request.kind != "approval":
+        return timeout if request.kind == "timeout" else "held"
+    if request.decision == DELETED:
+        return "late" if request.consumed else "superseded"
+    if request.decision not in VERDICTS:
+        return "unrecognised"
+    return _consumed(request) or "held"
+
+
+def _consumed(request: Request) -> Settled | None:
+    if request.consumed is None:
+        return None
+    return "duplicate" if request.consumed == request.decision else "late"
+
+
+def void(requests: Iterable[Request]) -> dict[int, Settled]:
+    """Settle what a move makes void; what was no decision at all, or a second one, stays that.
+
+    Who wants it paused still does: before its next step.
+    """
+    outcomes: dict[int, Settled] = {}
+    for request in (r for r in requests if r.kind != "pause"):
+        outcome = parked(request)
+        outcomes[request.id] = "superseded" if outcome == "held" else outcome
+    return outcomes
+
+
+def after_the_end(request: Request) -> Settled:
+    """Say what becomes of a request whose execution has ended."""
+    match request.kind:
+        case "approval":
+            outcome = parked(request)
+            return "too_late" if outcome == "held" else outcome
+        case "timeout" | "adopt" | "event":
+            return "superseded"
+        case "start":
+            return "duplicate"
+        case _:
+            return "too_late"

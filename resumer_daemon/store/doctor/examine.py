@@ -1,0 +1,64 @@
+"""Look at everything, in an order in which the first thing that is wrong explains the rest."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import psycopg
+
+from resumer_daemon.config import Settings
+from resumer_daemon.store.connect import connect
+from resumer_daemon.store.contract import search_path
+from resumer_daemon.store.doctor import (
+    connection,
+    control,
+    listening,
+    role,
+    server,
+    tables,
+    triggers,
+    work,
+    writers,
+)
+from resumer_daemon.store.doctor.finding import Finding, Patient
+from resumer_daemon.store.statements import load
+
+Family: TypeAlias = Callable[[Patient], Awaitable[Sequence[Finding]]]
+
+FAMILIES: Sequence[Family] = (
+    connection.look,
+    server.look,
+    role.look,
+    tables.look,
+    triggers.look,
+    control.look,
+    listening.look,
+    writers.look,
+    work.look,
+)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Return what was found, family by family.
+
+    Raises:
+        Unreachable: The database does not answer, or takes no writes.
+    """
+    found: list[Finding] = []
+    async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
+        path = search_path(opened, settings.service_schema)
+        patient = Patient(opened, settings)
+        for family in FAMILIES:
+            found += await _looked(family, patient, path)
+    return found
+
+
+async def _looked(family: Family, patient: Patient, path: str) -> Sequence[Finding]:
+    """Look in a transaction of its own, bounded; what cannot be looked at is a finding too."""
+    name = family.__module__.rpartition(".")[2]
+    try:
+        async with patient.connection.transaction(force_rollback=True):
+            await patient.connection.execute(load("doctor_bounds"), {"search_path": path})
+            return await family(patient)
+    except psycopg.Error as error:
+        said = str(error).strip().partition("\n")[0]
+        return [Finding(name, "error", f"could not be looked at: {said}", remedy="mend the above")]

@@ -1,0 +1,91 @@
+"""Pause records as columns: opened, closed, and what is laid over them or taken off again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from resumer_daemon.engine.outcome import Incident, Waiting, Ways
+from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.store.arrays import array
+from resumer_daemon.workflow.values import Json, dump
+
+
+def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the pauses that end, with the approvals that were theirs."""
+    pauses = [p.claimed.pause for p in plans if p.claimed.pause is not None]
+    return {
+        "execution_ids": [p.claimed.id for p in plans],
+        "numbers": [pause.number for pause in pauses],
+        "resumed_by": [p.closes for p in plans],
+        "asked": [
+            array(a.id for a in p.claimed.approvals if pause.owns(a))
+            for p, pause in zip(plans, pauses, strict=True)
+        ],
+    }
+
+
+def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
+    """Return the pauses that begin."""
+    pauses = [pause for _, pause in opening]
+    return {
+        "execution_ids": [plan.claimed.id for plan, _ in opening],
+        "numbers": [p.number for p in pauses],
+        "reasons": [p.reason for p in pauses],
+        "step_ids": [p.step_id for p in pauses],
+        "ways": [dump(_ways(p.ways)) for p in pauses],
+        "waitings": [dump(waiting_as_json(p.waiting)) for p in pauses],
+        "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
+        "definitions": [p.definition for p in pauses],
+        "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
+        "held": [None if p.held is None else dump(p.held._asdict()) for p in pauses],
+        "asked": [array(p.asked) for p in pauses],
+        "earlier": [array(p.earlier) for p in pauses],
+    }
+
+
+def _ways(ways: Ways) -> Json:
+    named = {
+        "approved": ways.approved,
+        "refused": ways.refused,
+        "expired": ways.expired,
+        "timeout": ways.timeout,
+        "event": ways.event,
+    }
+    return {name: step for name, step in named.items() if step is not None}
+
+
+def waiting_as_json(waiting: Waiting) -> Json:
+    """Return what a pause waits for, without what it does not."""
+    said = {
+        "approvals": waiting.approvals,
+        "roles": list(waiting.roles),
+        "event": waiting.event,
+        "match": waiting.match,
+        "due_at": waiting.due_at.isoformat() if waiting.due_at else None,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _incident(what: Incident) -> Json:
+    return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
+
+
+def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the incidents that are laid over open pauses."""
+    return {
+        "execution_ids": [p.claimed.id for p in plans],
+        "numbers": [p.claimed.pause.number for p in plans if p.claimed.pause is not None],
+        "incidents": [dump(_incident(p.overlay)) for p in plans if p.overlay is not None],
+    }
+
+
+def held(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return by whom open pauses are held from now on."""
+    return {
+        "execution_ids": [p.claimed.id for p in plans],
+        "holds": [dump(p.holds._asdict()) for p in plans if p.holds is not None],
+    }
+
+
+def lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the executions whose open pause is what it was before again."""
+    return {"execution_ids": [p.claimed.id for p in plans]}

@@ -1,0 +1,93 @@
+-- Which rights are missing, of those that each role needs and no more: a role, what it lacks, and the statement that gives
+-- it. `as_daemon` is the role that is asked about in place of `resumer_daemon`, for one that has its rights otherwise.
+WITH roles AS (
+  SELECT n.name, r.oid
+  FROM (VALUES ('resumer_owner'), ('resumer_reader'), ('resumer_operator'), ('resumer_daemon')) AS n (name)
+  LEFT JOIN pg_roles r ON r.rolname = CASE n.name WHEN 'resumer_daemon' THEN %(as_daemon)s ELSE n.name END
+), ours AS (
+  SELECT c.oid, c.relname::text AS name FROM pg_class c
+  WHERE c.relnamespace = to_regnamespace('resumer') AND c.relkind IN ('r', 'p', 'v')
+), wanted (role, verbs, relation, columns) AS (
+  SELECT t.role, string_to_array(t.verbs, ' '), c.oid, string_to_array(t.columns, ' ')
+  FROM (VALUES
+    ('resumer_daemon', 'SELECT', 'workflows', NULL),
+    ('resumer_daemon', 'SELECT', 'rules', NULL),
+    ('resumer_daemon', 'SELECT', 'context_cache', NULL),
+    ('resumer_daemon', 'SELECT', 'workflow_executions', NULL),
+    ('resumer_daemon', 'UPDATE', 'workflow_executions', 'status result context error_message metadata completed_at'
+      ' duration_ms paused_at paused_reason paused_step_id next_step_id resume_data resume_count last_resumed_at'
+      ' current_step_id wait_state timeout_at timeout_duration'),
+    ('resumer_daemon', 'SELECT INSERT', 'step_executions', NULL),
+    ('resumer_daemon', 'SELECT INSERT', 'approval_requests', NULL),
+    ('resumer_daemon', 'UPDATE', 'approval_requests', 'status decided_at'),
+    ('resumer_daemon', 'SELECT', 'events', NULL),
+    ('resumer_daemon', 'UPDATE', 'events', 'processed_at triggered_workflows'),
+    ('resumer_daemon', 'INSERT', 'audit_log', NULL),
+    ('resumer_daemon', 'SELECT', 'api_keys', NULL),
+    ('resumer_owner', 'SELECT', 'workflows', NULL),
+    ('resumer_owner', 'SELECT', 'step_executions', NULL),
+    ('resumer_owner', 'SELECT INSERT', 'workflow_executions', NULL),
+    ('resumer_owner', 'SELECT', 'approval_requests', NULL),
+    ('resumer_owner', 'UPDATE', 'approval_requests', 'status approver_id decision_reason decided_at'),
+    ('resumer_owner', 'SELECT INSERT', 'events', NULL),
+    ('resumer_owner', 'SELECT', 'organizations', NULL),
+    ('resumer_reader', 'SELECT', 'workflows', NULL),
+    ('resumer_reader', 'SELECT', 'rules', NULL),
+    ('resumer_reader', 'SELECT', 'workflow_executions', NULL),
+    ('resumer_reader', 'SELECT', 'step_executions', NULL),
+    ('resumer_reader', 'SELECT', 'approval_requests', NULL),
+    ('resumer_reader', 'SELECT', 'events', NULL)
+  ) AS t (role, verbs, name, columns)
+  JOIN pg_class c ON c.relname = t.name AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
+  UNION ALL
+  SELECT 'resumer_reader', ARRAY['SELECT'], o.oid, NULL FROM ours o WHERE o.name NOT LIKE '%%token%%'
+  UNION ALL
+  SELECT 'resumer_daemon', ARRAY['SELECT'], o.oid, NULL FROM ours o
+  UNION ALL
+  SELECT 'resumer_daemon', ARRAY['INSERT', 'UPDATE'], o.oid, NULL FROM ours o
+  JOIN pg_class c ON c.oid = o.oid AND c.relkind <> 'v'
+  WHERE o.name <> 'migrations'
+  UNION ALL
+  SELECT 'resumer_daemon', ARRAY['DELETE'], o.oid, NULL FROM ours o
+  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'outbox', 'effects')
+  UNION ALL -- `adopt --since`, `outbox retry`
+  SELECT 'resumer_operator', ARRAY['INSERT'], o.oid, ARRAY['execution_id', 'kind', 'actor', 'reason'] FROM ours o
+  WHERE o.name = 'resume_requests'
+  UNION ALL
+  SELECT 'resumer_operator', ARRAY['UPDATE'], o.oid, ARRAY['state', 'attempts', 'next_at'] FROM ours o
+  WHERE o.name = 'outbox'
+), tables AS (
+  SELECT w.role, v.verb, w.relation, w.columns,
+    ARRAY(SELECT a.attname FROM pg_attribute a
+      WHERE a.attrelid = w.relation AND a.attname = ANY (w.columns) AND NOT a.attisdropped ORDER BY a.attnum) AS present
+  FROM wanted w CROSS JOIN unnest(w.verbs) AS v (verb)
+), functions AS (
+  SELECT r.role, f.oid::regprocedure AS function
+  FROM pg_proc f
+  JOIN (VALUES ('resumer_daemon', ARRAY['objection', 'queue']),
+    ('resumer_operator', ARRAY['approve', 'reject', 'start', 'emit', 'pause', 'resume', 'cancel', 'retry', 'status', 'explain'])
+  ) AS r (role, names) ON f.proname = ANY (r.names)
+  WHERE f.pronamespace = to_regnamespace('resumer')
+), rights (role, held, what, statement) AS (
+  SELECT r.name, has_database_privilege(r.oid, current_database(), 'CONNECT'), format('CONNECT on database %%I', current_database()),
+    format('GRANT CONNECT ON DATABASE %%I TO %%I', current_database(), r.name)
+  FROM roles r WHERE r.name <> 'resumer_owner'
+  UNION ALL
+  SELECT r.name, has_schema_privilege(r.oid, n.oid, 'USAGE'), format('USAGE on schema %%I', n.nspname),
+    format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r.name)
+  FROM roles r CROSS JOIN pg_namespace n WHERE n.nspname IN (%(schema)s, 'resumer')
+  UNION ALL
+  SELECT t.role,
+    CASE WHEN t.columns IS NULL THEN has_table_privilege(r.oid, t.relation, t.verb)
+      ELSE (SELECT bool_and(has_column_privilege(r.oid, t.relation, p.name, t.verb)) FROM unnest(t.present) AS p (name)) END,
+    format('%%s on %%s', t.verb, t.relation::regclass),
+    format('GRANT %%s%%s ON %%s TO %%I', t.verb,
+      CASE WHEN t.columns IS NOT NULL THEN format(' (%%s)', (SELECT string_agg(quote_ident(p.name), ', ') FROM unnest(t.present) AS p (name))) END,
+      t.relation::regclass, t.role)
+  FROM tables t JOIN roles r ON r.name = t.role
+  UNION ALL
+  SELECT f.role, has_function_privilege(r.oid, f.function, 'EXECUTE'), format('EXECUTE on %%s', f.function),
+    format('GRANT EXECUTE ON FUNCTION %%s TO %%I', f.function, f.role)
+  FROM functions f JOIN roles r ON r.name = f.role
+)
+SELECT g.role, g.what, g.statement FROM rights g WHERE NOT coalesce(g.held, false) ORDER BY g.role, g.statement

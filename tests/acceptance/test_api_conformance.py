@@ -1,0 +1,83 @@
+"""The OpenAPI document and the answers say the same: thousands of requests, good and bad ones."""
+
+import os
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from tests.harness import Database
+from tests.harness.holders import Holders
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+EACH = 115  # requests of each operation and mode: 9 * 2 * 115 = 2,070
+KEY = "Idempotency-Key"
+WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}, "next": "release"}
+
+bounded = settings(
+    max_examples=EACH,
+    deadline=None,
+    derandomize="RESUMER_TEST_SEED" not in os.environ,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def executions(database: Database) -> list[str]:
+    service = Service(database)
+    service.workflow(ask(), allow())
+    service.workflow(WAIT, allow(), name="waits")
+    with running(database):
+        return [str(service.paused(name)) for name in ("flow", "waits") * 10]
+
+
+def described(session: requests.Session, address: str) -> dict[str, Any]:
+    """Return the document; each request has its bearer, so that none is generated."""
+    document: dict[str, Any] = session.get(f"{address}/api/v1/openapi.json").json()
+    del document["components"]["securitySchemes"]
+    for path in document["paths"].values():
+        for operation in path.values():
+            del operation["security"]
+    return document
+
+
+def is_uuid(text: object) -> bool:
+    try:
+        return bool(UUID(str(text)))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_thousands_of_requests_are_answered_as_the_document_says(
+    database: Database, executions: list[str], mode: GenerationMode
+):
+    sent: Counter[int] = Counter()
+    bearer = {"Authorization": f"Bearer {Holders.of(database).token()}"}
+    with running(database, http_rate=100_000) as daemon, requests.Session() as session:
+        session.headers.update(bearer)
+        schema = schemathesis.openapi.from_dict(described(session, daemon.address))
+
+        @bounded
+        @given(data=st.data())
+        def conform(operation: Any, data: st.DataObject) -> None:
+            case = data.draw(operation.as_strategy(generation_mode=mode))
+            if is_uuid(case.path_parameters.get("id")) and data.draw(st.booleans()):
+                case.path_parameters["id"] = data.draw(st.sampled_from(executions))
+            if 0 < len(case.headers.get(KEY, "")) < 256:
+                case.headers[KEY] = str(uuid4())  # none is used for two things
+            sent[case.call_and_validate(daemon.address, session=session).status_code] += 1
+
+        for operation in schema.get_all_operations():
+            conform(operation.ok())  # type: ignore[union-attr]
+    assert sum(sent.values()) >= 1_000
+    assert not [status for status in sent if status >= 500]

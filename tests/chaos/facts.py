@@ -1,0 +1,62 @@
+"""What a run has left behind, read from the tables and from the receiver's log."""
+
+import json
+from pathlib import Path
+
+from tests.chaos.checker import Execution, Facts, Intent, Receipt, Settled
+from tests.chaos.programs import Work
+from tests.harness.database import Database
+
+
+def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Facts:
+    """Read it; of the log, which other runs may share, what is of this database."""
+    executions = _executions(database)
+    ours = {execution.key for execution in executions}
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    receipts = [
+        Receipt(
+            line["at"], line["key"], line["attempt"], line["sha256"],
+            line["body"]["execution"], line["body"]["place"],
+        )
+        for line in lines
+        if line["body"]["execution"] in ours
+    ]  # fmt: skip
+    return Facts(
+        receipts, executions, _journal(database), _ledger(database),
+        work.decided, interrupted,
+    )  # fmt: skip
+
+
+def _executions(database: Database) -> list[Execution]:
+    rows = database.run(
+        "SELECT e.execution_id, w.workflow_id, e.status, e.result,"
+        " e.completed_at AT TIME ZONE 'UTC',"
+        " ARRAY(SELECT ARRAY[s.step_id, s.status] FROM step_executions s"
+        "  WHERE s.execution_id = e.id),"
+        " (SELECT count(*) FROM resumer.pauses p WHERE p.execution_id = e.id)"
+        " FROM workflow_executions e JOIN workflows w ON w.id = e.workflow_id"
+    )
+    return [
+        Execution(key, shape, status, result, ended, [(s, how) for s, how in steps], pauses)
+        for key, shape, status, result, ended, steps, pauses in rows
+    ]
+
+
+def _journal(database: Database) -> list[Intent]:
+    return [
+        Intent(*row)
+        for row in database.run(
+            "SELECT f.key, f.execution_id::text, f.status, f.epoch, l.epoch"
+            " FROM resumer.effects f LEFT JOIN resumer.leases l USING (execution_id)"
+        )
+    ]
+
+
+def _ledger(database: Database) -> list[Settled]:
+    return [
+        Settled(*row)
+        for row in database.run(
+            "SELECT source_id::text, decision, outcome FROM resumer.resume_requests"
+            " WHERE kind = 'approval'"
+        )
+    ]

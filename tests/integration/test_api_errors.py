@@ -1,0 +1,225 @@
+"""What HTTP is given and cannot take: each has its status and the one form, and changes nothing."""
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+
+from resumer_daemon.api.gate import LARGEST
+from tests.harness import Database
+from tests.harness.client import Answer, Client
+from tests.harness.holders import Holders
+from tests.harness.running import Running, running
+from tests.harness.service import Service, allow, ask
+
+PLAIN = {"Content_Type": "text/plain"}
+DEEP = b'{"data": {"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}"
+
+BODIES: dict[str, tuple[str, bytes, int]] = {
+    "no json": ("resume", b"{", 400),
+    "two documents": ("resume", b"{} {}", 400),
+    "no utf-8": ("resume", b'{"reason": "\xff"}', 400),
+    "a number that is none": ("resume", b'{"data": {"a": NaN}}', 400),
+    "too deep": ("resume", DEEP, 400),
+    "a number without end": ("resume", b'{"data": {"a": ' + b"9" * 5_000 + b"}}", 400),
+    "an open brace a thousand times": ("resume", b"{" * 1_000, 400),
+    "null": ("resume", b"null", 422),
+    "a list": ("resume", b"[]", 422),
+    "a text": ("resume", b'"resume"', 422),
+    "a field that nobody knows": ("resume", b'{"actor": "root"}', 422),
+    "a field of another move": ("pause", b'{"force": true}', 422),
+    "data that is a list": ("resume", b'{"data": []}', 422),
+    "data that is null": ("resume", b'{"data": null}', 422),
+    "force that is a text": ("resume", b'{"force": "yes"}', 422),
+    "force that is a number": ("resume", b'{"force": 1}', 422),
+    "a reason that is a number": ("pause", b'{"reason": 7}', 422),
+    "an empty reason": ("pause", b'{"reason": ""}', 422),
+    "a long reason": ("pause", b'{"reason": "%s"}' % (b"x" * 1_001), 422),
+    "a step that is a list": ("retry", b'{"from_step": ["ask"]}', 422),
+    "too much": ("cancel", b'{"reason": "%s"}' % (b"x" * LARGEST), 413),
+    "no incident to retry": ("retry", b"{}", 409),
+    "no approval and no force": ("resume", b'{"reason": "I say so"}', 409),
+    "force without a reason": ("resume", b'{"force": true}', 409),
+}
+
+PATHS: dict[tuple[str, str], int] = {
+    ("GET", "/executions/1/status"): 422,
+    ("GET", "/executions/../status"): 422,
+    ("GET", "/executions/%00/status"): 422,
+    ("GET", "/executions/' OR 1=1 --/status".replace(" ", "%20")): 422,
+    ("GET", "/executions/{id}/nothing"): 404,
+    ("GET", "/executions/{id}"): 404,
+    ("GET", "/nothing"): 404,
+    ("DELETE", "/executions/{id}/status"): 405,
+    ("GET", "/executions/{id}/pause"): 405,
+    ("POST", "/executions/paused"): 405,
+    ("POST", "/executions/00000000-0000-0000-0000-000000000000/cancel"): 404,
+    ("GET", "/executions/paused?limit=0"): 422,
+    ("GET", "/executions/paused?limit=201"): 422,
+    ("GET", "/executions/paused?limit=many"): 422,
+    ("GET", "/executions/paused?reason=boredom"): 422,
+    ("GET", "/executions/paused?cursor=x"): 422,
+    ("GET", "/executions/paused?cursor=%C3%A4"): 422,
+    ("GET", "/executions/paused?cursor=12-ab"): 422,
+    ("GET", "/executions/paused?cursor=" + "x" * 300): 422,
+    ("GET", "/ledger?cursor=many"): 422,
+    ("GET", "/ledger?cursor=-1"): 422,
+    ("GET", "/ledger?execution=exec_1"): 422,
+}
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(), allow())
+    return made
+
+
+@pytest.fixture
+def daemon(database: Database) -> Iterator[Running]:
+    with running(database, http_rate=10_000) as made:
+        yield made
+
+
+@pytest.fixture
+def client(daemon: Running, database: Database) -> Client:
+    return Client(daemon.address, Holders(database).token())
+
+
+def left(database: Database) -> list[tuple[object, ...]]:
+    return database.run(
+        "SELECT (SELECT count(*) FROM resumer.resume_requests), (SELECT string_agg(status, '')"
+        " FROM workflow_executions), (SELECT count(*) FROM resumer.idempotency_keys)"
+    )
+
+
+def test_a_body_that_cannot_be_taken_changes_nothing(service: Service, client: Client):
+    execution = service.paused()
+    before = left(service.database)
+    answers = {
+        name: client.ask("POST", f"/executions/{execution}/{move}", body, Idempotency_Key=name)
+        for name, (move, body, _) in BODIES.items()
+    }
+    assert statuses(answers) == {name: status for name, (_, _, status) in BODIES.items()}
+    assert [a for a in answers.values() if not a.problem["detail"]] == []
+    assert left(service.database) == before
+
+
+def statuses(answers: dict[str, Answer]) -> dict[str, int]:
+    return {name: answer.status for name, answer in answers.items()}
+
+
+def test_a_path_that_leads_nowhere_is_told(service: Service, client: Client):
+    execution = service.paused()
+    before = left(service.database)
+    found = {
+        (method, path): client.ask(method, path.replace("{id}", str(execution)), b"")
+        for method, path in PATHS
+    }
+    assert {where: answer.status for where, answer in found.items()} == PATHS
+    assert [a for a in found.values() if not a.problem["title"]] == []
+    assert left(service.database) == before
+
+
+def test_each_fault_of_a_body_is_told_with_its_place(client: Client):
+    path = "/executions/00000000-0000-0000-0000-000000000000/resume"
+    answer = client.post(path, {"force": "yes", "actor": "root"})
+    assert {fault["place"] for fault in answer.problem["errors"]} == {"body.force", "body.actor"}
+
+
+def test_a_body_that_says_it_is_no_json_is_not_guessed_at(service: Service, client: Client):
+    path = f"/executions/{service.paused()}/cancel"
+    assert client.ask("POST", path, b"reason=x", **PLAIN).status == 422
+    assert client.ask("POST", path, b"{}", **PLAIN).status == 422
+
+
+def test_what_is_not_possible_says_what_is(service: Service, client: Client):
+    execution = service.paused()
+    answer = client.post(f"/executions/{execution}/resume", {"reason": "hm"}).problem
+    assert answer["code"] == "RZ409"
+    assert "force" in answer["hint"]
+    [request] = service.asked(execution)
+    service.decide(request, "approved")
+    service.ended(execution)
+    for move in ("pause", "resume", "cancel", "retry"):
+        assert client.post(f"/executions/{execution}/{move}").problem["status"] == 409, move
+
+
+def test_a_body_without_an_end_is_cut_off(service: Service, client: Client, daemon: Running):
+    """It says nothing of its length, and goes on until it is answered."""
+    execution = service.paused()
+    host, port = urlsplit(daemon.address).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(
+            f"POST /api/v1/executions/{execution}/cancel HTTP/1.1\r\nHost: {host}\r\n"
+            f"Authorization: Bearer {client.bearer}\r\nContent-Type: application/json\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        chunk = b"x" * 65_536
+        for _ in range(LARGEST // len(chunk) + 1):
+            connection.sendall(b"10000\r\n" + chunk + b"\r\n")
+        said = connection.recv(65_536).decode()
+    assert said.startswith("HTTP/1.1 413 ")
+    assert "application/problem+json" in said
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(daemon: Running, service: Service):
+    execution = service.paused()
+    host, port = urlsplit(daemon.address).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(
+            f"POST /api/v1/executions/{execution}/cancel HTTP/1.1\r\nHost: {host}\r\n"
+            "Content-Length: 1000000000\r\n\r\n".encode()
+        )
+        assert connection.recv(65_536).decode().startswith("HTTP/1.1 401 ")
+
+
+def test_who_asks_too_often_is_told_to_wait(database: Database):
+    holders = Holders(database)
+    with running(database, http_rate=0.001) as daemon:
+        often, other = (Client(daemon.address, holders.token()) for _ in range(2))
+        assert often.get("/ledger").status == 200
+        answer = often.get("/ledger")
+        assert answer.problem["status"] == 429
+        assert 0 < int(answer.headers["retry-after"]) <= 1000
+        assert other.get("/ledger").status == 200
+
+
+def test_who_guesses_is_not_even_looked_up(database: Database):
+    with running(database, http_rate=0.001) as daemon:
+        known = Holders(database).token()
+        assert Client(daemon.address, "guessed").get("/ledger").status == 401
+        assert Client(daemon.address, "guessed again").get("/ledger").status == 429
+        assert Client(daemon.address, known).get("/ledger").status == 429
+
+
+def test_without_a_database_the_answer_is_503(own_server, own_database: Database):
+    with running(own_database) as daemon:
+        client = Client(daemon.address, Holders(own_database).token())
+        assert client.get("/ledger").status == 200
+        own_server.stop()
+        answer = client.get("/ledger")
+        assert answer.problem["detail"] == "the database does not answer now"
+        assert answer.headers["retry-after"] == "1"
+        own_server.start()
+
+
+def test_what_a_reason_holds_is_stored_or_replaced(service: Service, client: Client):
+    execution = service.paused()
+    body = b'{"reason": "\\u0000 \\ud800 \xf0\x9f\x91\x8d \\u001b[31m \'; DROP TABLE x; --"}'
+    answer = client.ask("POST", f"/executions/{execution}/cancel", body)
+    assert answer.status == 202
+    service.ended(execution)
+    [(reason,)] = service.database.run(
+        "SELECT reason FROM resumer.resume_requests WHERE kind = 'cancel'"
+    )
+    assert reason == "\ufffd \ufffd \U0001f44d \x1b[31m '; DROP TABLE x; --"
+
+
+def test_an_id_is_understood_in_every_form_of_a_uuid(service: Service, client: Client):
+    execution = service.paused()
+    for form in (str(execution).upper(), execution.hex):
+        answer = client.get(f"/executions/{form}/status")
+        assert UUID(answer.json["id"]) == execution

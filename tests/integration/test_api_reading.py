@@ -1,0 +1,196 @@
+"""What HTTP tells: how an execution stands, which moves are possible, pages of what is paused."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.harness import Database, every_vintage
+from tests.harness.client import Client
+from tests.harness.holders import Holders
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}, "next": "release"}
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(on_false="refuse"), allow(), allow("refuse"))
+    made.workflow(WAIT, allow(), name="waits")
+    return made
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[Client]:
+    with running(service.database, http_rate=10_000) as daemon:
+        yield Client(daemon.address, Holders.of(service.database).token())
+
+
+@every_vintage
+def test_the_status_tells_how_it_stands_and_what_it_waits_for(service: Service, client: Client):
+    execution = service.paused()
+    [request] = service.asked(execution)
+    told = client.get(f"/executions/{execution}/status").json
+    assert (told["id"], told["status"]) == (str(execution), "paused")
+    assert (told["paused_reason"], told["paused_step_id"]) == ("approval_required", "ask")
+    assert told["next_step_id"] == "release"
+    assert [a["request_id"] for a in told["waiting_for"]["approvals"]] == [request]
+    assert (told["resume_count"], told["last_resumed_at"]) == (0, None)
+    service.decide(request, "approved")
+    service.ended(execution)
+    told = client.get(f"/executions/{execution}/status").json
+    assert (told["status"], told["result"], told["resume_count"]) == ("completed", "allowed", 1)
+    assert told["paused_reason"] is None
+    assert told["last_resumed_at"]
+
+
+def test_who_knows_the_status_is_told_only_that_it_still_is_so(service: Service, client: Client):
+    execution = service.paused()
+    path = f"/executions/{execution}/status"
+    tag = client.get(path).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(path, If_None_Match=known)
+        assert (again.status, again.text, again.headers["etag"]) == (304, "", tag)
+    assert client.get(path, If_None_Match='"other"').status == 200
+    service.decide(service.asked(execution)[0], "approved")
+    service.ended(execution)
+    changed = client.get(path, If_None_Match=tag)
+    assert changed.status == 200
+    assert changed.headers["etag"] != tag
+
+
+def test_the_pages_hold_everything_once_whatever_is_paused_meanwhile(
+    service: Service, client: Client
+):
+    executions = [service.paused(name) for name in ("flow", "waits", "flow", "flow", "waits")]
+    found: list[str] = []
+    after = ""
+    while after is not None:
+        page = client.get(f"/executions/paused?limit=2{after and f'&cursor={after}'}").json
+        assert len(page["items"]) <= 2
+        found += [item["id"] for item in page["items"]]
+        after = page["next"]
+        if len(executions) < 7:
+            executions.append(service.paused())
+    assert found == [str(execution) for execution in executions]
+
+
+def test_what_is_paused_at_the_same_time_is_on_one_page_or_the_next(
+    service: Service, client: Client
+):
+    executions = {str(service.paused()) for _ in range(5)}
+    service.database.run("UPDATE resumer.pauses SET paused_at = '2026-01-31 09:30:00.123456+01'")
+    first = client.get("/executions/paused?limit=3").json
+    second = client.get(f"/executions/paused?limit=3&cursor={first['next']}").json
+    assert second["next"] is None
+    found = [item["id"] for item in first["items"] + second["items"]]
+    assert (len(found), set(found)) == (5, executions)
+
+
+def test_the_paused_are_found_by_their_reason(service: Service, client: Client):
+    service.paused()
+    waiting = service.paused("waits")
+    items = client.get("/executions/paused?reason=waiting_for_event").json["items"]
+    assert [item["id"] for item in items] == [str(waiting)]
+    assert items[0]["waiting_for"]["event"] == "paid"
+
+
+def test_the_ledger_tells_what_became_of_everything_newest_first(service: Service, client: Client):
+    execution, other = service.paused(), service.paused()
+    service.decide(service.asked(execution)[0], "approved", reason="fine")
+    service.ended(execution)
+    entries = client.get(f"/ledger?execution={execution}").json["items"]
+    assert [(e["kind"], e["decision"], e["outcome"]) for e in entries] == [
+        ("approval", "approved", "applied"),
+        ("start", None, "applied"),
+    ]
+    everything = list(pages(client, "/ledger?limit=1"))
+    assert {e["execution_id"] for e in everything} == {str(execution), str(other)}
+    assert [e["request"] for e in everything] == sorted(e["request"] for e in everything)[::-1]
+
+
+def pages(client: Client, path: str) -> Iterator[dict[str, Any]]:
+    after = ""
+    while after is not None:
+        page = client.get(path + (after and f"&cursor={after}")).json
+        yield from page["items"]
+        after = page["next"]
+
+
+def options(client: Client, execution: UUID) -> list[tuple[str, str | None]]:
+    told = client.get(f"/executions/{execution}/resume-options").json
+    assert told["execution"] == str(execution)
+    return [(option["move"], option["leads_to"]) for option in told["options"]]
+
+
+def test_the_options_tell_where_each_move_leads(service: Service, client: Client):
+    execution, waiting = service.paused(), service.paused("waits")
+    assert options(client, execution) == [
+        ("decide", "release"),
+        ("resume", "release"),
+        ("resume", "refuse"),
+        ("pause", None),
+        ("cancel", None),
+    ]
+    assert options(client, waiting) == [("resume", "release"), ("pause", None), ("cancel", None)]
+    client.post(f"/executions/{waiting}/cancel")
+    service.ended(waiting)
+    assert options(client, waiting) == []
+
+
+def test_every_option_that_http_offers_is_one_that_it_takes(service: Service, client: Client):
+    told = client.get(f"/executions/{service.paused()}/resume-options").json["options"]
+    for number in range(len(told)):
+        execution = service.paused()
+        found = client.get(f"/executions/{execution}/resume-options").json["options"]
+        option = found[number]
+        if option["post"] is not None:
+            assert option["post"] == f"/api/v1/executions/{execution}/{option['move']}"
+            answer = client.post(option["post"].removeprefix("/api/v1"), option["body"])
+            assert answer.status == 202, option
+
+
+def test_an_option_says_whether_this_caller_may(service: Service, client: Client):
+    execution = service.paused()
+    reader = Client(client.address, Holders.of(service.database).token(["execution:read"]))
+    found = reader.get(f"/executions/{execution}/resume-options").json["options"]
+    assert {option["move"]: option["permitted"] for option in found} == {
+        "decide": True,
+        "resume": False,
+        "pause": False,
+        "cancel": False,
+    }
+
+
+def test_after_an_incident_a_retry_is_offered_and_with_it_each_effect_in_doubt(
+    service: Service, client: Client
+):
+    execution = service.paused()
+    service.database.run(
+        "UPDATE resumer.pauses SET reason = 'incident', incident = '{\"cause\": \"test\"}'"
+    )
+    service.database.run(
+        "INSERT INTO resumer.effects"
+        " (key, execution_id, path, kind, request, delivery, status, attempts, epoch)"
+        " VALUES ('KEY', %s, 'ship', 'webhook', '{}', 'at_most_once', 'ambiguous', 1, 1)",
+        execution,
+    )
+    told = client.get(f"/executions/{execution}/resume-options").json["options"]
+    assert [(option["move"], option["body"]) for option in told] == [
+        ("retry", {}),
+        ("retry", {"skip_effect": "KEY", "reason": "..."}),
+        ("cancel", {}),
+    ]
+
+
+def test_numbers_are_told_as_they_are_stored(service: Service, client: Client):
+    exact = "123456789012345678901234567890.123456789012345678901234567890"
+    execution = service.paused()
+    body = f'{{"force": true, "reason": "exactly", "data": {{"total": {exact}}}}}'
+    assert client.ask("POST", f"/executions/{execution}/resume", body.encode()).status == 202
+    service.ended(execution)
+    [(stored,)] = service.database.run("SELECT resume_data ->> 'total' FROM workflow_executions")
+    assert stored == exact

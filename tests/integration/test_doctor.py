@@ -1,0 +1,190 @@
+"""`doctor` on databases that are not well: each illness is found, and its remedy heals it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from psycopg import sql
+from typer.testing import CliRunner
+
+from resumer_daemon.cli.app import app
+from resumer_daemon.config import load
+from resumer_daemon.store import migrate
+from resumer_daemon.store.doctor.examine import examine
+from resumer_daemon.store.doctor.finding import Finding
+from resumer_daemon.store.embedded import EmbeddedPostgres
+from tests.harness import Database, every_vintage
+from tests.harness.members import give_rights, member_of
+from tests.harness.rows import Rows
+
+
+@pytest.fixture
+def bound(database: Database) -> Iterator[Database]:
+    """The database as the daemon should see it."""
+    give_rights(database.url)
+    with member_of(database, "resumer_daemon") as made:
+        yield made
+
+
+async def ill(database: Database, **settings: Any) -> dict[str, Finding]:
+    """Return what is not well, by the name of the check."""
+    found = await examine(load(database_url=database.url, **settings))
+    return {finding.check: finding for finding in found if finding.verdict != "ok"}
+
+
+@every_vintage
+async def test_a_database_that_is_as_it_should_be_is_healthy(bound: Database):
+    assert await ill(bound) == {}
+
+
+async def test_a_superuser_is_wrong_and_less_so_where_that_was_said(database: Database):
+    found = await ill(database)
+    assert (found["role"].verdict, found["functions"].verdict) == ("error", "warning")
+    assert (await ill(database, allow_superuser=True))["role"].verdict == "warning"
+
+
+async def test_a_right_that_is_missing_is_named_and_the_remedy_gives_it(
+    bound: Database, database: Database
+):
+    database.run("REVOKE UPDATE (status) ON approval_requests FROM resumer_daemon")
+    found = await ill(bound)
+    assert set(found) == {"privileges"}
+    assert "UPDATE on approval_requests" in found["privileges"].what
+    remedy = found["privileges"].remedy
+    assert "GRANT UPDATE (status, decided_at) ON approval_requests" in remedy
+    database.run(remedy)
+    assert await ill(bound) == {}
+
+
+async def test_a_policy_that_hides_rows_is_wrong(bound: Database, database: Database):
+    database.run("ALTER TABLE approval_requests ENABLE ROW LEVEL SECURITY")
+    found = await ill(bound)
+    assert "approval_requests" in found["row-level security"].what
+    give_rights(database.url)
+    assert await ill(bound) == {}
+
+
+async def test_a_trigger_that_is_off_is_named_and_the_remedy_enables_it(
+    bound: Database, database: Database
+):
+    database.run("ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_update")
+    found = await ill(bound)
+    assert found["triggers"].verdict == "error"
+    assert "resumer_approval_update" in found["triggers"].what
+    database.run(found["triggers"].remedy.partition(";")[0])
+    assert await ill(bound) == {}
+
+
+async def test_what_was_not_migrated_is_named(unmigrated: Database):
+    found = await ill(unmigrated)
+    assert migrate.known()[0].name in found["migrations"].what
+    assert found["columns"].verdict == "error"
+    assert "migrate up" in found["migrations"].remedy
+
+
+async def test_a_column_of_another_type_is_named(bound: Database, database: Database):
+    database.run("ALTER TABLE rules ALTER COLUMN rule_id TYPE uuid USING NULL")
+    found = await ill(bound)
+    assert "public.rules.rule_id: expected text, found uuid" in found["columns"].what
+
+
+async def test_settings_that_differ_from_the_control_row_are_named(bound: Database):
+    found = await ill(bound, service_timezone="America/New_York", decision_guard="enforce")
+    assert set(found) == {"control row", "decision guard"}
+    assert "migrate up" in found["decision guard"].remedy
+
+
+async def test_the_control_row_that_is_gone_is_put_back_by_the_remedy(
+    bound: Database, database: Database
+):
+    database.run("DELETE FROM resumer.control")
+    found = await ill(bound)
+    assert found["control row"].verdict == "error"
+    database.run(found["control row"].remedy)
+    assert await ill(bound) == {}
+
+
+async def test_what_is_imposed_on_writers_is_named(bound: Database, database: Database):
+    name = sql.Identifier(database.name)
+    with database.connect() as administrator:
+        for setting in ("statement_timeout = '5s'", "temp_file_limit = '10MB'",
+                        "session_replication_role = 'replica'"):  # fmt: skip
+            administrator.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(name))
+    found = await examine(load(database_url=bound.url))
+    imposed = {f.what: f.verdict for f in found if f.check == "writers"}
+    assert imposed == {
+        "everybody: statement_timeout = 5s": "warning",
+        "everybody: temp_file_limit = 10MB": "warning",
+        "everybody: session_replication_role = replica": "error",
+    }
+
+
+async def test_work_that_nobody_takes_and_incidents_are_named(bound: Database, database: Database):
+    execution = Rows.of(database).execution("paused")
+    database.run(
+        "INSERT INTO resumer.resume_requests (execution_id, kind, due_at)"
+        " VALUES (%s, 'cancel', now() - interval '1 hour')",
+        execution,
+    )
+    database.run(
+        "INSERT INTO resumer.pauses (execution_id, number, reason) VALUES (%s, 1, 'incident')",
+        execution,
+    )
+    found = await ill(bound)
+    assert (found["inbox"].verdict, found["incidents"].verdict) == ("error", "warning")
+
+
+async def test_writers_in_another_zone_are_noticed(bound: Database, database: Database):
+    rows = Rows.of(database)
+    rows.approval(rows.execution())
+    database.run(
+        "UPDATE approval_requests SET status = 'approved',"
+        " decided_at = clock_timestamp() AT TIME ZONE 'UTC' - interval '5 hours'"
+    )
+    found = await ill(bound)
+    assert "-5.00 h" in found["writers' clocks"].what
+
+
+async def test_a_listening_address_that_nobody_answers_is_a_warning(bound: Database):
+    found = await ill(bound, listen_url="postgresql://127.0.0.1:1/nowhere")
+    assert found["listen path"].verdict == "warning"
+
+
+async def test_transactions_that_are_open_for_long_are_noticed(
+    own_server: EmbeddedPostgres, own_database: Database, monkeypatch
+):
+    monkeypatch.setattr("resumer_daemon.store.doctor.server.LONG", 0.0)
+    with own_database.connect() as other, other.transaction():
+        other.execute("SELECT 1")
+        assert (await ill(own_database))["oldest transaction"].verdict == "warning"
+
+
+def _doctor(url: str, *options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["doctor", "--database-url", url, *options])
+    return result.exit_code, result.stdout
+
+
+def test_the_command_says_what_why_and_how_to_mend_it(bound: Database, database: Database):
+    code, text = _doctor(bound.url)
+    assert code == 0, text
+    assert "0 of " in text
+    database.run("ALTER TABLE events DISABLE TRIGGER resumer_event_insert")
+    code, text = _doctor(bound.url)
+    assert code == 1
+    for part in ("resumer_event_insert", "why", "remedy", "ALTER TABLE events ENABLE TRIGGER"):
+        assert part in text
+
+
+def test_programs_get_json(bound: Database, database: Database):
+    assert json.loads(_doctor(bound.url, "--json")[1])["healthy"] is True
+    database.run("DELETE FROM resumer.control")
+    code, text = _doctor(bound.url, "--json")
+    report = json.loads(text)
+    assert (code, report["healthy"]) == (1, False)
+    [gone] = [c for c in report["checks"] if c["verdict"] == "error"]
+    assert set(gone) == {"check", "verdict", "what", "why", "remedy"}
+
+
+def test_a_database_that_does_not_answer_is_exit_code_3():
+    assert _doctor("postgresql://127.0.0.1:1/nowhere")[0] == 3

@@ -1,0 +1,181 @@
+"""The heartbeat: nothing starves it, nobody needs it while nothing is held, silence is death."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from resumer_daemon.daemon.heartbeat import Heartbeat
+from resumer_daemon.daemon.instance import Instance
+from resumer_daemon.daemon.rescuer import Rescuer
+from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.telemetry.metrics import Metrics
+from tests.harness import Database, eventually, eventually_sync
+from tests.harness.receiver import Receiver, answering, receiver, silent
+from tests.harness.running import process, running
+from tests.harness.service import Service, allow
+
+# a lease that is no help to a rescuer: whoever is dead must be found by his silence
+LONG: dict[str, Any] = {
+    "http_allow": "localhost", "lease": "2s", "effect_deadline": "1h", "drain_timeout": "100ms",
+}  # fmt: skip
+
+SESSIONS = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'resumer-heartbeat'"
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return Service(database)
+
+
+def sends(service: Service, here: Receiver) -> None:
+    act = {"type": "webhook", "url": here.url()}
+    service.workflow(
+        {"id": "send", "type": "execute", "execute": [act], "next": "release"}, allow()
+    )
+
+
+def beats(database: Database) -> Callable[[], bool]:
+    """Return whether there was a beat since this was called."""
+    beat = "SELECT max(heartbeat_at) FROM resumer.instances"
+    before = database.run(beat)
+    return lambda: database.run(beat) > before
+
+
+async def test_a_busy_loop_and_a_pool_that_is_empty_do_not_starve_it(
+    service: Service, database: Database
+):
+    async with receiver(silent) as here:
+        sends(service, here)
+
+        def work() -> None:
+            with running(database, **LONG, pool_size=1) as daemon:
+                service.start()
+                eventually_sync(lambda: here.requests)
+                free = Event()
+                daemon.loop.call_soon_threadsafe(free.wait, 30)
+                try:
+                    for _ in range(3):
+                        eventually_sync(beats(database))
+                finally:
+                    free.set()
+                assert daemon.metric("resumer_dead_daemons_total") == 0
+
+        await asyncio.to_thread(work)
+    assert len(here.requests) == 1
+
+
+async def test_nothing_is_said_and_nothing_connected_while_nothing_is_held(
+    service: Service, database: Database
+):
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+    async def patient(writer: asyncio.StreamWriter) -> None:
+        await asked.wait()
+        await answering()(writer)
+
+    async with receiver(patient) as here:
+        sends(service, here)
+
+        def work() -> None:
+            with running(database, **LONG):
+                assert database.run(SESSIONS) == []
+                execution = service.start()
+                eventually_sync(lambda: database.run(SESSIONS))
+                loop.call_soon_threadsafe(asked.set)
+                assert service.ended(execution)["result"] == "allowed"
+                eventually_sync(lambda: not database.run(SESSIONS))
+
+        await asyncio.to_thread(work)
+
+
+async def test_who_is_silent_is_dead_and_another_goes_on_before_the_lease_is_past(
+    service: Service, tmp_path: Path
+):
+    async with receiver(silent, answering()) as here:
+        sends(service, here)
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **LONG) as first:
+                eventually_sync(lambda: here.requests)
+                first.kill()
+            with process(service.database, tmp_path / "second.log", **LONG) as second:
+                assert service.ended(execution)["result"] == "allowed"
+                assert second.said("daemon_dead")
+
+        await asyncio.to_thread(work)
+    assert len({each.headers["idempotency-key"] for each in here.requests}) == 1
+
+
+async def test_who_was_called_dead_stops_and_comes_back_as_somebody_else(
+    service: Service, database: Database, tmp_path: Path
+):
+    async with receiver(silent, answering()) as here:
+        sends(service, here)
+        execution = service.start()
+
+        def work() -> None:
+            with process(database, tmp_path / "first.log", **LONG) as first:
+                eventually_sync(lambda: here.requests)
+                first.signal(signal.SIGSTOP)
+                with process(database, tmp_path / "second.log", **LONG):
+                    assert service.ended(execution)["result"] == "allowed"
+                first.signal(signal.SIGCONT)
+                [died] = eventually_sync(lambda: first.said("called_dead"))
+                assert died["instance"] == first.said("started")[0]["instance"]
+                eventually_sync(lambda: alive(database))
+                assert service.ended(service.start())["result"] == "allowed"
+
+        await asyncio.to_thread(work)
+    assert len(here.requests) == 3  # the one that was stopped sent nothing more of the first
+
+
+def alive(database: Database) -> list[Any]:
+    return database.run("SELECT id FROM resumer.instances WHERE NOT dead")
+
+
+async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database: Database):
+    holder = Holder(uuid4(), lease=1.0, effect_deadline=1.0)
+    instance = Instance(Store(database.url), holder, "auto", "off")
+    heartbeat = Heartbeat(database.url, instance, 0.5, lambda: None)
+    assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # nobody knows of it
+    await instance.register()
+    heartbeat.start()
+    heartbeat.hold()
+    await eventually(lambda: heartbeat.trusted_until(0.0) > monotonic())
+    with database.connect() as connection, connection.transaction():
+        connection.execute("SELECT FROM resumer.instances FOR UPDATE")
+        await eventually(lambda: heartbeat.trusted_until(0.0) < monotonic())
+    await eventually(lambda: heartbeat.trusted_until(0.0) > monotonic())
+    await heartbeat.stop()
+
+
+async def test_nobody_is_called_dead_by_who_was_cut_off_himself(database: Database):
+    database.run(
+        "INSERT INTO resumer.instances (id, host, version, silence, heartbeat_at)"
+        " VALUES (gen_random_uuid(), 'h', 'v', '1 s', now() - interval '1 minute')"
+    )
+    database.run(
+        "INSERT INTO resumer.leases (execution_id, instance, lease_until, recorded_at)"
+        " SELECT gen_random_uuid(), id, 'infinity', now() - interval '1 minute'"
+        " FROM resumer.instances"
+    )
+    pool = Pool(Store(database.url), 1)
+    await pool.open()
+    rescuer = Rescuer(pool, 0.0, Metrics(), Wakeup())
+    past = "SELECT 1 FROM resumer.leases WHERE lease_until <= clock_timestamp()"
+    await rescuer.beat()
+    assert (len(alive(database)), database.run(past)) == (1, [])
+    await rescuer.beat()
+    assert (alive(database), len(database.run(past))) == ([], 1)
+    await pool.close()

@@ -1,0 +1,180 @@
+"""Holds: a workflow or everything stops, nothing is lost, and it goes on at a bounded rate."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.harness import Database, eventually_sync, every_vintage
+from tests.harness.receiver import answering, receiver
+from tests.harness.rows import Rows
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+
+@contextmanager
+def refused(sqlstate: str, text: str) -> Iterator[None]:
+    with pytest.raises(psycopg.Error, match=text) as caught:
+        yield
+    assert caught.value.sqlstate == sqlstate
+    assert caught.value.diag.message_hint
+
+
+@pytest.fixture
+def service(database: Database) -> Iterator[Service]:
+    with running(database, http_allow="localhost"):
+        yield Service(database)
+
+
+def hold(service: Service, what: str, ttl: str | None = None) -> None:
+    service.database.run("SELECT resumer.hold(%s, 'stock count', 'mia', %s::interval)", what, ttl)
+
+
+def release(service: Service, what: str, per_second: int = 50) -> int:
+    [(going,)] = service.database.run("SELECT resumer.release(%s, 'mia', %s)", what, per_second)
+    return int(going)
+
+
+def all_held(service: Service, execution: UUID, *kinds: str) -> None:
+    eventually_sync(
+        lambda: [k for k, _, o in service.requests(execution) if o == "held"] == list(kinds),
+        of=f"{kinds} are held: {service.requests(execution)}",
+    )
+
+
+@pytest.mark.parametrize("what", ["flow", "*"])
+def test_a_decision_and_a_start_wait_for_the_release(service: Service, what: str):
+    service.workflow(ask(), allow())
+    paused = service.paused()
+    hold(service, what)
+    service.decide(service.asked(paused)[0], "approved")
+    queued = service.start()
+    all_held(service, paused, "approval")
+    all_held(service, queued, "start")
+    assert service.standing(paused)[0] == "paused"
+    assert service.standing(queued)[0] == "pending"
+    assert release(service, what) == 2
+    assert service.ended(paused)["result"] == "allowed"
+    service.until(queued, "paused")
+
+
+def test_another_workflow_goes_on(service: Service):
+    service.workflow(allow(), name="held")
+    service.workflow(allow(), name="free")
+    hold(service, "held")
+    assert service.ended(service.start("free"))["result"] == "allowed"
+
+
+def test_a_cancel_passes_a_hold(service: Service):
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    hold(service, "*")
+    service.database.run("SELECT resumer.cancel(%s)", execution)
+    assert service.ended(execution)["status"] == "cancelled"
+
+
+def test_a_hold_whose_time_is_over_is_released_by_itself(service: Service):
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    hold(service, "flow", "1 hour")
+    service.decide(service.asked(execution)[0], "approved")
+    all_held(service, execution, "approval")
+    service.database.run("UPDATE resumer.holds SET until = now()")
+    assert service.ended(execution)["result"] == "allowed"
+    [(by, released)] = service.database.run(
+        "SELECT released_by, released_at IS NOT NULL FROM resumer.holds"
+    )
+    assert (by, released) == ("its time is over", True)
+
+
+async def test_what_runs_stops_before_its_next_step_and_goes_on_after_the_release(
+    database: Database,
+):
+    gate, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def gated(writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await answering()(writer)
+
+    service = Service(database)
+    async with receiver(gated) as here:
+        act = {"type": "webhook", "url": here.url(), "body": {}}
+        send = {"id": "send", "type": "execute", "execute": [act], "next": "release"}
+        service.workflow(send, allow())
+
+        def work() -> None:
+            with running(database, http_allow="localhost"):
+                execution = service.start()
+                eventually_sync(lambda: here.requests)
+                hold(service, "*")
+                loop.call_soon_threadsafe(gate.set)
+                service.until(execution, "paused")
+                assert service.standing(execution) == ("paused", "stock count")
+                assert service.steps(execution) == ["send"]
+                assert release(service, "*") == 1
+                assert service.ended(execution)["result"] == "allowed"
+
+        await asyncio.to_thread(work)
+        assert len(here.requests) == 1
+
+
+def test_what_goes_on_after_a_release_is_due_at_a_bounded_rate(database: Database, rows: Rows):
+    rows.workflow("flow")
+    database.run("SELECT resumer.hold('*')")
+    for _ in range(4):
+        database.run("SELECT resumer.start('flow')")
+    database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
+    assert release(Service(database), "*", per_second=2) == 4
+    [(spread,)] = database.run(
+        "SELECT extract(epoch FROM max(due_at) - min(due_at)) FROM resumer.resume_requests"
+        " WHERE kind = 'adopt'"
+    )
+    assert 1.5 <= spread < 1.6
+
+
+def test_what_a_second_hold_keeps_waits_for_that_one(database: Database, rows: Rows):
+    rows.workflow("flow")
+    database.run("SELECT resumer.hold('*'), resumer.hold('flow'), resumer.start('flow')")
+    database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
+    service = Service(database)
+    assert release(service, "flow") == 0
+    assert release(service, "*") == 1
+
+
+@every_vintage
+def test_what_a_hold_and_a_release_refuse(database: Database, rows: Rows):
+    rows.workflow("flow")
+    database.run("SELECT resumer.hold('flow')")
+    with refused("RZ409", "flow is on hold already"):
+        database.run("SELECT resumer.hold('flow')")
+    with refused("RZ404", "no workflow 'flo'"):
+        database.run("SELECT resumer.hold('flo')")
+    with refused("RZ409", "everything is not on hold"):
+        database.run("SELECT resumer.release('*')")
+    for wrong in ("resumer.hold('')", "resumer.hold(NULL)", "resumer.hold('*', ttl => '0s')"):
+        with refused("RZ422", "a hold needs a workflow"):
+            database.run(f"SELECT {wrong}")
+    with refused("RZ422", "at least one execution a second"):
+        database.run("SELECT resumer.release('flow', per_second => 0)")
+
+
+def test_a_hold_of_one_organization_leaves_the_others_alone(database: Database):
+    database.run("SELECT resumer.hold('*', organization_id => gen_random_uuid())")
+    with running(database):
+        service = Service(database)
+        service.workflow(allow())
+        assert service.ended(service.start())["result"] == "allowed"
+
+
+def test_a_resume_or_a_retry_that_would_only_wait_is_refused(service: Service):
+    service.workflow({"id": "wait", "type": "wait", "wait": {"event": "paid"}}, allow())
+    execution = service.paused()
+    hold(service, "flow")
+    with refused("RZ409", "flow is on hold by mia"):
+        service.database.run("SELECT resumer.resume(%s)", execution)
+    service.database.run("UPDATE resumer.pauses SET reason = 'incident'")
+    with refused("RZ409", "flow is on hold by mia"):
+        service.database.run("SELECT resumer.retry(%s)", execution)

@@ -1,0 +1,59 @@
+"""Under a backlog a second lane takes turns beside the worker, and ends with the backlog."""
+
+from uuid import uuid4
+
+from resumer_daemon import config
+from resumer_daemon.daemon.lane import Lane
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
+from tests.harness import Database, eventually, eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+ENDED = "SELECT count(*) FROM workflow_executions WHERE status = 'completed'"
+PAUSED = "SELECT count(*) FROM workflow_executions WHERE status = 'paused'"
+START = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
+
+
+async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database: Database):
+    Service(database).workflow(allow())
+    database.run(START, 7)
+    settings = config.load(database_url=database.url, batch_size=2)
+    holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
+    turner = Turner(settings, Library(), holder, lambda: 1)
+    turns: list[Turned] = []
+    lane = Lane(Store(database.url), turner, turns.append)
+    lane.open()
+    lane.open()
+    await eventually(lambda: [len(turned.claimed) for turned in turns] == [2, 2, 2, 1])
+    await lane.close()
+    assert database.run(ENDED) == [(7,)]
+
+
+async def test_without_a_database_it_is_left_to_the_worker():
+    settings = config.load(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
+    turner = Turner(settings, Library(), holder, lambda: 1)
+    lane = Lane(Store(settings.url), turner, lambda _: None)
+    lane.open()
+    await lane.close()
+
+
+def test_two_lanes_resume_each_execution_once(database: Database):
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database, batch_size=5) as daemon:
+        database.run(START, 60)
+        until(database, PAUSED, 60)
+        database.run("UPDATE approval_requests SET status = 'approved'")
+        until(database, ENDED, 60)
+        moved = {"trigger": "approval", "outcome": "completed"}
+        assert daemon.metric("resumer_resumes_total", **moved) == 60
+    steps = "SELECT count(*), count(DISTINCT (execution_id, step_id)) FROM step_executions"
+    assert database.run(steps) == [(120, 120)]
+
+
+def until(database: Database, question: str, count: int) -> None:
+    eventually_sync(lambda: database.run(question) == [(count,)], of=question)

@@ -1,0 +1,155 @@
+"""All requests of one execution together: which one moves it, and what becomes of each."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.requests import DELETED, Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.settle import settle
+
+ONE, TWO, OLD = UUID(int=1), UUID(int=2), UUID(int=9)
+ANN, BOB = UUID(int=11), UUID(int=12)
+PAUSE = OpenPause(
+    1, "approval_required", "ask", Ways(), Waiting(2), None, None, asked=(ONE, TWO),
+    earlier=frozenset({OLD}),
+)  # fmt: skip
+FOREIGN = replace(PAUSE, asked=(), waiting=Waiting(), earlier=frozenset())
+INCIDENT = replace(PAUSE, reason="incident")
+WAIT = replace(PAUSE, reason="waiting_for_event", waiting=Waiting(event="paid"), asked=())
+
+
+def claimed(
+    *requests: Request, one: str = "pending", two: str = "pending", status: str = "paused",
+    pause: OpenPause | None = PAUSE, **others: Any,
+) -> Claimed:  # fmt: skip
+    approvals = (
+        Approval(ONE, "appr_1", one, ANN, "r", decided_at="2026-01-31T09:30:00Z"),
+        Approval(TWO, "appr_2", two, BOB, "r", decided_at="2026-01-31T09:31:00Z"),
+    )
+    given = {"approvals": approvals, **others}
+    return Claimed(
+        UUID(int=5), "exec_1", status, None, "w", None, {"order": {"id": 1}}, None, None,
+        pause, 1, requests=requests, **given,
+    )  # fmt: skip
+
+
+def says(number: int, approval: UUID, decision: str, consumed: str | None = None) -> Request:
+    return Request(number, "approval", approval, decision, consumed=consumed)
+
+
+APPROVED, REJECTED = says(1, ONE, "approved"), says(2, TWO, "rejected")
+SECOND = says(3, TWO, "approved")
+CANCEL = Request(4, "cancel", actor="ann")
+FORCE = Request(5, "manual", payload={"force": True}, actor="ann")
+PAID = Request(6, "event", OLD, pause_number=1, payload={"order": {"id": 1}})
+DUE = Request(7, "timeout", pause_number=1)
+LATER = Request(8, "timeout", due=False, due_at="2026-02-01")
+
+
+@pytest.mark.parametrize(
+    ("stands", "answer", "outcomes"),
+    [
+        (claimed(APPROVED, one="approved"), None, {1: "held"}),
+        (claimed(APPROVED, SECOND, one="approved", two="approved"), "approved",
+         {1: "applied", 3: "applied"}),
+        (claimed(APPROVED, REJECTED, one="approved", two="rejected"), "rejected",
+         {1: "superseded", 2: "applied"}),
+        (claimed(APPROVED, says(2, TWO, "expired"), one="approved", two="expired"), "expired",
+         {1: "superseded", 2: "applied"}),
+        # It flipped before the claim: as it stands now it counts, whatever it said in between.
+        (claimed(APPROVED, says(2, ONE, "rejected"), one="rejected"), "rejected",
+         {1: "superseded", 2: "applied"}),
+        (claimed(says(1, ONE, "rejected"), says(2, ONE, "approved"), one="approved"), None,
+         {1: "held", 2: "held"}),
+        (claimed(APPROVED, says(2, ONE, "rejected"), says(3, ONE, "approved"),
+                 SECOND._replace(id=4), one="approved", two="approved"), "approved",
+         {1: "superseded", 2: "superseded", 3: "applied", 4: "applied"}),
+        (claimed(APPROVED, one="pending"), None, {1: "held"}),
+        (claimed(APPROVED, SECOND, one="approved", two="approved", pause=FOREIGN), "approved",
+         {1: "applied", 3: "applied"}),
+        # No decision at all.
+        (claimed(says(1, ONE, "Approved "), one="Approved "), None, {1: "unrecognised"}),
+        (claimed(says(1, ONE, "yes"), REJECTED, one="yes", two="rejected"), "rejected",
+         {1: "unrecognised", 2: "applied"}),
+        # Used by an earlier pause, or gone.
+        (claimed(says(1, OLD, "rejected", "approved")), None, {1: "late"}),
+        (claimed(says(1, OLD, "approved", "approved")), None, {1: "duplicate"}),
+        (claimed(says(1, OLD, "rejected", "approved"), REJECTED, two="rejected"), "rejected",
+         {1: "late", 2: "applied"}),
+        (claimed(says(1, ONE, DELETED)), None, {1: "superseded"}),
+        (claimed(says(1, OLD, DELETED, "approved")), None, {1: "late"}),
+        # A decision comes before people and time; a person must say that they mean it.
+        (claimed(FORCE, REJECTED, two="rejected"), "rejected", {5: "superseded", 2: "applied"}),
+        (claimed(FORCE, APPROVED, one="approved"), Manual, {5: "applied", 1: "superseded"}),
+        (claimed(FORCE._replace(payload={"data": {"approved": True}})), None, {5: "failed"}),
+        (claimed(FORCE._replace(payload={"force": "true"})), None, {5: "failed"}),
+        # Waits.
+        (claimed(PAID, DUE, pause=WAIT), Event, {6: "applied", 7: "superseded"}),
+        (claimed(DUE, PAID, pause=WAIT), TimedOut, {7: "applied", 6: "superseded"}),
+        (claimed(PAID, LATER, pause=WAIT), Event, {6: "applied", 8: "superseded"}),
+        (claimed(PAID._replace(payload={"order": {"id": 2}}), pause=WAIT), None, {6: "superseded"}),
+        (claimed(PAID._replace(pause_number=0), DUE._replace(pause_number=0), pause=WAIT), None,
+         {6: "superseded", 7: "applied"}),
+        (claimed(APPROVED, one="approved", pause=WAIT), None, {1: "held"}),
+        (claimed(FORCE._replace(payload=None), pause=WAIT), Manual, {5: "applied"}),
+        # What a person holds stays where it is.
+        (claimed(APPROVED, SECOND, one="approved", two="approved",
+                 pause=replace(PAUSE, reason="manual")), None, {1: "held", 3: "held"}),
+        (claimed(PAID, DUE, APPROVED, one="approved", pause=INCIDENT), None,
+         {6: "held", 7: "held", 1: "held"}),
+        (claimed(FORCE, pause=INCIDENT), None, {5: "failed"}),
+        # Where nothing is paused.
+        (claimed(APPROVED, one="approved", status="running", pause=None), None, {1: "held"}),
+        (claimed(APPROVED, FORCE, CANCEL, DUE, status="completed", pause=None), None,
+         {1: "too_late", 5: "too_late", 4: "too_late", 7: "superseded"}),
+        (claimed(says(1, ONE, "rejected", "approved"), status="failed", pause=None), None,
+         {1: "late"}),
+    ],
+)  # fmt: skip
+def test_requests_are_settled_together(stands, answer, outcomes) -> None:
+    settlement = settle(stands)
+    assert settlement.outcomes == outcomes
+    if isinstance(settlement.answer, Decision):
+        assert settlement.answer.deciding.decision == answer
+    else:
+        assert (
+            settlement.answer is None if answer is None else isinstance(settlement.answer, answer)
+        )
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "paused", "waiting"])
+def test_a_cancel_comes_before_everything(status) -> None:
+    pause = PAUSE if status == "paused" else None
+    both = {"one": "approved", "two": "approved"}
+    settlement = settle(claimed(APPROVED, SECOND, CANCEL, status=status, pause=pause, **both))
+    assert settlement.cancelled
+    assert settlement.outcomes == {1: "superseded", 3: "superseded", 4: "applied"}
+
+
+def test_a_decision_that_nobody_reported_counts_and_leaves_its_row() -> None:
+    settlement = settle(claimed(APPROVED, one="approved", two="approved"))
+    assert settlement.outcomes == {1: "applied"}
+    assert [each.id for each in settlement.unasked] == [TWO]
+
+
+def test_what_expires_among_several_is_expired_and_the_others_keep_their_timers() -> None:
+    dated = [
+        Approval(ONE, "appr_1", "pending", expires_at="2026-01-31", expired=True),
+        Approval(TWO, "appr_2", "pending", expires_at="2026-02-28"),
+        Approval(OLD, "appr_9", "pending", expires_at="2026-01-01", expired=True),
+    ]
+    settlement = settle(claimed(approvals=tuple(dated)))
+    assert settlement.expire == (ONE,)
+    assert [each.id for each in settlement.arm] == [TWO]
+
+
+def test_an_approval_that_comes_while_it_lasts_may_stand_for_one_that_was_deleted() -> None:
+    added = Approval(UUID(int=3), "appr_3", "approved", BOB)
+    first = Approval(ONE, "appr_1", "approved", ANN)
+    request = says(7, added.id, "approved")
+    assert settle(claimed(APPROVED, request, approvals=(first, added))).answer is not None
+    assert settle(claimed(APPROVED, approvals=(first,))).answer is None

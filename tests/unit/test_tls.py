@@ -1,0 +1,63 @@
+"""How far a server is trusted, by its address alone."""
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from resumer_daemon.config import load
+from resumer_daemon.tls import secured
+
+LOCAL = [
+    "postgresql:///orders",
+    "postgresql://localhost/orders",
+    "postgresql://127.0.0.1:6432/orders",
+    "postgresql://[::1]/orders",
+    "postgresql:///orders?host=/run/postgresql",
+    "host=127.0.0.1,localhost dbname=orders",
+]
+SAID = [
+    "postgresql://db.internal/orders?sslmode=require",
+    "host=db.internal sslmode=disable",
+    "service=orders",
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_is_said(monkeypatch, tmp_path):
+    for name in ("PGSSLMODE", "PGSSLROOTCERT", "PGHOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("url", LOCAL + SAID)
+def test_what_is_local_or_says_it_itself_is_left_alone(url: str):
+    assert secured(url, "verify-full") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p@db.internal:5433/orders", "host=10.0.0.7", "host=localhost,db.internal"],
+)
+def test_another_machine_must_prove_its_name(url: str):
+    made = conninfo_to_dict(secured(url, "verify-full"))
+    assert made == conninfo_to_dict(url) | {"sslmode": "verify-full", "sslrootcert": "system"}
+
+
+def test_roots_that_are_given_are_used(tmp_path, monkeypatch):
+    url = "host=db.internal sslrootcert=/etc/ours.pem"
+    assert conninfo_to_dict(secured(url, "verify-full"))["sslrootcert"] == "/etc/ours.pem"
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").touch()
+    assert "sslrootcert" not in conninfo_to_dict(secured("host=db.internal", "verify-full"))
+
+
+def test_the_environment_may_say_less(monkeypatch):
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert secured("host=db.internal", "verify-full") == "host=db.internal"
+
+
+def test_settings_are_strict_unless_they_say_otherwise():
+    given = {"database_url": "host=db.internal", "listen_url": "host=other.internal"}
+    for settings, mode in ((load(**given), "verify-full"),
+                           (load(**given, database_sslmode="require"), "require")):  # fmt: skip
+        for url in (settings.url, settings.listening_url):
+            assert conninfo_to_dict(url)["sslmode"] == mode
