@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format chaos beside field bench bench-scale lock clean
+.PHONY: help dev test lint format chaos beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -55,6 +55,17 @@ bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL
 
 bench-scale: $(VENV)/.run ## Measure the latency beside a million paused executions (minutes)
 	@$(BIN)/python -m bench scale=1
+
+image: $(VENV)/.dev ## Build the container image and see it work, with Docker or with buildah
+	@.ci/image
+
+sbom: $(VENV)/.dev ## Write what the image is made of to build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+	@echo 'Written: build/sbom.json'
+
+audit: $(VENV)/.dev ## Ask the vulnerability service about everything in the lock (needs the Internet)
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 lock: $(VENV)/.dev ## Pin the newest versions of everything, with hashes
 	@rm -f uv.lock

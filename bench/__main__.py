@@ -4,8 +4,9 @@ import sys
 
 import psycopg
 
-from bench import bloat, bulk, engine, ground, idle, latency, many, scale, writers
-from bench.report import report
+from bench import bloat, bulk, engine, ground, idle, latency, many, scale, scrape, writers
+from bench.report import Row, report
+from resumer_daemon.store.embedded import EmbeddedPostgres
 
 
 def main() -> None:
@@ -24,15 +25,24 @@ def main() -> None:
             rows += many.measure(ground.database(running, "many", ground.VINTAGE_5))
         if "writers" in wanted:
             rows += writers.measure(ground.database(running, "writers", ground.VINTAGE_5))
-        for size in (name for name in wanted if name.startswith("scale")):
-            empty, crowded = (ground.database(running, name) for name in ("empty", "crowded"))
-            rows += scale.measure(empty, crowded, float(size.removeprefix("scale=")))
-        for minutes in (name for name in wanted if name.startswith("bloat")):
-            url = ground.database(running, "bloat")
-            rows += bloat.measure(url, float(minutes.removeprefix("bloat=")))
+        rows += _crowded(running, wanted)
         if "idle" in wanted:
             rows += idle.measure(ground.database(running, "idle"))
     report(rows, version)
+
+
+def _crowded(running: EmbeddedPostgres, wanted: set[str]) -> list[Row]:
+    """Run those that take minutes, for their tables are filled first."""
+    rows: list[Row] = []
+    for size in (name for name in wanted if name.startswith("scale")):
+        empty, crowded = (ground.database(running, name) for name in ("empty", "crowded"))
+        rows += scale.measure(empty, crowded, float(size.removeprefix("scale=")))
+    for minutes in (name for name in wanted if name.startswith("bloat")):
+        url = ground.database(running, "bloat")
+        rows += bloat.measure(url, float(minutes.removeprefix("bloat=")))
+    if "scrape" in wanted:
+        rows += scrape.measure(running, ground.database(running, "scrape"))
+    return rows
 
 
 if __name__ == "__main__":

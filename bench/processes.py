@@ -60,14 +60,14 @@ def daemon(url: str, pipe: Connection) -> None:
     from resumer_daemon.daemon.daemon import Daemon
     from resumer_daemon.telemetry import logs
 
-    account = worker.account  # type: ignore[attr-defined]  # the place where commits are counted
+    account = vars(worker)["account"]  # the place where commits are counted
 
-    def heard(turned: Any, metrics: Any) -> None:
+    def heard(turned: Any, *rest: Any) -> Any:
         if turned.claimed:
             pipe.send((time.perf_counter(), list(turned.claimed)))
-        account(turned, metrics)
+        return account(turned, *rest)
 
-    worker.account = heard  # type: ignore[attr-defined]
+    vars(worker)["account"] = heard
     logs.configure("console", "warning")
 
     async def serve() -> None:

@@ -49,8 +49,8 @@ ENDED = {
 
 def measure(empty: str, crowded: str, share: float) -> list[Row]:
     """Fill a database with a share of the million, and measure in turns with an empty one."""
-    _fill(crowded, OPEN, int(PAUSED * share))
-    _fill(crowded, ENDED, int(FINISHED * share))
+    fill(crowded, OPEN, int(PAUSED * share))
+    fill(crowded, ENDED, int(FINISHED * share))
     with psycopg.connect(crowded, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
@@ -66,7 +66,7 @@ def measure(empty: str, crowded: str, share: float) -> list[Row]:
     return rows
 
 
-def _fill(url: str, like: dict[str, str | None], count: int) -> None:
+def fill(url: str, like: dict[str, str | None], count: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET synchronous_commit = off")

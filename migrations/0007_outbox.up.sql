@@ -14,4 +14,6 @@ CREATE TABLE resumer.outbox (
   delivered_at timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX outbox_due ON resumer.outbox (next_at) WHERE state = 'pending' AND kind = 'notify';
+-- What a scrape counts: there should be none.
+CREATE INDEX outbox_dead ON resumer.outbox (created_at) WHERE state = 'dead';
 CREATE INDEX outbox_execution ON resumer.outbox (execution_id);

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
         False, description="`execution:cancel` also allows pause and resume, as it once did."
     )
     log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where traces go, as OTLP over HTTP: `http://collector:4318`. Needs the"
+        " extra `otel`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
     batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")
     poll_interval: Seconds = Field(5.0, description="How often to look without being woken.")

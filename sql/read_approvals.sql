@@ -1,6 +1,7 @@
 -- The approvals of the claimed executions as they stand now, oldest first. `expires_at` has no zone and may be
 -- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `objection`: why an approval must
--- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any.
+-- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any. `traceparent` names
+-- the trace that the decision belongs to.
 SELECT
   a.id,
   a.execution_id,
@@ -27,7 +28,9 @@ SELECT
     CASE WHEN a.expires_at < '9999-01-01' THEN greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s END,
     a.organization_id, (SELECT e.organization_id FROM workflow_executions e WHERE e.id = a.execution_id) --? organization
     NULL, NULL --? no_organization
-  ) END AS objection
+  ) END AS objection,
+  a.metadata ->> 'traceparent' AS traceparent --? approval_metadata
+  NULL AS traceparent --? no_approval_metadata
 FROM approval_requests a
 WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
 ORDER BY a.requested_at, a.id

@@ -9,6 +9,7 @@ from resumer_daemon.cli.dev import dev
 from resumer_daemon.cli.doctor import doctor
 from resumer_daemon.cli.executions import list_
 from resumer_daemon.cli.explain import explain
+from resumer_daemon.cli.exporter import exporter
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.hold import hold, release
 from resumer_daemon.cli.ledger import incidents, ledger
@@ -55,5 +56,6 @@ app.command()(stats)
 app.add_typer(outbox, name="outbox")
 app.add_typer(token, name="token")
 app.command()(health)
+app.command()(exporter)
 app.command()(simulate)
 app.command(name="check-definition")(check_definition)

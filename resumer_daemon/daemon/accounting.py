@@ -1,36 +1,50 @@
-"""What a committed turn counts for: latencies, outcomes, and a line in the log per move."""
+"""What a committed turn counts for: latencies and their stages, outcomes, objections, a trace."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 import structlog
 
+from resumer_daemon.daemon.counting import count
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.store.claim import Seen
 from resumer_daemon.telemetry.metrics import Metrics
+from resumer_daemon.telemetry.trace import Trace
 
 log = structlog.get_logger()
 
 REFUSED = "refused"  # what the guard calls a write that it left a request of
 
 
-def account(turned: Turned, metrics: Metrics) -> None:
-    """Count what a turn did."""
+def account(
+    turned: Turned, heard: float, metrics: Metrics, tracing: Tracing | None
+) -> Mapping[UUID, Trace]:
+    """Count what a turn did; return the trace of each execution that has one.
+
+    `heard` is when we knew that there was something to look for, on `perf_counter`.
+    """
+    traces = {} if tracing is None else tracing.turned(turned)
     _requests(turned.plans, metrics)
+    plans = [(plan, _trigger(plan)) for plan in turned.plans]
+    count(plans, metrics)
+    moved = [(plan, trigger) for plan, trigger in plans if plan.status is not None]
     for plan in turned.plans:
-        _objections(plan, metrics)
-        if plan.status is not None:
-            _move(plan, turned, metrics)
-        stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
-        if stopped is not None:
-            metrics.incidents.labels(stopped.cause).inc()
-            log.error(
-                "incident_opened",
-                execution=plan.claimed.key,
-                cause=stopped.cause,
-                detail=stopped.detail,
-            )
+        if plan.objections:
+            _objections(plan, metrics)
+    for plan, trigger in moved:
+        _latency(plan, trigger, turned, heard, metrics, traces)
+    if moved:
+        times = turned.times
+        metrics.stages.labels("advance").observe(times.advanced - times.seen)
+        metrics.stages.labels("record").observe(times.committed - times.advanced)
+    return traces
+
+
+def _trigger(plan: Plan) -> str:
+    moved_by = plan.settlement.moved_by if plan.settlement else None
+    return moved_by.kind if moved_by else "adopt" if plan.adopts else "approval"
 
 
 def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
@@ -40,14 +54,14 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
         for request in plan.claimed.requests
         if request.id in plan.outcomes
     )
-    for (kind, refused, outcome), count in settled.items():
-        metrics.requests.labels(kind, outcome).inc(count)
+    for (kind, refused, outcome), number in settled.items():
+        metrics.requests.labels(kind, outcome).inc(number)
         if refused and kind == "adopt":
-            metrics.refused_writes.inc(count)
+            metrics.refused_writes.inc(number)
         if outcome == "late":
-            metrics.late_decisions.inc(count)
+            metrics.late_decisions.inc(number)
         elif outcome == "unrecognised":
-            metrics.unrecognised_decisions.inc(count)
+            metrics.unrecognised_decisions.inc(number)
 
 
 def _objections(plan: Plan, metrics: Metrics) -> None:
@@ -56,29 +70,29 @@ def _objections(plan: Plan, metrics: Metrics) -> None:
         objection = plan.objections.get(request.id)
         if objection is not None and objection != request.reason:
             metrics.objections.labels(objection).inc()
-            log.warning("decision_held", execution=plan.claimed.key, reason=objection)
+            log.warning(
+                "decision_held", execution=plan.claimed.key, request=request.id, reason=objection
+            )
 
 
-def _move(plan: Plan, turned: Turned, metrics: Metrics) -> None:
+def _latency(
+    plan: Plan,
+    trigger: str,
+    turned: Turned,
+    heard: float,
+    metrics: Metrics,
+    traces: Mapping[UUID, Trace],
+) -> None:
     moved_by = plan.settlement.moved_by if plan.settlement else None
-    trigger = moved_by.kind if moved_by else "adopt" if plan.adopts else "approval"
-    status = plan.status or "paused"
-    metrics.resumes.labels(trigger, status).inc()
     seen = turned.seen.get(moved_by.id) if moved_by else None
-    if seen is not None:
-        waited = _waited(seen)
-        metrics.claim_latency.labels(trigger).observe(waited)
-        metrics.resume_latency.labels(trigger).observe(waited + turned.seconds)
-    log.debug(
-        "execution_moved",
-        execution=plan.claimed.key,
-        trigger=trigger,
-        status=status,
-        result=plan.result,
-        pause=plan.opens.number if plan.opens else None,
-    )
-
-
-def _waited(seen: Seen) -> float:
-    """Seconds until the request was seen, by the database's clock alone."""
-    return max(0.0, (seen.seen_at - seen.requested_at).total_seconds())
+    if seen is None:
+        return
+    times, trace = turned.times, traces.get(plan.claimed.id)
+    exemplar = None if trace is None else trace.exemplar
+    # by the database's clock alone, and what passed here by ours
+    waited = max(0.0, (seen.seen_at - seen.requested_at).total_seconds())
+    known = min(waited, max(0.0, times.seen - heard))
+    metrics.stages.labels("commit").observe(waited - known)
+    metrics.stages.labels("claim").observe(known)
+    metrics.claim_latency.labels(trigger).observe(waited, exemplar)
+    metrics.resume_latency.labels(trigger).observe(waited + times.committed - times.seen, exemplar)

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import structlog
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.app import build
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.doors import Doors
+from resumer_daemon.api.health import Health
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
@@ -24,6 +25,8 @@ from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
 from resumer_daemon.daemon.rescuer import Rescuer
+from resumer_daemon.daemon.sender import Sender
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
@@ -36,6 +39,7 @@ from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
 from resumer_daemon.store.journal import Holder, silence
 from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.pool_gauges import PoolGauges
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -63,15 +67,25 @@ class Daemon:
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
+        self._tracing = _tracing(settings, self._instance)
+        sender = Sender(client, settings, self.metrics, self._tracing)
         self._effector = Effector(
-            proceeding, client, settings, holder, self._heartbeat, self.metrics, wakeup
+            proceeding, sender, settings, holder, self._heartbeat, self.metrics, wakeup
         )
         turner, beside = (
             Turner(settings, library, holder, self._effector.places) for _ in range(2)
         )
         self._courier = _courier(settings, self._pool, self.metrics)
         self._worker = Worker(
-            database, settings, self.metrics, wakeup, turner, beside, self._effector, self._courier
+            database,
+            settings,
+            self.metrics,
+            wakeup,
+            turner,
+            beside,
+            self._effector,
+            self._courier,
+            self._tracing,
         )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._reconciler = Reconciler(
@@ -80,7 +94,8 @@ class Daemon:
         self._rescuer = Rescuer(self._pool, silent, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
-        health = Health(lambda: self._worker.healthy, self.metrics.registry)
+        self.metrics.registry.register(PoolGauges(self._pool))
+        health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self._sessions = Pool(database, HTTP_SESSIONS)
         app = build(health, _doors(settings, self._sessions))
         self.server = Server(app, settings.http_host, settings.http_port)
@@ -102,6 +117,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 background = [
                     group.create_task(self._instance.register()),
+                    group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
                     group.create_task(self._listener.run()),
                     group.create_task(
                         every(self.settings.reconcile_interval, self._reconciler.beat)
@@ -124,7 +140,9 @@ class Daemon:
             await self._instance.retire()
             await self._pool.close()
             await self._sessions.close()
-            self._gauges.close()
+            await self._gauges.close()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
             log.info("stopped")
 
     def stop(self) -> None:
@@ -166,6 +184,8 @@ def _doors(settings: Settings, sessions: Pool) -> Doors:
     secret = settings.jwt_secret
     credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
     return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
+
+
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancel until all have ended: who waits for a connection of the pool may miss one call."""
     while tasks:
@@ -180,6 +200,11 @@ def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None
     routes = Routes(addresses)
     attempts, lease = settings.message_attempts, settings.lease
     return Courier(pool, routes, attempts, lease, metrics) if addresses else None
+
+
+def _tracing(settings: Settings, instance: Instance) -> Tracing | None:
+    endpoint = settings.otlp_endpoint
+    return None if endpoint is None else Tracing(endpoint, instance.id)
 
 
 def _http_client(settings: Settings) -> HttpClient:

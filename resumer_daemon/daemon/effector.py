@@ -21,10 +21,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held, Proceeding
+from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.effects.hosts import Hosts, NotNow
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.loading import load_context
 from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder, margin
@@ -49,7 +48,7 @@ class Effector:
     def __init__(
         self,
         proceeding: Proceeding,
-        client: HttpClient,
+        sender: Sender,
         settings: Settings,
         holder: Holder,
         heartbeat: Heartbeat,
@@ -59,7 +58,7 @@ class Effector:
         self._proceeding = proceeding
         self._holder = holder
         self._heartbeat = heartbeat
-        self._client = client
+        self._sender = sender
         self._settings = settings
         self._metrics = metrics
         self._wakeup = wakeup
@@ -203,34 +202,13 @@ class Effector:
             if monotonic() >= self._ours_until(held):
                 raise TimeoutError
             waiting.reschedule(None)  # from here on the attempt's own deadline counts
-            began = monotonic()
-            attempt.result = await self._carry_out(effect)
-            self._metrics.effect_duration.labels(effect.kind).observe(monotonic() - began)
+            attempt.result = await self._sender.send(held, effect)
         return attempt.result
 
     def _ours_until(self, held: Held) -> float:
         """Return until when nobody else can have taken it over, by our own clock."""
         leased = held.recorded + self._holder.seconds(held.launch)
         return min(leased, self._heartbeat.trusted_until(held.recorded))
-
-    async def _carry_out(self, effect: Effect) -> EffectResult:
-        if effect.kind == "webhook":
-            return await self._client.send(effect, deadline=self._deadline(effect))
-        result = await load_context(
-            self._client,
-            effect,
-            attempts=self._settings.context_attempts,
-            patience=self._settings.context_timeout,
-            deadline=self._settings.effect_deadline,
-        )
-        if result.error:
-            log.warning("context_not_loaded", path=effect.path, error=result.error)
-        return result
-
-    def _deadline(self, effect: Effect) -> float:
-        if effect.deadline is None:
-            return self._settings.effect_deadline
-        return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
 
     async def _record(self, held: Held, results: Results) -> Held | None:
         """Record and advance; the database may be away, but not for longer than the lease."""

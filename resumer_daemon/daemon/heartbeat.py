@@ -17,6 +17,7 @@ import structlog
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.store.connect import ARGUMENTS
 from resumer_daemon.store.statements import load
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -92,7 +93,7 @@ class Heartbeat:
                 )
             there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
         except psycopg.Error as error:
-            log.warning("heartbeat_lost", error=str(error).strip())
+            log.warning("heartbeat_lost", error=said(error))
             self._close()
             return
         if there:

@@ -11,6 +11,7 @@ from resumer_daemon import __version__
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.journal import Holder, silence
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ class Instance:
         try:
             await self._say("retire_instance")
         except (psycopg.Error, ResumerError) as error:
-            log.warning("retire_failed", error=str(error).strip())
+            log.warning("retire_failed", error=said(error))
 
     async def _say(self, statement: str, **facts: object) -> None:
         session = await self._database.session("resumer-instance")

@@ -14,6 +14,7 @@ from resumer_daemon.daemon.poison import POISON
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -53,4 +54,4 @@ class Lane:
                     if not self._turner.backlog:
                         return
         except (psycopg.Error, ResumerError, *POISON) as error:
-            log.warning("lane_closed", error=str(error).strip())
+            log.warning("lane_closed", error=said(error))

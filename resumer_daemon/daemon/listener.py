@@ -19,6 +19,7 @@ from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connect import Connection, connect
 from resumer_daemon.store.hearing import PING, listen, ping, sender
+from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ class Listener:
             except (psycopg.Error, ResumerError, TimeoutError, OSError) as error:
                 if self.listening.is_set():
                     wait = RECONNECT_FIRST
-                log.warning("listener_lost", error=str(error).strip(), retry_in=round(wait, 1))
+                log.warning("listener_lost", error=said(error), retry_in=round(wait, 1))
             self._poll_only()
             self._metrics.listener_reconnects.inc()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311

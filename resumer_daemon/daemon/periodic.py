@@ -8,6 +8,7 @@ import psycopg
 import structlog
 
 from resumer_daemon.errors import ResumerError
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -22,6 +23,6 @@ async def every(interval: float, beat: Callable[[], Awaitable[None]]) -> NoRetur
         try:
             await beat()
         except (psycopg.Error, ResumerError) as error:
-            log.warning("beat_failed", beat=beat.__qualname__, error=str(error).strip())
+            log.warning("beat_failed", beat=beat.__qualname__, error=said(error))
             pause = min(interval, SOON)
         await asyncio.sleep(pause)

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.counting import count
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
@@ -22,6 +23,7 @@ from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
+from resumer_daemon.telemetry.trace import Trace
 from resumer_daemon.workflow.values import load
 
 log = structlog.get_logger()
@@ -32,12 +34,16 @@ REST = 1.0  # seconds before a retry from which on an execution keeps no place
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An execution that runs here: its lease, what it waits for, when that was recorded."""
+    """An execution that runs here: its lease, what it waits for, when that was recorded.
+
+    `trace` is what its attempts are told under, None where it is not traced.
+    """
 
     execution: UUID
     epoch: int
     launch: Launch
     recorded: float
+    trace: Trace | None = None
 
     @property
     def rests(self) -> bool:
@@ -68,10 +74,13 @@ class Proceeding:
             plan = await self._next(session, held, results)
             epochs = await self._write(session, [plan])
         self._library.kept([plan])
+        self._metrics.stages.labels("effects").observe(recorded - held.recorded)
+        self._metrics.stages.labels("answer").observe(monotonic() - recorded)
+        count([(plan, "effect")], self._metrics)
         if plan.launch is None:
-            self._count(plan)
             return None
-        return Held(held.execution, epochs[held.execution], plan.launch, recorded)
+        epoch = epochs[held.execution]
+        return Held(held.execution, epoch, plan.launch, recorded, held.trace)
 
     async def _next(
         self, session: Session, held: Held, results: Mapping[str, EffectResult]
@@ -125,6 +134,7 @@ class Proceeding:
             if plans:
                 await self._write(session, plans)
         self._metrics.leases_rescued.inc(len(stopped))
+        count([(plan, "effect") for plan in plans], self._metrics)
         return len(rescued), held
 
     async def _rescued(
@@ -160,7 +170,3 @@ class Proceeding:
         """Give these leases to whoever looks first."""
         async with self._pool.session() as session:
             await journal.hand_over(session, {each.execution: each.epoch for each in held})
-
-    def _count(self, plan: Plan) -> None:
-        self._metrics.resumes.labels("effect", plan.status).inc()
-        log.debug("execution_moved", execution=plan.claimed.key, status=plan.status)

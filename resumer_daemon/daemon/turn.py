@@ -31,8 +31,17 @@ NEWEST = 4  # this part of a batch is of what came last
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """When a turn had read what it claimed, had advanced it, was committed: on `perf_counter`."""
+
+    seen: float
+    advanced: float
+    committed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Turned:
-    """What a turn did, once it is committed; `seconds` passed since its requests were seen.
+    """What a turn did, once it is committed.
 
     `outlook` is None where the turn did not look around: it claimed, so there may be more.
     """
@@ -41,7 +50,7 @@ class Turned:
     plans: Sequence[Plan]
     seen: Mapping[int, Seen]
     outlook: Outlook | None
-    seconds: float
+    times: Times
     held: Sequence[Held]
 
 
@@ -63,23 +72,25 @@ class Turner:
         """Claim what is due (or one execution), answer all of it, commit."""
         plans: Sequence[Plan] = ()
         epochs: Mapping[UUID, int] = {}
-        started, recorded = perf_counter(), monotonic()
+        seen = advanced = perf_counter()
+        recorded = monotonic()
         async with session.transaction():
             if only is None:
                 batch = await self._claim(session)
             else:
                 batch = await claim.claim_one(session, only)
             if ids := batch.ids:
-                started = perf_counter()
+                seen = perf_counter()
                 plans = await self._respond(session, batch)
+                advanced = perf_counter()
                 await record(session, plans, self._library.texts)
                 epochs = await record_launches(session, plans, self._holder, self._places())
             asked = await self._look_around(session, ids)
-        seconds = perf_counter() - started
+        times = Times(seen, advanced, perf_counter())
         self._library.kept(plans)
         held = _held(plans, epochs, recorded)
         seen_around = None if asked is None else await answer(asked)
-        return Turned(ids, plans, batch.seen, seen_around, seconds, held)
+        return Turned(ids, plans, batch.seen, seen_around, times, held)
 
     async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""

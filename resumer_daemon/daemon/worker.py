@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -13,6 +14,7 @@ from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.lane import Lane
 from resumer_daemon.daemon.poison import POISON
+from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
@@ -27,6 +29,7 @@ from resumer_daemon.store.outlook import (
     stay_awake,
 )
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -48,6 +51,7 @@ class Worker:
         beside: Turner,
         effector: Effector,
         courier: Courier | None,
+        tracing: Tracing | None,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -56,10 +60,12 @@ class Worker:
         self._turner = turner
         self._effector = effector
         self._courier = courier
+        self._tracing = tracing
         self._lane = Lane(database, beside, self._done)
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
+        self._heard = 0.0
         self.poll_interval = settings.poll_interval
         self.healthy = False
 
@@ -96,7 +102,7 @@ class Worker:
                 if self._stopping:
                     return
                 self._count(error)
-                log.warning("database_lost", error=str(error).strip(), retry_in=round(wait, 1))
+                log.warning("database_lost", error=said(error), retry_in=round(wait, 1))
                 self._wakeup.clear()  # what has woken us does not bring the database back
                 await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
                 wait = min(wait * 2, RECONNECT_LAST)
@@ -106,20 +112,29 @@ class Worker:
         self._metrics.database_errors.labels(sqlstate[:2]).inc()
 
     async def _work(self, session: Session) -> None:
-        vigil = Vigil()
+        vigil, behind = Vigil(), False
         while not self._stopping:
-            self._wakeup.clear()  # before the claim: a notify during it must wake us again
+            heard = self._wakeup.clear()  # before the claim: a notify during it must wake us again
+            if not behind:  # else what we find now was there before, and waited for us
+                self._heard = heard
             turned = await self._look(session)
+            behind = self._behind(turned)
             await self._sleep(turned, session, vigil)
         if vigil.awake:
             await lie_down(session)
+
+    def _behind(self, turned: Turned | None) -> bool:
+        """Tell whether a look has left something: more than a batch, or what others hold."""
+        if turned is None or self._turner.backlog:
+            return True
+        return turned.outlook is not None and turned.outlook.left > 0
 
     async def _look(self, session: Session) -> Turned | None:
         """Take a turn; a batch that holds a poison row is repeated row by row."""
         try:
             turned = await self._turner.take(session)
         except POISON as error:
-            log.warning("batch_failed", error=str(error).strip())
+            log.warning("batch_failed", error=said(error))
             await self._one_by_one(session)
             return None
         self._done(turned)
@@ -130,16 +145,16 @@ class Worker:
         return turned
 
     def _done(self, turned: Turned) -> None:
-        account(turned, self._metrics)
+        traces = account(turned, self._heard, self._metrics, self._tracing)
         for held in turned.held:
-            self._effector.take(held)
+            self._effector.take(replace(held, trace=traces.get(held.execution)))
 
     async def _one_by_one(self, session: Session) -> None:
         for execution in await self._turner.due(session):
             try:
                 self._done(await self._turner.take(session, execution))
             except POISON as error:
-                await self._quarantine(session, execution, str(error).strip())
+                await self._quarantine(session, execution, said(error))
 
     async def _quarantine(self, session: Session, execution: UUID, why: str) -> None:
         """Stop one execution; where even that cannot be written, its requests fail."""
@@ -147,8 +162,9 @@ class Worker:
         log.error("execution_quarantined", execution=str(execution), error=why)
         try:
             await self._turner.quarantine(session, execution, why)
+            self._metrics.incidents.labels("row_unreadable").inc()
         except POISON as error:
-            log.error("requests_given_up", execution=str(execution), error=str(error).strip())
+            log.error("requests_given_up", execution=str(execution), error=said(error))
             await give_up_requests(session, execution, why)
 
     async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:

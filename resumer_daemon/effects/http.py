@@ -4,8 +4,9 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import httpcore2
 
@@ -20,6 +21,9 @@ from resumer_daemon.engine.outcome import Effect
 
 # It writes the headers of every response into its log, and a receiver may send our secrets back.
 logging.getLogger("httpcore2").setLevel(logging.WARNING)
+
+
+NO_TRACE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,12 @@ class HttpClient:
         self._trust = trust or ssl.create_default_context()
         self._clock = clock
 
-    async def send(self, effect: Effect, *, deadline: float) -> Answer:
+    async def send(
+        self, effect: Effect, *, deadline: float, trace: Mapping[str, str] = NO_TRACE
+    ) -> Answer:
         """Carry out one attempt, to its end within `deadline` seconds from now.
 
+        The headers of `trace` go along where the definition has none of that name.
         Whatever goes wrong is in the result. What the definition, the data or the settings rule
         out has the class `fault`, and nothing was sent; neither errors nor data show a secret.
         """
@@ -65,7 +72,8 @@ class HttpClient:
         meter = Meter()
         try:
             async with asyncio.timeout(deadline):
-                return await self._exchange(prepare(effect, revealed), effect.key, revealed, meter)
+                request = prepare(effect, revealed, trace)
+                return await self._exchange(request, effect.key, revealed, meter)
         except TROUBLE as error:
             answer = failed(error, sent=meter.sent > 0)
             return replace(answer, error=revealed.mask(answer.error or ""))

@@ -1,5 +1,6 @@
 """Reads of the context: tried again at once, for the execution does not begin without them."""
 
+from collections.abc import Mapping
 from time import monotonic
 
 from tenacity import (
@@ -17,7 +18,13 @@ from resumer_daemon.engine.outcome import Effect
 
 
 async def load_context(
-    client: HttpClient, effect: Effect, *, attempts: int, patience: float, deadline: float
+    client: HttpClient,
+    effect: Effect,
+    *,
+    attempts: int,
+    patience: float,
+    deadline: float,
+    trace: Mapping[str, str],
 ) -> Answer:
     """Ask an endpoint, up to so often, `patience` seconds each and `deadline` seconds in all.
 
@@ -26,7 +33,8 @@ async def load_context(
     ends = monotonic() + deadline
 
     async def ask() -> Answer:
-        return await client.send(effect, deadline=max(0.0, min(patience, ends - monotonic())))
+        left = max(0.0, min(patience, ends - monotonic()))
+        return await client.send(effect, deadline=left, trace=trace)
 
     retrying = AsyncRetrying(
         retry=retry_if_result(_may_pass),

@@ -43,8 +43,8 @@ class Request:
     body: bytes
 
 
-def prepare(effect: Effect, revealed: Revealed) -> Request:
-    """Build the request of an effect: from the same effect always the same bytes.
+def prepare(effect: Effect, revealed: Revealed, trace: Mapping[str, str]) -> Request:
+    """Build the request of an effect: from the same effect and trace always the same bytes.
 
     Raises:
         Fault: It cannot be sent as it is; the text shows references instead of secrets.
@@ -60,6 +60,7 @@ def prepare(effect: Effect, revealed: Revealed) -> Request:
         "Accept-Encoding": "identity",
         "User-Agent": f"resumer-daemon/{__version__}",
         **({"Content-Type": "application/json"} if body else {}),
+        **trace,
     }
     named = {name.lower() for name in headers}
     headers |= {name: value for name, value in ours.items() if name.lower() not in named}

@@ -41,6 +41,7 @@ class Approval(NamedTuple):
     """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any.
 
     `objection`: why it must not count though it is approved, where the settings ask to look.
+    `traceparent`: the trace that its decision belongs to, where whoever wrote it said so.
     """
 
     id: UUID
@@ -53,6 +54,7 @@ class Approval(NamedTuple):
     expired: bool = False
     expires_at: str | None = None
     objection: str | None = None
+    traceparent: str | None = None
 
     @property
     def approves(self) -> bool:

@@ -197,5 +197,5 @@ def _approval(row: ApprovalRow) -> Approval:
     return Approval(
         row.id, row.request_id, row.status, row.approver_id, row.approver_role,
         row.decision_reason, row.decided_at, row.expired, row.expires_at,
-        row.objection,
+        row.objection, row.traceparent,
     )  # fmt: skip

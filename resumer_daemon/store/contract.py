@@ -54,6 +54,7 @@ OPTIONAL: Mapping[str, tuple[str, str, str]] = {
     "audit": ("audit_log", "changes", "jsonb"),
     "audit_organization": ("audit_log", "organization_id", "uuid"),
     "requester": ("approval_requests", "requester_id", "uuid"),
+    "approval_metadata": ("approval_requests", "metadata", "jsonb"),
     "timeout_duration": ("workflow_executions", "timeout_duration", "number"),
     "api_keys": ("api_keys", "key_hash", "text"),
 }

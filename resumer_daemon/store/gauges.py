@@ -1,105 +1,111 @@
 """Gauges read from the database at scrape time: true also while the daemon is stuck.
 
-On a connection of their own, bounded, and cached where they are dear; a database that is away shows
-as `resumer_db_up 0`, never as a failing scrape.
+On connections of their own, bounded. A database that is away, or does not answer in time, shows as
+`resumer_db_up 0`, never as a failing or a slow scrape. Counting the open pauses takes as long as
+there are many: it is done beside the scrape, and what it came to is kept for a while.
 """
 
-from collections.abc import Iterator
-from threading import Lock, Timer
+import asyncio
+from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from resumer_daemon.store.deadline import hang_up
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.scrape import Rows, Scrape
 
-PAUSES_KEPT = 15.0
-PATIENCE = 4.0  # seconds for an answer; the server ends a statement after two
-
-Rows = list[tuple[Any, ...]]
+PATIENCE: Final = 0.5  # seconds that a scrape waits for the database
+DEAR: Final = 0.05  # seconds more that it waits for a new count of the pauses
+KEPT: Final = 50  # times as long as it took to count: 2 % of the time are spent on it, at most
+REASONS: Final = frozenset(
+    {"approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"}
+)
 
 
 class Gauges(Collector):
-    """Asks the database when it is scraped."""
+    """Asks the database in `refresh`, and tells what it answered in `collect`.
+
+    `up`: the last answer came, and came in time.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._lock = Lock()
-        self._connection: psycopg.Connection[Any] | None = None
-        self._pauses: Rows = []
-        self._pauses_read = -PAUSES_KEPT
+        self.up = False
+        self._now, self._dear = Scrape(url), Scrape(url)
+        self._asking: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
+        self._count_again = 0.0
+        self._requests: Rows = []
+        self._facts: Mapping[str, Any] = {}
+        self._pauses: Rows | None = None
+
+    async def refresh(self) -> None:
+        """Ask, and wait a moment for the answer; what comes later is told by the next scrape.
+
+        Scrapes at the same time ask once, and none asks while an earlier one still waits.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        if self._counting is None or (self._counting.done() and monotonic() >= self._count_again):
+            self._counting = asyncio.create_task(self._count())
+        answered, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
+        if answered:
+            await asyncio.wait([self._counting], timeout=DEAR)
+        else:
+            self.up = False
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges; without a database only that it is away."""
-        requests: Rows = []
-        with self._lock:
-            try:
-                requests = self._ask("read_gauges")
-                if monotonic() - self._pauses_read >= PAUSES_KEPT:
-                    self._pauses = self._ask("read_pause_gauges")
-                    self._pauses_read = monotonic()
-                up = 1
-            except psycopg.Error:
-                self._forget()
-                up = 0
-        yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=up)
-        if up:
-            yield from _requests(requests)
-            yield from _pauses(self._pauses)
+        yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=self.up)
+        if self.up:
+            yield from _requests(self._requests)
+            yield from _facts(self._facts)
+            if self._pauses is not None:
+                yield from _pauses(self._pauses)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Yield nothing: registering must not need the database."""
         return iter(())
 
-    def close(self) -> None:
-        """Close its connection; a later scrape opens another."""
-        with self._lock:
-            self._forget()
+    async def close(self) -> None:
+        """Give up what is asked, and the connections, without waiting for anybody."""
+        self._now.forget()
+        self._dear.forget()
+        if under_way := [task for task in (self._asking, self._counting) if task is not None]:
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way, timeout=PATIENCE)
 
-    def _ask(self, statement: str) -> Rows:
-        """Ask; a connection that was ended since the last scrape does not mean an outage."""
-        if self._connection is not None:
-            try:
-                return self._answer(statement)
-            except psycopg.OperationalError:
-                self._forget()
-        return self._answer(statement)
-
-    def _answer(self, statement: str) -> Rows:
-        if self._connection is None:
-            self._connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=2, application_name="resumer-metrics",
-                prepare_threshold=None,
-            )  # fmt: skip
-        closing = Timer(PATIENCE, hang_up, [self._connection])
-        closing.start()
+    async def _ask(self) -> None:
         try:
-            with self._connection.transaction():
-                self._connection.execute(load("bound_scrape"))
-                return self._connection.execute(load(statement)).fetchall()
-        finally:
-            closing.cancel()
+            self._requests = await self._now.rows("read_gauges")
+            [self._facts] = await self._now.rows("read_facts")
+            self.up = True
+        except psycopg.Error:
+            self._now.forget()
+            self.up = False
 
-    def _forget(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    async def _count(self) -> None:
+        began = monotonic()
+        try:
+            self._pauses = await self._dear.rows("read_pause_gauges")
+        except psycopg.Error:
+            self._dear.forget()  # `_ask` tells of it
+        self._count_again = monotonic() + KEPT * (monotonic() - began)
 
 
 def _requests(rows: Rows) -> Iterator[GaugeMetricFamily]:
     counted = GaugeMetricFamily(
         "resumer_requests_open", "Due requests that are not settled, up to 10,001.", labels=["kind"]
     )
-    for kind, count, _ in rows:
-        counted.add_metric([kind], count)
+    for row in rows:
+        counted.add_metric([row["kind"]], row["open"])
     yield counted
     yield GaugeMetricFamily(
         "resumer_oldest_open_request_age_seconds",
         "How long the oldest due request waits; the one to alert on.",
-        value=max((oldest for _, _, oldest in rows), default=0.0),
+        value=max((row["oldest"] for row in rows), default=0.0),
     )
 
 
@@ -108,8 +114,45 @@ def _pauses(rows: Rows) -> Iterator[GaugeMetricFamily]:
     ages = GaugeMetricFamily(
         "resumer_oldest_pause_age_seconds", "How long the oldest pause lasts.", labels=["reason"]
     )
-    for reason, count, oldest in rows:
+    open_, oldest = dict[str, int](), dict[str, float]()
+    for row in rows:
+        # another program may call its pause anything, and labels are closed
+        reason = row["reason"] if row["reason"] in REASONS else "other"
+        open_[reason] = open_.get(reason, 0) + row["open"]
+        oldest[reason] = max(oldest.get(reason, 0.0), row["oldest"])
+    for reason, count in open_.items():
         counted.add_metric([reason], count)
-        ages.add_metric([reason], oldest)
+        ages.add_metric([reason], oldest[reason])
     yield counted
     yield ages
+    yield GaugeMetricFamily(
+        "resumer_incidents_open",
+        "Executions that wait for a person because of an incident.",
+        value=open_.get("incident", 0),
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
+    messages = GaugeMetricFamily(
+        "resumer_outbox_messages",
+        "Messages that wait for delivery or were given up, up to 10,001 each.",
+        labels=["state"],
+    )
+    dead_rows = GaugeMetricFamily(
+        "resumer_dead_rows",
+        "Dead rows of our busiest tables, as of the server's statistics.",
+        labels=["table"],
+    )
+    for state in ("pending", "dead"):
+        messages.add_metric([state], facts.get(state, 0))
+    for table in ("resume_requests", "pauses", "leases"):
+        dead_rows.add_metric([table], facts.get(table) or 0)
+    yield messages
+    yield dead_rows
+    for name, meaning in (
+        ("approvals_expiring", "Approvals that expire within an hour, up to 10,001."),
+        ("leases_held", "Executions that run or stand in line, up to 10,001."),
+        ("notification_queue_usage", "How full the server's queue of notifications is, 0 to 1."),
+        ("open_transactions_span", "Transaction ids from the oldest that is open to the newest."),
+    ):
+        yield GaugeMetricFamily(f"resumer_{name}", meaning, value=facts.get(name, 0))

@@ -1,6 +1,6 @@
 """Sessions for work that comes and goes: the reconciler's, and a few while effects run."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -35,6 +35,10 @@ class Pool:
     async def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         await self._pool.close()
+
+    def stats(self) -> Mapping[str, int]:
+        """Return what it counts of itself, under the names of psycopg_pool."""
+        return self._pool.get_stats()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:

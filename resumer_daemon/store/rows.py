@@ -73,3 +73,4 @@ class ApprovalRow(NamedTuple):
     expired: bool
     expires_at: str | None
     objection: str | None
+    traceparent: str | None

@@ -1,9 +1,16 @@
-"""Logs: one event name per verb, fields beside it, one place that formats."""
+"""Logs: one event name per verb, fields beside it, one place that formats.
+
+The fields are `execution`, `pause`, `request`, `step`, `epoch` and what else an event is about. No
+documents: payloads, contexts and answers stay in the database.
+"""
 
 import logging
+import sys
 from typing import Literal
 
 import structlog
+
+log = structlog.get_logger()
 
 
 def configure(form: Literal["console", "json"], level: str) -> None:
@@ -11,7 +18,7 @@ def configure(form: Literal["console", "json"], level: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(pad_event_to=28)
+        else structlog.dev.ConsoleRenderer(pad_event_to=28, colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -24,9 +31,24 @@ def configure(form: Literal["console", "json"], level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, without the rows that a server quotes in its details."""
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    return str(primary or error).strip()
+
+
+class _Libraries(logging.Handler):
+    """Puts what libraries warn of among our own lines, in the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it. Its traceback is left out: it may show what was sent."""
+        log.warning("library_warned", library=record.name, message=record.getMessage())
 
 
 def _neutralise(
@@ -34,6 +56,11 @@ def _neutralise(
 ) -> structlog.typing.EventDict:
     """Take control characters out of what strangers wrote: a step id must not steer a terminal."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable() and key != "exception":
-            event[key] = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+        if isinstance(value, str) and not value.isprintable():
+            lines = value.split("\n") if key == "exception" else [value]
+            event[key] = "\n".join(map(_printable, lines))
     return event
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -4,10 +4,12 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
+    ProcessCollector,
     disable_created_metrics,
 )
+
+from resumer_daemon.telemetry.histogram import Histogram
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -33,6 +35,23 @@ class Metrics:
             "resumer_claim_latency_seconds",
             "From the deciding statement's start until a daemon first saw its request.",
             ["trigger"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "resumer_stage_seconds",
+            "Where the time goes: `commit`, from the deciding statement until we heard of it (a"
+            " writer's open transaction is in it); `claim`, until its execution was locked and"
+            " read; `advance` and `record`, of a turn; `effects`, from an intent to its answer;"
+            " `answer`, from there to the commit of what follows.",
+            ["stage"],
+            buckets=LATENCY,
+            registry=registry,
+        )
+        self.step_duration = Histogram(
+            "resumer_step_duration_seconds",
+            "How long steps took, with the answers and the pauses before retries they waited for.",
+            ["type"],
             buckets=LATENCY,
             registry=registry,
         )
@@ -78,6 +97,8 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        for source in ("notify", "awake", "poll", "timer", "reconcile"):
+            self.wakeups.labels(source)  # a first increase is seen only from a 0
         self.quarantined = Counter(
             "resumer_quarantined_total",
             "Executions that failed their batch and were stopped alone.",
@@ -146,6 +167,7 @@ class Metrics:
             registry=registry,
         )
         Info("resumer_build", "The running version.", registry=registry).info(_version())
+        ProcessCollector(registry=registry)
 
     def listening(self, mode: str) -> None:
         """Note how requests are heard of: `notify` or `poll`."""

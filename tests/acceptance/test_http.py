@@ -66,7 +66,9 @@ def test_readiness_follows_the_database(own_server: EmbeddedPostgres, own_databa
 
 def test_the_metrics_tell_what_happened(service: Service, daemon: Running):
     execution = service.paused()
-    assert daemon.metric("resumer_paused_executions", reason="approval_required") == 1
+    eventually_sync(
+        lambda: daemon.metric("resumer_paused_executions", reason="approval_required") == 1
+    )
     assert daemon.metric("resumer_oldest_pause_age_seconds", reason="approval_required") > 0
     [request] = service.asked(execution)
     service.decide(request, "perhaps")
@@ -102,6 +104,7 @@ def test_every_metric_of_the_design_is_there_and_no_label_holds_an_id(
     service.decide(service.asked(execution)[0], "approved")
     service.ended(execution)
     assert service.standing(waiting) == ("paused", "approval_required")
+    eventually_sync(lambda: daemon.metric("resumer_paused_executions") == 1)
     families = list(text_string_to_metric_families(daemon.get("/metrics")[1]))
     names = {sample.name for family in families for sample in family.samples}
     declared = names | {f"{family.name}_total" for family in families} | {f.name for f in families}
@@ -119,3 +122,14 @@ def test_an_address_that_is_taken_is_said_in_one_line(
         [line] = [line["event"] for line in second.log() if "cannot listen" in line["event"]]
         assert port in line
         assert len(second.log()) == 1
+
+
+def test_the_exporter_tells_of_the_database_and_claims_nothing(
+    service: Service, database: Database, tmp_path
+):
+    with process(database, tmp_path / "log", command="exporter") as exporter:
+        eventually_sync(exporter.ready)
+        execution = service.start()
+        assert exporter.metric("resumer_requests_open", kind="start") == 1
+        assert service.standing(execution)[0] == "pending"
+        assert exporter.metric("resumer_db_up") == 1

@@ -20,9 +20,6 @@ def test_the_session_of_the_readme_over_http(database: Database):
     [block] = [b for b in blocks(ROOT / "README.md") if b.form == "console http"]
     service = Service(database)
     service.workflow(name=EXAMPLE["workflow_id"], definition=EXAMPLE)
-    open_requests = (
-        "SELECT 1 FROM resumer.resume_requests WHERE outcome IS NULL AND due_at <= now()"
-    )
     with running(database) as daemon, shell(database.url) as typed:
         service.paused(EXAMPLE["workflow_id"], PAYLOAD)
         for command, expected in session(block.text):

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import effector
+from resumer_daemon.daemon import sender
+from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store import journal
@@ -32,26 +33,26 @@ def key_of_each_attempt() -> None:
     """Send under a key that nobody can know a second time."""
     prepare: Callable[..., Any] = vars(http)["prepare"]
 
-    def changed(effect: Effect, revealed: object) -> object:
-        return prepare(replace(effect, key=uuid4().hex), revealed)
+    def changed(effect: Effect, *rest: object) -> object:
+        return prepare(replace(effect, key=uuid4().hex), *rest)
 
     _replace(http, "prepare", changed)
 
 
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
-    carry_out = effector.Effector._carry_out
+    attempt = sender.Sender.send
     later = set()
 
-    async def marked(self: effector.Effector, effect: Effect) -> EffectResult:
+    async def marked(self: sender.Sender, held: Held, effect: Effect) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
-            await carry_out(self, effect)
+            await attempt(self, held, effect)
 
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
 
-    _replace(effector.Effector, "_carry_out", marked)
+    _replace(sender.Sender, "send", marked)
 
 
 def sent_without_intent() -> None:

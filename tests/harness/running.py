@@ -139,10 +139,11 @@ class Process(Observed):
     """`resumer-daemon run` as a process of its own, with its log as it wrote it."""
 
     def __init__(self, url: str, log: Path, module: str, **settings: object) -> None:
+        command = str(settings.pop("command", "run"))
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, "run"],
+                [sys.executable, "-m", module, command],
                 env=environment(url, **(SHORT | settings)),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -188,7 +189,10 @@ class Process(Observed):
 
 @contextmanager
 def process(database: Database | str, log: Path, **settings: object) -> Iterator[Process]:
-    """Run the real process. At the end, where it still runs, SIGTERM must end it with 0."""
+    """Run the real process. At the end, where it still runs, SIGTERM must end it with 0.
+
+    `command` may be another one that runs until it is told.
+    """
     with ExitStack() as stack:
         if isinstance(database, Database):
             settings = stack.enter_context(field.leading(database)) | settings

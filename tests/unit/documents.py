@@ -1,7 +1,7 @@
 """What the documents say, and what the program would have them say."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -15,6 +15,8 @@ from resumer_daemon.cli.app import app
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.clock import spoken
 from resumer_daemon.store.gauges import Gauges
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.pool_gauges import PoolGauges
 from resumer_daemon.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -99,15 +101,27 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 class _Answering(Gauges):
     """Gauges with a database that has nothing to tell."""
 
-    def _ask(self, _statement: str) -> list[tuple[Any, ...]]:
-        return []
+    def __init__(self) -> None:
+        super().__init__("")
+        self.up = True
+        self._pauses = []
+
+
+class _Idle(Pool):
+    """A pool that nobody has opened."""
+
+    def __init__(self) -> None:
+        pass
+
+    def stats(self) -> Mapping[str, int]:
+        return {}
 
 
 def metrics_table() -> str:
     """Return the table of the metrics, as a scrape names them."""
     made = Metrics().registry._collector_to_names
     own = [(m, _labels(collector, m)) for collector in made for m in collector.collect()]
-    read = [(m, _labels(m, m)) for m in _Answering("").collect()]
+    read = [(m, _labels(m, m)) for m in (*PoolGauges(_Idle()).collect(), *_Answering().collect())]
     body = [
         [f"`{m.name}{_SUFFIXES.get(m.type, '')}`", ", ".join(labels), m.documentation]
         for m, labels in own + read
@@ -119,7 +133,8 @@ def _labels(collector: object, metric: Metric) -> list[str]:
     """Return the names of the labels; those of an Info are only on its sample."""
     if metric.type == "info":
         return [f"`{name}`" for sample in metric.samples for name in sample.labels]
-    return [f"`{name}`" for name in getattr(collector, "_labelnames", ())]
+    names = getattr(collector, "_labelnames", getattr(metric, "_labelnames", ()))
+    return [f"`{name}`" for name in names]
 
 
 def commands() -> dict[str, TyperCommand]:

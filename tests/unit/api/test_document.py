@@ -6,9 +6,10 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.app import build
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.doors import Doors
+from resumer_daemon.api.health import Health
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.pool import Pool
 from tests.unit.documents import ROOT, between, rows
@@ -18,7 +19,11 @@ from tests.unit.documents import ROOT, between, rows
 async def app() -> FastAPI:
     sessions = Pool(Database(""), 1)
     doors = Doors(sessions, Credentials(sessions, None), legacy=False, rate=1.0)
-    return build(Health(lambda: True, CollectorRegistry()), doors)
+    return build(Health(lambda: True, CollectorRegistry(), nothing), doors)
+
+
+async def nothing() -> None:
+    """Nothing is read for these tests."""
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:

@@ -1,0 +1,21 @@
+-- What else a scrape tells, each bounded: timers of approvals that fire within the hour, messages that wait or are dead,
+-- leases; and what the server says of itself: the queue of notifications, dead rows, how far back an open transaction
+-- holds them.
+SELECT
+  (SELECT count(*) FROM (
+    SELECT FROM resumer.resume_requests r
+    WHERE r.outcome IS NULL AND r.kind = 'timeout' AND r.source_id IS NOT NULL
+      AND r.due_at > statement_timestamp() AND r.due_at <= statement_timestamp() + interval '1 hour'
+    LIMIT 10001) AS expiring) AS approvals_expiring,
+  (SELECT count(*) FROM (
+    SELECT FROM resumer.outbox o WHERE o.state = 'pending' AND o.kind = 'notify' LIMIT 10001) AS pending) AS pending,
+  (SELECT count(*) FROM (SELECT FROM resumer.outbox o WHERE o.state = 'dead' LIMIT 10001) AS dead) AS dead,
+  (SELECT count(*) FROM (
+    SELECT FROM resumer.leases l WHERE l.lease_until IS NOT NULL LIMIT 10001) AS held) AS leases_held,
+  pg_notification_queue_usage() AS notification_queue_usage,
+  (SELECT s.n_dead_tup FROM pg_stat_user_tables s
+   WHERE s.relid = 'resumer.resume_requests'::regclass) AS resume_requests,
+  (SELECT s.n_dead_tup FROM pg_stat_user_tables s WHERE s.relid = 'resumer.pauses'::regclass) AS pauses,
+  (SELECT s.n_dead_tup FROM pg_stat_user_tables s WHERE s.relid = 'resumer.leases'::regclass) AS leases,
+  (pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+   - pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS open_transactions_span

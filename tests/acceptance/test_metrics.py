@@ -1,0 +1,126 @@
+"""What a scrape tells: where the time went, what waits, and that it answers whatever happens."""
+
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.harness import Database, eventually_sync
+from tests.harness.running import Running, running
+from tests.harness.service import Document, Service, allow, ask
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+HELD = 0.3
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(), allow())
+    return made
+
+
+@pytest.fixture
+def daemon(database: Database) -> Iterator[Running]:
+    with running(database, poll_interval="1h", reconcile_interval="1h") as made:
+        yield made
+
+
+def stage(daemon: Running, name: str) -> float:
+    """Return the seconds that all moves together were in a stage."""
+    return daemon.metric("resumer_stage_seconds_sum", stage=name)
+
+
+def test_every_stage_of_a_move_is_measured_once(service: Service, daemon: Running):
+    execution = service.paused()
+    service.decide(service.asked(execution)[0], "approved")
+    service.ended(execution)
+    for name in ("commit", "claim", "advance", "record"):
+        assert daemon.metric("resumer_stage_seconds_count", stage=name) == 2
+    assert daemon.metric("resumer_step_duration_seconds_count", type="action") == 2
+
+
+def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
+    service: Service, daemon: Running
+):
+    service.paused()
+    together = stage(daemon, "commit") + stage(daemon, "claim")
+    waited = daemon.metric("resumer_claim_latency_seconds_sum")
+    assert together == pytest.approx(waited)
+    committed = stage(daemon, "advance") + stage(daemon, "record")
+    moved = daemon.metric("resumer_resume_latency_seconds_sum")
+    assert waited + committed == pytest.approx(moved)
+
+
+def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service, daemon: Running):
+    [request] = service.asked(execution := service.paused())
+    before = stage(daemon, "claim")
+    with service.database.connect() as writer, writer.transaction():
+        writer.execute(
+            "UPDATE approval_requests SET status = 'approved' WHERE request_id = %s", [request]
+        )
+        writer.execute("SELECT pg_sleep(%s)", [HELD])  # its work: what we measure, no wait of ours
+    service.ended(execution)
+    assert stage(daemon, "commit") >= HELD > stage(daemon, "claim") - before
+
+
+def test_a_locked_execution_is_told_as_waiting_for_the_claim(service: Service, daemon: Running):
+    [request] = service.asked(execution := service.paused())
+    before = stage(daemon, "commit")
+    with service.database.connect() as holder, holder.transaction():
+        holder.execute("SELECT 1 FROM workflow_executions FOR UPDATE")
+        service.decide(request, "approved")
+        eventually_sync(lambda: daemon.metric("resumer_oldest_open_request_age_seconds") > HELD)
+    service.ended(execution)
+    committed, claimed = stage(daemon, "commit") - before, stage(daemon, "claim")
+    assert claimed > committed
+    assert committed + claimed >= HELD
+
+
+def test_a_database_that_does_not_answer_does_not_hold_a_scrape(database: Database):
+    with running(database) as daemon:
+        eventually_sync(lambda: daemon.metric("resumer_db_up") == 1)
+        with database.connect() as holder, holder.transaction():
+            holder.execute("LOCK TABLE resumer.pauses, resumer.outbox")
+            status, text = daemon.get("/metrics")
+            assert status == 200
+            assert "resumer_db_up 0.0" in text
+            assert "resumer_paused_executions" not in text
+        eventually_sync(lambda: daemon.metric("resumer_db_up") == 1)
+
+
+def test_what_waits_for_people_is_told(service: Service, daemon: Running):
+    service.workflow(ask(timeout="30m"), allow(), name="soon")
+    service.workflow(turn("a", "b"), turn("b", "a"), name="round and round")
+    execution = service.paused("soon")
+    assert service.standing(service.paused("round and round")) == ("paused", "incident")
+    for key in ("a", "b"):
+        service.database.run(
+            "INSERT INTO resumer.outbox (key, execution_id, kind, body, state)"
+            " VALUES (%s, %s, 'notify', '{}', 'dead')",
+            key,
+            execution,
+        )
+    assert daemon.metric("resumer_approvals_expiring") == 1
+    eventually_sync(lambda: daemon.metric("resumer_incidents_open") == 1)
+    assert daemon.metric("resumer_incidents_total", cause="step_budget") == 1
+    assert daemon.metric("resumer_outbox_messages", state="dead") == 2
+    assert 0 <= daemon.metric("resumer_notification_queue_usage") < 1
+
+
+def turn(step: str, other: str) -> Document:
+    """Return a condition that holds and leads to another step."""
+    condition = {"field": "order", "operator": "not_exists"}
+    return {"id": step, "type": "condition", "condition": condition, "on_true": other}
+
+
+def test_openmetrics_is_spoken_to_who_asks_for_it(service: Service, daemon: Running):
+    service.paused()
+    asked = Request(f"{daemon.address}/metrics", headers={"Accept": OPENMETRICS})  # noqa: S310
+    with urlopen(asked, timeout=10) as answer:  # noqa: S310
+        text = answer.read().decode()
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    names = {family.name for family in families}
+    assert {"resumer_stage_seconds", "resumer_resumes", "resumer_db_up"} <= names

@@ -1,0 +1,77 @@
+"""Every alert is understood by Prometheus, fires, is missed nearly, and leads to its section."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness.exported import exported, used
+from tests.harness.tools import said
+from tests.unit.documents import ROOT
+
+FOLDER = ROOT / "deploy" / "prometheus"
+RUNBOOK = ROOT / "docs" / "runbook.md"
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+SCENARIOS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "tests.yml").read_text())["tests"]
+QUIET = [scenario for scenario in SCENARIOS if scenario["name"].startswith("quiet")]
+
+each_alert = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+
+
+def test_prometheus_understands_the_rules():
+    assert f"{len(RULES)} rules found" in said(
+        "promtool", "check", "rules", str(FOLDER / "rules.yml")
+    )
+
+
+def test_alerts_fire_where_they_should_and_nowhere_else():
+    assert "SUCCESS" in said("promtool", "test", "rules", str(FOLDER / "tests.yml"))
+
+
+@each_alert
+def test_an_alert_fires_in_a_scenario(rule: dict[str, Any]):
+    expected = [
+        sample["labels"]
+        for scenario in SCENARIOS
+        for test in scenario["promql_expr_test"]
+        for sample in test["exp_samples"]
+    ]
+    assert [labels for labels in expected if f'alertname="{rule["alert"]}"' in labels]
+
+
+@each_alert
+def test_an_alert_is_missed_nearly_in_a_quiet_scenario(rule: dict[str, Any]):
+    needed = used(rule["expr"]) or {"up"}
+    fed = {series["series"].split("{")[0] for quiet in QUIET for series in quiet["input_series"]}
+    assert needed <= fed
+
+
+def test_a_quiet_scenario_has_no_alert():
+    assert QUIET
+    assert not [t for quiet in QUIET for t in quiet["promql_expr_test"] if t["exp_samples"]]
+
+
+@each_alert
+def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]):
+    assert used(rule["expr"]) <= exported()
+
+
+@each_alert
+def test_an_alert_leads_to_its_section(rule: dict[str, Any]):
+    name = rule["alert"]
+    assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+    text = RUNBOOK.read_text("utf-8")
+    section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/runbook.md has no section {name}"
+    assert "**Do**" in section[1] or "| Do |" in section[1]
+    assert {"summary", "description"} <= set(rule["annotations"])
+
+
+def test_the_runbook_has_no_section_without_an_alert():
+    headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
+    assert headings == [rule["alert"] for rule in RULES]

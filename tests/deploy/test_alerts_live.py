@@ -1,0 +1,88 @@
+"""Daemon, Prometheus and Alertmanager, all real: somebody hears of a lag, and of its end."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.test_alert_rules import FOLDER
+from tests.harness import Database, eventually_sync
+from tests.harness.running import Process, process
+from tests.harness.service import Service, allow, ask
+from tests.harness.watching import Watching, watching
+
+LONG = 60.0
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(), allow())
+    return made
+
+
+def impatient(folder: Path) -> Path:
+    """Write the rules as they are shipped, with the patience of a test: a second for each."""
+    rules = yaml.safe_load((FOLDER / "rules.yml").read_text())
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule["for"] = "1s"
+            if rule["alert"] == "ResumerLagging":
+                assert rule["expr"].endswith("> 10")
+                rule["expr"] = rule["expr"].removesuffix("10") + "1"
+    written = folder / "rules.yml"
+    written.write_text(yaml.safe_dump(rules))
+    return written
+
+
+def heard(watch: Watching, alert: str, status: str) -> None:
+    """Wait until somebody was told."""
+    eventually_sync(
+        lambda: (alert, status) in watch.reached, LONG, of=f"{alert} is {status}: {watch.reached}"
+    )
+
+
+def moved(watch: Watching, status: str) -> float:
+    """Return how many moves Prometheus knows of."""
+    found = watch.ask(f'sum(resumer_resumes_total{{outcome="{status}"}})')
+    return float(found[0]["value"][1]) if found else 0.0
+
+
+def test_a_lag_while_nobody_works_reaches_a_person_and_its_end_does_too(
+    service: Service, database: Database, tmp_path: Path
+):
+    settings: dict[str, Any] = {"http_port": 0, "reconcile_interval": "1h"}
+    with (
+        process(database, tmp_path / "exporter.log", command="exporter") as exporter,
+        process(database, tmp_path / "first.log", **settings) as daemon,
+    ):
+        eventually_sync(daemon.ready)
+        eventually_sync(exporter.ready)
+        address = daemon.address.removeprefix("http://")
+        targets = {
+            "resumer": [address],
+            "resumer-exporter": [exporter.address.removeprefix("http://")],
+        }
+        with watching(tmp_path, targets, impatient(tmp_path)) as watch:
+            waiting = [service.paused() for _ in range(5)]
+            eventually_sync(lambda: moved(watch, "paused") == 5, LONG)
+            daemon.signal()
+            assert daemon.wait() == 0
+            for execution in waiting:
+                service.decide(service.asked(execution)[0], "approved")
+            heard(watch, "ResumerDown", "firing")
+            heard(watch, "ResumerLagging", "firing")
+            assert not [alert for alert, _ in watch.reached if "Incident" in alert]
+            settings["http_port"] = address.rpartition(":")[2]
+            with process(database, tmp_path / "second.log", **settings) as again:
+                caught_up(service, waiting, again)
+                heard(watch, "ResumerDown", "resolved")
+                heard(watch, "ResumerLagging", "resolved")
+                eventually_sync(lambda: moved(watch, "completed") == 5, LONG)
+
+
+def caught_up(service: Service, waiting: list[Any], daemon: Process) -> None:
+    for execution in waiting:
+        assert service.ended(execution)["result"] == "allowed"
+    assert daemon.metric("resumer_oldest_open_request_age_seconds") == 0

@@ -1,0 +1,87 @@
+"""The dashboard asks for what there is, in expressions that Prometheus understands."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness.exported import exported, used
+from tests.harness.tools import said
+from tests.unit.documents import ROOT
+
+FOLDER = ROOT / "deploy" / "grafana"
+DASHBOARD: dict[str, Any] = json.loads((FOLDER / "resumer.json").read_text("utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+# What Grafana puts in before it asks.
+VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$instance": ".*"}
+
+each_panel = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+
+
+def asked(expression: str) -> str:
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def test_prometheus_understands_every_expression(tmp_path):
+    rules = [
+        {"record": f"panel:{number}", "expr": asked(expression)}
+        for number, expression in enumerate(EXPRESSIONS)
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in said("promtool", "check", "rules", str(file))
+
+
+@each_panel
+def test_a_panel_asks_for_metrics_that_there_are(panel: dict[str, Any]):
+    for target in panel["targets"]:
+        assert used(target["expr"]) <= exported()
+        assert "$" not in asked(target["expr"])
+
+
+def test_every_metric_is_on_the_dashboard():
+    """What nobody looks at need not be exported."""
+    shown = {re.sub("_(bucket|sum|count)$", "", name) for e in EXPRESSIONS for name in used(e)}
+    unseen = {n for n in exported() if n.startswith("resumer_")} - shown
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in unseen} - shown == NOT_SHOWN
+
+
+NOT_SHOWN = {
+    "resumer_build_info",
+    "resumer_claim_latency_seconds",  # its two stages are shown
+    "resumer_pool_max_connections",
+    "resumer_pool_requests_total",
+    "resumer_pool_wait_seconds_total",
+}
+
+
+@each_panel
+def test_a_panel_explains_itself(panel: dict[str, Any]):
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"].get("unit") or panel["type"] == "heatmap"
+
+
+def test_panels_stand_beside_each_other():
+    places = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) < 24
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_provisioning_leads_to_the_dashboard_and_to_prometheus():
+    provider, source = (
+        yaml.safe_load((FOLDER / "provisioning" / path).read_text("utf-8"))
+        for path in ("dashboards/resumer.yml", "datasources/prometheus.yml")
+    )
+    assert provider["providers"][0]["options"]["path"] == "/var/lib/grafana/dashboards"
+    assert [each["type"] for each in source["datasources"]] == ["prometheus"]

@@ -1,0 +1,60 @@
+"""Label sets are closed: all of them together stay a small number of series."""
+
+from itertools import product
+from typing import get_args
+
+from prometheus_client import Counter, Gauge
+
+from resumer_daemon.daemon.counting import STEPS
+from resumer_daemon.daemon.wakeup import Source
+from resumer_daemon.engine.plan import Status
+from resumer_daemon.engine.requests import Kind, Settled
+from resumer_daemon.store.gauges import REASONS, Gauges
+from resumer_daemon.telemetry.histogram import Histogram
+from resumer_daemon.telemetry.metrics import Metrics
+from tests.unit.documents import ROOT, between, rows
+
+SERIES = 2_000
+
+CAUSES = {row[0] for row in rows(between(ROOT / "docs" / "operations.md", "causes"))}
+OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
+EVERY = {
+    "trigger": {*get_args(Kind), "effect"},
+    "kind": {*get_args(Kind), "webhook", "context"},
+    "outcome": OUTCOMES,
+    "cause": CAUSES,
+    "source": set(get_args(Source)),
+    "stage": {"commit", "claim", "advance", "record", "effects", "answer"},
+    "type": {*STEPS, "unknown"},
+    "reason": {"requester", "nobody", "organization", "expired", "other"},
+    "mode": {"notify", "poll"},
+    "sqlstate_class": {f"{number:02d}" for number in range(60)},
+    "what": {"decision", "expiry", "event", "vanished", "foreign_pause", "held", "gone"},
+}
+
+
+def test_all_labels_that_there_can_be_make_few_series():
+    """A generous bound: every label with every other, though most do not meet."""
+    made = Metrics()
+    for collector in made.registry._collector_to_names:
+        if isinstance(collector, Counter | Gauge | Histogram):
+            [family] = [*collector.describe()]
+            names = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", ())
+            for values in product(*(sorted(EVERY[name]) for name in names)) if names else ():
+                collector.labels(*values)
+    series = sum(len(family.samples) for family in made.registry.collect())
+    assert 500 < series < SERIES - 100
+
+
+def test_what_another_program_calls_its_pause_is_no_label():
+    gauges = Gauges("")
+    gauges.up = True
+    gauges._pauses = [
+        {"reason": reason, "open": 2, "oldest": float(age)}
+        for age, reason in enumerate([*sorted(REASONS), *(f"my reason {n}" for n in range(500))])
+    ]
+    samples = [sample for family in gauges.collect() for sample in family.samples]
+    told = {s.labels["reason"]: s.value for s in samples if s.name == "resumer_paused_executions"}
+    assert told == {**dict.fromkeys(REASONS, 2), "other": 1000}
+    ages = [s for s in samples if s.name == "resumer_oldest_pause_age_seconds"]
+    assert max(s.value for s in ages if s.labels["reason"] == "other") == 504
