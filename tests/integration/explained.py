@@ -80,7 +80,9 @@ class Case:
         """Let a daemon hold it."""
         instance = uuid4()
         self.database.run(
-            "INSERT INTO resumer.instances (id, host, version) VALUES (%s, 'node-7', '1')", instance
+            "INSERT INTO resumer.instances (id, host, version, silence)"
+            " VALUES (%s, 'node-7', '1', '1 minute')",
+            instance,
         )
         given = {"instance": instance, **columns}
         names, marks = ", ".join(given), ", ".join(["%s"] * len(given))

@@ -127,7 +127,11 @@ def test_the_status_of_what_runs_names_the_lease_and_the_open_requests(
     database: Database, rows: Rows
 ):
     execution, instance = rows.execution("running"), uuid4()
-    database.run("INSERT INTO resumer.instances VALUES (%s, 'node-7', '1.0')", instance)
+    database.run(
+        "INSERT INTO resumer.instances (id, host, version, silence)"
+        " VALUES (%s, 'node-7', '1.0', '1 minute')",
+        instance,
+    )
     database.run(
         "INSERT INTO resumer.leases (execution_id, instance, epoch, lease_until)"
         " VALUES (%s, %s, 3, now())",
