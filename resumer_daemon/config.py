@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from resumer_daemon.entities import RecordTarget
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.tls import secured
 
@@ -64,6 +65,7 @@ class ContextEndpoint(BaseModel):
 
 
 Routes = Annotated[Mapping[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
+Records = Annotated[Mapping[str, RecordTarget], NoDecode, BeforeValidator(_json_object)]
 Endpoints = Annotated[Mapping[str, ContextEndpoint], NoDecode, BeforeValidator(_json_object)]
 
 
@@ -166,6 +168,13 @@ class Settings(BaseSettings):
         description="Which channel reaches whom, by pattern, the first that fits:"
         ' `{"*@*": "mailtos://user:pass@smtp.example?to={recipient}",'
         ' "slack:*": "slack://A/B/C/{target}"}`. None: others read the outbox.',
+    )
+    records: Records = Field(
+        {},
+        description="Where `create_record` and `update_record` write, by entity: a table of this"
+        ' database `{"invoice": {"table": "invoices", "columns": ["total", "state"]}}` (`key`, by'
+        ' default `id`, names a row), or `{"ticket": {"url": "https://desk.example/tickets/{id}"}}`'
+        " with `headers`. Others: the outbox.",
     )
     message_attempts: int = Field(
         10, ge=1, le=100, description="How often a notification is tried before it is dead."

@@ -60,7 +60,7 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
         requests=(),
         approvals=(),
     )
-    world = Surroundings(chosen, datetime.now(UTC), {}, {}, {}, {}).world(claimed)
+    world = Surroundings(chosen, datetime.now(UTC), {}, {}, {}, {}, {}).world(claimed)
     return Subject(program.definition, claimed, world, {})
 
 

@@ -14,6 +14,7 @@ from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.heartbeat import Heartbeat
@@ -68,10 +69,9 @@ class Daemon:
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
         client = _http_client(settings)
         self._tracing = _tracing(settings, self._instance)
-        sender = Sender(client, settings, self.metrics, self._tracing)
-        self._effector = Effector(
-            proceeding, sender, settings, holder, self._heartbeat, self.metrics, wakeup
-        )
+        carrier = Carrier(client, settings, self.metrics, self._tracing)
+        sender = Sender(carrier, settings, holder, self._heartbeat, self.metrics)
+        self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
         turner, beside = (
             Turner(settings, library, holder, self._effector.places) for _ in range(2)
         )

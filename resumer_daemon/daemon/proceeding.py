@@ -1,6 +1,6 @@
 """The transactions of executions that run: record what came back and advance, rescue, hand over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
@@ -17,7 +17,7 @@ from resumer_daemon.engine.planning import doubtful, proceed, stop
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.state import State
-from resumer_daemon.store import claim, journal
+from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.journal import Holder, Rescued
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.record import record
@@ -71,6 +71,7 @@ class Proceeding:
                 self._metrics.fenced_writes.inc()
                 log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
                 return None
+            results = dict(results) | await self._records(session, held, results)
             plan = await self._next(session, held, results)
             epochs = await self._write(session, [plan])
         self._library.kept([plan])
@@ -81,6 +82,17 @@ class Proceeding:
             return None
         epoch = epochs[held.execution]
         return Held(held.execution, epoch, plan.launch, recorded, held.trace)
+
+    async def _records(
+        self, session: Session, held: Held, due: Collection[str]
+    ) -> dict[str, EffectResult]:
+        """Write the records that are due, and return what came of each."""
+        written = {}
+        for effect in held.launch.effects:
+            if effect.kind == "record" and effect.path in due:
+                result = written[effect.path] = await records.write(session, effect.request)
+                self._metrics.effects.labels("record", "failed" if result.error else "done").inc()
+        return written
 
     async def _next(
         self, session: Session, held: Held, results: Mapping[str, EffectResult]

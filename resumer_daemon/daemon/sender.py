@@ -1,72 +1,99 @@
-"""Carries out one attempt of an effect: timed, told to the log, part of its trace."""
+"""When an effect is sent: when it is its time, its host's, and a place is free."""
 
-from collections.abc import Mapping
+import asyncio
+from contextlib import suppress
+from random import Random
 from time import monotonic
 
-import structlog
-
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.carrier import Carrier
+from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held
-from resumer_daemon.daemon.tracing import Tracing
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.loading import load_context
+from resumer_daemon.effects.hosts import Hosts, NotNow
+from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.store.journal import Holder, margin
 from resumer_daemon.telemetry.metrics import Metrics
-
-log = structlog.get_logger()
 
 
 class Sender:
-    """Sends what is due now; whether it is, others decide."""
+    """Sends as many at once as there are places; once it ends, it begins nothing."""
 
     def __init__(
-        self, client: HttpClient, settings: Settings, metrics: Metrics, tracing: Tracing | None
+        self,
+        carrier: Carrier,
+        settings: Settings,
+        holder: Holder,
+        heartbeat: Heartbeat,
+        metrics: Metrics,
     ) -> None:
-        self._client = client
+        self._carrier = carrier
         self._settings = settings
+        self._holder = holder
+        self._heartbeat = heartbeat
         self._metrics = metrics
-        self._tracing = tracing
+        self._hosts = Hosts()
+        self._random = Random()  # noqa: S311 - jitter
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._ending = asyncio.Event()
 
-    async def send(self, held: Held, effect: Effect) -> EffectResult:
-        """Make one attempt, within the effect's deadline; a failure is a result."""
-        began = monotonic()
-        if self._tracing is None or held.trace is None:
-            result = await self._carry_out(effect, {})
-        else:
-            with self._tracing.sending(held.trace, held.execution, effect) as sending:
-                result = await self._carry_out(effect, sending.headers)
-                sending.error = result.error
-        seconds = monotonic() - began
-        self._metrics.effect_duration.labels(effect.kind).observe(seconds)
-        log.debug(
-            "effect_attempted",
-            execution=str(held.execution),
-            epoch=held.epoch,
-            step=effect.path,
-            kind=effect.kind,
-            key=effect.key,
-            attempt=effect.attempt,
-            outcome=result.retry_class or ("failed" if result.error else "done"),
-            seconds=round(seconds, 3),
-        )
+    @property
+    def ending(self) -> bool:
+        """Tell whether nothing is begun any more."""
+        return self._ending.is_set()
+
+    def end(self) -> None:
+        """Begin nothing from now on; what is under way goes on."""
+        self._ending.set()
+
+    async def send(
+        self, held: Held, effect: Effect, retry_after: float | None
+    ) -> EffectResult | None:
+        """Make one attempt, when it is its time and its host's; a failure is a result.
+
+        None: nothing was sent, for there was no place for it in time, or we end.
+        """
+        lease = self._settings.lease
+        allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
+        delay = pause(effect.delay, retry_after, self._random)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(delay, effect.delay + allowance)):
+                await self._ending.wait()
+                return None
+        if effect.kind == "record":
+            return EffectResult()  # written where it is recorded
+        rests = False
+        try:
+            async with asyncio.timeout(allowance) as waiting:
+                while True:
+                    try:
+                        result = await self._attempt(held, effect, waiting)
+                        break
+                    except NotNow as rest:
+                        rests = True
+                        await asyncio.sleep(rest.seconds)
+        except TimeoutError:
+            if not rests:
+                return None
+            result = EffectResult("webhook: its host rests", "connection", sent=False)
+        self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _carry_out(self, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
-        if effect.kind == "webhook":
-            return await self._client.send(effect, deadline=self._deadline(effect), trace=trace)
-        result = await load_context(
-            self._client,
-            effect,
-            attempts=self._settings.context_attempts,
-            patience=self._settings.context_timeout,
-            deadline=self._settings.effect_deadline,
-            trace=trace,
-        )
-        if result.error:
-            log.warning("context_not_loaded", path=effect.path, error=result.error)
-        return result
+    async def _attempt(self, held: Held, effect: Effect, waiting: asyncio.Timeout) -> EffectResult:
+        """Send when there is a place.
 
-    def _deadline(self, effect: Effect) -> float:
-        if effect.deadline is None:
-            return self._settings.effect_deadline
-        return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
+        Raises:
+            NotNow: The host should rest.
+            TimeoutError: The time for waiting is over, or the lease (we may have slept), or we end.
+        """
+        async with self._hosts.attempt(effect) as attempt, self._slots:
+            if self.ending or monotonic() >= self._ours_until(held):
+                raise TimeoutError
+            waiting.reschedule(None)  # from here on the attempt's own deadline counts
+            attempt.result = await self._carrier.carry_out(held, effect)
+        return attempt.result
+
+    def _ours_until(self, held: Held) -> float:
+        """Return until when nobody else can have taken it over, by our own clock."""
+        leased = held.recorded + self._holder.seconds(held.launch)
+        return min(leased, self._heartbeat.trusted_until(held.recorded))

@@ -15,7 +15,8 @@ from resumer_daemon.engine.plan import Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.rules import rule_ids
-from resumer_daemon.engine.world import Endpoint, Rule, World
+from resumer_daemon.engine.world import Endpoint, RecordTable, Rule, World
+from resumer_daemon.entities import RecordTarget
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.context import entity_of, key_of
@@ -36,6 +37,7 @@ class Surroundings:
     rules: Rules
     loaded: Loaded
     endpoints: Mapping[str, Endpoint]
+    records: Mapping[str, RecordTable | Endpoint]
     steps: Mapping[UUID, str]
 
     def world(self, claimed: Claimed) -> World:
@@ -49,6 +51,7 @@ class Surroundings:
             rules=self.rules.get(claimed.organization, {}),
             loaded=self.loaded.get(claimed.id, {}),
             endpoints=self.endpoints,
+            records=self.records,
             approval_url=self.settings.approval_url,
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,
@@ -69,8 +72,15 @@ async def gather(
         await _rules(session, programs),
         await _loaded(session, endpoints, batch, programs),
         endpoints,
+        {entity: _target(each) for entity, each in settings.records.items()},
         await _last_steps(session, batch),
     )
+
+
+def _target(target: RecordTarget) -> RecordTable | Endpoint:
+    if target.table is not None:
+        return RecordTable(target.table, target.key, target.columns)
+    return Endpoint(target.url or "", target.headers)
 
 
 async def _rules(session: Session, programs: Programs) -> Rules:

@@ -92,7 +92,7 @@ class Effect:
 
     path: str
     key: str
-    kind: Literal["webhook", "context"]
+    kind: Literal["webhook", "context", "record"]
     request: Mapping[str, Json]
     attempt: int
     delivery: Literal["at_least_once", "at_most_once"]

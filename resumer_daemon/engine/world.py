@@ -31,6 +31,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTable:
+    """Where records of an entity are rows: the table, the column that names one, what is written.
+
+    Only these columns may be.
+    """
+
+    name: str
+    key: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
 
@@ -60,6 +72,7 @@ class World:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     loaded: Mapping[str, Json] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    records: Mapping[str, RecordTable | Endpoint] = field(default_factory=dict)
     approval_url: str = ""
     default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import sender
+from resumer_daemon.daemon import carrier
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
 from resumer_daemon.engine.outcome import Effect, EffectResult
@@ -41,10 +41,10 @@ def key_of_each_attempt() -> None:
 
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
-    attempt = sender.Sender.send
+    attempt = carrier.Carrier.carry_out
     later = set()
 
-    async def marked(self: sender.Sender, held: Held, effect: Effect) -> EffectResult:
+    async def marked(self: carrier.Carrier, held: Held, effect: Effect) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
             await attempt(self, held, effect)
@@ -52,7 +52,7 @@ def marked_then_sent() -> None:
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
 
-    _replace(sender.Sender, "send", marked)
+    _replace(carrier.Carrier, "carry_out", marked)
 
 
 def sent_without_intent() -> None:

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import structlog
 
 from resumer_daemon.__main__ import main
+from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Proceeding
-from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.store.session import Session
 
@@ -97,19 +97,19 @@ def _named(name: str, work: Callable[..., Awaitable[T]]) -> Callable[..., Awaita
 
 def around_effects() -> None:
     """Put points before an effect is sent and after it was answered."""
-    send = Sender.send
+    carry_out = Carrier.carry_out
 
-    async def watched(self: Sender, held: Any, effect: Any) -> Any:
+    async def watched(self: Carrier, held: Any, effect: Any) -> Any:
         reach("effect_unsent")
         if CHOSEN.startswith("hand_over"):
             os.kill(os.getpid(), signal.SIGTERM)
         if CHOSEN.startswith(("hand_over", "beat")):
             await asyncio.Event().wait()  # so that there is something to hand over, or to beat for
-        result = await send(self, held, effect)
+        result = await carry_out(self, held, effect)
         reach("effect_answered")
         return result
 
-    _replace(Sender, "send", watched)
+    _replace(Carrier, "carry_out", watched)
 
 
 def around_beats() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from resumer_daemon.engine.actions.approval import create_approval_request
-from resumer_daemon.engine.actions.messages import create_record, notify, update_record
+from resumer_daemon.engine.actions.messages import notify
+from resumer_daemon.engine.actions.records import create_record, update_record
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.actions.webhook import webhook
 from resumer_daemon.workflow.faults import Fault

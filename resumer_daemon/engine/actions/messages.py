@@ -1,4 +1,4 @@
-"""Actions that end in the outbox: notifications and records."""
+"""Actions that end in the outbox: notifications, and records that are mapped to nothing."""
 
 from typing import Literal
 
@@ -17,23 +17,7 @@ def notify(task: Task) -> dict[str, Json]:
     channel = task.text("channel")
     if channel is not None:
         body["channel"] = channel
-    return _put(task, "notify", body)
-
-
-def create_record(task: Task) -> dict[str, Json]:
-    """Put a new record into the outbox."""
-    body = {"entity": task.needed("entity"), "data": task.value("data")}
-    return _put(task, "create_record", body)
-
-
-def update_record(task: Task) -> dict[str, Json]:
-    """Put a change of a record into the outbox."""
-    body = {
-        "entity": task.needed("entity"),
-        "entity_id": task.needed("entity_id"),
-        "data": task.value("data"),
-    }
-    return _put(task, "update_record", body)
+    return put(task, "notify", body)
 
 
 def _recipients(value: Json) -> list[str]:
@@ -42,8 +26,9 @@ def _recipients(value: Json) -> list[str]:
     return [text for text in map(printed, given) if text.strip()]
 
 
-def _put(
+def put(
     task: Task, kind: Literal["notify", "create_record", "update_record"], body: dict[str, Json]
 ) -> dict[str, Json]:
+    """Put a message into the outbox, and return what is shown of it."""
     task.walk.writes.append(OutboxMessage(effect_key(task.digest()), kind, body))
     return shown(**body)

@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.write_record(text, text, text, jsonb);
