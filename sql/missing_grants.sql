@@ -64,7 +64,7 @@ WITH roles AS (
 ), functions AS (
   SELECT r.role, f.oid::regprocedure AS function
   FROM pg_proc f
-  JOIN (VALUES ('resumer_daemon', ARRAY['objection', 'queue', 'hold_of', 'let_go']),
+  JOIN (VALUES ('resumer_daemon', ARRAY['objection', 'queue', 'hold_of', 'let_go', 'write_record']),
     ('resumer_reader', ARRAY['status', 'explain', 'find', 'about', 'approvals_of', 'waiting_for']), -- the last three by the views
     ('resumer_operator', ARRAY['approve', 'reject', 'start', 'emit', 'pause', 'resume', 'cancel', 'retry', 'hold', 'release'])
   ) AS r (role, names) ON f.proname = ANY (r.names)

@@ -91,7 +91,9 @@ class Heartbeat:
                     application_name="resumer-heartbeat",
                     **ARGUMENTS,
                 )
-            there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
+            with self._connection.transaction():
+                self._connection.execute(load("bound_beat"))
+                there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
         except psycopg.Error as error:
             log.warning("heartbeat_lost", error=said(error))
             self._close()

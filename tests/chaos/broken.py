@@ -39,6 +39,16 @@ def key_of_each_attempt() -> None:
     _replace(http, "prepare", changed)
 
 
+def sent_without_key() -> None:
+    """Send what no receiver can tell from anything else, and mark it afterwards."""
+    prepare: Callable[..., Any] = vars(http)["prepare"]
+
+    def bare(effect: Effect, revealed: object) -> object:
+        return prepare(replace(effect, key=""), revealed)
+
+    _replace(http, "prepare", bare)
+
+
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
     attempt = carrier.Carrier.carry_out
