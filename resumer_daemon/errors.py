@@ -1,5 +1,7 @@
 """What the program can fail with, by what the caller should do about it."""
 
+from dataclasses import dataclass
+
 
 class ResumerError(Exception):
     """A failure with a sentence for the person who reads it."""
@@ -21,8 +23,27 @@ class MigrationError(ResumerError):
     """A migration cannot be applied or undone; nothing of it was."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A column of the service that is not as it is needed; `found` is None where it is missing."""
+
+    table: str
+    column: str
+    expected: str
+    found: str | None
+
+    def __str__(self) -> str:
+        """Return it as a line of the message."""
+        found = self.found or "nothing"
+        return f"{self.table}.{self.column}: expected {self.expected}, found {found}"
+
+
 class ContractError(ResumerError):
     """The service's tables are not as the daemon needs them; the message names each column."""
+
+    def __init__(self, message: str, mismatches: tuple[Mismatch, ...] = ()) -> None:
+        super().__init__("\n  ".join([message, *map(str, mismatches)]))
+        self.mismatches = mismatches
 
 
 class Refused(ResumerError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from psycopg import sql
 
-from resumer_daemon.errors import ContractError
+from resumer_daemon.errors import ContractError, Mismatch
 from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.statements import load
 
@@ -79,16 +79,15 @@ async def probe(connection: Connection, schema: str) -> frozenset[str]:
     found = {
         (table, column): KINDS.get(kind, kind) for table, column, kind in await cursor.fetchall()
     }
-    wrong = [
-        f"{schema}.{table}.{column}: expected {kind}, found {found.get((table, column), 'nothing')}"
+    wrong = tuple(
+        Mismatch(f"{schema}.{table}", column, kind, found.get((table, column)))
         for table, columns in NEEDED.items()
         for column, kind in columns.items()
         if found.get((table, column)) != kind
-    ]
+    )
     if wrong:
         raise ContractError(
-            "the service's tables are not as needed (was `resumer-daemon migrate up` run?):\n  "
-            + "\n  ".join(wrong)
+            "the service's tables are not as needed (was `resumer-daemon migrate up` run?):", wrong
         )
     return frozenset(
         feature if found.get((table, column)) == kind else f"no_{feature}"

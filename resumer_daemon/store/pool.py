@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from psycopg import errors
 from psycopg_pool import AsyncConnectionPool
 
 from resumer_daemon.store.connect import ARGUMENTS, Connection, prepare
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.session import Session
+
+# what the service has altered under us: columns went, came, or are of another type
+CHANGED = (errors.UndefinedColumn, errors.UndefinedTable, errors.FeatureNotSupported)
 
 
 class Pool:
@@ -46,7 +50,11 @@ class Pool:
         async with self._pool.connection() as connection:
             if self._like is None:
                 raise LookupError("a connection of the pool was configured, or not given out")
-            yield replace(self._like, connection=connection)
+            try:
+                yield replace(self._like, connection=connection)
+            except CHANGED:
+                await connection.close()  # the next one is probed anew
+                raise
 
     async def _configure(self, connection: Connection) -> None:
         await prepare(connection)
