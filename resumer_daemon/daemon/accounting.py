@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from resumer_daemon.telemetry.trace import Trace
 
 log = structlog.get_logger()
 
+SUSPECT = timedelta(minutes=1)
 REFUSED = "refused"  # what the guard calls a write that it left a request of
 
 
@@ -34,6 +36,7 @@ def account(
         if plan.objections:
             _objections(plan, metrics)
     for plan, trigger in moved:
+        _clocks(plan, turned, metrics)
         _latency(plan, trigger, turned, heard, metrics, traces)
     if moved:
         times = turned.times
@@ -73,6 +76,18 @@ def _objections(plan: Plan, metrics: Metrics) -> None:
             log.warning(
                 "decision_held", execution=plan.claimed.key, request=request.id, reason=objection
             )
+
+
+def _clocks(plan: Plan, turned: Turned, metrics: Metrics) -> None:
+    """Compare what writers say of the time with when their statements ran; nothing rests on it."""
+    said = {approval.id: approval.decided_at for approval in plan.claimed.approvals}
+    for request in plan.claimed.requests:
+        decided_at = said.get(request.source_id) if request.source_id else None
+        if decided_at is None or plan.outcomes.get(request.id) != "applied":
+            continue
+        off = datetime.fromisoformat(decided_at) - turned.seen[request.id].requested_at
+        if abs(off) > SUSPECT:
+            metrics.suspect_clocks.inc()
 
 
 def _latency(

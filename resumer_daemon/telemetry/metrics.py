@@ -83,6 +83,11 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.suspect_clocks = Counter(
+            "resumer_suspect_clocks_total",
+            "Decisions whose `decided_at` is more than a minute from when they were written.",
+            registry=registry,
+        )
         self.refused_writes = Counter(
             "resumer_refused_writes_total",
             "Writes of other programs over a pause or an end of ours, which the guard refused.",
