@@ -40,16 +40,18 @@ WITH roles AS (
   ) AS t (role, verbs, name, columns)
   JOIN pg_class c ON c.relname = t.name AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
   UNION ALL
-  SELECT 'resumer_reader', ARRAY['SELECT'], o.oid, NULL FROM ours o WHERE o.name NOT LIKE '%%token%%'
+  SELECT 'resumer_reader', ARRAY['SELECT'], o.oid, NULL FROM ours o WHERE o.name NOT IN ('tokens', 'idempotency_keys')
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['SELECT'], o.oid, NULL FROM ours o
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['INSERT', 'UPDATE'], o.oid, NULL FROM ours o
   JOIN pg_class c ON c.oid = o.oid AND c.relkind <> 'v'
-  WHERE o.name <> 'migrations'
+  WHERE o.name NOT IN ('migrations', 'tokens')
+  UNION ALL
+  SELECT 'resumer_daemon', ARRAY['UPDATE'], o.oid, ARRAY['last_used_at'] FROM ours o WHERE o.name = 'tokens'
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['DELETE'], o.oid, NULL FROM ours o
-  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'outbox', 'effects')
+  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'idempotency_keys')
   UNION ALL -- `adopt --since`, `outbox retry`
   SELECT 'resumer_operator', ARRAY['INSERT'], o.oid, ARRAY['execution_id', 'kind', 'actor', 'reason'] FROM ours o
   WHERE o.name = 'resume_requests'
@@ -64,10 +66,12 @@ WITH roles AS (
 ), functions AS (
   SELECT r.role, f.oid::regprocedure AS function
   FROM pg_proc f
-  JOIN (VALUES ('resumer_daemon', ARRAY['objection', 'queue', 'hold_of', 'let_go', 'write_record']),
-    ('resumer_reader', ARRAY['status', 'explain', 'find', 'about', 'approvals_of', 'waiting_for']), -- the last three by the views
-    ('resumer_operator', ARRAY['approve', 'reject', 'start', 'emit', 'pause', 'resume', 'cancel', 'retry', 'hold', 'release'])
-  ) AS r (role, names) ON f.proname = ANY (r.names)
+  JOIN (VALUES
+    ('resumer_daemon', 'objection queue hold_of let_go write_record service_now find about waiting_for status explain'
+      ' pause resume cancel retry'), -- the last four for callers over HTTP
+    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for status explain'),
+    ('resumer_operator', 'approve reject start emit pause resume cancel retry hold release')
+  ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')
 ), rights (role, held, what, statement) AS (
   SELECT r.name, has_database_privilege(r.oid, current_database(), 'CONNECT'), format('CONNECT on database %%I', current_database()),

@@ -67,6 +67,7 @@ class Worker:
         self._source: Source = "awake"
         self._heard = 0.0
         self.poll_interval = settings.poll_interval
+        self._wait = RECONNECT_FIRST
         self.healthy = False
 
     def stop(self) -> None:
@@ -86,14 +87,12 @@ class Worker:
             await self._lane.close()
 
     async def _run(self) -> None:
-        wait = RECONNECT_FIRST
         while not self._stopping:
             try:
                 session = await self._database.session("resumer-worker")
                 async with session.connection:
                     if not self._settings.allow_superuser:
                         session.role.require_bounds()
-                    self.healthy, wait = True, RECONNECT_FIRST
                     await self._work(session)
             except NotAllowed:
                 raise
@@ -102,10 +101,11 @@ class Worker:
                 if self._stopping:
                     return
                 self._count(error)
+                wait = self._wait
                 log.warning("database_lost", error=said(error), retry_in=round(wait, 1))
                 self._wakeup.clear()  # what has woken us does not bring the database back
                 await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
-                wait = min(wait * 2, RECONNECT_LAST)
+                self._wait = min(wait * 2, RECONNECT_LAST)
 
     def _count(self, error: Exception) -> None:
         sqlstate = getattr(error, "sqlstate", None) or "08000"
@@ -118,6 +118,7 @@ class Worker:
             if not behind:  # else what we find now was there before, and waited for us
                 self._heard = heard
             turned = await self._look(session)
+            self.healthy, self._wait = True, RECONNECT_FIRST  # a session alone proves nothing
             behind = self._behind(turned)
             await self._sleep(turned, session, vigil)
         if vigil.awake:

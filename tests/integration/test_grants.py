@@ -1,5 +1,6 @@
 """Least privilege: each role may do what it needs, and nothing beside it."""
 
+import re
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from tests.harness import Database
 from tests.harness.dump import dumped
 from tests.harness.inbox import a_writer
 from tests.harness.members import give_rights, member_of
+from tests.harness.prepared import FOLDER, NAMES
 from tests.harness.rows import Rows
 
 TABLES = ("workflows", "rules", "context_cache", "workflow_executions", "step_executions",
@@ -174,3 +176,38 @@ def test_the_service_s_own_role_needs_no_new_right(database: Database):
         assert writer.warnings == []
     requests = "SELECT decision FROM resumer.resume_requests WHERE kind = 'approval'"
     assert database.run(requests) == [("approved",)]
+
+
+def test_every_function_that_a_statement_calls_may_be_called_by_one_of_the_roles(
+    database: Database,
+):
+    """Whoever writes a statement that calls a new function is told to grant it."""
+    give_rights(database.url)
+    texts = [(FOLDER / f"{name}.sql").read_text() for name in NAMES]
+    called = {name for text in texts for name in re.findall(r"resumer\.(\w+)\(", text)}
+    forgotten = database.run(
+        "SELECT f.proname FROM pg_proc f"
+        " WHERE f.pronamespace = 'resumer'::regnamespace AND f.proname = ANY (%s) AND NOT ("
+        " has_function_privilege('resumer_daemon', f.oid, 'EXECUTE')"
+        " OR has_function_privilege('resumer_operator', f.oid, 'EXECUTE'))",
+        list(called),
+    )
+    assert forgotten == []
+
+
+def test_a_reader_sees_every_view(database: Database):
+    give_rights(database.url)
+    views = database.run("SELECT viewname FROM pg_views WHERE schemaname = 'resumer'")
+    with member_of(database, "resumer_reader") as reader, reader.connect() as connection:
+        for (view,) in views:
+            connection.execute(sql.SQL("SELECT * FROM resumer.{}").format(sql.Identifier(view)))
+
+
+@pytest.mark.parametrize("role", ["resumer_daemon", "resumer_operator", "resumer_reader"])
+def test_nobody_makes_a_token_and_readers_do_not_see_them(database: Database, role: str):
+    give_rights(database.url)
+    insert = sql.SQL("INSERT INTO resumer.tokens DEFAULT VALUES")
+    look = sql.SQL("SELECT FROM resumer.tokens")
+    with database.connect() as connection:
+        assert _refused(connection, role, sql.Composed([insert]))
+        assert _refused(connection, role, sql.Composed([look])) == (role != "resumer_daemon")
