@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.harness import Database, eventually_sync
 from tests.harness.client import Client
 from tests.harness.doors import ACTOR, Command, Door, Http, Refused, Sql
 from tests.harness.holders import Holders
 from tests.harness.running import Running, running
-from tests.harness.service import Service, allow, ask
+from tests.harness.service import Service, allow, ask, insert
 
 DOORS: dict[str, Callable[[Database, Running], Door]] = {
     "sql": lambda database, _: Sql(database),
@@ -31,7 +32,8 @@ def service(database: Database) -> Service:
 
 @pytest.fixture(params=DOORS)
 def door(service: Service, request: pytest.FixtureRequest) -> Iterator[Door]:
-    with running(service.database, http_rate=10_000) as daemon:
+    # the daemon is of this process: what it logs must not get among what a command prints
+    with capture_logs(), running(service.database, http_rate=10_000) as daemon:
         yield DOORS[request.param](service.database, daemon)
 
 
@@ -106,19 +108,36 @@ def test_a_cancelled_execution_is_moved_by_nothing_any_more(service: Service, do
     assert moves(service, execution) == [("cancel", ACTOR, "ordered twice", "applied")]
 
 
-def test_an_incident_is_retried_once_it_is_mended(service: Service, door: Door):
-    """Another program paused it, and nothing says where, until somebody writes it."""
+def paused_by_another_program(service: Service) -> UUID:
+    """Write an execution with an approval that is given, and a pointer that leads nowhere."""
     [(workflow,)] = service.database.run("SELECT id FROM workflows")
-    execution = service.insert(
-        "workflow_executions", workflow_id=workflow, execution_id="exec_0001", status="paused"
+    asked = {"request_id": "appr_0001", "status": "approved"}
+    paused = {
+        "workflow_id": workflow,
+        "execution_id": "exec_0001",
+        "status": "paused",
+        "paused_step_id": "nowhere",
+    }
+    with service.database.connect() as connection, connection.transaction():
+        execution = insert(connection, "workflow_executions", paused)
+        insert(connection, "approval_requests", {"execution_id": execution, **asked})
+    second_look = (
+        "UPDATE resumer.resume_requests SET due_at = now() WHERE decision = 'again' RETURNING"
+        " pg_notify('resumer_wake', '')"
     )
+    eventually_sync(lambda: service.database.run(second_look))
+    return execution
+
+
+def test_an_incident_is_retried_once_it_is_mended(service: Service, door: Door):
+    execution = paused_by_another_program(service)
     stands(door, execution, "paused", paused_reason="incident")
     assert codes(door, execution)[0] == "incident"
     with pytest.raises(Refused, match="incident"):
         door.ask("resume", execution, "I say so")
     service.database.run("UPDATE workflow_executions SET paused_step_id = 'ask'")
     door.ask("retry", execution, "pointer written")
-    stands(door, execution, "paused", paused_reason="approval_required")
+    stands(door, execution, "completed", result="allowed")
     with pytest.raises(Refused, match="no incident"):
         door.ask("retry", execution, "again")
     assert moves(service, execution) == [("retry", ACTOR, "pointer written", "applied")]

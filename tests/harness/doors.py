@@ -82,7 +82,9 @@ class Command:
     database: Database
 
     def status(self, execution: UUID) -> dict[str, Any]:
-        return dict(json.loads(self._run("show", str(execution), "--json")))
+        told = json.loads(self._run("show", str(execution), "--json"))
+        reasons = [p["reason"] for p in told["pauses"] if p["resumed_at"] is None]
+        return {**told, "paused_reason": reasons[0] if reasons else None}
 
     def explain(self, execution: UUID) -> dict[str, Any]:
         return dict(json.loads(self._run("explain", str(execution), "--json")))
