@@ -19,6 +19,7 @@ def build(health: Health, doors: Doors) -> FastAPI:
         version=__version__,
         openapi_url="/api/v1/openapi.json",
         generate_unique_id_function=attrgetter("name"),
+        redirect_slashes=False,
         docs_url=None,  # pages that fetch their scripts from elsewhere
         redoc_url=None,
     )

@@ -6,11 +6,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg import sql
 
 from resumer_daemon.api.caller import Permission
+from resumer_daemon.store import contract
+from resumer_daemon.store.connect import connect
 from tests.harness import Database
 from tests.harness.client import Client
 from tests.harness.holders import ALL, SECRET, Holders
+from tests.harness.inbox import Writer
 from tests.harness.rows import Rows
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
@@ -221,3 +225,16 @@ def test_a_refusal_says_which_right_is_missing_and_how_to_come_in(database: Data
         answer = reader.post(f"/executions/{paused}/pause")
         assert answer.problem["detail"] == "token:night has no execution:pause"
         assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("vintage", ["v5"])
+async def test_keys_that_our_role_may_not_read_are_as_good_as_none(
+    database: Database, writer: Writer
+):
+    """It may not, on a database whose grants are older than the HTTP interface."""
+    role = sql.Identifier(writer.role)
+    async with await connect(database.url) as connection:
+        assert "api_keys" in await contract.probe(connection, "public")
+        await connection.execute(sql.SQL("REVOKE SELECT ON api_keys FROM {}").format(role))
+        await connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(role))
+        assert "no_api_keys" in await contract.probe(connection, "public")

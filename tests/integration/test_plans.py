@@ -22,6 +22,9 @@ CROWD = Path(harness.__file__).with_name("crowd.sql")
 
 BATCH, SLICE = 200, 10_000
 
+# of a caller that reaches all
+PAGE: Parameters = {"everywhere": True, "organization": None, "limit": 50}
+
 # where a look at every row would be one at all that was ever paused or finished
 CROWDED = {
     "workflow_executions", "approval_requests", "step_executions", "events",
@@ -136,6 +139,13 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "reconcile_decisions": place,
         "reconcile_foreign": {},
         "trim_requests": {"after": 0, "limit": 2_000, "seconds": 3600.0},
+        "page_paused": {
+            "reasons": array(["approval_required", "waiting_for_event"]),
+            **PAGE,
+            "at": "2026-01-01",
+            "id": UUID(int=0),
+        },
+        "page_ledger": {**PAGE, "execution": None, "before": 2**63 - 1},
         "count_pauses": {},
         "read_gauges": {},
         "read_pause_gauges": {},
