@@ -15,6 +15,7 @@ from tests.harness import Database
 from tests.harness.client import Client
 from tests.harness.holders import ALL, SECRET, Holders
 from tests.harness.inbox import Writer
+from tests.harness.members import give_rights, member_of
 from tests.harness.rows import Rows
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
@@ -225,6 +226,28 @@ def test_a_refusal_says_which_right_is_missing_and_how_to_come_in(database: Data
         answer = reader.post(f"/executions/{paused}/pause")
         assert answer.problem["detail"] == "token:night has no execution:pause"
         assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+def test_a_daemon_with_no_more_rights_than_it_needs_opens_every_door(
+    database: Database, paused: UUID
+):
+    give_rights(database.url)
+    holders = Holders.of(database)
+    bearers = (holders.token(), holders.key(), holders.jwt())
+    with (
+        member_of(database, "resumer_daemon") as bound,
+        answering(bound, allow_superuser="false") as address,
+    ):
+        for client in (Client(address, bearer) for bearer in bearers):
+            for number, (method, move) in enumerate(NEEDS):
+                data = b"" if method == "POST" else None
+                answer = client.ask(
+                    method, path(paused, (method, move)), data, Idempotency_Key=str(number)
+                )
+                assert answer.status in ADMITTED, answer
+            for listed in LISTS:
+                assert client.get(listed).status == 200
 
 
 @pytest.mark.parametrize("vintage", ["v5"])
