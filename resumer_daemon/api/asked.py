@@ -1,15 +1,15 @@
 """What is asked over HTTP, strictly read: fields and parameters that nobody knows are faults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from resumer_daemon.api import cursor
+from resumer_daemon.store.reach import Reason
 
 Why = Annotated[str, Field(min_length=1, max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
 class Page(BaseModel):

@@ -59,33 +59,25 @@ MayCancel = Annotated[Caller, who_may(Permission.CANCEL)]
 
 
 @router.post("/pause", status_code=202)
-async def pause(
-    caller: MayPause, ask: Asking, asked: Annotated[Pause, Body(default_factory=Pause)]
-) -> Left:
+async def pause(caller: MayPause, ask: Asking, asked: ToPause) -> Left:
     """Stop it before its next step, or hold it where it is paused: decisions are kept."""
     return await ask(caller, "pause", "request_pause", asked.model_dump())
 
 
 @router.post("/resume", status_code=202)
-async def resume(
-    caller: MayResume, ask: Asking, asked: Annotated[Resume, Body(default_factory=Resume)]
-) -> Left:
+async def resume(caller: MayResume, ask: Asking, asked: ToResume) -> Left:
     """Resume it by hand; while an approval is missing that needs `force` and a reason."""
     facts = {**asked.model_dump(), "data": dump(asked.data)}
     return await ask(caller, "resume", "request_resume", facts)
 
 
 @router.post("/cancel", status_code=202)
-async def cancel(
-    caller: MayCancel, ask: Asking, asked: Annotated[Cancel, Body(default_factory=Cancel)]
-) -> Left:
+async def cancel(caller: MayCancel, ask: Asking, asked: ToCancel) -> Left:
     """End it, whatever it waits for; it has no result."""
     return await ask(caller, "cancel", "request_cancel", asked.model_dump())
 
 
 @router.post("/retry", status_code=202)
-async def retry(
-    caller: MayResume, ask: Asking, asked: Annotated[Retry, Body(default_factory=Retry)]
-) -> Left:
+async def retry(caller: MayResume, ask: Asking, asked: ToRetry) -> Left:
     """Go on after an incident, from where it stood, or from another step."""
     return await ask(caller, "retry", "request_retry", asked.model_dump())

@@ -64,7 +64,8 @@ def create(
         return
     until = "for ever" if lasts is None else f"until {kept['expires_at']:%Y-%m-%d %H:%M} UTC"
     told = f"{name} may {', '.join(may)} {until}; keep this, it is not shown again:"
-    errors.print(escape(told), highlight=False)  # so that $(...) takes the token alone
+    # so that $(...) takes the token alone
+    errors.print(escape(told), highlight=False, soft_wrap=True)
     typer.echo(made)
 
 

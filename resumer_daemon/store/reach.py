@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from resumer_daemon.errors import Refused
@@ -13,7 +13,7 @@ from resumer_daemon.store.session import Session
 
 FIRST = UUID(int=0)
 NEWEST = 2**63 - 1
-REASONS = ("approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident")
+Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
 class Unknown(Refused):
@@ -59,12 +59,12 @@ async def read(session: Session, statement: str, reach: Reach, execution: UUID) 
 
 
 async def paused(
-    session: Session, reach: Reach, reason: str | None, after: tuple[datetime, UUID] | None,
+    session: Session, reach: Reach, reason: Reason | None, after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return paused executions, for longest first, those behind `after`, each with its document."""
     at, last = after or (None, FIRST)
-    reasons = array([reason] if reason else REASONS)
+    reasons = array([reason] if reason else get_args(Reason))
     facts = reach.facts(reasons=reasons, at=at, id=last, limit=limit)
     async with session.transaction():
         return await (await session.run("page_paused", facts)).fetchall()
