@@ -18,6 +18,7 @@ from resumer_daemon.workflow.definition import (
     Definition,
     ForeachStep,
     ParallelStep,
+    Requires,
     Step,
 )
 
@@ -46,21 +47,25 @@ def adopt(
         )
     ways = approval_ways(step, program.definition.following(step.id))
     asked = tuple(a.id for a in claimed.approvals if a.id not in used)
-    requires = step.requires
+    requires = step.requires or Requires()
     return NewPause(
         claimed.last_pause + 1,
         "approval_required",
         step.id,
         ways,
-        Waiting(
-            approvals=requires.approvals if requires else None,
-            roles=requires.roles if requires else (),
-        ),
+        Waiting(_needed(step, requires, len(asked)), requires.roles),
         State(step=step.id, visits={step.id: 1}, awaits="approval"),
         program.sha256,
         asked=asked,
         earlier=tuple(used),
     )
+
+
+def _needed(step: ActionStep, requires: Requires, there: int) -> int | None:
+    """Return how many must approve: another program may ask the second one after our first look."""
+    if requires.approvals is not None or requires.roles:
+        return requires.approvals
+    return max(1, there, sum(act.type == CREATES for act in step.execute))
 
 
 def _blocking_step(

@@ -86,6 +86,28 @@ def test_it_goes_on_with_the_definition_as_it_was_when_it_was_adopted(
     assert service.steps(execution) == ["release"]
 
 
+def test_all_that_its_step_asks_for_are_needed_although_they_come_one_by_one(
+    service: Service, daemon: Running
+):
+    create = {"type": "create_approval_request", "entity": "order"}
+    workflow = service.workflow(ask(execute=[create, create]), allow())
+    execution = foreign(service, workflow, paused_step_id="ask")
+    service.approval(execution, "approved", approver_id=uuid4())
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+    service.approval(execution, "approved", approver_id=uuid4())
+    assert service.ended(execution)["result"] == "allowed"
+    assert service.decisions(execution) == [("approved", "applied")] * 2
+
+
+def test_one_more_that_is_asked_later_is_not_needed(service: Service, daemon: Running):
+    execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
+    first = service.approval(execution, "pending")
+    adopted(service, execution)
+    service.approval(execution, "pending")
+    service.decide(first, "approved")
+    assert service.ended(execution)["result"] == "allowed"
+
+
 @pytest.mark.parametrize(("word", "result"), [(True, "allowed"), (False, "blocked")])
 def test_its_word_in_resume_data_is_a_decision(
     service: Service, database: Database, daemon: Running, word: bool, result: str
