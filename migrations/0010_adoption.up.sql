@@ -9,9 +9,16 @@
 CREATE FUNCTION resumer.on_execution_seen() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
+DECLARE
+  said boolean := false;
 BEGIN
   BEGIN
-    INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (new.id, 'adopt');
+    IF new.status = 'paused' THEN -- a word of an earlier pause, left in the column, is none on this one
+      said := new.resume_data ? 'approved' AND (TG_OP = 'INSERT'
+        OR new.resume_data -> 'approved' IS DISTINCT FROM old.resume_data -> 'approved');
+    END IF;
+    INSERT INTO resumer.resume_requests (execution_id, kind, decision)
+    VALUES (new.id, 'adopt', CASE WHEN said THEN 'said' END);
     PERFORM resumer.wake();
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from resumer_daemon.engine.requests import DELETED, VERDICTS, OpenPause, Request, Settled
+from resumer_daemon.engine.requests import DELETED, SAID, VERDICTS, OpenPause, Request, Settled
 
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 
@@ -12,6 +12,8 @@ def while_paused(request: Request, pause: OpenPause) -> Settled:
     match request.kind:
         case "timeout" | "event" if pause.reason in COVERING:
             return "held"  # what lies beneath still waits for it
+        case "adopt" if request.decision == SAID and pause.reason in COVERING:
+            return "held"
         case "pause":
             return "held" if pause.reason == "incident" else "duplicate"
         case "approval":

@@ -21,7 +21,7 @@ from resumer_daemon.engine.outcome import (
     Waiting,
 )
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
-from resumer_daemon.engine.requests import Claimed, Settled
+from resumer_daemon.engine.requests import SAID, Claimed, Settled
 from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
@@ -55,7 +55,9 @@ def adopted(claimed: Claimed, opens: NewPause) -> Plan:
 def later(claimed: Claimed, looks_at: datetime | None) -> Plan:
     """Plan for a second look, for other programs write in several transactions."""
     outcomes: dict[int, Settled] = {
-        r.id: "superseded" if r.kind == "adopt" else "held" for r in claimed.requests if r.due
+        r.id: "superseded" if r.kind == "adopt" and r.decision != SAID else "held"
+        for r in claimed.requests
+        if r.due
     }
     return Plan(claimed, outcomes, looks_at=looks_at)
 

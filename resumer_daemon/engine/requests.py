@@ -17,6 +17,7 @@ Settled: TypeAlias = Literal[
 ]  # fmt: skip
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
+SAID = "said"  # the decision of an adopt request that tells of a word in `resume_data.approved`
 DELETED = "deleted"  # the decision of a request whose approval is gone
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
@@ -93,11 +94,6 @@ class OpenPause:
     lost: bool = False
     asked: tuple[UUID, ...] = ()
     earlier: frozenset[UUID] = frozenset()
-
-    @property
-    def foreign(self) -> bool:
-        """Tell whether another program made it, for approvals: no attempt of ours led there."""
-        return self.state is not None and self.state.awaits == "approval" and not self.state.done
 
     def owns(self, approval: Approval) -> bool:
         """Tell whether an approval was asked by this pause, or came while it lasts."""

@@ -23,7 +23,7 @@ from resumer_daemon.engine.requests import (
     Request,
     Settled,
 )
-from resumer_daemon.engine.spoken import is_gibberish, reporting, spoken
+from resumer_daemon.engine.spoken import report, spoken
 from resumer_daemon.workflow.values import Json
 
 
@@ -105,20 +105,20 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
         verdict = decide(owned, pause.waiting)
         if verdict is not None:
             return _decided(verdict, owned, claimed.requests)
-    report = reporting(claimed.requests)
-    said = spoken(pause, claimed)
-    if said is not None:
-        applied: dict[int, Settled] = {} if report is None else {report.id: "applied"}
-        return Settlement(void(claimed.requests) | applied, answer=said)
+    told = report(pause, claimed.requests)
+    said = spoken(claimed) if told is not None else None
+    if told is not None and said is not None:
+        outcomes = void(claimed.requests) | {told.id: "applied"}
+        return Settlement(outcomes, answer=said)
     for request in claimed.requests:
         answer = _answer(request, pause, claimed.context) if request.due else None
         if answer is not None:
             outcomes = void(claimed.requests) | {request.id: "applied"}
             return Settlement(outcomes, answer=answer, moved_by=request)
     still = _still_paused(pause, owned, claimed.requests)
-    if report is None or not is_gibberish(pause, claimed):
+    if told is None:
         return still
-    return replace(still, outcomes={**still.outcomes, report.id: "unrecognised"})
+    return replace(still, outcomes={**still.outcomes, told.id: "unrecognised"})
 
 
 def _decided(

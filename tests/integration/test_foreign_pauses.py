@@ -34,9 +34,8 @@ def foreign(service: Service, workflow: UUID | None, **values: object) -> UUID:
         "workflow_executions",
         workflow_id=workflow,
         execution_id=f"exec_{uuid4().hex}",
-        status="paused",
         context=Jsonb({}),
-        **values,
+        **{"status": "paused", **values},
     )
 
 
@@ -123,7 +122,21 @@ def test_its_word_in_resume_data_is_a_decision(
         assert row["result"] == result
         assert row["resume_data"]["note"] == "by phone"
         assert row["resume_data"]["resume"]["data"] == {"approved": word}
-        assert ("adopt", None, "applied") in service.requests(execution)
+        assert ("adopt", "said", "applied") in service.requests(execution)
+
+
+def test_a_word_that_an_earlier_pause_left_there_decides_nothing(
+    service: Service, database: Database, daemon: Running
+):
+    workflow = service.workflow(*STEPS)
+    left = Jsonb({"approved": True})
+    execution = foreign(service, workflow, paused_step_id="ask", status="running", resume_data=left)
+    database.run("UPDATE workflow_executions SET status = 'paused'")
+    adopted(service, execution)
+    eventually_sync(lambda: ("adopt", None, "superseded") in service.requests(execution))
+    assert service.standing(execution)[0] == "paused"
+    service.approval(execution, "rejected")
+    assert service.ended(execution)["result"] == "blocked"
 
 
 def test_any_other_word_there_decides_nothing(
@@ -144,7 +157,7 @@ def test_in_a_pause_of_ours_only_approvals_decide(
     service.workflow(*STEPS)
     execution = service.paused()
     database.run("""UPDATE workflow_executions SET resume_data = '{"approved": true}'""")
-    eventually_sync(lambda: service.requests(execution)[-1] == ("adopt", None, "superseded"))
+    eventually_sync(lambda: service.requests(execution)[-1] == ("adopt", "said", "superseded"))
     assert service.standing(execution) == ("paused", "approval_required")
 
 

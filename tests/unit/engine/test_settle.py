@@ -9,7 +9,7 @@ import pytest
 from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.outcome import Waiting, Ways
 from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.requests import DELETED, Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.requests import DELETED, SAID, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
 from resumer_daemon.engine.state import State
 
@@ -158,6 +158,7 @@ def test_an_approval_that_comes_while_it_lasts_may_stand_for_one_that_was_delete
     assert settle(claimed(APPROVED, approvals=(first,))).answer is None
 
 
+SAYS = Request(10, "adopt", decision=SAID)
 SEEN = Request(10, "adopt")
 STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
 OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": Progress()}))
@@ -172,12 +173,12 @@ OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": Progr
         (1, STANDS_ALONE, None, "unrecognised"),
         (None, STANDS_ALONE, None, "unrecognised"),
         (True, OURS, None, "superseded"),
-        (True, replace(STANDS_ALONE, reason="manual"), None, "superseded"),
+        (True, replace(STANDS_ALONE, reason="manual"), None, "held"),
     ],
 )
 def test_the_word_in_the_row_of_another_program_is_a_decision(word, pause, answer, outcome) -> None:
-    settlement = settle(claimed(SEEN, pause=pause, resume_data={"approved": word}))
-    assert settlement.outcomes == {SEEN.id: outcome}
+    settlement = settle(claimed(SAYS, pause=pause, resume_data={"approved": word}))
+    assert settlement.outcomes == {SAYS.id: outcome}
     if answer is None:
         assert settlement.answer is None
     else:
@@ -187,12 +188,17 @@ def test_the_word_in_the_row_of_another_program_is_a_decision(word, pause, answe
 
 def test_an_approval_comes_before_the_word_in_the_row() -> None:
     settlement = settle(
-        claimed(REJECTED, two="rejected", pause=STANDS_ALONE, resume_data={"approved": True})
+        claimed(SAYS, REJECTED, two="rejected", pause=STANDS_ALONE, resume_data={"approved": True})
     )
     assert isinstance(settlement.answer, Decision)
 
 
 @pytest.mark.parametrize("data", [None, [], {"note": 1}])
-def test_what_says_nothing_is_no_word(data) -> None:
-    settlement = settle(claimed(SEEN, pause=STANDS_ALONE, resume_data=data))
+def test_a_word_that_is_gone_again_was_none(data) -> None:
+    settlement = settle(claimed(SAYS, pause=STANDS_ALONE, resume_data=data))
+    assert settlement.outcomes == {SAYS.id: "unrecognised"}
+
+
+def test_a_word_that_was_left_there_by_an_earlier_pause_is_none() -> None:
+    settlement = settle(claimed(SEEN, pause=STANDS_ALONE, resume_data={"approved": True}))
     assert settlement.outcomes == {SEEN.id: "superseded"}
