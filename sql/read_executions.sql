@@ -39,7 +39,11 @@ SELECT
   CASE WHEN p.number IS NULL THEN (
     SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,
   CASE WHEN e.status = 'paused' AND p.state IS NULL THEN (
-    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used
+    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used,
+  -- what was left, when it paused, of the time that another program gave it
+  CASE WHEN p.state IS NULL AND isfinite(e.timeout_at) AND isfinite(coalesce(e.paused_at, e.completed_at)) --? timeout_at
+    THEN extract(epoch FROM e.timeout_at - coalesce(e.paused_at, e.completed_at))::float8 END AS time_left --? timeout_at
+  NULL::float8 AS time_left --? no_timeout_at
 FROM workflow_executions e
 LEFT JOIN LATERAL (
   SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL

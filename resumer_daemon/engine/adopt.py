@@ -48,13 +48,17 @@ def adopt(
     ways = approval_ways(step, program.definition.following(step.id))
     asked = tuple(a.id for a in claimed.approvals if a.id not in used)
     requires = step.requires or Requires()
+    # None left may be a clock of another zone: what is past, whoever set it fails itself.
+    left = claimed.time_left if claimed.time_left is not None and claimed.time_left > 0 else None
     return NewPause(
         claimed.last_pause + 1,
         "approval_required",
         step.id,
         ways,
         Waiting(_needed(step, requires, len(asked)), requires.roles),
-        State(step=step.id, visits={step.id: 1}, awaits="approval"),
+        State(
+            step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
+        ),
         program.sha256,
         asked=asked,
         earlier=tuple(used),

@@ -107,6 +107,7 @@ class Claimed:
     `pointers` are another program's paused and next step, `paused_reason` is its reason; `used`
     the approvals that earlier pauses had, where a pause has no record. `blocked_by_service`:
     another program ended it as completed and blocked while we were there: it may be a pause.
+    `time_left`: seconds that another program's timeout left it when it paused, where that has one.
     `hold`: somebody holds its workflow, or everything.
     """
 
@@ -127,6 +128,7 @@ class Claimed:
     paused_reason: str | None = None
     used: frozenset[UUID] = frozenset()
     blocked_by_service: bool = False
+    time_left: float | None = None
     hold: Hold | None = None
 
     @property

@@ -138,6 +138,7 @@ def _claimed(
         paused_reason=row.paused_reason,
         used=frozenset(row.used or ()),
         blocked_by_service=row.blocked_by_service,
+        time_left=row.time_left,
         hold=None if row.hold is None else Hold(**load(row.hold)),
     )
 

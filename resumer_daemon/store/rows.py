@@ -38,6 +38,7 @@ class ExecutionRow(NamedTuple):
     blocked_by_service: bool
     last_pause: int | None
     used: list[UUID] | None
+    time_left: float | None
 
 
 class RequestRow(NamedTuple):

@@ -107,6 +107,25 @@ def test_one_more_that_is_asked_later_is_not_needed(service: Service, daemon: Ru
     assert service.ended(execution)["result"] == "allowed"
 
 
+@pytest.mark.parametrize("vintage", ["v5"])
+@pytest.mark.parametrize(
+    ("timeout_at", "left"),
+    [("2026-01-31 09:30:29", 29), ("2026-01-31 09:00", None), ("infinity", None), (None, None)],
+)
+def test_it_keeps_what_is_left_of_its_time(
+    service: Service, daemon: Running, timeout_at: str | None, left: int | None
+):
+    execution = foreign(
+        service, service.workflow(*STEPS), paused_reason="approval_required",
+        paused_at="2026-01-31 09:30", timeout_at=timeout_at,
+    )  # fmt: skip
+    adopted(service, execution)
+    kept = service.database.run("SELECT (state ->> 'time_left')::float FROM resumer.pauses")
+    assert kept == [(left,)]
+    service.approval(execution, "approved")
+    eventually_sync(lambda: service.standing(execution)[0] == "completed")
+
+
 @pytest.mark.parametrize(("word", "result"), [(True, "allowed"), (False, "blocked")])
 def test_its_word_in_resume_data_is_a_decision(
     service: Service, database: Database, daemon: Running, word: bool, result: str
