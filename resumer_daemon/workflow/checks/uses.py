@@ -37,8 +37,11 @@ def uses(site: Site) -> Iterator[Use]:
         yield from _within(dict(act.params), path, kind)
     path = site.written.path
     match site.step:
-        case ActionStep(reason=reason):
+        case ActionStep(reason=reason, requires=requires):
             yield from _within(reason, f"{path}.reason", "template")
+            if requires is not None:
+                for text in (requires.role, requires.expires_in, *requires.roles):
+                    yield from _within(text, f"{path}.requires", "template")
         case ConditionStep(rule_id=None, condition=condition):
             yield from _within(condition, f"{path}.condition", "lookup")
         case ForeachStep(items=items):
