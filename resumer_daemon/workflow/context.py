@@ -32,13 +32,17 @@ def entity_of(path: str) -> str:
 
 
 def key_of(path: str, payload: Json) -> str | None:
-    """Return the id that the payload has for a path's entity: `customer.id`, else `customer_id`."""
+    """Return the id that the payload has for a path's entity: `customer.id`, else `customer_id`.
+
+    An id is a number, or a text in which something stands: one without would ask for all there are,
+    and dots alone lead out of the place where the entity is kept.
+    """
     if not isinstance(payload, dict):
         return None
     entity = entity_of(path)
     for name in (f"{entity}.id", f"{entity}_id"):
         key = find(name, payload)
-        if key is not None and key is not MISSING:
+        if is_number(key) or (isinstance(key, str) and key.strip(". ")):
             return printed(key)
     return None
 

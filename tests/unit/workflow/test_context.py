@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.workflow.context import build, effective
+from resumer_daemon.workflow.context import build, effective, key_of
 
 NOW = datetime(2026, 1, 31, 9, 30, 15, 999, tzinfo=UTC)  # a Saturday
 
@@ -135,3 +135,23 @@ def test_columns_that_hold_no_object_count_as_empty(odd):
     assert effective(odd, odd) == {}
     assert effective({"a": 1}, odd) == {"a": 1}
     assert effective(odd, {"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("payload", "key"),
+    [
+        ({"customer": {"id": 77}}, "77"),
+        ({"customer": {"id": "c/1"}, "customer_id": "c2"}, "c/1"),
+        ({"customer": {"id": ""}, "customer_id": "c2"}, "c2"),
+        ({"customer_id": Decimal("1.50")}, "1.5"),
+        ({"customer_id": " "}, None),
+        ({"customer_id": ".."}, None),
+        ({"customer_id": True}, None),
+        ({"customer_id": {"id": 1}}, None),
+        ({"customer_id": ["a"]}, None),
+        ({"customer": "c1"}, None),
+        ([], None),
+    ],
+)
+def test_an_entity_is_asked_for_by_an_id_and_by_nothing_less(payload, key):
+    assert key_of("customer.tier", payload) == key
