@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.harness import Database
+from tests.harness import Database, eventually_sync
 from tests.harness.collector import Collector, collecting
 from tests.harness.receiver import Receiver, answering, receiver
 from tests.harness.running import Running, running
@@ -147,7 +147,7 @@ def test_a_latency_names_the_trace_that_it_was_measured_in(
     service.workflow(ask(), allow())
     with traced(database, collector) as daemon:
         service.paused(payload={"traceparent": PARENT})
-        assert f'# {{trace_id="{TRACE}"}}' in openmetrics(daemon)
+        eventually_sync(lambda: f'# {{trace_id="{TRACE}"}}' in openmetrics(daemon))
 
 
 def openmetrics(daemon: Running) -> str:
@@ -160,7 +160,7 @@ def test_a_collector_that_is_away_changes_nothing(service: Service, database: Da
     service.workflow(ask(), allow())
     with running(database, otlp_endpoint="http://127.0.0.1:9") as daemon:
         approved(service, parent=None)
-        assert daemon.metric("resumer_resumes_total", trigger="approval") == 1
+        eventually_sync(lambda: daemon.metric("resumer_resumes_total", trigger="approval") == 1)
 
 
 def test_without_the_setting_nothing_that_makes_traces_is_even_imported():

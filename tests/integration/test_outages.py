@@ -143,7 +143,8 @@ def test_without_notifications_decisions_are_found_by_the_poll(
         eventually_sync(lambda: database.run("SELECT notify FROM resumer.control") == [("off",)])
         decided(service)
         assert daemon.metric("resumer_wakeups_total", source="notify") == 0
-        assert daemon.metric("resumer_wakeups_total", source="poll") >= 1  # or it was awake still
+        # once at least: the second decision may find it still awake
+        eventually_sync(lambda: daemon.metric("resumer_wakeups_total", source="poll") >= 1)
 
 
 def test_without_a_listener_the_daemon_polls_and_says_so(service: Service, database: Database):
