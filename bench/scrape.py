@@ -47,7 +47,7 @@ def measure(running: EmbeddedPostgres, url: str) -> list[Row]:
 
 def _settings(url: str) -> dict[str, str]:
     return {**os.environ, "RESUMER_DATABASE_URL": url, "RESUMER_HTTP_PORT": str(PORT),
-            "RESUMER_LOG_LEVEL": "error"}  # fmt: skip
+            "RESUMER_LOG_LEVEL": "error", "RESUMER_ALLOW_SUPERUSER": "true"}  # fmt: skip
 
 
 def _until_ready() -> None:

@@ -32,7 +32,7 @@ def stage(daemon: Running, name: str) -> float:
     return daemon.metric("resumer_stage_seconds_sum", stage=name)
 
 
-def moved(daemon: Running, times: int) -> None:
+def counted(daemon: Running, times: int) -> None:
     """Wait until so many moves are counted: their commit is seen a moment before."""
     eventually_sync(lambda: daemon.metric("resumer_stage_seconds_count", stage="record") == times)
 
@@ -41,7 +41,7 @@ def test_every_stage_of_a_move_is_measured_once(service: Service, daemon: Runnin
     execution = service.paused()
     service.decide(service.asked(execution)[0], "approved")
     service.ended(execution)
-    moved(daemon, 2)
+    counted(daemon, 2)
     for name in ("commit", "claim", "advance", "record"):
         assert daemon.metric("resumer_stage_seconds_count", stage=name) == 2
     assert daemon.metric("resumer_step_duration_seconds_count", type="action") == 2
@@ -51,7 +51,7 @@ def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
     service: Service, daemon: Running
 ):
     service.paused()
-    moved(daemon, 1)
+    counted(daemon, 1)
     together = stage(daemon, "commit") + stage(daemon, "claim")
     waited = daemon.metric("resumer_claim_latency_seconds_sum")
     assert together == pytest.approx(waited)
@@ -62,7 +62,7 @@ def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
 
 def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service, daemon: Running):
     [request] = service.asked(execution := service.paused())
-    moved(daemon, 1)
+    counted(daemon, 1)
     before = stage(daemon, "claim")
     with service.database.connect() as writer, writer.transaction():
         writer.execute(
@@ -70,20 +70,20 @@ def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service
         )
         writer.execute("SELECT pg_sleep(%s)", [HELD])  # its work: what we measure, no wait of ours
     service.ended(execution)
-    moved(daemon, 2)
+    counted(daemon, 2)
     assert stage(daemon, "commit") >= HELD > stage(daemon, "claim") - before
 
 
 def test_a_locked_execution_is_told_as_waiting_for_the_claim(service: Service, daemon: Running):
     [request] = service.asked(execution := service.paused())
-    moved(daemon, 1)
+    counted(daemon, 1)
     before = stage(daemon, "commit")
     with service.database.connect() as holder, holder.transaction():
         holder.execute("SELECT 1 FROM workflow_executions FOR UPDATE")
         service.decide(request, "approved")
         eventually_sync(lambda: daemon.metric("resumer_oldest_open_request_age_seconds") > HELD)
     service.ended(execution)
-    moved(daemon, 2)
+    counted(daemon, 2)
     committed, claimed = stage(daemon, "commit") - before, stage(daemon, "claim")
     assert claimed > committed
     assert committed + claimed >= HELD
