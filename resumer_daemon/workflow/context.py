@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from resumer_daemon.workflow.names import rfc3339
-from resumer_daemon.workflow.values import MISSING, Json, find, is_number, printed
+from resumer_daemon.workflow.values import Json, find, is_number, printed
 
 VERSION: Final = "1.0"
 

@@ -32,7 +32,7 @@ def test_a_jwt_says_who_it_is_what_it_may_and_of_which_organisation():
     claims = {"exp": FAR, "sub": "mia", "permissions": ["execution:read"], "organization_id": OF}
     caller = read(signed(claims), SECRET)
     assert caller is not None
-    assert (caller.actor, caller.scopes) == ("user:mia", {"execution:read"})
+    assert (caller.actor, caller.scopes) == ("user:mia", frozenset({"execution:read"}))
     assert (caller.organization, caller.everywhere) == (UUID(OF), False)
 
 
