@@ -67,10 +67,12 @@ CREATE FUNCTION resumer.let_go(hold bigint, actor text, per_second integer DEFAU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
+  released resumer.holds;
   going bigint;
 BEGIN
   UPDATE resumer.holds h SET released_at = clock_timestamp(), released_by = let_go.actor
-  WHERE h.id = let_go.hold AND h.released_at IS NULL;
+  WHERE h.id = let_go.hold AND h.released_at IS NULL
+  RETURNING * INTO released;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, due_at)
   SELECT w.execution_id, w.kind, let_go.actor, 'hold released', CASE w.kind WHEN 'manual' THEN '{}'::jsonb END,
     clock_timestamp() + make_interval(secs => (row_number() OVER (ORDER BY w.since) - 1)::float8 / let_go.per_second)
@@ -81,7 +83,10 @@ BEGIN
       UNION ALL
       SELECT r.execution_id, 'adopt', r.requested_at FROM resumer.resume_requests r WHERE r.outcome = 'held') AS c
     ORDER BY c.execution_id, c.kind DESC, c.since) AS w
-  WHERE (resumer.about(w.execution_id)).status IN ('pending', 'paused') AND (resumer.hold_of(w.execution_id)).id IS NULL;
+  CROSS JOIN LATERAL resumer.about(w.execution_id) AS a
+  WHERE a.status IN ('pending', 'paused') AND coalesce(released.workflow_id, a.workflow) IS NOT DISTINCT FROM a.workflow
+    AND (released.organization_id IS NULL OR released.organization_id = a.organization_id)
+    AND (resumer.hold_of(w.execution_id)).id IS NULL;
   GET DIAGNOSTICS going = ROW_COUNT;
   PERFORM resumer.wake();
   RETURN going;

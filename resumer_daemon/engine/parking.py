@@ -28,10 +28,22 @@ def while_paused(request: Request, pause: OpenPause) -> Settled:
             return "superseded"
 
 
-def parked(request: Request, timeout: Settled = "superseded") -> Settled:
+def kept(requests: Iterable[Request]) -> dict[int, Settled]:
+    """Keep what is due until a hold is released; of many looks that were asked for, one."""
+    outcomes: dict[int, Settled] = {}
+    looks = False
+    for request in (r for r in requests if r.due):
+        outcomes[request.id] = "held" if request.kind == "timeout" else parked(request)
+        if request.kind == "adopt":
+            outcomes[request.id] = "superseded" if looks else "held"
+            looks = True
+    return outcomes
+
+
+def parked(request: Request) -> Settled:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
-        return timeout if request.kind == "timeout" else "held"
+        return "superseded" if request.kind == "timeout" else "held"
     if request.decision == DELETED:
         return "late" if request.consumed else "superseded"
     if request.decision not in VERDICTS:

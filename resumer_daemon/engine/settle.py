@@ -12,7 +12,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.match import meant_for
-from resumer_daemon.engine.parking import COVERING, after_the_end, parked, void, while_paused
+from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
     ENDED,
@@ -62,7 +62,7 @@ def settle(claimed: Claimed) -> Settlement:
         outcomes = void(claimed.requests) | {cancel.id: "applied"}
         return Settlement(outcomes, cancelled=True, moved_by=cancel)
     if claimed.hold is not None and claimed.status in ("pending", "paused"):
-        return Settlement({r.id: parked(r, timeout="held") for r in claimed.requests if r.due})
+        return Settlement(kept(claimed.requests))
     if claimed.status == "pending":
         return _begin(claimed)
     if claimed.status == "paused" and claimed.pause is not None:

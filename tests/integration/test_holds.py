@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 import psycopg
@@ -142,6 +143,45 @@ def test_what_a_second_hold_keeps_waits_for_that_one(database: Database, rows: R
     service = Service(database)
     assert release(service, "flow") == 0
     assert release(service, "*") == 1
+
+
+def test_what_is_held_of_another_workflow_is_left_alone(database: Database, rows: Rows):
+    for name in ("flow", "other"):
+        rows.workflow(name)
+        database.run("SELECT resumer.start(%s)", name)
+    database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
+    database.run("SELECT resumer.hold('flow')")
+    assert release(Service(database), "flow") == 1
+
+
+def test_a_time_that_is_kept_is_not_asked_for_again_and_again(service: Service):
+    service.workflow(ask(timeout="1h"), allow())
+    execution = service.paused()
+    hold(service, "flow")
+    service.database.run("UPDATE approval_requests SET expires_at = '2020-01-01'")
+    service.database.run(
+        "UPDATE resumer.resume_requests SET due_at = '2020-01-01' WHERE kind = 'timeout'"
+    )
+    service.database.run("SELECT resumer.wake()")
+    eventually_sync(lambda: ("timeout", None, "held") in service.requests(execution))
+    for name in ("one", "two", "three"):  # each ends with a beat, before that looks at expiries
+        service.database.run(
+            "INSERT INTO resumer.holds (workflow_id, actor, until) VALUES (%s, 'mia', now())", name
+        )
+        eventually_sync(partial(_over, service, name), of="a beat of the reconciler")
+    looks = [request for request in service.requests(execution) if request[0] == "adopt"]
+    assert len(looks) <= 1  # one was asked for when the date moved
+    release(service, "flow")
+    assert service.ended(execution)["result"] == "blocked"
+    assert service.decisions(execution) == [("expired", "applied")]
+
+
+def _over(service: Service, name: str) -> bool:
+    return bool(
+        service.database.run(
+            "SELECT 1 FROM resumer.holds WHERE workflow_id = %s AND released_at IS NOT NULL", name
+        )
+    )
 
 
 @every_vintage
