@@ -7,7 +7,6 @@ from typing import Any, Literal
 import typer
 from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
 from resumer_daemon.cli.common import (
     REFUSED,
@@ -19,7 +18,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.shown import ago, cells, coloured
+from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.arrays import array
@@ -128,15 +127,15 @@ def _consent(question: str, *, as_json: bool, dry_run: bool, chosen: list[dict[s
 
 
 def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("execution", "workflow", "status", "waits for", "since", box=None)
+    made = table("execution", "workflow", "status", "waits for", "since")
     for row in chosen[:SHOWN]:
         if "status" not in row:
-            table.add_row(*cells(row["execution_id"]))
+            made.add_row(*cells(row["execution_id"]))
             continue
         named = cells(row["execution_id"], row["workflow"])
-        table.add_row(
+        made.add_row(
             *named, coloured(row["status"]), *cells(row["paused_for"]), ago(row["paused_at"])
         )
-    console.print(table)
+    console.print(made)
     if len(chosen) > SHOWN:
         console.print(f"... and {len(chosen) - SHOWN} more")

@@ -21,7 +21,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.options import OlderThan, PausedFor, Workflow, duration
-from resumer_daemon.cli.shown import ago, coloured
+from resumer_daemon.cli.shown import ago, coloured, table
 from resumer_daemon.store import views
 from resumer_daemon.store.views import Filter
 
@@ -73,11 +73,9 @@ async def _watch(wanted: Filter, url: str | None) -> None:
 
 def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return executions as a table."""
-    table = Table(box=None)
-    for name in ("execution", "workflow", "status", "result", "waits for", "since"):
-        table.add_column(name, no_wrap=name == "execution", overflow="fold")
+    made = table("execution", "workflow", "status", "result", "waits for", "since")
     for row in rows:
-        table.add_row(
+        made.add_row(
             escape(row["execution_id"]),
             escape(row["workflow"] or ""),
             coloured(row["status"]),
@@ -85,7 +83,7 @@ def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
             escape(_waits(row)),
             ago(row["paused_at"]),
         )
-    return table
+    return made
 
 
 def _waits(row: Mapping[str, Any]) -> str:

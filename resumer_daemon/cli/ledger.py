@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.options import duration
-from resumer_daemon.cli.shown import ago, cells, coloured
+from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.engine.requests import Kind, Settled
 from resumer_daemon.store import views
 from resumer_daemon.store.views import Entries
@@ -39,14 +38,14 @@ def ledger(
         print_json(rows)
         return
     heads = ("request", "execution", "what", "outcome", "asked", "took", "who", "why")
-    table = Table(*heads, box=None)
+    made = table(*heads)
     for row in rows:
         said = f" {row['decision']}" if row["decision"] else ""
         took = "" if row["took"] is None else f"{row['took'].total_seconds():.3f}s"
         first = cells(row["request"], row["execution_key"], f"{row['kind']}{said}")
         last = cells(ago(row["requested_at"]), took, row["actor"], row["reason"])
-        table.add_row(*first, coloured(row["outcome"]), *last)
-    console.print(table)
+        made.add_row(*first, coloured(row["outcome"]), *last)
+    console.print(made)
 
 
 def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -63,8 +62,8 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
     if as_json:
         print_json(rows)
         return
-    table = Table("execution", "workflow", "step", "cause", "detail", "remedy", "since", box=None)
+    made = table("execution", "workflow", "step", "cause", "detail", "remedy", "since")
     for row in rows:
         named = ("execution_key", "workflow", "step_id", "cause", "detail", "remedy")
-        table.add_row(*cells(*(row[name] for name in named)), ago(row["paused_at"]))
-    console.print(table)
+        made.add_row(*cells(*(row[name] for name in named)), ago(row["paused_at"]))
+    console.print(made)

@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rich.markup import escape
-from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.options import Key
-from resumer_daemon.cli.shown import coloured
+from resumer_daemon.cli.shown import coloured, table
 from resumer_daemon.store import views
 
 
@@ -45,11 +44,11 @@ def _print(found: Mapping[str, Any]) -> None:
     )
     if found["error"]:
         console.print(f"  [red]{escape(found['error'])}[/]", highlight=False)
-    table = Table("  at (UTC)", "what", "became", "", box=None)
+    made = table("  at (UTC)", "what", "became", "")
     for moment in timeline(found):
         at = moment.at.strftime("%m-%d %H:%M:%S.%f")[:-3]
-        table.add_row(f"  {at}", escape(moment.what), coloured(moment.became), escape(moment.said))
-    console.print(table)
+        made.add_row(f"  {at}", escape(moment.what), coloured(moment.became), escape(moment.said))
+    console.print(made)
 
 
 def timeline(found: Mapping[str, Any]) -> list[Moment]:

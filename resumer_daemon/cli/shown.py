@@ -7,6 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+KEY = len("exec_0123456789abcdef")
+
 COLOURS = {
     "completed": "green",
     "allowed": "green",
@@ -54,6 +56,15 @@ def lasting(seconds: float) -> str:
 def cells(*values: object) -> list[str]:
     """Return the cells of a row; what strangers wrote is never read as markup."""
     return ["" if value is None else escape(str(value)) for value in values]
+
+
+def table(*heads: str) -> Table:
+    """Return an empty table: what is too long goes on in the next line, and no key is ever cut."""
+    made = Table(box=None)
+    for head in heads:
+        key = head.strip() == "execution"
+        made.add_column(head, overflow="fold", no_wrap=key, min_width=KEY if key else None)
+    return made
 
 
 def steps_table(steps: Iterable[Mapping[str, Any]]) -> Table:

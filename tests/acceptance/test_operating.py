@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from tests.harness import Database, eventually_sync
-from tests.harness.running import environment, running
+from tests.harness.running import environment, process
 from tests.harness.service import Service, allow, ask
 from tests.unit import documents
 
@@ -25,8 +26,10 @@ DONE, REFUSED, USAGE = 0, 1, 2
 
 
 @pytest.fixture
-def service(database: Database) -> Iterator[Service]:
-    with running(database):
+def service(database: Database, tmp_path: Path) -> Iterator[Service]:
+    """With a daemon beside us: one in this process would log into what the commands print."""
+    with process(database, tmp_path / "log") as daemon:
+        eventually_sync(daemon.ready, 40)
         made = Service(database)
         made.workflow(ask(), allow())
         yield made
@@ -34,7 +37,7 @@ def service(database: Database) -> Iterator[Service]:
 
 def run(service: Service, *words: str, code: int = DONE, given: str = "") -> str:
     """Run a command; return what it printed, in one line whatever the terminal is."""
-    env = {"RESUMER_DATABASE_URL": service.database.url, "COLUMNS": "200"}
+    env = {"RESUMER_DATABASE_URL": service.database.url, "COLUMNS": "160"}
     ended = CliRunner().invoke(app, words, env=env, input=given)
     assert ended.exit_code == code, f"{ended.exit_code}: {ended.output} {ended.exception!r}"
     return " ".join(ended.output.split())
@@ -71,8 +74,7 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     run(service, "resume", key, "--as", "mia")
     assert service.ended(execution)["result"] == "allowed"
     story = run(service, "show", key)
-    for said in ("pause 1", f"approval {request} asked of manager", "step release (action)"):
-        assert said in story
+    assert all(said in story for said in (key, "pause 1", "asked", "approved", "resumed"))
 
 
 def test_what_is_listed_can_be_chosen(service: Service):
@@ -94,7 +96,8 @@ def test_what_is_listed_can_be_chosen(service: Service):
     }
     for words, workflows in chosen.items():
         assert [row["workflow"] for row in read(service, "list", *words)] == workflows, words
-    assert "waiting_for_event at w: paid 3h ago" in run(service, "list", "--workflow", "waits")
+    listed = run(service, "list", "--workflow", "waits")
+    assert all(said in listed for said in (key_of(service, waiting), "waiting_for_event", "3h ago"))
     assert "not a duration" in run(service, "list", "--older-than", "2 days", code=USAGE)
 
 
@@ -151,7 +154,7 @@ def test_the_ledger_the_incidents_and_the_numbers(service: Service):
     assert (decision["decision"], decision["outcome"]) == ("approved", "applied")
     assert decision["took"] > 0
     assert read(service, "ledger", "--outcome", "late", "--since", "1h") == []
-    assert f"{key} approval approved applied" in run(service, "ledger")
+    assert key in run(service, "ledger")  # never cut, however narrow it is
     stats = read(service, "stats")
     assert (stats["executions"], stats["lag"]["number"], stats["daemons"]) == ({}, 0, 1)
     assert {"approval", "start"} == {row["kind"] for row in stats["last_hour"]}
@@ -165,7 +168,7 @@ def test_the_ledger_the_incidents_and_the_numbers(service: Service):
     )
     [incident] = read(service, "incidents")
     assert (incident["execution_key"], incident["cause"]) == (key_of(service, other), "step_budget")
-    assert "1,000 steps retry" in run(service, "incidents")
+    assert "1,000 steps" in run(service, "incidents")
 
 
 def test_the_live_list_shows_what_happens_until_it_is_ended(service: Service):

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
-from tests.harness.running import running
+from tests.harness.running import process
 from tests.harness.service import Service
 from tests.unit.documents import ROOT, blocks
 
@@ -27,9 +28,10 @@ CHANGING = rf"{IDS}|\b\d+ (?:s|min|h)\b|request \d+"
 
 
 @pytest.fixture
-def service(database: Database) -> Iterator[Service]:
+def service(database: Database, tmp_path: Path) -> Iterator[Service]:
     example = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
-    with running(database):
+    with process(database, tmp_path / "log") as daemon:
+        eventually_sync(daemon.ready, 40)
         made = Service(database)
         made.insert(
             "workflows", workflow_id=example["workflow_id"], version=example["version"],
