@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Database, every_vintage
-from tests.harness.client import Answer, Client
+from tests.harness import Database, eventually_sync, every_vintage
+from tests.harness.client import Client
 from tests.harness.holders import SECRET, Holders
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
@@ -130,12 +130,14 @@ def test_a_refusal_is_not_kept_under_the_key(service: Service, client: Client):
 def test_many_at_once_with_one_key_leave_one_request(service: Service, client: Client):
     execution = service.paused()
 
-    def post(_: int) -> Answer:
-        return client.post(f"/executions/{execution}/cancel", {}, Idempotency_Key="k1")
+    def post() -> list[tuple[int, str]]:
+        """On a busy machine one may wait too long for the first, and is told to come again."""
+        answer = client.post(f"/executions/{execution}/cancel", {}, Idempotency_Key="k1")
+        return [] if answer.status == 503 else [(answer.status, answer.text)]
 
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(post, range(16)))
-    assert {(a.status, a.text) for a in answers} == {(202, answers[0].text)}
+        answers = list(threads.map(lambda _: eventually_sync(post)[0], range(16)))
+    assert set(answers) == {(202, answers[0][1])}
     assert len(recorded(service.database, "cancel")) == 1
 
 
