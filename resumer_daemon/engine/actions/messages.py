@@ -5,6 +5,7 @@ from typing import Literal
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import OutboxMessage
+from resumer_daemon.workflow.templates import mask_secrets
 from resumer_daemon.workflow.values import Json, printed
 
 
@@ -29,6 +30,7 @@ def _recipients(value: Json) -> list[str]:
 def put(
     task: Task, kind: Literal["notify", "create_record", "update_record"], body: dict[str, Json]
 ) -> dict[str, Json]:
-    """Put a message into the outbox, and return what is shown of it."""
-    task.walk.writes.append(OutboxMessage(effect_key(task.digest()), kind, body))
+    """Put a message into the outbox, without secrets: it is kept, and people read it."""
+    message = OutboxMessage(effect_key(task.digest()), kind, mask_secrets(body))
+    task.walk.writes.append(message)
     return shown(**body)
