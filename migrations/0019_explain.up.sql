@@ -46,7 +46,8 @@ DECLARE
   w record;
   x record;
 BEGIN
-  IF 'resumer-worker' <> ALL (here) THEN
+  -- behind a pooler a backend has the name of whoever it served last
+  IF NOT here && ARRAY['resumer-worker', 'resumer-listener', 'resumer-pool'] THEN
     RETURN NEXT resumer.reason(50, 'no_daemon', 'No daemon is connected to this database: nothing moves.', NULL, NULL, NULL,
       'resumer-daemon run');
   ELSIF 'resumer-listener' <> ALL (here) THEN

@@ -1,5 +1,6 @@
 """Fixtures for all tests: a server for the run, a fresh database for the test."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from secrets import token_hex
@@ -12,6 +13,11 @@ from tests.harness.database import Databases
 from tests.harness.server import binaries, described, running_server
 
 _SERVER = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    """Let tables of commands be as wide on every machine; read when their console is made."""
+    os.environ["COLUMNS"] = "160"
 
 
 def pytest_report_header() -> str:

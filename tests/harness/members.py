@@ -27,11 +27,12 @@ def member_of(database: Database, *roles: str) -> Iterator[Database]:
     login = sql.Identifier(name)
     with database.connect() as administrator:
         administrator.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(login, name))
-        try:
-            for role in roles:
-                administrator.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
-            yield replace(database, url=make_conninfo(database.url, user=name, password=name))
-        finally:
+        for role in roles:
+            administrator.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+    try:
+        yield replace(database, url=make_conninfo(database.url, user=name, password=name))
+    finally:
+        with database.connect() as administrator:
             administrator.execute(
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s",
                 [name],
