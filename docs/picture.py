@@ -99,17 +99,25 @@ def _draw(watch: Watching, began: float, marks: tuple[float, float]) -> None:
             found = watch.get(
                 "query_range", query=expression, start=began, end=time.time(), step=1
             )["result"]
-            points = found[0]["values"] if found else []
-            seconds = [moment - began for moment, _ in points]
-            place.plot(seconds, [float(value) for _, value in points], label=name, linewidth=1.2)
+            values = {float(at): float(value) for at, value in found[0]["values"]}
+            moments = [began + second for second in range(int(time.time() - began))]
+            seen = [_near(values, moment) for moment in moments]
+            place.plot([m - began for m in moments], seen, label=name, linewidth=1.2)
         place.axvspan(*(mark - began for mark in marks), color="tab:red", alpha=0.1)
         place.set_title(title, loc="left", fontsize=9)
-        place.set_ylim(bottom=0)
         if len(lines) > 1:
             place.legend(loc="upper left")
+            place.set_yscale("log")
+        else:
+            place.set_ylim(bottom=0)
     axes[-1].set_xlabel("seconds; no daemon runs in the red part")
     figure.tight_layout()
     figure.savefig(HERE / "lag.svg", metadata={"Date": None})
+
+
+def _near(values: dict[float, float], moment: float) -> float:
+    """Return what was seen then; where nothing was, no line is to be drawn."""
+    return next((value for at, value in values.items() if abs(at - moment) < 0.5), float("nan"))
 
 
 if __name__ == "__main__":
