@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.harness import Database, eventually_sync
 from tests.harness.collector import Collector, collecting
 from tests.harness.receiver import Receiver, answering, receiver
-from tests.harness.running import Running, running
+from tests.harness.running import Running, environment, running
 from tests.harness.service import Service, allow, ask
 
 T = TypeVar("T")
@@ -172,3 +172,17 @@ def test_without_the_setting_nothing_that_makes_traces_is_even_imported():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_setting_that_needs_the_extra_is_refused_without_it():
+    code = (
+        "import sys; sys.modules['opentelemetry.sdk.trace'] = None;"  # as if it were not installed
+        "from resumer_daemon.__main__ import main; sys.argv = ['resumer-daemon', 'run']; main()"
+    )
+    settings = environment("postgresql://nobody.invalid/x", otlp_endpoint="http://127.0.0.1:9")
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=settings, check=False
+    )
+    assert ran.returncode == 2
+    assert "RESUMER_OTLP_ENDPOINT" in ran.stderr
+    assert "otel" in ran.stderr
