@@ -1,5 +1,5 @@
 -- The unsettled requests of the claimed executions, timers that are not yet due among them; `consumed` is the
--- decision that was applied of the same approval before.
+-- decision that was applied of the same approval before. A latency begins when somebody asked, or when a timer is due.
 SELECT
   r.id,
   r.execution_id,
@@ -12,7 +12,7 @@ SELECT
   r.reason,
   r.due_at <= statement_timestamp() AS due,
   r.due_at::text AS due_at,
-  r.requested_at,
+  CASE WHEN r.due_at <= statement_timestamp() THEN greatest(r.requested_at, r.due_at) ELSE r.requested_at END AS wanted_at,
   clock_timestamp() AS seen_at,
   (SELECT a.decision FROM resumer.resume_requests a
    WHERE a.source_id = r.source_id AND a.kind = 'approval' AND a.outcome = 'applied') AS consumed

@@ -85,7 +85,7 @@ def _clocks(plan: Plan, turned: Turned, metrics: Metrics) -> None:
         decided_at = said.get(request.source_id) if request.source_id else None
         if decided_at is None or plan.outcomes.get(request.id) != "applied":
             continue
-        off = datetime.fromisoformat(decided_at) - turned.seen[request.id].requested_at
+        off = datetime.fromisoformat(decided_at) - turned.seen[request.id].wanted_at
         if abs(off) > SUSPECT:
             metrics.suspect_clocks.inc()
 
@@ -105,7 +105,7 @@ def _latency(
     times, trace = turned.times, traces.get(plan.claimed.id)
     exemplar = None if trace is None else trace.exemplar
     # by the database's clock alone, and what passed here by ours
-    waited = max(0.0, (seen.seen_at - seen.requested_at).total_seconds())
+    waited = max(0.0, (seen.seen_at - seen.wanted_at).total_seconds())
     known = min(waited, max(0.0, times.seen - heard))
     metrics.stages.labels("commit").observe(waited - known)
     metrics.stages.labels("claim").observe(known)

@@ -55,7 +55,7 @@ class Tracing:
         }
 
     def _moved(self, plan: Plan, seen: Seen, times: Times) -> Trace:
-        asked, locked = seen.requested_at.timestamp(), seen.seen_at.timestamp()
+        asked, locked = seen.wanted_at.timestamp(), seen.seen_at.timestamp()
         advanced = locked + times.advanced - times.seen
         committed = locked + times.committed - times.seen
         request = plan.settlement.moved_by if plan.settlement else None

@@ -35,9 +35,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """When a request was made and when it was first seen, for the latency metrics."""
+    """When a request was made, or a timer was due, and when it was first seen: for latencies."""
 
-    requested_at: datetime
+    wanted_at: datetime
     seen_at: datetime
 
 
@@ -108,7 +108,7 @@ async def read(session: Session) -> Batch:
             claimed.append(_claimed(row, *mine, load))
         except ValueError as error:
             unreadable.append(Unreadable(_claimed(row, *mine, _nothing), str(error)))
-    seen = {r.id: Seen(r.requested_at, r.seen_at) for rows in requests_of.values() for r in rows}
+    seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
     return Batch(claimed, unreadable, seen)
 
 

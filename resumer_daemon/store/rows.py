@@ -55,7 +55,7 @@ class RequestRow(NamedTuple):
     reason: str | None
     due: bool
     due_at: str
-    requested_at: datetime
+    wanted_at: datetime
     seen_at: datetime
     consumed: str | None
 

@@ -74,6 +74,22 @@ def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service
     assert stage(daemon, "commit") >= HELD > stage(daemon, "claim") - before
 
 
+def test_a_timer_is_late_from_its_time_on_and_not_from_when_it_was_set(
+    service: Service, daemon: Running
+):
+    service.workflow({"id": "rest", "type": "wait", "wait": {"for": "1h"}}, name="resting")
+    execution = service.paused("resting")
+    service.database.run(
+        "UPDATE resumer.resume_requests SET requested_at = requested_at - interval '1 hour',"
+        " due_at = clock_timestamp() WHERE kind = 'timeout'"
+    )
+    service.database.run("NOTIFY resumer_wake")
+    service.ended(execution)
+    counted(daemon, 2)
+    assert daemon.metric("resumer_resume_latency_seconds_sum", trigger="timeout") < 3600
+    assert daemon.metric("resumer_claim_latency_seconds_sum", trigger="timeout") < 3600
+
+
 def test_a_locked_execution_is_told_as_waiting_for_the_claim(service: Service, daemon: Running):
     [request] = service.asked(execution := service.paused())
     counted(daemon, 1)
