@@ -68,17 +68,17 @@ class Turner:
         self._found = False
         self.backlog = False
 
-    async def take(self, session: Session, only: UUID | None = None) -> Turned:
-        """Claim what is due (or one execution), answer all of it, commit."""
+    async def take(self, session: Session, only: Sequence[UUID] = ()) -> Turned:
+        """Claim what is due (or only these executions), answer all of it, commit."""
         plans: Sequence[Plan] = ()
         epochs: Mapping[UUID, int] = {}
         seen = advanced = perf_counter()
         recorded = monotonic()
         async with session.transaction():
-            if only is None:
-                batch = await self._claim(session)
+            if only:
+                batch = await claim.claim_again(session, only)
             else:
-                batch = await claim.claim_one(session, only)
+                batch = await self._claim(session)
             if ids := batch.ids:
                 seen = perf_counter()
                 plans = await self._respond(session, batch)
@@ -125,7 +125,7 @@ class Turner:
     async def quarantine(self, session: Session, execution: UUID, why: str) -> None:
         """Stop one execution that cannot be recorded as it should be; a person looks."""
         async with session.transaction():
-            batch = await claim.claim_one(session, execution)
+            batch = await claim.claim_again(session, [execution])
             stopped = [*batch.claimed, *(u.claimed for u in batch.unreadable)]
             await record(session, [unreadable(c, why) for c in stopped], {})
 

@@ -131,12 +131,12 @@ class Worker:
         return turned.outlook is not None and turned.outlook.left > 0
 
     async def _look(self, session: Session) -> Turned | None:
-        """Take a turn; a batch that holds a poison row is repeated row by row."""
+        """Take a turn; a batch that holds a poison row is repeated in halves."""
         try:
             turned = await self._turner.take(session)
         except POISON as error:
             log.warning("batch_failed", error=said(error))
-            await self._one_by_one(session)
+            await self._take_apart(session, await self._turner.due(session))
             return None
         self._done(turned)
         if turned.claimed:
@@ -150,12 +150,19 @@ class Worker:
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
 
-    async def _one_by_one(self, session: Session) -> None:
-        for execution in await self._turner.due(session):
+    async def _take_apart(self, session: Session, executions: Sequence[UUID]) -> None:
+        """Halve what could not be written together, until a poison row is alone."""
+        middle = (len(executions) + 1) // 2
+        for half in (executions[:middle], executions[middle:]):
+            if not half:
+                continue
             try:
-                self._done(await self._turner.take(session, execution))
+                self._done(await self._turner.take(session, half))
             except POISON as error:
-                await self._quarantine(session, execution, said(error))
+                if len(half) > 1:
+                    await self._take_apart(session, half)
+                else:
+                    await self._quarantine(session, half[0], said(error))
 
     async def _quarantine(self, session: Session, execution: UUID, why: str) -> None:
         """Stop one execution; where even that cannot be written, its requests fail."""

@@ -18,6 +18,7 @@ from psycopg.rows import DictRow, args_row
 from resumer_daemon.engine.outcome import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
 from resumer_daemon.engine.state import State
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
@@ -66,9 +67,9 @@ async def claim(session: Session, oldest: int, newest: int = 0) -> Batch:
     return await read(session)
 
 
-async def claim_one(session: Session, execution: UUID) -> Batch:
-    """Lock one execution, unless somebody else holds it, and read it."""
-    await session.run("claim_execution", {"id": execution})
+async def claim_again(session: Session, executions: Sequence[UUID]) -> Batch:
+    """Lock these executions, but for those that somebody else holds, and read them."""
+    await session.run("claim_again", {"ids": array(executions)})
     return await read(session)
 
 

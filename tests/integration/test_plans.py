@@ -61,7 +61,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     ended = [UUID(md5(key.encode(), usedforsecurity=False).hexdigest()) for key in keys]
     return {
         "claim_executions": {"limit": BATCH, "newest": BATCH},
-        "claim_execution": {"id": ids[0]},
+        "claim_again": batch,
         "read_executions": locked,
         "read_requests": locked,
         "read_approvals": locked,

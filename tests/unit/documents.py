@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from prometheus_client.metrics_core import Metric
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
@@ -88,8 +89,9 @@ def _default(field: FieldInfo) -> str:
             return "none"
         case bool() as value:
             return f"`{str(value).lower()}`"
-        case float() as seconds:
-            return f"`{spoken(seconds)}`"
+        case float() as value:
+            lasts = any(isinstance(each, BeforeValidator) for each in field.metadata)
+            return f"`{spoken(value) if lasts else f'{value:g}'}`"
     others = [f"`{other}`" for other in _choices(field.annotation) if other != field.default]
     return f"`{field.default}`" + (f" (or {', '.join(others)})" if others else "")
 

@@ -1,0 +1,5 @@
+-- Lock these executions of a batch that could not be written, but for those that another holds by now.
+WITH free AS MATERIALIZED (
+  SELECT e.id FROM workflow_executions e WHERE e.id = ANY (%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM free)::text, true)::uuid[] AS ids
