@@ -12,13 +12,26 @@ BEGIN
   LOOP
     EXECUTE taken.policy;
   END LOOP;
+  -- Only where they have something: to revoke nothing would write out rights that nobody has touched.
   FOR taken IN
-    SELECT r.rolname FROM pg_roles r
-    WHERE r.rolname IN ('resumer_owner', 'resumer_reader', 'resumer_operator', 'resumer_daemon')
+    WITH roles AS (
+      SELECT r.oid FROM pg_roles r
+      WHERE r.rolname IN ('resumer_owner', 'resumer_reader', 'resumer_operator', 'resumer_daemon')
+    ), given (object, acl) AS (
+      SELECT format('TABLE %s', c.oid::regclass), c.relacl FROM pg_class c
+      WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION ALL
+      SELECT format('TABLE %s', c.oid::regclass), a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+      WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION ALL
+      SELECT format('SCHEMA %I', n.nspname), n.nspacl FROM pg_namespace n WHERE n.nspname = current_schema()
+      UNION ALL
+      SELECT format('DATABASE %I', d.datname), d.datacl FROM pg_database d WHERE d.datname = current_database()
+    )
+    SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', g.object, e.grantee::regrole) AS back
+    FROM given g CROSS JOIN LATERAL aclexplode(g.acl) AS e JOIN roles ON roles.oid = e.grantee
   LOOP
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', current_schema(), taken.rolname);
-    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), taken.rolname);
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), taken.rolname);
+    EXECUTE taken.back;
   END LOOP;
 END
 $do$;

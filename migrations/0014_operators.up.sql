@@ -52,14 +52,25 @@ BEGIN
 END
 $f$;
 
+-- How many approvals a pause needs. `firm`: they were counted at a pause of another program, and less what is deleted.
+CREATE FUNCTION resumer.approvals_needed(p resumer.pauses, approvals jsonb) RETURNS integer
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT CASE WHEN p.waiting ? 'firm' THEN greatest((p.waiting ->> 'firm')::integer, (p.waiting ->> 'approvals')::integer
+      - (SELECT count(*) FROM unnest(p.asked) AS a (id) WHERE NOT approvals @> jsonb_build_array(jsonb_build_object('id', a.id)))::integer)
+    ELSE coalesce((p.waiting ->> 'approvals')::integer, nullif(jsonb_array_length(p.waiting -> 'roles'), 0),
+      jsonb_array_length(approvals)) END
+$f$;
+
 -- What a pause waits for, by its reason: approvals, an event, a time, a person who holds it, a person who looks.
 CREATE FUNCTION resumer.waiting_for(p resumer.pauses) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
   SELECT CASE p.reason
-    WHEN 'approval_required' THEN jsonb_build_object('approvals', resumer.approvals_of(p),
-      'needed', coalesce((p.waiting ->> 'approvals')::integer, nullif(jsonb_array_length(p.waiting -> 'roles'), 0),
-        jsonb_array_length(resumer.approvals_of(p))), 'roles', coalesce(p.waiting -> 'roles', '[]'))
+    WHEN 'approval_required' THEN (
+      SELECT jsonb_build_object('approvals', a.list, 'needed', resumer.approvals_needed(p, a.list),
+        'roles', coalesce(p.waiting -> 'roles', '[]'))
+      FROM resumer.approvals_of(p) AS a (list))
     WHEN 'manual' THEN coalesce(p.held, '{}')
     WHEN 'incident' THEN coalesce(p.incident, '{}')
     ELSE p.waiting
@@ -162,4 +173,5 @@ END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text), resumer.approvals_of(resumer.pauses),
+  resumer.approvals_needed(resumer.pauses, jsonb),
   resumer.waiting_for(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;

@@ -55,7 +55,7 @@ def adopt(
         "approval_required",
         step.id,
         ways,
-        Waiting(_needed(step, requires, len(asked)), requires.roles),
+        _awaited(step, requires, len(asked)),
         State(
             step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
         ),
@@ -65,11 +65,12 @@ def adopt(
     )
 
 
-def _needed(step: ActionStep, requires: Requires, there: int) -> int | None:
+def _awaited(step: ActionStep, requires: Requires, there: int) -> Waiting:
     """Return how many must approve: another program may ask the second one after our first look."""
     if requires.approvals is not None or requires.roles:
-        return requires.approvals
-    return max(1, there, sum(act.type == CREATES for act in step.execute))
+        return Waiting(requires.approvals, requires.roles)
+    asks = max(1, sum(act.type == CREATES for act in step.execute))
+    return Waiting(max(asks, there), firm=asks)
 
 
 def _blocking_step(

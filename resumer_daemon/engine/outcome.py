@@ -25,7 +25,8 @@ class Ways:
 class Waiting:
     """What a pause waits for. `approvals` and `roles` count decisions; `due_at` is a point in time.
 
-    `approvals` None means: as many as the step asked for.
+    `approvals` None means: as many as the step asked for. `firm`: they were counted at a pause of
+    another program, and when some are deleted, so many less are needed, but never fewer than this.
     """
 
     approvals: int | None = None
@@ -33,6 +34,7 @@ class Waiting:
     event: str | None = None
     match: Mapping[str, Json] = field(default_factory=dict)
     due_at: datetime | None = None
+    firm: int | None = None
 
 
 class StepRecord(NamedTuple):

@@ -6,12 +6,13 @@ stand now; then events, timeouts and people in the order they came. The one that
 is `held`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.match import meant_for
+from resumer_daemon.engine.outcome import Waiting
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
@@ -102,7 +103,7 @@ def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
 def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
     owned = [a for a in claimed.approvals if pause.owns(a)]
     if pause.reason == "approval_required":
-        verdict = decide(owned, pause.waiting)
+        verdict = decide(owned, _still_awaited(pause, owned))
         if verdict is not None:
             return _decided(verdict, owned, claimed.requests)
     told = report(pause, claimed.requests)
@@ -119,6 +120,15 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
     if told is None:
         return still
     return replace(still, outcomes={**still.outcomes, told.id: "unrecognised"})
+
+
+def _still_awaited(pause: OpenPause, owned: Sequence[Approval]) -> Waiting:
+    """Return what must be decided now that some of what was there may be deleted."""
+    waiting = pause.waiting
+    if waiting.firm is None or waiting.approvals is None:
+        return waiting
+    gone = len(set(pause.asked).difference(approval.id for approval in owned))
+    return replace(waiting, approvals=max(waiting.firm, waiting.approvals - gone))
 
 
 def _decided(

@@ -185,6 +185,7 @@ def _waiting(stored: Mapping[str, Json]) -> Waiting:
         event=stored.get("event"),
         match=stored.get("match", {}),
         due_at=None if due_at is None else datetime.fromisoformat(due_at),
+        firm=stored.get("firm"),
     )
 
 

@@ -61,6 +61,7 @@ def waiting_as_json(waiting: Waiting) -> Json:
         "event": waiting.event,
         "match": waiting.match,
         "due_at": waiting.due_at.isoformat() if waiting.due_at else None,
+        "firm": waiting.firm,
     }
     return {name: value for name, value in said.items() if value}
 

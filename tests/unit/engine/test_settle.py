@@ -158,6 +158,16 @@ def test_an_approval_that_comes_while_it_lasts_may_stand_for_one_that_was_delete
     assert settle(claimed(APPROVED, approvals=(first,))).answer is None
 
 
+@pytest.mark.parametrize(("firm", "decides"), [(1, True), (2, False), (None, False)])
+def test_what_was_counted_at_another_program_s_pause_and_deleted_is_needed_no_more(
+    firm: int | None, decides: bool
+) -> None:
+    first = Approval(ONE, "appr_1", "approved", ANN)
+    pause = replace(PAUSE, waiting=Waiting(2, firm=firm))
+    settlement = settle(claimed(APPROVED, pause=pause, approvals=(first,)))
+    assert (settlement.answer is not None) == decides
+
+
 SAYS = Request(10, "adopt", decision=SAID)
 SEEN = Request(10, "adopt")
 STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
