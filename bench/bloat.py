@@ -6,6 +6,7 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 from statistics import quantiles
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import IsolationLevel
@@ -60,4 +61,4 @@ def _collect(pipe: Connection, decided: dict[Any, float], taken: list[tuple[floa
             committed, ids = pipe.recv()
         except EOFError:
             return
-        taken.extend((committed, committed - decided.pop(execution)) for execution in ids)
+        taken.extend((committed, committed - decided.pop(UUID(bytes=each))) for each in ids)

@@ -39,7 +39,7 @@ def one_by_one(url: str, work: Any) -> list[float]:
             began = time.perf_counter()
             writer.execute(DECIDE, [approval])
             committed, ids = pipe.recv()
-            if ids != [execution]:
+            if ids != [execution.bytes]:
                 raise RuntimeError(f"expected {execution}, committed {ids}")
             taken.append(committed - began)
             time.sleep(0.005)  # idle again

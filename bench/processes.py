@@ -45,7 +45,7 @@ def floor(url: str, pipe: Connection) -> None:
                 for statement in WRITE:
                     worker.execute(statement, facts)
                 worker.commit()
-            pipe.send((time.perf_counter(), facts["ids"]))
+            pipe.send((time.perf_counter(), [execution.bytes for execution in facts["ids"]]))
             continue
         worker.commit()
         for _ in listener.notifies(timeout=5, stop_after=1):
@@ -56,7 +56,7 @@ def daemon(url: str, pipe: Connection) -> None:
     """The daemon as it is run, with an ear at the place where it counts what it committed."""
     from resumer_daemon.cli.common import run
     from resumer_daemon.config import load
-    from resumer_daemon.daemon import worker
+    from resumer_daemon.daemon import memory, worker
     from resumer_daemon.daemon.daemon import Daemon
     from resumer_daemon.telemetry import logs
 
@@ -64,7 +64,7 @@ def daemon(url: str, pipe: Connection) -> None:
 
     def heard(turned: Any, *rest: Any) -> Any:
         if turned.claimed:
-            pipe.send((time.perf_counter(), list(turned.claimed)))
+            pipe.send((time.perf_counter(), [execution.bytes for execution in turned.claimed]))
         return account(turned, *rest)
 
     vars(worker)["account"] = heard
@@ -72,6 +72,7 @@ def daemon(url: str, pipe: Connection) -> None:
 
     async def serve() -> None:
         running = Daemon(load(database_url=url, http_port=0, allow_superuser=True))
+        memory.settle()
         task = asyncio.create_task(running.run())
         await running.listening.wait()
         pipe.send("ready")

@@ -9,6 +9,7 @@ import typer
 from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon import memory
 from resumer_daemon.daemon.daemon import Daemon
 from resumer_daemon.errors import NotAllowed
 from resumer_daemon.telemetry import logs
@@ -33,6 +34,7 @@ def run(
 async def _serve(chosen: Settings) -> None:
     daemon = Daemon(chosen)
     daemon.stop_on_signals()
+    memory.settle()
     try:
         with suppress(asyncio.CancelledError):  # a second signal, or a drain that took too long
             await daemon.run()
