@@ -31,11 +31,14 @@ WRITE = (
 )
 
 
+PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"  # as ours have them
+
+
 def floor(url: str, pipe: Connection) -> None:
     """The floor: LISTEN, claim, one write of what must be written; nothing is decided."""
     listener = psycopg.connect(url, autocommit=True)
     listener.execute("LISTEN resumer_wake")
-    worker = psycopg.connect(url, prepare_threshold=0, options="-c resumer.own=on")
+    worker = psycopg.connect(url, prepare_threshold=0, options=f"-c resumer.own=on {PLANS}")
     pipe.send("ready")
     while True:
         rows = worker.execute(CLAIM).fetchall()

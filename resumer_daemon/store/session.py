@@ -1,11 +1,12 @@
 """One connection that runs the statements of `sql/`, in transactions that begin as ours do."""
 
 from collections.abc import AsyncIterator, Mapping, Set
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
+import psycopg
 from psycopg import AsyncCursor
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
@@ -60,14 +61,23 @@ class Session:
     async def transaction(self) -> AsyncIterator[None]:
         """Run what is inside as one transaction of ours, sent in as few packets as it allows.
 
+        BEGIN goes with the first statement; psycopg's own block takes 0.1 ms more.
+
         Raises:
             Unreachable: The server went silent meanwhile; the connection is closed.
         """
         connection = self.connection
-        async with answered(connection), connection.pipeline(), connection.transaction():
-            if self.pooled:
-                await self.settle(local=True)
-            yield
+        async with answered(connection):
+            try:
+                async with connection.pipeline():
+                    if self.pooled:
+                        await self.settle(local=True)
+                    yield
+                    await connection.commit()
+            except BaseException:
+                with suppress(psycopg.OperationalError):  # what is lost is rolled back
+                    await connection.rollback()
+                raise
 
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
