@@ -41,14 +41,14 @@ PAYLOAD = {"order": {"id": "A-1", "total": 12000}, "notes": "x" * 900}
 
 
 @contextmanager
-def server() -> Iterator[EmbeddedPostgres]:
+def server(**more: str) -> Iterator[EmbeddedPostgres]:
     """Start a server whose data is kept as PostgreSQL keeps it by default: fsync on.
 
     `RESUMER_PG_BIN` is the folder of its programs, where it shall not be the embedded one.
     """
     given = os.environ.get("RESUMER_PG_BIN")
     binaries = None if given is None else Path(given)
-    settings = {"max_wal_size": "4GB"}
+    settings = {"max_wal_size": "4GB", **more}
     with (
         TemporaryDirectory(prefix="resumer-bench-") as folder,
         EmbeddedPostgres(Path(folder) / "data", settings=settings, binaries=binaries) as running,

@@ -9,7 +9,7 @@ import psycopg
 from bench.processes import beside, daemon
 from bench.report import Row
 
-SETTLE, SECONDS = 5, 60
+SETTLE, SECONDS = 15, 60  # a silent session reports its transactions after ten seconds
 COUNT = (
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
 )

@@ -31,7 +31,9 @@ WRITE = (
 )
 
 
-PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"  # as ours have them
+PLANS = (  # as ours are: by index, whenever they were made
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
+)
 
 
 def floor(url: str, pipe: Connection) -> None:

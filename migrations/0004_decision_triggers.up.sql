@@ -6,20 +6,15 @@
 
 -- The wake-up call: constant, so any number of them in one transaction is one notification. `auto` is silent where
 -- two-phase commit is in use, for a transaction that has notified cannot be prepared.
+CREATE VIEW resumer.asleep AS
+SELECT FROM resumer.control c
+-- a snapshot that is older than this statement may read "awake" long after: it notifies in any case
+WHERE (c.awake_until <= clock_timestamp() OR current_setting('transaction_isolation') <> 'read committed')
+  AND (c.notify = 'on' OR (c.notify = 'auto' AND current_setting('max_prepared_transactions') = '0'));
+
 CREATE FUNCTION resumer.wake() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
-AS $f$
-DECLARE
-  mode text;
-BEGIN
-  SELECT c.notify INTO mode FROM resumer.control c
-  -- a snapshot that is older than this statement may read "awake" long after: it notifies in any case
-  WHERE c.awake_until <= clock_timestamp() OR current_setting('transaction_isolation') <> 'read committed';
-  IF mode = 'on' OR (mode = 'auto' AND current_setting('max_prepared_transactions') = '0') THEN
-    PERFORM pg_notify('resumer_wake', '');
-  END IF;
-END
-$f$;
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT pg_notify('resumer_wake', '') FROM resumer.asleep $f$;
 
 CREATE FUNCTION resumer.on_approval_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
@@ -38,7 +33,7 @@ BEGIN
     FROM new_rows n
     WHERE n.status IS DISTINCT FROM 'pending' OR (foreign_write AND n.execution_id IS NOT NULL);
     IF FOUND THEN
-      PERFORM resumer.wake();
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
@@ -65,7 +60,7 @@ BEGIN
       SELECT o.id, o.execution_id, o.status FROM old_rows o
     ) AS changed;
     IF FOUND THEN
-      PERFORM resumer.wake();
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;

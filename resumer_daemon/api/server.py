@@ -16,7 +16,24 @@ class AddressTaken(ResumerError):
 
 
 class _Quiet(uvicorn.Server):
-    """Leaves the signals to the daemon, which drains before it lets the server go."""
+    """Leaves the signals to the daemon, which drains before it lets the server go.
+
+    And sleeps until it is told: uvicorn's own loop wakes ten times a second, for a header with the
+    date and for limits that we do not use.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        await self._end.wait()
+
+    def end(self) -> None:
+        """Finish what is being answered, and close."""
+        self.should_exit = True
+        self._end.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -28,7 +45,9 @@ class Server:
     """Serves an application on one address from `start` to `stop`."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", date_header=False
+        )
         self._server = _Quiet(config)
         self._host, self._port = host, port
         self._task: asyncio.Task[None] | None = None
@@ -56,5 +75,5 @@ class Server:
     async def stop(self) -> None:
         """Finish what is being answered and close."""
         if self._task is not None:
-            self._server.should_exit = True
+            self._server.end()
             await self._task

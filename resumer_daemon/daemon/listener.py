@@ -27,6 +27,9 @@ log = structlog.get_logger()
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 30.0
 
 
+READ = 0.01  # seconds to read what has come
+
+
 class Deaf(ResumerError):
     """A ping did not come back."""
 
@@ -86,13 +89,11 @@ class Listener:
         self._wakeup.set("reconcile")  # what was said before we listened
         log.info("listening")
         while True:
-            heard = False
-            async for note in connection.notifies(timeout=self._settings.ping_interval):
-                heard = True
+            if not await _readable(connection, self._settings.ping_interval):
+                await self._prove(connection, connection)
+            async for note in connection.notifies(timeout=READ):
                 if note.payload != PING:
                     self._wakeup.set("notify")
-            if not heard:
-                await self._prove(connection, connection)
 
     async def _prove(self, connection: Connection, by: Connection) -> None:
         """Have a ping sent and hear it, or anything, within the deadline."""
@@ -108,3 +109,16 @@ class Listener:
         finally:
             closing.cancel()
         raise Deaf(f"no notification came back within {deadline} s; is a pooler between us?")
+
+
+async def _readable(connection: Connection, seconds: float) -> bool:
+    """Wait until there is something to read; psycopg itself would look ten times a second."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(connection.fileno(), came.set)
+    try:
+        async with asyncio.timeout(seconds):
+            return await came.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(connection.fileno())

@@ -69,8 +69,8 @@ def test_an_update_of_the_control_row_holds_nobody_up(
     "damage",
     [
         "ALTER TABLE resumer.resume_requests RENAME TO gone",
-        "ALTER TABLE resumer.control RENAME TO gone",
-        "ALTER FUNCTION resumer.wake() RENAME TO gone",
+        "ALTER TABLE resumer.control DROP COLUMN notify CASCADE",
+        "ALTER VIEW resumer.asleep RENAME TO gone",
         "ALTER TABLE resumer.resume_requests ADD CHECK (kind = 'none')",
         "ALTER TABLE resumer.resume_requests DROP COLUMN source_id CASCADE",
     ],
