@@ -11,7 +11,7 @@ from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.chaos.checker import Facts
 from tests.chaos.facts import facts_of
 from tests.chaos.faults import Faults, Slot
-from tests.chaos.programs import Work, beside, left, receiving
+from tests.chaos.programs import Work, beside, have_retried, left, receiving
 from tests.harness.database import Databases
 from tests.harness.server import binaries
 
@@ -62,6 +62,7 @@ def run(plan: Plan, folder: Path) -> tuple[Facts, float]:
         quiet = time.monotonic()
         starting.result(600)
         while left(database) and time.monotonic() < quiet + plan.patience:
+            have_retried(database)
             time.sleep(0.1)  # what is left then is a fact, and the checker's business
         settled = time.monotonic() - quiet
         return facts_of(database, log, work, faults.interrupted), settled

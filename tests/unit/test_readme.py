@@ -54,7 +54,7 @@ def test_a_command_that_is_named_exists(document: Path):
 
 @each_document
 def test_a_target_of_make_that_is_named_exists(document: Path):
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = {words[0] for words in _lines("make", document) if words}
     assert named <= set(targets)
 

@@ -1,5 +1,5 @@
 -- Why an execution stands where it stands: each reason is a code, a sentence, since when and until when, and the SQL and
--- the command that would move it. One function looks at one side of it: here the execution and its pause, in 0019 what was
+-- the command that would move it. One function looks at one side of it: here the execution and its pause, in 0017 what was
 -- asked for, and what is around it.
 
 -- How long from now, or until now, in one unit; NULL where nobody knows.
