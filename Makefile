@@ -36,6 +36,8 @@ format: $(VENV)/.dev ## Format the code, and mend what can be mended
 	$(BIN)/ruff format
 
 chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing is lost or sent twice
+	@echo 'First, that the checker sees what is wrong with broken daemons:'
+	@$(BIN)/pytest -q -n $(WORKERS) tests/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 beside: $(VENV)/.dev ## Let a stand-in of the service write in 10,000 random interleavings beside daemons
