@@ -1,11 +1,13 @@
 """Fixtures for all tests: a server for the run, a fresh database for the test."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from secrets import token_hex
 
 import pytest
+import structlog
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, Vintage, field
@@ -16,8 +18,12 @@ _SERVER = pytest.StashKey[str]()
 
 
 def pytest_configure() -> None:
-    """Let tables of commands be as wide on every machine; read when their console is made."""
+    """Let tables of commands be as wide on every machine; read when their console is made.
+
+    And let a daemon of this process not log into what a command beside it prints.
+    """
     os.environ["COLUMNS"] = "160"
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stdout__))
 
 
 def pytest_report_header() -> str:
