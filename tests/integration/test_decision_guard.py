@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from tests.acceptance.test_commands import run
 from tests.harness import Database, eventually_sync
@@ -149,10 +150,10 @@ def test_the_trigger_is_off_unless_it_is_asked_for(service: Service, database: D
 
 
 def test_a_daemon_that_shall_enforce_and_cannot_holds_and_says_so(
-    service: Service, database: Database, capsys: pytest.CaptureFixture[str]
+    service: Service, database: Database
 ):
-    with running(database, **ENFORCE):
+    with capture_logs() as said, running(database, **ENFORCE):
         execution, request = asked(service)
         service.decide(request, "approved", ANNA)
         eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
-        eventually_sync(lambda: "guard_not_enforced" in capsys.readouterr().out)
+        eventually_sync(lambda: "guard_not_enforced" in [line["event"] for line in said])
