@@ -170,13 +170,19 @@ def _times(step: str) -> int:
 
 
 def _order(facts: Facts) -> Iterator[str]:
-    """What is sent first at a place comes after all that the workflow has before it."""
+    """What is sent first at a place comes after all that the workflow has before it.
+
+    What a daemon that was stopped sends once more, whenever it is continued, begins nothing: its
+    receiver has the key already, and `_extra` counts it.
+    """
     first: dict[tuple[str, str], float] = {}
     last: dict[str, float] = {}
-    for receipt in facts.receipts:
-        place = receipt.execution, receipt.place
-        first[place] = min(receipt.at, first.get(place, receipt.at))
-        last[receipt.execution] = max(receipt.at, last.get(receipt.execution, receipt.at))
+    begun: set[str] = set()
+    for receipt in sorted(facts.receipts, key=lambda receipt: receipt.at):
+        first.setdefault((receipt.execution, receipt.place), receipt.at)
+        if receipt.key not in begun:
+            begun.add(receipt.key)
+            last[receipt.execution] = receipt.at
     for execution in facts.executions:
         before = 0.0
         for stage in _shape(execution).places:
@@ -188,11 +194,11 @@ def _order(facts: Facts) -> Iterator[str]:
         ended = execution.ended_at
         if ended is not None and last.get(execution.key, 0.0) > ended.timestamp() + SKEW:
             late = last[execution.key] - ended.timestamp()
-            yield f"I7 {execution.key} sent something {late:.1f} s after its end"
+            yield f"I7 {execution.key} began something {late:.1f} s after its end"
 
 
 SKEW = 5.0
-"""A zombie's request that was under way may come after the rescuer has ended the execution."""
+"""What a stopped daemon was about to send first may come a little after another has ended it all."""
 
 
 def _extra(facts: Facts) -> Iterator[str]:
