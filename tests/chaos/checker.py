@@ -198,7 +198,7 @@ def _order(facts: Facts) -> Iterator[str]:
 
 
 SKEW = 5.0
-"""What a stopped daemon was about to send first may come a little after another has ended it all."""
+"""What a stopped daemon was about to send may come a little after another has ended it all."""
 
 
 def _extra(facts: Facts) -> Iterator[str]:
