@@ -29,7 +29,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution as the database has it; `steps` are the recorded ones, with their status."""
+    """An execution as the database has it; `steps` are the recorded ones, with their status.
+
+    `pauses` are those that its workflow asks for, without the incidents that are the faults' doing.
+    """
 
     key: str
     shape: str
@@ -64,7 +67,8 @@ class Settled:
 class Facts:
     """Everything that a run left behind. `decided`: what writers were told is committed.
 
-    `interrupted` counts the intents that were open at the faults, each of which may have been sent.
+    `interrupted` counts the intents that were open at the faults, each of which may have been sent;
+    `incidents` the executions that a person had to retry, for each daemon that took one was killed.
     """
 
     receipts: Sequence[Receipt]
@@ -73,6 +77,7 @@ class Facts:
     ledger: Sequence[Settled]
     decided: Mapping[str, str]
     interrupted: int
+    incidents: int
 
 
 def violations(facts: Facts) -> list[str]:
@@ -219,4 +224,5 @@ def summary(facts: Facts) -> dict[str, Any]:
         "requests sent again": sum(count - 1 for count in attempts.values()),
         "intents interrupted": facts.interrupted,
         "decisions": len(facts.decided),
+        "incidents retried": facts.incidents,
     }

@@ -23,7 +23,7 @@ def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Fac
     ]  # fmt: skip
     return Facts(
         receipts, executions, _journal(database), _ledger(database),
-        work.decided, interrupted,
+        work.decided, interrupted, _incidents(database),
     )  # fmt: skip
 
 
@@ -33,13 +33,19 @@ def _executions(database: Database) -> list[Execution]:
         " e.completed_at AT TIME ZONE 'UTC',"
         " ARRAY(SELECT ARRAY[s.step_id, s.status] FROM step_executions s"
         "  WHERE s.execution_id = e.id),"
-        " (SELECT count(*) FROM resumer.pauses p WHERE p.execution_id = e.id)"
+        " (SELECT count(*) FROM resumer.pauses p"
+        "  WHERE p.execution_id = e.id AND p.reason <> 'incident')"
         " FROM workflow_executions e JOIN workflows w ON w.id = e.workflow_id"
     )
     return [
         Execution(key, shape, status, result, ended, [(s, how) for s, how in steps], pauses)
         for key, shape, status, result, ended, steps, pauses in rows
     ]
+
+
+def _incidents(database: Database) -> int:
+    [(count,)] = database.run("SELECT count(*) FROM resumer.pauses WHERE reason = 'incident'")
+    return int(count)
 
 
 def _journal(database: Database) -> list[Intent]:
