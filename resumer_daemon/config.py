@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -193,6 +195,15 @@ class Settings(BaseSettings):
     )
     approval_url: str = Field("", description="What `approval_url` renders as; `{id}` is replaced.")
 
+    @field_validator("database_url", "listen_url")
+    @classmethod
+    def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            conninfo_to_dict("" if value is None else value.get_secret_value())
+        except psycopg.Error:  # its message quotes the address, perhaps with a password
+            raise ValueError("no address such as postgresql://user@host:5432/database") from None
+        return value
+
     @field_validator("service_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -236,7 +247,7 @@ def load(**flags: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        wrong = [f"  {_name(e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        wrong = [f"  {_name(e['loc'])}: {_why(e)}" for e in error.errors(include_input=False)]
         raise SettingsError("settings are wrong:\n" + "\n".join(wrong)) from None
 
 
@@ -245,3 +256,9 @@ def _name(location: tuple[int | str, ...]) -> str:
         return "RESUMER_*"
     name = str(location[0])
     return name if name.isupper() else f"RESUMER_{name.upper()}"
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":  # the only one without a default
+        return "required: postgresql://user@host:5432/database, or --database-url"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -38,11 +38,18 @@ class Mismatch:
         return f"{self.table}.{self.column}: expected {self.expected}, found {found}"
 
 
+NAMED = 3
+"""Columns that a message names; an empty database lacks all of them, at every look."""
+
+
 class ContractError(ResumerError):
-    """The service's tables are not as the daemon needs them; the message names each column."""
+    """The service's tables are not as the daemon needs them; `mismatches` are all of them."""
 
     def __init__(self, message: str, mismatches: tuple[Mismatch, ...] = ()) -> None:
-        super().__init__("\n  ".join([message, *map(str, mismatches)]))
+        lines = [message, *map(str, mismatches[:NAMED])]
+        if (more := len(mismatches) - NAMED) > 0:
+            lines.append(f"and {more} more; `resumer-daemon doctor` names them all")
+        super().__init__("\n  ".join(lines))
         self.mismatches = mismatches
 
 

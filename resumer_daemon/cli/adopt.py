@@ -60,7 +60,7 @@ def _time(text: str) -> datetime:
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
-        fail(f"--since is no time: {text!r}", USAGE)
+        fail(f"--since is no time: {text!r} (such as 2026-01-31T09:30, in UTC)", USAGE)
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 

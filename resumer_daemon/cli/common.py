@@ -29,6 +29,11 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option("--database-url", help="Overrides RESUMER_DATABASE_URL.", show_default=False),
 ]
+GRANTED = (
+    "who owns the service's tables grants it: `resumer-daemon migrate grants`, then"
+    " GRANT resumer_reader (to look), resumer_operator (to move) or resumer_daemon (all else)"
+)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 T = TypeVar("T")
@@ -45,8 +50,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(error, UNREACHABLE)
     except psycopg.OperationalError as error:
         fail(error, UNREACHABLE)
-    except (ResumerError, psycopg.Error) as error:
+    except psycopg.Error as error:
+        fail(_told(error), REFUSED)
+    except ResumerError as error:
         fail(error, REFUSED)
+
+
+def _told(error: psycopg.Error) -> str:
+    """Return what the database said, without the statement; who grants a right that lacks."""
+    told = error.diag
+    said = [told.message_primary or str(error), told.message_detail, told.message_hint]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        said.append(GRANTED)
+    return "\n  ".join(filter(None, said))
 
 
 def fail(error: object, code: int) -> NoReturn:

@@ -1,6 +1,7 @@
 """`approve` and `reject`: write a decision, as the approval page would."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import typer
 
@@ -8,7 +9,7 @@ from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
 from resumer_daemon.store import desk
 
 RequestId = Annotated[str, typer.Argument(help="The request_id of the approval.")]
-Approver = Annotated[str | None, typer.Option("--as", help="The approver's user id (UUID).")]
+Approver = Annotated[UUID | None, typer.Option("--as", help="The approver's user id (UUID).")]
 Reason = Annotated[str | None, typer.Option(help="Why; it goes into the record.")]
 
 
@@ -37,7 +38,7 @@ def reject(
 def _decide(
     verdict: Literal["approve", "reject"],
     request_id: str,
-    approver: str | None,
+    approver: UUID | None,
     reason: str | None,
     url: str | None,
 ) -> None:

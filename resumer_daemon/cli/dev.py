@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable
 from importlib.resources import files
 from pathlib import Path
+from sysconfig import get_path
 from typing import Annotated
 
 import psycopg
@@ -13,7 +14,7 @@ import typer
 from rich.markup import escape
 from rich.rule import Rule
 
-from resumer_daemon.cli.common import console, run, settings
+from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
 from resumer_daemon.cli.story import Story
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
@@ -40,6 +41,10 @@ def dev(
     [dim]Example: resumer-daemon dev --once[/]
     """
     logs.configure("console", "warning")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"cannot keep a database in {data}: {error.strerror}; name a folder: --data", REFUSED)
     with EmbeddedPostgres(data.resolve() / "data", port=port or _free_port()) as server:
         _create_database(server)
         url = server.url(DATABASE)
@@ -94,8 +99,10 @@ async def _invite(story: Story, session: Session, daemon: Daemon) -> None:
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
     found = await views.show_execution(session, await story.pause())
     statement = desk.plain_decision(found["approvals"][0]["request_id"], "approved")
+    url, programs = daemon.settings.url, get_path("scripts")
     for label, text in (
-        ("connect", f"psql {daemon.settings.url}"),
+        ("connect", f"psql {url}"),
+        ("shell", f"export PATH={programs}:$PATH RESUMER_DATABASE_URL={url}"),
         ("decide", f"{statement};"),
         ("look", f"resumer-daemon show {found['execution_id']}"),
         ("metrics", f"{daemon.server.address}/metrics"),

@@ -25,5 +25,10 @@ def health(
         errors.print(error.read().decode(), highlight=False)
         raise typer.Exit(REFUSED) from error
     except (URLError, OSError, ValueError) as error:
-        errors.print(f"no daemon at {url}: {error}", highlight=False)
+        why = error.reason if isinstance(error, URLError) else error
+        errors.print(
+            f"no daemon at {url}: {why}\n  start one (`resumer-daemon run`), or say where it"
+            " listens: --url, or RESUMER_HEALTH_URL",
+            highlight=False,
+        )
         raise typer.Exit(REFUSED) from error

@@ -14,9 +14,10 @@ from resumer_daemon.cli.options import (
     Why,
     Workflow,
     Yes,
+    document,
     duration,
 )
-from resumer_daemon.workflow.values import dump, load
+from resumer_daemon.workflow.values import dump
 
 Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
 Everything = Annotated[bool, typer.Option("--all", help="All that stand so.")]
@@ -64,13 +65,12 @@ def resume(
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --as mia --reason "by phone"[/]
     """
-    try:
-        brought = dump(load(data))
-    except ValueError as error:
-        fail(f"the data is no JSON: {error}", USAGE)
+    brought = document("--data", data)
+    if not isinstance(brought, dict):
+        fail("--data is no JSON object, such as '{\"counted\": 7}'", USAGE)
     waits, seconds = paused_for or "manual", duration(older_than)
     choice = Choice(executions, workflow, everything, ("paused",), waits, seconds)
-    facts = {"actor": actor, "reason": reason, "data": brought, "force": force}
+    facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
     move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 

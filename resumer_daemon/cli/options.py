@@ -6,6 +6,7 @@ import typer
 
 from resumer_daemon.cli.common import USAGE, fail
 from resumer_daemon.workflow.durations import seconds
+from resumer_daemon.workflow.values import Json, load
 
 Reason = Literal[
     "approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"
@@ -31,3 +32,11 @@ def duration(text: str | None) -> float | None:
     if given is None:
         fail(f"not a duration: {text} (such as 90s, 2h, 1h30m)", USAGE)
     return given
+
+
+def document(option: str, text: str) -> Json:
+    """Return the JSON of an option; what is none ends the command with code 2."""
+    try:
+        return load(text)
+    except ValueError as error:
+        fail(f"{option} is {error}", USAGE)

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from resumer_daemon.cli.common import (
+    REFUSED,
     USAGE,
     AsJson,
     DatabaseUrl,
@@ -69,4 +70,7 @@ def retry(
         async with opened(database_url) as session:
             return await store.retry(session, None if everything else keys)
 
-    console.print(f"{len(run(work()))} messages are due again")
+    due = run(work())
+    console.print(f"{len(due)} messages are due again")
+    if unknown := sorted(set(keys or ()) - set(due)):
+        fail(f"not dead: {', '.join(unknown)}\n  resumer-daemon outbox list --state dead", REFUSED)

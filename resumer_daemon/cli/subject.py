@@ -43,7 +43,10 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
     Raises:
         Refused: It cannot be run at all.
     """
-    text = file.read_bytes().decode(errors="replace")
+    try:
+        text = file.read_bytes().decode()
+    except UnicodeDecodeError as wrong:
+        raise Refused(f"definition refused: not UTF-8 at byte {wrong.start}") from None
     program = _usable(parse("", text))
     claimed = Claimed(
         id=UUID(int=0),

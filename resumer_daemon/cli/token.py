@@ -46,9 +46,11 @@ def create(
 
     [dim]Example: resumer-daemon token create night-shift --may read --may resume[/]
     """
+    if not name.strip():
+        fail("a token needs a name: it is the actor in the record", USAGE)
     lasts = None if expires_in == "never" else seconds(expires_in)
     if lasts is None and expires_in != "never":
-        fail(f"{expires_in!r} is no duration such as 720h, and not never", USAGE)
+        fail(f"not a duration: {expires_in} (such as 720h, or never)", USAGE)
     permissions = [permission.scope for permission in dict.fromkeys(may)]
 
     async def work() -> tuple[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -16,7 +17,7 @@ async def start(
     workflow: str,
     payload: Json,
     version: str | None = None,
-    organization: str | None = None,
+    organization: UUID | None = None,
 ) -> str:
     """Queue an execution and return its id. Raises `Refused` with the database's own words."""
     facts = {
@@ -30,7 +31,7 @@ async def start(
 
 
 async def emit(
-    session: Session, event_type: str, payload: Json, organization: str | None = None
+    session: Session, event_type: str, payload: Json, organization: UUID | None = None
 ) -> str:
     """Write an event and return its id. Raises `Refused` with the database's own words."""
     facts = {"type": event_type, "payload": dump(payload), "organization": organization}
@@ -39,7 +40,7 @@ async def emit(
 
 
 async def decide(
-    session: Session, verdict: str, request: str, approver: str | None, reason: str | None
+    session: Session, verdict: str, request: str, approver: UUID | None, reason: str | None
 ) -> None:
     """Write a decision, `approve` or `reject`. Raises `Refused` with the database's own words."""
     await asked(session, verdict, {"request": request, "approver": approver, "reason": reason})

@@ -86,7 +86,7 @@ async def revoke(session: Session, name: str) -> None:
     async with session.transaction():
         cursor = await session.run("revoke_token", {"name": name})
         if await cursor.fetchone() is None:
-            raise Refused(f"no token named {name!r} is in force")
+            raise Refused(f"no token named {name!r} is in force\n  resumer-daemon token list")
 
 
 async def find_holder(session: Session, key: str) -> Holder | None:

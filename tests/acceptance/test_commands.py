@@ -92,7 +92,7 @@ def test_a_decision_that_is_not_possible_is_refused(service: Service, database: 
         [request] = service.asked(execution)
     url = database.url
     assert "no approval request 'nobody'" in run(url, "approve", "nobody", code=REFUSED)
-    run(url, "approve", request, "--as", "not a uuid", code=REFUSED)
+    run(url, "approve", request, "--as", "not a uuid", code=USAGE)
     run(url, "approve", request)
     assert "approved already" in run(url, "reject", request, code=REFUSED)
     late = service.approval(execution, "pending", expires_at="2020-01-01")
@@ -104,7 +104,7 @@ def test_a_start_that_is_not_possible_is_refused(service: Service, database: Dat
     url = database.url
     assert "no workflow 'nothing'" in run(url, "start", "nothing", code=REFUSED)
     assert "version 9" in run(url, "start", "flow", "--version", "9", code=REFUSED)
-    assert "no JSON" in run(url, "start", "flow", "--payload", "{", code=USAGE)
+    assert "not JSON" in run(url, "start", "flow", "--payload", "{", code=USAGE)
     database.run("UPDATE workflows SET enabled = false")
     assert "disabled" in run(url, "start", "flow", code=REFUSED)
     assert database.run("SELECT count(*) FROM workflow_executions") == [(0,)]

@@ -53,10 +53,15 @@ def test_without_once_it_stays_for_a_person_to_decide(tmp_path: Path):
     try:
         eventually_sync(lambda: "Ctrl-C ends it" in log.read_text(), 60)
         said = dict(
-            re.findall(r"^  (connect|decide|look|metrics) +(.+)$", log.read_text(), re.MULTILINE)
+            re.findall(
+                r"^  (connect|shell|decide|look|metrics) +(.+)$", log.read_text(), re.MULTILINE
+            )
         )
         with urlopen(said["metrics"], timeout=10) as metrics:  # noqa: S310
             assert b"resumer_resume_latency_seconds" in metrics.read()
+        assert said["shell"].endswith(
+            f"RESUMER_DATABASE_URL={said['connect'].removeprefix('psql ')}"
+        )
         execution = said["look"].rsplit(maxsplit=1)[1]
         with psycopg.connect(said["connect"].removeprefix("psql "), autocommit=True) as person:
             person.execute(said["decide"].encode())

@@ -14,6 +14,8 @@ OLDEST = 13
 LISTENS_SAFELY = {13: 24, 14: 21, 15: 16, 16: 12, 17: 8, 18: 2}
 LONG = 300.0  # seconds that a transaction may be open before dead rows pile up
 SKEW = 1.0
+# the worker, its second lane, the listener, the heartbeat, two for scrapes, four for HTTP
+BESIDE_POOL = 10
 
 
 async def look(patient: Patient) -> Sequence[Finding]:
@@ -23,7 +25,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
     seen = await cursor.fetchone() or {}
     return [
         _version(seen["version"]),
-        _connections(seen, patient.settings.pool_size + 4),
+        _connections(seen, patient.settings.pool_size + BESIDE_POOL),
         _clock(seen["clock"] - time.time()),
         _queue(seen["queue"]),
         _transactions(seen),
