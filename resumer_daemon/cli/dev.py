@@ -40,11 +40,11 @@ def dev(
 
     [dim]Example: resumer-daemon dev --once[/]
     """
-    logs.configure("console", "warning")
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(f"cannot keep a database in {data}: {error.strerror}; name a folder: --data", REFUSED)
+    logs.configure("console", "warning")
     with EmbeddedPostgres(data.resolve() / "data", port=port or _free_port()) as server:
         _create_database(server)
         url = server.url(DATABASE)
