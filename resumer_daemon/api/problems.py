@@ -17,6 +17,7 @@ from resumer_daemon.store.reach import KeyReused, Unknown
 log = structlog.get_logger()
 
 AGAIN_IN = {"Retry-After": "1"}
+DOCUMENT = "/api/v1/openapi.json"
 
 
 class Problem(BaseModel):
@@ -76,7 +77,8 @@ def refusal_of(error: Exception) -> Refusal:
         case Refusal():
             return error
         case HTTPException():
-            return Refusal(error.status_code, error.detail, error.headers)
+            hint = f"{DOCUMENT} has every path and its methods"
+            return Refusal(error.status_code, error.detail, error.headers, hint=hint)
         case RequestValidationError():
             return _not_valid(error)
         case Unknown():
@@ -113,4 +115,7 @@ def _not_valid(error: RequestValidationError) -> Refusal:
     places = [
         {"place": ".".join(map(str, fault["loc"])), "detail": fault["msg"]} for fault in faults
     ]
-    return Refusal(422, "the request is not as the document has it", errors=places)
+    # a body that did not say it is JSON is not read, and is no object for that reason alone
+    unread = any(isinstance(fault["input"], bytes) for fault in faults)
+    hint = "Content-Type: application/json" if unread else f"{DOCUMENT} has the document"
+    return Refusal(422, "the request is not as the document has it", errors=places, hint=hint)

@@ -120,6 +120,8 @@ def test_a_path_that_leads_nowhere_is_told(service: Service, client: Client):
     }
     assert {where: answer.status for where, answer in found.items()} == PATHS
     assert [a for a in found.values() if not a.problem["title"]] == []
+    unknown = found["GET", "/nothing"], found["DELETE", "/executions/{id}/status"]
+    assert all("/api/v1/openapi.json" in answer.problem["hint"] for answer in unknown)
     assert left(service.database) == before
 
 
@@ -131,8 +133,10 @@ def test_each_fault_of_a_body_is_told_with_its_place(client: Client):
 
 def test_a_body_that_says_it_is_no_json_is_not_guessed_at(service: Service, client: Client):
     path = f"/executions/{service.paused()}/cancel"
-    assert client.ask("POST", path, b"reason=x", **PLAIN).status == 422
-    assert client.ask("POST", path, b"{}", **PLAIN).status == 422
+    for body in (b"reason=x", b"{}"):
+        answer = client.ask("POST", path, body, **PLAIN)
+        assert answer.status == 422
+        assert answer.problem["hint"] == "Content-Type: application/json"
 
 
 def test_what_is_not_possible_says_what_is(service: Service, client: Client):
