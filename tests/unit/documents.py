@@ -21,7 +21,7 @@ from resumer_daemon.store.pool_gauges import PoolGauges
 from resumer_daemon.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _FENCED = re.compile(r"^```(.*)\n((?s:.*?))^```$", re.MULTILINE)
 _SUFFIXES = {"counter": "_total", "info": "_info"}
