@@ -1,6 +1,6 @@
 """One move of one execution or of many: many are shown first, asked about, and counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,6 @@ from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.session import Session
 
 Move = Literal["ask_pause", "ask_resume", "ask_retry", "ask_cancel"]
 
@@ -64,18 +63,18 @@ def move(
         fail("name executions, or choose them: --workflow, --older-than, --all", USAGE)
     word = statement.removeprefix("ask_")
     chosen = run(_choose(choice, url))
-    if dry_run or (choice.filtered and not yes):
+    if dry_run:
+        print_json(chosen) if as_json else _show(chosen)
+        return
+    if choice.filtered and chosen and not yes:
         if not as_json:
             _show(chosen)
-        _consent(f"{word} {len(chosen)}?", as_json=as_json, dry_run=dry_run, chosen=chosen)
+        typer.confirm(f"{word} {len(chosen)}?", abort=True, err=True)
     asked, refused = run(_ask_all(statement, [row["execution_id"] for row in chosen], facts, url))
     if as_json:
         print_json({"requests": asked, "refused": refused})
     else:
-        for key, request in asked.items():
-            console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
-        for key, why in refused.items():
-            errors.print(f"[red]error:[/] {escape(key)}: {escape(why)}", highlight=False)
+        _tell(word, asked, refused)
     if refused:
         raise typer.Exit(REFUSED)
 
@@ -98,32 +97,26 @@ async def _ask_all(
     async with opened(url) as session:
         for key in _counted(keys):
             try:
-                asked[key] = await _ask(session, statement, {**facts, "key": key})
+                asked[key] = await desk.ask(session, statement, {**facts, "key": key})
             except Refused as error:
                 refused[key] = str(error)
     return asked, refused
 
 
-async def _ask(session: Session, statement: Move, facts: Mapping[str, Any]) -> int:
-    return await desk.ask(session, statement, facts)
-
-
-def _counted(keys: Sequence[str]) -> Any:
+def _counted(keys: Sequence[str]) -> Iterable[str]:
     """Show how far it is where there are many."""
     if len(keys) < 2:
         return keys
     return track(keys, description="asking", console=errors, transient=True)
 
 
-def _consent(question: str, *, as_json: bool, dry_run: bool, chosen: list[dict[str, Any]]) -> None:
-    if dry_run:
-        if as_json:
-            print_json(chosen)
-        raise typer.Exit
-    if not chosen:
+def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> None:
+    for key, request in asked.items():
+        console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
+    for key, why in refused.items():
+        errors.print(f"[red]error:[/] {escape(key)}: {escape(why)}", highlight=False)
+    if not asked and not refused:
         console.print("nothing stands so")
-        raise typer.Exit
-    typer.confirm(question, abort=True, err=True)
 
 
 def _show(chosen: Sequence[Mapping[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """What a team chooses when it migrates: whether to adopt, and whether to refuse approvals."""
 
 from resumer_daemon.store.connect import connect
-from resumer_daemon.store.migrate import Place, prepare
 from resumer_daemon.store.patience import or_busy, patiently
+from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load, written
 
 

@@ -10,8 +10,8 @@ from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.migrate import Place, prepare
 from resumer_daemon.store.patience import Busy, or_busy, patiently
+from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load
 
 DAEMON = "resumer_daemon"

@@ -1,45 +1,20 @@
-"""Bring a database to this version, and back: `migrations/NNNN_name.up.sql` and `.down.sql`.
+"""Bring a database to this version, and back.
 
 Each migration is one transaction with its line in the ledger, under a lock that migrators poll
-for, and waits for a table at most `LOCK_TIMEOUT` before it steps back and lets writers through.
+for. Where it waits for a table too long, it steps back and lets writers through.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from importlib.resources import files
 from typing import Literal, TypeAlias
-
-from psycopg import sql
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.contract import search_path
+from resumer_daemon.store.migrations import Migration, known, placed
 from resumer_daemon.store.patience import Busy, or_busy, patiently
+from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load, written
-
-LOCK_TIMEOUT = "2s"
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema. `number` orders them, `sha256` tells a changed one."""
-
-    number: int
-    name: str
-    up: bytes
-    down: bytes
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of what is applied."""
-        return sha256(self.up).hexdigest()
-
-    @property
-    def entry(self) -> dict[str, int | str]:
-        """Its line in the ledger."""
-        return {"number": self.number, "name": self.name, "sha256": self.sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,49 +26,9 @@ class Entry:
     applied_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where migrations work: the service's schema, the path that leads there, what is kept."""
-
-    schema: str
-    search_path: str
-    keep_columns: Literal["on", "off"]
-
-    @classmethod
-    def of(cls, connection: Connection, schema: str, *, keep_columns: bool) -> "Place":
-        """Return the place that a connection sees under this name."""
-        return cls(schema, search_path(connection, schema), "on" if keep_columns else "off")
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What holds in the transaction of each."""
-        return {
-            "search_path": self.search_path,
-            "lock_timeout": LOCK_TIMEOUT,
-            "keep_columns": self.keep_columns,
-        }
-
-
 Ledger: TypeAlias = dict[int, tuple[str, str, datetime]]
 Choose: TypeAlias = Callable[[Ledger], Migration | None]
 Act: TypeAlias = Callable[[Connection, Migration, str], Awaitable[None]]
-
-
-def known() -> list[Migration]:
-    """Return the migrations of this version, in order."""
-    folder = files("resumer_daemon.migrations")
-    names = sorted(
-        f.name.removesuffix(".up.sql") for f in folder.iterdir() if f.name.endswith(".up.sql")
-    )
-    return [
-        Migration(
-            number=int(name[:4]),
-            name=name,
-            up=folder.joinpath(f"{name}.up.sql").read_bytes(),
-            down=folder.joinpath(f"{name}.down.sql").read_bytes(),
-        )
-        for name in names
-    ]
 
 
 async def up(url: str, schema: str = "public") -> list[str]:
@@ -163,14 +98,6 @@ def _script(place: Place, first: str, last: str) -> str:
     )
 
 
-def placed(script: bytes, schema: str) -> bytes:
-    """Return a script with the schema of the service written where it names `service_schema`.
-
-    Only within functions: outside of them the search path leads there.
-    """
-    return script.replace(b"service_schema.", sql.Identifier(schema).as_bytes() + b".")
-
-
 async def _run(
     url: str, schema: str, choose: Choose, act: Act, *, keep_columns: bool = False
 ) -> list[str]:
@@ -182,11 +109,6 @@ async def _run(
             if name is None:
                 return names
             names.append(name)
-
-
-async def prepare(connection: Connection, place: Place) -> None:
-    """Make the settings of a transaction that changes the schema."""
-    await connection.execute(load("prepare_migration"), place.settings)
 
 
 async def _step(connection: Connection, place: Place, choose: Choose, act: Act) -> str | None:

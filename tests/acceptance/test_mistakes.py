@@ -1,5 +1,6 @@
 """Mistakes at a shell: each is answered with one clear line, and with what to do next."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,8 @@ def test_a_definition_that_is_no_utf_8_is_told_the_same_by_both(tmp_path: Path):
     file.write_bytes(b"\xff\xfe")
     for words in (("check-definition", str(file)), ("simulate", "--definition", str(file))):
         assert "not UTF-8 at byte 0" in said(NOTHING, *words, code=REFUSED)
+
+
+def test_where_nothing_stands_so_a_program_is_told_in_json(database: Database):
+    printed = said(database.url, "cancel", "--all", "--json", code=0)
+    assert json.loads(printed) == {"requests": {}, "refused": {}}

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.config import load
-from resumer_daemon.store import migrate
 from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
 from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.store.migrations import known
 from tests.harness import Database, every_vintage
 from tests.harness.members import give_rights, member_of
 from tests.harness.rows import Rows
@@ -78,7 +78,7 @@ async def test_a_trigger_that_is_off_is_named_and_the_remedy_enables_it(
 
 async def test_what_was_not_migrated_is_named(unmigrated: Database):
     found = await ill(unmigrated)
-    assert migrate.known()[0].name in found["migrations"].what
+    assert known()[0].name in found["migrations"].what
     assert found["columns"].verdict == "error"
     assert "migrate up" in found["migrations"].remedy
 

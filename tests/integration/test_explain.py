@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from resumer_daemon.store.migrate import known
+from resumer_daemon.store.migrations import known
 from tests.harness import Database, every_vintage
 from tests.integration.explained import CASES, KEY, Case
 

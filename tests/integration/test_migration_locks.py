@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import migrate, patience
+from resumer_daemon.store import migrate, patience, place
+from resumer_daemon.store.migrations import known
 from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually
 from tests.harness.rows import Rows
 
-NAMES = [migration.name for migration in migrate.known()]
+NAMES = [migration.name for migration in known()]
 
 # the transactions of a migrator that are waiting for a lock of a table right now
 WAITING = """
@@ -22,7 +23,7 @@ WHERE a.datname = current_database() AND a.application_name = 'resumer-daemon'
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
-    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(place, "LOCK_TIMEOUT", "100ms")
 
 
 @pytest.mark.parametrize("vintage", ["v1"])

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store import migrate
-from resumer_daemon.store.migrate import Migration
+from resumer_daemon.store.migrations import Migration, known, placed
 from tests.harness import Database, every_vintage
 from tests.harness.database import DATA, Databases, migrate_up
 from tests.harness.dump import Way, dumped, fitting_pg_dump
 from tests.harness.rows import Rows
 
-NAMES = [migration.name for migration in migrate.known()]
+NAMES = [migration.name for migration in known()]
 
 both_ways = pytest.mark.parametrize("way", ["pg_dump", "catalogue"])
 
@@ -107,8 +107,8 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
     await migrate.up(unmigrated.url)
     before = dumped(unmigrated, "catalogue")
     broken = Migration(9000, "9000_broken", b"CREATE TABLE resumer.half (); SELECT 1 / 0", b"")
-    known = [*migrate.known(), broken]
-    monkeypatch.setattr(migrate, "known", lambda: known)
+    with_broken = [*known(), broken]
+    monkeypatch.setattr(migrate, "known", lambda: with_broken)
     with pytest.raises(MigrationError, match="9000_broken: division by zero"):
         await migrate.up(unmigrated.url)
     assert dumped(unmigrated, "catalogue") == before
@@ -116,7 +116,7 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
 
 
 async def test_an_undo_that_fails_changes_nothing(database: Database, monkeypatch):
-    *older, newest = migrate.known()
+    *older, newest = known()
     broken = replace(newest, down=newest.down + b"; SELECT 1 / 0")
     monkeypatch.setattr(migrate, "known", lambda: [*older, broken])
     before = dumped(database, "catalogue")
@@ -136,12 +136,12 @@ def _dry_run(database: Database, direction: str) -> str:
 def test_a_dry_run_prints_what_would_run_and_changes_nothing(unmigrated: Database):
     before = dumped(unmigrated, "catalogue")
     printed = _dry_run(unmigrated, "up")
-    assert all(migrate.placed(m.up, "public").decode() in printed for m in migrate.known())
+    assert all(placed(m.up, "public").decode() in printed for m in known())
     assert _dry_run(unmigrated, "down").strip() == ""
     assert dumped(unmigrated, "catalogue") == before
     migrate_up(unmigrated.url)
     assert _dry_run(unmigrated, "up").strip() == ""
-    assert all(m.down.decode() in _dry_run(unmigrated, "down") for m in migrate.known())
+    assert all(m.down.decode() in _dry_run(unmigrated, "down") for m in known())
 
 
 @every_vintage
