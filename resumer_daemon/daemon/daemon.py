@@ -9,33 +9,25 @@ from uuid import uuid4
 import structlog
 
 from resumer_daemon.api.app import build
-from resumer_daemon.api.credentials import Credentials
-from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.carrier import Carrier
-from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
+from resumer_daemon.daemon.parts import courier_of, doors_of, http_client_of, tracing_of
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
 from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.sender import Sender
-from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
-from resumer_daemon.effects.allow import read_allow_list
-from resumer_daemon.effects.guard import Guard
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.routes import Routes
-from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
 from resumer_daemon.store.journal import Holder, silence
@@ -67,15 +59,15 @@ class Daemon:
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
-        client = _http_client(settings)
-        self._tracing = _tracing(settings, self._instance)
+        client = http_client_of(settings)
+        self._tracing = tracing_of(settings, self._instance.id)
         carrier = Carrier(client, settings, self.metrics, self._tracing)
         sender = Sender(carrier, settings, holder, self._heartbeat, self.metrics)
         self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
         turner, beside = (
             Turner(settings, library, holder, self._effector.places) for _ in range(2)
         )
-        self._courier = _courier(settings, self._pool, self.metrics)
+        self._courier = courier_of(settings, self._pool, self.metrics)
         self._worker = Worker(
             database,
             settings,
@@ -97,7 +89,7 @@ class Daemon:
         self.metrics.registry.register(PoolGauges(self._pool))
         health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self._sessions = Pool(database, HTTP_SESSIONS)
-        app = build(health, _doors(settings, self._sessions))
+        app = build(health, doors_of(settings, self._sessions))
         self.server = Server(app, settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
@@ -179,36 +171,9 @@ class Daemon:
             self._main.cancel()
 
 
-def _doors(settings: Settings, sessions: Pool) -> Doors:
-    """Make what HTTP needs to let people in."""
-    secret = settings.jwt_secret
-    credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
-    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
-
-
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancel until all have ended: who waits for a connection of the pool may miss one call."""
     while tasks:
         for task in tasks:
             task.cancel()
         _, tasks = await asyncio.wait(tasks, timeout=AGAIN)
-
-
-def _courier(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
-    """Make who delivers notifications, where it is said how."""
-    addresses = {pattern: url.get_secret_value() for pattern, url in settings.routes.items()}
-    routes = Routes(addresses)
-    attempts, lease = settings.message_attempts, settings.lease
-    return Courier(pool, routes, attempts, lease, metrics) if addresses else None
-
-
-def _tracing(settings: Settings, instance: Instance) -> Tracing | None:
-    endpoint = settings.otlp_endpoint
-    return None if endpoint is None else Tracing(endpoint, instance.id)
-
-
-def _http_client(settings: Settings) -> HttpClient:
-    guard = Guard(read_allow_list(settings.http_allow))
-    secret = settings.webhook_secret
-    signer = None if secret is None else Signer(secret.get_secret_value())
-    return HttpClient(guard, settings.secret, signer=signer)
