@@ -9,6 +9,8 @@ from uuid import uuid4
 import structlog
 
 from resumer_daemon.api.app import build
+from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
@@ -19,7 +21,7 @@ from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
-from resumer_daemon.daemon.parts import courier_of, doors_of, http_client_of, tracing_of
+from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
@@ -89,7 +91,7 @@ class Daemon:
         self.metrics.registry.register(PoolGauges(self._pool))
         health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self._sessions = Pool(database, HTTP_SESSIONS)
-        app = build(health, doors_of(settings, self._sessions))
+        app = build(health, _doors(settings, self._sessions))
         self.server = Server(app, settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0
@@ -169,6 +171,13 @@ class Daemon:
     def _end(self) -> None:
         if self._main is not None:
             self._main.cancel()
+
+
+def _doors(settings: Settings, sessions: Pool) -> Doors:
+    """Make what HTTP needs to let people in."""
+    secret = settings.jwt_secret
+    credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
+    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -1,9 +1,7 @@
-"""The parts of a daemon that depend on what the settings name; some are None where they do not."""
+"""Who reaches out of the database, as the settings name it; None where they name nothing."""
 
 from uuid import UUID
 
-from resumer_daemon.api.credentials import Credentials
-from resumer_daemon.api.doors import Doors
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.tracing import Tracing
@@ -14,13 +12,6 @@ from resumer_daemon.effects.routes import Routes
 from resumer_daemon.effects.signature import Signer
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
-
-
-def doors_of(settings: Settings, sessions: Pool) -> Doors:
-    """Return what HTTP needs to let people in."""
-    secret = settings.jwt_secret
-    credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
-    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
 
 
 def courier_of(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
