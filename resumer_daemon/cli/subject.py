@@ -63,8 +63,10 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
         requests=(),
         approvals=(),
     )
-    world = Surroundings(chosen, datetime.now(UTC), {}, {}, {}, {}, {}).world(claimed)
-    return Subject(program.definition, claimed, world, {})
+    around = Surroundings(
+        chosen, datetime.now(UTC), rules={}, loaded={}, endpoints={}, records={}, steps={}
+    )
+    return Subject(program.definition, claimed, around.world(claimed), {})
 
 
 async def from_database(key: str, url: str | None) -> Subject:

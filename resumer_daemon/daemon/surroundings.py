@@ -69,11 +69,11 @@ async def gather(
     return Surroundings(
         settings,
         datetime.now(UTC),
-        await _rules(session, programs),
-        await _loaded(session, endpoints, batch, programs),
-        endpoints,
-        {entity: _target(each) for entity, each in settings.records.items()},
-        await _last_steps(session, batch),
+        rules=await _rules(session, programs),
+        loaded=await _loaded(session, endpoints, batch, programs),
+        endpoints=endpoints,
+        records={entity: _target(each) for entity, each in settings.records.items()},
+        steps=await _last_steps(session, batch),
     )
 
 
