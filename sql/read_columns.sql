@@ -1,5 +1,11 @@
--- The columns of the service's tables, with their types. Keys that our role may not read are as good as none.
-SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+-- The columns of the service's tables, with their types; whether one refuses NULL, and whether an insert may leave it
+-- out: it has a default, or a trigger may fill it. Keys that our role may not read are as good as none.
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL), a.attnotnull,
+  NOT a.attnotnull OR a.atthasdef OR a.attidentity <> ''
+    OR EXISTS (
+      SELECT FROM pg_trigger t
+      WHERE t.tgrelid = c.oid AND t.tgenabled <> 'D' AND t.tgname NOT LIKE 'resumer\_%%'
+        AND t.tgtype & 7 = 7)  -- before an insert, for each row
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid

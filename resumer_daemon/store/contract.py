@@ -3,12 +3,13 @@
 Databases between the vintages are real: columns are probed, never a version number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from psycopg import sql
 
 from resumer_daemon.errors import ContractError, Mismatch
 from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.nulls import Column, refusals
 from resumer_daemon.store.statements import load
 
 NEEDED: Mapping[str, Mapping[str, str]] = {
@@ -73,26 +74,32 @@ async def probe(connection: Connection, schema: str) -> frozenset[str]:
     """Return the optional columns that are there, and `no_` before those that are not.
 
     Raises:
-        ContractError: Something that is needed is missing or of another type; all of it is named.
+        ContractError: Something that is needed is missing, of another type, or refuses a NULL that
+            we write; all of it is named.
     """
     cursor = await connection.execute(load("read_columns"), {"schema": schema})
     found = {
-        (table, column): KINDS.get(kind, kind) for table, column, kind in await cursor.fetchall()
+        (table, name): Column(KINDS.get(kind, kind), not_null, omissible)
+        for table, name, kind, not_null, omissible in await cursor.fetchall()
     }
-    wrong = tuple(
-        Mismatch(f"{schema}.{table}", column, kind, found.get((table, column)))
-        for table, columns in NEEDED.items()
-        for column, kind in columns.items()
-        if found.get((table, column)) != kind
+    kinds = {key: column.kind for key, column in found.items()}
+    features = frozenset(
+        feature if kinds.get((table, column)) == kind else f"no_{feature}"
+        for feature, (table, column, kind) in OPTIONAL.items()
     )
+    wrong = (*_of_other_types(schema, kinds), *refusals(schema, found, features))
     if wrong:
         raise ContractError(
             "the service's tables are not as needed (was `resumer-daemon migrate up` run?):", wrong
         )
-    return frozenset(
-        feature if found.get((table, column)) == kind else f"no_{feature}"
-        for feature, (table, column, kind) in OPTIONAL.items()
-    )
+    return features
+
+
+def _of_other_types(schema: str, kinds: Mapping[tuple[str, str], str]) -> Iterator[Mismatch]:
+    for table, columns in NEEDED.items():
+        for column, kind in columns.items():
+            if kinds.get((table, column)) != kind:
+                yield Mismatch(f"{schema}.{table}", column, kind, kinds.get((table, column)))
 
 
 def search_path(connection: Connection, schema: str) -> str:

@@ -89,6 +89,16 @@ async def test_a_column_of_another_type_is_named(bound: Database, database: Data
     assert "public.rules.rule_id: expected text, found uuid" in found["columns"].what
 
 
+async def test_a_column_that_refuses_our_inserts_is_named_and_the_remedy_lets_them(
+    bound: Database, database: Database
+):
+    database.run("ALTER TABLE step_executions ADD COLUMN tenant text NOT NULL")
+    found = await ill(bound)
+    assert "public.step_executions.tenant: expected NULL allowed" in found["columns"].what
+    database.run(found["columns"].remedy)
+    assert await ill(bound) == {}
+
+
 async def test_settings_that_differ_from_the_control_row_are_named(bound: Database):
     found = await ill(bound, service_timezone="America/New_York", decision_guard="enforce")
     assert set(found) == {"control row", "decision guard"}

@@ -6,6 +6,7 @@ from resumer_daemon.errors import ContractError
 from resumer_daemon.store.contract import probe
 from resumer_daemon.store.doctor.finding import Finding, Patient, broken, well
 from resumer_daemon.store.migrate import unapplied
+from resumer_daemon.store.nulls import NO_DEFAULT, NOT_NULL
 
 
 async def look(patient: Patient) -> Sequence[Finding]:
@@ -33,7 +34,16 @@ async def _columns(patient: Patient) -> Finding:
             "columns",
             str(error),
             "the daemon does nothing without them",
-            "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA",
+            _remedy(error),
         )
     absent = sorted(f.removeprefix("no_") for f in features if f.startswith("no_"))
     return well("columns", "as needed" + (f" (without {', '.join(absent)})" if absent else ""))
+
+
+def _remedy(error: ContractError) -> str:
+    mended = [
+        f"ALTER TABLE {m.table} ALTER COLUMN {m.column} DROP NOT NULL"
+        for m in error.mismatches
+        if m.found in (NOT_NULL, NO_DEFAULT)
+    ]
+    return "; ".join(mended) or "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA"
