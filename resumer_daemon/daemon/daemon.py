@@ -25,6 +25,7 @@ from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
 from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.reconciler import Reconciler
+from resumer_daemon.daemon.relief import Relief
 from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.turn import Turner
@@ -85,6 +86,7 @@ class Daemon:
         self._reconciler = Reconciler(
             self._pool, self.metrics, wakeup, enforces=settings.decision_guard == "enforce"
         )
+        self._relief = Relief(self._pool, settings.notify)
         self._rescuer = Rescuer(self._pool, silent, self.metrics, wakeup)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
@@ -116,6 +118,7 @@ class Daemon:
                     group.create_task(
                         every(self.settings.reconcile_interval, self._reconciler.beat)
                     ),
+                    group.create_task(every(self.settings.reconcile_interval, self._relief.beat)),
                     group.create_task(every(silence(self.settings.lease) / 2, self._rescuer.beat)),
                 ]
                 if (retention := self.settings.retention) is not None:
