@@ -38,12 +38,18 @@ def service(database: Database) -> Service:
 
 
 @pytest.fixture
-def imposed_on(database: Database) -> Iterator[Database]:
+def statement_timeout() -> str:
+    """How long a statement may take that nobody gave more time."""
+    return IMPOSED["statement_timeout"]
+
+
+@pytest.fixture
+def imposed_on(database: Database, statement_timeout: str) -> Iterator[Database]:
     """The database for a daemon on whose role everything is imposed that can be."""
     give_rights(database.url)
     with member_of(database, "resumer_daemon") as login, database.connect() as administrator:
         [(name,)] = login.run("SELECT current_user")
-        for setting, value in IMPOSED.items():
+        for setting, value in (IMPOSED | {"statement_timeout": statement_timeout}).items():
             administrator.execute(
                 sql.SQL("ALTER ROLE {} SET {} = {}").format(
                     sql.Identifier(name), sql.Identifier(setting), value
@@ -52,6 +58,7 @@ def imposed_on(database: Database) -> Iterator[Database]:
         yield login
 
 
+@pytest.mark.parametrize("statement_timeout", ["1ms", "10ms", "100ms", "1s"])
 def test_what_a_role_imposes_is_not_felt(service: Service, imposed_on: Database):
     with running(imposed_on, allow_superuser="false") as daemon, Load(service, 60) as load:
         load.check()
