@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from resumer_daemon.cli.common import USAGE, DatabaseUrl, console, fail, opened, run
+from resumer_daemon.cli.common import (
+    USAGE,
+    AsJson,
+    DatabaseUrl,
+    console,
+    fail,
+    opened,
+    print_json,
+    run,
+)
 from resumer_daemon.cli.options import Actor, DryRun, Why, Yes, duration
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.arrays import array
@@ -25,6 +34,7 @@ def hold(
     yes: Yes = False,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Hold a workflow, or everything: what runs stops before its next step, what comes is kept.
 
@@ -32,7 +42,10 @@ def hold(
     """
     name, seconds = _name(workflow, everything), duration(time)
     found = run(_in_scope(workflow, database_url))
-    console.print(f"{_spoken(name)}: {found} executions that have not ended", highlight=False)
+    if not as_json:
+        console.print(f"{_spoken(name)}: {found} executions that have not ended", highlight=False)
+    elif dry_run:
+        print_json({"workflow": name, "executions": found})
     if dry_run:
         return
     if everything and not yes:
@@ -43,7 +56,11 @@ def hold(
         async with opened(database_url) as session:
             return await desk.ask(session, "ask_hold", facts)
 
-    console.print(f"{_spoken(name)} is on hold: {run(work())}", highlight=False)
+    made = run(work())
+    if as_json:
+        print_json({"workflow": name, "executions": found, "hold": made})
+    else:
+        console.print(f"{_spoken(name)} is on hold: {made}", highlight=False)
 
 
 def release(
@@ -54,6 +71,7 @@ def release(
     ] = 50,
     actor: Actor = None,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Release what is on hold; it goes on at a bounded rate.
 
@@ -66,7 +84,11 @@ def release(
         async with opened(database_url) as session:
             return await desk.ask(session, "ask_release", facts)
 
-    console.print(f"{_spoken(name)} is released: {run(work())} go on", highlight=False)
+    going = run(work())
+    if as_json:
+        print_json({"workflow": name, "going": going})
+    else:
+        console.print(f"{_spoken(name)} is released: {going} go on", highlight=False)
 
 
 def _name(workflow: str | None, everything: bool) -> str:

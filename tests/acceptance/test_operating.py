@@ -145,6 +145,19 @@ def test_a_workflow_is_held_and_released(service: Service):
     assert read(service, "stats")["holds"] == []
 
 
+def test_a_hold_and_its_release_are_told_to_programs(service: Service):
+    service.paused()
+    found = {"workflow": "flow", "executions": 1}
+    assert read(service, "hold", "--workflow", "flow", "--dry-run") == found
+    made = read(service, "hold", "--workflow", "flow")
+    assert service.database.run("SELECT id FROM resumer.holds") == [(made.pop("hold"),)]
+    assert made == found
+    assert read(service, "release", "--workflow", "flow") == {"workflow": "flow", "going": 0}
+    everything = read(service, "hold", "--all", "--yes")
+    assert (everything["workflow"], everything["executions"]) == ("*", 1)
+    assert read(service, "release", "--all") == {"workflow": "*", "going": 0}
+
+
 def test_the_ledger_the_incidents_and_the_numbers(service: Service):
     execution = service.paused()
     service.decide(service.asked(execution)[0], "approved")
