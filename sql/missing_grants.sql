@@ -68,7 +68,7 @@ WITH roles AS (
   FROM pg_proc f
   JOIN (VALUES
     ('resumer_daemon', 'objection queue hold_of let_go write_record service_now find about waiting_for status explain'
-      ' pause resume cancel retry'), -- the last four for callers over HTTP
+      ' pause resume cancel retry hold release'), -- the last six for callers over HTTP
     ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for status explain'),
     ('resumer_operator', 'approve reject start emit pause resume cancel retry hold release')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))

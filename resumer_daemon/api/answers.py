@@ -22,6 +22,20 @@ class Left(BaseModel):
     status: str = Field(description="Where to look for what became of it.")
 
 
+class Held(BaseModel):
+    """The hold that is in force now."""
+
+    workflow: str
+    hold: int = Field(description="Its number.")
+
+
+class Released(BaseModel):
+    """What was on hold goes on."""
+
+    workflow: str
+    going: int = Field(description="How many executions go on.")
+
+
 class Status(BaseModel):
     """One execution as it stands."""
 

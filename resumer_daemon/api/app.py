@@ -5,7 +5,7 @@ from operator import attrgetter
 from fastapi import FastAPI
 
 from resumer_daemon import __version__
-from resumer_daemon.api import moving, reading
+from resumer_daemon.api import holding, moving, reading
 from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.gate import Gate
 from resumer_daemon.api.health import Health, watch
@@ -27,6 +27,7 @@ def build(health: Health, doors: Doors) -> FastAPI:
     app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate)
     app.include_router(reading.router)
     app.include_router(moving.router)
+    app.include_router(holding.router)
     handle(app)
     watch(app, health)
     return app

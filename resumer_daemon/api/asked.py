@@ -50,6 +50,29 @@ class Pause(Asked):
     """Stop before the next step, or hold what is paused: decisions are kept."""
 
 
+Whole = Annotated[Name, Field(description="The workflow_id; `*`: all that the caller reaches.")]
+
+
+class Hold(Asked):
+    """Stop a workflow, or everything, for a time or until the release."""
+
+    workflow: Whole
+    seconds: int | None = Field(
+        default=None, ge=1, le=10**9, description="Release it by itself after so long."
+    )
+
+
+class Release(BaseModel):
+    """End a hold, under the name that it was made with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    workflow: Whole
+    per_second: int = Field(
+        default=50, ge=1, le=10**6, description="At most so many executions go on in a second."
+    )
+
+
 class Cancel(Asked):
     """End what has not ended; it has no result."""
 

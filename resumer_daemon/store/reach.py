@@ -17,7 +17,7 @@ Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "
 
 
 class Unknown(Refused):
-    """There is no such execution, or it is another organisation's."""
+    """There is no such execution or workflow, or it is another organisation's."""
 
 
 class KeyReused(Refused):
@@ -82,10 +82,12 @@ async def ledger(
 
 
 async def ask(session: Session, statement: str, facts: Mapping[str, Any], key: Key | None) -> int:
-    """Leave a request and return its id; under a key that was used for just that, the first one's.
+    """Ask for a move, and return what the statement does, a request's id by most.
+
+    Under a key that was used for just that it is what was returned then.
 
     Raises:
-        Unknown: The execution is not within reach.
+        Unknown: The execution or the workflow is not within reach.
         KeyReused: The key was used for something else.
     """
     async with session.transaction():
@@ -108,6 +110,7 @@ async def ask(session: Session, statement: str, facts: Mapping[str, Any], key: K
 async def _left(session: Session, statement: str, facts: Mapping[str, Any]) -> int:
     row = await (await session.run(statement, facts)).fetchone()
     if row is None:
-        raise Unknown(f"no execution {facts['execution']}")
+        what = "execution" if "execution" in facts else "workflow"
+        raise Unknown(f"no {what} {facts[what]}")
     request: int = row["request"]
     return request

@@ -17,7 +17,7 @@ from tests.harness.holders import Holders
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
-EACH = 115  # requests of each operation and mode: 9 * 2 * 115 = 2,070
+EACH = 115  # requests of each operation and mode: 11 * 2 * 115 = 2,530
 NOT_PAUSED = "SELECT count(*) FROM workflow_executions WHERE status <> 'paused'"
 KEY = "Idempotency-Key"
 WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}, "next": "release"}

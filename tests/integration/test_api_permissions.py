@@ -31,6 +31,7 @@ NEEDS = {
     ("POST", "retry"): RESUME,
     ("POST", "cancel"): CANCEL,
 }
+HOLDING = {"/hold": PAUSE, "/release": RESUME}
 LISTS = ("/executions/paused", "/ledger")
 ADMITTED = (200, 202, 409)  # let in; whether it is possible is another question
 UNRECOGNISED = 401
@@ -84,7 +85,7 @@ KINDS: Kinds = {
 @contextmanager
 def answering(database: Database, **settings: Any) -> Iterator[str]:
     """Run a daemon that knows the service's secret; once all is paused, yield its address."""
-    started = "SELECT FROM workflow_executions WHERE status <> 'paused'"
+    started = "SELECT 1 FROM workflow_executions WHERE status <> 'paused'"
     with running(database, jwt_secret=SECRET, http_rate=10_000, **settings) as daemon:
         eventually_sync(lambda: not database.run(started))
         yield daemon.address
@@ -132,6 +133,25 @@ def test_every_caller_is_let_in_where_it_may_and_nowhere_else(database: Database
         scopes = KINDS[name][1]
         may = scopes is not None and (READ in scopes or path_ == "/openapi.json")
         assert status == (200 if may else UNRECOGNISED if scopes is None else NO_RIGHT), name
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+def test_a_workflow_is_held_and_released_by_who_may_and_nobody_else(
+    database: Database, paused: UUID
+):
+    holders = Holders.of(database)
+    bearers = {name: make(holders) for name, (make, _) in KINDS.items()}
+    with answering(database) as address:
+        for may in (False, True):
+            for name, bearer in bearers.items():
+                for path_, needed in HOLDING.items():
+                    scopes = KINDS[name][1]
+                    if (needed in (scopes or ())) is not may:
+                        continue
+                    answer = Client(address, bearer).post(path_, {"workflow": "flow"})
+                    refused = UNRECOGNISED if scopes is None else NO_RIGHT
+                    assert answer.status in (ADMITTED if may else (refused,)), (name, path_)
+            assert bool(database.run("SELECT 1 FROM resumer.holds")) is may
 
 
 def path(execution: UUID, endpoint: tuple[str, str]) -> str:
@@ -207,6 +227,8 @@ def test_without_tokens_and_secrets_nothing_but_health_and_metrics_answers(
         for client in (Client(daemon.address, bearer) for bearer in bearers):
             for method, move in NEEDS:
                 assert asked(client, method, f"/executions/{paused}/{move}") == UNRECOGNISED
+            for path_ in HOLDING:
+                assert client.post(path_, {"workflow": "*"}).status == UNRECOGNISED
             for other in (*LISTS, "/openapi.json", "/nothing"):
                 assert asked(client, "GET", other) == UNRECOGNISED
         for page in ("/docs", "/redoc", "/openapi.json"):

@@ -1,0 +1,54 @@
+"""What a caller asks of a whole workflow, or of all that it reaches: to stop, and to go on."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import APIRouter, Depends
+
+from resumer_daemon.api.answers import Held, Released
+from resumer_daemon.api.asked import Hold, Release
+from resumer_daemon.api.caller import Caller
+from resumer_daemon.api.doors import Opened, reach_of
+from resumer_daemon.api.exact import ExactRoute
+from resumer_daemon.api.gate import LARGEST
+from resumer_daemon.api.moving import ONCE, MayPause, MayResume
+from resumer_daemon.api.problems import documented
+from resumer_daemon.store import reach
+
+router = APIRouter(
+    prefix="/api/v1",
+    route_class=ExactRoute,
+    max_body_size=LARGEST,
+    responses=documented(400, 404, 409),
+    tags=["holding"],
+)
+
+
+def _asking(opened: Opened, key: Annotated[str | None, ONCE] = None) -> "Ask":
+    """Return what asks for it, once for each key."""
+
+    async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
+        within = reach_of(caller).facts(actor=caller.actor, **facts)
+        named = None if key is None else reach.Key(caller.identity, key)
+        async with opened.sessions.session() as session:
+            return await reach.ask(session, statement, within, named)
+
+    return ask
+
+
+Ask: TypeAlias = Callable[[Caller, str, Mapping[str, Any]], Coroutine[Any, Any, int]]
+Asking = Annotated[Ask, Depends(_asking)]
+
+
+@router.post("/hold")
+async def hold(caller: MayPause, ask: Asking, asked: Hold) -> Held:
+    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
+    made = await ask(caller, "request_hold", asked.model_dump())
+    return Held(workflow=asked.workflow, hold=made)
+
+
+@router.post("/release")
+async def release(caller: MayResume, ask: Asking, asked: Release) -> Released:
+    """Release what is on hold; it goes on at a bounded rate."""
+    going = await ask(caller, "request_release", asked.model_dump())
+    return Released(workflow=asked.workflow, going=going)
