@@ -1,13 +1,26 @@
 """What is asked over HTTP, strictly read: fields and parameters that nobody knows are faults."""
 
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from resumer_daemon.api import cursor
 from resumer_daemon.store.reach import Reason
 
+
+LARGEST = 10**9
+
+
+def _as_integer(value: object) -> object:
+    """Return what JSON holds to be an integer though it is written as `60.0`; all else as it is."""
+    if isinstance(value, Decimal) and abs(value) < LARGEST and value == int(value):
+        return int(value)
+    return value
+
+
+Count = Annotated[int, Field(ge=1, lt=LARGEST), BeforeValidator(_as_integer)]
 Why = Annotated[str, Field(min_length=1, max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -57,9 +70,7 @@ class Hold(Asked):
     """Stop a workflow, or everything, for a time or until the release."""
 
     workflow: Whole
-    seconds: int | None = Field(
-        default=None, ge=1, le=10**9, description="Release it by itself after so long."
-    )
+    seconds: Count | None = Field(default=None, description="Release it by itself after so long.")
 
 
 class Release(BaseModel):
@@ -68,8 +79,8 @@ class Release(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     workflow: Whole
-    per_second: int = Field(
-        default=50, ge=1, le=10**6, description="At most so many executions go on in a second."
+    per_second: Count = Field(
+        default=50, description="At most so many executions go on in a second."
     )
 
 
