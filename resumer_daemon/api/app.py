@@ -3,17 +3,19 @@
 from operator import attrgetter
 
 from fastapi import FastAPI
+from prometheus_client import Counter
 
 from resumer_daemon import __version__
 from resumer_daemon.api import holding, moving, reading
+from resumer_daemon.api.counted import Counted
 from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.gate import Gate
 from resumer_daemon.api.health import Health, watch
 from resumer_daemon.api.problems import handle
 
 
-def build(health: Health, doors: Doors) -> FastAPI:
-    """Build the application."""
+def build(health: Health, doors: Doors, requests: Counter) -> FastAPI:
+    """Build the application; it counts its requests by route, method and status."""
     app = FastAPI(
         title="resumer-daemon",
         version=__version__,
@@ -25,6 +27,7 @@ def build(health: Health, doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate)
+    app.add_middleware(Counted, requests=requests)  # around the gate
     app.include_router(reading.router)
     app.include_router(moving.router)
     app.include_router(holding.router)

@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from resumer_daemon.api import cursor
 from resumer_daemon.store.reach import Reason
 
-
 LARGEST = 10**9
 
 

@@ -93,7 +93,7 @@ class Daemon:
         self.metrics.registry.register(PoolGauges(self._pool))
         health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self._sessions = Pool(database, HTTP_SESSIONS)
-        app = build(health, _doors(settings, self._sessions))
+        app = build(health, _doors(settings, self._sessions), self.metrics.http_requests)
         self.server = Server(app, settings.http_host, settings.http_port)
         self.listening = self._listener.listening
         self._stops = 0

@@ -171,6 +171,12 @@ class Metrics:
             "Triggers that are gone or disabled; decisions are then found by the reconciler.",
             registry=registry,
         )
+        self.http_requests = Counter(
+            "resumer_http_requests_total",
+            "Requests over HTTP, by template of the route; `other` has none, or was refused first.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
         Info("resumer_build", "The running version.", registry=registry).info(_version())
         ProcessCollector(registry=registry)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -194,3 +194,27 @@ def test_numbers_are_told_as_they_are_stored(service: Service, client: Client):
     service.ended(execution)
     [(stored,)] = service.database.run("SELECT resume_data ->> 'total' FROM workflow_executions")
     assert stored == exact
+
+
+def test_requests_are_counted_by_template_and_by_what_they_were_answered(database: Database):
+    with running(database) as daemon:
+        client = Client(daemon.address, Holders.of(database).token())
+        for caller in (client, client, Client(daemon.address)):
+            caller.get(f"/executions/{uuid4()}/status")
+        client.get("/executions/none/status")
+        client.get(f"/{uuid4()}")
+        client.ask("SPY", f"/{uuid4()}")
+        client.ask("DELETE", "/ledger")
+        status, other = "/api/v1/executions/{id}/status", "other"
+        expected = [
+            (status, "GET", 404, 2),
+            (status, "GET", 422, 1),
+            (other, "GET", 401, 1),
+            (other, "GET", 404, 1),
+            (other, "other", 404, 1),
+            ("/api/v1/ledger", "DELETE", 405, 1),
+        ]
+        for route, method, answer, count in expected:
+            labels = {"route": route, "method": method, "status": str(answer)}
+            assert daemon.metric("resumer_http_requests_total", **labels) == count, labels
+        assert daemon.metric("resumer_http_requests_total", route="/metrics") > 0

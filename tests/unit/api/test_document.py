@@ -12,6 +12,7 @@ from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.pool import Pool
+from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
 
 
@@ -19,7 +20,7 @@ from tests.unit.documents import ROOT, between, rows
 async def app() -> FastAPI:
     sessions = Pool(Database(""), 1)
     doors = Doors(sessions, Credentials(sessions, None), legacy=False, rate=1.0)
-    return build(Health(lambda: True, CollectorRegistry(), nothing), doors)
+    return build(Health(lambda: True, CollectorRegistry(), nothing), doors, Metrics().http_requests)
 
 
 async def nothing() -> None:
