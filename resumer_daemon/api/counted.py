@@ -5,13 +5,14 @@ from typing import Final
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "POST"})
 
 
 class Counted:
     """Counts by template of the route, never by path, so that labels are closed.
 
-    `other` is what has no route: an unknown path, or what was refused before it was looked for.
+    `other` is what has no route: an unknown path, or what was refused before it was looked for; and
+    each method that no route has.
     """
 
     def __init__(self, app: ASGIApp, requests: Counter) -> None:

@@ -1,10 +1,13 @@
 """Label sets are closed: all of them together stay a small number of series."""
 
+import re
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import get_args
 
 from prometheus_client import Counter, Gauge
 
+from resumer_daemon.api.counted import METHODS
 from resumer_daemon.daemon.counting import STEPS
 from resumer_daemon.daemon.wakeup import Source
 from resumer_daemon.engine.plan import Status
@@ -16,6 +19,15 @@ from tests.unit.documents import ROOT, between, rows
 
 SERIES = 2_000
 
+PAGE = ROOT / "docs" / "http.md"
+STATUSES = {"200", "202", "304", *re.findall(r"(?m)^\| ([45]\d\d) ", PAGE.read_text("utf-8"))}
+ENDPOINTS = [endpoint.split() for endpoint, *_ in rows(between(PAGE, "endpoints"))]
+OPEN = [("GET", path) for path in ("/api/v1/openapi.json", "/livez", "/readyz", "/metrics")]
+REQUESTS = {
+    *((route, method, status) for method, route in [*ENDPOINTS, *OPEN] for status in STATUSES),
+    *((route, "other", "405") for _, route in [*ENDPOINTS, *OPEN]),
+    *product(["other"], [*METHODS, "other"], STATUSES),
+}
 CAUSES = {row[0] for row in rows(between(ROOT / "docs" / "operations.md", "causes"))}
 OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
 EVERY = {
@@ -34,16 +46,22 @@ EVERY = {
 
 
 def test_all_labels_that_there_can_be_make_few_series():
-    """A generous bound: every label with every other, though most do not meet."""
+    """A generous bound: every label with every other, though most do not meet; but of HTTP."""
     made = Metrics()
     for collector in made.registry._collector_to_names:
         if isinstance(collector, Counter | Gauge | Histogram):
             [family] = [*collector.describe()]
             names = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", ())
-            for values in product(*(sorted(EVERY[name]) for name in names)) if names else ():
+            for values in _together(names):
                 collector.labels(*values)
     series = sum(len(family.samples) for family in made.registry.collect())
     assert 500 < series < SERIES - 100
+
+
+def _together(names: Sequence[str] | None) -> Iterable[tuple[str, ...]]:
+    if names and "route" in names:
+        return REQUESTS
+    return product(*(sorted(EVERY[name]) for name in names)) if names else ()
 
 
 def test_what_another_program_calls_its_pause_is_no_label():
