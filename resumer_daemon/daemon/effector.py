@@ -23,7 +23,9 @@ from resumer_daemon.daemon.proceeding import Held, Proceeding
 from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.journal import margin
+from resumer_daemon.store.session import Session
 
 log = structlog.get_logger()
 
@@ -84,6 +86,11 @@ class Effector:
             self.take(each)
         return count
 
+    async def hand_over_strays(self, session: Session) -> None:
+        """Give up what a commit without an answer may have left to us: it runs nowhere here."""
+        running = [run.held.execution for run in self._runs.values()]
+        await self._proceeding.hand_over_strays(session, running)
+
     def places(self) -> int:
         """Return how many executions more may be held here; what rests before a retry has none."""
         busy = sum(not run.held.rests for run in self._runs.values())
@@ -141,7 +148,7 @@ class Effector:
                 results = {path: result for path, result in came.items() if result is not None}
                 asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
                 if results:
-                    current = await self._retrying(self._proceeding.record, current, results)
+                    current = await self._retrying(self._proceeding.record, current, results, [])
                 elif not sending and not self._sender.ending:
                     seconds = self._random.uniform(0.5, 1) * LINE
                     return await self._proceeding.stand_in_line(current, seconds)
@@ -158,7 +165,7 @@ class Effector:
     async def _retrying(self, write: Callable[..., Awaitable[T]], *given: Any) -> T:
         """Write; the database may be away meanwhile, but not for longer than the lease."""
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(psycopg.OperationalError),
+            retry=retry_if_exception_type((psycopg.OperationalError, Unreachable)),
             wait=wait_random(0.05, 0.5),
             stop=stop_after_delay(self._settings.lease - margin(self._settings.lease) / 2),
             reraise=True,

@@ -1,6 +1,6 @@
 """The transactions of executions that run: record what came back and advance, rescue, hand over."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
@@ -63,25 +63,40 @@ class Proceeding:
         self._holder = holder
         self._metrics = metrics
 
-    async def record(self, held: Held, results: Mapping[str, EffectResult]) -> Held | None:
-        """Record results and advance; None: it came to its end here, or the lease is lost."""
+    async def record(
+        self, held: Held, results: Mapping[str, EffectResult], unanswered: list[Held]
+    ) -> Held | None:
+        """Record results and advance; None: it came to its end here, or the lease is lost.
+
+        `unanswered` is shared by the attempts at it: what one of them came to, but for the answer.
+        """
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
             if not await journal.fence(session, held.execution, held.epoch):
-                self._metrics.fenced_writes.inc()
-                log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
-                return None
+                return await self._found(session, held, unanswered)
             results = dict(results) | await self._records(session, held, results)
             plan = await self._next(session, held, results)
             epochs = await self._write(session, [plan])
+            following = None
+            if plan.launch is not None:
+                epoch = epochs[held.execution]
+                following = Held(held.execution, epoch, plan.launch, recorded, held.trace)
+                unanswered.append(following)
         self._library.kept([plan])
         self._metrics.stages.labels("effects").observe(recorded - held.recorded)
         self._metrics.stages.labels("answer").observe(monotonic() - recorded)
         count([(plan, "effect")], self._metrics)
-        if plan.launch is None:
-            return None
-        epoch = epochs[held.execution]
-        return Held(held.execution, epoch, plan.launch, recorded, held.trace)
+        return following
+
+    async def _found(self, session: Session, held: Held, unanswered: Sequence[Held]) -> Held | None:
+        """Return what an earlier attempt has recorded, None where the lease is lost."""
+        for each in unanswered:
+            if await journal.recorded(session, self._holder, each.execution, each.epoch):
+                log.warning("answer_lost", execution=str(each.execution), epoch=each.epoch)
+                return each
+        self._metrics.fenced_writes.inc()
+        log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
+        return None
 
     async def _records(
         self, session: Session, held: Held, due: Collection[str]
@@ -177,6 +192,10 @@ class Proceeding:
         """Give back what has no place here; whoever has one goes on with it after so long."""
         async with self._pool.session() as session:
             await journal.stand_in_line(session, held.execution, held.epoch, seconds)
+
+    async def hand_over_strays(self, session: Session, running: Iterable[UUID]) -> None:
+        """Give leases that we took without hearing of it to whoever looks first."""
+        await journal.hand_over_strays(session, self._holder, running)
 
     async def hand_over(self, held: Sequence[Held]) -> None:
         """Give these leases to whoever looks first."""

@@ -93,6 +93,7 @@ class Worker:
                 async with session.connection:
                     if not self._settings.allow_superuser:
                         session.role.require_bounds()
+                    await self._effector.hand_over_strays(session)
                     await self._work(session)
             except NotAllowed:
                 raise

@@ -1,6 +1,6 @@
 """Leases and the journal of effects: what lets one daemon go on where another has stopped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -127,6 +127,13 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     return await cursor.fetchone() is not None
 
 
+async def recorded(session: Session, holder: Holder, execution: UUID, epoch: int) -> bool:
+    """Tell, after the fence, whether we have recorded this lease and it is ours still."""
+    facts = {"id": execution, "epoch": epoch, "instance": holder.instance}
+    cursor = await session.run("find_recorded", facts)
+    return await cursor.fetchone() is not None
+
+
 async def release(session: Session, executions: Sequence[UUID]) -> None:
     """Let go of the leases of executions that do not run any more."""
     await session.run("release_leases", {"execution_ids": array(executions)})
@@ -137,6 +144,13 @@ async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
     async with session.transaction():
         facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
         await session.run("hand_over_leases", facts)
+
+
+async def hand_over_strays(session: Session, holder: Holder, running: Iterable[UUID]) -> None:
+    """End the leases that are ours but for those that run here, so that whoever looks goes on."""
+    async with session.transaction():
+        facts = {"instance": holder.instance, "running": array(running)}
+        await session.run("hand_over_strays", facts)
 
 
 async def bury(session: Session, *, sure: bool) -> tuple[list[UUID], int]:

@@ -1,4 +1,4 @@
-"""A proxy before the server that can stall: it keeps every socket open and forwards nothing."""
+"""A proxy before the server: it can stall with every socket open, or lose an answer to a COMMIT."""
 
 import socket
 import threading
@@ -10,14 +10,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.harness.database import Database
 
+COMMITTED = b"C\0\0\0\x0bCOMMIT\0"  # how the server says that a commit is done
+
 
 @dataclass
 class Proxy:
-    """Forwards, until it stalls."""
+    """Forwards, until it stalls. `lost` is set when the answer that was to be lost is."""
 
     host: str
     target: int
     listener: socket.socket
+    lost: threading.Event = field(default_factory=threading.Event)
+    _last_words: bytes | None = None
+    _doomed: socket.socket | None = None
     _flows: threading.Event = field(default_factory=threading.Event)
     _sockets: list[socket.socket] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -29,6 +34,10 @@ class Proxy:
     def flow(self) -> None:
         """Forward what comes anew. A connection that lost something on its way stays silent."""
         self._flows.set()
+
+    def lose_answer(self, sent: bytes) -> None:
+        """Hang up on the next connection that sends this, once the server has committed it."""
+        self._last_words = sent
 
     def to(self, database: Database) -> Database:
         """Return a database as it is seen through the proxy."""
@@ -72,8 +81,20 @@ class Proxy:
             while data := source.recv(65536):
                 if not self._flows.is_set():
                     return  # and never again, with both sockets open
+                if self._loses(source, sink, data):
+                    source.shutdown(socket.SHUT_RDWR)
+                    break
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+    def _loses(self, source: socket.socket, sink: socket.socket, data: bytes) -> bool:
+        """Tell whether this is the answer to the commit of who has sent the last words."""
+        if self._last_words is not None and self._last_words in data:
+            self._last_words, self._doomed = None, sink
+        if source is not self._doomed or COMMITTED not in data:
+            return False
+        self.lost.set()
+        return True
 
 
 @contextmanager

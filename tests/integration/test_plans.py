@@ -113,6 +113,8 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "fence_lease": {"id": ended[0], "epoch": 1},
         "release_leases": {"execution_ids": array(ended)},
         "hand_over_leases": {"execution_ids": array(ended), "epochs": array([1] * many)},
+        "hand_over_strays": {"instance": UUID(int=1), "running": array(ended)},
+        "find_recorded": {"id": ended[0], "epoch": 1, "instance": UUID(int=1)},
         "stand_in_line": {"id": ended[0], "epoch": 1, "seconds": 5.0},
         "claim_expired_leases": {"limit": BATCH},
         "rescue_leases": {"ids": array(ended), "instance": UUID(int=1), "seconds": 60.0},
