@@ -1,10 +1,10 @@
 """Leases: who runs an execution beyond one transaction, and what becomes of it when he cannot."""
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -313,22 +313,35 @@ async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(serv
     assert len(keys(here)) == len(set(keys(here))) == 60
 
 
-async def test_webhooks_that_hang_keep_no_connection_and_no_decision_waiting(service: Service):
-    async with receiver(silent) as here:
-        sends(service, here)
+async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_waiting(
+    service: Service,
+):
+    """Of a pool of two. They hang at seven receivers, for one host has eight places."""
+    long = {**LEASE, "effect_deadline": "1h", "drain_timeout": "100ms"}
+    held = "SELECT execution_id, epoch FROM resumer.leases WHERE lease_until > now() ORDER BY 1"
+    beats = "SELECT 1 FROM resumer.instances WHERE heartbeat_at > %s"
+    async with AsyncExitStack() as stack:
+        heres = [await stack.enter_async_context(receiver(silent)) for _ in range(7)]
+        for number, here in enumerate(heres):
+            act = {"type": "webhook", "url": here.url()}
+            service.workflow({"id": "send", "type": "execute", "execute": [act]}, name=f"{number}")
         service.workflow(ask(), allow(), name="asks")
 
         def work() -> None:
-            long = {**LEASE, "lease": "1m", "effect_deadline": "40s", "drain_timeout": "100ms"}
-            with running(service.database, **long, pool_size=2):
-                for _ in range(50):
-                    service.start()
-                eventually_sync(lambda: len(here.requests) >= 8)  # as many as its host has places
-                for _ in range(20):
+            with running(service.database, **long, pool_size=2) as daemon:
+                for number in range(50):
+                    service.start(f"{number % 7}")
+                eventually_sync(lambda: sum(len(here.requests) for here in heres) == 50)
+                leases = service.database.run(held)
+                for _ in range(5):
+                    [(now,)] = service.database.run("SELECT now()")
                     execution = service.paused("asks")
                     service.decide(service.asked(execution)[0], "approved")
                     assert service.ended(execution)["result"] == "allowed"
+                    eventually_sync(partial(service.database.run, beats, now))
+                assert len(leases) == 50
+                assert service.database.run(held) == leases
+                assert daemon.metric("resumer_dead_daemons_total") == 0
 
-        await beside(work)
-    bodies = [json.loads(each.body)["who"] for each in here.requests]
-    assert len(bodies) == len(set(bodies))
+        await asyncio.to_thread(work)
+    assert sum(len(here.requests) for here in heres) == 50
