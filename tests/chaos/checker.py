@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.chaos.shapes import SHAPES, Shape
+from tests.chaos.messages import Message, Told, undelivered
+from tests.chaos.shapes import EVERY, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Facts:
     decided: Mapping[str, str]
     interrupted: int
     incidents: int
+    told: Sequence[Told]
+    messages: Sequence[Message]
 
 
 def violations(facts: Facts) -> list[str]:
@@ -90,6 +93,7 @@ def violations(facts: Facts) -> list[str]:
         *_ends(facts),
         *_order(facts),
         *_extra(facts),
+        *_messages(facts),
     ]
 
 
@@ -139,7 +143,7 @@ def _effects(facts: Facts) -> Iterator[str]:
 
 
 def _shape(execution: Execution) -> Shape:
-    return SHAPES[execution.shape]
+    return EVERY[execution.shape]
 
 
 def _journal(facts: Facts) -> Iterator[str]:
@@ -212,6 +216,14 @@ def _extra(facts: Facts) -> Iterator[str]:
     extra = sum(count - 1 for count in attempts.values())
     if extra > facts.interrupted:
         yield f"{extra} requests too many, where {facts.interrupted} were interrupted"
+
+
+def _messages(facts: Facts) -> Iterator[str]:
+    yield from undelivered(facts.told, facts.messages)
+    count = Counter(each.execution for each in facts.messages)
+    for execution in facts.executions:
+        if count[execution.key] != _shape(execution).messages:
+            yield f"I4 {execution.key} has {count[execution.key]} messages"
 
 
 def summary(facts: Facts) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """What a run has left behind, read from the tables and from the receiver's log."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.checker import Execution, Facts, Intent, Receipt, Settled
+from tests.chaos.messages import Message, Told
 from tests.chaos.programs import Work
 from tests.harness.database import Database
 
@@ -13,18 +16,23 @@ def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Fac
     executions = _executions(database)
     ours = {execution.key for execution in executions}
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    told = [Told(line["key"], line["body"]["message"]) for line in lines if _tells(line, ours)]
     receipts = [
         Receipt(
             line["at"], line["key"], line["attempt"], line["sha256"],
             line["body"]["execution"], line["body"]["place"],
         )
         for line in lines
-        if line["body"]["execution"] in ours
+        if line["body"].get("execution") in ours
     ]  # fmt: skip
     return Facts(
         receipts, executions, _journal(database), _ledger(database),
-        work.decided, interrupted, _incidents(database),
+        work.decided, interrupted, _incidents(database), told, _messages(database),
     )  # fmt: skip
+
+
+def _tells(line: dict[str, Any], executions: Collection[str]) -> bool:
+    return line["body"].get("message") in executions
 
 
 def _executions(database: Database) -> list[Execution]:
@@ -64,5 +72,15 @@ def _ledger(database: Database) -> list[Settled]:
         for row in database.run(
             "SELECT source_id::text, decision, outcome FROM resumer.resume_requests"
             " WHERE kind = 'approval'"
+        )
+    ]
+
+
+def _messages(database: Database) -> list[Message]:
+    return [
+        Message(*row)
+        for row in database.run(
+            "SELECT o.key, e.execution_id, o.state"
+            " FROM resumer.outbox o JOIN workflow_executions e ON e.id = o.execution_id"
         )
     ]

@@ -8,7 +8,7 @@ function of it, which is replaced here, so a daemon that was not started by this
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import structlog
 
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon.carrier import Carrier
+from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Proceeding
 from resumer_daemon.daemon.turn import Turner
@@ -32,12 +33,19 @@ TRANSACTIONS: dict[str, tuple[type, str]] = {
 }
 """What commits: a point before the COMMIT is sent, and one when it is known."""
 
-POINTS = (
-    *(f"{name}_{when}" for name in TRANSACTIONS for when in ("uncommitted", "committed")),
-    "effect_unsent",
-    "effect_answered",
-    "beat_unsent",
-)
+DELIVERIES: dict[str, tuple[type, str]] = {
+    "take_messages": (Courier, "_claimed"),
+    "settle_message": (Courier, "_settle"),
+}
+"""The same of notifications: one is delivered after the first commit and before the second."""
+
+
+def _around(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name}_{when}" for name in names for when in ("uncommitted", "committed"))
+
+
+POINTS = (*_around(TRANSACTIONS), "effect_unsent", "effect_answered", "beat_unsent")
+DELIVERY_POINTS = _around(DELIVERIES)
 
 CHOSEN = os.environ.get("RESUMER_FAILPOINT", "")
 
@@ -58,7 +66,7 @@ def reach(point: str) -> None:
 
 
 def around_transactions() -> None:
-    """Put points before and after each COMMIT that moves an execution."""
+    """Put points before and after each COMMIT that moves an execution or a message."""
     transaction = Session.transaction
 
     @asynccontextmanager
@@ -73,7 +81,7 @@ def around_transactions() -> None:
             reach(f"{name}_committed")
 
     _replace(Session, "transaction", watched)
-    for name, (where, method) in TRANSACTIONS.items():
+    for name, (where, method) in (TRANSACTIONS | DELIVERIES).items():
         _replace(where, method, _named(name, getattr(where, method)))
 
 

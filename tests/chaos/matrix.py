@@ -4,6 +4,7 @@ In a cell one execution is run by a daemon that sends itself the signal at the p
 daemon comes, and the checker looks at what is left of both.
 """
 
+import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,10 @@ from typing import Any, NamedTuple
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.chaos.checker import violations
 from tests.chaos.facts import facts_of
-from tests.chaos.failing import POINTS
+from tests.chaos.failing import DELIVERY_POINTS, POINTS
 from tests.chaos.faults import open_intents
 from tests.chaos.programs import Work, beside, left, receiving
-from tests.chaos.shapes import SHAPES
+from tests.chaos.shapes import SHAPES, TELLING
 from tests.harness.database import Database, Databases
 from tests.harness.eventually import eventually_sync
 from tests.harness.running import Process
@@ -42,13 +43,17 @@ class Cell(NamedTuple):
     signal: str
 
 
-ALL = tuple(Cell(*each) for each in product(POINTS, SHAPES, SIGNALS))
+ALL = tuple(
+    Cell(*each)
+    for each in (*product(POINTS, SHAPES, SIGNALS), *product(DELIVERY_POINTS, TELLING, SIGNALS))
+)
 
 ONCE_EACH = tuple(
-    Cell(point, tuple(SHAPES)[number % len(SHAPES)], SIGNALS[number % len(SIGNALS)])
-    for number, point in enumerate(POINTS)
+    Cell(point, tuple(shapes)[number % len(shapes)], SIGNALS[number % len(SIGNALS)])
+    for points, shapes in ((POINTS, SHAPES), (DELIVERY_POINTS, TELLING))
+    for number, point in enumerate(points)
 )
-"""Every point, every shape and every signal at least twice."""
+"""Every point once, and with it every shape and every signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,19 @@ class Ground:
     """What cells share: a server, a receiver and its log, a folder for what daemons log."""
 
     databases: Databases
-    receiver: str
+    port: int
     receipts: Path
     folder: Path
+
+    @property
+    def receiver(self) -> str:
+        """Where webhooks go."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def routes(self) -> str:
+        """Where notifications go, as a setting."""
+        return json.dumps({"*": f"json://127.0.0.1:{self.port}/"})
 
 
 @contextmanager
@@ -70,7 +85,7 @@ def ground(folder: Path, seed: int) -> Iterator[Ground]:
         receiving(receipts, seed) as port,
     ):
         databases = Databases(server.url(), "matrix")
-        yield Ground(databases, f"http://127.0.0.1:{port}/", receipts, folder)
+        yield Ground(databases, port, receipts, folder)
 
 
 def run_matrix(cells: Sequence[Cell], folder: Path, seed: int) -> Iterator[tuple[Cell, list[str]]]:
@@ -90,7 +105,8 @@ def run_cell(here: Ground, database: Database, cell: Cell) -> list[str]:
 
     def daemon(module: str, **settings: Any) -> Process:
         log = here.folder / f"{'-'.join(cell)}-{len(started)}.log"
-        started.append(Process(database.url, log, module, **SETTINGS | settings))
+        told = {"routes": here.routes}
+        started.append(Process(database.url, log, module, **SETTINGS | told | settings))
         return started[-1]
 
     def failing(point: str, name: str, hit: int) -> Process:

@@ -15,7 +15,7 @@ from threading import Event
 
 import psycopg
 
-from tests.chaos.shapes import SHAPES
+from tests.chaos.shapes import EVERY, SHAPES
 from tests.harness.database import Database
 from tests.harness.service import Service
 
@@ -44,7 +44,7 @@ class Work:
 def beside(database: Database, work: Work, receiver: str) -> Iterator[Future[None]]:
     """Run the programs beside the daemons: one starts, and is yielded; one decides and emits."""
     service = Service(database)
-    for name, shape in SHAPES.items():
+    for name, shape in EVERY.items():
         service.workflow(*shape.steps, name=name)
     over = Event()
     with ThreadPoolExecutor(2) as threads:
@@ -106,9 +106,10 @@ def have_retried(database: Database) -> None:
 
 
 def left(database: Database) -> int:
-    """Return how many executions and requests are not at their end."""
+    """Return how many executions, requests and messages are not at their end."""
     [(count,)] = database.run(
-        "SELECT count(*) FROM resumer.resume_requests WHERE outcome IS NULL OR outcome = 'held'"
+        "SELECT (SELECT count(*) FROM resumer.outbox WHERE state = 'pending') + count(*)"
+        " FROM resumer.resume_requests WHERE outcome IS NULL OR outcome = 'held'"
     )
     return int(count) + _unfinished(database)
 

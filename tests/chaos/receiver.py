@@ -46,7 +46,7 @@ async def _answer(
     line = {
         "at": time.time(),
         "key": headers["idempotency-key"],
-        "attempt": int(headers["resumer-attempt"]),
+        "attempt": int(headers.get("resumer-attempt", "0")),  # a notification has none
         "sha256": sha256(body).hexdigest(),
         "body": json.loads(body),
     }

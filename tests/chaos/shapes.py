@@ -22,6 +22,7 @@ class Shape:
     places: tuple[str | frozenset[str], ...]
     approvals: int = 0
     events: int = 0
+    messages: int = 0
 
     @property
     def effects(self) -> frozenset[str]:
@@ -55,6 +56,12 @@ def parallel(place: str, branches: tuple[str, ...], following: str) -> Document:
 def foreach(place: str, following: str) -> Document:
     body = {"items": "{{items}}", "item_var": "item", "steps": [send("item", tag="{{item}}")]}
     return {"id": place, "type": "foreach", "foreach": body, "next": following}
+
+
+def tell(place: str, following: str) -> Document:
+    """Return a step that notifies somebody of its execution."""
+    told = {"type": "notify", "recipients": ["role:a"], "message": "{{execution.key}}"}
+    return {"id": place, "type": "execute", "execute": [told], "next": following}
 
 
 def wait(place: str, following: str) -> Document:
@@ -94,3 +101,14 @@ SHAPES: Mapping[str, Shape] = {
         approvals=2,
     ),
 }
+
+TELLING: Mapping[str, Shape] = {
+    "tells": Shape(
+        (send("a", "t"), tell("t", "b"), send("b", "end"), allow("end")),
+        ("a", "b"),
+        messages=1,
+    ),
+}
+"""For the points of deliveries alone, to which no other shape comes."""
+
+EVERY: Mapping[str, Shape] = {**SHAPES, **TELLING}
