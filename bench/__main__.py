@@ -4,14 +4,14 @@ import sys
 
 import psycopg
 
-from bench import bloat, bulk, engine, ground, idle, latency, many, scale, scrape, writers
+from bench import bloat, bulk, engine, ground, idle, latency, many, poison, scale, scrape, writers
 from bench.report import Row, report
 from resumer_daemon.store.embedded import EmbeddedPostgres
 
 
 def main() -> None:
     """Run the benchmarks and print the table."""
-    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk", "many", "writers", "idle"}
+    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk", "many", "poison", "writers", "idle"}
     rows = engine.measure() if "engine" in wanted else []
     with ground.server() as running:
         with psycopg.connect(running.url()) as connection:
@@ -23,6 +23,8 @@ def main() -> None:
             rows.append(bulk.measure(ground.database(running, "bulk2"), 2, 18_000))
         if "many" in wanted:
             rows += many.measure(ground.database(running, "many", ground.VINTAGE_5))
+        if "poison" in wanted:
+            rows += poison.measure(ground.database(running, "poison"))
         if "writers" in wanted:
             rows += writers.measure(ground.database(running, "writers", ground.VINTAGE_5))
         rows += _crowded(running, wanted)
