@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,12 +15,15 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from tests.harness import Database, eventually_sync
+from tests.harness.client import Client
+from tests.harness.faulty import FAULTS
 from tests.harness.receiver import answering, receiver
 from tests.harness.running import Process, process
 from tests.harness.service import Service, allow, ask
 
 CANARY = "canary-4711"
 SIGNER = b64encode(CANARY.encode() * 3).decode()
+ADDRESS = r"http://127\.0\.0\.1:\d+"
 TOKEN = "{{secrets.TOKEN}}"  # noqa: S105 - a reference
 
 
@@ -71,6 +76,12 @@ def settings(url: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def at_hand(service: Service) -> str:
+    """Return the address of the database, with a password."""
+    parts = urlsplit(service.database.url)
+    return urlunsplit(parts._replace(netloc=f"postgres:{CANARY}@{parts.hostname or ''}"))
+
+
 def everything(database: Database) -> str:
     """Return every row of every table of ours and of the service as text."""
     with database.connect() as connection:
@@ -102,8 +113,7 @@ async def test_a_secret_is_sent_and_is_nowhere_else(service: Service, tmp_path: 
     echo = answering(f"you said {CANARY}")
     fails = answering(json.dumps({"token": CANARY}), status=500)
     log = tmp_path / "log"
-    parts = urlsplit(service.database.url)
-    address = urlunsplit(parts._replace(netloc=f"postgres:{CANARY}@{parts.hostname or ''}"))
+    address = at_hand(service)
 
     def work(url: str) -> dict[str, str]:
         flow(service, url, f"http://localhost:1/{TOKEN}")
@@ -125,3 +135,26 @@ async def test_a_secret_is_sent_and_is_nowhere_else(service: Service, tmp_path: 
     [(told,)] = service.database.run("SELECT body ->> 'message' FROM resumer.outbox")
     assert told == f"it is {TOKEN}"
     assert "secrets are in what is sent" in places["rows"]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_traceback_shows_where_it_was_and_no_secret_that_was_at_hand(
+    service: Service, tmp_path: Path, fault: str, form: str
+):
+    log = tmp_path / "log"
+    hidden = settings("http://localhost:1/") | {"log_format": form, "fault": fault}
+    flow(service, "http://localhost:1/", "http://localhost:1/")
+    daemon = Process(at_hand(service), log, "tests.harness.faulty", **hidden)
+    with closing(daemon):
+        if fault == "http_failed":
+            [address] = eventually_sync(lambda: re.findall(ADDRESS, log.read_text()))
+            assert Client(address, CANARY).get("/ledger").status == 500
+        elif fault != "Traceback":
+            service.start(payload={"canary": CANARY})
+        eventually_sync(lambda: fault in log.read_text())
+        eventually_sync(lambda: "a fault of ours, with 1 headers" in log.read_text())
+        if fault == "Traceback":
+            assert daemon.wait() != 0
+    text = log.read_text()
+    assert {secret for secret in (CANARY, SIGNER) if secret in text} == set()
