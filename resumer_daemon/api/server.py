@@ -65,6 +65,7 @@ class Server:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((self._host, self._port))
+            bound.listen()  # whoever is told the address may come at once
         except OSError as error:
             bound.close()
             raise AddressTaken(f"cannot listen on {self._host}:{self._port}: {error}") from error
