@@ -18,7 +18,7 @@ from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.hearing import PING, listen, ping, sender
+from resumer_daemon.store.hearing import PING, hear, listen, ping, sender
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -102,13 +102,13 @@ class Listener:
         try:
             async with asyncio.timeout(deadline):
                 await ping(by)
-            async for note in connection.notifies(timeout=deadline, stop_after=1):
-                if note.payload != PING:
-                    self._wakeup.set("notify")
-                return
+            heard = await hear(connection, deadline)
         finally:
             closing.cancel()
-        raise Deaf(f"no notification came back within {deadline} s; is a pooler between us?")
+        if not heard:
+            raise Deaf(f"no notification came back within {deadline} s; is a pooler between us?")
+        if set(heard) != {PING}:
+            self._wakeup.set("notify")
 
 
 async def _readable(connection: Connection, seconds: float) -> bool:

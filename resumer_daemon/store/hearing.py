@@ -21,6 +21,14 @@ async def ping(connection: Connection) -> None:
     await connection.execute(load("ping"))
 
 
+async def hear(connection: Connection, seconds: float) -> list[str]:
+    """Return the payloads of the first notification and of all that came in the same packet.
+
+    To the end, for what a generator has read and not told is forgotten. None in `seconds`: empty.
+    """
+    return [note.payload async for note in connection.notifies(timeout=seconds, stop_after=1)]
+
+
 @asynccontextmanager
 async def sender(connection: Connection, url: str) -> AsyncIterator[Connection]:
     """Yield who must send the ping that `connection` hears, if that shall prove anything.

@@ -6,7 +6,9 @@ from uuid import UUID
 import pytest
 from psycopg import errors
 
+from resumer_daemon.store.connect import connect
 from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.store.hearing import hear, listen
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, left, listening
@@ -78,6 +80,13 @@ def test_a_writer_that_reads_awake_and_commits_late_is_seen_by_the_horizon(
     # a transaction of the server's own may be open too
     eventually_sync(lambda: database.run(asleep, mark) == [(True,)])
     assert len(left(database)) == 1
+
+
+async def test_what_comes_in_one_packet_with_a_ping_is_heard(database: Database):
+    async with await connect(database.url, autocommit=True, name="ear") as connection:
+        await listen(connection)
+        database.run("SELECT pg_notify('resumer_wake', 'ping'), pg_notify('resumer_wake', '')")
+        assert await hear(connection, 10.0) == ["ping", ""]
 
 
 @pytest.fixture(scope="module")
