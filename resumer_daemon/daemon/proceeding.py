@@ -158,6 +158,7 @@ class Proceeding:
                     held.append(Held(each.execution, each.epoch, plan.launch, recorded))
                 elif plan is not None:
                     plans.append(plan)
+            await journal.outlast(session, {h.execution: h.launch for h in held}, self._holder)
             if plans:
                 await self._write(session, plans)
         self._metrics.leases_rescued.inc(len(stopped))

@@ -184,6 +184,15 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     ]
 
 
+async def outlast(session: Session, launches: Mapping[UUID, Launch], holder: Holder) -> None:
+    """Keep what was taken over for as long as its effects may take, where a lease is too short."""
+    seconds = {execution: holder.seconds(launch) for execution, launch in launches.items()}
+    longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
+    if longer:
+        facts = {"execution_ids": array(longer), "seconds": array(longer.values())}
+        await session.run("outlast_effects", facts)
+
+
 async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
     """Return the keys of at-most-once effects without an outcome, by execution."""
     cursor = await session.run("read_intents", {"ids": array(ids)})

@@ -119,6 +119,31 @@ async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service
     assert here.requests[0].body == here.requests[1].body
 
 
+async def test_whoever_takes_over_a_long_rest_has_a_lease_that_outlasts_it(
+    service: Service, tmp_path: Path
+):
+    """Else it runs out before the attempt, again and again, until that is an incident."""
+    lease = "SELECT instance, lease_until - recorded_at >= '10 s' FROM resumer.leases"
+    fourth = "SELECT 1 FROM resumer.effects WHERE attempts = 4"
+    async with receiver(*[answering(status=500)] * 3, answering()) as here:
+        sends(service, here, retry={"max_attempts": 4})
+        execution = service.start()
+
+        def work() -> None:
+            with process(service.database, tmp_path / "first.log", **STOPPED) as first:
+                eventually_sync(lambda: service.database.run(fourth))
+                [(killed, long)] = service.database.run(lease)
+                assert long, "eight seconds of rest, and two for the attempt"
+                first.kill()
+            with running(service.database, **LEASE) as second:
+                eventually_sync(lambda: service.database.run(lease)[0][0] != killed)
+                assert service.database.run(lease)[0][1]
+                assert service.ended(execution)["result"] == "allowed"
+                assert second.metric("resumer_leases_rescued_total") == 1
+
+        await beside(work)
+
+
 async def test_what_is_under_way_at_the_end_is_finished(service: Service, tmp_path: Path):
     async with receiver(slow) as here:
         sends(service, here)
