@@ -73,6 +73,9 @@ BEGIN
   UPDATE resumer.holds h SET released_at = clock_timestamp(), released_by = let_go.actor
   WHERE h.id = let_go.hold AND h.released_at IS NULL
   RETURNING * INTO released;
+  IF NOT FOUND THEN
+    RETURN 0; -- another was quicker
+  END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, due_at)
   SELECT w.execution_id, w.kind, let_go.actor, 'hold released', CASE w.kind WHEN 'manual' THEN '{}'::jsonb END,
     clock_timestamp() + make_interval(secs => (row_number() OVER (ORDER BY w.since) - 1)::float8 / let_go.per_second)

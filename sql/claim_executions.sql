@@ -1,7 +1,8 @@
 -- Lock up to `limit` requests' executions that have something due, the longest waiting first; skip what others hold. Where
 -- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
 -- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
--- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there.
+-- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there; and in
+-- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep.
 -- statement_timestamp(): clock_timestamp() is volatile and no index condition.
 WITH oldest AS MATERIALIZED (
   SELECT e.id
@@ -20,4 +21,6 @@ WITH oldest AS MATERIALIZED (
   LIMIT %(newest)s
   FOR NO KEY UPDATE OF e SKIP LOCKED
 )
-SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids
+SELECT set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
+  set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids

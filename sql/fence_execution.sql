@@ -3,4 +3,6 @@
 WITH running AS MATERIALIZED (
   SELECT e.id FROM workflow_executions e WHERE e.id = %(id)s AND e.status = 'running' FOR NO KEY UPDATE
 )
-SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true)::uuid[] AS ids
+SELECT set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
+  set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true)::uuid[] AS ids

@@ -24,9 +24,10 @@ SELECT
   p.definition,
   p.incident ->> 'reason' AS reason_before,
   p.held ->> 'before' AS held_before,
+  -- a release waits for us and then lets go what we keep; where it was quicker, we could not lock the hold, and it is none
   CASE WHEN EXISTS (SELECT FROM resumer.holds h WHERE h.released_at IS NULL) THEN (
     SELECT jsonb_build_object('actor', h.actor, 'reason', h.reason, 'number', h.id)::text
-    FROM resumer.hold_of(e.id) AS h WHERE h.id IS NOT NULL) END AS hold,
+    FROM resumer.hold_of(e.id) AS h WHERE h.id = ANY (current_setting('resumer.holds')::bigint[])) END AS hold,
   coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
   p.asked,
   p.earlier,

@@ -1,11 +1,12 @@
 -- What holds in all our transactions: set once for a session that keeps its backend, else `local` to each transaction.
--- `resumer.own` tells our writes from everybody else's; `resumer.claimed` is what a transaction has locked. A statement
--- that was prepared while a table was small would keep the plan that was good then: with these off there is only one,
--- rows by index. jit: what cannot be avoided would be compiled first. plan_cache_mode: there is nothing to plan anew for
--- a batch of another size.
+-- `resumer.own` tells our writes from everybody else's; `resumer.claimed` and `resumer.holds` are what a transaction has
+-- locked. A statement that was prepared while a table was small would keep the plan that was good then: with these off
+-- there is only one, rows by index. jit: what cannot be avoided would be compiled first. plan_cache_mode: there is nothing
+-- to plan anew for a batch of another size.
 SELECT
   set_config('resumer.own', 'on', %(local)s),
   set_config('resumer.claimed', '{}', %(local)s),
+  set_config('resumer.holds', '{}', %(local)s),
   set_config('search_path', %(search_path)s, %(local)s),
   set_config('row_security', %(row_security)s, %(local)s),
   set_config('TimeZone', 'UTC', %(local)s),

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.harness import Database, eventually_sync, every_vintage
+from tests.harness import Database, eventually, eventually_sync, every_vintage
 from tests.harness.receiver import answering, receiver
 from tests.harness.rows import Rows
 from tests.harness.running import running
@@ -60,6 +60,42 @@ def test_a_decision_and_a_start_wait_for_the_release(service: Service, what: str
     assert release(service, what) == 2
     assert service.ended(paused)["result"] == "allowed"
     service.until(queued, "paused")
+
+
+SLOW = (
+    "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " PERFORM pg_advisory_xact_lock_shared(7); RETURN new; END $$",
+    "CREATE TRIGGER slow BEFORE UPDATE ON resumer.resume_requests FOR EACH ROW"
+    " WHEN (new.outcome = 'held') EXECUTE FUNCTION slow()",
+)
+WAITING = "SELECT wait_event FROM pg_stat_activity WHERE datname = current_database()"
+
+
+async def test_a_release_lets_go_what_is_being_kept_at_this_moment(service: Service):
+    service.workflow(ask(), allow())
+    execution = await asyncio.to_thread(service.paused)
+    hold(service, "flow")
+    for statement in SLOW:
+        service.database.run(statement)
+    with service.database.connect() as stops, stops.transaction():
+        stops.execute("SELECT pg_advisory_xact_lock(7)")
+        service.decide(service.asked(execution)[0], "approved")
+        await eventually(lambda: ("advisory",) in service.database.run(WAITING))
+        releasing = asyncio.create_task(asyncio.to_thread(release, service, "flow"))
+        await eventually(lambda: ("transactionid",) in service.database.run(WAITING))
+    assert await releasing == 1
+    assert (await asyncio.to_thread(service.ended, execution))["result"] == "allowed"
+
+
+def test_a_hold_that_is_being_released_keeps_nothing_any_more(service: Service):
+    """Else it would be kept for ever: the release has looked for what it lets go already."""
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    hold(service, "flow")
+    with service.database.connect() as other, other.transaction():
+        other.execute("SELECT resumer.release('flow')")
+        service.decide(service.asked(execution)[0], "approved")
+        assert service.ended(execution)["result"] == "allowed"
 
 
 def test_another_workflow_goes_on(service: Service):

@@ -37,7 +37,7 @@ each_statement = pytest.mark.parametrize("name", NAMES)
 async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
     async with await connect(database.url) as connection:
         features = await contract.probe(connection, "public")
-    settings = "-c plan_cache_mode=force_generic_plan -c resumer.claimed={}"
+    settings = "-c plan_cache_mode=force_generic_plan -c resumer.claimed={} -c resumer.holds={}"
     with database.connect(options=settings) as session:
         refused = {
             name: text for name in NAMES if (text := _refusal(session, name, load(name, features)))
