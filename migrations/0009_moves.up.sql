@@ -17,8 +17,11 @@ BEGIN
     RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, found, ask.kind
       USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
   END IF;
-  INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload)
-  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload)
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)
+  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload,
+    -- it is meant for the pause that is seen now, and not for one that comes before it is settled
+    CASE WHEN ask.kind IN ('manual', 'retry') THEN (
+      SELECT p.number FROM resumer.pauses p WHERE p.execution_id = ask.execution_id AND p.resumed_at IS NULL) END)
   RETURNING id INTO asked;
   PERFORM resumer.wake();
   RETURN asked;

@@ -21,7 +21,7 @@ def while_paused(request: Request, pause: OpenPause) -> Settled:
         case "timeout":
             return "applied"
         case "manual" | "retry":
-            return "failed"
+            return "failed" if pause.meant_by(request) else "superseded"
         case "start":
             return "duplicate"
         case _:

@@ -99,6 +99,10 @@ class OpenPause:
         """Tell whether an approval was asked by this pause, or came while it lasts."""
         return approval.id in self.asked or approval.id not in self.earlier
 
+    def meant_by(self, request: Request) -> bool:
+        """Tell whether a request is for this pause, and not for one that has ended."""
+        return request.pause_number in (None, self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:

@@ -183,7 +183,7 @@ def _fact(approval: Approval) -> Decided:
 
 def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
     """Return what a request that is no decision answers to this pause, if anything."""
-    mine = request.pause_number in (None, pause.number)
+    mine = pause.meant_by(request)
     payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
     match request.kind:
         case "event" if mine and pause.reason == "waiting_for_event":
@@ -191,9 +191,9 @@ def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
             return Event(request.payload) if meant else None
         case "timeout" if mine and request.source_id is None and pause.reason not in COVERING:
             return TimedOut()
-        case "retry" if pause.reason == "incident":
+        case "retry" if mine and pause.reason == "incident":
             return Manual("retry", request.actor, request.reason)
-        case "manual" if pause.reason != "incident" and _may_force(payload, pause):
+        case "manual" if mine and pause.reason != "incident" and _may_force(payload, pause):
             data = payload.get("data")
             return Manual(
                 "manual", request.actor, request.reason, data if isinstance(data, dict) else {},

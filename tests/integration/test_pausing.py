@@ -86,6 +86,19 @@ def test_a_forced_resume_ends_what_lies_beneath_too(service: Service):
     assert service.look(execution)["resume_data"]["seen"] == 1
 
 
+def test_a_forced_resume_is_for_the_pause_that_was_seen_and_not_for_the_next(database: Database):
+    service = Service(database)
+    service.workflow(ask("one", on_true="two"), ask("two"), allow())
+    with running(database):
+        execution = service.paused()
+        with database.connect() as late, late.transaction():
+            late.execute("SELECT resumer.resume(%s, '{}', 'mia', 'urgent', true)", [execution])
+            service.decide(service.asked(execution)[0], "approved")
+            eventually_sync(lambda: service.pause(execution)["number"] == 2)
+        eventually_sync(lambda: ("manual", None, "superseded") in service.requests(execution))
+    assert service.standing(execution) == ("paused", "approval_required")
+
+
 def test_an_event_for_what_is_held_counts_after_the_resume(service: Service):
     service.workflow(wait(), allow())
     execution = service.paused()
