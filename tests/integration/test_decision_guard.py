@@ -110,6 +110,16 @@ def test_what_is_held_counts_when_the_right_one_approves(service: Service, audit
     ]
 
 
+def test_what_is_held_counts_when_its_approver_is_written_later(
+    service: Service, auditing: Running
+):
+    execution, request = asked(service)
+    service.decide(request, "approved")
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+    service.database.run("UPDATE approval_requests SET approver_id = %s", BERT)
+    assert service.ended(execution)["result"] == "allowed"
+
+
 ENFORCE: dict[str, Any] = {"decision_guard": "enforce"}
 
 
