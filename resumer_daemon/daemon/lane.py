@@ -10,7 +10,6 @@ from collections.abc import Callable
 import psycopg
 import structlog
 
-from resumer_daemon.daemon.poison import POISON
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
@@ -53,5 +52,5 @@ class Lane:
                     self._done(turned)
                     if not self._turner.backlog:
                         return
-        except (psycopg.Error, ResumerError, *POISON) as error:
+        except (psycopg.Error, ResumerError, ValueError) as error:
             log.warning("lane_closed", error=said(error))

@@ -13,7 +13,7 @@ from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.lane import Lane
-from resumer_daemon.daemon.poison import POISON
+from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
@@ -135,7 +135,9 @@ class Worker:
         """Take a turn; a batch that holds a poison row is repeated in halves."""
         try:
             turned = await self._turner.take(session)
-        except POISON as error:
+        except (psycopg.Error, ValueError) as error:
+            if not is_poison(error):
+                raise
             log.warning("batch_failed", error=said(error))
             await self._take_apart(session, await self._turner.due(session))
             return None
@@ -159,7 +161,9 @@ class Worker:
                 continue
             try:
                 self._done(await self._turner.take(session, half))
-            except POISON as error:
+            except (psycopg.Error, ValueError) as error:
+                if not is_poison(error):
+                    raise
                 if len(half) > 1:
                     await self._take_apart(session, half)
                 else:
@@ -172,7 +176,9 @@ class Worker:
         try:
             await self._turner.quarantine(session, execution, why)
             self._metrics.incidents.labels("row_unreadable").inc()
-        except POISON as error:
+        except (psycopg.Error, ValueError) as error:
+            if not is_poison(error):
+                raise
             log.error("requests_given_up", execution=str(execution), error=said(error))
             await give_up_requests(session, execution, why)
 

@@ -85,7 +85,16 @@ def broken(claimed: Claimed, why: str) -> Plan:
 
 
 def unreadable(claimed: Claimed, why: str) -> Plan:
-    """Return the plan for an execution of which something cannot be parsed."""
+    """Return the plan for an execution of which something cannot be parsed.
+
+    Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
+    needs no document.
+    """
+    settlement = settle(claimed)
+    if settlement.cancelled:
+        return plans.cancel(claimed, settlement)
+    if claimed.status not in ("pending", "paused") and not claimed.to_adopt:
+        return plans.stay(claimed, settlement)
     what = Incident(
         "row_unreadable",
         why,

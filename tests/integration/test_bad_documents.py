@@ -77,6 +77,43 @@ def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
     ) == [(0,)]
 
 
+def unreadable(service: Service, execution: UUID) -> None:
+    service.database.run(
+        "UPDATE workflow_executions SET context = %s::jsonb WHERE id = %s", DEEP, execution
+    )
+
+
+def test_an_end_that_cannot_be_read_stays_an_end(service: Service):
+    service.workflow(ask(), allow())
+    with running(service.database):
+        execution = service.paused()
+        [request] = service.asked(execution)
+        service.decide(request, "approved")
+        service.ended(execution)
+        unreadable(service, execution)
+        service.decide(request, "rejected")
+        eventually_sync(lambda: service.decisions(execution)[1:] == [("rejected", "late")])
+    assert service.standing(execution) == ("completed", None)
+
+
+def test_what_another_program_runs_is_let_run_though_it_cannot_be_read(service: Service):
+    with running(service.database):
+        execution = service.insert("workflow_executions", execution_id="e", status="running")
+        unreadable(service, execution)
+        service.approval(execution, "approved")
+        eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
+    assert service.standing(execution) == ("running", None)
+
+
+def test_what_cannot_be_read_can_be_cancelled(service: Service):
+    service.workflow(ask(), allow())
+    with running(service.database):
+        execution = service.paused()
+        unreadable(service, execution)
+        service.database.run("SELECT resumer.cancel(%s)", execution)
+        eventually_sync(lambda: service.standing(execution) == ("cancelled", None))
+
+
 @pytest.mark.parametrize("document", ["[1, 2]", '"text"', "7", "null", "true", None])
 @pytest.mark.parametrize("column", ["context", "resume_data", "trigger_payload"])
 def test_a_document_that_is_no_object_counts_as_empty(
@@ -150,11 +187,14 @@ def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Se
     assert service.steps(first) == ["ask"]
 
 
-def test_a_row_that_a_trigger_of_the_service_refuses_holds_up_nobody_else(service: Service):
+@pytest.mark.parametrize("code", ["raise_exception", "no_data_found", "45000"])
+def test_a_row_that_a_trigger_of_the_service_refuses_holds_up_nobody_else(
+    service: Service, code: str
+):
     def poison(execution: UUID) -> None:
         service.database.run(
             "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " RAISE EXCEPTION 'this one is mine'; END $$"
+            f" RAISE EXCEPTION 'this one is mine' USING ERRCODE = '{code}'; END $$"
         )
         service.database.run(
             "CREATE TRIGGER mine BEFORE UPDATE ON workflow_executions FOR EACH ROW"
