@@ -23,7 +23,7 @@ UPDATE workflow_executions e SET
   resume_count = coalesce(e.resume_count, 0) + v.resumed,
   last_resumed_at = CASE WHEN v.resumed > 0 THEN t.now_there ELSE e.last_resumed_at END,
   completed_at = CASE WHEN v.status IN ('completed', 'failed', 'cancelled') THEN t.now_there END,
-  duration_ms = CASE WHEN v.status IN ('completed', 'failed', 'cancelled')
+  duration_ms = CASE WHEN v.status IN ('completed', 'failed', 'cancelled') AND isfinite(e.started_at)
     THEN greatest(0, least(2147483647, extract(epoch FROM t.now_there - e.started_at) * 1000))::integer END
 FROM unnest(
     %(ids)s::uuid[], %(statuses)s::text[], %(results)s::text[], %(errors)s::text[], %(contexts)s::jsonb[],

@@ -5,7 +5,7 @@ UPDATE resumer.resume_requests SET
   finished_at = clock_timestamp()
 WHERE id = ANY (ARRAY(
   SELECT r.id FROM resumer.resume_requests r
-  WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp() AND r.kind <> 'event'
+  WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp() AND (r.kind <> 'event' OR r.execution_id IS NOT NULL)
     AND (SELECT e.id FROM workflow_executions e WHERE e.id = r.execution_id) IS NULL
   ORDER BY r.due_at, r.id
   LIMIT 1000

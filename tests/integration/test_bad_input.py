@@ -2,7 +2,7 @@
 
 import random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -159,6 +159,22 @@ def test_a_decision_without_an_execution_is_an_orphan(service: Service, daemon: 
         lambda: service.database.run(settled) == [("approved", "orphan"), ("rejected", "orphan")]
     )
     assert daemon.metric("resumer_oldest_open_request_age_seconds") == 0
+
+
+def test_an_event_for_an_execution_that_is_gone_is_an_orphan(service: Service, daemon: Running):
+    service.database.run(
+        "INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (%s, 'event')", uuid4()
+    )
+    settled = "SELECT kind, outcome FROM resumer.resume_requests"
+    eventually_sync(lambda: service.database.run(settled) == [("event", "orphan")])
+
+
+def test_what_has_no_beginning_has_no_duration(service: Service, daemon: Running):
+    service.workflow(ask(), allow())
+    execution = service.paused()
+    service.database.run("UPDATE workflow_executions SET started_at = NULL")
+    service.decide(service.asked(execution)[0], "approved")
+    assert service.ended(execution)["duration_ms"] is None
 
 
 def test_a_decision_for_an_ended_execution_is_too_late(service: Service, daemon: Running):
