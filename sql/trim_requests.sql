@@ -11,6 +11,8 @@ WITH slice AS MATERIALIZED (
   WHERE s.finished_at < clock_timestamp() - make_interval(secs => %(seconds)s)
     AND coalesce((SELECT e.status FROM workflow_executions e WHERE e.id = s.execution_id), 'vanished')
       IN ('completed', 'failed', 'cancelled', 'vanished')
+    -- an event without its row would count as missed: sql/reconcile_events.sql looks a day back, in whatever zone
+    AND (s.execution_id IS NOT NULL OR s.finished_at < clock_timestamp() - interval '2 days')
 ), trimmed AS (
   DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
 )

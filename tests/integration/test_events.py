@@ -104,6 +104,31 @@ def test_an_event_from_before_the_start_is_not(service: Service, daemon: Running
     assert service.standing(execution) == ("paused", "waiting_for_event")
 
 
+def unseen(service: Service) -> None:
+    """Let an event happen while the trigger is off, as before it was installed."""
+    service.database.run("ALTER TABLE events DISABLE TRIGGER resumer_event_insert")
+    happens(service, "paid")
+    service.database.run("ALTER TABLE events ENABLE TRIGGER resumer_event_insert")
+
+
+def test_an_event_that_no_trigger_saw_is_for_those_who_waited(service: Service, daemon: Running):
+    service.workflow(*waits())
+    before = service.paused()
+    unseen(service)
+    assert service.ended(before)["result"] == "allowed"
+
+
+def test_an_event_from_before_the_installation_is_for_nobody(service: Service, daemon: Running):
+    service.workflow(*waits())
+    unseen(service)
+    execution = service.paused()
+    eventually_sync(
+        lambda: service.database.run("SELECT 1 FROM resumer.ledger WHERE kind = 'event'")
+    )
+    eventually_sync(lambda: all(outcome for _, _, outcome in service.requests(execution)))
+    assert service.standing(execution) == ("paused", "waiting_for_event")
+
+
 def test_no_event_in_time_takes_the_way_of_the_timeout(service: Service, daemon: Running):
     service.workflow(*waits(timeout="1s", on_timeout="late"))
     row = service.ended(service.paused())
