@@ -14,6 +14,10 @@ Awaits: TypeAlias = Literal["approval", "event", "time"]
 VERSION: Final = 1
 
 
+class Damaged(Refused):
+    """A stored state that no version has written."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The pointer and what surrounds it; a JSON round trip changes nothing.
@@ -68,14 +72,15 @@ class State:
         """Read what `to_json` wrote, of this version or an older one.
 
         Raises:
-            Refused: It was written by a newer version, or by nobody we know.
+            Refused: It was written by a newer version.
+            Damaged: It was written by nobody we know.
         """
         try:
             if stored["v"] > VERSION:
                 raise Refused(f"the state is of version {stored['v']}, known is {VERSION}")
             return _read(stored)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Refused(f"the state cannot be read: {error!r}") from error
+            raise Damaged(f"the state cannot be read: {error!r}") from error
 
 
 def _read(stored: Mapping[str, Json]) -> State:

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow, args_row
 
 from resumer_daemon.engine.outcome import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
@@ -169,12 +169,19 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
 
 @lru_cache(maxsize=1_000)
 def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, State | None]:
-    """Read where a pause stands. Executions that stand at the same step have the same texts."""
-    return (
-        Ways(**load(ways)),
-        _waiting(load(waiting)),
-        None if state is None else State.from_json(load(state)),
-    )
+    """Read where a pause stands. Executions that stand at the same step have the same texts.
+
+    The state first, for it tells whose it is: what a newer version wrote is no damage.
+
+    Raises:
+        Refused: A newer version wrote it.
+        ValueError: Nobody we know wrote it.
+    """
+    try:
+        read = None if state is None else State.from_json(load(state))
+        return Ways(**load(ways)), _waiting(load(waiting)), read
+    except (TypeError, AttributeError, Damaged) as error:
+        raise ValueError(f"the pause record: {error}") from error
 
 
 def _waiting(stored: Mapping[str, Json]) -> Waiting:

@@ -77,6 +77,27 @@ def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
     ) == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("ways", "[]"), ("ways", '{"up": "x"}'), ("waiting", "[1]"), ("state", "[]"), ("state", "{}")],
+)
+def test_a_pause_record_that_is_damaged_is_an_incident_of_its_own(
+    service: Service, column: str, text: str
+):
+    def poison(execution: UUID) -> None:
+        service.database.run(
+            f"UPDATE resumer.pauses SET {column} = %s::jsonb WHERE execution_id = %s",
+            text,
+            execution,
+        )
+
+    first, others = paused_and_decided_while_away(service, poison)
+    with running(service.database):
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
+    assert service.decisions(first) == [("approved", "held")]
+
+
 def unreadable(service: Service, execution: UUID) -> None:
     service.database.run(
         "UPDATE workflow_executions SET context = %s::jsonb WHERE id = %s", DEEP, execution
