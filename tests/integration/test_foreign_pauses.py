@@ -231,3 +231,21 @@ def test_what_is_written_while_the_triggers_are_off_is_found(
     database.run("UPDATE workflow_executions SET status = 'cancelled'")
     eventually_sync(lambda: service.pause(execution)["resumed_by"] == "cancelled")
     eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 3)
+
+
+def test_a_pause_that_began_and_one_that_ended_while_nobody_looked_are_both_found(
+    service: Service, database: Database
+):
+    """As many are paused as before, but not the same."""
+    workflow = service.workflow(*STEPS)
+    with running(database):
+        ended = service.paused()
+    with database.connect() as silently, silently.transaction():
+        silently.execute("SET LOCAL session_replication_role = replica")
+        silently.execute("UPDATE workflow_executions SET status = 'cancelled'")
+    database.run("ALTER TABLE workflow_executions DISABLE TRIGGER USER")
+    began = foreign(service, workflow, paused_step_id="ask")
+    database.run("ALTER TABLE workflow_executions ENABLE TRIGGER USER")
+    with running(database):
+        adopted(service, began)
+        eventually_sync(lambda: service.pause(ended)["resumed_by"] == "cancelled")
