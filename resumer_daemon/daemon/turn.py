@@ -1,16 +1,20 @@
 """One turn: claim, read, respond, record; one transaction, one commit, whatever the batch is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, perf_counter
 from uuid import UUID
 
+import psycopg
 import structlog
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.apart import Written, write_apart
 from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.plan import Plan
@@ -28,6 +32,9 @@ log = structlog.get_logger()
 
 LOOK_AROUND = 0.1
 NEWEST = 4  # this part of a batch is of what came last
+
+Claim = Callable[[Session], Awaitable[Batch]]
+Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,14 @@ class Turned:
     outlook: Outlook | None
     times: Times
     held: Sequence[Held]
+    quarantined: Sequence[UUID]
 
 
 class Turner:
-    """Takes turns on a session. `backlog`: the last one was full, so that more is waiting."""
+    """Takes turns on a session. `backlog`: the last one was full, so that more is waiting.
+
+    `wary`: the last one held poison, so that the next is written in parts at once.
+    """
 
     def __init__(
         self, settings: Settings, library: Library, holder: Holder, places: Callable[[], int]
@@ -67,30 +78,51 @@ class Turner:
         self._looked_around = 0.0
         self._found = False
         self.backlog = False
+        self.wary = False
 
-    async def take(self, session: Session, only: Sequence[UUID] = ()) -> Turned:
-        """Claim what is due (or only these executions), answer all of it, commit."""
-        plans: Sequence[Plan] = ()
-        epochs: Mapping[UUID, int] = {}
+    async def take(self, session: Session) -> Turned:
+        """Claim what is due, answer all of it, commit."""
+        write = self._apart if self.wary else self._together
+        try:
+            turned = await self._turn(session, self._claim, write)
+        except (psycopg.Error, ValueError) as error:
+            self.wary = is_poison(error)
+            raise
+        self.wary = bool(turned.quarantined)
+        return turned
+
+    async def take_apart(self, session: Session, executions: Sequence[UUID]) -> Turned:
+        """Do that with these, of which some cannot be written: those are stopped alone."""
+        again = partial(claim.claim_again, executions=executions)
+        return await self._turn(session, again, self._apart)
+
+    async def _turn(self, session: Session, claimed: Claim, write: Write) -> Turned:
+        written = Written()
         seen = advanced = perf_counter()
         recorded = monotonic()
         async with session.transaction():
-            if only:
-                batch = await claim.claim_again(session, only)
-            else:
-                batch = await self._claim(session)
+            batch = await claimed(session)
             if ids := batch.ids:
                 seen = perf_counter()
                 plans = await self._respond(session, batch)
                 advanced = perf_counter()
-                await record(session, plans, self._library.texts)
-                epochs = await record_launches(session, plans, self._holder, self._places())
+                written = await write(session, plans)
             asked = await self._look_around(session, ids)
         times = Times(seen, advanced, perf_counter())
-        self._library.kept(plans)
-        held = _held(plans, epochs, recorded)
+        self._library.kept(written.plans)
+        held = _held(written, recorded)
         seen_around = None if asked is None else await answer(asked)
-        return Turned(ids, plans, batch.seen, seen_around, times, held)
+        return Turned(ids, written.plans, batch.seen, seen_around, times, held, written.quarantined)
+
+    async def _together(self, session: Session, plans: Sequence[Plan]) -> Written:
+        return Written(list(plans), await self._write(session, plans, 0))
+
+    async def _apart(self, session: Session, plans: Sequence[Plan]) -> Written:
+        return await write_apart(session, plans, partial(self._write, session))
+
+    async def _write(self, session: Session, plans: Sequence[Plan], taken: int) -> dict[UUID, int]:
+        await record(session, plans, self._library.texts)
+        return await record_launches(session, plans, self._holder, self._places() - taken)
 
     async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
@@ -122,13 +154,6 @@ class Turner:
         async with session.transaction():
             return await claim.lock(session, self._settings.batch_size)
 
-    async def quarantine(self, session: Session, execution: UUID, why: str) -> None:
-        """Stop one execution that cannot be recorded as it should be; a person looks."""
-        async with session.transaction():
-            batch = await claim.claim_again(session, [execution])
-            stopped = [*batch.claimed, *(u.claimed for u in batch.unreadable)]
-            await record(session, [unreadable(c, why) for c in stopped], {})
-
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)
         around = await gather(session, self._settings, batch.claimed, programs)
@@ -138,11 +163,11 @@ class Turner:
         return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
 
 
-def _held(plans: Sequence[Plan], epochs: Mapping[UUID, int], recorded: float) -> list[Held]:
+def _held(written: Written, recorded: float) -> list[Held]:
     return [
-        Held(plan.claimed.id, epochs[plan.claimed.id], plan.launch, recorded)
-        for plan in plans
-        if plan.launch is not None and plan.claimed.id in epochs
+        Held(plan.claimed.id, written.epochs[plan.claimed.id], plan.launch, recorded)
+        for plan in written.plans
+        if plan.launch is not None and plan.claimed.id in written.epochs
     ]
 
 

@@ -132,14 +132,16 @@ class Worker:
         return turned.outlook is not None and turned.outlook.left > 0
 
     async def _look(self, session: Session) -> Turned | None:
-        """Take a turn; a batch that holds a poison row is repeated in halves."""
+        """Take a turn; one that holds a poison row is taken again, and written in parts."""
+        wary = self._turner.wary
         try:
             turned = await self._turner.take(session)
         except (psycopg.Error, ValueError) as error:
             if not is_poison(error):
                 raise
             log.warning("batch_failed", error=said(error))
-            await self._take_apart(session, await self._turner.due(session))
+            if wary:
+                await self._take_apart(session, await self._turner.due(session))
             return None
         self._done(turned)
         if turned.claimed:
@@ -150,36 +152,29 @@ class Worker:
 
     def _done(self, turned: Turned) -> None:
         traces = account(turned, self._heard, self._metrics, self._tracing)
+        self._metrics.quarantined.inc(len(turned.quarantined))
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
 
     async def _take_apart(self, session: Session, executions: Sequence[UUID]) -> None:
-        """Halve what could not be written together, until a poison row is alone."""
-        middle = (len(executions) + 1) // 2
-        for half in (executions[:middle], executions[middle:]):
-            if not half:
-                continue
-            try:
-                self._done(await self._turner.take(session, half))
-            except (psycopg.Error, ValueError) as error:
-                if not is_poison(error):
-                    raise
-                if len(half) > 1:
-                    await self._take_apart(session, half)
-                else:
-                    await self._quarantine(session, half[0], said(error))
-
-    async def _quarantine(self, session: Session, execution: UUID, why: str) -> None:
-        """Stop one execution; where even that cannot be written, its requests fail."""
-        self._metrics.quarantined.inc()
-        log.error("execution_quarantined", execution=str(execution), error=why)
+        """Halve what cannot even be read together."""
+        if not executions:
+            return
         try:
-            await self._turner.quarantine(session, execution, why)
-            self._metrics.incidents.labels("row_unreadable").inc()
+            self._done(await self._turner.take_apart(session, executions))
         except (psycopg.Error, ValueError) as error:
             if not is_poison(error):
                 raise
-            log.error("requests_given_up", execution=str(execution), error=said(error))
+            if len(executions) == 1:
+                await self._give_up(session, executions[0], said(error))
+                return
+            middle = len(executions) // 2
+            await self._take_apart(session, executions[:middle])
+            await self._take_apart(session, executions[middle:])
+
+    async def _give_up(self, session: Session, execution: UUID, why: str) -> None:
+        log.error("requests_given_up", execution=str(execution), error=why)
+        async with session.transaction():
             await give_up_requests(session, execution, why)
 
     async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:

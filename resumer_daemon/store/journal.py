@@ -55,7 +55,7 @@ class Rescued:
 
 async def record_launches(
     session: Session, plans: Sequence[Plan], holder: Holder, places: int
-) -> Mapping[UUID, int]:
+) -> dict[UUID, int]:
     """Write outcomes, intents and leases of these plans; return the epoch of each lease held.
 
     More than `places` are not held: they stand in line for whoever has a place.

@@ -69,8 +69,7 @@ async def settle_orphans(session: Session) -> list[tuple[str, str]]:
 
 async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
     """Fail the due requests of an execution of which nothing else can be written."""
-    async with session.transaction():
-        await session.run("give_up_requests", {"id": execution, "why": why})
+    await session.run("give_up_requests", {"id": execution, "why": why})
 
 
 async def fan_out_events(session: Session, *, route: bool) -> list[str]:

@@ -79,6 +79,23 @@ class Session:
                     await connection.rollback()
                 raise
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Run what is inside as a part of a transaction: where it fails, only it is undone."""
+        await self.run("savepoint")
+        try:
+            async with self.connection.pipeline():  # left when all of it is answered
+                yield
+                await self.run("check_now")
+        except BaseException:
+            prepares = self.connection.prepare_threshold
+            self.connection.prepare_threshold = None  # else all that is prepared is forgotten
+            with suppress(psycopg.OperationalError):  # what is lost is rolled back
+                await self.run("back_to_savepoint")
+            self.connection.prepare_threshold = prepares
+            raise
+        await self.run("keep_part")
+
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
         # where no policy is at work, one that comes is an error, and not fewer rows

@@ -1,5 +1,6 @@
 """Documents and rows that cannot be read or written: each stops alone, its whole batch goes on."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -206,6 +207,48 @@ def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Se
         eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
         assert daemon.metric("resumer_quarantined_total") == 1
     assert service.steps(first) == ["ask"]
+
+
+def test_a_row_that_is_refused_at_the_commit_is_stopped_alone(service: Service):
+    def poison(execution: UUID) -> None:
+        service.database.run(
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE check_violation USING MESSAGE = 'not this one'; END $$"
+        )
+        service.database.run(
+            "CREATE CONSTRAINT TRIGGER mine AFTER UPDATE ON workflow_executions"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+            f" WHEN (new.id = '{execution}' AND new.status = 'completed') EXECUTE FUNCTION mine()"
+        )
+
+    first, others = paused_and_decided_while_away(service, poison)
+    with running(service.database) as daemon:
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
+        assert daemon.metric("resumer_quarantined_total") == 1
+    assert service.steps(first) == ["ask"]
+
+
+def test_many_rows_that_are_refused_are_stopped_and_all_others_go_on(service: Service):
+    service.workflow(ask(), allow())
+    with running(service.database):
+        executions = [service.start() for _ in range(60)]
+        for execution in executions:
+            service.until(execution, "paused")
+    refused, others = executions[::10], [e for i, e in enumerate(executions) if i % 10]
+    listed = ", ".join(f"'{execution}'" for execution in refused)
+    service.database.run(
+        "ALTER TABLE step_executions ADD CONSTRAINT mine"
+        f" CHECK (step_id <> 'release' OR execution_id NOT IN ({listed}))"
+    )
+    service.database.run("UPDATE approval_requests SET status = 'approved'")
+    with running(service.database) as daemon:
+        for execution in refused:
+            eventually_sync(partial(is_incident, service, execution, "row_unreadable"))
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        assert daemon.metric("resumer_quarantined_total") == len(refused)
+    for execution in refused:
+        assert service.steps(execution) == ["ask"]
 
 
 @pytest.mark.parametrize("code", ["raise_exception", "no_data_found", "45000"])

@@ -216,7 +216,7 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
     database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
     session = await Store(database.url).session()
     async with session.connection:
-        await turner.take(session, [execution])  # as the claim that came a moment too late
+        await turner.take_apart(session, [execution])  # as the claim that came a moment too late
         assert service.pause(execution)["reason"] == "approval_required"
         await turner.take(session)
     assert service.look(execution)["result"] == "allowed"

@@ -1,0 +1,2 @@
+-- Undo a part of a transaction that has failed.
+ROLLBACK TO SAVEPOINT part

@@ -1,0 +1,2 @@
+-- Keep a part of a transaction that has not failed.
+RELEASE SAVEPOINT part

@@ -1,0 +1,2 @@
+-- Begin a part of a transaction that may fail alone.
+SAVEPOINT part
