@@ -2,6 +2,6 @@
 WITH free AS MATERIALIZED (
   SELECT e.id FROM workflow_executions e WHERE e.id = ANY (%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
 )
-SELECT set_config('resumer.holds', ARRAY(
-    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
-  set_config('resumer.claimed', ARRAY(SELECT id FROM free)::text, true)::uuid[] AS ids
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM free)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds

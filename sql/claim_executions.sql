@@ -21,6 +21,6 @@ WITH oldest AS MATERIALIZED (
   LIMIT %(newest)s
   FOR NO KEY UPDATE OF e SKIP LOCKED
 )
-SELECT set_config('resumer.holds', ARRAY(
-    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
-  set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds

@@ -64,12 +64,11 @@ class Reconciler:
 
     async def _foreign(self, session: Session) -> int:
         """Look where the counts differ; where much may have been missed, whatever they are."""
-        if self._whole_lap:
-            return await self._mend(session, "reconcile_foreign", "foreign_pause")
-        cursor = await session.run("count_pauses")
-        row = await cursor.fetchone()
-        if row is None or row["executions"] == row["records"]:
-            return 0
+        if not self._whole_lap:
+            cursor = await session.run("count_pauses")
+            row = await cursor.fetchone()
+            if row is None or row["executions"] == row["records"]:
+                return 0
         return await self._mend(session, "reconcile_foreign", "foreign_pause")
 
     async def _slice(self, session: Session) -> int:

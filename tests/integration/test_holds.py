@@ -9,6 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import fence
 from tests.harness import Database, eventually, eventually_sync, every_vintage
 from tests.harness.receiver import answering, receiver
 from tests.harness.rows import Rows
@@ -85,6 +87,21 @@ async def test_a_release_lets_go_what_is_being_kept_at_this_moment(service: Serv
         await eventually(lambda: ("transactionid",) in service.database.run(WAITING))
     assert await releasing == 1
     assert (await asyncio.to_thread(service.ended, execution))["result"] == "allowed"
+
+
+async def test_who_waits_for_an_execution_stops_no_release(service: Service):
+    """A person who has locked an execution and then releases would be in a deadlock with us."""
+    execution = service.insert("workflow_executions", execution_id="e", status="running")
+    service.workflow(allow())
+    hold(service, "flow")
+    session = await Store(service.database.url).session()
+    async with session.connection, session.transaction():
+        with service.database.connect() as person, person.transaction(force_rollback=True):
+            person.execute("SELECT FROM workflow_executions FOR UPDATE")
+            fencing = asyncio.create_task(fence(session, execution, 1))
+            await eventually(lambda: ("transactionid",) in service.database.run(WAITING))
+            person.execute("SELECT resumer.release('flow')")
+        await fencing
 
 
 def test_a_hold_that_is_being_released_keeps_nothing_any_more(service: Service):
