@@ -2,10 +2,11 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from bench.processes import beside, daemon
+from bench.processes import beside, daemon, floor
 from bench.report import Row
 
 SETTLE, SECONDS = 15, 60  # a silent session reports its transactions after ten seconds
@@ -15,8 +16,18 @@ COUNT = (
 
 
 def measure(url: str) -> list[Row]:
-    """Watch for a minute; our own two questions are not counted."""
-    with beside(daemon, url) as (_, process), psycopg.connect(url, autocommit=True) as watch:
+    """Watch each for a minute: the floor too wakes up, listens, and looks every five seconds."""
+    low, ours = (_watched(url, work) for work in (floor, daemon))
+    units = (("transactions", "1/s", 0.5), ("processor", "%", 0.5), ("memory", "MB", 90))
+    return [
+        Row(f"idle: {n}", unit, low[n], ours[n], ours[n] / low[n], target, "<=", absolute=True)
+        for n, unit, target in units
+    ]
+
+
+def _watched(url: str, work: Any) -> dict[str, float]:
+    """Return what one of the two takes; our own two questions are not counted."""
+    with beside(work, url) as (_, process), psycopg.connect(url, autocommit=True) as watch:
         time.sleep(SETTLE)
         before, cpu = _transactions(watch), _seconds(process)
         time.sleep(SECONDS)
@@ -24,15 +35,11 @@ def measure(url: str) -> list[Row]:
         busy = (_seconds(process) - cpu) / SECONDS
         status = Path(f"/proc/{process}/status").read_text("utf-8")
     [memory] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
-    rows = (
-        ("transactions", "1/s", transactions / SECONDS, 0.5),
-        ("processor", "%", busy * 100, 0.5),
-        ("memory", "MB", int(memory) / 1024, 90),
-    )
-    return [
-        Row(f"idle: {name}", unit, 0, figure, 0, target, "<=", absolute=True)
-        for name, unit, figure, target in rows
-    ]
+    return {
+        "transactions": transactions / SECONDS,
+        "processor": busy * 100,
+        "memory": int(memory) / 1024,
+    }
 
 
 def _transactions(watch: psycopg.Connection[tuple[int]]) -> int:
