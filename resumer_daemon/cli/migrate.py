@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, print_json, run, settings
+from resumer_daemon.cli.options import Yes
 from resumer_daemon.store import choices
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate as runner
@@ -43,12 +44,17 @@ def up(
 
 @migrate.command()
 def down(
-    database_url: DatabaseUrl = None, dry_run: DryRun = False, keep_columns: KeepColumns = False
+    database_url: DatabaseUrl = None,
+    dry_run: DryRun = False,
+    keep_columns: KeepColumns = False,
+    yes: Yes = False,
 ) -> None:
     """Undo everything: tables that `up` created go, with their data; the service's stay.
 
     [dim]Example: resumer-daemon migrate down --dry-run[/]
     """
+    if not dry_run and not yes:
+        typer.confirm("drop all that was installed, and the ledger with it?", abort=True, err=True)
     _change("down", database_url, dry_run, keep_columns=keep_columns)
 
 

@@ -122,7 +122,8 @@ class Turner:
 
     async def _write(self, session: Session, plans: Sequence[Plan], taken: int) -> dict[UUID, int]:
         await record(session, plans, self._library.texts)
-        return await record_launches(session, plans, self._holder, self._places() - taken)
+        places = max(0, self._places() - taken)
+        return await record_launches(session, plans, self._holder, places)
 
     async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""

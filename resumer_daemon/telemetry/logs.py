@@ -35,6 +35,8 @@ def configure(form: Literal["console", "json"], level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+    # it warns of what follows from an error, and the error itself we tell
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def said(error: BaseException) -> str:

@@ -44,7 +44,9 @@ def test_migrate_goes_up_and_down_and_tells_where_it_is(unmigrated: Database):
     assert all(entry["applied_at"] for entry in after)
     assert before[0]["name"] in run(url, "migrate", "status")
     assert "nothing to do" in run(url, "migrate", "up")
-    run(url, "migrate", "down")
+    run(url, "migrate", "down", code=1)  # nobody said yes
+    assert "nothing to do" in run(url, "migrate", "up")
+    run(url, "migrate", "down", "--yes")
     assert json.loads(run(url, "migrate", "status", "--json")) == before
 
 
@@ -152,7 +154,7 @@ def test_a_database_that_was_not_migrated_is_told_what_to_do(unmigrated: Databas
         ("approve", "appr_x"),
         ("reject", "appr_x"),
         ("migrate", "up"),
-        ("migrate", "down"),
+        ("migrate", "down", "--yes"),
         ("migrate", "status"),
     ],
     ids=" ".join,
