@@ -13,7 +13,7 @@ from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
-from resumer_daemon.engine.planning import doubtful, proceed, stop
+from resumer_daemon.engine.planning import doubtful, proceed, stop, unreadable_row
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.state import State
@@ -114,9 +114,7 @@ class Proceeding:
     ) -> Plan:
         batch = await claim.read(session)
         for broken in batch.unreadable:
-            what = Incident("row_unreadable", broken.why, "correct the row, then retry")
-            launch = held.launch
-            return stop(broken.claimed, launch.state, launch.program.sha256, what)
+            return unreadable_row(broken.claimed, held.launch, results, broken.why)
         return await self._proceed(
             session, batch.claimed[0], held.launch, results, monotonic() - held.recorded
         )

@@ -143,8 +143,25 @@ def proceed(
         context = effective(as_object(claimed.context), as_object(claimed.resume_data))
         advanced = advance(program.definition, launch.state, context, world, results)
         plan = planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
+    return replace(plan, results=_by_key(launch, results))
+
+
+def unreadable_row(
+    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], why: str
+) -> Plan:
+    """Plan for a row that nobody can read any more when its effects come back: those are told."""
+    came = _by_key(launch, results)
+    what = Incident(
+        "row_unreadable",
+        f"{why}; sent already: {', '.join(came)}",
+        "correct the row, then retry (sends again, under the same keys) or cancel",
+    )
+    return replace(stop(claimed, launch.state, launch.program.sha256, what), results=came)
+
+
+def _by_key(launch: Launch, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
     keys = {effect.path: effect.key for effect in launch.effects}
-    return replace(plan, results={keys[path]: result for path, result in results.items()})
+    return {keys[path]: result for path, result in results.items()}
 
 
 def _told(state: State, results: Mapping[str, EffectResult], world: World) -> State:

@@ -292,6 +292,34 @@ def finished(service: Service, execution: UUID) -> None:
         assert service.ended(execution)["result"] == "allowed"
 
 
+async def test_a_row_that_cannot_be_read_when_an_answer_comes_names_what_was_sent(service: Service):
+    gate = asyncio.Event()
+
+    async def gated(writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await answering()(writer)
+
+    async with receiver(gated) as here:
+        sends(service, here, delivery="at_most_once")
+        with running(service.database, **LEASE):
+            execution = service.start()
+            await eventually(lambda: len(here.requests) == 1)
+            write = "UPDATE workflow_executions SET context = %s::jsonb"
+            [(before,)] = service.database.run("SELECT context::text FROM workflow_executions")
+            service.database.run(write, '{"a": ' + "9" * 5_000 + "}")
+            gate.set()
+            status = "SELECT status FROM workflow_executions"
+            await eventually(lambda: service.database.run(status) == [("paused",)])
+            service.database.run(write, before)
+            incident = service.pause(execution)["incident"]
+            assert incident["cause"] == "row_unreadable"
+            assert incident["detail"].endswith(f"sent already: {keys(here)[0]}")
+            assert service.database.run("SELECT status FROM resumer.effects") == [("done",)]
+            ask_retry(service, execution)
+            await beside(lambda: finished(service, execution))
+        assert len(set(keys(here))) == 1
+
+
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
 async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
     service: Service, database: Database, delivery: str
