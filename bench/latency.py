@@ -19,6 +19,7 @@ def measure(url: str) -> list[Row]:
     found: dict[str, list[float]] = {"floor": [], "ours": []}
     for _ in range(ROUNDS):
         for name, work in (("floor", floor), ("ours", daemon)):
+            ground.clear(url)
             found[name] += one_by_one(url, work)
     rows = []
     for quantile, target in ((50, 1.4), (99, 2.0)):
@@ -31,7 +32,6 @@ def measure(url: str) -> list[Row]:
 
 def one_by_one(url: str, work: Any) -> list[float]:
     """Return the seconds that each of `EACH` decisions took, beside a warm process."""
-    ground.clear(url)
     rows = ground.pause(url, WARM_UP + EACH)
     taken = []
     with beside(work, url) as (pipe, _), psycopg.connect(url, autocommit=True) as writer:
