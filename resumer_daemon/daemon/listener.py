@@ -61,7 +61,7 @@ class Listener:
                 log.warning("listener_lost", error=said(error), retry_in=round(wait, 1))
             self._poll_only()
             self._metrics.listener_reconnects.inc()
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             wait = min(wait * 2, RECONNECT_LAST)
 
     def _poll_only(self) -> None:

@@ -13,9 +13,9 @@ from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
-from resumer_daemon.engine.planning import doubtful, proceed, stop, unreadable_row
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
+from resumer_daemon.engine.running import doubtful, proceed, stop, unreadable_row
 from resumer_daemon.engine.state import State
 from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.journal import Holder, Rescued

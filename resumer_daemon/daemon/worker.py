@@ -105,7 +105,7 @@ class Worker:
                 wait = self._wait
                 log.warning("database_lost", error=said(error), retry_in=round(wait, 1))
                 self._wakeup.clear()  # what has woken us does not bring the database back
-                await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311
+                await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311 - jitter
                 self._wait = min(wait * 2, RECONNECT_LAST)
 
     def _count(self, error: Exception) -> None:

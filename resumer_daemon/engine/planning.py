@@ -1,6 +1,5 @@
 """From a claimed execution and what moves it to a plan: resume, advance, and put together."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -8,11 +7,10 @@ from uuid import UUID
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.hold import paused_as_asked
-from resumer_daemon.engine.loading import answers, built, still_to_load
+from resumer_daemon.engine.loading import built, still_to_load
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
-    EffectResult,
     Effects,
     Failed,
     Incident,
@@ -129,64 +127,6 @@ def move(claimed: Claimed, settlement: Settlement, program: Program, world: Worl
     context = effective(as_object(built or claimed.context), data)
     advanced = advance(program.definition, state, context, world)
     return planned(claimed, settlement, program, advanced, data, built)
-
-
-def proceed(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
-) -> Plan:
-    """Plan for what follows when effects have results; requests are looked at once it stands."""
-    program = launch.program
-    if claimed.context is None:
-        state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
-        plan = load_first(claimed, Settlement({}), program, state, world)
-    else:
-        context = effective(as_object(claimed.context), as_object(claimed.resume_data))
-        advanced = advance(program.definition, launch.state, context, world, results)
-        plan = planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
-    return replace(plan, results=_by_key(launch, results))
-
-
-def unreadable_row(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], why: str
-) -> Plan:
-    """Plan for a row that nobody can read any more when its effects come back: those are told."""
-    came = _by_key(launch, results)
-    what = Incident(
-        "row_unreadable",
-        f"{why}; sent already: {', '.join(came)}",
-        "correct the row, then retry (sends again, under the same keys) or cancel",
-    )
-    return replace(stop(claimed, launch.state, launch.program.sha256, what), results=came)
-
-
-def _by_key(launch: Launch, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
-    keys = {effect.path: effect.key for effect in launch.effects}
-    return {keys[path]: result for path, result in results.items()}
-
-
-def _told(state: State, results: Mapping[str, EffectResult], world: World) -> State:
-    """Return a state that loads with what came back; its time has gone on meanwhile."""
-    left = None if state.time_left is None else max(0.0, state.time_left - world.elapsed)
-    return replace(state, loads={**state.loads, **answers(results)}, time_left=left)
-
-
-def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
-    """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
-    what = Incident(
-        "ambiguous_effect",
-        f"nobody knows whether these happened: {', '.join(keys)}",
-        "ask the receiver by Idempotency-Key; then retry (sends again) or cancel",
-    )
-    return stop(claimed, launch.state, launch.program.sha256, what)
-
-
-def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Plan:
-    """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
-    opens = NewPause(
-        claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
-        incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
-    )  # fmt: skip
-    return Plan(claimed, {}, status="paused", opens=opens)
 
 
 def as_object(document: Json) -> dict[str, Json]:

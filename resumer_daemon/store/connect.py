@@ -37,7 +37,7 @@ async def connect(
         raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
     try:
         await prepare(connection)
-    except BaseException:
+    except BaseException:  # whoever is cancelled leaves no connection either
         await connection.close()
         raise
     return connection

@@ -28,7 +28,7 @@ class Database:
         connection = await connect(self.url, name=name)
         try:
             return await self.opened(connection)
-        except BaseException:
+        except BaseException:  # whoever is cancelled leaves no connection either
             await connection.close()
             raise
 

@@ -68,7 +68,7 @@ class EmbeddedPostgres:
     def __enter__(self) -> Self:
         try:
             self.start()
-        except BaseException:
+        except BaseException:  # an interrupted start leaves no server either
             self.close()
             raise
         return self

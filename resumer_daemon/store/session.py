@@ -74,7 +74,7 @@ class Session:
                         await self.settle(local=True)
                     yield
                     await connection.commit()
-            except BaseException:
+            except BaseException:  # whoever is cancelled leaves no transaction open
                 with suppress(psycopg.OperationalError):  # what is lost is rolled back
                     await connection.rollback()
                 raise
@@ -87,12 +87,14 @@ class Session:
             async with self.connection.pipeline():  # left when all of it is answered
                 yield
                 await self.run("check_now")
-        except BaseException:
+        except BaseException:  # whoever is cancelled leaves no half of it either
             prepares = self.connection.prepare_threshold
             self.connection.prepare_threshold = None  # else all that is prepared is forgotten
-            with suppress(psycopg.OperationalError):  # what is lost is rolled back
-                await self.run("back_to_savepoint")
-            self.connection.prepare_threshold = prepares
+            try:
+                with suppress(psycopg.OperationalError):  # what is lost is rolled back
+                    await self.run("back_to_savepoint")
+            finally:
+                self.connection.prepare_threshold = prepares
             raise
         await self.run("keep_part")
 
