@@ -1,9 +1,13 @@
 """The tables are the truth: compare them with the inbox, and mend what no trigger has left.
 
 Level-triggered and by index, in slices of open pauses, round and round. It only inserts requests,
-as a trigger would; what they mean is decided under the execution's lock.
+as a trigger would; what they mean is decided under the execution's lock. Nobody waits for it, so
+that it rests for longer than it works: a decision of the moment goes first.
 """
 
+import asyncio
+from itertools import count
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -16,12 +20,14 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-SLICE = 10_000
+SLICE = 1_000
+SLICES = 10
+REST = 4.0  # how much longer than a slice took
 FIRST = UUID(int=0)
 
 
 class Reconciler:
-    """Looks at one slice a beat; at all of them after a reconnect and while a trigger is off."""
+    """Looks at so many slices a beat; at all after a reconnect and while a trigger is off."""
 
     def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup, *, enforces: bool) -> None:
         self._pool = pool
@@ -32,23 +38,30 @@ class Reconciler:
         self._whole_lap = True
 
     async def beat(self) -> None:
-        """Reconcile once; a beat of one slice is one transaction."""
-        async with self._pool.session() as session:
-            async with session.transaction():
-                await session.require_sight()
-                await self._triggers(session)
-                mended = await self._mend(session, "reconcile_held", "held")
-                mended += await self._mend(session, "reconcile_gone", "gone")
-                mended += await self._mend(session, "reconcile_events", "event")
-                mended += await self._mend(session, "release_holds", "hold")
-                mended += await self._foreign(session)
-                mended += await self._slice(session)
-            while self._whole_lap and self._after != FIRST:
-                async with session.transaction():
-                    mended += await self._slice(session)
+        """Reconcile once; each slice is a transaction of its own."""
+        async with self._pool.session() as session, session.transaction():
+            await session.require_sight()
+            await self._triggers(session)
+            mended = await self._mend(session, "reconcile_held", "held")
+            mended += await self._mend(session, "reconcile_gone", "gone")
+            mended += await self._mend(session, "reconcile_events", "event")
+            mended += await self._mend(session, "release_holds", "hold")
+            mended += await self._foreign(session)
+        self._wake(mended)
+        await self._go_on()
         self._whole_lap = False
-        if mended:
-            self._wakeup.set("reconcile")
+
+    async def _go_on(self) -> None:
+        """Reconcile the slices of this beat, or all that are left of the lap."""
+        for number in count(1):
+            began = monotonic()
+            async with self._pool.session() as session, session.transaction():
+                await session.require_sight()
+                mended = await self._slice(session)
+            self._wake(mended)
+            if self._after == FIRST or (number >= SLICES and not self._whole_lap):
+                return
+            await asyncio.sleep(REST * (monotonic() - began))
 
     async def _triggers(self, session: Session) -> None:
         present = await firing(session.connection, session.schema)
@@ -63,12 +76,14 @@ class Reconciler:
             )
 
     async def _foreign(self, session: Session) -> int:
-        """Look where the counts differ; where much may have been missed, whatever they are."""
-        if not self._whole_lap:
-            cursor = await session.run("count_pauses")
-            row = await cursor.fetchone()
-            if row is None or row["executions"] == row["records"]:
-                return 0
+        """Look for pauses of others where what is paused is not what we have records of.
+
+        The counts tell at once; once a lap it is compared which they are.
+        """
+        compared = "compare_pauses" if self._after == FIRST else "count_pauses"
+        row = await (await session.run(compared)).fetchone()
+        if row is not None and row["executions"] == row["records"]:
+            return 0
         return await self._mend(session, "reconcile_foreign", "foreign_pause")
 
     async def _slice(self, session: Session) -> int:
@@ -78,23 +93,28 @@ class Reconciler:
         expiries = await session.run("reconcile_expiries", place)
         decisions = await session.run("reconcile_decisions", place)
         row = await decisions.fetchone()
+        self._after = (row["last"] if row else None) or FIRST
         found = {
             "vanished": vanished.rowcount,
             "expiry": expiries.rowcount,
             "decision": row["found"] if row else 0,
         }
-        self._after = (row["last"] if row else None) or FIRST
-        for what, count in found.items():
-            self._count(what, count)
+        for what, number in found.items():
+            self._count(what, number)
         return sum(found.values())
 
     async def _mend(self, session: Session, statement: str, what: str) -> int:
         cursor = await session.run(statement, {"timezone": session.timezone})
-        count = len(await cursor.fetchall())
-        self._count(what, count)
-        return count
+        number = len(await cursor.fetchall())
+        self._count(what, number)
+        return number
 
-    def _count(self, what: str, count: int) -> None:
-        if count:
-            self._metrics.reconciled.labels(what).inc(count)
-            log.info("reconciled", what=what, count=count)
+    def _count(self, what: str, number: int) -> None:
+        if number:
+            self._metrics.reconciled.labels(what).inc(number)
+            log.info("reconciled", what=what, count=number)
+
+    def _wake(self, mended: int) -> None:
+        """Wake the worker, once what it shall find is committed."""
+        if mended:
+            self._wakeup.set("reconcile")

@@ -20,7 +20,7 @@ from tests.harness.plans import Look, Parameters
 
 CROWD = Path(harness.__file__).with_name("crowd.sql")
 
-BATCH, SLICE = 200, 10_000
+BATCH, SLICE = 200, 1_000
 
 # of a caller that reaches all
 PAGE: Parameters = {"everywhere": True, "organization": None, "limit": 50}
@@ -149,6 +149,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         },
         "page_ledger": {**PAGE, "execution": None, "before": 2**63 - 1},
         "count_pauses": {},
+        "compare_pauses": {},
         "read_gauges": {},
         "read_pause_gauges": {},
     }
@@ -166,6 +167,7 @@ BOUNDS = {
     # these look at all that is paused, by design: rarely, or cached
     "reconcile_foreign": 400_000,
     "count_pauses": 200_000,
+    "compare_pauses": 200_000,
     "read_pause_gauges": 200_000,
 }
 
