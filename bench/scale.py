@@ -5,7 +5,7 @@ from statistics import quantiles
 import psycopg
 
 from bench.latency import one_by_one
-from bench.processes import daemon
+from bench.processes import daemon, floor
 from bench.report import Row
 
 PAUSED, FINISHED, SLICE = 1_000_000, 5_000_000, 250_000
@@ -48,21 +48,25 @@ ENDED = {
 
 
 def measure(empty: str, crowded: str, share: float) -> list[Row]:
-    """Fill a database with a share of the million, and measure in turns with an empty one."""
+    """Fill a database with a share of the million, and measure in turns with an empty one.
+
+    The bare loop too: what becomes slower for it does so for whoever asks PostgreSQL.
+    """
     fill(crowded, OPEN, int(PAUSED * share))
     fill(crowded, ENDED, int(FINISHED * share))
     with psycopg.connect(crowded, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
-    found: dict[str, list[float]] = {empty: [], crowded: []}
-    for _ in range(ROUNDS):
-        for url, taken in found.items():
-            taken += one_by_one(url, daemon)
     rows = []
-    for quantile in (50, 99):
-        low, ours = (quantiles(found[url], n=100)[quantile - 1] * 1e3 for url in (empty, crowded))
-        name = f"decision beside {PAUSED * share:,.0f} paused, p{quantile}"
-        rows.append(Row(name, "ms", low, ours, ours / low, 1.2, "<="))
+    for name, work in (("decision", daemon), ("the bare loop", floor)):
+        found: dict[str, list[float]] = {empty: [], crowded: []}
+        for _ in range(ROUNDS):
+            for url, taken in found.items():
+                taken += one_by_one(url, work)
+        for quantile in (50, 99):
+            low, ours = (quantiles(found[url], n=100)[quantile - 1] * 1e3 for url in found)
+            name_of = f"{name} beside {PAUSED * share:,.0f} paused, p{quantile}"
+            rows.append(Row(name_of, "ms", low, ours, ours / low, 1.2, "<="))
     return rows
 
 

@@ -108,6 +108,7 @@ class Daemon:
         await self._pool.open()
         await self._sessions.open()
         self._heartbeat.start()
+        reconciled = self.settings.reconcile_interval
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
             async with asyncio.TaskGroup() as group:
@@ -115,10 +116,9 @@ class Daemon:
                     group.create_task(self._instance.register()),
                     group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
                     group.create_task(self._listener.run()),
-                    group.create_task(
-                        every(self.settings.reconcile_interval, self._reconciler.beat)
-                    ),
-                    group.create_task(every(self.settings.reconcile_interval, self._relief.beat)),
+                    group.create_task(every(reconciled, self._reconciler.beat)),
+                    group.create_task(every(reconciled, self._reconciler.go_on)),
+                    group.create_task(every(reconciled, self._relief.beat)),
                     group.create_task(every(silence(self.settings.lease) / 2, self._rescuer.beat)),
                 ]
                 if (retention := self.settings.retention) is not None:

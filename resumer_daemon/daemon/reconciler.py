@@ -1,8 +1,8 @@
 """The tables are the truth: compare them with the inbox, and mend what no trigger has left.
 
 Level-triggered and by index, in slices of open pauses, round and round. It only inserts requests,
-as a trigger would; what they mean is decided under the execution's lock. Nobody waits for it, so
-that it rests for longer than it works: a decision of the moment goes first.
+as a trigger would; what they mean is decided under the execution's lock. While the triggers are
+there nobody waits for it, so that it rests for longer than it works: who decides now goes first.
 """
 
 import asyncio
@@ -20,14 +20,17 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-SLICE = 1_000
-SLICES = 10
-REST = 4.0  # how much longer than a slice took
+SLICE = 100
+SLICES = 100
+REST = 9.0  # how much longer than a slice took
 FIRST = UUID(int=0)
 
 
 class Reconciler:
-    """Looks at so many slices a beat; at all after a reconnect and while a trigger is off."""
+    """Two beats: what is looked at as a whole, and the slices, some a beat.
+
+    All slices after the start and while a trigger is missing.
+    """
 
     def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup, *, enforces: bool) -> None:
         self._pool = pool
@@ -36,9 +39,11 @@ class Reconciler:
         self._enforces = enforces
         self._after = FIRST
         self._whole_lap = True
+        self._new_lap = True
+        self._rest = REST
 
     async def beat(self) -> None:
-        """Reconcile once; each slice is a transaction of its own."""
+        """Look whether the triggers are there, and at what is soon looked at: one transaction."""
         async with self._pool.session() as session, session.transaction():
             await session.require_sight()
             await self._triggers(session)
@@ -48,20 +53,21 @@ class Reconciler:
             mended += await self._mend(session, "release_holds", "hold")
             mended += await self._foreign(session)
         self._wake(mended)
-        await self._go_on()
-        self._whole_lap = False
 
-    async def _go_on(self) -> None:
-        """Reconcile the slices of this beat, or all that are left of the lap."""
+    async def go_on(self) -> None:
+        """Reconcile some slices, or all that are left of the lap: each a transaction of its own."""
         for number in count(1):
             began = monotonic()
             async with self._pool.session() as session, session.transaction():
                 await session.require_sight()
                 mended = await self._slice(session)
             self._wake(mended)
-            if self._after == FIRST or (number >= SLICES and not self._whole_lap):
+            if self._after == FIRST:
+                self._new_lap, self._whole_lap = True, False
                 return
-            await asyncio.sleep(REST * (monotonic() - began))
+            if number >= SLICES and not self._whole_lap:
+                return
+            await asyncio.sleep(self._rest * (monotonic() - began))
 
     async def _triggers(self, session: Session) -> None:
         present = await firing(session.connection, session.schema)
@@ -69,6 +75,7 @@ class Reconciler:
             log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
         missing = TRIGGERS - present
         self._metrics.triggers_missing.set(len(missing))
+        self._rest = 0.0 if missing else REST
         if missing:
             self._whole_lap = True
             log.error(
@@ -80,11 +87,12 @@ class Reconciler:
 
         The counts tell at once; once a lap it is compared which they are.
         """
-        compared = "compare_pauses" if self._after == FIRST else "count_pauses"
+        compared = "compare_pauses" if self._new_lap else "count_pauses"
         row = await (await session.run(compared)).fetchone()
-        if row is not None and row["executions"] == row["records"]:
-            return 0
-        return await self._mend(session, "reconcile_foreign", "foreign_pause")
+        same = row is not None and row["executions"] == row["records"]
+        mended = 0 if same else await self._mend(session, "reconcile_foreign", "foreign_pause")
+        self._new_lap = False
+        return mended
 
     async def _slice(self, session: Session) -> int:
         """Reconcile one slice and move on; after the last one the next lap begins."""

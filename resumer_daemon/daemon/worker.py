@@ -180,7 +180,7 @@ class Worker:
     async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:
         if turned is None or turned.claimed:
             self._locked_for = LOCKED_FIRST
-            vigil.worked()
+            vigil.worked(0 if turned is None else len(turned.claimed))
         if vigil.stays_awake:
             await stay_awake(session)
             vigil.said_awake()

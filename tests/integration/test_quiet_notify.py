@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon.vigil import BUSY, STEPS, Vigil
+from resumer_daemon.daemon.vigil import BUSY, LATE, STEPS, Vigil
 from resumer_daemon.store.outlook import Outlook
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening
@@ -25,6 +25,11 @@ from tests.harness.service import Service, allow, ask
 NEVER: dict[str, Any] = {"poll_interval": 3600.0, "reconcile_interval": 3600.0}
 DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s"
 AWAKE = "SELECT awake_until > clock_timestamp() FROM resumer.control"
+UNTIL_AWAKE = """DO $$ BEGIN LOOP
+  PERFORM FROM resumer.control WHERE awake_until > clock_timestamp();
+  EXIT WHEN FOUND;
+  PERFORM pg_sleep(0.001);
+END LOOP; END $$"""
 WRITERS = 6
 
 
@@ -85,13 +90,28 @@ def decide_all(service: Service, executions: list[UUID]) -> Iterator[None]:
 @contextmanager
 def awake(service: Service, executions: list[UUID]) -> Iterator[psycopg.Connection[Any]]:
     """Keep a daemon busy until it says awake; yield a writer that has not committed since then."""
+    *others, last = executions
+    many = "UPDATE approval_requests SET status = 'approved' WHERE execution_id = ANY (%s)"
     with psycopg.connect(service.database.url) as connection:
-        for execution in executions[:-1]:
-            connection.execute(DECIDE, [execution])
-            connection.commit()
-        assert connection.execute(AWAKE).fetchone() == (True,)
-        connection.execute(DECIDE, [executions[-1]])
+        for start in range(0, len(others), BUSY):
+            service.database.run(many, others[start : start + BUSY])
+            if read_awake(connection, last):
+                break
+            connection.rollback()
+        else:
+            raise AssertionError("nobody says awake, however much there is to do")
+        service.database.run(many, others)
         yield connection
+
+
+def read_awake(connection: psycopg.Connection[Any], execution: UUID) -> bool:
+    """Decide while somebody says awake, before and after; false if nobody does soon."""
+    for _ in range(100):
+        if connection.execute(AWAKE).fetchone() == (True,):
+            connection.execute(DECIDE, [execution])
+            return connection.execute(AWAKE).fetchone() == (True,)
+        connection.execute("SELECT pg_sleep(0.001)")
+    return False
 
 
 def asleep(service: Service) -> None:
@@ -137,7 +157,7 @@ def test_a_daemon_that_sleeps_looks_for_one_that_died_awake(service: Service, tm
         with process(service.database, tmp_path / "two", **NEVER) as two:
             eventually_sync(two.ready, 40)
             for _ in decide_all(service, executions):
-                eventually_sync(lambda: service.database.run(AWAKE) == [(True,)], of="awake")
+                service.database.run(UNTIL_AWAKE)
                 one.kill()
             eventually_sync(lambda: left(service, "completed") == 600, 30, of="all are completed")
 
@@ -145,6 +165,7 @@ def test_a_daemon_that_sleeps_looks_for_one_that_died_awake(service: Service, tm
 def test_under_load_hardly_anybody_notifies(service: Service, database: Database):
     with running(database, **NEVER):
         executions = paused(service, 300)
+        asleep(service)
         with listening(database) as ear, database.connect() as connection:
             for execution in executions:
                 connection.execute(DECIDE, [execution])
@@ -159,7 +180,7 @@ def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():
     vigil = Vigil()
-    vigil.worked()
+    vigil.worked(BUSY - 1)
     assert not vigil.stays_awake
     assert vigil.rest(look()) == 0.0  # sure of it, and once more
     assert vigil.rest(look()) is None
@@ -168,7 +189,7 @@ def test_one_decision_now_and_then_does_not_keep_it_awake():
 def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
     vigil = Vigil()
     for _ in range(BUSY):
-        vigil.worked()
+        vigil.worked(1)
     assert vigil.stays_awake
     vigil.said_awake()
     assert not vigil.stays_awake
@@ -180,8 +201,8 @@ def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
 
 def test_nobody_sleeps_while_a_transaction_is_open_that_may_have_seen_it_awake():
     vigil = Vigil()
-    assert vigil.rest(look(newest=20, oldest=15)) == STEPS[-1]
-    assert vigil.rest(look(newest=30, oldest=19)) == STEPS[-1]
+    assert vigil.rest(look(newest=20, oldest=15)) == LATE
+    assert vigil.rest(look(newest=30, oldest=19)) == LATE
     assert vigil.rest(look(newest=40, oldest=20)) == 0.0
     assert vigil.rest(look(newest=50, oldest=20)) is None
 
@@ -191,6 +212,6 @@ def test_while_another_is_awake_it_looks_when_that_one_may_have_died():
     assert vigil.rest(look()) == 0.0
     assert vigil.rest(look()) is None
     assert vigil.rest(look(awake_for=0.2)) == 0.2
-    assert vigil.rest(look(awake_for=0.9)) == STEPS[-1]
-    assert vigil.rest(look(newest=20, oldest=19)) == STEPS[-1]
+    assert vigil.rest(look(awake_for=0.9)) == LATE
+    assert vigil.rest(look(newest=20, oldest=19)) == LATE
     assert vigil.rest(look(newest=21, oldest=20)) == 0.0

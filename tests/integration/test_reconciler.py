@@ -54,19 +54,19 @@ def silence(database: Database, statement: str) -> None:
         silently.execute(statement.encode())
 
 
-async def test_the_first_beat_looks_at_all_and_each_later_one_at_some(
+async def test_at_first_all_slices_are_looked_at_and_then_some_a_beat(
     database: Database, pool: Pool, small: None
 ):
     await asyncio.to_thread(decided_silently, database)
     wakeup = Wakeup()
     reconciles = Reconciler(pool, Metrics(), wakeup, enforces=False)
-    await reconciles.beat()
+    await reconciles.go_on()
     assert database.run(FOUND) == [(PAUSED,)]
     assert await wakeup.wait(0.0, "poll") == "reconcile"
     database.run("DELETE FROM resumer.resume_requests WHERE kind = 'approval'")
     found = []
     for _ in range(3):
-        await reconciles.beat()
+        await reconciles.go_on()
         [(count,)] = database.run(FOUND)
         found.append(count)
     assert found == [2, 4, PAUSED]
@@ -79,7 +79,6 @@ async def test_which_are_paused_is_compared_once_a_lap_and_how_many_each_time(
     metrics = Metrics()
     reconciles = Reconciler(pool, metrics, Wakeup(), enforces=False)
     await reconciles.beat()
-    await reconciles.beat()  # in the middle of a lap
     silence(database, ENDS)
     silence(database, BEGINS)
 
@@ -89,6 +88,6 @@ async def test_which_are_paused_is_compared_once_a_lap_and_how_many_each_time(
 
     await reconciles.beat()
     assert foreign() == 0
-    await reconciles.beat()  # the lap's end
+    await reconciles.go_on()  # to the end of the lap
     await reconciles.beat()
     assert foreign() == 2
