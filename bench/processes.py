@@ -68,8 +68,10 @@ def daemon(url: str, pipe: Connection) -> None:
     account = vars(worker)["account"]  # the place where commits are counted
 
     def heard(turned: Any, *rest: Any) -> Any:
-        if turned.claimed:
-            pipe.send((time.perf_counter(), [execution.bytes for execution in turned.claimed]))
+        # what was claimed once more, right after its commit, is found to be settled
+        moved = [plan.claimed.id.bytes for plan in turned.plans if plan.status is not None]
+        if moved:
+            pipe.send((time.perf_counter(), moved))
         return account(turned, *rest)
 
     vars(worker)["account"] = heard

@@ -81,6 +81,10 @@ DECLARE
   chosen record;
   organizations integer;
 BEGIN
+  IF jsonb_typeof(payload) <> 'object' THEN
+    RAISE EXCEPTION 'a payload is a JSON object, this is of type %', jsonb_typeof(payload)
+      USING ERRCODE = 'RZ422', HINT = 'its names are what conditions and templates look for';
+  END IF;
   SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO organizations FROM workflows w
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
     AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text);

@@ -22,7 +22,7 @@ class Left(BaseModel):
     status: str = Field(description="Where to look for what became of it.")
 
 
-class Held(BaseModel):
+class InForce(BaseModel):
     """The hold that is in force now."""
 
     workflow: str

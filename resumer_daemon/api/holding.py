@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends
 
-from resumer_daemon.api.answers import Held, Released
+from resumer_daemon.api.answers import InForce, Released
 from resumer_daemon.api.asked import Hold, Release
 from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.doors import Opened, reach_of
@@ -41,10 +41,10 @@ Asking = Annotated[Ask, Depends(_asking)]
 
 
 @router.post("/hold")
-async def hold(caller: MayPause, ask: Asking, asked: Hold) -> Held:
+async def hold(caller: MayPause, ask: Asking, asked: Hold) -> InForce:
     """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
     made = await ask(caller, "request_hold", asked.model_dump())
-    return Held(workflow=asked.workflow, hold=made)
+    return InForce(workflow=asked.workflow, hold=made)
 
 
 @router.post("/release")

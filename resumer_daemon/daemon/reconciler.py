@@ -87,8 +87,11 @@ class Reconciler:
 
         The counts tell at once; once a lap it is compared which they are.
         """
-        compared = "compare_pauses" if self._new_lap else "count_pauses"
-        row = await (await session.run(compared)).fetchone()
+        if self._new_lap:
+            compared = await session.run("compare_pauses")
+        else:
+            compared = await session.run("count_pauses")
+        row = await compared.fetchone()
         same = row is not None and row["executions"] == row["records"]
         mended = 0 if same else await self._mend(session, "reconcile_foreign", "foreign_pause")
         self._new_lap = False

@@ -4,7 +4,6 @@ import re
 import zlib
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -13,6 +12,7 @@ import httpcore2
 
 from resumer_daemon.effects.masking import Revealed
 from resumer_daemon.engine.outcome import EffectResult
+from resumer_daemon.value import value
 from resumer_daemon.workflow.jsontext import storable
 from resumer_daemon.workflow.values import Json, Unreadable, load
 
@@ -24,7 +24,7 @@ _WINDOWS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "windows-1252": 
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer(EffectResult):
     """The result of an attempt; `sent` False means that not a byte of the request has left.
 

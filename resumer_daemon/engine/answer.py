@@ -1,14 +1,15 @@
 """What ends a pause: closed types that the shell makes of requests, and `resume` understands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decided:
     """One approval with its verdict, as it goes into `resume_data.approval`.
 
@@ -23,7 +24,7 @@ class Decided:
     decided_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decision:
     """The policy's word on an approval pause: the deciding one, and all that were decided."""
 
@@ -31,19 +32,19 @@ class Decision:
     all: tuple[Decided, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Event:
     """The event that a wait waited for."""
 
     payload: Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TimedOut:
     """The due time of a wait has come."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Manual:
     """A person resumes by hand; `force` is needed while an approval is missing.
 

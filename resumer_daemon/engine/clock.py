@@ -1,11 +1,11 @@
 """Points of time on the clock of a run, which counts the seconds that an execution really runs."""
 
-from dataclasses import dataclass
+from resumer_daemon.value import value
 
 _UNITS = (("h", 3600.0), ("m", 60.0))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limit:
     """Until when something must be done, and how long it was given."""
 

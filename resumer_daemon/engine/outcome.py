@@ -1,16 +1,17 @@
 """What an advance returns: closed types that the shell records or carries out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.state import State
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ways:
     """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
 
@@ -21,7 +22,7 @@ class Ways:
     event: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Waiting:
     """What a pause waits for. `approvals` and `roles` count decisions; `due_at` is a point in time.
 
@@ -56,7 +57,7 @@ class StepRecord(NamedTuple):
     began: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewApproval:
     """A row of `approval_requests`, written in the transaction that records its step."""
 
@@ -70,7 +71,7 @@ class NewApproval:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OutboxMessage:
     """A message that the daemon delivers later, written in the same transaction."""
 
@@ -82,7 +83,7 @@ class OutboxMessage:
 Write: TypeAlias = NewApproval | OutboxMessage
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Effect:
     """Something that leaves the database: the shell runs it and hands its result back by `path`.
 
@@ -102,7 +103,7 @@ class Effect:
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EffectResult:
     """What became of an effect. `error` None is success; `retry_class` is what `retry_on` names.
 
@@ -116,7 +117,7 @@ class EffectResult:
     sent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Paused:
     """The flow stands at a step and waits. `asked`: the approvals that this very step created.
 
@@ -130,7 +131,7 @@ class Paused:
     asked: tuple[UUID, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Completed:
     """The flow came to its end. `reason` is of the last deciding action, or of its decision."""
 
@@ -138,14 +139,14 @@ class Completed:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """A step failed by its own meaning, or the time is up."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Incident:
     """The engine must not decide: a person has to look."""
 
@@ -154,7 +155,7 @@ class Incident:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Effects:
     """The flow goes on when these have results; several only inside `parallel`.
 

@@ -4,7 +4,7 @@ The store writes the plans of a batch in a constant number of statements.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -21,13 +21,14 @@ from resumer_daemon.engine.outcome import (
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, Settled
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
 
 Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "running"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Program:
     """A definition to run, with the fingerprint under which its text is kept."""
 
@@ -35,7 +36,7 @@ class Program:
     definition: Definition
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewPause:
     """A pause record to open. `state` is None where the flow has not begun.
 
@@ -55,7 +56,7 @@ class NewPause:
     held: Hold | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Launch:
     """Effects to be run once their intents are committed, and the state to go on from."""
 
@@ -64,7 +65,7 @@ class Launch:
     effects: tuple[Effect, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Plan:
     """What is written of one execution. `status` None: it stays as it is, only requests settle.
 

@@ -6,15 +6,15 @@ that was named.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Waiting
 from resumer_daemon.engine.requests import Approval
+from resumer_daemon.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """The policy's word, the approvals that brought it about, and the one that decided last."""
 

@@ -1,11 +1,11 @@
 """What a claim reads, as values: the execution, its open pause, its requests, its approvals."""
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Waiting, Ways
 from resumer_daemon.engine.state import State
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 Kind: TypeAlias = Literal[
@@ -74,7 +74,7 @@ class Hold(NamedTuple):
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OpenPause:
     """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
 
@@ -104,7 +104,7 @@ class OpenPause:
         return request.pause_number in (None, self.number)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claimed:
     """One execution under our lock, and everything that was read after we had the lock.
 

@@ -1,7 +1,7 @@
 """What a claimed execution is answered with: the one entry of the pure half of a turn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 from uuid import UUID
 
@@ -15,9 +15,10 @@ from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.engine.retrying import retry
 from resumer_daemon.engine.settle import Settlement, settle
 from resumer_daemon.engine.world import World
+from resumer_daemon.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unusable:
     """A definition that cannot be run, and why."""
 
@@ -27,7 +28,7 @@ class Unusable:
 Found: TypeAlias = Program | Unusable
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Programs:
     """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
 

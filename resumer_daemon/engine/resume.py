@@ -1,6 +1,6 @@
 """Resume: where the answer to a pause leads, and what is kept of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
@@ -82,8 +82,9 @@ def resume_data_after(
     resumed: dict[str, Json] = {"actor": actor, "reason": reason, "data": None}
     match answer:
         case Decision(deciding, decided):
-            data["approval"] = _fact(deciding)
-            data["approvals"] = _accumulated(data.get("approvals"), decided)
+            facts = {each.id: _fact(each) for each in decided}
+            data["approval"] = facts.get(deciding.id) or _fact(deciding)
+            data["approvals"] = _accumulated(data.get("approvals"), facts.values())
             data["approved"] = deciding.decision == "approved"
             resumed |= {"trigger": "approval", "reason": deciding.reason or reason}
             resumed["actor"] = _text(deciding.approver_id) or actor
@@ -168,11 +169,11 @@ def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
     return replace(state, done={**state.done, path: told})
 
 
-def _accumulated(before: Json, decided: tuple[Decided, ...]) -> list[Json]:
+def _accumulated(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]:
     """Return the list of approvals, oldest first, each once."""
     earlier = list(before) if isinstance(before, list) else []
     known = {fact.get("id") for fact in earlier if isinstance(fact, dict)}
-    return earlier + [_fact(each) for each in decided if str(each.id) not in known]
+    return earlier + [fact for fact in decided if fact["id"] not in known]
 
 
 def _fact(decided: Decided) -> dict[str, Json]:

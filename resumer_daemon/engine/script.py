@@ -1,6 +1,6 @@
 """The script of a simulation: answers that nobody gave yet, each taken by what waits for it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from resumer_daemon.engine.answer import Answer
 from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
+from resumer_daemon.value import value
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json
 
@@ -16,7 +17,7 @@ Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
 _REQUEST: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Emitted:
     """An event that somebody would write."""
 
@@ -24,7 +25,7 @@ class Emitted:
     payload: Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Script:
     """Words in their order, one a pause, and the events that there are.
 

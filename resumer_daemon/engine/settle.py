@@ -7,7 +7,7 @@ is `held`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
@@ -25,10 +25,11 @@ from resumer_daemon.engine.requests import (
     Settled,
 )
 from resumer_daemon.engine.spoken import report, spoken
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settlement:
     """What the requests come to. At most one of `answer`, `begins`, `cancelled`, `holds` is set.
 

@@ -4,7 +4,7 @@ The same settle, resume and advance as a daemon's; effects are answered as if al
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -27,6 +27,7 @@ from resumer_daemon.engine.script import Script, take
 from resumer_daemon.engine.standing import Stop, stands
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
+from resumer_daemon.value import value
 from resumer_daemon.workflow.conditions import Comparison
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
@@ -42,7 +43,7 @@ _ROUND_TRIP: Final = timedelta(milliseconds=10)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Seen:
     """One attempt of a step, and what it compared where it is a condition."""
 
@@ -50,7 +51,7 @@ class Seen:
     comparisons: tuple[Comparison, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stretch:
     """From an answer (None: from the start) to the next pause, or to the end."""
 
@@ -60,7 +61,7 @@ class Stretch:
     stop: Stop
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Simulation:
     """What would happen, where the execution would stand then, and the answers that nothing met."""
 

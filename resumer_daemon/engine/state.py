@@ -1,11 +1,12 @@
 """Where an execution stands: everything the engine needs to go on, and nothing it can derive."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, TypeAlias
 
 from resumer_daemon.engine.progress import Progress, exact
 from resumer_daemon.errors import Refused
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
@@ -18,7 +19,7 @@ class Damaged(Refused):
     """A stored state that no version has written."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class State:
     """The pointer and what surrounds it; a JSON round trip changes nothing.
 

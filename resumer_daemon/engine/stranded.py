@@ -1,13 +1,14 @@
 """Stranded: pauses at a place that another definition of their workflow does not have."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PausePoint:
     """Where executions are paused: at a step, for a reason, with a way for each answer."""
 

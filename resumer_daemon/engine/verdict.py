@@ -1,11 +1,12 @@
 """What one try of a step comes to: closed types, for the engine's own use."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple, TypeAlias
 
 from resumer_daemon.engine.outcome import NewApproval, Paused
 from resumer_daemon.engine.state import Awaits, Result
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json
 
@@ -22,7 +23,7 @@ class Passed(NamedTuple):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Broken:
     """The try has failed. `final`: repeating it would change nothing."""
 
@@ -32,7 +33,7 @@ class Broken:
     retry_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pausing:
     """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
 
@@ -42,7 +43,7 @@ class Pausing:
     asks: tuple[NewApproval, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unfinished:
     """The step needs results of effects, waits for an answer, or yields to the shell."""
 

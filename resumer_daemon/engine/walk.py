@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.verdict import Ended, Pausing
 from resumer_daemon.engine.world import World
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json
@@ -22,7 +22,7 @@ Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Halt:
     """A step that would pause. Only the first does, and only when no effect is under way."""
 

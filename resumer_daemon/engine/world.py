@@ -1,16 +1,17 @@
 """What the engine is told of the world, for it asks nothing itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rule:
     """A row of `rules` as it is now; a missing rule is absent from `World.rules`."""
 
@@ -19,7 +20,7 @@ class Rule:
     definition: Json
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Endpoint:
     """Where a resource of `context.load` is had over HTTP: `{id}` in the URL is its entity's id.
 
@@ -30,7 +31,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecordTable:
     """Where records of an entity are rows: the table, the column that names one, what is written.
 
@@ -42,7 +43,7 @@ class RecordTable:
     columns: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
 
@@ -56,7 +57,7 @@ class Limits:
     chunk: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class World:
     """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
 

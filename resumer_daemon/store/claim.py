@@ -7,7 +7,6 @@ server hands what is locked from one to the next (`resumer.claimed`): all are on
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
@@ -21,12 +20,13 @@ from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
+from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json, load
 
 Parse = Callable[[str], Json]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unreadable:
     """A claimed execution of which something cannot be parsed: it stops alone."""
 
@@ -34,7 +34,7 @@ class Unreadable:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Seen:
     """When a request was made, or a timer was due, and when it was first seen: for latencies."""
 
@@ -42,7 +42,7 @@ class Seen:
     seen_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Batch:
     """What one claim holds: executions that can be read, those that cannot, and request times."""
 

@@ -37,6 +37,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
     await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
     await _write(session, "settle_requests", _settled(plans))
+    await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
     await _write(session, "expire_approvals", _expired(plans))
     await _write(session, "recall_events", _recalled(plans))
@@ -160,23 +161,30 @@ def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [plan.claimed.id for plan in plans if plan.recalls]}
 
 
+def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(plan.claimed.id, approval) for plan in plans for approval in plan.unasked]
+    return {
+        "execution_ids": [execution for execution, _ in rows],
+        "sources": [approval.id for _, approval in rows],
+        "decisions": [approval.status for _, approval in rows],
+    }
+
+
 def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [row for plan in plans for row in _own_requests(plan)]
-    names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due", "outcomes")
+    names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 
 def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
-    """Return a pause's timers, and an applied row for each decision found without a request."""
+    """Return a pause's timers, and the looks that are asked for."""
     execution = plan.claimed.id
     if plan.looks_again:
-        yield execution, "adopt", None, None, None, None, None
+        yield execution, "adopt", None, None, None, None
     if plan.looks_at is not None:
-        yield execution, "adopt", None, AGAIN, None, plan.looks_at.isoformat(), None
-    for approval in plan.unasked:
-        yield execution, "approval", approval.id, approval.status, None, None, "applied"
+        yield execution, "adopt", None, AGAIN, None, plan.looks_at.isoformat()
     for approval in plan.arm:
-        yield execution, "timeout", approval.id, None, None, approval.expires_at, None
+        yield execution, "timeout", approval.id, None, None, approval.expires_at
     if plan.opens is not None:
         yield from _timers(execution, plan.opens, plan.writes)
 
@@ -184,9 +192,9 @@ def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
 def _timers(execution: UUID, pause: NewPause, writes: Sequence[Write]) -> Iterable[tuple[Any, ...]]:
     for write in writes:
         if isinstance(write, NewApproval) and write.expires_at and write.id in pause.asked:
-            yield execution, "timeout", write.id, None, None, write.expires_at.isoformat(), None
+            yield execution, "timeout", write.id, None, None, write.expires_at.isoformat()
     if pause.waiting.event is not None:  # look back once the pause is committed
-        yield execution, "adopt", None, None, None, None, None
+        yield execution, "adopt", None, None, None, None
     if pause.waiting.due_at is not None:
         due = pause.waiting.due_at.isoformat()
-        yield execution, "timeout", None, None, pause.number, due, None
+        yield execution, "timeout", None, None, pause.number, due

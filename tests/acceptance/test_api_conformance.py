@@ -57,6 +57,8 @@ def is_uuid(text: object) -> bool:
         return False
 
 
+# the daemon's pool draws the lifetime of a connection by `random`, in a thread of this process
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_thousands_of_requests_are_answered_as_the_document_says(
     database: Database, executions: list[str], mode: GenerationMode

@@ -125,6 +125,16 @@ def test_a_start_queues_an_execution_and_leaves_one_request(
     assert row["result"] is row["completed_at"] is row["context"] is None
 
 
+@pytest.mark.parametrize("payload", ["[1]", "null", "7", '"text"'])
+def test_a_start_with_a_payload_that_has_no_names_is_refused(
+    database: Database, rows: Rows, payload: str
+):
+    rows.workflow("flow")
+    with refused("RZ422", "a payload is a JSON object"):
+        database.run("SELECT resumer.start('flow', %s::jsonb)", payload)
+    assert left(database) == []
+
+
 def test_without_a_version_the_newest_that_is_enabled_is_started(database: Database, rows: Rows):
     rows.workflow("flow", "9", created_at="2020-01-01")
     newest = rows.workflow("flow", "10", created_at="2021-01-01")

@@ -96,6 +96,11 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "outcomes": array(["superseded"] * many),
             "reasons": nothing,
         },
+        "apply_unasked": {
+            "execution_ids": array(ids),
+            "sources": array(ids),
+            "decisions": array(["approved"] * many),
+        },
         "expire_approvals": {**batch, "execution_ids": array(ids)},
         "mark_incidents": {
             "execution_ids": array(ids),

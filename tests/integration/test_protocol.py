@@ -1,13 +1,16 @@
 """What a pause waits for, what ends it, and what becomes of all that arrives meanwhile."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, block
 
+LOOK = "INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (%s, 'adopt')"
 CREATE = {"type": "create_approval_request", "entity": "order"}
 
 
@@ -210,3 +213,31 @@ def test_a_rolled_back_decision_leaves_nothing(service: Service, daemon: Running
     service.decide(request, "approved")
     assert service.ended(execution)["result"] == "allowed"
     assert service.decisions(execution) == [("approved", "applied")]
+
+
+def test_a_decision_that_comes_between_two_reads_of_a_turn_is_one_applied_row(
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Its approval is seen and its request is not: it is there when the turn is written."""
+    runs = Session.run
+    decides: list[str] = []
+
+    async def between(session: Session, statement: str, *rest: Any) -> Any:
+        if statement == "read_approvals" and decides:
+            backend = session.connection.info.backend_pid
+            waits = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
+            eventually_sync(lambda: database.run(waits, backend) == [("ClientRead",)])
+            if database.run("SELECT FROM workflow_executions FOR UPDATE SKIP LOCKED") == []:
+                service.decide(decides.pop(), "approved")
+        return await runs(session, statement, *rest)
+
+    service.workflow(ask(), allow())
+    with running(database):
+        execution = service.paused()
+        decides += service.asked(execution)
+        monkeypatch.setattr(Session, "run", between)
+        with database.connect() as other, other.transaction():
+            other.execute(LOOK, [execution])
+            other.execute("NOTIFY resumer_wake")
+        service.ended(execution)
+        assert service.decisions(execution) == [("approved", "applied")]

@@ -1,7 +1,6 @@
 """The body of a `foreach` for one item: steps in order, or a flow where they name each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.place import Place
@@ -10,10 +9,11 @@ from resumer_daemon.engine.steps.members import remember
 from resumer_daemon.engine.verdict import UNFINISHED, Broken, Ended, Passed, Unfinished
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import targets
+from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Step
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Body:
     """Steps that belong together. `flows`: they name each other, so their ways are followed."""
 

@@ -101,6 +101,8 @@ def test_the_limits_themselves_are_read():
         ({"a": [1, "x"]}, '{"a":[1,"x"]}'),
         (Decimal("12500.50"), "12500.50"),
         (10**30, "1" + "0" * 30),
+        ([2**64 - 1, 2**64, -(2**63) - 1], f"[{2**64 - 1},{2**64},{-(2**63) - 1}]"),
+        ({"d": Decimal("0.10"), "s": "\ud800\0"}, '{"d":0.10,"s":"\ufffd\ufffd"}'),
         ("ü\U0001f600", '"ü\U0001f600"'),
         ("\0", '"\ufffd"'),
         ("\ud800", '"\ufffd"'),
@@ -115,7 +117,7 @@ def test_json_is_written_for_jsonb(value, text):
 
 
 @pytest.mark.parametrize(
-    "value", [Decimal("NaN"), float("inf"), {1, 2}, object(), nested(100_000), [10**5000]]
+    "value", [Decimal("NaN"), Decimal("Infinity"), {1, 2}, object(), nested(100_000), [10**5000]]
 )
 def test_what_is_no_json_is_not_written(value):
     with pytest.raises(Unreadable):

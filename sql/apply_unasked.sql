@@ -1,0 +1,15 @@
+-- Decisions that counted and had no request when the requests were read: one that was committed since then is there now.
+-- Where none is, its trigger was off, and an applied row is written here.
+WITH counted AS MATERIALIZED (
+  SELECT v.execution_id, v.source_id, v.decision, (
+    SELECT max(r.id) FROM resumer.resume_requests r
+    WHERE r.execution_id = v.execution_id AND r.source_id = v.source_id AND r.kind = 'approval'
+      AND r.decision = v.decision AND r.outcome IS NULL) AS request
+  FROM unnest(%(execution_ids)s::uuid[], %(sources)s::uuid[], %(decisions)s::text[]) AS v (execution_id, source_id, decision)
+), came AS (
+  UPDATE resumer.resume_requests r SET outcome = 'applied', finished_at = clock_timestamp()
+  FROM counted c WHERE r.id = c.request
+)
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at)
+SELECT c.execution_id, 'approval', c.source_id, c.decision, 'applied', clock_timestamp()
+FROM counted c WHERE c.request IS NULL
