@@ -98,7 +98,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         },
         "apply_unasked": {
             "execution_ids": array(ids),
-            "sources": array(ids),
+            "sources": nothing,
             "decisions": array(["approved"] * many),
         },
         "expire_approvals": {**batch, "execution_ids": array(ids)},
