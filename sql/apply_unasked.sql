@@ -1,10 +1,10 @@
 -- Decisions that counted and had no request when the requests were read: one that was committed since then is there now.
--- Where none is, its trigger was off, and an applied row is written here.
+-- Where none is, its trigger was off, and an applied row is written here. coalesce: else all that is open would be read.
 WITH counted AS MATERIALIZED (
   SELECT v.execution_id, v.source_id, v.decision, (
     SELECT max(r.id) FROM resumer.resume_requests r
     WHERE r.execution_id = v.execution_id AND r.source_id = v.source_id AND r.kind = 'approval'
-      AND r.decision = v.decision AND r.outcome IS NULL) AS request
+      AND r.decision = v.decision AND coalesce(r.outcome::text, 'open') = 'open') AS request
   FROM unnest(%(execution_ids)s::uuid[], %(sources)s::uuid[], %(decisions)s::text[]) AS v (execution_id, source_id, decision)
 ), came AS (
   UPDATE resumer.resume_requests r SET outcome = 'applied', finished_at = clock_timestamp()
