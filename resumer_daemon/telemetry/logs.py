@@ -39,10 +39,15 @@ def configure(form: Literal["console", "json"], level: str) -> None:
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
+DENIED = "42501"
+GRANTED = "`resumer-daemon doctor` names the rights that are missing, `migrate grants` grants them"
+
+
 def said(error: BaseException) -> str:
     """Return what an error says, without the rows that a server quotes in its details."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    return str(primary or error).strip()
+    told = str(primary or error).strip()
+    return f"{told}; {GRANTED}" if getattr(error, "sqlstate", None) == DENIED else told
 
 
 class _Libraries(logging.Handler):

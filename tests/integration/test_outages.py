@@ -7,6 +7,7 @@ import pytest
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.load import Load
+from tests.harness.members import member_of
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 
@@ -207,3 +208,10 @@ def test_a_daemon_on_a_database_that_was_not_migrated_says_what_to_do(
         [lost, *_] = eventually_sync(lambda: daemon.said("database_lost"))
         assert "migrate up" in lost["error"]
         assert daemon.get("/readyz")[0] == 503
+
+
+def test_a_daemon_without_its_rights_says_who_tells_them(database: Database, tmp_path):
+    with member_of(database) as lowly, process(lowly, tmp_path / "log") as daemon:
+        [lost, *_] = eventually_sync(lambda: daemon.said("database_lost"))
+        assert "permission denied" in lost["error"]
+        assert "resumer-daemon doctor" in lost["error"]
