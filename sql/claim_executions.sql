@@ -3,12 +3,14 @@
 -- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
 -- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there; and in
 -- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep.
--- statement_timestamp(): clock_timestamp() is volatile and no index condition.
+-- statement_timestamp(): clock_timestamp() is volatile and no index condition. `back`: seconds; what is older is not looked
+-- for, nor are the settled ones gone through that an old snapshot keeps.
 WITH oldest AS MATERIALIZED (
   SELECT e.id
   FROM resumer.resume_requests r
   JOIN workflow_executions e ON e.id = r.execution_id
   WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+    AND r.due_at >= statement_timestamp() - make_interval(secs => %(back)s)
   ORDER BY r.due_at, r.id
   LIMIT %(limit)s
   FOR NO KEY UPDATE OF e SKIP LOCKED

@@ -6,6 +6,7 @@ SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
     WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+      AND r.due_at >= statement_timestamp() - make_interval(secs => %(back)s)
     LIMIT 1000) AS due) AS due_left,
   (SELECT extract(epoch FROM min(r.due_at) - statement_timestamp())::float8 FROM resumer.resume_requests r
    WHERE r.outcome IS NULL AND r.due_at > statement_timestamp()) AS next_due,

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.apart import Written, write_apart
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
@@ -77,6 +78,7 @@ class Turner:
         self._places = places
         self._looked_around = 0.0
         self._found = False
+        self.horizon = Horizon()
         self.backlog = False
         self.wary = False
 
@@ -112,6 +114,8 @@ class Turner:
         self._library.kept(written.plans)
         held = _held(written, recorded)
         seen_around = None if asked is None else await answer(asked)
+        if seen_around is not None and seen_around.left:
+            self.horizon.forget()
         return Turned(ids, written.plans, batch.seen, seen_around, times, held, written.quarantined)
 
     async def _together(self, session: Session, plans: Sequence[Plan]) -> Written:
@@ -129,7 +133,9 @@ class Turner:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
         size = self._settings.batch_size
         newest = size // NEWEST if self.backlog else 0
-        batch = await claim.claim(session, size - newest, newest)
+        began, back = monotonic(), self.horizon.back()
+        batch = await claim.claim(session, size - newest, newest, back)
+        self.horizon.looked(back, began, len(batch.ids))
         self.backlog = len(batch.ids) >= size - newest
         return batch
 
@@ -148,7 +154,7 @@ class Turner:
         if claimed and now - self._looked_around < LOOK_AROUND:
             return None
         self._looked_around = now
-        return await ask(session)
+        return await ask(session, self.horizon.last)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""

@@ -213,6 +213,8 @@ class Worker:
         waits: list[tuple[float, Source]] = [(self.poll_interval, "poll")]
         if (rest := vigil.rest(outlook)) is not None:
             waits.append((rest, "awake"))
+        if (again := self._turner.horizon.again_in()) is not None:
+            waits.append((again, "awake"))
         if outlook.next_due is not None:
             waits.append((outlook.next_due, "timer"))
         if self._courier is not None and (message := outlook.next_message or 0.0) > 0.0:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from psycopg import AsyncCursor
@@ -24,6 +25,9 @@ from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json, load
 
 Parse = Callable[[str], Json]
+
+ALL: Final = 3e9
+"""So many seconds back nobody has decided anything yet."""
 
 
 @value(frozen=True, slots=True)
@@ -58,12 +62,15 @@ class Batch:
 
 async def lock(session: Session, oldest: int, newest: int = 0) -> list[UUID]:
     """Lock executions with something due, from both ends of the queue, and return their ids."""
-    return await locked(await _lock(session, oldest, newest))
+    return await locked(await _lock(session, oldest, newest, ALL))
 
 
-async def claim(session: Session, oldest: int, newest: int = 0) -> Batch:
-    """Lock executions with something due, from both ends of the queue, and read them."""
-    await _lock(session, oldest, newest)
+async def claim(session: Session, oldest: int, newest: int = 0, back: float = ALL) -> Batch:
+    """Lock executions with something due, from both ends of the queue, and read them.
+
+    `back` bounds how long ago the oldest of it became due, in seconds.
+    """
+    await _lock(session, oldest, newest, back)
     return await read(session)
 
 
@@ -79,8 +86,9 @@ async def look(session: Session, execution: UUID) -> Batch:
     return await read(session)
 
 
-async def _lock(session: Session, oldest: int, newest: int) -> AsyncCursor[DictRow]:
-    return await session.run("claim_executions", {"limit": oldest, "newest": newest})
+async def _lock(session: Session, oldest: int, newest: int, back: float) -> AsyncCursor[DictRow]:
+    facts = {"limit": oldest, "newest": newest, "back": back}
+    return await session.run("claim_executions", facts)
 
 
 async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:

@@ -34,9 +34,12 @@ class Outlook:
         return self.next_message is not None and self.next_message <= 0.0
 
 
-async def ask(session: Session) -> AsyncCursor[DictRow]:
-    """Send the question; the answer is fetched after the commit, for it need not be waited for."""
-    return await session.run("outlook")
+async def ask(session: Session, back: float) -> AsyncCursor[DictRow]:
+    """Send the question; the answer is fetched after the commit, for it need not be waited for.
+
+    `back` is how far the claim has looked for what is due, in seconds.
+    """
+    return await session.run("outlook", {"back": back})
 
 
 async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database
@@ -60,7 +61,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     keys = [f"completed {number:06}" for number in range(1, many + 1)]
     ended = [UUID(md5(key.encode(), usedforsecurity=False).hexdigest()) for key in keys]
     return {
-        "claim_executions": {"limit": BATCH, "newest": BATCH},
+        "claim_executions": {"limit": BATCH, "newest": BATCH, "back": ALL},
         "claim_again": batch,
         "read_executions": locked,
         "read_requests": locked,
@@ -134,7 +135,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "error": None,
             "again_in": 0.0,
         },
-        "outlook": {},
+        "outlook": {"back": ALL},
         "settle_orphans": {},
         "fan_out_events": {"route": True, "timezone": "UTC"},
         "recall_events": batch,

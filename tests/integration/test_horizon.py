@@ -1,0 +1,147 @@
+"""A look that takes long is cut short, and nothing is missed for that."""
+
+from typing import Any
+
+import pytest
+from psycopg import IsolationLevel
+
+from resumer_daemon.daemon import horizon
+from resumer_daemon.daemon.horizon import AGAIN, MARGIN, SLOW, Horizon
+from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Session
+from resumer_daemon.store.statements import load
+from tests.harness import Database, eventually_sync
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+NEVER: dict[str, Any] = {"poll_interval": 3600.0, "reconcile_interval": 3600.0}
+LONG_AGO = """
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, due_at)
+SELECT execution_id, 'approval', id, 'approved', clock_timestamp() - interval '1 hour'
+FROM approval_requests WHERE execution_id = %s"""
+APPROVE = "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s"
+SETTLED = """
+INSERT INTO resumer.resume_requests (execution_id, kind, due_at)
+SELECT gen_random_uuid(), 'adopt', clock_timestamp() - interval '1 hour'
+FROM generate_series(1, 20000);
+UPDATE resumer.resume_requests SET outcome = 'superseded', finished_at = clock_timestamp()"""
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(horizon, "monotonic", clock)
+    return clock
+
+
+def looks(looking: Horizon, clock: Clock, *, seconds: float, found: int = 0) -> float:
+    """Look once, for so many seconds; return how far back that went."""
+    began, back = clock.now, looking.back()
+    clock.now += seconds
+    looking.looked(back, began, found)
+    return back
+
+
+def test_a_quick_look_goes_all_the_way_each_time(clock: Clock):
+    looking = Horizon()
+    assert [looks(looking, clock, seconds=SLOW / 2) for _ in range(3)] == [ALL] * 3
+    assert looking.again_in() is None
+
+
+def test_one_that_finds_much_may_take_long(clock: Clock):
+    looking = Horizon()
+    assert [looks(looking, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
+
+
+def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_second(clock: Clock):
+    looking = Horizon()
+    assert looks(looking, clock, seconds=0.5) == ALL
+    assert looking.again_in() is None  # it was all there was, and may sleep
+    assert looks(looking, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
+    assert looks(looking, clock, seconds=0.1, found=3) == pytest.approx(0.6 + MARGIN)
+    assert looking.again_in() == pytest.approx(AGAIN - 0.7)
+    clock.now += 1
+    assert looking.again_in() == 0
+    assert looks(looking, clock, seconds=SLOW / 2) == ALL
+    assert looks(looking, clock, seconds=SLOW / 2) == ALL
+
+
+def test_where_something_was_left_the_next_look_goes_all_the_way(clock: Clock):
+    looking = Horizon()
+    looks(looking, clock, seconds=0.5)
+    looking.forget()
+    assert looks(looking, clock, seconds=0.5) == ALL
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    made = Service(database)
+    made.workflow(ask(), allow())
+    return made
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look takes too long."""
+    monkeypatch.setattr(horizon, "SLOW", -1.0)
+
+
+def test_what_is_older_than_a_short_look_is_found_within_a_second_of_it(
+    service: Service, database: Database, slow: None
+):
+    with running(database, **NEVER):
+        old, called = service.paused(), service.paused()
+        with database.connect() as silently, silently.transaction():
+            silently.execute("SET LOCAL session_replication_role = replica")
+            silently.execute(APPROVE, [old])
+            silently.execute(LONG_AGO, [old])
+        service.decide(service.asked(called)[0], "approved")
+        assert service.ended(called)["result"] == "allowed"
+        assert service.ended(old)["result"] == "allowed"
+
+
+def test_what_was_locked_at_a_look_is_found_when_it_is_free(
+    service: Service, database: Database, slow: None
+):
+    with running(database, **NEVER):
+        execution = service.paused()
+        with database.connect() as other, other.transaction():
+            other.execute("SELECT FROM workflow_executions FOR UPDATE")
+            service.decide(service.asked(execution)[0], "approved")
+            waits = "SELECT count(*) FROM resumer.resume_requests WHERE outcome IS NULL"
+            eventually_sync(lambda: database.run(waits) == [(1,)])
+        assert service.ended(execution)["result"] == "allowed"
+
+
+async def blocks(session: Session, statement: str, back: float) -> int:
+    """Return how many blocks a statement looks at."""
+    text = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + load(statement, session.features)
+    facts = {"limit": 200, "newest": 0, "back": back}
+    cursor = await session.connection.execute(text, facts)
+    row = await cursor.fetchone()
+    assert row is not None
+    plan = row[0][0]["Plan"]
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+@pytest.mark.parametrize("statement", ["claim_executions", "outlook"])
+async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(
+    database: Database, statement: str
+):
+    with database.connect() as holder:
+        holder.autocommit = False
+        holder.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        holder.execute("SELECT count(*) FROM resumer.resume_requests")
+        database.run(SETTLED)
+        session = await Store(database.url).session()
+        async with session.connection:
+            assert await blocks(session, statement, ALL) > 300
+            assert await blocks(session, statement, 5.0) < 50
