@@ -25,4 +25,5 @@ WITH oldest AS MATERIALIZED (
 )
 SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM oldest UNION SELECT id FROM newest)::text, true)::uuid[] AS ids,
   set_config('resumer.holds', ARRAY(
-    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
+  extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS took

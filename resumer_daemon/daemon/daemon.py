@@ -17,6 +17,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.heartbeat import Heartbeat
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.library import Library
@@ -67,8 +68,10 @@ class Daemon:
         carrier = Carrier(client, settings, self.metrics, self._tracing)
         sender = Sender(carrier, settings, holder, self._heartbeat, self.metrics)
         self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
+        horizon = Horizon()
         turner, beside = (
-            Turner(settings, library, holder, self._effector.places) for _ in range(2)
+            Turner(settings, library, holder, self._effector.places, horizon, whole=whole)
+            for whole in (False, True)
         )
         self._courier = courier_of(settings, self._pool, self.metrics)
         self._worker = Worker(

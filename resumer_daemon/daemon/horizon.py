@@ -2,8 +2,8 @@
 
 What is settled stays in the index of open requests for as long as somebody holds an old snapshot,
 and whoever looks from its beginning goes through all of it. Then a look begins shortly before the
-last one that went all the way. That one is done again within a second, for what was locked, is open
-again, or was entered long before its commit.
+last one that went all the way. That one is done again every few seconds, for what was locked, is
+open again, or was entered long before its commit: beside the worker while it is busy.
 """
 
 from time import monotonic
@@ -11,45 +11,56 @@ from typing import Final
 
 from resumer_daemon.store.claim import ALL
 
-SLOW: Final = 0.01
-"""How many seconds a look may take that finds next to nothing."""
+SLOW: Final = 0.003
+"""How many seconds a look that finds next to nothing may take the server."""
 
 FEW: Final = 10
 """How much next to nothing is, in executions."""
 
-AGAIN: Final = 1.0
-"""How long looks may be short, in seconds."""
+AGAIN: Final = 4.0
+"""After how many seconds to look all the way back again, at the latest."""
+
+BESIDE: Final = 2.0
+"""After how many seconds somebody else should, so that no decision waits behind it."""
 
 MARGIN: Final = 5.0
 """How many seconds may pass from a decision to its commit, so that a short look finds it."""
 
 
 class Horizon:
-    """What one lane knows of its looks; `last` is how many seconds back the last one went."""
+    """What the lanes of one worker know of their looks."""
 
     def __init__(self) -> None:
         self._all_at: float | None = None
-        self.last = ALL
+        self._short = False
 
     def back(self) -> float:
         """Return how many seconds back to look."""
-        if self._all_at is None or (passed := monotonic() - self._all_at) >= AGAIN:
+        if self._all_at is None or self._passed(self._all_at) >= AGAIN:
             return ALL
-        return passed + MARGIN
+        return self._passed(self._all_at) + MARGIN
 
-    def looked(self, back: float, began: float, found: int) -> None:
-        """Learn from a look that has ended; it began at that time on `monotonic`."""
-        self.last = back
-        if back == ALL:
-            slow = monotonic() - began > SLOW and found < FEW
-            self._all_at = began if slow else None
+    def looked(self, back: float, began: float, took: float, found: int) -> None:
+        """Learn from a look: it began at that time on `monotonic`, and took the server so long."""
+        self._short = back != ALL
+        if not self._short:
+            self._all_at = began if took > SLOW and found < FEW else None
 
     def forget(self) -> None:
         """Look all the way back next: something is there that was not claimed."""
         self._all_at = None
 
+    @property
+    def wants_help(self) -> bool:
+        """Tell whether another lane should look all the way back."""
+        return self._all_at is not None and self._passed(self._all_at) >= BESIDE
+
     def again_in(self) -> float | None:
         """Return the seconds after which to look all the way back, after a short look."""
-        if self._all_at is None or self.last == ALL:
+        if self._all_at is None or not self._short:
             return None
-        return max(0.0, self._all_at + AGAIN - monotonic())
+        return max(0.0, AGAIN - self._passed(self._all_at))
+
+    @staticmethod
+    def _passed(since: float) -> float:
+        return monotonic() - since

@@ -23,7 +23,7 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim
-from resumer_daemon.store.claim import Batch, Seen
+from resumer_daemon.store.claim import ALL, Batch, Seen
 from resumer_daemon.store.journal import Holder, record_launches
 from resumer_daemon.store.outlook import Outlook, answer, ask
 from resumer_daemon.store.record import record
@@ -66,11 +66,19 @@ class Turned:
 class Turner:
     """Takes turns on a session. `backlog`: the last one was full, so that more is waiting.
 
-    `wary`: the last one held poison, so that the next is written in parts at once.
+    `wary`: the last one held poison, so that the next is written in parts at once. `whole`: all of
+    its looks go all the way back.
     """
 
     def __init__(
-        self, settings: Settings, library: Library, holder: Holder, places: Callable[[], int]
+        self,
+        settings: Settings,
+        library: Library,
+        holder: Holder,
+        places: Callable[[], int],
+        horizon: Horizon,
+        *,
+        whole: bool = False,
     ) -> None:
         self._settings = settings
         self._library = library
@@ -78,7 +86,9 @@ class Turner:
         self._places = places
         self._looked_around = 0.0
         self._found = False
-        self.horizon = Horizon()
+        self.horizon = horizon
+        self._whole = whole
+        self._back = ALL
         self.backlog = False
         self.wary = False
 
@@ -114,7 +124,7 @@ class Turner:
         self._library.kept(written.plans)
         held = _held(written, recorded)
         seen_around = None if asked is None else await answer(asked)
-        if seen_around is not None and seen_around.left:
+        if seen_around is not None and seen_around.left and self._back == ALL:
             self.horizon.forget()
         return Turned(ids, written.plans, batch.seen, seen_around, times, held, written.quarantined)
 
@@ -133,9 +143,9 @@ class Turner:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
         size = self._settings.batch_size
         newest = size // NEWEST if self.backlog else 0
-        began, back = monotonic(), self.horizon.back()
-        batch = await claim.claim(session, size - newest, newest, back)
-        self.horizon.looked(back, began, len(batch.ids))
+        began, self._back = monotonic(), ALL if self._whole else self.horizon.back()
+        batch = await claim.claim(session, size - newest, newest, self._back)
+        self.horizon.looked(self._back, began, batch.took, len(batch.ids))
         self.backlog = len(batch.ids) >= size - newest
         return batch
 
@@ -154,7 +164,7 @@ class Turner:
         if claimed and now - self._looked_around < LOOK_AROUND:
             return None
         self._looked_around = now
-        return await ask(session, self.horizon.last)
+        return await ask(session, self._back)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""

@@ -146,7 +146,7 @@ class Worker:
         self._done(turned)
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
-        if self._turner.backlog:
+        if self._turner.backlog or (turned.claimed and self._turner.horizon.wants_help):
             self._lane.open()
         return turned
 

@@ -7,6 +7,7 @@ server hands what is locked from one to the next (`resumer.claimed`): all are on
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -48,11 +49,15 @@ class Seen:
 
 @value(frozen=True, slots=True)
 class Batch:
-    """What one claim holds: executions that can be read, those that cannot, and request times."""
+    """What one claim holds: executions that can be read, those that cannot, and request times.
+
+    `took`: how many seconds the server has looked for them.
+    """
 
     claimed: Sequence[Claimed]
     unreadable: Sequence[Unreadable]
     seen: Mapping[int, Seen]
+    took: float = 0.0
 
     @property
     def ids(self) -> list[UUID]:
@@ -70,8 +75,10 @@ async def claim(session: Session, oldest: int, newest: int = 0, back: float = AL
 
     `back` bounds how long ago the oldest of it became due, in seconds.
     """
-    await _lock(session, oldest, newest, back)
-    return await read(session)
+    looked = await _lock(session, oldest, newest, back)
+    batch = await read(session)
+    row = await looked.fetchone()
+    return batch if row is None else replace(batch, took=row["took"])
 
 
 async def claim_again(session: Session, executions: Sequence[UUID]) -> Batch:

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from resumer_daemon import config
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.store.database import Database as Store
@@ -48,7 +49,7 @@ class Daemon:
         self.database = database
         settings = config.load(database_url=database.url)
         holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-        self._parts = settings, Library(), holder, lambda: 1
+        self._parts = settings, Library(), holder, lambda: 1, Horizon()
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))
 
     def start(self, count: int) -> list[UUID]:

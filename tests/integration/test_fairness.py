@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 from resumer_daemon import config
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.store.database import Database as Store
@@ -15,7 +16,7 @@ BATCH, MANY = 20, 1_000
 
 async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
     settings = config.load(database_url=database.url, batch_size=BATCH)
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1)
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
     service = Service(database)
     service.workflow(ask(), allow())
     for _ in range(MANY):

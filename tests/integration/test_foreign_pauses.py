@@ -6,6 +6,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from resumer_daemon import config
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.store.database import Database as Store
@@ -210,7 +211,7 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
     A claim's snapshot can be older than its lock: a request that it saw open may be held by then.
     """
     settings = config.load(database_url=database.url)
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1)
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
     execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
     service.approval(execution, "approved")
     database.run("UPDATE resumer.resume_requests SET outcome = 'held'")

@@ -6,7 +6,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from resumer_daemon.daemon import horizon
-from resumer_daemon.daemon.horizon import AGAIN, MARGIN, SLOW, Horizon
+from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.session import Session
@@ -46,7 +46,7 @@ def looks(looking: Horizon, clock: Clock, *, seconds: float, found: int = 0) -> 
     """Look once, for so many seconds; return how far back that went."""
     began, back = clock.now, looking.back()
     clock.now += seconds
-    looking.looked(back, began, found)
+    looking.looked(back, began, seconds, found)
     return back
 
 
@@ -61,17 +61,29 @@ def test_one_that_finds_much_may_take_long(clock: Clock):
     assert [looks(looking, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
 
 
-def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_second(clock: Clock):
+def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock: Clock):
     looking = Horizon()
     assert looks(looking, clock, seconds=0.5) == ALL
     assert looking.again_in() is None  # it was all there was, and may sleep
     assert looks(looking, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
     assert looks(looking, clock, seconds=0.1, found=3) == pytest.approx(0.6 + MARGIN)
     assert looking.again_in() == pytest.approx(AGAIN - 0.7)
-    clock.now += 1
+    assert not looking.wants_help
+    clock.now += BESIDE
+    assert looking.wants_help
+    clock.now += AGAIN
     assert looking.again_in() == 0
     assert looks(looking, clock, seconds=SLOW / 2) == ALL
     assert looks(looking, clock, seconds=SLOW / 2) == ALL
+
+
+def test_a_look_of_another_lane_lets_this_one_go_on_with_short_ones(clock: Clock):
+    looking = Horizon()
+    looks(looking, clock, seconds=0.5)
+    clock.now += BESIDE
+    looking.looked(ALL, clock.now - 0.2, 0.2, 1)
+    assert looks(looking, clock, seconds=0.1) == pytest.approx(0.2 + MARGIN)
+    assert not looking.wants_help
 
 
 def test_where_something_was_left_the_next_look_goes_all_the_way(clock: Clock):
@@ -94,7 +106,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(horizon, "SLOW", -1.0)
 
 
-def test_what_is_older_than_a_short_look_is_found_within_a_second_of_it(
+def test_what_is_older_than_a_short_look_is_found_within_seconds(
     service: Service, database: Database, slow: None
 ):
     with running(database, **NEVER):

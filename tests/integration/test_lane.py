@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from resumer_daemon import config
+from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.lane import Lane
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turned, Turner
@@ -22,7 +23,7 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
     database.run(START, 7)
     settings = config.load(database_url=database.url, batch_size=2)
     holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = Turner(settings, Library(), holder, lambda: 1)
+    turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
     turns: list[Turned] = []
     lane = Lane(Store(database.url), turner, turns.append)
     lane.open()
@@ -35,7 +36,7 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
 async def test_without_a_database_it_is_left_to_the_worker():
     settings = config.load(database_url="postgresql://nobody@127.0.0.1:1/nothing")
     holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = Turner(settings, Library(), holder, lambda: 1)
+    turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
     lane = Lane(Store(settings.url), turner, lambda _: None)
     lane.open()
     await lane.close()
