@@ -18,6 +18,7 @@ from resumer_daemon.config import Settings, load
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import GRANTED
 from resumer_daemon.workflow.values import Json, dump
 
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
@@ -29,10 +30,6 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option("--database-url", help="Overrides RESUMER_DATABASE_URL.", show_default=False),
 ]
-GRANTED = (
-    "who owns the service's tables grants it: `resumer-daemon migrate grants`, then"
-    " GRANT resumer_reader (to look), resumer_operator (to move) or resumer_daemon (all else)"
-)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

@@ -99,6 +99,7 @@ class Turner:
             turned = await self._turn(session, self._claim, write)
         except (psycopg.Error, ValueError) as error:
             self.wary = is_poison(error)
+            self.horizon.forget()  # what it had claimed is open still
             raise
         self.wary = bool(turned.quarantined)
         return turned
@@ -145,8 +146,10 @@ class Turner:
         newest = size // NEWEST if self.backlog else 0
         began, self._back = monotonic(), ALL if self._whole else self.horizon.back()
         batch = await claim.claim(session, size - newest, newest, self._back)
-        self.horizon.looked(self._back, began, batch.took, len(batch.ids))
         self.backlog = len(batch.ids) >= size - newest
+        self.horizon.looked(self._back, began, batch.took, len(batch.ids))
+        if self.backlog:  # a small batch may be full of next to nothing
+            self.horizon.forget()
         return batch
 
     async def _look_around(

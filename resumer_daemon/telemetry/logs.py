@@ -40,7 +40,11 @@ def configure(form: Literal["console", "json"], level: str) -> None:
 
 
 DENIED = "42501"
-GRANTED = "`resumer-daemon doctor` names the rights that are missing, `migrate grants` grants them"
+GRANTED = (
+    "`resumer-daemon doctor` names what a daemon lacks;"
+    " who owns the service's tables grants it: `resumer-daemon migrate grants`, then"
+    " GRANT resumer_reader (to look), resumer_operator (to move) or resumer_daemon (all else)"
+)
 
 
 def said(error: BaseException) -> str:

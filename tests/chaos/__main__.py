@@ -59,7 +59,9 @@ def _at_random(plan: Plan, folder: Path) -> list[str]:
     for name, figure in figures.items():
         table.add_row(name, f"{figure:,}")
     console.print(table)
-    return violations(facts)
+    wrong = violations(facts)
+    console.print(f"violations: {len(wrong)}", highlight=False)  # the matrix takes minutes more
+    return wrong
 
 
 def _matrix(cells: Sequence[Cell], folder: Path, seed: int) -> list[str]:

@@ -1,14 +1,19 @@
 """A look that takes long is cut short, and nothing is missed for that."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from psycopg import IsolationLevel
 
+from resumer_daemon import config
 from resumer_daemon.daemon import horizon
 from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon
+from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually_sync
@@ -131,6 +136,23 @@ def test_what_was_locked_at_a_look_is_found_when_it_is_free(
             waits = "SELECT count(*) FROM resumer.resume_requests WHERE outcome IS NULL"
             eventually_sync(lambda: database.run(waits) == [(1,)])
         assert service.ended(execution)["result"] == "allowed"
+
+
+async def test_a_small_batch_that_is_full_cuts_no_look_short(
+    service: Service, database: Database, slow: None
+):
+    for _ in range(2):
+        service.start()
+    settings = config.load(database_url=database.url, batch_size=1)
+    looking = Horizon()
+    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, looking)
+    session = await Store(database.url).session()
+    async with session.connection:
+        await turner.take(session)
+        assert looking.back() == ALL
+        await turner.take(session)
+        await turner.take(session)  # nothing is left
+        assert looking.back() != ALL
 
 
 async def blocks(session: Session, statement: str, back: float) -> int:
