@@ -1,7 +1,11 @@
-"""The only place where tests wait: for a fact, asked again and again, never for time to pass."""
+"""The only place where tests wait: for a fact, asked again and again, never for time to pass.
+
+`RESUMER_TEST_PATIENCE` multiplies every limit: set it to 3 on a machine that is busy otherwise.
+"""
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar, overload
@@ -9,6 +13,11 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 
 SECONDS = 20.0
+
+
+def patient(seconds: float) -> float:
+    """Return a limit in seconds as long as it is on this machine."""
+    return seconds * float(os.environ.get("RESUMER_TEST_PATIENCE", "1"))
 
 
 @overload
@@ -26,9 +35,11 @@ async def eventually(
     """Ask until the answer is true in the sense of Python, and return that answer.
 
     Raises:
-        AssertionError: it was not within `timeout` seconds; with `of` and the last answer.
+        AssertionError: it was not within `timeout` seconds, times the patience; with `of` and
+            the last answer.
     """
     answer: Any = None
+    timeout = patient(timeout)
     for pause in _pauses(timeout):
         answer = fact()
         if inspect.isawaitable(answer):
@@ -42,6 +53,7 @@ async def eventually(
 def eventually_sync(fact: Callable[[], T], timeout: float = SECONDS, *, of: str = "") -> T:
     """As `eventually`, for tests without an event loop."""
     answer: object = None
+    timeout = patient(timeout)
     for pause in _pauses(timeout):
         if answer := fact():
             return answer

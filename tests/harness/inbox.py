@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.errors import Diagnostic
 
 from tests.harness.database import Database
+from tests.harness.eventually import patient
 
 Left = tuple[str, UUID | None, UUID | None, str | None]
 Warned = tuple[str, str, str]
@@ -42,7 +43,7 @@ class Ear:
         """
         end = str(uuid4())
         self._connection.execute("SELECT pg_notify('resumer_wake', %s)", [end])
-        for before, note in enumerate(self._connection.notifies(timeout=20.0)):
+        for before, note in enumerate(self._connection.notifies(timeout=patient(20.0))):
             if note.payload == end:
                 return before
             assert note.payload == "", "the payload is constant, so that many are one"

@@ -21,7 +21,7 @@ from resumer_daemon.config import load
 from resumer_daemon.daemon.daemon import Daemon
 from tests.harness import field
 from tests.harness.database import Database
-from tests.harness.eventually import eventually_sync
+from tests.harness.eventually import eventually_sync, patient
 
 SHORT = {
     "http_port": "0",
@@ -30,7 +30,7 @@ SHORT = {
     "allow_superuser": "true",
     "database_sslmode": "prefer",
 }
-PATIENCE = 40.0
+PATIENCE = patient(40.0)
 
 
 class Observed:

@@ -54,3 +54,13 @@ async def test_eventually_tells_what_did_not_happen():
         await eventually(list, timeout=0, of="the sky falls")
     with pytest.raises(AssertionError, match="last answer: None"):
         eventually_sync(lambda: None, timeout=0)
+
+
+async def test_eventually_waits_as_many_times_longer_as_the_patience_says(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("RESUMER_TEST_PATIENCE", "2.5")
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
+        await eventually(list, timeout=0.02)
+    with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
+        eventually_sync(list, timeout=0.02)

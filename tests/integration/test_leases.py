@@ -122,22 +122,33 @@ async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service
 async def test_whoever_takes_over_a_long_rest_has_a_lease_that_outlasts_it(
     service: Service, tmp_path: Path
 ):
-    """Else it runs out before the attempt, again and again, until that is an incident."""
-    lease = "SELECT instance, lease_until - recorded_at >= '10 s' FROM resumer.leases"
+    """Else it runs out before the attempt, again and again, until that is an incident.
+
+    The fourth attempt is answered when the leases were read, however short its rest is.
+    """
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+
+    async def patient(writer: asyncio.StreamWriter) -> None:
+        await asked.wait()
+        await answering()(writer)
+
+    long = {"lease": "6s", "effect_deadline": "1h"}
+    lease = "SELECT instance, lease_until - recorded_at >= '3608 s' FROM resumer.leases"
     fourth = "SELECT 1 FROM resumer.effects WHERE attempts = 4"
-    async with receiver(*[answering(status=500)] * 3, answering()) as here:
+    async with receiver(*[answering(status=500)] * 3, patient) as here:
         sends(service, here, retry={"max_attempts": 4})
         execution = service.start()
 
         def work() -> None:
-            with process(service.database, tmp_path / "first.log", **STOPPED) as first:
+            with process(service.database, tmp_path / "first.log", **STOPPED | long) as first:
                 eventually_sync(lambda: service.database.run(fourth))
-                [(killed, long)] = service.database.run(lease)
-                assert long, "eight seconds of rest, and two for the attempt"
+                [(killed, outlasts)] = service.database.run(lease)
+                assert outlasts, "eight seconds of rest, and an hour for the attempt"
                 first.kill()
-            with running(service.database, **LEASE) as second:
+            with running(service.database, **LEASE | long) as second:
                 eventually_sync(lambda: service.database.run(lease)[0][0] != killed)
                 assert service.database.run(lease)[0][1]
+                loop.call_soon_threadsafe(asked.set)
                 assert service.ended(execution)["result"] == "allowed"
                 assert second.metric("resumer_leases_rescued_total") == 1
 
