@@ -10,18 +10,23 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format chaos beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-system lint format chaos beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo; echo '  ARGS="..." is handed on: make dev ARGS=--once, make test ARGS="-k claim"'
 
 dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once ends by itself)
 	@$(BIN)/resumer-daemon dev $(ARGS)
 
-test: $(VENV)/.dev ## Run all tests on a real PostgreSQL, found or brought along
+test: $(VENV)/.dev ## Run the tests on a real PostgreSQL, found or brought along
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@echo 'Left out, because each needs Debian packages: tests/system. make test-system runs them.'
+	@echo 'Left out, because they take minutes: make field, make chaos. CONTRIBUTING.md tells what each proves.'
+
+test-system: $(VENV)/.dev ## Run the tests that need Debian packages: Prometheus, pgbouncer, PostgreSQL 15, curl, jq
+	@$(BIN)/pytest -n $(WORKERS) tests/system $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import directions, migrations and the Dockerfile
 	$(BIN)/ruff check

@@ -9,7 +9,6 @@ import yaml
 
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
-from tests.harness.tools import said
 from tests.unit.documents import ROOT
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -44,9 +43,7 @@ def test_ours_run_on_a_read_only_root_with_no_rights():
         assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_prometheus_and_alertmanager_understand_their_files():
-    said("promtool", "check", "config", str(PROMETHEUS / "prometheus.yml"))
-    said("amtool", "check-config", str(PROMETHEUS / "alertmanager.yml"))
+def test_prometheus_asks_services_that_there_are():
     text = (PROMETHEUS / "prometheus.yml").read_text()
     assert set(re.findall(r"names: \[(\w+)\]|\"(\w+):\d+\"", text)) <= {
         (name, "") for name in SERVICES

@@ -1,6 +1,5 @@
 """The real pgbouncer in transaction mode between a daemon and the server, as it is in the field."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from resumer_daemon.store.pg_folder import WorkFolder, short_parent
 from resumer_daemon.store.pg_process import spawn
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync
+from tests.harness.tools import tool
 
 PORT = 6432  # of a Unix socket: it is a part of a name, and taken by nobody
 
@@ -51,8 +51,7 @@ class Pooler:
 @contextmanager
 def pooling(server: str) -> Iterator[Pooler]:
     """Run a pgbouncer in front of a server, as the role that its address names."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    assert program is not None, "these tests need pgbouncer: apt-get install pgbouncer"
+    program = tool("pgbouncer")
     account = account_for(None)
     work = WorkFolder(account, short_parent(account))
     target = conninfo_to_dict(server)

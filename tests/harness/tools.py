@@ -1,5 +1,6 @@
-"""Programs of Debian packages that tests need: where one is missing, the test says which."""
+"""Programs of Debian packages, which the tests in `tests/system` need and `make test` does not."""
 
+import os
 import shutil
 import subprocess
 
@@ -8,12 +9,17 @@ PACKAGES = {
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
+    "pgbouncer": "pgbouncer",
+    "curl": "curl",
+    "jq": "jq",
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
 }
+PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
 
 
 def tool(name: str) -> str:
-    """Return the path of a program. It is never skipped: without it nothing would be proved."""
-    path = shutil.which(name)
+    """Return the path of a program. A missing one fails the test, because a skip proves nothing."""
+    path = shutil.which(name, path=PLACES)
     assert path, f"{name} is missing: apt-get install {PACKAGES[name]} (.ci/run does)"
     return path
 

@@ -15,9 +15,7 @@ from resumer_daemon.store.connect import connect
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.store.pg_account import account_for
 from resumer_daemon.store.pg_folder import WorkFolder, short_parent
-
-# the embedded server is built without TLS
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
+from tests.harness.tools import tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,11 @@ class Named:
 
 @pytest.fixture
 def named(tmp_path: Path) -> Iterator[Named]:
-    """A server with a certificate for `localhost`, and the root that it can be proved by."""
-    assert DEBIAN.is_dir(), "this test needs PostgreSQL 15: apt-get install postgresql-15"
+    """A server with a certificate for `localhost`, and the root that it can be proved by.
+
+    It is Debian's, because the embedded server is built without TLS.
+    """
+    binaries = Path(tool("/usr/lib/postgresql/15/bin/postgres")).parent
     authority = trustme.CA()
     account = account_for(None)
     work = WorkFolder(account, short_parent(account))
@@ -54,7 +55,7 @@ def named(tmp_path: Path) -> Iterator[Named]:
     try:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        with EmbeddedPostgres(port=port, settings=settings, binaries=DEBIAN):
+        with EmbeddedPostgres(port=port, settings=settings, binaries=binaries):
             yield Named(port, tmp_path / "roots.pem")
     finally:
         work.remove()

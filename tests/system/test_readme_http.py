@@ -1,12 +1,11 @@
 """The session of the README over HTTP: typed into a shell, it prints what stands there."""
 
-from shutil import which
-
 from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service
 from tests.harness.shell import session, shape, shell
+from tests.harness.tools import tool
 from tests.unit.documents import ROOT, blocks
 
 EXAMPLE = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
@@ -16,7 +15,7 @@ PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"
 
 def test_the_session_of_the_readme_over_http(database: Database):
     for program in ("curl", "jq"):
-        assert which(program), f"this test needs the Debian package {program}"
+        tool(program)
     [block] = [b for b in blocks(ROOT / "README.md") if b.form == "console http"]
     service = Service(database)
     service.workflow(name=EXAMPLE["workflow_id"], definition=EXAMPLE)
