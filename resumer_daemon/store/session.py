@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 import psycopg
 from psycopg import AsyncCursor
+from psycopg.generators import send
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
 from resumer_daemon.store.connect import Connection
@@ -55,7 +56,20 @@ class Session:
     ) -> AsyncCursor[Any]:
         """Run `sql/<statement>.sql` and return its cursor; rows are dicts by default."""
         cursor = self.connection.cursor(row_factory=rows)
-        return await cursor.execute(load(statement, self.features), parameters)
+        await cursor.execute(load(statement, self.features), parameters)
+        await self._send_all()
+        return cursor
+
+    async def _send_all(self) -> None:
+        """Send what psycopg left in its buffer: in a pipeline it waits for answers with it unsent.
+
+        The server answers nothing before it has the whole statement. One that is larger than the
+        buffers of a Unix socket, last before a commit, would wait for ever.
+        """
+        connection = self.connection
+        if connection.pgconn.flush():
+            async with connection.lock:
+                await connection.wait(send(connection.pgconn))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
