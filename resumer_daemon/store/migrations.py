@@ -1,8 +1,12 @@
-"""The migrations of this version: `migrations/NNNN_name.up.sql` and `.down.sql`."""
+"""The migrations of this version: `migrations/NNNN_name.up.sql` and `.down.sql`.
+
+They are read at the import, as the statements are.
+"""
 
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from typing import Final
 
 from psycopg import sql
 
@@ -27,8 +31,7 @@ class Migration:
         return {"number": self.number, "name": self.name, "sha256": self.sha256}
 
 
-def known() -> list[Migration]:
-    """Return the migrations of this version, in order."""
+def _read() -> list[Migration]:
     folder = files("resumer_daemon.migrations")
     names = sorted(
         f.name.removesuffix(".up.sql") for f in folder.iterdir() if f.name.endswith(".up.sql")
@@ -42,6 +45,14 @@ def known() -> list[Migration]:
         )
         for name in names
     ]
+
+
+_KNOWN: Final = tuple(_read())
+
+
+def known() -> list[Migration]:
+    """Return the migrations of this version, in order."""
+    return list(_KNOWN)
 
 
 def placed(script: bytes, schema: str) -> bytes:

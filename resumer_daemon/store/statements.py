@@ -1,5 +1,8 @@
 """The statements of `sql/`, as bytes: one a file, nothing is ever put together from pieces.
 
+All files are read at the import: an upgrade in place must not give a running process statements of
+another version, and a process at its limit of open files must not end at the first use of one.
+
 Databases differ in a few columns of the service. A line that ends in `--? feature` is kept only
 where the probe (`store/contract.py`) found that feature.
 """
@@ -8,18 +11,22 @@ import re
 from collections.abc import Set
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from psycopg import sql
 
+TEXTS: Final = {
+    file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+    for file in files("resumer_daemon.sql").iterdir()
+    if file.name.endswith(".sql")
+}
 OPTIONAL = re.compile(r"^(?P<line>.*?)\s*--\? (?P<feature>\w+)$")
 
 
 @cache
 def load(name: str, features: Set[str] = frozenset()) -> bytes:
     """Return the statement `sql/<name>.sql` for a database that has these features."""
-    text = files("resumer_daemon.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    return "\n".join(_kept(text, features)).encode()
+    return "\n".join(_kept(TEXTS[name], features)).encode()
 
 
 def written(name: str, /, **values: Any) -> str:

@@ -10,6 +10,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.harness import Database, eventually_sync
+from tests.harness.running import process
+from tests.harness.service import Service, allow, ask
+
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "tests")
 BUILD = (
@@ -67,3 +71,31 @@ def built(what: str, tree: Path, place: Path) -> list[Path]:
         [sys.executable, "-c", BUILD, what, place], cwd=tree, check=True, capture_output=True
     )
     return list(place.iterdir())
+
+
+def installed(tmp_path: Path) -> Path:
+    """Return a folder that holds the package as it is installed."""
+    package = tmp_path / "resumer_daemon"
+    shutil.copytree(ROOT / "resumer_daemon", package, ignore=LEFT_OUT)
+    for folder in ("sql", "migrations", "examples"):
+        shutil.copytree(ROOT / folder, package / folder, ignore=LEFT_OUT)
+    return package
+
+
+# C54
+def test_a_running_daemon_needs_none_of_its_files(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An upgrade in place replaces them."""
+    package = installed(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # not the package of the working directory
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with process(database, tmp_path / "log") as daemon:
+        eventually_sync(daemon.ready)
+        shutil.rmtree(package)
+        execution = service.paused()
+        service.decide(service.asked(execution)[0], "approved")
+        assert service.ended(execution)["result"] == "allowed"
+        assert not [line for line in daemon.log() if line.get("level") in ("warning", "error")]
