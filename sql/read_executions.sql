@@ -1,5 +1,5 @@
 -- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
--- stops its own execution and no other. LATERAL with an order and a LIMIT is a lookup by key,
+-- stops its own execution and no other. `now` is the time that all deadlines are counted from. LATERAL with an order and a LIMIT is a lookup by key,
 -- whenever the plan was made.
 SELECT
   e.id,
@@ -43,8 +43,9 @@ SELECT
     SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used,
   -- what was left, when it paused, of the time that another program gave it
   CASE WHEN p.state IS NULL AND isfinite(e.timeout_at) AND isfinite(coalesce(e.paused_at, e.completed_at)) --? timeout_at
-    THEN extract(epoch FROM e.timeout_at - coalesce(e.paused_at, e.completed_at))::float8 END AS time_left --? timeout_at
-  NULL::float8 AS time_left --? no_timeout_at
+    THEN extract(epoch FROM e.timeout_at - coalesce(e.paused_at, e.completed_at))::float8 END AS time_left, --? timeout_at
+  NULL::float8 AS time_left, --? no_timeout_at
+  extract(epoch FROM clock_timestamp())::float8 AS now
 FROM workflow_executions e
 LEFT JOIN LATERAL (
   SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL

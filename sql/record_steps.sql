@@ -1,5 +1,5 @@
--- Write a row for each attempt of each step. When it began is told as an age: the database owns the clock, and rows of
--- one transaction keep the order of their steps.
+-- Write a row for each attempt of each step. The engine counts from the database's time, so that rows of all transactions
+-- keep the order in which their steps began.
 INSERT INTO step_executions (
   organization_id, --? organization
   execution_id, step_id, step_type, status, output, error_message, started_at, completed_at, duration_ms
@@ -7,10 +7,9 @@ INSERT INTO step_executions (
 SELECT
   v.organization_id, --? organization
   v.execution_id, left(v.step_id, 255), left(v.step_type, 50), v.status, v.output, v.error_message,
-  t.now_there - make_interval(secs => v.age), t.now_there - make_interval(secs => v.age - v.seconds),
+  v.began AT TIME ZONE %(timezone)s, (v.began + make_interval(secs => v.seconds)) AT TIME ZONE %(timezone)s,
   (v.seconds * 1000)::integer
 FROM unnest(
     %(execution_ids)s::uuid[], %(organizations)s::uuid[], %(step_ids)s::text[], %(types)s::text[], %(statuses)s::text[],
-    %(outputs)s::jsonb[], %(errors)s::text[], %(ages)s::float8[], %(seconds)s::float8[]
-  ) AS v (execution_id, organization_id, step_id, step_type, status, output, error_message, age, seconds),
-  (SELECT clock_timestamp() AT TIME ZONE %(timezone)s AS now_there) AS t
+    %(outputs)s::jsonb[], %(errors)s::text[], %(begins)s::timestamptz[], %(seconds)s::float8[]
+  ) AS v (execution_id, organization_id, step_id, step_type, status, output, error_message, began, seconds)

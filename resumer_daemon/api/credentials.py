@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.service_jwt import read, texts
 from resumer_daemon.store.pool import Pool
-from resumer_daemon.store.tokens import find_holder
+from resumer_daemon.store.tokens import find_holder, server_time
 from resumer_daemon.workflow.values import load
 
 DOTS = 2  # of a JWT
@@ -29,7 +29,8 @@ class Credentials:
         if scheme.lower() != "bearer" or not key or len(key) > LONGEST:
             return None
         if key.count(".") == DOTS and self.jwt_secret is not None:
-            return read(key, self.jwt_secret)
+            async with self.sessions.session() as session:
+                return read(key, self.jwt_secret, await server_time(session))
         async with self.sessions.session() as session:
             holder = await find_holder(session, key)
         if holder is None:

@@ -83,7 +83,7 @@ async def from_database(key: str, url: str | None) -> Subject:
             raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
         [claimed] = batch.claimed
         programs = await Library().programs(session, [claimed])
-        around = await gather(session, chosen, [claimed], programs)
+        around = await gather(session, chosen, [claimed], programs, batch.now)
     claimed = replace(claimed, hold=None)  # as if nobody held it
     world = replace(around.world(claimed), hold=False)
     if claimed.status not in ("pending", "paused"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
@@ -116,7 +117,7 @@ class Proceeding:
         for broken in batch.unreadable:
             return unreadable_row(broken.claimed, held.launch, results, broken.why)
         return await self._proceed(
-            session, batch.claimed[0], held.launch, results, monotonic() - held.recorded
+            session, batch.claimed[0], held.launch, results, monotonic() - held.recorded, batch.now
         )
 
     async def _proceed(
@@ -126,9 +127,10 @@ class Proceeding:
         launch: Launch,
         results: Mapping[str, EffectResult],
         elapsed: float,
+        now: datetime,
     ) -> Plan:
         programs = Programs({launch.program.sha256: launch.program}, {})
-        around = await gather(session, self._settings, [claimed], programs)
+        around = await gather(session, self._settings, [claimed], programs, now)
         world = replace(around.world(claimed), elapsed=elapsed)
         return proceed(claimed, launch, results, world)
 
@@ -148,10 +150,12 @@ class Proceeding:
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             known = {c.id: c for c in batch.claimed} if batch else {}
+            now = batch.now if batch else claim.NEVER
             held, plans = [], []
             for each in rescued:
                 claimed = known.get(each.execution)
-                plan = await self._rescued(session, each, claimed, doubts.get(each.execution, []))
+                doubtful = doubts.get(each.execution, [])
+                plan = await self._rescued(session, each, claimed, doubtful, now)
                 if plan is not None and plan.launch is not None:
                     held.append(Held(each.execution, each.epoch, plan.launch, recorded))
                 elif plan is not None:
@@ -164,7 +168,12 @@ class Proceeding:
         return len(rescued), held
 
     async def _rescued(
-        self, session: Session, each: Rescued, claimed: Claimed | None, doubts: Sequence[str]
+        self,
+        session: Session,
+        each: Rescued,
+        claimed: Claimed | None,
+        doubts: Sequence[str],
+        now: datetime,
     ) -> Plan | None:
         """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
         if claimed is None or claimed.status != "running":
@@ -185,7 +194,7 @@ class Proceeding:
         if each.claims > CLAIMS:
             what = Incident("no_progress", f"{each.claims} claims without progress", "retry")
             return stop(claimed, state, each.definition, what)
-        return await self._proceed(session, claimed, launch, {}, 0.0)
+        return await self._proceed(session, claimed, launch, {}, 0.0, now)
 
     async def stand_in_line(self, held: Held, seconds: float) -> None:
         """Give back what has no place here; whoever has one goes on with it after so long."""

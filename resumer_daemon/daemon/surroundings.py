@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,15 +60,22 @@ class Surroundings:
 
 
 async def gather(
-    session: Session, settings: Settings, batch: Sequence[Claimed], programs: Programs
+    session: Session,
+    settings: Settings,
+    batch: Sequence[Claimed],
+    programs: Programs,
+    now: datetime,
 ) -> Surroundings:
-    """Read what these executions need; nothing is asked that none of them needs."""
+    """Read what these executions need; nothing is asked that none of them needs.
+
+    `now` is the database's time: every deadline is counted from it.
+    """
     endpoints = {
         name: Endpoint(each.url, each.headers) for name, each in settings.context_endpoints.items()
     }
     return Surroundings(
         settings,
-        datetime.now(UTC),
+        now,
         rules=await _rules(session, programs),
         loaded=await _loaded(session, endpoints, batch, programs),
         endpoints=endpoints,

@@ -176,7 +176,7 @@ class Turner:
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)
-        around = await gather(session, self._settings, batch.claimed, programs)
+        around = await gather(session, self._settings, batch.claimed, programs, batch.now)
         plans = [
             answered(c, programs, around.world(c), around.steps.get(c.id)) for c in batch.claimed
         ]

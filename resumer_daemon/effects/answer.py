@@ -52,7 +52,7 @@ async def read_answer(response: httpcore2.Response, revealed: Revealed, now: flo
         f"webhook answered {response.status}",
         str(response.status),
         data,
-        retry_after=retry_after(headers.get("retry-after"), now),
+        retry_after=retry_after(headers.get("retry-after"), _dated(headers.get("date"), now)),
     )
 
 
@@ -62,12 +62,22 @@ def retry_after(given: str | None, now: float) -> float | None:
         return None
     if _SECONDS.fullmatch(given.strip()):
         return float(given)
+    at = _date(given)
+    return None if at is None else max(0.0, at - now)
+
+
+def _dated(given: str | None, now: float) -> float:
+    """Return when an answer was given, by the receiver's clock: its dates are meant by that one."""
+    at = None if given is None else _date(given)
+    return now if at is None else at
+
+
+def _date(given: str) -> float | None:
     try:
         at = parsedate_to_datetime(given)
     except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - now)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 async def _read(response: httpcore2.Response, limit: int) -> tuple[bytes, bool]:

@@ -8,7 +8,7 @@ server hands what is locked from one to the next (`resumer.claimed`): all are on
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -29,6 +29,9 @@ Parse = Callable[[str], Json]
 
 ALL: Final = 3e9
 """So many seconds back nobody has decided anything yet."""
+
+NEVER: Final = datetime.fromtimestamp(0, UTC)
+"""The time of a batch that holds nothing."""
 
 
 @value(frozen=True, slots=True)
@@ -51,13 +54,15 @@ class Seen:
 class Batch:
     """What one claim holds: executions that can be read, those that cannot, and request times.
 
-    `took`: how many seconds the server has looked for them.
+    `took`: how many seconds the server has looked for them. `now` is the server's time after the
+    lock: deadlines are counted from it, for this machine's clock may be wrong.
     """
 
     claimed: Sequence[Claimed]
     unreadable: Sequence[Unreadable]
     seen: Mapping[int, Seen]
     took: float = 0.0
+    now: datetime = NEVER
 
     @property
     def ids(self) -> list[UUID]:
@@ -125,7 +130,8 @@ async def read(session: Session) -> Batch:
         except ValueError as error:
             unreadable.append(Unreadable(_claimed(row, *mine, _nothing), str(error)))
     seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
-    return Batch(claimed, unreadable, seen)
+    now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
+    return Batch(claimed, unreadable, seen, now=now)
 
 
 def _nothing(_text: str) -> Json:

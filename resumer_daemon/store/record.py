@@ -4,7 +4,6 @@ Empty statements are not sent. Everything is sent in one pipeline and commits to
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -96,7 +95,6 @@ def _paused_reason(plan: Plan) -> str | None:
 
 def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [(plan.claimed, step) for plan in plans for step in plan.records]
-    now = datetime.now(UTC)
     return {
         "execution_ids": [c.id for c, _ in rows],
         "organizations": [c.organization for c, _ in rows],
@@ -105,7 +103,7 @@ def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "statuses": [s.status for _, s in rows],
         "outputs": [_text(s.output) for _, s in rows],
         "errors": [s.error for _, s in rows],
-        "ages": [max(0.0, (now - (s.began or now)).total_seconds()) for _, s in rows],
+        "begins": [s.began for _, s in rows],
         "seconds": [s.seconds for _, s in rows],
     }
 

@@ -39,6 +39,7 @@ class ExecutionRow(NamedTuple):
     last_pause: int | None
     used: list[UUID] | None
     time_left: float | None
+    now: float
 
 
 class RequestRow(NamedTuple):

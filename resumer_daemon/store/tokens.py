@@ -96,3 +96,12 @@ async def find_holder(session: Session, key: str) -> Holder | None:
         cursor = await session.run("find_holder", {"sha256": hashed}, class_row(Holder))
         found = await cursor.fetchall()
     return next((holder for holder in found if compare_digest(holder.sha256, hashed)), None)
+
+
+async def server_time(session: Session) -> float:
+    """Return the database's time, in seconds since 1970."""
+    async with session.transaction():
+        cursor = await session.run("server_time")
+        [row] = await cursor.fetchall()
+        now: float = row["now"]
+        return now

@@ -2,11 +2,13 @@
 
 from random import Random
 
+import httpcore2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.answer import retry_after
+from resumer_daemon.effects.answer import read_answer, retry_after
+from resumer_daemon.effects.masking import Revealed
 from resumer_daemon.effects.pauses import LONGEST, full_jitter, pause
 
 NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
@@ -43,6 +45,18 @@ NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
 )
 def test_a_retry_after_is_seconds_or_a_date(given_, seconds):
     assert retry_after(given_, NOW) == seconds
+
+
+# C52
+@pytest.mark.parametrize("ours", [-300.0, 0.0, 300.0])
+async def test_a_date_is_meant_by_the_clock_of_the_receiver(ours: float):
+    headers = {
+        "Date": "Fri, 24 Jul 2026 12:00:00 GMT",
+        "Retry-After": "Fri, 24 Jul 2026 12:02:00 GMT",
+    }
+    response = httpcore2.Response(503, headers=list(headers.items()), content=b"")
+    answer = await read_answer(response, Revealed(str), NOW + ours)
+    assert answer.retry_after == 120.0
 
 
 @given(st.text())
