@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from resumer_daemon.entities import RecordTarget
+from resumer_daemon.entities import HttpUrl, RecordTarget
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.tls import secured
 
@@ -57,7 +57,7 @@ class ContextEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(pattern=r"^https?://")
+    url: HttpUrl
     headers: Mapping[str, str] = {}
 
     @model_validator(mode="before")

@@ -1,11 +1,23 @@
 """Where records of an entity go, as the settings say it."""
 
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from resumer_daemon.workflow.urls import names_user
 
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
+
+
+def _without_user(url: str) -> str:
+    if names_user(url):
+        raise ValueError("a user name or a password in a URL; send an Authorization header")
+    return url
+
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_user)]
+"""Where the daemon sends requests to."""
 
 
 class RecordTarget(BaseModel):
@@ -19,7 +31,7 @@ class RecordTarget(BaseModel):
     table: str | None = Field(None, pattern=rf"^{NAME}(\.{NAME})?$")
     key: str = Field("id", pattern=rf"^{NAME}$")
     columns: frozenset[str] = frozenset()
-    url: str | None = Field(None, pattern=r"^https?://")
+    url: HttpUrl | None = None
     headers: Mapping[str, str] = {}
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.secretrefs import PREFIX, resolve_secrets
+from resumer_daemon.workflow.urls import resolve_url
 from resumer_daemon.workflow.values import Json
 
 Lookup: TypeAlias = Callable[[str], str]
@@ -33,6 +34,14 @@ class Revealed:
             Fault: There is no such secret.
         """
         return resolve_secrets(value, self._reveal)
+
+    def resolve_url(self, url: str) -> str:
+        """Return a rendered URL with its secrets put in: for sending only.
+
+        Raises:
+            Fault: There is no such secret, or the URL cannot be made.
+        """
+        return resolve_url(url, self._reveal)
 
     @property
     def longest(self) -> int:

@@ -11,13 +11,13 @@ from resumer_daemon.effects.url import Url, read_url
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.urls import refusal
 from resumer_daemon.workflow.values import Json, dump
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 HEADERS: Final = 64
 LONGEST_HEADER: Final = 8192
 
-_SHOWN: Final = 256
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _METHODS_REFUSED: Final = frozenset({"CONNECT", "TRACE"})
@@ -77,9 +77,9 @@ def prepare(effect: Effect, revealed: Revealed, trace: Mapping[str, str]) -> Req
 
 def _url(given: Json, revealed: Revealed) -> Url:
     try:
-        return read_url(str(revealed.resolve(given)))
+        return read_url(revealed.resolve_url(str(given)))
     except ValueError:
-        raise Fault(f"webhook: not a URL: {mask_secrets(str(given))[:_SHOWN]}") from None
+        raise Fault(f"webhook: {refusal(str(given))}") from None
 
 
 def _headers(given: Json, revealed: Revealed) -> dict[str, str]:

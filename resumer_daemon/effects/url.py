@@ -6,9 +6,7 @@ from typing import Final
 from urllib.parse import quote
 
 from resumer_daemon.effects.hostnames import host_name, v6_address
-
-LONGEST: Final = 8192
-"""How many characters a URL may have as it is sent."""
+from resumer_daemon.workflow.urls import LONGEST
 
 _URL: Final = re.compile(
     r"""(?P<scheme> https? ) ://

@@ -22,7 +22,10 @@ _OPEN: Final = "\ufdd0"
 _CLOSE: Final = "\ufdd1"
 _NAME: Final = "([A-Za-z0-9_][A-Za-z0-9_-]{0,127})"
 _MARKS: Final = re.compile(f"[{_OPEN}{_CLOSE}]")
-_MARKED: Final = re.compile(_OPEN + _NAME + _CLOSE)
+MARK: Final = _OPEN + _NAME + _CLOSE
+"""The pattern of what stands for a secret; its group is the name."""
+
+_MARKED: Final = re.compile(MARK)
 _PATH: Final = re.compile(re.escape(PREFIX) + _NAME)
 
 

@@ -12,6 +12,7 @@ from resumer_daemon.workflow.faults import TemplateFault
 from resumer_daemon.workflow.names import Names, resolve
 from resumer_daemon.workflow.references import REFERENCE, bare, path_of, reference
 from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
+from resumer_daemon.workflow.urls import UrlBuilder
 from resumer_daemon.workflow.values import MISSING, Json, dump, printed
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "reference",
     "render",
     "render_text",
+    "render_url",
     "resolve_secrets",
     "secrets_in",
 ]
@@ -50,6 +52,19 @@ def render_text(text: Json, context: Mapping[str, Json], names: Names, unresolve
     """
     renderer = _Renderer(context, names, unresolved)
     return renderer.text(text) if isinstance(text, str) else printed(renderer.value(text))
+
+
+def render_url(text: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> str:
+    """Return a URL rendered: each reference is percent-encoded by its position.
+
+    A URL that is one whole reference is taken as it is.
+
+    Raises:
+        TemplateFault: It would be too long, or a reference is a path segment of dots.
+    """
+    if not isinstance(text, str) or reference(text) is not None:
+        return render_text(text, context, names, unresolved)
+    return _Renderer(context, names, unresolved).url(text)
 
 
 class _Renderer:
@@ -83,6 +98,20 @@ class _Renderer:
                 pieces += self._foreign(text[position : match.start()]), self._piece(path)
                 position = match.end()
         return "".join([*pieces, self._foreign(text[position:])])
+
+    def url(self, text: str) -> str:
+        builder = UrlBuilder()
+        position = 0
+        for match in REFERENCE.finditer(text):
+            if path := path_of(match):
+                builder.literal(self._foreign(text[position : match.start()]))
+                if mark := secretrefs.marked(bare(path)):
+                    builder.literal(mark)
+                else:
+                    builder.value(self._piece(path))
+                position = match.end()
+        builder.literal(self._foreign(text[position:]))
+        return builder.build()
 
     def _whole(self, path: str) -> Json:
         if mark := secretrefs.marked(bare(path)):

@@ -27,6 +27,21 @@ def test_what_is_no_address_is_a_wrong_setting_that_is_not_quoted(url: str):
     assert "s3cret" not in printed
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RESUMER_CONTEXT_ENDPOINTS", '{"customer": "https://me:s3cret@crm.example/{id}"}'),
+        ("RESUMER_RECORDS", '{"ticket": {"url": "https://me:s3cret@desk.example/{id}"}}'),
+    ],
+)
+def test_a_password_in_the_url_of_a_setting_is_refused_and_not_quoted(name: str, value: str):  # C15
+    given = {"RESUMER_DATABASE_URL": NOTHING, name: value}
+    ended = CliRunner().invoke(app, ["list"], env={**given, "COLUMNS": "200"})
+    assert ended.exit_code == USAGE
+    assert f"{name}: a user name or a password in a URL" in " ".join(ended.output.split())
+    assert "s3cret" not in ended.output
+
+
 def test_without_an_address_the_form_of_one_is_shown():
     ended = CliRunner().invoke(
         app, ["list"], env={"RESUMER_DATABASE_URL": None, "DATABASE_URL": None}

@@ -192,7 +192,6 @@ async def test_a_receiver_may_say_when_to_come_back():
         {"path": "/\r\nX-Admin: 1"},
         {"path": "/ HTTP/1.1"},
         {"path": "/" + "a" * 8193},
-        {"path": "/" + secret("NEWLINE")},
         {"path": "/" + secret("UNKNOWN")},
         {"body": secret("UNKNOWN")},
         {"body": "a" * 4_200_000},
@@ -205,6 +204,29 @@ async def test_what_would_break_out_of_a_request_is_not_sent(request_):
     assert (answer.retry_class, answer.sent) == ("fault", False)
     assert REFUSED.match(answer.error or "")
     assert "canary" not in repr(answer)
+
+
+async def test_a_secret_in_a_path_is_encoded():  # C15
+    sender = client(secrets={"NEWLINE": "a/b c\r\nX-Admin: 1"})
+    (request,), _ = await sent(sender=sender, path="/" + secret("NEWLINE"))
+    assert request.head.startswith(b"POST /a%2Fb%20c%0D%0AX-Admin%3A%201 HTTP/1.1\r\nHost:")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:canary@localhost/",
+        "http://canary@localhost:1/",
+        "http://user:ca/nary@localhost/",
+        "ftp://user:canary@localhost/ x",
+        f"http://{secret('USER')}:canary@localhost/",
+    ],
+)
+async def test_a_url_with_a_password_is_refused_and_not_repeated(url):  # C15
+    answer = await client(secrets={"USER": "canary"}).send(effect(url), deadline=5)
+    assert (answer.retry_class, answer.sent) == ("fault", False)
+    assert str(answer.error).startswith("webhook: ")
+    assert "nary" not in repr(answer)
 
 
 async def test_each_attempt_has_a_connection_of_its_own():

@@ -8,7 +8,7 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import Act, Step
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import Names, mask_secrets, render, render_text
+from resumer_daemon.workflow.templates import Names, mask_secrets, render, render_text, render_url
 from resumer_daemon.workflow.values import Json
 
 
@@ -70,7 +70,21 @@ class Task:
         Raises:
             Fault: It is missing, or empty.
         """
-        text = self.text(name)
+        return self._given(name, self.text(name))
+
+    def url(self) -> str:
+        """Return the parameter `url`, with each reference percent-encoded by its position.
+
+        Raises:
+            Fault: It is missing or empty, or cannot be rendered.
+        """
+        given = self.act.params.get("url")
+        if given is None:
+            raise self.needs("url")
+        url = render_url(given, self.place.context, self.names, self.unresolved)
+        return self._given("url", url)
+
+    def _given(self, name: str, text: str | None) -> str:
         if text is None or not text.strip():
             raise self.needs(name)
         return text

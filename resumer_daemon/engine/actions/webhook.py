@@ -9,6 +9,7 @@ from resumer_daemon.engine.actions.attempt import attempt
 from resumer_daemon.engine.actions.task import Task
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.templates import mask_secrets, secrets_in
+from resumer_daemon.workflow.urls import names_user, refusal
 from resumer_daemon.workflow.values import Json
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -22,9 +23,8 @@ def webhook(task: Task) -> dict[str, Json] | None:
 
 
 def _request(task: Task) -> dict[str, Json]:
-    url = task.needed("url")
-    if not secrets_in(url):
-        _check_url(url)
+    url = task.url()
+    _check_url(url)
     method = (task.text("method") or "POST").upper()
     if not _TOKEN.fullmatch(method):
         raise Fault(f"webhook: not a method: {mask_secrets(method)}")
@@ -37,13 +37,18 @@ def _request(task: Task) -> dict[str, Json]:
 
 
 def _check_url(url: str) -> None:
+    """Refuse what cannot be sent. A URL with secrets in it is checked whole when it is sent."""
+    if names_user(url) or not (secrets_in(url) or _is_url(url)):
+        raise Fault(f"webhook: {refusal(url)}")
+
+
+def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        known = False
-    if not known or _NOT_IN_URL.search(url):
-        raise Fault(f"webhook: not a URL: {url}")
+        return False
+    return known and not _NOT_IN_URL.search(url)
 
 
 def _headers(task: Task) -> dict[str, str]:

@@ -8,6 +8,8 @@ from resumer_daemon.workflow.checks.sites import Site
 from resumer_daemon.workflow.checks.steps import check_duration
 from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep
 from resumer_daemon.workflow.reading import Reader
+from resumer_daemon.workflow.references import REFERENCE
+from resumer_daemon.workflow.urls import NAMES_USER, names_user
 
 NEEDED: Final = {
     "log": (),
@@ -30,6 +32,9 @@ def check_acts(site: Site) -> Findings:
         for name in NEEDED[act.type]:
             if act.params.get(name) in (None, "", []):
                 yield error(f"{path}.{name}", f"{act.type} needs {name}")
+        url = act.params.get("url")
+        if act.type == "webhook" and isinstance(url, str) and names_user(REFERENCE.sub("", url)):
+            yield error(f"{path}.url", NAMES_USER)
         yield from check_duration(Reader(dict(act.params), path), "expires_in")
 
 

@@ -1,0 +1,90 @@
+"""Percent-encoding of references in URLs: by the position in which each one stands."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from resumer_daemon.workflow.faults import TemplateFault
+from resumer_daemon.workflow.secretrefs import MARK, mask_secrets
+
+LONGEST: Final = 8192
+"""How many characters the path and the query of a URL may have as they are sent."""
+
+NAMES_USER: Final = "a URL may hold no user name and no password: send an Authorization header"
+
+_MOST: Final = 2 * LONGEST
+_SHOWN: Final = 256
+# The scheme and the host, or the secret that a URL begins with, and all behind them.
+_BASE: Final = re.compile(rf"(?:[^/?#]*://|{MARK})[^/?#]*(?P<rest>.*)", re.DOTALL)
+_ENDS_HOST: Final = re.compile(r"[\x00-\x20\x7f/?#@%\\]")
+_USER: Final = re.compile(r"(?:[^/?#\\]*:[/\\]*)?[^/?#\\]*@")
+_DOTS: Final = frozenset((".", ".."))
+
+
+class UrlBuilder:
+    """Joins the texts of a template and the values of its references to a URL."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._contributed: list[tuple[int, int]] = []
+
+    def literal(self, text: str) -> None:
+        """Append a text of the template, or the mark of a secret, as it is."""
+        self.url += text
+        if len(self.url) > _MOST:
+            raise TemplateFault(f"a URL of more than {LONGEST:,} characters")
+
+    def value(self, value: str) -> None:
+        """Append the value of a reference.
+
+        The value that a URL begins with is a scheme or a base and is taken as it is. In the place
+        of the host, only characters that would end the host are encoded, so the URL is refused.
+        """
+        match = _BASE.match(self.url)
+        begins = len(self.url)
+        if match is None:
+            self.literal(value)
+        elif not match["rest"]:
+            self.literal(_ENDS_HOST.sub(lambda found: quote(found[0], safe=""), value))
+        else:
+            self.literal(quote(value, safe="", errors="replace"))
+            self._contributed.append((begins, len(self.url)))
+
+    def build(self) -> str:
+        """Return the URL.
+
+        Raises:
+            TemplateFault: A reference is a path segment of dots, which leads to another path.
+        """
+        path = re.split(r"[?#]", self.url, maxsplit=1)[0]
+        for begins, ends in self._contributed:
+            first = path.rfind("/", 0, begins) + 1
+            segment = path[first:].partition("/")[0]
+            if ends <= len(path) and segment in _DOTS:
+                raise TemplateFault(f"not a path segment of a URL: {segment}")
+        return self.url
+
+
+def resolve_url(url: str, lookup: Callable[[str], str]) -> str:
+    """Return a rendered URL with its secrets put in, each encoded by its position."""
+    builder = UrlBuilder()
+    position = 0
+    for match in re.finditer(MARK, url):
+        builder.literal(url[position : match.start()])
+        builder.value(lookup(match[1]))
+        position = match.end()
+    builder.literal(url[position:])
+    return builder.build()
+
+
+def names_user(url: str) -> bool:
+    """Tell whether a URL, or a text that was meant as one, holds a user name or a password."""
+    return _USER.match(url) is not None
+
+
+def refusal(url: str) -> str:
+    """Return why a rendered URL is refused; what may be a password is not repeated."""
+    if names_user(url):
+        return NAMES_USER
+    return "not a URL" if "@" in url else f"not a URL: {mask_secrets(url)[:_SHOWN]}"
