@@ -98,6 +98,12 @@ BEGIN
       format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), format('resumer-daemon pause %s', key));
   END IF;
   FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
+    IF f.next_at > clock_timestamp() THEN
+      RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
+        f.path, resumer.lasting(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
+        format('SELECT key, request, attempts FROM resumer.effects WHERE key = %L', f.key));
+      CONTINUE;
+    END IF;
     RETURN NEXT resumer.reason(21, 'effect_under_way', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
       resumer.lasting(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
       format('SELECT key, request, attempts FROM resumer.effects WHERE key = %L', f.key));

@@ -86,7 +86,9 @@ BEGIN
   LOOP
     RETURN NEXT resumer.reason(53, CASE x.state WHEN 'dead' THEN 'message_dead' ELSE 'message_late' END, format(
       'A notification of it %s after %s attempts: %s.', CASE x.state WHEN 'dead' THEN 'was given up' ELSE 'is not delivered' END,
-      x.attempts, coalesce(x.error, 'no reason was written')), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
+      x.attempts, coalesce(x.error, 'no reason was written')
+        || CASE WHEN x.next_at > clock_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
+          || resumer.lasting(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
       NULL, CASE x.state WHEN 'dead' THEN format('resumer-daemon outbox retry %s', x.key) END);
   END LOOP;
 END

@@ -4,8 +4,9 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
@@ -28,6 +29,8 @@ from resumer_daemon.entities import HttpUrl, RecordTarget
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.tls import secured
 
+Network: TypeAlias = IPv4Network | IPv6Network
+
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -49,6 +52,14 @@ def _json_object(value: object) -> object:
         raise ValueError(f"not JSON: {error}") from None
 
 
+def _networks(value: object) -> object:
+    """Read a comma list of networks."""
+    if isinstance(value, str):
+        return tuple(ip_network(entry) for entry in filter(None, map(str.strip, value.split(","))))
+    return value
+
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -109,6 +120,14 @@ class Settings(BaseSettings):
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
     http_rate: float = Field(
         50.0, gt=0, description="Requests a second that one caller may make, and as many at once."
+    )
+    http_connections: int = Field(
+        100, ge=1, le=10_000, description="Connections of HTTP clients at once, at most."
+    )
+    http_trusted_proxies: Networks = Field(
+        (),
+        description="Networks of proxies: `10.1.0.0/16, ::1`. `X-Forwarded-For` counts only from"
+        " these, and the rightmost address that is not theirs is the client's.",
     )
     jwt_secret: SecretStr | None = Field(
         None,

@@ -1,17 +1,19 @@
 """Where records of an entity go, as the settings say it."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from resumer_daemon.workflow.urls import names_user
-
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
 
 
+_USER: Final = re.compile(r"https?:[/\\]*[^/?#\\]*@")
+
+
 def _without_user(url: str) -> str:
-    if names_user(url):
+    if _USER.match(url):
         raise ValueError("a user name or a password in a URL; send an Authorization header")
     return url
 

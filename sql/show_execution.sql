@@ -37,7 +37,7 @@ SELECT
   coalesce((
     SELECT json_agg(json_build_object(
       'key', f.key, 'kind', f.kind, 'path', f.path, 'status', f.status, 'attempts', f.attempts, 'error', f.error,
-      'intended_at', f.intended_at, 'finished_at', f.finished_at) ORDER BY f.intended_at)
+      'intended_at', f.intended_at, 'next_at', f.next_at, 'finished_at', f.finished_at) ORDER BY f.intended_at)
     FROM resumer.effects f WHERE f.execution_id = e.id)::text, '[]') AS effects,
   coalesce((
     SELECT json_agg(json_build_object(

@@ -9,6 +9,7 @@ from resumer_daemon import __version__
 from resumer_daemon.api import holding, moving, reading
 from resumer_daemon.api.counted import Counted
 from resumer_daemon.api.doors import Doors
+from resumer_daemon.api.framing import Framing
 from resumer_daemon.api.gate import Gate
 from resumer_daemon.api.health import Health, watch
 from resumer_daemon.api.problems import handle
@@ -26,8 +27,9 @@ def build(health: Health, doors: Doors, requests: Counter) -> FastAPI:
         redoc_url=None,
     )
     app.state.doors = doors
-    app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate)
-    app.add_middleware(Counted, requests=requests)  # around the gate
+    app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate, proxies=doors.proxies)
+    app.add_middleware(Framing)
+    app.add_middleware(Counted, requests=requests)  # around all that refuses
     app.include_router(reading.router)
     app.include_router(moving.router)
     app.include_router(holding.router)

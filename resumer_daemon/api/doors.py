@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 from resumer_daemon.api.caller import Caller, Permission
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.problems import Refusal
+from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.reach import Reach
 
@@ -27,6 +28,7 @@ class Doors:
     credentials: Credentials
     legacy: bool
     rate: float
+    proxies: Proxies
 
 
 def doors(request: Request) -> Doors:

@@ -3,7 +3,11 @@
 It stands before the framework reads anything, so a stranger's body is never looked at.
 """
 
+import asyncio
+from collections import OrderedDict
+from hashlib import sha256
 from math import ceil
+from typing import Final
 
 import psycopg
 from starlette.datastructures import Headers
@@ -12,22 +16,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.problems import Refusal, refusal_of
-from resumer_daemon.api.rate import Rate
+from resumer_daemon.api.proxies import Proxies
+from resumer_daemon.api.rate import KEPT, Rate
 
 GATED = "/api/"
 LARGEST = 256 * 1024  # bytes of a body
+IN_DOUBT: Final = 16  # bearers that wait to be looked up, from addresses with too many bad ones
 
 
 class Gate:
     """Lets a request through with its caller in the state, or refuses it.
 
-    Failed attempts are counted by address: there guessing ends, before the database is asked.
+    Failed attempts are counted by address. From an address with too many, bearers are looked up
+    one at a time and few wait, so guessing does not take the connections of others. A bearer that
+    is known gets in all the same, and one that was known here before does not wait.
     """
 
-    def __init__(self, app: ASGIApp, credentials: Credentials, rate: float) -> None:
+    def __init__(
+        self, app: ASGIApp, credentials: Credentials, rate: float, proxies: Proxies
+    ) -> None:
         self._app = app
         self._credentials = credentials
+        self._proxies = proxies
         self._callers, self._strangers = Rate(rate), Rate(rate)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._doubtful = asyncio.Semaphore()
+        self._in_doubt = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
@@ -42,11 +56,10 @@ class Gate:
 
     async def _admit(self, scope: Scope) -> Caller:
         headers = Headers(scope=scope)
-        address = str((scope.get("client") or ("",))[0])
-        _refuse_often(self._strangers.wait(address))
-        caller = await self._credentials.recognise(headers.get("authorization", ""))
+        peer = str((scope.get("client") or ("",))[0])
+        address = self._proxies.client(peer, headers.getlist("x-forwarded-for"))
+        caller = await self._recognise(headers.get("authorization", ""), address)
         if caller is None:
-            self._strangers.count(address)
             raise Refusal(
                 401,
                 "a bearer token is needed that is known, in force and not expired",
@@ -58,6 +71,42 @@ class Gate:
         if _declared(headers) > LARGEST:
             raise Refusal(413, f"the body may have {LARGEST} bytes")
         return caller
+
+    async def _recognise(self, authorization: str, address: str) -> Caller | None:
+        """Return who asks; None where the bearer is worth nothing.
+
+        Raises:
+            Refusal: It is worth nothing, as were too many before it from this address.
+        """
+        key = sha256(authorization.encode()).digest()
+        wait = self._strangers.wait(address)
+        if wait <= 0 or key in self._known:
+            caller = await self._credentials.recognise(authorization)
+        else:
+            caller = await self._one_by_one(authorization, wait)
+        if caller is not None:
+            self._remember(key)
+            return caller
+        self._known.pop(key, None)
+        self._strangers.count(address)
+        _refuse_often(wait)
+        return None
+
+    async def _one_by_one(self, authorization: str, wait: float) -> Caller | None:
+        if self._in_doubt >= IN_DOUBT:
+            _refuse_often(wait)
+        self._in_doubt += 1
+        try:
+            async with self._doubtful:
+                return await self._credentials.recognise(authorization)
+        finally:
+            self._in_doubt -= 1
+
+    def _remember(self, key: bytes) -> None:
+        self._known[key] = None
+        self._known.move_to_end(key)
+        if len(self._known) > KEPT:
+            self._known.popitem(last=False)
 
 
 def _declared(headers: Headers) -> int:

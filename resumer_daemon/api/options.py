@@ -58,7 +58,7 @@ def _after_an_incident(effects: list[str], step: str | None) -> Options:
     yield _option("retry", "go on from where it stood", {}, step)
     for key in effects:
         skipped: dict[str, Json] = {"skip_effect": key, "reason": "..."}
-        yield _option("retry", "go on, this effect taken as done", skipped, step)
+        yield _option("retry", "go on, this webhook taken as done", skipped, step)
 
 
 def _option(move: str, says: str, body: dict[str, Json], leads_to: str | None) -> dict[str, Json]:

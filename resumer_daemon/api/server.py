@@ -4,10 +4,14 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from resumer_daemon.api.connection import Connection
+from resumer_daemon.api.listening import Acceptor
+from resumer_daemon.config import Settings
 from resumer_daemon.errors import ResumerError
 
 
@@ -22,9 +26,25 @@ class _Quiet(uvicorn.Server):
     date and for limits that we do not use.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, connections: int) -> None:
         super().__init__(config)
         self._end = asyncio.Event()
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections of these sockets, and no more at once than the settings say."""
+        await self.lifespan.startup()
+        opened = cast(set[Connection], self.server_state.connections)
+        acceptors = [Acceptor(bound, opened, self._connections) for bound in sockets or []]
+        for acceptor in acceptors:
+            acceptor.start(self._connection)
+        self.servers = cast("list[asyncio.Server]", acceptors)  # it closes and waits for them
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def main_loop(self) -> None:
         """Wait for the end."""
@@ -44,12 +64,19 @@ class _Quiet(uvicorn.Server):
 class Server:
     """Serves an application on one address from `start` to `stop`."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", date_header=False
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            date_header=False,
+            http=Connection,
+            ws="none",
+            proxy_headers=False,  # it would take any local client's word for its address
         )
-        self._server = _Quiet(config)
-        self._host, self._port = host, port
+        self._server = _Quiet(config, settings.http_connections)
+        self._host, self._port = settings.http_host, settings.http_port
         self._task: asyncio.Task[None] | None = None
         self.address = ""
 

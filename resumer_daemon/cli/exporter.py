@@ -44,7 +44,7 @@ async def _serve(chosen: Settings) -> None:
     registry.register(gauges)
     app = FastAPI(openapi_url=None)
     watch(app, Health(lambda: gauges.up, registry, gauges.refresh))
-    server = Server(app, chosen.http_host, chosen.http_port)
+    server = Server(app, chosen)
     await server.start()
     log.info("started", http=server.address)
     await gauges.refresh()

@@ -12,6 +12,7 @@ from resumer_daemon.api.app import build
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
+from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.carrier import Carrier
@@ -97,7 +98,7 @@ class Daemon:
         health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
         self._sessions = Pool(database, HTTP_SESSIONS)
         app = build(health, _doors(settings, self._sessions), self.metrics.http_requests)
-        self.server = Server(app, settings.http_host, settings.http_port)
+        self.server = Server(app, settings)
         self.listening = self._listener.listening
         self._stops = 0
         self._deadline = 0.0
@@ -183,7 +184,13 @@ def _doors(settings: Settings, sessions: Pool) -> Doors:
     """Make what HTTP needs to let people in."""
     secret = settings.jwt_secret
     credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
-    return Doors(sessions, credentials, settings.legacy_permissions, settings.http_rate)
+    return Doors(
+        sessions,
+        credentials,
+        settings.legacy_permissions,
+        settings.http_rate,
+        Proxies(settings.http_trusted_proxies),
+    )
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

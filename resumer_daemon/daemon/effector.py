@@ -9,7 +9,7 @@ line in the database, where any daemon with a place finds them.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held, Proceeding
+from resumer_daemon.daemon.resting import jittered
 from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.engine.outcome import Effect, EffectResult
@@ -63,6 +64,9 @@ class Effector:
 
     def take(self, held: Held) -> None:
         """Run an execution's effects from here on; it was recorded that we will."""
+        self._run(replace(held, launch=jittered(held.launch, self._random)))
+
+    def _run(self, held: Held) -> None:
         run = _Run(held)
         self._begin(run, self._carry_on(run))
 
@@ -83,7 +87,7 @@ class Effector:
             return 0
         count, held = await self._proceeding.rescue(places)
         for each in held:
-            self.take(each)
+            self._run(each)
         return count
 
     async def hand_over_strays(self, session: Session) -> None:
@@ -133,7 +137,6 @@ class Effector:
     async def _carry_on(self, run: _Run) -> None:
         """Send, record what came back, send what follows; until there is nothing to send."""
         sending: dict[asyncio.Task[EffectResult | None], str] = {}
-        asked: dict[str, float | None] = {}  # how long receivers asked us to wait
         current: Held | None = run.held
         try:
             while current is not None:
@@ -141,12 +144,11 @@ class Effector:
                 if self._sender.ending and not sending:
                     return await self._proceeding.hand_over([current])
                 for effect in self._next(current, sending.values()):
-                    attempt = self._sender.send(current, effect, asked.pop(effect.path, None))
+                    attempt = self._sender.send(current, effect)
                     sending[asyncio.create_task(attempt)] = effect.path
                 done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
                 came = {sending.pop(task): task.result() for task in done}
                 results = {path: result for path, result in came.items() if result is not None}
-                asked |= {path: getattr(r, "retry_after", None) for path, r in results.items()}
                 if results:
                     current = await self._retrying(self._proceeding.record, current, results, [])
                 elif not sending and not self._sender.ending:

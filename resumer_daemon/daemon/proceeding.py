@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from time import monotonic
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.counting import count
 from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.resting import following, remaining
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
@@ -63,6 +65,7 @@ class Proceeding:
         self._settings = settings
         self._holder = holder
         self._metrics = metrics
+        self._random = Random()  # noqa: S311 - jitter
 
     async def record(
         self, held: Held, results: Mapping[str, EffectResult], unanswered: list[Held]
@@ -77,17 +80,21 @@ class Proceeding:
                 return await self._found(session, held, unanswered)
             results = dict(results) | await self._records(session, held, results)
             plan = await self._next(session, held, results)
+            if plan.launch is not None:
+                elapsed = recorded - held.recorded
+                launch = following(plan.launch, held.launch, elapsed, results, self._random)
+                plan = replace(plan, launch=launch)
             epochs = await self._write(session, [plan])
-            following = None
+            after = None
             if plan.launch is not None:
                 epoch = epochs[held.execution]
-                following = Held(held.execution, epoch, plan.launch, recorded, held.trace)
-                unanswered.append(following)
+                after = Held(held.execution, epoch, plan.launch, recorded, held.trace)
+                unanswered.append(after)
         self._library.kept([plan])
         self._metrics.stages.labels("effects").observe(recorded - held.recorded)
         self._metrics.stages.labels("answer").observe(monotonic() - recorded)
         count([(plan, "effect")], self._metrics)
-        return following
+        return after
 
     async def _found(self, session: Session, held: Held, unanswered: Sequence[Held]) -> Held | None:
         """Return what an earlier attempt has recorded, None where the lease is lost."""
@@ -149,6 +156,7 @@ class Proceeding:
             batch = await claim.read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
+            rests = await journal.rests(session, [r.execution for r in rescued]) if rescued else {}
             known = {c.id: c for c in batch.claimed} if batch else {}
             now = batch.now if batch else claim.NEVER
             held, plans = [], []
@@ -157,7 +165,8 @@ class Proceeding:
                 doubtful = doubts.get(each.execution, [])
                 plan = await self._rescued(session, each, claimed, doubtful, now)
                 if plan is not None and plan.launch is not None:
-                    held.append(Held(each.execution, each.epoch, plan.launch, recorded))
+                    launch = remaining(plan.launch, rests)
+                    held.append(Held(each.execution, each.epoch, launch, recorded))
                 elif plan is not None:
                     plans.append(plan)
             await journal.outlast(session, {h.execution: h.launch for h in held}, self._holder)

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from random import Random
 from time import monotonic
 
 from resumer_daemon.config import Settings
@@ -10,7 +9,6 @@ from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects.hosts import Hosts, NotNow
-from resumer_daemon.effects.pauses import pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder, margin
 from resumer_daemon.telemetry.metrics import Metrics
@@ -33,7 +31,6 @@ class Sender:
         self._heartbeat = heartbeat
         self._metrics = metrics
         self._hosts = Hosts()
-        self._random = Random()  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._ending = asyncio.Event()
 
@@ -46,18 +43,15 @@ class Sender:
         """Begin nothing from now on; what is under way goes on."""
         self._ending.set()
 
-    async def send(
-        self, held: Held, effect: Effect, retry_after: float | None
-    ) -> EffectResult | None:
+    async def send(self, held: Held, effect: Effect) -> EffectResult | None:
         """Make one attempt, when it is its time and its host's; a failure is a result.
 
         None: nothing was sent, for there was no place for it in time, or we end.
         """
         lease = self._settings.lease
         allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
-        delay = pause(effect.delay, retry_after, self._random)
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(delay, effect.delay + allowance)):
+            async with asyncio.timeout(effect.delay):
                 await self._ending.wait()
                 return None
         if effect.kind == "record":

@@ -59,7 +59,8 @@ def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
     what = Incident(
         "ambiguous_effect",
         f"nobody knows whether these happened: {', '.join(keys)}",
-        "ask the receiver by Idempotency-Key; then retry (sends again) or cancel",
+        "ask the receiver by Idempotency-Key; then retry (sends again), retry with skip_effect"
+        " (takes it as done) or cancel",
     )
     return stop(claimed, launch.state, launch.program.sha256, what)
 

@@ -103,6 +103,7 @@ def _intents(plans: Sequence[Plan]) -> dict[str, Any]:
         "requests": array(dump(e.request) for _, e in rows),
         "deliveries": array(e.delivery for _, e in rows),
         "attempts": array(e.attempt for _, e in rows),
+        "delays": array(e.delay for _, e in rows),
     }
 
 
@@ -191,6 +192,12 @@ async def outlast(session: Session, launches: Mapping[UUID, Launch], holder: Hol
     if longer:
         facts = {"execution_ids": array(longer), "seconds": array(longer.values())}
         await session.run("outlast_effects", facts)
+
+
+async def rests(session: Session, ids: Sequence[UUID]) -> Mapping[str, float]:
+    """Return the seconds until effects are sent that rest before an attempt, by key."""
+    cursor = await session.run("read_rests", {"ids": array(ids)})
+    return {row["key"]: row["seconds"] for row in await cursor.fetchall()}
 
 
 async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:

@@ -107,6 +107,16 @@ class Service:
         self.until(execution, "paused")
         return execution
 
+    def incident(self, name: str = "broken") -> UUID:
+        """Start an execution that runs into an incident, because it goes round for ever."""
+        log = {"type": "log", "message": "again"}
+        self.workflow(
+            {"id": "turn", "type": "execute", "execute": [log], "next": "turn"}, name=name
+        )
+        execution = self.paused(name)
+        assert self.pause(execution)["incident"]["cause"] == "step_budget"
+        return execution
+
     def until(self, execution: UUID, *statuses: str) -> dict[str, Any]:
         """Wait for one of these statuses and return the row."""
         eventually_sync(

@@ -96,8 +96,9 @@ class Case:
     def message(self, state: str) -> None:
         """Let it have sent a notification that was tried in vain."""
         self.database.run(
-            "INSERT INTO resumer.outbox (key, execution_id, kind, body, state, attempts, error)"
-            " VALUES ('k1', %s, 'notify', '{}', %s, 3, 'no route to role:manager')",
+            "INSERT INTO resumer.outbox (key, execution_id, kind, body, state, attempts, error,"
+            f" next_at) VALUES ('k1', %s, 'notify', '{{}}', %s, 3, 'no route to role:manager',"
+            f" {LATER})",
             self.execution, state,
         )  # fmt: skip
 
@@ -112,14 +113,17 @@ def _queued(case: Case) -> None:
     case.request("start")
 
 
-def _effect(case: Case) -> None:
-    case.leased()
-    case.database.run(
-        "INSERT INTO resumer.effects (key, execution_id, path, kind, request, delivery, status,"
-        f" attempts, epoch, error, intended_at) VALUES ('k1', %s, 'send', 'webhook', '{{}}',"
-        f" 'at_least_once', 'intent', 2, 1, '503', {LONG_AGO})",
-        case.execution,
-    )
+def _effect(next_at: str) -> Callable[[Case], None]:
+    def make(case: Case) -> None:
+        case.leased()
+        case.database.run(
+            "INSERT INTO resumer.effects (key, execution_id, path, kind, request, delivery, status,"
+            " attempts, epoch, error, intended_at, next_at) VALUES ('k1', %s, 'send', 'webhook',"
+            f" '{{}}', 'at_least_once', 'intent', 2, 1, '503', {LONG_AGO}, {next_at})",
+            case.execution,
+        )
+
+    return make
 
 
 def _held(case: Case) -> None:
@@ -253,7 +257,8 @@ CASES: dict[str, Callable[[Case], None]] = {
     "in_line": lambda case: case.leased(instance=None),
     "lease_past": lambda case: case.leased(LONG_AGO),
     "runs_here": lambda case: case.leased(),
-    "effect_under_way": _effect,
+    "effect_under_way": _effect(LONG_AGO),
+    "effect_rests": _effect(LATER),
     "on_hold": _hold,
     "held_by_hand": _held,
     "incident": _incident,

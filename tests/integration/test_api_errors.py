@@ -190,12 +190,62 @@ def test_who_asks_too_often_is_told_to_wait(database: Database):
         assert other.get("/ledger").status == 200
 
 
-def test_who_guesses_is_not_even_looked_up(database: Database):
+def test_a_known_bearer_is_admitted_whoever_guesses_from_the_same_address(
+    database: Database,
+):  # C37
     with running(database, http_rate=0.001) as daemon:
-        known = Holders(database).token()
-        assert Client(daemon.address, "guessed").get("/ledger").status == 401
-        assert Client(daemon.address, "guessed again").get("/ledger").status == 429
-        assert Client(daemon.address, known).get("/ledger").status == 429
+        known, younger = Holders(database).token(), Holders(database).token()
+        guessed = [Client(daemon.address, f"guess {n}").get("/ledger").status for n in range(65)]
+        assert guessed == [401] + [429] * 64
+        assert Client(daemon.address, known).get("/ledger").status == 200
+        assert Client(daemon.address, f"{known}x").get("/ledger").status == 429
+        assert Client(daemon.address, younger).get("/ledger").status == 200
+        assert Client(daemon.address).get("/ledger").status == 429
+
+
+def test_a_revoked_bearer_is_a_stranger_again(database: Database):  # C37
+    with running(database, http_rate=0.001) as daemon:
+        client = Client(daemon.address, Holders(database).token())
+        assert client.get("/ledger").status == 200
+        database.run("UPDATE resumer.tokens SET revoked_at = now()")
+        assert [client.get("/ledger").status for _ in range(2)] == [401, 429]
+
+
+def test_behind_a_trusted_proxy_each_client_guesses_for_itself(database: Database):  # C37
+    def guess(daemon: Running, forwarded: str) -> int:
+        client = Client(daemon.address, "guessed")
+        return client.get("/ledger", X_Forwarded_For=forwarded).status
+
+    trusted = "127.0.0.0/8, 192.0.2.0/24"
+    with running(database, http_rate=0.001, http_trusted_proxies=trusted) as daemon:
+        assert guess(daemon, "203.0.113.7") == 401
+        assert guess(daemon, "203.0.113.7") == 429
+        assert guess(daemon, "203.0.113.8") == 401
+        assert guess(daemon, "198.51.100.1, 203.0.113.8, 192.0.2.3") == 429
+    with running(database, http_rate=0.001) as daemon:
+        assert guess(daemon, "203.0.113.7") == 401
+        assert guess(daemon, "203.0.113.8") == 429
+
+
+@pytest.mark.parametrize("headers", ["Transfer-Encoding: chunked\r\nContent-Length: 6",
+                                     "Content-Length: 6\r\nTransfer-Encoding: chunked",
+                                     "Content-Length: 0\r\ntransfer-encoding:chunked"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/livez", "/api/v1/ledger", "/nowhere"])
+def test_a_request_with_a_length_and_an_encoding_is_refused_and_closed(  # C38
+    daemon: Running, headers: str, path: str
+):
+    host, port = urlsplit(daemon.address).netloc.split(":")
+    smuggled = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        request = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n\r\n0\r\n\r\n{smuggled}"
+        connection.sendall(request.encode())
+        said = b""
+        while part := connection.recv(65_536):
+            said += part
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in said.lower()
+    assert b"application/problem+json" in said
 
 
 def test_without_a_database_the_answer_is_503(own_server, own_database: Database):

@@ -118,12 +118,12 @@ def test_a_key_belongs_to_its_caller(service: Service, client: Client, database:
 
 
 def test_a_refusal_is_not_kept_under_the_key(service: Service, client: Client):
-    execution = service.paused()
+    service.workflow(allow(), name="quick")
+    execution = service.start("quick")
+    service.ended(execution)
     path = f"/executions/{execution}/retry"
     assert client.post(path, {}, Idempotency_Key="k1").status == 409
-    service.database.run(
-        "UPDATE resumer.pauses SET reason = 'incident', incident = '{\"cause\": \"test\"}'"
-    )
+    path = f"/executions/{service.incident()}/retry"
     assert client.post(path, {}, Idempotency_Key="k1").status == 202
 
 

@@ -1,18 +1,27 @@
 """What HTTP tells: how an execution stands, which moves are possible, pages of what is paused."""
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from tests.harness import Database, every_vintage
+from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.client import Client
 from tests.harness.holders import Holders
-from tests.harness.running import running
+from tests.harness.receiver import answering, receiver, silent
+from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 
 WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}, "next": "release"}
+LEASE: dict[str, Any] = {
+    "http_allow": "localhost",
+    "lease": "3s",
+    "effect_deadline": "1s",
+    "drain_timeout": "1s",
+}
 
 
 @pytest.fixture
@@ -142,15 +151,17 @@ def test_the_options_tell_where_each_move_leads(service: Service, client: Client
 
 
 def test_every_option_that_http_offers_is_one_that_it_takes(service: Service, client: Client):
-    told = client.get(f"/executions/{service.paused()}/resume-options").json["options"]
-    for number in range(len(told)):
+    taken = []
+    for number in range(len(options(client, service.paused()))):
         execution = service.paused()
-        found = client.get(f"/executions/{execution}/resume-options").json["options"]
-        option = found[number]
+        told = client.get(f"/executions/{execution}/resume-options").json["options"]
+        option = told[number]
         if option["post"] is not None:
             assert option["post"] == f"/api/v1/executions/{execution}/{option['move']}"
             answer = client.post(option["post"].removeprefix("/api/v1"), option["body"])
             assert answer.status == 202, option
+            taken.append(option["move"])
+    assert taken == ["resume", "resume", "pause", "cancel"]
 
 
 def test_an_option_says_whether_this_caller_may(service: Service, client: Client):
@@ -165,25 +176,49 @@ def test_an_option_says_whether_this_caller_may(service: Service, client: Client
     }
 
 
-def test_after_an_incident_a_retry_is_offered_and_with_it_each_effect_in_doubt(
+async def test_after_an_incident_the_webhook_in_doubt_may_be_skipped(  # C42
+    service: Service, database: Database, tmp_path: Path
+):
+    """The daemon that sends is killed. What failed before stays failed, and nobody waits for it."""
+    async with receiver(answering(status=500), silent) as here:
+        webhook = {"type": "webhook", "url": here.url()}
+        service.workflow(
+            {"id": "tell", "type": "execute", "execute": [webhook], "on_error": "ship"},
+            {"id": "ship", "type": "execute", "execute": [webhook], "delivery": "at_most_once",
+             "next": "release"},
+            allow(), name="ships",
+        )  # fmt: skip
+        execution = service.start("ships")
+
+        def in_doubt() -> None:
+            with process(database, tmp_path / "log", **LEASE) as sending:
+                eventually_sync(lambda: len(here.requests) == 2)
+                sending.kill()
+
+        def skipped() -> None:
+            with running(database, **LEASE) as daemon:
+                service.until(execution, "paused")
+                client = Client(daemon.address, Holders.of(database).token())
+                told = client.get(f"/executions/{execution}/resume-options").json["options"]
+                key = here.requests[1].headers["idempotency-key"]
+                assert [(option["move"], option["body"]) for option in told] == [
+                    ("retry", {}),
+                    ("retry", {"skip_effect": key, "reason": "..."}),
+                    ("cancel", {}),
+                ]
+                assert client.post(f"/executions/{execution}/retry", told[1]["body"]).status == 202
+                assert service.ended(execution)["result"] == "allowed"
+
+        await asyncio.to_thread(in_doubt)
+        await asyncio.to_thread(skipped)
+    assert len(here.requests) == 2
+
+
+def test_after_an_incident_without_a_webhook_nothing_can_be_skipped(
     service: Service, client: Client
 ):
-    execution = service.paused()
-    service.database.run(
-        "UPDATE resumer.pauses SET reason = 'incident', incident = '{\"cause\": \"test\"}'"
-    )
-    service.database.run(
-        "INSERT INTO resumer.effects"
-        " (key, execution_id, path, kind, request, delivery, status, attempts, epoch)"
-        " VALUES ('KEY', %s, 'ship', 'webhook', '{}', 'at_most_once', 'ambiguous', 1, 1)",
-        execution,
-    )
-    told = client.get(f"/executions/{execution}/resume-options").json["options"]
-    assert [(option["move"], option["body"]) for option in told] == [
-        ("retry", {}),
-        ("retry", {"skip_effect": "KEY", "reason": "..."}),
-        ("cancel", {}),
-    ]
+    told = client.get(f"/executions/{service.incident()}/resume-options").json["options"]
+    assert [(option["move"], option["body"]) for option in told] == [("retry", {}), ("cancel", {})]
 
 
 def test_numbers_are_told_as_they_are_stored(service: Service, client: Client):

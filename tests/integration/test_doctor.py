@@ -17,6 +17,8 @@ from resumer_daemon.store.migrations import known
 from tests.harness import Database, every_vintage
 from tests.harness.members import give_rights, member_of
 from tests.harness.rows import Rows
+from tests.harness.running import running
+from tests.harness.service import Service
 
 
 @pytest.fixture
@@ -131,16 +133,11 @@ async def test_what_is_imposed_on_writers_is_named(bound: Database, database: Da
 
 
 async def test_work_that_nobody_takes_and_incidents_are_named(bound: Database, database: Database):
-    execution = Rows.of(database).execution("paused")
-    database.run(
-        "INSERT INTO resumer.resume_requests (execution_id, kind, due_at)"
-        " VALUES (%s, 'cancel', now() - interval '1 hour')",
-        execution,
-    )
-    database.run(
-        "INSERT INTO resumer.pauses (execution_id, number, reason) VALUES (%s, 1, 'incident')",
-        execution,
-    )
+    service = Service(database)
+    with running(database):
+        execution = service.incident()
+    database.run("SELECT resumer.cancel(%s)", execution)  # which nobody takes
+    database.run("UPDATE resumer.resume_requests SET due_at = due_at - interval '1 hour'")
     found = await ill(bound)
     assert (found["inbox"].verdict, found["incidents"].verdict) == ("error", "warning")
 

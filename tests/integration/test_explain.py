@@ -1,5 +1,6 @@
 """Explain: for every reason that it can give, the sentence and what would move it."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,10 @@ import psycopg
 import pytest
 
 from resumer_daemon.store.migrations import known
-from tests.harness import Database, every_vintage
+from tests.harness import Database, eventually_sync, every_vintage
+from tests.harness.receiver import answering, receiver
+from tests.harness.running import process
+from tests.harness.service import Service, allow
 from tests.integration.explained import CASES, KEY, Case
 
 GOLDEN = Path(__file__).with_name("explained.json")
@@ -79,3 +83,50 @@ def test_an_unknown_execution_is_refused(database: Database):
     with pytest.raises(psycopg.Error, match="no execution") as caught:
         explain(database, uuid4())
     assert caught.value.sqlstate == "RZ404"
+
+
+async def test_a_webhook_whose_receiver_asks_for_an_hour_is_due_in_an_hour_whoever_runs_it(  # C16
+    database: Database, tmp_path: Path
+):
+    """The lease is shorter. Nobody sends before, also when another daemon takes over."""
+    settings = {"http_allow": "localhost", "lease": "6s", "effect_deadline": "1s"}
+    settings["drain_timeout"] = "1s"
+    service = Service(database)
+
+    def rests() -> dict[str, Any] | None:
+        found = explain(database, execution)["reasons"]
+        return next((each for each in found if each["code"] == "effect_rests"), None)
+
+    def waits(log: str) -> list[Any]:
+        with process(database, tmp_path / log, **settings) as daemon:
+            eventually_sync(rests)
+            eventually_sync(lambda: held(database) == [(True,)])
+            daemon.kill()
+        return database.run("SELECT next_at FROM resumer.effects")
+
+    async with receiver(answering(status=503, headers=("Retry-After: 3600",))) as here:
+        act = {"type": "webhook", "url": here.url()}
+        step = {"id": "send", "type": "execute", "execute": [act], "retry": {"max_attempts": 3}}
+        service.workflow(step, allow())
+        execution = service.start()
+        first = await asyncio.to_thread(waits, "first")
+        said = rests()
+        assert said is not None
+        assert said["sentence"].startswith("Attempt 2 of its webhook at send#0 is due in ")
+        assert said["sentence"].endswith("; the one before: webhook answered 503.")
+        [(hours,)] = database.run(
+            "SELECT extract(epoch FROM %s::timestamptz - finished_at) / 3600 FROM resumer.effects",
+            said["until"],
+        )
+        assert 0.99 < hours < 1.11
+        database.run("UPDATE resumer.leases SET lease_until = now() - interval '1 second'")
+        assert await asyncio.to_thread(waits, "second") == first
+        assert len(here.requests) == 1
+
+
+def held(database: Database) -> list[Any]:
+    """Tell whether a lease lasts for as long as its effects rest."""
+    return database.run(
+        "SELECT l.lease_until > f.next_at FROM resumer.leases l JOIN resumer.effects f"
+        " USING (execution_id)"
+    )

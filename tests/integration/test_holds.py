@@ -278,6 +278,7 @@ def test_a_resume_or_a_retry_that_would_only_wait_is_refused(service: Service):
     hold(service, "flow")
     with refused("RZ409", "flow is on hold by mia"):
         service.database.run("SELECT resumer.resume(%s)", execution)
-    service.database.run("UPDATE resumer.pauses SET reason = 'incident'")
-    with refused("RZ409", "flow is on hold by mia"):
-        service.database.run("SELECT resumer.retry(%s)", execution)
+    incident = service.incident("broken")
+    hold(service, "broken")
+    with refused("RZ409", "broken is on hold by mia"):
+        service.database.run("SELECT resumer.retry(%s)", incident)

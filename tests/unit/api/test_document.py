@@ -10,6 +10,7 @@ from resumer_daemon.api.app import build
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
+from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
@@ -19,7 +20,9 @@ from tests.unit.documents import ROOT, between, rows
 @pytest.fixture
 async def app() -> FastAPI:
     sessions = Pool(Database(""), 1)
-    doors = Doors(sessions, Credentials(sessions, None), legacy=False, rate=1.0)
+    doors = Doors(
+        sessions, Credentials(sessions, None), legacy=False, rate=1.0, proxies=Proxies(())
+    )
     return build(Health(lambda: True, CollectorRegistry(), nothing), doors, Metrics().http_requests)
 
 

@@ -1,0 +1,48 @@
+"""How long each effect rests before it is sent: decided once, when its attempt is recorded."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+
+from resumer_daemon.effects.answer import Answer
+from resumer_daemon.effects.pauses import full_jitter, pause
+from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.plan import Launch
+
+
+def jittered(launch: Launch, random: Random) -> Launch:
+    """Shorten the rests of effects, so that what failed together does not come back together."""
+    effects = (replace(e, delay=full_jitter(e.delay, random)) for e in launch.effects)
+    return replace(launch, effects=tuple(effects))
+
+
+def following(
+    launch: Launch,
+    before: Launch,
+    elapsed: float,
+    results: Mapping[str, EffectResult],
+    random: Random,
+) -> Launch:
+    """Set the rests of a launch that follows `before` by `elapsed` seconds.
+
+    A new attempt waits for as long as its receiver asked. An attempt that is under way keeps what
+    is left of its rest.
+    """
+    going = {effect.path: effect for effect in before.effects if effect.path not in results}
+
+    def rested(effect: Effect) -> Effect:
+        known = going.get(effect.path)
+        if known is not None and known.attempt == effect.attempt:
+            return replace(effect, delay=max(0.0, known.delay - elapsed))
+        result = results.get(effect.path)
+        asked = result.retry_after if isinstance(result, Answer) else None
+        seconds = pause(effect.delay, asked, random)
+        return replace(effect, delay=min(seconds, effect.deadline or seconds))
+
+    return replace(launch, effects=tuple(map(rested, launch.effects)))
+
+
+def remaining(launch: Launch, rests: Mapping[str, float]) -> Launch:
+    """Set the rests of a launch that was taken over: what is left of those that were recorded."""
+    effects = (replace(e, delay=rests.get(e.key, 0.0)) for e in launch.effects)
+    return replace(launch, effects=tuple(effects))
