@@ -85,7 +85,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     match field.default:
-        case None | "":
+        case None | "" | ():
             return "none"
         case bool() as value:
             return f"`{str(value).lower()}`"
