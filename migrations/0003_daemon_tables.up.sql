@@ -99,13 +99,14 @@ CREATE TABLE resumer.instances (
 );
 
 -- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
--- ends as blocked becomes a pause, and who may decide.
+-- ends as blocked becomes a pause, who may decide, and the status of a request that is closed undecided.
 CREATE TABLE resumer.control (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
   awake_until timestamptz NOT NULL DEFAULT '-infinity',
   service_timezone text NOT NULL DEFAULT 'UTC',
   adopt_blocked boolean NOT NULL DEFAULT true,
-  decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce'))
+  decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce')),
+  closed_status text NOT NULL DEFAULT 'expired'
 ) WITH (fillfactor = 10);
 INSERT INTO resumer.control DEFAULT VALUES;

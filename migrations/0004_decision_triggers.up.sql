@@ -77,4 +77,7 @@ CREATE TRIGGER resumer_approval_insert AFTER INSERT ON approval_requests
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_insert();
 CREATE TRIGGER resumer_approval_update AFTER UPDATE ON approval_requests
   REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-  FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_update();
+  FOR EACH STATEMENT
+  -- a request that the daemon closes because nobody waits for it is no decision
+  WHEN (current_setting('resumer.closing', true) IS DISTINCT FROM 'on')
+  EXECUTE FUNCTION resumer.on_approval_update();

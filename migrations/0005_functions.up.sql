@@ -16,13 +16,14 @@ DECLARE
   approval record;
   now_there timestamp := resumer.service_now();
 BEGIN
-  SELECT a.id, a.status, a.expires_at INTO approval FROM approval_requests a
+  SELECT a.id, a.status, a.expires_at, a.decision_reason INTO approval FROM approval_requests a
   WHERE a.request_id = decide.request_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no approval request %', quote_literal(decide.request_id)
       USING ERRCODE = 'RZ404', HINT = 'SELECT request_id, status FROM approval_requests WHERE status = ''pending''';
   ELSIF approval.status <> 'pending' THEN
-    RAISE EXCEPTION 'approval request % is % already', quote_literal(decide.request_id), approval.status
+    RAISE EXCEPTION 'approval request % is % already%', quote_literal(decide.request_id), approval.status,
+      coalesce(': ' || approval.decision_reason, '')
       USING ERRCODE = 'RZ409', HINT = 'a decision is consumed once; a later change of it moves nothing';
   ELSIF approval.expires_at <= now_there THEN
     RAISE EXCEPTION 'approval request % expired at %', quote_literal(decide.request_id), approval.expires_at

@@ -116,6 +116,13 @@ class Settings(BaseSettings):
         " requester, of nobody, of another organisation and after the expiry; `enforce` also"
         " refuses to write them, once `migrate up` has run with it.",
     )
+    closed_status: str = Field(
+        "expired",
+        min_length=1,
+        max_length=50,
+        description="The status of an approval request that is closed because its execution no"
+        " longer waits for it.",
+    )
     http_host: str = Field("127.0.0.1", description="Where HTTP listens.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
     http_rate: float = Field(
@@ -222,6 +229,13 @@ class Settings(BaseSettings):
         except psycopg.Error:  # its message quotes the address, perhaps with a password
             raise ValueError("no address such as postgresql://user@host:5432/database") from None
         return value
+
+    @field_validator("closed_status")
+    @classmethod
+    def _closes(cls, status: str) -> str:
+        if status in ("pending", "approved"):
+            raise ValueError(f"a request that is closed cannot be {status}")
+        return status
 
     @field_validator("service_timezone")
     @classmethod

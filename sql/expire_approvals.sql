@@ -1,7 +1,8 @@
 -- Write `expired` where nobody decides; the table's trigger makes the request of it. A locked row is skipped, for
 -- somebody is deciding, and gets a timer that looks again in a second.
 WITH wanted AS (
-  SELECT v.id, v.execution_id FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
+  SELECT v.id, v.execution_id, set_config('resumer.closing', 'off', true)
+  FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
 ), free AS (
   SELECT a.id
   FROM wanted w

@@ -1,8 +1,10 @@
 -- A daemon process says that it is there, and for how long it may be silent while it holds leases; it sets the facts
 -- that triggers and functions read, and forgets who died long ago.
 WITH settings AS (
-  UPDATE resumer.control SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s
-  WHERE (notify, service_timezone, decision_guard) IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s)
+  UPDATE resumer.control
+  SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s, closed_status = %(closed)s
+  WHERE (notify, service_timezone, decision_guard, closed_status)
+    IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s, %(closed)s)
 ), forgotten AS (
   DELETE FROM resumer.instances WHERE dead AND heartbeat_at < clock_timestamp() - interval '7 days'
 )

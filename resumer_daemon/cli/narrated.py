@@ -99,6 +99,13 @@ def _pause(stands: Document) -> Iterator[str]:
     """Tell who is asked or what is waited for, and where each answer leads."""
     if stands["status"] != "paused":
         return
+    yield from _branch(stands)
+    for other in stands.get("beside", ()):
+        yield f"  and {escape(other['reason'])} at [bold]{escape(str(other['step']))}[/]"
+        yield from _branch(other)
+
+
+def _branch(stands: Document) -> Iterator[str]:
     for each in stands.get("asked", ()):
         who = each.get("role") or each.get("approver_id") or "anybody"
         until = f", until {_moment(each['expires_at'])}" if each.get("expires_at") else ""

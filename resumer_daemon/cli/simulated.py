@@ -5,15 +5,8 @@ from typing import Any, assert_never
 
 from resumer_daemon.cli.subject import Subject
 from resumer_daemon.engine.answer import Answer, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.outcome import (
-    Completed,
-    Failed,
-    Incident,
-    NewApproval,
-    Paused,
-    Waiting,
-    Ways,
-)
+from resumer_daemon.engine.branch import Branch, Waiting, Ways
+from resumer_daemon.engine.outcome import Completed, Failed, Incident, NewApproval, Paused
 from resumer_daemon.engine.requests import Approval
 from resumer_daemon.engine.script import Script
 from resumer_daemon.engine.simulate import Seen, Simulation, Stretch
@@ -125,11 +118,21 @@ def _stop(stop: Stop, created: Iterable[NewApproval]) -> Document:
         case Incident(cause, detail, remedy):
             what = {"cause": cause, "detail": detail, "remedy": remedy}
             return {"status": "paused", "reason": "incident", "incident": what}
-        case Paused(reason, step_id, ways, waiting, ids):
+        case Paused(reason, step_id, ways, waiting, ids, branches):
+            created = tuple(created)
             asked = [_new_approval(each) for each in created if each.id in ids]
-            return _pause(reason, step_id, ways, waiting, asked)
+            others = [_branch(each, created) for each in branches[1:]]
+            return _pause(reason, step_id, ways, waiting, asked) | _given(
+                {"beside": others or None}
+            )
         case _:
             assert_never(stop)
+
+
+def _branch(branch: Branch, created: Iterable[NewApproval]) -> Document:
+    asked = [_new_approval(each) for each in created if each.id in branch.asked]
+    stands = _pause(branch.reason, branch.step_id, branch.ways, branch.waiting, asked)
+    return {name: stands[name] for name in stands if name != "status"}
 
 
 def _pause(

@@ -59,7 +59,7 @@ class Daemon:
         wakeup = Wakeup()
         library = Library()
         holder = Holder(uuid4(), settings.lease, settings.effect_deadline)
-        self._instance = Instance(database, holder, settings.notify, settings.decision_guard)
+        self._instance = Instance(database, holder, settings)
         silent = silence(settings.lease)
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)

@@ -8,6 +8,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from resumer_daemon import __version__
+from resumer_daemon.config import Settings
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.journal import Holder, silence
@@ -19,12 +20,11 @@ log = structlog.get_logger()
 class Instance:
     """One daemon process. A host name or process id would come again; the id does not."""
 
-    def __init__(self, database: Database, holder: Holder, notify: str, guard: str) -> None:
+    def __init__(self, database: Database, holder: Holder, settings: Settings) -> None:
         self.registered = False
         self._database = database
         self._holder = holder
-        self._notify = notify
-        self._guard = guard
+        self._settings = settings
 
     @property
     def id(self) -> UUID:
@@ -45,8 +45,9 @@ class Instance:
             with attempt:
                 await self._say(
                     "register_instance",
-                    notify=self._notify,
-                    guard=self._guard,
+                    notify=self._settings.notify,
+                    guard=self._settings.decision_guard,
+                    closed=self._settings.closed_status,
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,

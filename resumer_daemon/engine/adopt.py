@@ -4,13 +4,14 @@ The existing service makes one without knowing: it completes as blocked where it
 by guessing: what nothing tells is an incident.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import Incident, Waiting
+from resumer_daemon.engine.branch import Waiting
+from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Program
-from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.requests import Approval, Claimed
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.ways import approval_ways
 from resumer_daemon.workflow.definition import (
@@ -46,7 +47,8 @@ def adopt(
             "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
     ways = approval_ways(step, program.definition.following(step.id))
-    asked = tuple(a.id for a in claimed.approvals if a.id not in used)
+    theirs = tuple(a for a in claimed.approvals if a.id not in used)
+    asked = tuple(approval.id for approval in theirs)
     requires = step.requires or Requires()
     # None left may be a clock of another zone: what is past, whoever set it fails itself.
     left = claimed.time_left if claimed.time_left is not None and claimed.time_left > 0 else None
@@ -55,7 +57,7 @@ def adopt(
         "approval_required",
         step.id,
         ways,
-        _awaited(step, requires, len(asked)),
+        _awaited(step, requires, theirs),
         State(
             step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
         ),
@@ -65,12 +67,15 @@ def adopt(
     )
 
 
-def _awaited(step: ActionStep, requires: Requires, there: int) -> Waiting:
+def _awaited(step: ActionStep, requires: Requires, there: Sequence[Approval]) -> Waiting:
     """Return how many must approve: another program may ask the second one after our first look."""
-    if requires.approvals is not None or requires.roles:
-        return Waiting(requires.approvals, requires.roles)
+    if requires.roles:
+        asked_of = {str(approval.id): approval.approver_role for approval in there}
+        return Waiting(requires.approvals, requires.roles, asked_of=asked_of)
+    if requires.approvals is not None:
+        return Waiting(requires.approvals)
     asks = max(1, sum(act.type == CREATES for act in step.execute))
-    return Waiting(max(asks, there), firm=asks)
+    return Waiting(max(asks, len(there)), firm=asks)
 
 
 def _blocking_step(

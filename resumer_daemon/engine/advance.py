@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from resumer_daemon.engine.attempts import run
+from resumer_daemon.engine.branch import PAUSE
 from resumer_daemon.engine.keys import segment
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -14,15 +15,16 @@ from resumer_daemon.engine.outcome import (
     Failed,
     Incident,
     Outcome,
+    Paused,
     StepRecord,
 )
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.pointer import Pointer
 from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.state import AWAITS, State
 from resumer_daemon.engine.steps.body import over_budget
 from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, failure
-from resumer_daemon.engine.walk import Halt, Walk
+from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition, Step
 from resumer_daemon.workflow.values import Json
@@ -107,25 +109,31 @@ def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
         return walk.incident
     if walk.effects or walk.yielded:
         return Effects(tuple(walk.effects))
-    if walk.halts:
-        return _pause(walk.halts[0], pointer, walk)
+    if walk.branches:
+        return _pause(pointer, walk)
     return Incident(
         "engine", f"step {pointer.step} does not end and waits for nothing", "report this"
     )
 
 
-def _pause(halt: Halt, pointer: Pointer, walk: Walk) -> Outcome:
-    """Pause at a step: its record is written, and it is never run again."""
-    step, place, pausing = halt.step, halt.place, halt.pausing
-    progress = walk.progress(place.path)
-    walk.record(step, place, progress, pausing.output)
-    walk.writes.extend(pausing.asks)
-    pointer.awaits = pausing.awaits
-    if place.container is not None:
-        pointer.inside = place.path
-    else:
-        walk.done = {place.path: Progress(attempt=progress.attempt, clock=walk.clock)}
-    return pausing.paused
+def _pause(pointer: Pointer, walk: Walk) -> Paused:
+    """Pause at a step, or at all the places inside of it that wait."""
+    branches = sorted(walk.branches, key=lambda branch: branch.since or _EPOCH)
+    longest = branches[0]
+    inside = longest.path != PAUSE
+    if not inside:
+        pointer.awaits = AWAITS[longest.reason]
+        path = segment(longest.step_id or "")
+        progress = walk.progress(path)
+        walk.done = {path: Progress(attempt=progress.attempt, clock=walk.clock)}
+    return Paused(
+        longest.reason,
+        longest.step_id,
+        longest.ways,
+        longest.waiting,
+        longest.asked,
+        tuple(branches) if inside else (),
+    )
 
 
 def _time_is_up(step: Step, path: str, walk: Walk, error: str) -> Failed:
@@ -149,7 +157,6 @@ def _state(pointer: Pointer, walk: Walk) -> State:
         pointer.reason,
         walk.done,
         pointer.awaits,
-        pointer.inside,
         None if limit is None else max(0.0, limit.at - walk.clock),
         None if limit is None else limit.allowed,
         walk.clock if walk.done else 0.0,

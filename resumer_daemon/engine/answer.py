@@ -48,7 +48,8 @@ class TimedOut:
 class Manual:
     """A person resumes by hand; `force` is needed while an approval is missing.
 
-    Of a pause that is held by hand, `force` also ends what it waits for beneath.
+    Of a pause that is held by hand, `force` also ends what it waits for beneath. `approves` tells
+    which way it takes where it ends a wait for an approval; None where it ends anything else.
     """
 
     trigger: Literal["manual", "retry"]
@@ -56,6 +57,7 @@ class Manual:
     reason: str | None
     data: Mapping[str, Json] = field(default_factory=dict)
     force: bool = False
+    approves: bool | None = None
 
 
 Answer: TypeAlias = Decision | Event | TimedOut | Manual

@@ -17,7 +17,7 @@ from resumer_daemon.engine.verdict import (
     Verdict,
     failure,
 )
-from resumer_daemon.engine.walk import Halt, Walk
+from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import Retry, Step
 from resumer_daemon.workflow.faults import Fault
 
@@ -36,25 +36,34 @@ _STEPS: Final[Mapping[str, Any]] = {
 def run(step: Step, place: Place, walk: Walk) -> Ended:
     """Try a step until it passes, has failed for good, or needs something that is not here yet."""
     progress = walk.progress(place.path)
+    if progress.waits is not None:
+        walk.branches.append(progress.waits)
+        return UNFINISHED
     while True:
         verdict = _try(step, place, walk, progress)
-        match verdict:
-            case Passed():
-                if verdict.output is not None:  # else it was recorded when it paused
-                    walk.record(step, place, progress, verdict.output)
-                return verdict
-            case Pausing():
-                walk.halts.append(Halt(step, place, verdict))
-                return UNFINISHED
-            case Unfinished():
-                return verdict
-            case Broken():
-                _record_failure(step, place, progress, verdict, walk)
-                if not worth_repeating(step.retry, progress.attempt, verdict):
-                    return verdict
-                place = place._replace(delay=_repeat(step.retry, place, progress, walk))
-            case _:
-                assert_never(verdict)
+        if not isinstance(verdict, Broken):
+            return _ended(step, place, verdict, progress, walk)
+        _record_failure(step, place, progress, verdict, walk)
+        if not worth_repeating(step.retry, progress.attempt, verdict):
+            return verdict
+        place = place._replace(delay=_repeat(step.retry, place, progress, walk))
+
+
+def _ended(
+    step: Step, place: Place, verdict: Passed | Pausing | Unfinished, progress: Progress, walk: Walk
+) -> Ended:
+    match verdict:
+        case Passed():
+            if verdict.output is not None:  # else it was recorded when it paused
+                walk.record(step, place, progress, verdict.output)
+            return verdict
+        case Pausing():
+            _wait(step, place, progress, verdict, walk)
+            return UNFINISHED
+        case Unfinished():
+            return verdict
+        case _:
+            assert_never(verdict)
 
 
 def _try(step: Step, place: Place, walk: Walk, progress: Progress) -> Verdict:
@@ -64,6 +73,15 @@ def _try(step: Step, place: Place, walk: Walk, progress: Progress) -> Verdict:
     except Fault as fault:
         return Broken(str(fault), failure(step, progress.results, progress.unresolved))
     return verdict
+
+
+def _wait(step: Step, place: Place, progress: Progress, pausing: Pausing, walk: Walk) -> None:
+    """Record a step that waits from now on, and create what it asks for: never again."""
+    walk.record(step, place, progress, pausing.output)
+    walk.writes.extend(pausing.asks)
+    walk.branches.append(pausing.branch)
+    if place.container is not None:
+        progress.waits = pausing.branch
 
 
 def _record_failure(
@@ -91,4 +109,4 @@ def _repeat(retry: Retry, place: Place, progress: Progress, walk: Walk) -> float
 def _begin_again(progress: Progress, delay: float, walk: Walk) -> None:
     progress.began = walk.moment()
     progress.clock = walk.clock + delay
-    progress.reply = progress.note = progress.ended = progress.error = None
+    progress.waits = progress.reply = progress.note = progress.ended = progress.error = None

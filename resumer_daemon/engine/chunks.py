@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from resumer_daemon.engine.advance import advance
-from resumer_daemon.engine.outcome import (
-    Advance,
-    EffectResult,
-    Effects,
-    Incident,
-    Paused,
-    Waiting,
-    Ways,
-)
+from resumer_daemon.engine.branch import Waiting, Ways
+from resumer_daemon.engine.outcome import Advance, EffectResult, Effects, Incident, Paused
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition

@@ -6,36 +6,10 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from resumer_daemon.engine.branch import Branch, Reason, Waiting, Ways
 from resumer_daemon.engine.state import State
 from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
-
-
-@value(frozen=True, slots=True)
-class Ways:
-    """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
-
-    approved: str | None = None
-    refused: str | None = None
-    expired: str | None = None
-    timeout: str | None = None
-    event: str | None = None
-
-
-@value(frozen=True, slots=True)
-class Waiting:
-    """What a pause waits for. `approvals` and `roles` count decisions; `due_at` is a point in time.
-
-    `approvals` None means: as many as the step asked for. `firm`: they were counted at a pause of
-    another program, and when some are deleted, so many less are needed, but never fewer than this.
-    """
-
-    approvals: int | None = None
-    roles: tuple[str, ...] = ()
-    event: str | None = None
-    match: Mapping[str, Json] = field(default_factory=dict)
-    due_at: datetime | None = None
-    firm: int | None = None
 
 
 class StepRecord(NamedTuple):
@@ -119,16 +93,19 @@ class EffectResult:
 
 @value(frozen=True, slots=True)
 class Paused:
-    """The flow stands at a step and waits. `asked`: the approvals that this very step created.
+    """The flow stands and waits. The fields before `branches` are of what has waited longest.
 
+    `asked` are the approvals that its step created. `branches` has all that waits inside of a
+    container, the longest first; none where a step of the top level waits.
     `manual`: a person stopped it before that step, which has not begun.
     """
 
-    reason: Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual"]
+    reason: Reason | Literal["manual"]
     step_id: str | None
     ways: Ways
     waiting: Waiting
     asked: tuple[UUID, ...] = ()
+    branches: tuple[Branch, ...] = ()
 
 
 @value(frozen=True, slots=True)

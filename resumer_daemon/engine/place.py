@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from resumer_daemon.engine.branch import PAUSE, Ways
 from resumer_daemon.engine.clock import Limit
-from resumer_daemon.engine.outcome import Ways
 from resumer_daemon.workflow.values import Json
 
 
@@ -25,6 +25,11 @@ class Place(NamedTuple):
     depth: int = 0
     limit: Limit | None = None
     delay: float = 0.0
+
+    @property
+    def branch(self) -> str:
+        """The path under which what waits here is known."""
+        return PAUSE if self.container is None else self.path
 
     def ways(self, ways: Ways) -> Ways:
         """Return where the answer to a pause leads: inside of a container always on with that."""

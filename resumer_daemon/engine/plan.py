@@ -9,15 +9,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import (
-    Effect,
-    EffectResult,
-    Incident,
-    StepRecord,
-    Waiting,
-    Ways,
-    Write,
-)
+from resumer_daemon.engine.branch import Branch, Waiting, Ways
+from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, Settled
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
@@ -40,7 +33,8 @@ class Program:
 class NewPause:
     """A pause record to open. `state` is None where the flow has not begun.
 
-    `held`: by whom, where nothing else is waited for.
+    `step_id`, `ways` and `waiting` are of the branch that has waited longest, `asked` and
+    `branches` of all that wait. `held`: by whom, where nothing else is waited for.
     """
 
     number: int
@@ -54,6 +48,7 @@ class NewPause:
     asked: tuple[UUID, ...] = ()
     earlier: tuple[UUID, ...] = ()
     held: Hold | None = None
+    branches: tuple[Branch, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -69,6 +64,7 @@ class Launch:
 class Plan:
     """What is written of one execution. `status` None: it stays as it is, only requests settle.
 
+    `withdraws` are approvals that nobody waits for any more, though nobody has decided them.
     `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
     `lets_go` take them off again.
     """
@@ -97,8 +93,16 @@ class Plan:
     timeout: float | None = None
     recalls: bool = False
     unasked: tuple[Approval, ...] = ()
+    withdraws: tuple[UUID, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """What waits once this is written: at an open pause, or beside effects under way."""
+        if self.opens is not None:
+            return self.opens.branches
+        return self.launch.state.branches if self.launch is not None else ()
 
     @property
     def objections(self) -> Mapping[int, str]:

@@ -1,10 +1,12 @@
 """From a claimed execution and what moves it to a plan: resume, advance, and put together."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
+from resumer_daemon.engine.branch import PAUSE, Branch
 from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.hold import paused_as_asked
 from resumer_daemon.engine.loading import built, still_to_load
@@ -16,11 +18,16 @@ from resumer_daemon.engine.outcome import (
     Incident,
     NewApproval,
     Paused,
-    Waiting,
 )
+from resumer_daemon.engine.parking import parked
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
-from resumer_daemon.engine.requests import SAID, Claimed, Settled
-from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
+from resumer_daemon.engine.requests import ENDED, SAID, Claimed, Settled
+from resumer_daemon.engine.resume import (
+    resume,
+    resume_data_after,
+    resume_data_at_pause,
+    resume_inside,
+)
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
@@ -30,10 +37,12 @@ from resumer_daemon.workflow.values import Json
 
 def stay(claimed: Claimed, settlement: Settlement) -> Plan:
     """Plan for an execution that does not move now."""
+    ended = claimed.status in ENDED and claimed.last_pause > 0
     return Plan(
         claimed,
         settlement.outcomes,
         settlement,
+        withdraws=pending(claimed) if ended else (),
         closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
         recalls=_looks_back(claimed, settlement),
         expire=settlement.expire,
@@ -60,9 +69,15 @@ def later(claimed: Claimed, looks_at: datetime | None) -> Plan:
     return Plan(claimed, outcomes, looks_at=looks_at)
 
 
+def pending(claimed: Claimed) -> tuple[UUID, ...]:
+    """Return the approvals that nobody has decided."""
+    return tuple(each.id for each in claimed.approvals if each.status == "pending")
+
+
 def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
-    waits = claimed.pause is not None and claimed.pause.reason == "waiting_for_event"
+    branches = () if claimed.pause is None else claimed.pause.branches
+    waits = any(branch.reason == "waiting_for_event" for branch in branches)
     return waits and any(
         r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
     )
@@ -71,8 +86,9 @@ def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
 def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
     """Plan for the end by a person's word: no result."""
     return Plan(
-        claimed, settlement.outcomes, settlement, status="cancelled", closes="cancel", resumed=False
-    )
+        claimed, settlement.outcomes, settlement, status="cancelled", closes="cancel",
+        resumed=False, withdraws=pending(claimed),
+    )  # fmt: skip
 
 
 def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
@@ -118,15 +134,21 @@ def move(claimed: Claimed, settlement: Settlement, program: Program, world: Worl
     pause, answer = claimed.pause, settlement.answer
     if pause is None or pause.state is None or answer is None:
         raise ValueError("a resume needs an open pause and an answer")
-    state = resume(program.definition, pause.state, pause.ways, answer)
+    if PAUSE in settlement.answers:
+        state = resume(program.definition, pause.state, pause.ways, answer)
+    else:
+        state = resume_inside(pause.state, settlement.answers)
     data = resume_data_after(
-        as_object(claimed.resume_data), answer, number=pause.number, at=world.now
+        as_object(claimed.resume_data),
+        *settlement.answers.values(),
+        number=pause.number,
+        at=world.now,
     )
     # another program may have paused it before there was a context; only then it is built now
     built = build(claimed.payload, world.loaded, world.now) if claimed.context is None else None
     context = effective(as_object(built or claimed.context), data)
     advanced = advance(program.definition, state, context, world)
-    return planned(claimed, settlement, program, advanced, data, built)
+    return planned(claimed, settlement, program, advanced, data, built, waited=pause.state.branches)
 
 
 def as_object(document: Json) -> dict[str, Json]:
@@ -141,13 +163,15 @@ def planned(
     advanced: Advance,
     data: Json,
     context: Json = None,
+    *,
+    waited: Sequence[Branch] = (),
 ) -> Plan:
-    """Put together what the requests and the engine came to."""
+    """Put together what the requests and the engine came to. `waited`: what did before it moved."""
     status, result, error, opens = _came_to(claimed, program, advanced)
     outcome = advanced.outcome
     return Plan(
         claimed,
-        {**settlement.outcomes, **paused_as_asked(claimed, outcome)},
+        {**_settled(settlement, claimed, advanced.state), **paused_as_asked(claimed, outcome)},
         settlement,
         status,
         result,
@@ -160,9 +184,40 @@ def planned(
         closes=_closed_by(settlement) if claimed.pause is not None else None,
         opens=opens,
         unasked=settlement.unasked,
+        withdraws=_not_needed(claimed, advanced, waited),
         launch=Launch(program, advanced.state, outcome.effects)
         if isinstance(outcome, Effects)
         else None,
+    )
+
+
+def _settled(settlement: Settlement, claimed: Claimed, state: State) -> Mapping[int, Settled]:
+    """Return what becomes of the requests: those of branches that wait on are kept for them."""
+    waiting = {approval for branch in state.branches for approval in branch.asked}
+    if not waiting:
+        return settlement.outcomes
+    outcomes = dict(settlement.outcomes)
+    for request in claimed.requests:
+        if request.source_id in waiting and request.kind == "timeout":
+            outcomes.pop(request.id, None)  # its expiry is still to come
+        elif request.source_id in waiting and request.id in outcomes:
+            outcomes[request.id] = parked(request)
+    return outcomes
+
+
+def _not_needed(claimed: Claimed, advanced: Advance, waited: Sequence[Branch]) -> tuple[UUID, ...]:
+    """Return the approvals that are pending and that nobody waits for any more."""
+    if isinstance(advanced.outcome, Completed | Failed):
+        return pending(claimed)
+    asked = {approval for branch in waited for approval in branch.asked}
+    waiting = {approval for branch in advanced.state.branches for approval in branch.asked}
+    pause = claimed.pause
+    return tuple(
+        each.id
+        for each in claimed.approvals
+        if each.status == "pending"
+        and each.id not in waiting
+        and (each.id in asked or (pause is not None and not waiting and pause.owns(each)))
     )
 
 
@@ -187,13 +242,16 @@ def _came_to(
 
 def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPause:
     number = claimed.last_pause + 1
-    created = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
-    there = created.union(approval.id for approval in claimed.approvals)
+    there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
+    there.update(approval.id for approval in claimed.approvals)
     match advanced.outcome:
-        case Paused(reason, step_id, ways, waiting, asked):
+        case Paused(reason, step_id, ways, waiting, asked, branches):
+            own = branches or _own_branch(advanced.outcome)
+            asked = tuple(approval for branch in own for approval in branch.asked)
+            there.difference_update(asked, _unasked(claimed, advanced.state))
             return NewPause(
-                number, reason, step_id, ways, _counted(waiting, asked), advanced.state,
-                program.sha256, asked=asked, earlier=tuple(there.difference(asked)),
+                number, reason, step_id, ways, waiting, advanced.state,
+                program.sha256, asked=asked, earlier=tuple(there), branches=own,
                 held=claimed.stops if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
@@ -205,8 +263,22 @@ def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPaus
             raise ValueError(f"no pause: {outcome}")
 
 
-def _counted(waiting: Waiting, asked: tuple[UUID, ...]) -> Waiting:
-    """Needed are, where nothing else was said, as many approvals as the step asked for."""
-    if not asked or waiting.approvals is not None or waiting.roles:
-        return waiting
-    return replace(waiting, approvals=len(asked))
+def _own_branch(paused: Paused) -> tuple[Branch, ...]:
+    """Return the branch of a pause at a step of the top level; none where a person stopped it."""
+    if paused.reason == "manual":
+        return ()
+    return (
+        Branch(PAUSE, paused.step_id, paused.reason, paused.ways, paused.waiting, paused.asked),
+    )
+
+
+def _unasked(claimed: Claimed, state: State) -> set[UUID]:
+    """Return the approvals of the pause that ends here which no step asked for.
+
+    They count for a branch that waits on, where there is one.
+    """
+    pause = claimed.pause
+    if pause is None or not state.branches:
+        return set()
+    came = (each for each in claimed.approvals if each.id not in pause.asked)
+    return {each.id for each in came if pause.owns(each)}

@@ -14,7 +14,6 @@ class Pointer:
         self.result: Result = state.result
         self.reason = state.reason
         self.awaits: Awaits | None = None
-        self.inside: str | None = None
 
     def enter(self, step_id: str) -> None:
         """Count a step that is run now."""

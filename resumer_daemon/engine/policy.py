@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import Waiting
+from resumer_daemon.engine.branch import Waiting
 from resumer_daemon.engine.requests import Approval
 from resumer_daemon.value import value
 
@@ -36,7 +36,7 @@ def decide(approvals: Sequence[Approval], waiting: Waiting) -> Verdict | None:
         if approval.status == "expired":
             return Verdict("expired", (approval,))
     approved = _one_of_each_approver([a for a in approvals if a.approves], waiting.roles)
-    if not approved or not _roles_covered(approved, waiting.roles):
+    if not approved or not _roles_covered(approved, waiting):
         return None
     if len(_distinct(approved)) < (waiting.approvals or len(waiting.roles) or len(approvals)):
         return None
@@ -56,14 +56,17 @@ def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
     return by_approver
 
 
-def _roles_covered(approved: Sequence[Approval], roles: Sequence[str]) -> bool:
-    """Tell whether each role can have an approver of its own: a matching by augmenting paths."""
+def _roles_covered(approved: Sequence[Approval], waiting: Waiting) -> bool:
+    """Tell whether each role can have an approver of its own: a matching by augmenting paths.
+
+    An approval counts for the role that it was created for, whatever its row says by now.
+    """
     taken: dict[UUID, str] = {}
 
     def assign(role: str, tried: set[UUID]) -> bool:
         for approval in approved:
             approver = approval.approver_id or approval.id
-            if approval.approver_role != role or approver in tried:
+            if asked_of(approval, waiting) != role or approver in tried:
                 continue
             tried.add(approver)
             if approver not in taken or assign(taken[approver], tried):
@@ -71,4 +74,9 @@ def _roles_covered(approved: Sequence[Approval], roles: Sequence[str]) -> bool:
                 return True
         return False
 
-    return all(assign(role, set()) for role in roles)
+    return all(assign(role, set()) for role in waiting.roles)
+
+
+def asked_of(approval: Approval, waiting: Waiting) -> str | None:
+    """Return the role that an approval stands for: the one it was created for, where known."""
+    return waiting.asked_of.get(str(approval.id), approval.approver_role)

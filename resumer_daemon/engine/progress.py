@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from resumer_daemon.engine.branch import Branch
 from resumer_daemon.workflow.values import Json
 
 Reply: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
 """What ended the pause of a step inside a container, or a wait that has no way for its timeout."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -20,19 +21,21 @@ class Progress:
 
     `began` and `clock` are when this attempt began: by the calendar, and in seconds of the run.
     `results` are the actions of its list that are done, `pending` the effect that is not, `asked`
-    the approvals it created. `reply` is what ended its pause, with the decision's reason in `note`.
+    the approvals it created. `waits` is what a step inside of a container waits for; `reply` is
+    what ended that, with the decision's reason in `note`.
     `ended`, `error`, `failed_as` and `final` tell how a member ended. `item`, `at` and `taken` say
     where a `foreach` stands: the item, the step of its body, how many steps the item has taken,
     and `rested` how many of them before the last resume.
     """
 
     attempt: int = 1
-    began: datetime = _EPOCH
+    began: datetime = EPOCH
     clock: float = 0.0
     results: tuple[Json, ...] = ()
     unresolved: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     pending: Mapping[str, Json] | None = None
+    waits: Branch | None = None
     reply: Reply | None = None
     note: str | None = None
     ended: Literal["passed", "failed"] | None = None
@@ -43,6 +46,11 @@ class Progress:
     at: int = 0
     taken: int = 0
     rested: int = 0
+
+    @property
+    def sends(self) -> bool:
+        """Tell whether an effect of its list is handed over."""
+        return self.pending is not None and not self.pending.get("failed")
 
     def to_json(self) -> dict[str, Json]:
         """Return the form that is stored: what says nothing is left out."""
@@ -61,6 +69,8 @@ class Progress:
             known["began"] = datetime.fromisoformat(known["began"])
         if "clock" in known:
             known["clock"] = float(known["clock"])
+        if "waits" in known:
+            known["waits"] = Branch.from_json(known["waits"])
         for name in _TUPLES.intersection(known):
             known[name] = tuple(known[name])
         return cls(**known)
@@ -75,6 +85,8 @@ def _written(value: object) -> Json:
     match value:
         case float():
             return exact(value)
+        case Branch():
+            return value.to_json()
         case tuple():
             return list(value)
         case datetime():

@@ -1,9 +1,10 @@
 """What a claim reads, as values: the execution, its open pause, its requests, its approvals."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.branch import PAUSE, Branch, Waiting, Ways
 from resumer_daemon.engine.state import State
 from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
@@ -23,7 +24,10 @@ VERDICTS = frozenset({"approved", "rejected", "expired"})
 
 
 class Request(NamedTuple):
-    """One unsettled reason to move the execution. `consumed`: what its approval decided before."""
+    """One unsettled reason to move the execution. `consumed`: what its approval decided before.
+
+    `decision` of a timer is the path of the branch whose time it is, None at the top level.
+    """
 
     id: int
     kind: Kind
@@ -95,9 +99,36 @@ class OpenPause:
     asked: tuple[UUID, ...] = ()
     earlier: frozenset[UUID] = frozenset()
 
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """What it waits for, the longest first; nothing where a person or an incident stops it."""
+        if self.state is not None and (inside := self.state.branches):
+            return inside
+        reason = self.reason_before or self.held_before or self.reason
+        if reason in ("manual", "incident"):
+            return ()
+        return (
+            Branch(PAUSE, self.step_id, reason, self.ways, self.waiting, self.asked),  # type: ignore[arg-type]  # the reasons that are left
+        )
+
     def owns(self, approval: Approval) -> bool:
         """Tell whether an approval was asked by this pause, or came while it lasts."""
         return approval.id in self.asked or approval.id not in self.earlier
+
+    def asking(self, approvals: Iterable[Approval]) -> list[tuple[Branch, list[Approval]]]:
+        """Return the branches that wait for approvals, each with those that are its own.
+
+        What came while it lasts, and no step asked for, counts for the one that has waited longest.
+        """
+        asking = [each for each in self.branches if each.reason == "approval_required"]
+        if not asking:
+            return []
+        of = {approval: number for number, each in enumerate(asking) for approval in each.asked}
+        owned: list[list[Approval]] = [[] for _ in asking]
+        for approval in approvals:
+            if self.owns(approval):
+                owned[of.get(approval.id, 0)].append(approval)
+        return list(zip(asking, owned, strict=True))
 
     def meant_by(self, request: Request) -> bool:
         """Tell whether a request is for this pause, and not for one that has ended."""

@@ -8,16 +8,17 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.keys import segment
-from resumer_daemon.engine.outcome import Ways
 from resumer_daemon.engine.progress import Progress, Reply
-from resumer_daemon.engine.state import Awaits, Result, State
+from resumer_daemon.engine.state import AWAITS, Awaits, Result, State
+from resumer_daemon.workflow.context import OVERRIDDEN
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json
 
 _OWN_NAMES: Final = frozenset(
-    {"approval", "approvals", "approved", "resume_event", "resume", "resumed_at"}
+    {"approval", "approvals", "approved", OVERRIDDEN, "resume_event", "resume", "resumed_at"}
 )
 _RESULTS: Final[Mapping[Reply, Result]] = {
     "approved": "allowed",
@@ -41,8 +42,6 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
     if reply is None:
         return rested(state)
     note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
-    if state.inside is not None:
-        return _told(rested(state), state.inside, reply, note)
     if reply == "timeout" and ways.timeout is None:
         return _told(rested(state), segment(state.step or ""), reply, None)
     decides = reply in _RESULTS
@@ -55,60 +54,94 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
     )
 
 
+def resume_inside(state: State, answers: Mapping[str, Answer]) -> State:
+    """Return the state from which to advance once branches inside of a container are answered.
+
+    `answers` are by path. Each branch decides itself what its answer means; the others wait on.
+    """
+    resting = rested(state)
+    done = dict(resting.done)
+    for path, answer in answers.items():
+        waits = done[path].waits
+        reply = None if waits is None else _reply(AWAITS[waits.reason], answer)
+        if reply is not None:
+            note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
+            done[path] = replace(done[path], waits=None, reply=reply, note=note)
+    return replace(resting, done=done)
+
+
 def rested(state: State) -> State:
     """Return the state as it stands, its counts of steps begun anew but for the one under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
     done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
-    return replace(
-        state, visits=visits, taken=0, taken_inside=0, awaits=None, inside=None, done=done
-    )
+    return replace(state, visits=visits, taken=0, taken_inside=0, awaits=None, done=done)
 
 
 def resume_data_after(
     resume_data: Mapping[str, Json],
-    answer: Answer,
-    *,
+    *answers: Answer,
     number: int,
     at: datetime,
     actor: str | None = None,
     reason: str | None = None,
 ) -> dict[str, Json]:
-    """Return what the column holds after a resume: what was there, and what the answer brings.
+    """Return what the column holds after a resume: what was there, and what the answers bring.
 
     `number` is of the pause that ends, `at` when it does. `actor` and `reason` are kept where the
     answer itself names none.
     """
     data = dict(resume_data)
-    resumed: dict[str, Json] = {"actor": actor, "reason": reason, "data": None}
+    for answer in answers:
+        brought, resumed = _brought(answer, data)
+        told = {"actor": resumed.get("actor") or actor, "reason": resumed.get("reason") or reason}
+        if isinstance(answer, Decision):
+            data.pop(OVERRIDDEN, None)
+        data |= brought
+        data["resume"] = {"data": None, **resumed, **told, "number": number}
+    data["resumed_at"] = rfc3339(at)
+    return data
+
+
+def _brought(answer: Answer, data: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return what an answer adds to the column, and what it tells of the resume."""
     match answer:
         case Decision(deciding, decided):
             facts = {each.id: _fact(each) for each in decided}
-            data["approval"] = facts.get(deciding.id) or _fact(deciding)
-            data["approvals"] = _accumulated(data.get("approvals"), facts.values())
-            data["approved"] = deciding.decision == "approved"
-            resumed |= {"trigger": "approval", "reason": deciding.reason or reason}
-            resumed["actor"] = _text(deciding.approver_id) or actor
+            approval = facts.get(deciding.id) or _fact(deciding)
+            approvals = _accumulated(data.get("approvals"), facts.values())
+            actor = _text(deciding.approver_id)
+            return (
+                {"approval": approval, "approvals": approvals, "approved": approval["approved"]},
+                {"trigger": "approval", "actor": actor, "reason": deciding.reason},
+            )
         case Event(payload):
-            data["resume_event"] = payload
-            resumed["trigger"] = "event"
+            return {"resume_event": payload}, {"trigger": "event"}
         case TimedOut():
-            resumed["trigger"] = "timeout"
-        case Manual(trigger, who, why, given):
+            return {}, {"trigger": "timeout"}
+        case Manual(trigger, actor, reason, given):
             # Under the names of the list: nobody but an approver may set `approved`.
-            data |= {name: value for name, value in given.items() if name not in _OWN_NAMES}
-            resumed |= {"trigger": trigger, "actor": who or actor, "reason": why or reason}
-            resumed["data"] = dict(given)
+            free = {name: value for name, value in given.items() if name not in _OWN_NAMES}
+            resumed = {"trigger": trigger, "actor": actor, "reason": reason, "data": dict(given)}
+            return free | _overridden(answer), resumed
         case _:
             assert_never(answer)
-    data["resume"] = resumed | {"number": number}
-    data["resumed_at"] = rfc3339(at)
-    return data
+
+
+def _overridden(manual: Manual) -> dict[str, Json]:
+    """Return the word of a person who ended a wait for an approval without being its approver.
+
+    It takes the place of an earlier approval, which would else be read as that of this pause.
+    """
+    if manual.approves is None:
+        return {}
+    return {"approved": manual.approves, OVERRIDDEN: manual.approves}
 
 
 def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
     """Return what the column holds while an execution is paused.
 
-    The service's own resumer acts on a top-level `approved`; the engine has it from `approval`.
+    The service's own resumer acts on a top-level `approved`; the engine has it from `approval`, or
+    from what a person set in its place.
     """
     return {name: value for name, value in resume_data.items() if name != "approved"}
 
@@ -150,7 +183,7 @@ def _reply(awaits: Awaits | None, answer: Answer) -> Reply | None:
 def _manual_reply(awaits: Awaits | None, answer: Manual) -> Reply | None:
     match awaits:
         case "approval":
-            return "rejected" if answer.data.get("approved") is False else "approved"
+            return "rejected" if answer.approves is False else "approved"
         case "event" | "time":
             return "event"
         case None:

@@ -26,7 +26,10 @@ def proceed(
     else:
         context = effective(as_object(claimed.context), as_object(claimed.resume_data))
         advanced = advance(program.definition, launch.state, context, world, results)
-        plan = planned(claimed, Settlement({}), program, advanced, claimed.resume_data)
+        plan = planned(
+            claimed, Settlement({}), program, advanced, claimed.resume_data,
+            waited=launch.state.branches,
+        )  # fmt: skip
     return replace(plan, results=_by_key(launch, results))
 
 

@@ -1,9 +1,9 @@
 """All requests of one execution, settled together: which one moves it, what becomes of the rest.
 
-Cancel first; then a person's hand; then the policy over all approvals of the open pause as they
-stand now; then events, timeouts and people in the order they came. The one that moves it is
-`applied`; what the end of the pause makes void is `superseded`; a decision that does not decide yet
-is `held`.
+Cancel first; then a person's hand; then, for each branch that waits, the policy over its approvals
+as they stand now; then events, timeouts and people in the order they came, each for the branch that
+has waited longest for it. What moves a branch is `applied`; what the end of its wait makes void is
+`superseded`; a decision that does not decide yet is `held`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +11,8 @@ from dataclasses import field, replace
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.branch import PAUSE, Branch, Waiting
 from resumer_daemon.engine.match import meant_for
-from resumer_daemon.engine.outcome import Waiting
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
@@ -31,7 +31,9 @@ from resumer_daemon.workflow.values import Json
 
 @value(frozen=True, slots=True)
 class Settlement:
-    """What the requests come to. At most one of `answer`, `begins`, `cancelled`, `holds` is set.
+    """What the requests come to. At most one of `answers`, `begins`, `cancelled`, `holds` is set.
+
+    `answers` are by the path of the branch that each of them ends.
 
     `outcomes` has every request that is settled now, by id; `unasked` the approvals that counted
     without a request of their own; `expire` those whose time is up; `arm` those that need a timer.
@@ -39,7 +41,7 @@ class Settlement:
     """
 
     outcomes: Mapping[int, Settled]
-    answer: Answer | None = None
+    answers: Mapping[str, Answer] = field(default_factory=dict)
     begins: bool = False
     cancelled: bool = False
     holds: bool = False
@@ -50,9 +52,14 @@ class Settlement:
     objections: Mapping[int, str] = field(default_factory=dict)
 
     @property
+    def answer(self) -> Answer | None:
+        """The answer to the branch that was decided first, if any was."""
+        return next(iter(self.answers.values()), None)
+
+    @property
     def moves(self) -> bool:
         """Tell whether the execution moves at all."""
-        return self.answer is not None or self.begins or self.cancelled
+        return bool(self.answers) or self.begins or self.cancelled
 
 
 def settle(claimed: Claimed) -> Settlement:
@@ -102,73 +109,133 @@ def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
 
 
 def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
-    owned = [a for a in claimed.approvals if pause.owns(a)]
-    if pause.reason == "approval_required":
-        verdict = decide(owned, _still_awaited(pause, owned))
-        if verdict is not None:
-            return _decided(verdict, owned, claimed.requests)
+    """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
     told = report(pause, claimed.requests)
-    said = spoken(claimed) if told is not None else None
+    heard = _heard(pause, claimed, told)
+    if not heard:
+        still = _still_paused(pause, claimed)
+        unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
+        return replace(still, outcomes={**still.outcomes, **unrecognised})
+    counted = {each.id for part in heard.values() for each in part.requests}
+    outcomes = void(claimed.requests) | dict.fromkeys(counted, "applied")
+    moved_by = [part.moved_by for part in heard.values() if part.moved_by is not None]
+    return Settlement(
+        outcomes,
+        {path: part.answer for path, part in heard.items()},
+        moved_by=moved_by[-1] if moved_by else None,
+        unasked=tuple(each for part in heard.values() for each in part.unasked),
+    )
+
+
+@value(frozen=True, slots=True)
+class _Heard:
+    """The answer to one branch, the requests that count for it, and approvals without a request."""
+
+    answer: Answer
+    requests: tuple[Request, ...]
+    unasked: tuple[Approval, ...] = ()
+
+    @property
+    def moved_by(self) -> Request | None:
+        """The request that completed it; another program's word on its own pause is none."""
+        last = self.requests[-1] if self.requests else None
+        return None if last is None or last.kind == "adopt" else last
+
+
+def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str, _Heard]:
+    """Return what answers each branch, by its path: decisions first, then what came first."""
+    heard = _decisions(pause, claimed)
+    said = spoken(claimed) if told is not None and not heard else None
     if told is not None and said is not None:
-        outcomes = void(claimed.requests) | {told.id: "applied"}
-        return Settlement(outcomes, answer=said)
+        heard[PAUSE] = _Heard(said, (told,))
+    used: set[UUID | None] = set()
     for request in claimed.requests:
-        answer = _answer(request, pause, claimed.context) if request.due else None
+        if not request.due or (request.kind == "event" and request.source_id in used):
+            continue
+        answered = _first_answer(request, pause, claimed, heard)
+        if answered is not None:
+            path, answer = answered
+            heard[path] = _Heard(answer, (request,))
+            used |= {request.source_id} if request.kind == "event" else set()
+    return heard
+
+
+def _first_answer(
+    request: Request, pause: OpenPause, claimed: Claimed, heard: Mapping[str, _Heard]
+) -> tuple[str, Answer] | None:
+    """Return which branch a request that is no decision answers: the one that has waited longest.
+
+    A person who resumes, or retries, means what the pause shows.
+    """
+    if not pause.meant_by(request):
+        return None
+    if request.kind in ("manual", "retry"):
+        shown = None if pause.reason in COVERING else pause.branches[0]
+        path = PAUSE if shown is None else shown.path
+        answer = None if path in heard else _by_hand(request, pause, shown)
+        return None if answer is None else (path, answer)
+    if pause.reason in COVERING:
+        return None
+    for branch in pause.branches:
+        answer = None if branch.path in heard else _by_itself(request, branch, claimed.context)
         if answer is not None:
-            outcomes = void(claimed.requests) | {request.id: "applied"}
-            return Settlement(outcomes, answer=answer, moved_by=request)
-    still = _still_paused(pause, owned, claimed.requests)
-    if told is None:
-        return still
-    return replace(still, outcomes={**still.outcomes, told.id: "unrecognised"})
+            return branch.path, answer
+    return None
 
 
-def _still_awaited(pause: OpenPause, owned: Sequence[Approval]) -> Waiting:
+def _decisions(pause: OpenPause, claimed: Claimed) -> dict[str, _Heard]:
+    """Return the branches that approvals have decided, as these stand now."""
+    if pause.reason in COVERING:
+        return {}
+    heard = {}
+    requests = _by_verdict(claimed.requests)
+    for branch, approvals in pause.asking(claimed.approvals):
+        verdict = decide(approvals, _still_awaited(branch, approvals))
+        if verdict is not None:
+            heard[branch.path] = _decided(verdict, approvals, requests)
+    return dict(sorted(heard.items(), key=lambda part: _decided_at(part[1].answer)))
+
+
+def _decided_at(answer: Answer) -> str:
+    return (answer.deciding.decided_at or "") if isinstance(answer, Decision) else ""
+
+
+def _by_verdict(requests: Iterable[Request]) -> dict[tuple[UUID | None, str | None], Request]:
+    """Map each approval and what was said of it to the newest request that says so."""
+    return {
+        (request.source_id, request.decision): request
+        for request in requests
+        if request.kind == "approval" and request.consumed is None
+    }
+
+
+def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> Waiting:
     """Return what must be decided now that some of what was there may be deleted."""
-    waiting = pause.waiting
+    waiting = branch.waiting
     if waiting.firm is None or waiting.approvals is None:
         return waiting
-    gone = len(set(pause.asked).difference(approval.id for approval in owned))
+    gone = len(set(branch.asked).difference(approval.id for approval in approvals))
     return replace(waiting, approvals=max(waiting.firm, waiting.approvals - gone))
 
 
 def _decided(
-    verdict: Verdict, owned: Iterable[Approval], requests: Iterable[Request]
-) -> Settlement:
-    """End the pause by decision: each approval that counted has exactly one applied row."""
-    requests = tuple(requests)
-    outcomes = void(requests)
-    unasked = []
-    moved_by = None
-    for approval in verdict.counted:
-        request = _request_of(approval, requests)
-        if request is None:
-            unasked.append(approval)
-        else:
-            outcomes[request.id] = "applied"
-            moved_by = request
-    return Settlement(
-        outcomes,
-        answer=Decision(
-            _fact(verdict.deciding), tuple(_fact(a) for a in owned if a.status in VERDICTS)
+    verdict: Verdict,
+    approvals: Iterable[Approval],
+    requests: Mapping[tuple[UUID | None, str | None], Request],
+) -> _Heard:
+    """Return the decision: each approval that counted has exactly one applied row."""
+    found = [requests.get((approval.id, approval.status)) for approval in verdict.counted]
+    return _Heard(
+        Decision(
+            _fact(verdict.deciding), tuple(_fact(a) for a in approvals if a.status in VERDICTS)
         ),
-        moved_by=moved_by,
-        unasked=tuple(unasked),
+        tuple(request for request in found if request is not None),
+        tuple(
+            approval
+            for approval, request in zip(verdict.counted, found, strict=True)
+            if request is None
+        ),
     )
-
-
-def _request_of(approval: Approval, requests: Iterable[Request]) -> Request | None:
-    """Return the newest request that says of the approval what it says itself now."""
-    found = None
-    for request in requests:
-        if (
-            request.kind == "approval"
-            and request.source_id == approval.id
-            and request.decision == approval.status
-            and request.consumed is None
-        ):
-            found = request
-    return found
 
 
 def _fact(approval: Approval) -> Decided:
@@ -182,25 +249,33 @@ def _fact(approval: Approval) -> Decided:
     )
 
 
-def _answer(request: Request, pause: OpenPause, context: Json) -> Answer | None:
-    """Return what a request that is no decision answers to this pause, if anything."""
-    mine = pause.meant_by(request)
-    payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
+def _by_itself(request: Request, branch: Branch, context: Json) -> Answer | None:
+    """Return what an event or a timer answers to a branch, if anything."""
     match request.kind:
-        case "event" if mine and pause.reason == "waiting_for_event":
-            meant = meant_for(pause.waiting.match, context, request.payload)
+        case "event" if branch.reason == "waiting_for_event":
+            meant = meant_for(branch.waiting.match, context, request.payload)
             return Event(request.payload) if meant else None
-        case "timeout" if mine and request.source_id is None and pause.reason not in COVERING:
-            return TimedOut()
-        case "retry" if mine and pause.reason == "incident":
-            return Manual("retry", request.actor, request.reason)
-        case "manual" if mine and pause.reason != "incident" and _may_force(payload, pause):
-            data = payload.get("data")
-            return Manual(
-                "manual", request.actor, request.reason, data if isinstance(data, dict) else {},
-                payload.get("force") is True,
-            )  # fmt: skip
+        case "timeout" if request.source_id is None:
+            return TimedOut() if (request.decision or PAUSE) == branch.path else None
     return None
+
+
+def _by_hand(request: Request, pause: OpenPause, shown: Branch | None) -> Answer | None:
+    """Return what a person's resume or retry answers to what the pause shows, if anything."""
+    payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
+    if request.kind == "retry":
+        retried = pause.reason == "incident"
+        return Manual("retry", request.actor, request.reason) if retried else None
+    if pause.reason == "incident" or not _may_force(payload, pause):
+        return None
+    given = payload.get("data")
+    data = given if isinstance(given, dict) else {}
+    asks = shown is not None and shown.reason == "approval_required"
+    return Manual(
+        "manual", request.actor, request.reason, data,
+        force=payload.get("force") is True,
+        approves=data.get("approved") is not False if asks else None,
+    )  # fmt: skip
 
 
 def _may_force(payload: Mapping[str, Json], pause: OpenPause) -> bool:
@@ -208,24 +283,21 @@ def _may_force(payload: Mapping[str, Json], pause: OpenPause) -> bool:
     return pause.reason != "approval_required" or payload.get("force") is True
 
 
-def _still_paused(
-    pause: OpenPause, owned: Iterable[Approval], requests: Iterable[Request]
-) -> Settlement:
-    requests, owned = tuple(requests), tuple(owned)
+def _still_paused(pause: OpenPause, claimed: Claimed) -> Settlement:
     outcomes: dict[int, Settled] = {}
     armed: set[tuple[UUID | None, str | None]] = set()
-    for request in requests:
+    for request in claimed.requests:
         if request.due:
             outcomes[request.id] = while_paused(request, pause)
         elif request.kind == "timeout":
             armed.add((request.source_id, request.due_at))
-    asks = pause.reason == "approval_required"
-    pending = [a for a in owned if a.status == "pending"] if asks else []
+    asked = [a for _, approvals in pause.asking(claimed.approvals) for a in approvals]
+    pending = [a for a in asked if a.status == "pending"] if pause.reason not in COVERING else []
     return Settlement(
         outcomes,
         expire=tuple(a.id for a in pending if a.expired),
         arm=tuple(a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed),
-        objections=_objections(owned, requests, outcomes),
+        objections=_objections(asked, claimed.requests, outcomes),
     )
 
 

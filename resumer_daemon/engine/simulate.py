@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.answer import Answer, Decision, TimedOut
+from resumer_daemon.engine.branch import PAUSE
 from resumer_daemon.engine.chunks import advance_through
 from resumer_daemon.engine.explained import comparisons
 from resumer_daemon.engine.outcome import (
@@ -22,8 +23,8 @@ from resumer_daemon.engine.outcome import (
     Write,
 )
 from resumer_daemon.engine.requests import Claimed, OpenPause
-from resumer_daemon.engine.resume import resume, resume_data_after
-from resumer_daemon.engine.script import Script, take
+from resumer_daemon.engine.resume import resume, resume_data_after, resume_inside
+from resumer_daemon.engine.script import Answers, Script, take
 from resumer_daemon.engine.standing import Stop, stands
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
@@ -53,12 +54,17 @@ class Seen:
 
 @value(frozen=True, slots=True)
 class Stretch:
-    """From an answer (None: from the start) to the next pause, or to the end."""
+    """From answers (none: from the start) to the next pause, or to the end."""
 
-    answer: Answer | None
+    answers: tuple[Answer, ...]
     steps: tuple[Seen, ...]
     writes: tuple[Write, ...]
     stop: Stop
+
+    @property
+    def answer(self) -> Answer | None:
+        """The first of the answers."""
+        return next(iter(self.answers), None)
 
 
 @value(frozen=True, slots=True)
@@ -90,10 +96,10 @@ def simulate(
     if claimed.status == "pending":
         rehearsal.start()
     while True:
-        answer, script = take(rehearsal.claimed, script, rehearsal.world.now)
-        if answer is None:
+        answers, script = take(rehearsal.claimed, script, rehearsal.world.now)
+        if not answers:
             return Simulation(tuple(rehearsal.stretches), rehearsal.claimed, script)
-        rehearsal.resume(answer)
+        rehearsal.resume(answers)
 
 
 class _Rehearsal:
@@ -113,20 +119,25 @@ class _Rehearsal:
     def start(self) -> None:
         """Run from the first step to the first stop."""
         timeout = self.definition.timeout or self.world.default_timeout
-        self._play(None, begin(self.definition, timeout), _object(self.claimed.resume_data))
+        self._play((), begin(self.definition, timeout), _object(self.claimed.resume_data))
 
-    def resume(self, answer: Answer) -> None:
+    def resume(self, answers: Answers) -> None:
         """Run from the open pause to the next stop."""
         pause = self.claimed.pause
         if pause is None:
             raise ValueError("a resume needs an open pause")
-        now = max(self.world.now, _due(answer, pause, self.claimed) or self.world.now)
+        due = [_due(path, each, pause, self.claimed) for path, each in answers.items()]
+        now = max([self.world.now, *(each for each in due if each is not None)])
         self.world = replace(self.world, now=now, pause_number=self.claimed.last_pause)
-        state = resume(self.definition, pause.state, pause.ways, answer)
+        if pause.state is None or PAUSE in answers:
+            state = resume(self.definition, pause.state, pause.ways, answers[PAUSE])
+        else:
+            state = resume_inside(pause.state, answers)
+        given = tuple(answers.values())
         data = _object(self.claimed.resume_data)
-        self._play(answer, state, resume_data_after(data, answer, number=pause.number, at=now))
+        self._play(given, state, resume_data_after(data, *given, number=pause.number, at=now))
 
-    def _play(self, answer: Answer | None, state: State, data: dict[str, Json]) -> None:
+    def _play(self, answers: tuple[Answer, ...], state: State, data: dict[str, Json]) -> None:
         context = effective(self.claimed.context, data)
         advanced = self._advance(state, context)
         records = sorted(advanced.records, key=lambda record: record.began or _EPOCH)
@@ -137,7 +148,7 @@ class _Rehearsal:
         stop = advanced.outcome
         if isinstance(stop, Effects):
             stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
-        self.stretches.append(Stretch(answer, steps, advanced.writes, stop))
+        self.stretches.append(Stretch(answers, steps, advanced.writes, stop))
         self.claimed = stands(self.claimed, stop, advanced, data)
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
@@ -157,11 +168,12 @@ class _Rehearsal:
         return advanced._replace(records=tuple(records), writes=tuple(writes))
 
 
-def _due(answer: Answer, pause: OpenPause, claimed: Claimed) -> datetime | None:
+def _due(path: str, answer: Answer, pause: OpenPause, claimed: Claimed) -> datetime | None:
     """Return when a timeout or an expiry comes: a simulation lets that time pass."""
     match answer:
         case TimedOut():
-            return pause.waiting.due_at
+            due = (each.waiting.due_at for each in pause.branches if each.path == path)
+            return next(due, None)
         case Decision(deciding) if deciding.decision == "expired":
             expiries = (a.expires_at for a in claimed.approvals if a.id == deciding.id)
             expires_at = next(expiries, None)

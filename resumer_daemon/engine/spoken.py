@@ -24,7 +24,9 @@ def spoken(claimed: Claimed) -> Manual | None:
     """Return the word that stands in the row, if it is a decision."""
     data = claimed.resume_data
     word: Json = data.get("approved") if isinstance(data, dict) else None
-    return Manual("manual", None, None, {"approved": word}) if isinstance(word, bool) else None
+    if not isinstance(word, bool):
+        return None
+    return Manual("manual", None, None, {"approved": word}, approves=word)
 
 
 def _ours(pause: OpenPause) -> bool:

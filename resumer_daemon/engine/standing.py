@@ -45,6 +45,7 @@ def stands(claimed: Claimed, stop: Stop, advanced: Advance, data: dict[str, Json
 
 def _opened(claimed: Claimed, paused: Paused, state: State) -> OpenPause:
     there = frozenset(approval.id for approval in claimed.approvals)
+    asked = tuple(a for branch in paused.branches for a in branch.asked) or paused.asked
     return OpenPause(
         number=claimed.last_pause + 1,
         reason=paused.reason,
@@ -53,8 +54,8 @@ def _opened(claimed: Claimed, paused: Paused, state: State) -> OpenPause:
         waiting=paused.waiting,
         state=state,
         definition=None,
-        asked=paused.asked,
-        earlier=there.difference(paused.asked),
+        asked=asked,
+        earlier=there.difference(asked),
     )
 
 

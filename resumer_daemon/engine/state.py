@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from resumer_daemon.engine.progress import Progress, exact
+from resumer_daemon.engine.branch import Branch, Reason
+from resumer_daemon.engine.progress import EPOCH, Progress, exact
 from resumer_daemon.errors import Refused
 from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
 Awaits: TypeAlias = Literal["approval", "event", "time"]
+
+AWAITS: Final[Mapping[Reason, Awaits]] = {
+    "approval_required": "approval",
+    "waiting_for_event": "event",
+    "waiting_for_time": "time",
+}
 
 VERSION: Final = 1
 
@@ -27,8 +35,8 @@ class State:
     `visits` counts how often each top-level step was entered, `taken` all of them and
     `taken_inside` those inside of them (the step budgets), since the start or the last resume.
     `result` and `reason` are of the last deciding action. `done` holds how far the step under way
-    has come, by path. `awaits` and `inside` say what a pause waits for, and at which path when
-    that is within a container.
+    has come, by path: what waits inside of a container is part of that. `awaits` says what a pause
+    at a step of the top level waits for.
 
     `loads` is what was found so far of `context.load`, by path, while the context is not built:
     None for what cannot be loaded.
@@ -45,16 +53,21 @@ class State:
     reason: str | None = None
     done: Mapping[str, Progress] = field(default_factory=dict)
     awaits: Awaits | None = None
-    inside: str | None = None
     time_left: float | None = None
     allowed_time: float | None = None
     clock: float = 0.0
     loads: Mapping[str, Json] = field(default_factory=dict)
 
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """What waits inside of a container, the longest first."""
+        waiting = [each.waits for each in self.done.values() if each.waits is not None]
+        return tuple(sorted(waiting, key=_since)) if waiting else ()
+
     def to_json(self) -> dict[str, Json]:
         """Return the form that is stored; what says nothing is left out."""
         stored: dict[str, Json] = {"v": VERSION, "step": self.step}
-        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "inside", "loads"):
+        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "loads"):
             value = getattr(self, name)
             if value:
                 stored[name] = value
@@ -84,6 +97,10 @@ class State:
             raise Damaged(f"the state cannot be read: {error!r}") from error
 
 
+def _since(branch: Branch) -> datetime:
+    return branch.since or EPOCH
+
+
 def _read(stored: Mapping[str, Json]) -> State:
     done = stored.get("done", {})
     return State(
@@ -95,7 +112,6 @@ def _read(stored: Mapping[str, Json]) -> State:
         reason=stored.get("reason"),
         done={path: Progress.from_json(progress) for path, progress in done.items()},
         awaits=stored.get("awaits"),
-        inside=stored.get("inside"),
         time_left=_seconds(stored.get("time_left")),
         allowed_time=_seconds(stored.get("allowed_time")),
         clock=float(stored.get("clock", 0)),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
-from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 

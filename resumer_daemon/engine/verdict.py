@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Final, NamedTuple, TypeAlias
 
-from resumer_daemon.engine.outcome import NewApproval, Paused
-from resumer_daemon.engine.state import Awaits, Result
+from resumer_daemon.engine.branch import Branch
+from resumer_daemon.engine.outcome import NewApproval
+from resumer_daemon.engine.state import Result
 from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json
@@ -37,8 +38,7 @@ class Broken:
 class Pausing:
     """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
 
-    awaits: Awaits
-    paused: Paused
+    branch: Branch
     output: dict[str, Json]
     asks: tuple[NewApproval, ...] = field(default=())
 

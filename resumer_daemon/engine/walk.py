@@ -5,14 +5,21 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.clock import Limit
-from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
+from resumer_daemon.engine.outcome import (
+    Effect,
+    EffectResult,
+    Incident,
+    NewApproval,
+    StepRecord,
+    Write,
+)
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import State
-from resumer_daemon.engine.verdict import Ended, Pausing
+from resumer_daemon.engine.verdict import Ended
 from resumer_daemon.engine.world import World
-from resumer_daemon.value import value
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json
@@ -20,15 +27,6 @@ from resumer_daemon.workflow.values import Json
 Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@value(frozen=True, slots=True)
-class Halt:
-    """A step that would pause. Only the first does, and only when no effect is under way."""
-
-    step: Step
-    place: Place
-    pausing: Pausing
 
 
 class Walk:
@@ -46,7 +44,7 @@ class Walk:
         self.records: list[StepRecord] = []
         self.writes: list[Write] = []
         self.effects: list[Effect] = []
-        self.halts: list[Halt] = []
+        self.branches: list[Branch] = []
         self.incident: Incident | None = None
         self.yielded = False
         self.steps_inside = 0
@@ -100,6 +98,23 @@ class Walk:
             self.done.pop(known, None)
             self._mine.discard(known)
 
+    def keep_only(self, path: str, sent: set[str]) -> bool:
+        """Withdraw a step's effects that were not `sent` before; return whether any is left."""
+        for effect in self.effects:
+            if _within(effect.path, path) and effect.path not in sent:
+                self.progress(effect.path.rpartition("#")[0]).pending = None
+        self.effects = [e for e in self.effects if not _within(e.path, path) or e.path in sent]
+        return any(_within(effect.path, path) for effect in self.effects)
+
+    def drop(self, path: str) -> None:
+        """Forget a step, what it waits for, and the approvals that it has just asked for."""
+        asked = {a for each in self.branches if _within(each.path, path) for a in each.asked}
+        self.branches = [each for each in self.branches if not _within(each.path, path)]
+        self.writes = [
+            w for w in self.writes if not isinstance(w, NewApproval) or w.id not in asked
+        ]
+        self.forget(path)
+
     def inside(self, path: str) -> list[str]:
         """Return the paths of what is remembered inside of a step."""
         within = f"{path}/"
@@ -144,3 +159,8 @@ class Walk:
             enough = self.steps_inside >= self.world.limits.chunk
             self.yielded = enough or self.world.hold or self.incident is not None
         return self.yielded
+
+
+def _within(path: str, container: str) -> bool:
+    """Tell whether a path is of this step, of one of its actions, or of a step inside of it."""
+    return path == container or path.startswith((f"{container}/", f"{container}#"))

@@ -1,6 +1,6 @@
 """Where a pause leads, by what ends it."""
 
-from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.workflow.definition import ActionStep, Step, WaitStep
 
 

@@ -54,8 +54,10 @@ def _entries(plan: Plan) -> Iterator[Entry]:
 
 
 def _decisions(plan: Plan) -> Iterator[Entry]:
-    answer = plan.settlement.answer if plan.settlement is not None else None
-    if isinstance(answer, Decision) and plan.resumed:
+    answers = plan.settlement.answers.values() if plan.settlement is not None else ()
+    for answer in answers:
+        if not (isinstance(answer, Decision) and plan.resumed):
+            continue
         for decided in answer.all:
             said: dict[str, Json] = {
                 "request_id": decided.request_id,

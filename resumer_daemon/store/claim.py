@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
-from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.branch import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
 from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.store.arrays import array
@@ -200,21 +200,9 @@ def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, S
     """
     try:
         read = None if state is None else State.from_json(load(state))
-        return Ways(**load(ways)), _waiting(load(waiting)), read
+        return Ways(**load(ways)), Waiting.from_json(load(waiting)), read
     except (TypeError, AttributeError, Damaged) as error:
         raise ValueError(f"the pause record: {error}") from error
-
-
-def _waiting(stored: Mapping[str, Json]) -> Waiting:
-    due_at = stored.get("due_at")
-    return Waiting(
-        approvals=stored.get("approvals"),
-        roles=tuple(stored.get("roles", ())),
-        event=stored.get("event"),
-        match=stored.get("match", {}),
-        due_at=None if due_at is None else datetime.fromisoformat(due_at),
-        firm=stored.get("firm"),
-    )
 
 
 def _request(row: RequestRow, parse: Parse) -> Request:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from resumer_daemon.engine.outcome import Incident, Waiting, Ways
+from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store.arrays import array
 from resumer_daemon.workflow.values import Json, dump
@@ -31,8 +31,8 @@ def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
         "numbers": [p.number for p in pauses],
         "reasons": [p.reason for p in pauses],
         "step_ids": [p.step_id for p in pauses],
-        "ways": [dump(_ways(p.ways)) for p in pauses],
-        "waitings": [dump(waiting_as_json(p.waiting)) for p in pauses],
+        "ways": [dump(p.ways.to_json()) for p in pauses],
+        "waitings": [dump(p.waiting.to_json()) for p in pauses],
         "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
         "definitions": [p.definition for p in pauses],
         "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
@@ -40,30 +40,6 @@ def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
         "asked": [array(p.asked) for p in pauses],
         "earlier": [array(p.earlier) for p in pauses],
     }
-
-
-def _ways(ways: Ways) -> Json:
-    named = {
-        "approved": ways.approved,
-        "refused": ways.refused,
-        "expired": ways.expired,
-        "timeout": ways.timeout,
-        "event": ways.event,
-    }
-    return {name: step for name, step in named.items() if step is not None}
-
-
-def waiting_as_json(waiting: Waiting) -> Json:
-    """Return what a pause waits for, without what it does not."""
-    said = {
-        "approvals": waiting.approvals,
-        "roles": list(waiting.roles),
-        "event": waiting.event,
-        "match": waiting.match,
-        "due_at": waiting.due_at.isoformat() if waiting.due_at else None,
-        "firm": waiting.firm,
-    }
-    return {name: value for name, value in said.items() if value}
 
 
 def _incident(what: Incident) -> Json:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.adopt import AGAIN
-from resumer_daemon.engine.outcome import NewApproval, OutboxMessage, Write
+from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
@@ -39,6 +39,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
     await _write(session, "expire_approvals", _expired(plans))
+    await _write(session, "withdraw_approvals", _withdrawn(plans))
     await _write(session, "recall_events", _recalled(plans))
     if "audit" in session.features:
         await _write(session, "record_audit", audited(plans))
@@ -79,7 +80,7 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _wait_state(pause: NewPause | None) -> str | None:
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
-    return dump(pauses.waiting_as_json(pause.waiting))
+    return dump(pause.waiting.to_json())
 
 
 def _stopped_before(pause: NewPause) -> str | None:
@@ -155,6 +156,11 @@ def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
 
 
+def _withdrawn(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.withdraws]
+    return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
+
+
 def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [plan.claimed.id for plan in plans if plan.recalls]}
 
@@ -183,16 +189,23 @@ def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
         yield execution, "adopt", None, AGAIN, None, plan.looks_at.isoformat()
     for approval in plan.arm:
         yield execution, "timeout", approval.id, None, None, approval.expires_at
+    yield from _expiries(execution, plan)
     if plan.opens is not None:
-        yield from _timers(execution, plan.opens, plan.writes)
+        yield from _timers(execution, plan.opens)
 
 
-def _timers(execution: UUID, pause: NewPause, writes: Sequence[Write]) -> Iterable[tuple[Any, ...]]:
-    for write in writes:
-        if isinstance(write, NewApproval) and write.expires_at and write.id in pause.asked:
+def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
+    asked = {approval for branch in plan.branches for approval in branch.asked}
+    for write in plan.writes:
+        if isinstance(write, NewApproval) and write.expires_at and write.id in asked:
             yield execution, "timeout", write.id, None, None, write.expires_at.isoformat()
-    if pause.waiting.event is not None:  # look back once the pause is committed
+
+
+def _timers(execution: UUID, pause: NewPause) -> Iterable[tuple[Any, ...]]:
+    if any(branch.waiting.event is not None for branch in pause.branches):
+        # look back once the pause is committed
         yield execution, "adopt", None, None, None, None
-    if pause.waiting.due_at is not None:
-        due = pause.waiting.due_at.isoformat()
-        yield execution, "timeout", None, None, pause.number, due
+    for branch in pause.branches:
+        if branch.waiting.due_at is not None:
+            due = branch.waiting.due_at.isoformat()
+            yield execution, "timeout", None, branch.path or None, pause.number, due

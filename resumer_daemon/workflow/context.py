@@ -47,13 +47,20 @@ def key_of(path: str, payload: Json) -> str | None:
     return None
 
 
+OVERRIDDEN: Final = "_approved"
+"""In `resume_data`: which way a person took who ended a wait for an approval by force."""
+
+
 def effective(context: Json, resume_data: Json) -> dict[str, Json]:
     """Return what the engine reads: what resumes brought over the context, key by key on top.
 
-    While it is paused the column has no `approved`, so that is told by the deciding approval.
+    While it is paused the column has no `approved`, so that is told by the deciding approval, or by
+    the person who has overridden the latest gate.
     """
-    merged = {**_object(context), **_object(resume_data)}
-    approved = _object(_object(resume_data).get("approval")).get("approved")
+    data = _object(resume_data)
+    merged = {**_object(context), **data}
+    merged.pop(OVERRIDDEN, None)
+    approved = data.get(OVERRIDDEN, _object(data.get("approval")).get("approved"))
     if isinstance(approved, bool):
         merged["approved"] = approved
     return merged

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -20,10 +21,14 @@ from resumer_daemon.engine.outcome import (
     OutboxMessage,
     Paused,
     StepRecord,
-    Ways,
     Write,
 )
-from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
+from resumer_daemon.engine.resume import (
+    resume,
+    resume_data_after,
+    resume_data_at_pause,
+    resume_inside,
+)
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import Limits, Rule, World
 from resumer_daemon.workflow.context import effective
@@ -45,6 +50,7 @@ class Shell:
     resume_data: dict[str, Json] = field(default_factory=dict)
     pauses: int = 0
     now: datetime = START
+    asks: bool = False
 
     def __post_init__(self) -> None:
         self.definition = normalise(self.case.get("definition", {"steps": self.case.get("steps")}))
@@ -54,7 +60,8 @@ class Shell:
     def tell(self, part: Mapping[str, Json]) -> Advance:
         """Do what a part of the story does, and advance."""
         if "given" in part:
-            self._resume(_answer(part["given"], self.now))
+            answer = _answer(part["given"], self.now, asks=self.asks)
+            self._resume(answer, part.get("of"))
         elapsed = float(part.get("elapsed", 0))
         self.now += timedelta(seconds=elapsed)
         advanced = advance(
@@ -69,14 +76,19 @@ class Shell:
         if isinstance(advanced.outcome, Paused | Incident):
             self.pauses += 1
             self.ways = getattr(advanced.outcome, "ways", Ways())
+            self.asks = getattr(advanced.outcome, "reason", None) == "approval_required"
             self.resume_data = resume_data_at_pause(self.resume_data)
         return advanced
 
-    def _resume(self, answer: Answer) -> None:
+    def _resume(self, answer: Answer, step: str | None) -> None:
         self.resume_data = resume_data_after(
             self.resume_data, answer, number=self.pauses, at=self.now
         )
-        self.state = resume(self.definition, self.state, self.ways, answer)
+        branches = [b for b in self.state.branches if step is None or b.step_id == step]
+        if branches and not (isinstance(answer, Manual) and answer.trigger == "retry"):
+            self.state = resume_inside(self.state, {branches[0].path: answer})
+        else:
+            self.state = resume(self.definition, self.state, self.ways, answer)
 
     def _world(self, elapsed: float, *, hold: bool) -> World:
         world = self.case.get("world", {})
@@ -126,12 +138,13 @@ def _outcome(advanced: Advance) -> dict[str, Json]:
             return {"incident": cause, "detail": detail}
         case Effects(effects):
             return {"sends": [_plain(asdict(effect)) for effect in effects]}
-        case Paused(reason, step_id, ways, waiting, asked):
+        case Paused(reason, step_id, ways, waiting, asked, branches):
             return {
                 "pauses": f"{reason} at {step_id}",
                 "ways": _plain(asdict(ways)),
                 "waiting": _plain(asdict(waiting)),
                 "asked": len(asked),
+                "branches": [branch.step_id for branch in branches],
             }
 
 
@@ -160,7 +173,7 @@ def _result(told: Json) -> EffectResult:
     )
 
 
-def _answer(given: Json, now: datetime) -> Answer:
+def _answer(given: Json, now: datetime, *, asks: bool) -> Answer:
     kind, value = next(iter(given.items())) if isinstance(given, dict) else (given, None)
     match kind:
         case "approved" | "rejected" | "expired":
@@ -172,7 +185,9 @@ def _answer(given: Json, now: datetime) -> Answer:
         case "timeout":
             return TimedOut()
         case "manual":
-            return Manual("manual", "ann", "by hand", value or {})
+            given = value or {}
+            approves = given.get("approved") is not False if asks else None
+            return Manual("manual", "ann", "by hand", given, approves=approves)
         case "retry":
             return Manual("retry", "ann", "mended")
     raise ValueError(f"no answer: {given}")

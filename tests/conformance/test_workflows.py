@@ -9,7 +9,7 @@ from resumer_daemon.workflow.values import Json, load, same
 from tests.conformance.story import Shell, told
 
 FOLDER = Path(__file__).parent / "workflows"
-INPUTS = {"given", "results", "elapsed", "hold", "because"}
+INPUTS = {"given", "of", "results", "elapsed", "hold", "because"}
 
 
 CASES = [

@@ -1,11 +1,13 @@
 """An action step: `allow`, `block` or `execute`; a block that requires an approval pauses."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 from resumer_daemon.engine.actions.approval import REASON, needed_approvals, rendered
 from resumer_daemon.engine.actions.sequence import results, run_list
-from resumer_daemon.engine.outcome import NewApproval, Paused, Waiting
+from resumer_daemon.engine.branch import Branch, Waiting
+from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress, Reply
 from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, output
@@ -52,14 +54,31 @@ def _pause(
         why = done["reason"] if step.reason else REASON
         asks = needed_approvals(requires, why, place, walk)
     asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
-    paused = Paused(
-        "approval_required",
+    branch = Branch(
+        place.branch,
         step.id,
+        "approval_required",
         place.ways(approval_ways(step, place.following)),
-        Waiting(requires.approvals, requires.roles),
+        _needed(requires, asked, asks, progress),
         asked,
+        progress.began,
     )
-    return Pausing("approval", paused, done, asks)
+    return Pausing(branch, done, asks)
+
+
+def _needed(
+    requires: Requires, asked: Sequence[UUID], asks: Sequence[NewApproval], progress: Progress
+) -> Waiting:
+    """Return what decides: where nothing else is said, as many approvals as the step asked for."""
+    if not requires.roles:
+        return Waiting(requires.approvals or len(asked))
+    asked_of = {str(each.id): each.approver_role for each in asks}
+    asked_of |= {
+        done["id"]: done["approver_role"]
+        for done in progress.results
+        if isinstance(done, dict) and done.get("id") in progress.asked
+    }
+    return Waiting(requires.approvals, requires.roles, asked_of=asked_of)
 
 
 def _answered(step: ActionStep, place: Place, reply: Reply, note: str | None) -> Verdict:

@@ -1,10 +1,13 @@
-"""Members side by side: each runs to its end, then the strategy says what that amounts to."""
+"""Members side by side: each runs to its end, then the strategy says what that amounts to.
+
+With `any_can_pass` the first that passes is the end: the others are given up.
+"""
 
 from collections.abc import Sequence
 
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.steps.members import check_size, run_member, within
+from resumer_daemon.engine.steps.members import check_size, remember, run_member, within
 from resumer_daemon.engine.verdict import (
     UNFINISHED,
     Broken,
@@ -12,12 +15,15 @@ from resumer_daemon.engine.verdict import (
     Passed,
     Unfinished,
     Verdict,
+    failure,
     output,
 )
 from resumer_daemon.engine.walk import Walk
-from resumer_daemon.workflow.definition import ParallelStep
+from resumer_daemon.workflow.definition import ParallelStep, Step
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.values import Json
+
+SUPERSEDED = "superseded: another branch has passed"
 
 
 def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
@@ -30,13 +36,47 @@ def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Ver
     if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
         raise Fault(f"unknown parallel strategy: {step.strategy}")
     shared = within(step, place, progress)
-    ends = [
-        run_member(member, shared._replace(path=f"{place.path}/{number}"), walk)
-        for number, member in enumerate(step.steps)
-    ]
+    places = [shared._replace(path=f"{place.path}/{number}") for number in range(len(step.steps))]
+    if step.strategy == "any_can_pass":
+        ends = _until_one_passes(step, places, walk)
+    else:
+        ends = [run_member(*each, walk) for each in zip(step.steps, places, strict=True)]
     if any(isinstance(end, Unfinished) for end in ends):
         return UNFINISHED
     return _amounts_to(step, ends)
+
+
+def _until_one_passes(step: ParallelStep, places: Sequence[Place], walk: Walk) -> list[Ended]:
+    """Run the members; as soon as one has passed, give up those that wait for something."""
+    sent = _sent(places, walk)
+    ends = [run_member(*each, walk) for each in zip(step.steps, places, strict=True)]
+    if walk.yielded or not any(isinstance(end, Passed) for end in ends):
+        return ends
+    return [_given_up(*each, sent, walk) for each in zip(step.steps, places, ends, strict=True)]
+
+
+def _sent(places: Sequence[Place], walk: Walk) -> set[str]:
+    """Return the effects of members that were handed over before and have no result yet."""
+    inside = [path for place in places for path in (place.path, *walk.inside(place.path))]
+    known = ((path, walk.done[path]) for path in inside if path in walk.done)
+    paths = {f"{path}#{len(each.results)}" for path, each in known if each.sends}
+    return paths.difference(walk.results)
+
+
+def _given_up(member: Step, place: Place, end: Ended, sent: set[str], walk: Walk) -> Ended:
+    """Give up a member that has not ended: what it waits for is void, and no effect is begun.
+
+    An effect that was `sent` is let finish, and its result is recorded.
+    """
+    if not isinstance(end, Unfinished) or walk.keep_only(place.path, sent):
+        return end
+    progress = walk.done.get(place.path)
+    if progress is not None and progress.waits is None:
+        walk.record(member, place, progress, failure(member, progress.results), SUPERSEDED)
+    walk.drop(place.path)
+    given_up = Broken(SUPERSEDED, {}, final=True)
+    remember(given_up, place.path, walk)
+    return given_up
 
 
 def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> Verdict:

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from resumer_daemon.engine.branch import Branch, Waiting
 from resumer_daemon.engine.clock import spoken
-from resumer_daemon.engine.outcome import Paused, Waiting
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, output
@@ -28,14 +28,15 @@ def run(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict
     if step.duration is None:
         raise Fault("wait needs an event or a duration")
     due_at = _due(step.duration, progress.began)
-    paused = Paused(
-        "waiting_for_time",
+    branch = Branch(
+        place.branch,
         step.id,
+        "waiting_for_time",
         place.ways(wait_ways(step, place.following)),
         Waiting(due_at=due_at),
+        since=progress.began,
     )
-    done = output("wait", True, None, {"due_at": due_at.isoformat()})
-    return Pausing("time", paused, done)
+    return Pausing(branch, output("wait", True, None, {"due_at": due_at.isoformat()}))
 
 
 def _pause_for_event(
@@ -48,14 +49,16 @@ def _pause_for_event(
     )
     timeout = _timeout(step)
     due_at = None if timeout is None else _due(timeout, progress.began)
-    paused = Paused(
-        "waiting_for_event",
+    branch = Branch(
+        place.branch,
         step.id,
+        "waiting_for_event",
         place.ways(wait_ways(step, place.following)),
         Waiting(event=event, match=match, due_at=due_at),
+        since=progress.began,
     )
     data = {"event": event, "match": match, "due_at": due_at and due_at.isoformat()}
-    return Pausing("event", paused, output("wait", True, None, data, tuple(unresolved)))
+    return Pausing(branch, output("wait", True, None, data, tuple(unresolved)))
 
 
 def _answered(step: WaitStep, place: Place, progress: Progress) -> Verdict:

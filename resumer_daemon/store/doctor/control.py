@@ -23,8 +23,14 @@ async def look(patient: Patient) -> Sequence[Finding]:
             )
         ]
     settings = patient.settings
-    wanted = (settings.notify, settings.service_timezone, settings.decision_guard)
-    written = (row["notify"], row["service_timezone"], row["decision_guard"])
+    wanted = (
+        settings.notify,
+        settings.service_timezone,
+        settings.decision_guard,
+        settings.closed_status,
+    )
+    names = ("notify", "service_timezone", "decision_guard", "closed_status")
+    written = tuple(row[name] for name in names)
     return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
 
 
@@ -34,7 +40,7 @@ def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> Fin
     return warning(
         "control row",
         f"says {', '.join(written)}; these settings {', '.join(wanted)}",
-        "notify, time zone and guard of the daemon that started last count for all",
+        "the daemon that started last decides these for all",
         "start all daemons with the same settings",
     )
 

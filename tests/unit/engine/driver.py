@@ -9,6 +9,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -22,10 +23,14 @@ from resumer_daemon.engine.outcome import (
     Outcome,
     Paused,
     StepRecord,
-    Ways,
     Write,
 )
-from resumer_daemon.engine.resume import resume, resume_data_after, resume_data_at_pause
+from resumer_daemon.engine.resume import (
+    resume,
+    resume_data_after,
+    resume_data_at_pause,
+    resume_inside,
+)
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import Limits, Rule, World
 from resumer_daemon.workflow.context import effective
@@ -146,7 +151,11 @@ class Driver:
         self.data = resume_data_after(
             resume_data_at_pause(self.data), answer, number=self.pauses, at=self.now
         )
-        self.state = resume(self.definition, self.state, ways, answer)
+        branches = self.state.branches
+        if branches and not (isinstance(answer, Manual) and answer.trigger == "retry"):
+            self.state = resume_inside(self.state, {branches[0].path: answer})
+        else:
+            self.state = resume(self.definition, self.state, ways, answer)
 
     def trace(self) -> dict[str, list[tuple[str | None, Json]]]:
         """Return what was recorded of each place, without what depends on how often it paused."""

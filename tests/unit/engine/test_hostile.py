@@ -101,7 +101,7 @@ def test_any_value_in_a_condition_a_list_a_match_or_a_reason(value) -> None:
         State("nowhere"),
         State("x", visits={"y": -1}, taken=-5),
         State("x", time_left=-1.0),
-        State("x", inside="x/9/9", awaits="approval", done={"x/9/9": Progress(reply="approved")}),
+        State("x", awaits="approval", done={"x/9/9": Progress(reply="approved")}),
         State("x", done={"x": Progress(reply="timeout")}),
         State("x", done={"x": Progress(results=tuple(range(99)), item=99, at=99)}),
         State("x", done={"x": Progress(ended="failed")}),

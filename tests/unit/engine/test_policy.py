@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.outcome import Waiting
+from resumer_daemon.engine.branch import Waiting
 from resumer_daemon.engine.policy import decide
 from resumer_daemon.engine.requests import Approval
 

@@ -4,7 +4,8 @@ import pytest
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.outcome import Completed, Paused, Ways
+from resumer_daemon.engine.branch import Ways
+from resumer_daemon.engine.outcome import Completed, Paused
 from resumer_daemon.engine.resume import resume
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.branch import Waiting, Ways
 from resumer_daemon.engine.plan import Plan, Program
 from resumer_daemon.engine.requests import Claimed, OpenPause, Request
 from resumer_daemon.engine.respond import Programs, respond

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.outcome import Waiting, Ways
+from resumer_daemon.engine.branch import Waiting, Ways
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.requests import DELETED, SAID, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle

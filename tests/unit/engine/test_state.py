@@ -1,10 +1,31 @@
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 
+from resumer_daemon.engine.branch import Branch, Waiting, Ways
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import State
 from resumer_daemon.errors import Refused
 from resumer_daemon.workflow.values import dump, load
 from tests.unit.engine.driver import NOW
+
+WAITS = Branch(
+    "each/7/2",
+    "ask",
+    "approval_required",
+    Ways(approved="each", expired="late"),
+    Waiting(
+        2,
+        ("legal", "cfo"),
+        match={"a": 1},
+        due_at=NOW + timedelta(days=1),
+        firm=1,
+        asked_of={"x": "legal"},
+    ),
+    (UUID(int=1), UUID(int=2)),
+    NOW,
+)
 
 
 def through_json(state: State) -> State:
@@ -43,9 +64,8 @@ def test_a_round_trip_keeps_everything() -> None:
         taken_inside=1_000,
         result="blocked",
         reason="why",
-        done={"each": progress, "each/7/2": Progress()},
+        done={"each": progress, "each/7/2": Progress(waits=WAITS)},
         awaits="approval",
-        inside="each/7/2",
         time_left=1e-9,
         allowed_time=3600.0,
         clock=12.75,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.engine.outcome import Ways
+from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.stranded import PausePoint, stranded
 from resumer_daemon.workflow.spelling import normalise
 
