@@ -77,6 +77,33 @@ AS $f$
   END
 $f$;
 
+-- The branches of a pause, each as a pause of its own, the one that has waited longest first: what waits inside of a
+-- parallel or a foreach is kept in the state. An approval that no step asked for counts for the first that asks for any.
+CREATE FUNCTION resumer.branches_of(p resumer.pauses) RETURNS SETOF resumer.pauses
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  waits jsonb := CASE WHEN p.reason NOT IN ('manual', 'incident') THEN (
+    SELECT jsonb_agg(d.value -> 'waits' ORDER BY (d.value #>> '{waits,since}')::timestamptz)
+    FROM jsonb_each(p.state -> 'done') AS d WHERE d.value ? 'waits') END;
+  w jsonb;
+  there uuid[];
+  asks boolean := true;
+BEGIN
+  IF waits IS NULL THEN
+    RETURN NEXT p;
+    RETURN;
+  END IF;
+  there := ARRAY(SELECT a.id FROM service_schema.approval_requests a WHERE a.execution_id = p.execution_id);
+  FOR w IN SELECT * FROM jsonb_array_elements(waits) LOOP
+    RETURN NEXT jsonb_populate_record(p, jsonb_build_object('reason', w -> 'reason', 'step_id', w -> 'step',
+      'ways', w -> 'ways', 'waiting', w -> 'waiting', 'asked', w -> 'asked', 'paused_at', w -> 'since',
+      'earlier', CASE WHEN asks THEN to_jsonb(p.earlier || p.asked) ELSE to_jsonb(there) END));
+    asks := asks AND w ->> 'reason' <> 'approval_required';
+  END LOOP;
+END
+$f$;
+
 -- Paused executions and what they wait for.
 CREATE VIEW resumer.inbox AS
 SELECT p.execution_id, a.execution_key, a.workflow, a.organization_id, p.number AS pause_number, p.reason, p.step_id,
@@ -151,6 +178,9 @@ BEGIN
     'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
       WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
     'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(p) END,
+    'branches', CASE WHEN p.number IS NOT NULL THEN (
+      SELECT jsonb_agg(jsonb_build_object('step_id', b.step_id, 'reason', b.reason, 'since', b.paused_at,
+        'waiting_for', resumer.waiting_for(b)) ORDER BY b.paused_at) FROM resumer.branches_of(p) AS b) END,
     'resume_count', coalesce(e.resume_count, 0), 'last_resumed_at', e.last_resumed_at AT TIME ZONE zone)
   INTO stood
   FROM service_schema.workflow_executions e CROSS JOIN LATERAL resumer.about(e.id) AS a WHERE e.id = status.execution_id;
@@ -174,4 +204,4 @@ $f$;
 
 REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text), resumer.approvals_of(resumer.pauses),
   resumer.approvals_needed(resumer.pauses, jsonb),
-  resumer.waiting_for(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;
+  resumer.waiting_for(resumer.pauses), resumer.branches_of(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;

@@ -117,8 +117,8 @@ BEGIN
     SELECT o.reason FROM (
       SELECT resumer.why_kept(explain.execution_id, a.execution_key) UNION ALL
       SELECT resumer.why_running(explain.execution_id, a.execution_key) UNION ALL
-      SELECT resumer.why_approval(p, a.execution_key) UNION ALL
-      SELECT resumer.why_waiting(p, explain.execution_id, a.execution_key) UNION ALL
+      SELECT resumer.why_approval(b, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
+      SELECT resumer.why_waiting(b, explain.execution_id, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
       SELECT resumer.why_around(p, explain.execution_id)) AS o (reason)
     WHERE a.status NOT IN ('completed', 'failed', 'cancelled')) AS w (reason);
   RETURN jsonb_build_object('id', execution_id, 'execution_id', a.execution_key, 'workflow', a.workflow,

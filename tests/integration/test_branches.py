@@ -264,3 +264,18 @@ def test_a_forced_refusal_is_the_answer_of_its_gate(service: Service):  # C21
         "SELECT resumer.resume(%s, %s, 'me', 'why', true)", execution, Jsonb({"approved": False})
     )
     assert service.ended(execution)["result"] == "blocked"
+
+
+def test_status_and_explain_list_every_branch(service: Service):
+    service.workflow(parallel(own_approval("legal"), wait("paid", "paid")), allow())
+    execution = service.paused()
+    [(status, why)] = service.database.run(
+        "SELECT resumer.status(%s), resumer.explain(%s)", execution, execution
+    )
+    assert [(each["step_id"], each["reason"]) for each in status["branches"]] == [
+        ("legal", "approval_required"),
+        ("paid", "waiting_for_event"),
+    ]
+    assert len(status["branches"][0]["waiting_for"]["approvals"]) == 1
+    codes = [reason["code"] for reason in why["reasons"]]
+    assert {"approval_missing", "waits_for_event"} <= set(codes)
