@@ -8,7 +8,7 @@ BEGIN
   FOR taken IN
     SELECT format('DROP POLICY resumer ON %s', p.polrelid::regclass) AS policy
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-    WHERE p.polname = 'resumer' AND c.relnamespace = quote_ident(current_schema())::regnamespace
+    WHERE p.polname = 'resumer' AND c.relnamespace = to_regnamespace('service_schema')
   LOOP
     EXECUTE taken.policy;
   END LOOP;
@@ -19,12 +19,12 @@ BEGIN
       WHERE r.rolname IN ('resumer_owner', 'resumer_reader', 'resumer_operator', 'resumer_daemon')
     ), given (object, acl) AS (
       SELECT format('TABLE %s', c.oid::regclass), c.relacl FROM pg_class c
-      WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      WHERE c.relnamespace = to_regnamespace('service_schema') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       UNION ALL
       SELECT format('TABLE %s', c.oid::regclass), a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-      WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      WHERE c.relnamespace = to_regnamespace('service_schema') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       UNION ALL
-      SELECT format('SCHEMA %I', n.nspname), n.nspacl FROM pg_namespace n WHERE n.nspname = current_schema()
+      SELECT format('SCHEMA %I', n.nspname), n.nspacl FROM pg_namespace n WHERE n.oid = to_regnamespace('service_schema')
       UNION ALL
       SELECT format('DATABASE %I', d.datname), d.datacl FROM pg_database d WHERE d.datname = current_database()
     )

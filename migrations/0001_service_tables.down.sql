@@ -5,7 +5,7 @@ DECLARE
   created text;
 BEGIN
   SELECT string_agg(c.oid::regclass::text, ', ') INTO created FROM pg_class c
-  WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace
+  WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('service_schema')
     AND obj_description(c.oid, 'pg_class') = 'created by resumer-daemon';
   IF created IS NOT NULL THEN
     EXECUTE 'DROP TABLE ' || created;

@@ -5,7 +5,7 @@ DO $do$
 DECLARE
   created text;
 BEGIN
-  IF to_regclass('workflow_executions') IS NOT NULL THEN
+  IF to_regclass('service_schema.workflow_executions') IS NOT NULL THEN
     RETURN;
   END IF;
 
@@ -128,7 +128,7 @@ BEGIN
     'workflows', 'workflow_executions', 'step_executions', 'rules', 'events', 'approval_requests', 'context_cache',
     'audit_log'
   ] LOOP
-    EXECUTE format('COMMENT ON TABLE %I IS %L', created, 'created by resumer-daemon');
+    EXECUTE format('COMMENT ON TABLE service_schema.%I IS %L', created, 'created by resumer-daemon');
   END LOOP;
 END
 $do$;

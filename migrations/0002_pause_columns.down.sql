@@ -6,11 +6,11 @@ DECLARE
 BEGIN
   FOR added IN
     SELECT a.attname FROM pg_attribute a
-    WHERE a.attrelid = 'workflow_executions'::regclass AND NOT a.attisdropped
+    WHERE a.attrelid = 'service_schema.workflow_executions'::regclass AND NOT a.attisdropped
       AND col_description(a.attrelid, a.attnum) = 'added by resumer-daemon'
       AND current_setting('resumer.keep_columns', true) IS DISTINCT FROM 'on'
   LOOP
-    EXECUTE format('ALTER TABLE workflow_executions DROP COLUMN %I', added);
+    EXECUTE format('ALTER TABLE service_schema.workflow_executions DROP COLUMN %I', added);
   END LOOP;
 END
 $do$;

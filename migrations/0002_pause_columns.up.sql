@@ -17,11 +17,11 @@ BEGIN
     ) AS wanted (name, definition)
     WHERE NOT EXISTS (
       SELECT FROM pg_attribute a
-      WHERE a.attrelid = 'workflow_executions'::regclass AND a.attname = wanted.name AND NOT a.attisdropped)
+      WHERE a.attrelid = 'service_schema.workflow_executions'::regclass AND a.attname = wanted.name AND NOT a.attisdropped)
     ORDER BY wanted.name -- the same table every time, whatever the plan
   LOOP
-    EXECUTE format('ALTER TABLE workflow_executions ADD COLUMN %I %s', added.name, added.definition);
-    EXECUTE format('COMMENT ON COLUMN workflow_executions.%I IS %L', added.name, 'added by resumer-daemon');
+    EXECUTE format('ALTER TABLE service_schema.workflow_executions ADD COLUMN %I %s', added.name, added.definition);
+    EXECUTE format('COMMENT ON COLUMN service_schema.workflow_executions.%I IS %L', added.name, 'added by resumer-daemon');
   END LOOP;
 END
 $do$;

@@ -8,9 +8,22 @@ AS $f$
   SELECT statement_timestamp() AT TIME ZONE c.service_timezone FROM resumer.control c
 $f$;
 
+-- The path for what the service's tables call when they are written: what the database sets, or the service's schema. Who
+-- calls us chooses none of it. What runs under it names its operators, and no function but ours.
+CREATE FUNCTION resumer.service_path() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT coalesce((
+      SELECT substr(c.setting, 13) FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+      WHERE s.setrole = 0 AND s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+        AND c.setting LIKE 'search\_path=%'),
+    n.name || ', pg_temp')
+  FROM (SELECT quote_ident(o.nspname) AS name FROM pg_namespace o WHERE o.oid = to_regnamespace('service_schema')) AS n
+$f$;
+
 -- Write a decision; the table's own trigger makes the request of it.
 CREATE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   approval record;
@@ -29,10 +42,11 @@ BEGIN
     RAISE EXCEPTION 'approval request % expired at %', quote_literal(decide.request_id), approval.expires_at
       USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
   END IF;
-  UPDATE approval_requests a
+  PERFORM set_config('search_path', resumer.service_path(), true);
+  UPDATE service_schema.approval_requests a
   SET status = verdict, approver_id = coalesce(decide.approver, a.approver_id), decision_reason = decide.reason,
     decided_at = now_there
-  WHERE a.id = approval.id;
+  WHERE a.id OPERATOR(pg_catalog.=) approval.id;
 END
 $f$;
 
@@ -46,13 +60,15 @@ AS $f$ SELECT resumer.decide(request_id, 'rejected', approver, reason) $f$;
 
 -- Queue a new execution of one row of `workflows`, with its start request.
 CREATE FUNCTION resumer.queue(workflow uuid, organization uuid, event text, payload jsonb) RETURNS uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   queued uuid := gen_random_uuid();
   key text := 'exec_' || left(replace(queued::text, '-', ''), 16);
   now_there timestamp := resumer.service_now();
 BEGIN
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor) VALUES (queued, 'start', session_user);
+  PERFORM resumer.wake(), set_config('search_path', resumer.service_path(), true);
   IF organization IS NULL THEN
     INSERT INTO workflow_executions
       (id, workflow_id, execution_id, trigger_event, trigger_payload, status, started_at)
@@ -64,8 +80,6 @@ BEGIN
     VALUES
       (queued, workflow, key, event, payload, 'pending', now_there, organization);
   END IF;
-  INSERT INTO resumer.resume_requests (execution_id, kind, actor) VALUES (queued, 'start', session_user);
-  PERFORM resumer.wake();
   RETURN queued;
 END
 $f$;
@@ -75,22 +89,22 @@ $f$;
 CREATE FUNCTION resumer.start(
   workflow_id text, payload jsonb DEFAULT '{}', version text DEFAULT NULL, organization_id uuid DEFAULT NULL
 ) RETURNS uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 #variable_conflict use_column
 DECLARE
   chosen record;
-  organizations integer;
+  owners integer;
 BEGIN
   IF jsonb_typeof(payload) <> 'object' THEN
     RAISE EXCEPTION 'a payload is a JSON object, this is of type %', jsonb_typeof(payload)
       USING ERRCODE = 'RZ422', HINT = 'its names are what conditions and templates look for';
   END IF;
-  SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO organizations FROM workflows w
+  SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO owners FROM workflows w
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
     AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text);
-  IF organizations > 1 THEN
-    RAISE EXCEPTION 'workflow % exists in % organisations', quote_literal(start.workflow_id), organizations
+  IF owners > 1 THEN
+    RAISE EXCEPTION 'workflow % exists in % organisations', quote_literal(start.workflow_id), owners
       USING ERRCODE = 'RZ422', HINT = 'name one: organization_id => ...';
   END IF;
   SELECT w.id, w.enabled, (to_jsonb(w) ->> 'organization_id')::uuid AS organization INTO chosen FROM workflows w
@@ -109,6 +123,6 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.service_now(), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
+REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
   resumer.reject(text, uuid, text), resumer.queue(uuid, uuid, text, jsonb),
   resumer.start(text, jsonb, text, uuid) FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE FUNCTION resumer.ask(
   execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[]
 ) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   found text;

@@ -1,2 +1,2 @@
 -- The process that really serves this connection; a pooler announced another one.
-SELECT pg_backend_pid()
+SELECT pg_catalog.pg_backend_pid()

@@ -8,7 +8,7 @@ WITH wanted AS (
   FROM wanted w
   CROSS JOIN LATERAL (
     SELECT o.* FROM approval_requests o WHERE o.id = w.id OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) AS a
-  WHERE a.status = 'pending' AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
+  WHERE a.status::text = 'pending' AND a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s
 ), expired AS (
   UPDATE approval_requests a
   SET status = 'expired', decided_at = statement_timestamp() AT TIME ZONE %(timezone)s

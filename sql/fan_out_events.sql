@@ -47,7 +47,9 @@ WITH due AS (
 ), processed AS (
   UPDATE events v
   SET processed_at = statement_timestamp() AT TIME ZONE %(timezone)s, triggered_workflows = s.workflows
-  FROM happened h LEFT JOIN started s ON s.id = h.id
+  FROM happened h LEFT JOIN started s ON s.id = h.id,
+    -- the service's triggers need the path of role and database; nothing of ours is looked up after that
+    (SELECT set_config('search_path', %(search_path)s, true)) AS p
   WHERE %(route)s AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
 )
 UPDATE resumer.resume_requests r

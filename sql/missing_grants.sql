@@ -60,6 +60,8 @@ WITH roles AS (
   WHERE o.name = 'outbox'
 ), tables AS (
   SELECT w.role, v.verb, w.relation, w.columns,
+    (SELECT CASE WHEN c.relnamespace = to_regnamespace('resumer') THEN 'resumer.' ELSE '' END || quote_ident(c.relname)
+      FROM pg_class c WHERE c.oid = w.relation) AS name,
     ARRAY(SELECT a.attname FROM pg_attribute a
       WHERE a.attrelid = w.relation AND a.attname = ANY (w.columns) AND NOT a.attisdropped ORDER BY a.attnum) AS present
   FROM wanted w CROSS JOIN unnest(w.verbs) AS v (verb)
@@ -85,10 +87,10 @@ WITH roles AS (
   SELECT t.role,
     CASE WHEN t.columns IS NULL THEN has_table_privilege(r.oid, t.relation, t.verb)
       ELSE (SELECT bool_and(has_column_privilege(r.oid, t.relation, p.name, t.verb)) FROM unnest(t.present) AS p (name)) END,
-    format('%%s on %%s', t.verb, t.relation::regclass),
+    format('%%s on %%s', t.verb, t.name),
     format('GRANT %%s%%s ON %%s TO %%I', t.verb,
       CASE WHEN t.columns IS NOT NULL THEN format(' (%%s)', (SELECT string_agg(quote_ident(p.name), ', ') FROM unnest(t.present) AS p (name))) END,
-      t.relation::regclass, t.role)
+      t.name, t.role)
   FROM tables t JOIN roles r ON r.name = t.role
   UNION ALL
   SELECT f.role, has_function_privilege(r.oid, f.function, 'EXECUTE'), format('EXECUTE on %%s', f.function),

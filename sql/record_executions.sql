@@ -7,7 +7,7 @@ UPDATE workflow_executions e SET
   resume_data = coalesce(v.resume_data, e.resume_data),
   -- a pause of another program began when it says
   paused_at = CASE WHEN v.status = 'paused'
-    THEN coalesce(CASE WHEN e.status = 'paused' AND v.resumed = 0 THEN e.paused_at END, t.now_there) END,
+    THEN coalesce(CASE WHEN e.status::text = 'paused' AND v.resumed = 0 THEN e.paused_at END, t.now_there) END,
   paused_reason = left(v.paused_reason, 255),
   paused_step_id = v.paused_step_id, --? pointers
   next_step_id = v.next_step_id, --? pointers

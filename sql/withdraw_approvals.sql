@@ -9,7 +9,7 @@ WITH wanted AS (
   FROM wanted w
   CROSS JOIN LATERAL (
     SELECT o.* FROM approval_requests o WHERE o.id = w.id OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) AS a
-  WHERE a.status = 'pending'
+  WHERE a.status::text = 'pending'
 ), closed AS (
   UPDATE approval_requests a
   SET status = (SELECT c.closed_status FROM resumer.control c),

@@ -49,7 +49,13 @@ async def prepare(connection: Connection) -> None:
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
     # behind a pooler the next transaction may meet another backend, which prepared nothing
     async with answered(connection):
-        connection.prepare_threshold = None if await is_pooled(connection) else 0
+        pooled = await is_pooled(connection)
+        connection.prepare_threshold = None if pooled else 0
+        if not pooled:  # else each transaction sets its own
+            usual = connection.autocommit
+            await connection.set_autocommit(True)
+            await take_own_path(connection, local=False)
+            await connection.set_autocommit(usual)
 
 
 async def is_pooled(connection: Connection) -> bool:
@@ -60,6 +66,11 @@ async def is_pooled(connection: Connection) -> bool:
     row = await cursor.fetchone()
     await connection.set_autocommit(usual)
     return row != (connection.info.backend_pid,)
+
+
+async def take_own_path(connection: Connection, *, local: bool) -> None:
+    """Let names be looked up in our schema and in PostgreSQL's own, and nowhere else."""
+    await connection.execute(load("own_path"), {"local": local})
 
 
 async def outlive(connection: Connection) -> None:

@@ -5,8 +5,6 @@ Databases between the vintages are real: columns are probed, never a version num
 
 from collections.abc import Iterator, Mapping
 
-from psycopg import sql
-
 from resumer_daemon.errors import ContractError, Mismatch
 from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.nulls import Column, refusals
@@ -100,8 +98,3 @@ def _of_other_types(schema: str, kinds: Mapping[tuple[str, str], str]) -> Iterat
         for column, kind in columns.items():
             if kinds.get((table, column)) != kind:
                 yield Mismatch(f"{schema}.{table}", column, kind, kinds.get((table, column)))
-
-
-def search_path(connection: Connection, schema: str) -> str:
-    """Return the path under which the service's tables need no schema name."""
-    return sql.SQL("{}, pg_temp").format(sql.Identifier(schema)).as_string(connection)

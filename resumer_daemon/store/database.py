@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from resumer_daemon.store.connect import Connection, connect, outlive
-from resumer_daemon.store.contract import probe, search_path
+from resumer_daemon.store.contract import probe
 from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.role import read_role
-from resumer_daemon.store.session import Session
+from resumer_daemon.store.session import ServicePath, Session
 from resumer_daemon.store.statements import load
 
 
@@ -40,11 +40,12 @@ class Database:
     async def _opened(self, connection: Connection) -> Session:
         await connection.execute(load("bound_probe"))
         features = await probe(connection, self.schema)
-        path = search_path(connection, self.schema)
+        cursor = await connection.execute(load("read_path", schema=self.schema))
+        foreign = ServicePath(*(await cursor.fetchone() or ("", False)))
         pooled = connection.prepare_threshold is None
         role = await read_role(connection, self.schema)
         role.require_sight()
-        session = Session(connection, features, path, self.schema, self.timezone, pooled, role)
+        session = Session(connection, features, foreign, self.schema, self.timezone, pooled, role)
         if not pooled:
             await outlive(connection)
             await session.settle(local=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connect import Connection, connect
+from resumer_daemon.store.connect import Connection, connect, take_own_path
 from resumer_daemon.store.patience import Busy, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load
@@ -31,6 +31,7 @@ class Lack:
 async def missing(url: str, schema: str) -> list[str]:
     """Return the statements that are missing, in their order. Raises Unreachable."""
     async with await connect(url) as connection:
+        await take_own_path(connection, local=True)
         return await _missing(connection, schema)
 
 
@@ -46,12 +47,13 @@ async def give(url: str, schema: str) -> list[str]:
         async with connection.transaction():
             await prepare(connection, place)
             given[:] = await _missing(connection, schema)
+            await connection.execute(load("grant_path"), {"schema": schema})
             for statement in given:
                 await _run(connection, statement)
         return None
 
     async with await connect(url) as connection:
-        place = Place.of(connection, schema, keep_columns=False)
+        place = Place.of(schema, keep_columns=False)
         await patiently(run_all)
     return given
 

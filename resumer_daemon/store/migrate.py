@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.migrations import Migration, known, placed
+from resumer_daemon.store.connect import Connection, connect, take_own_path
+from resumer_daemon.store.migrations import Migration, known
 from resumer_daemon.store.patience import Busy, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
-from resumer_daemon.store.statements import load, written
+from resumer_daemon.store.statements import OWN_PATH, load, placed, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ async def down(url: str, schema: str = "public", *, keep_columns: bool = False) 
 async def status(url: str) -> list[Entry]:
     """Return each migration of this version with the time when it was applied."""
     async with await connect(url) as connection:
+        await take_own_path(connection, local=True)
         applied = await _ledger(connection)
     return [
         Entry(m.number, m.name, applied[m.number][2] if m.number in applied else None)
@@ -74,26 +75,29 @@ async def pending(
 ) -> list[str]:
     """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
     async with await connect(url) as connection:
+        await take_own_path(connection, local=True)
         applied = await _ledger(connection)
-        place = Place.of(connection, schema, keep_columns=keep_columns)
+        place = Place.of(schema, keep_columns=keep_columns)
     _refuse_newer(applied)
     if direction == "up":
         _first_missing(applied)
         missing = [m for m in known() if m.number not in applied]
         return [
-            _script(place, placed(m.up, schema).decode(), written("enter_migration", **m.entry))
+            _script(place, placed(m.up.decode(), schema), written("enter_migration", **m.entry))
             for m in missing
         ]
     undone = [m for m in reversed(known()) if m.number in applied]
     return [
-        _script(place, written("strike_migration", number=m.number), m.down.decode())
+        _script(
+            place, written("strike_migration", number=m.number), placed(m.down.decode(), schema)
+        )
         for m in undone
     ]
 
 
 def _script(place: Place, first: str, last: str) -> str:
     return (
-        f"BEGIN;\nSET LOCAL search_path = {place.search_path};\n"
+        f"BEGIN;\nSET LOCAL search_path = {OWN_PATH};\n"
         f"SET LOCAL resumer.keep_columns = {place.keep_columns};\n{first};\n{last};\nCOMMIT;\n"
     )
 
@@ -103,7 +107,7 @@ async def _run(
 ) -> list[str]:
     names: list[str] = []
     async with await connect(url) as connection:
-        place = Place.of(connection, schema, keep_columns=keep_columns)
+        place = Place.of(schema, keep_columns=keep_columns)
         while True:
             name = await patiently(lambda: _step(connection, place, choose, act))
             if name is None:
@@ -126,13 +130,13 @@ async def _step(connection: Connection, place: Place, choose: Choose, act: Act) 
 
 
 async def _apply(connection: Connection, migration: Migration, schema: str) -> None:
-    await connection.execute(placed(migration.up, schema), prepare=False)
+    await connection.execute(placed(migration.up.decode(), schema).encode(), prepare=False)
     await connection.execute(load("enter_migration"), migration.entry)
 
 
-async def _undo(connection: Connection, migration: Migration, _schema: str) -> None:
+async def _undo(connection: Connection, migration: Migration, schema: str) -> None:
     await connection.execute(load("strike_migration"), {"number": migration.number})
-    await connection.execute(migration.down, prepare=False)
+    await connection.execute(placed(migration.down.decode(), schema).encode(), prepare=False)
 
 
 async def _ledger(connection: Connection) -> Ledger:

@@ -8,8 +8,6 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from psycopg import sql
-
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -53,11 +51,3 @@ _KNOWN: Final = tuple(_read())
 def known() -> list[Migration]:
     """Return the migrations of this version, in order."""
     return list(_KNOWN)
-
-
-def placed(script: bytes, schema: str) -> bytes:
-    """Return a script with the schema of the service written where it names `service_schema`.
-
-    Only within functions: outside of them the search path leads there.
-    """
-    return script.replace(b"service_schema.", sql.Identifier(schema).as_bytes() + b".")

@@ -81,5 +81,10 @@ async def fan_out_events(session: Session, *, route: bool) -> list[str]:
     `route`: also start the workflows that an event triggers.
     """
     async with session.transaction():
-        cursor = await session.run("fan_out_events", {"route": route, "timezone": session.timezone})
+        facts = {
+            "route": route,
+            "timezone": session.timezone,
+            "search_path": session.service_path.path,
+        }
+        cursor = await session.run("fan_out_events", facts)
         return [row["outcome"] for row in await cursor.fetchall()]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resumer_daemon.store.connect import Connection
-from resumer_daemon.store.contract import search_path
 from resumer_daemon.store.statements import load
 
 LOCK_TIMEOUT = "2s"  # then we step back, and who writes to the table goes first
@@ -12,22 +11,20 @@ LOCK_TIMEOUT = "2s"  # then we step back, and who writes to the table goes first
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where migrations work: the service's schema, the path that leads there, what is kept."""
+    """The service's schema, and what of it a migration keeps."""
 
     schema: str
-    search_path: str
     keep_columns: Literal["on", "off"]
 
     @classmethod
-    def of(cls, connection: Connection, schema: str, *, keep_columns: bool) -> "Place":
-        """Return the place that a connection sees under this name."""
-        return cls(schema, search_path(connection, schema), "on" if keep_columns else "off")
+    def of(cls, schema: str, *, keep_columns: bool) -> "Place":
+        """Return the place for a schema of this name."""
+        return cls(schema, "on" if keep_columns else "off")
 
     @property
     def settings(self) -> dict[str, str]:
         """What holds in the transaction of each."""
         return {
-            "search_path": self.search_path,
             "lock_timeout": LOCK_TIMEOUT,
             "keep_columns": self.keep_columns,
         }

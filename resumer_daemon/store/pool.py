@@ -11,8 +11,15 @@ from resumer_daemon.store.connect import ARGUMENTS, Connection, prepare
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.session import Session
 
-# what the service has altered under us: columns went, came, or are of another type
-CHANGED = (errors.UndefinedColumn, errors.UndefinedTable, errors.FeatureNotSupported)
+# what the service has altered under us: columns went, came, or are of another type; or it has a
+# trigger now, which needs the path that role and database set
+CHANGED = (
+    errors.UndefinedColumn,
+    errors.UndefinedTable,
+    errors.UndefinedFunction,
+    errors.UndefinedObject,
+    errors.FeatureNotSupported,
+)
 
 
 class Pool:

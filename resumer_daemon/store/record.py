@@ -20,9 +20,10 @@ from resumer_daemon.workflow.values import Json, dump
 async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, str]) -> None:
     """Write everything that these plans hold. `texts` are the definitions, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
-    await _write(session, "record_executions", _executions(moved))
-    await _write(session, "record_steps", _steps(moved))
-    await _write(session, "record_approvals", _approvals(moved))
+    async with session.at_the_service():
+        await _write(session, "record_executions", _executions(moved))
+        await _write(session, "record_steps", _steps(moved))
+        await _write(session, "record_approvals", _approvals(moved))
     await _write(session, "record_outbox", _outbox(moved))
     await _write(
         session, "close_pauses", pauses.closed([p for p in plans if p.closes and p.claimed.pause])
@@ -38,11 +39,12 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
-    await _write(session, "expire_approvals", _expired(plans))
-    await _write(session, "withdraw_approvals", _withdrawn(plans))
     await _write(session, "recall_events", _recalled(plans))
-    if "audit" in session.features:
-        await _write(session, "record_audit", audited(plans))
+    async with session.at_the_service():
+        await _write(session, "expire_approvals", _expired(plans))
+        await _write(session, "withdraw_approvals", _withdrawn(plans))
+        if "audit" in session.features:
+            await _write(session, "record_audit", audited(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:

@@ -13,11 +13,14 @@ FAULTS = ("22", "42")  # classes of SQLSTATE that another attempt does not mend:
 
 async def write(session: Session, request: Mapping[str, Json]) -> EffectResult:
     """Write one record in the transaction at hand; a refusal is a result."""
+    named = request["table"].split(".")
+    place = named if len(named) > 1 else [session.schema, *named]
     facts = {
-        "table": sql.Identifier(*request["table"].split(".")).as_string(),
+        "table": sql.Identifier(*place).as_string(),
         "key": request["key"],
         "identity": request.get("entity_id"),
         "data": dump(request["data"]),
+        "search_path": session.service_path.path,
     }
     cursor = await session.run("write_record", facts)
     row = await cursor.fetchone()

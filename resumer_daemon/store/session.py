@@ -22,17 +22,25 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class ServicePath:
+    """The search path that role and database set; whether the service has code that needs it."""
+
+    path: str
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A connection and what was found of the database behind it.
 
-    `features` are the optional columns of the service (`store/contract.py`), `search_path` leads to
-    its `schema`, `timezone` is the zone that its zone-less columns are meant in. `pooled`: the next
-    transaction may meet another backend.
+    `features` are the optional columns of the service (`store/contract.py`), `service_path` is what
+    its triggers run with, `schema` is where its tables are, `timezone` is the zone that its
+    zone-less columns are meant in. `pooled`: the next transaction may meet another backend.
     """
 
     connection: Connection
     features: Set[str]
-    search_path: str
+    service_path: ServicePath
     schema: str
     timezone: str
     pooled: bool
@@ -56,7 +64,7 @@ class Session:
     ) -> AsyncCursor[Any]:
         """Run `sql/<statement>.sql` and return its cursor; rows are dicts by default."""
         cursor = self.connection.cursor(row_factory=rows)
-        await cursor.execute(load(statement, self.features), parameters)
+        await cursor.execute(self.text(statement), parameters)
         await self._send_all()
         return cursor
 
@@ -70,6 +78,23 @@ class Session:
         if connection.pgconn.flush():
             async with connection.lock:
                 await connection.wait(send(connection.pgconn))
+
+    def text(self, statement: str) -> bytes:
+        """Return `sql/<statement>.sql` as this database needs it."""
+        return load(statement, self.features, self.schema)
+
+    @asynccontextmanager
+    async def at_the_service(self) -> AsyncIterator[None]:
+        """Write the service's tables, on the path that the service's own triggers need.
+
+        Other roles may create operators and functions on that path. Statements that run inside must
+        leave PostgreSQL no choice: `tests/integration/test_search_path.py` checks each.
+        """
+        if self.service_path.needed:
+            await self.run("enter_service", {"search_path": self.service_path.path})
+        yield
+        if self.service_path.needed:
+            await self.run("leave_service")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -118,7 +143,7 @@ class Session:
         filtering = "on" if self.role.filtered else "off"
         await self.run(
             "settings",
-            {"search_path": self.search_path, "row_security": filtering, "local": local},
+            {"row_security": filtering, "local": local},
         )
         if self.connection.info.server_version >= TRANSACTION_TIMEOUT:
             await self.run("bound_transactions", {"local": local})

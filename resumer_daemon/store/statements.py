@@ -5,6 +5,10 @@ another version, and a process at its limit of open files must not end at the fi
 
 Databases differ in a few columns of the service. A line that ends in `--? feature` is kept only
 where the probe (`store/contract.py`) found that feature.
+
+The schema of the service is not on the path of our statements, because other roles may be able to
+create operators and functions there. Each statement therefore gets the schema written before the
+service's tables.
 """
 
 import re
@@ -21,12 +25,55 @@ TEXTS: Final = {
     if file.name.endswith(".sql")
 }
 OPTIONAL = re.compile(r"^(?P<line>.*?)\s*--\? (?P<feature>\w+)$")
+OWN_PATH = "pg_catalog, resumer, pg_temp"
+SERVICE_TABLES = (
+    "api_keys",
+    "approval_requests",
+    "audit_log",
+    "context_cache",
+    "events",
+    "organizations",
+    "rules",
+    "step_executions",
+    "workflow_executions",
+    "workflows",
+)
+_NAMED = re.compile(
+    r"(?P<comment>--[^\n]*)|(?P<text>'(?:[^']|'')*')|(?P<written>\bservice_schema\.)"
+    r"|(?P<before>\b(?:FROM|INTO|JOIN|ON|REFERENCES|TABLE|UPDATE)\s+)"
+    rf"(?P<table>(?:{'|'.join(SERVICE_TABLES)})\b)(?!\s*\.)"
+)
 
 
 @cache
-def load(name: str, features: Set[str] = frozenset()) -> bytes:
-    """Return the statement `sql/<name>.sql` for a database that has these features."""
-    return "\n".join(_kept(TEXTS[name], features)).encode()
+def load(name: str, features: Set[str] = frozenset(), schema: str | None = None) -> bytes:
+    """Return the statement `sql/<name>.sql` for a database that has these features.
+
+    `schema` is where the service's tables are. A statement that names none of them needs none.
+    """
+    text = "\n".join(_kept(TEXTS[name], features))
+    return (text if schema is None else placed(text, schema, percent="%%")).encode()
+
+
+def placed(script: str, schema: str, percent: str = "%") -> str:
+    """Return SQL with the service's schema before the service's tables.
+
+    That is done after a keyword that a table follows, and at the placeholder `service_schema.`,
+    within a text too. The text `'service_schema'` becomes the quoted name of the schema. `percent`
+    is how SQL that takes parameters writes a percent sign.
+    """
+    name = sql.Identifier(schema).as_string().replace("%", percent)
+    inside = name.replace("'", "''")
+
+    def place(found: re.Match[str]) -> str:
+        if found["comment"]:
+            return found["comment"]
+        if found["text"]:
+            text = found["text"].replace("service_schema.", f"{inside}.")
+            return f"'{inside}'" if text == "'service_schema'" else text
+        return f"{found['before'] or ''}{name}.{found['table'] or ''}"
+
+    return _NAMED.sub(place, script)
 
 
 def written(name: str, /, **values: Any) -> str:

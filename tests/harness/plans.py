@@ -35,7 +35,7 @@ async def run(session: Session, name: str, parameters: Parameters, *, times: int
 
 def prepare(session: Session, name: str) -> None:
     """Have a statement prepared without running it."""
-    text, _ = numbered(load(name, session.features))
+    text, _ = numbered(session.text(name))
     result = session.connection.pgconn.prepare(name.encode(), text)
     assert result.status == ExecStatus.COMMAND_OK, result.error_message
 
@@ -46,12 +46,11 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
     Raises:
         AssertionError: It was not prepared, or took longer than the daemon would wait.
     """
-    text, names = numbered(load(name, session.features))
+    text, names = numbered(session.text(name))
     ask = partial(_answer, session.connection.pgconn)
     try:
         ask("BEGIN")
         settings = {
-            "search_path": _literal(session.search_path),
             "row_security": "'off'",
             "local": "true",
         }

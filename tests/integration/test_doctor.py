@@ -59,6 +59,19 @@ async def test_a_right_that_is_missing_is_named_and_the_remedy_gives_it(
     assert await ill(bound) == {}
 
 
+@pytest.mark.parametrize("creator", ["PUBLIC", "resumer_operator"])
+async def test_a_role_that_may_create_in_the_service_s_schema_is_a_warning(
+    bound: Database, database: Database, creator: str
+):  # C35
+    database.run(f"GRANT CREATE ON SCHEMA public TO {creator}")
+    found = await ill(bound)
+    assert set(found) == {"creators"}
+    assert found["creators"].verdict == "warning"
+    assert creator in found["creators"].what
+    database.run(found["creators"].remedy)
+    assert await ill(bound) == {}
+
+
 async def test_a_policy_that_hides_rows_is_wrong(bound: Database, database: Database):
     database.run("ALTER TABLE approval_requests ENABLE ROW LEVEL SECURITY")
     found = await ill(bound)

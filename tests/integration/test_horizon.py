@@ -15,7 +15,6 @@ from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.session import Session
-from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
@@ -157,7 +156,7 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
 
 async def blocks(session: Session, statement: str, back: float) -> int:
     """Return how many blocks a statement looks at."""
-    text = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + load(statement, session.features)
+    text = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + session.text(statement)
     facts = {"limit": 200, "newest": 0, "back": back}
     cursor = await session.connection.execute(text, facts)
     row = await cursor.fetchone()

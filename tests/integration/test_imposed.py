@@ -88,7 +88,7 @@ async def test_our_sessions_have_settings_of_their_own(imposed_on: Database):
         "idle_session_timeout": "0",
         "synchronous_commit": "on",
         "TimeZone": "UTC",
-        "search_path": '"public", pg_temp',
+        "search_path": "pg_catalog, resumer, pg_temp",
     }
 
 

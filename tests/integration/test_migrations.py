@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store import migrate
-from resumer_daemon.store.migrations import Migration, known, placed
+from resumer_daemon.store.migrations import Migration, known
+from resumer_daemon.store.statements import placed
 from tests.harness import Database, every_vintage
 from tests.harness.database import DATA, Databases, migrate_up
 from tests.harness.dump import Way, dumped, fitting_pg_dump
@@ -136,12 +137,12 @@ def _dry_run(database: Database, direction: str) -> str:
 def test_a_dry_run_prints_what_would_run_and_changes_nothing(unmigrated: Database):
     before = dumped(unmigrated, "catalogue")
     printed = _dry_run(unmigrated, "up")
-    assert all(placed(m.up, "public").decode() in printed for m in known())
+    assert all(placed(m.up.decode(), "public") in printed for m in known())
     assert _dry_run(unmigrated, "down").strip() == ""
     assert dumped(unmigrated, "catalogue") == before
     migrate_up(unmigrated.url)
     assert _dry_run(unmigrated, "up").strip() == ""
-    assert all(m.down.decode() in _dry_run(unmigrated, "down") for m in known())
+    assert all(placed(m.down.decode(), "public") in _dry_run(unmigrated, "down") for m in known())
 
 
 @every_vintage

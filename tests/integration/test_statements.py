@@ -12,7 +12,7 @@ from psycopg.pq import ExecStatus
 
 from resumer_daemon.store import contract
 from resumer_daemon.store.connect import connect
-from resumer_daemon.store.statements import OPTIONAL, load
+from resumer_daemon.store.statements import OPTIONAL, OWN_PATH, load
 from tests.harness import Database, every_vintage
 from tests.harness.prepared import FOLDER, NAMES, numbered
 
@@ -37,10 +37,15 @@ each_statement = pytest.mark.parametrize("name", NAMES)
 async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
     async with await connect(database.url) as connection:
         features = await contract.probe(connection, "public")
-    settings = "-c plan_cache_mode=force_generic_plan -c resumer.claimed={} -c resumer.holds={}"
+    settings = (
+        "-c plan_cache_mode=force_generic_plan -c resumer.claimed={} -c resumer.holds={}"
+        f" -c search_path={OWN_PATH.replace(' ', '')}"
+    )
     with database.connect(options=settings) as session:
         refused = {
-            name: text for name in NAMES if (text := _refusal(session, name, load(name, features)))
+            name: text
+            for name in NAMES
+            if (text := _refusal(session, name, load(name, features, "public")))
         }
     assert refused == {}
 

@@ -7,7 +7,6 @@ import psycopg
 
 from resumer_daemon.config import Settings
 from resumer_daemon.store.connect import connect
-from resumer_daemon.store.contract import search_path
 from resumer_daemon.store.doctor import (
     connection,
     control,
@@ -45,19 +44,18 @@ async def examine(settings: Settings) -> list[Finding]:
     """
     found: list[Finding] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
-        path = search_path(opened, settings.service_schema)
         patient = Patient(opened, settings)
         for family in FAMILIES:
-            found += await _looked(family, patient, path)
+            found += await _looked(family, patient)
     return found
 
 
-async def _looked(family: Family, patient: Patient, path: str) -> Sequence[Finding]:
+async def _looked(family: Family, patient: Patient) -> Sequence[Finding]:
     """Look in a transaction of its own, bounded; what cannot be looked at is a finding too."""
     name = family.__module__.rpartition(".")[2]
     try:
         async with patient.connection.transaction(force_rollback=True):
-            await patient.connection.execute(load("doctor_bounds"), {"search_path": path})
+            await patient.connection.execute(load("doctor_bounds"))
             return await family(patient)
     except psycopg.Error as error:
         said = str(error).strip().partition("\n")[0]

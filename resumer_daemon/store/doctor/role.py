@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from psycopg import sql
+
 from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
 from resumer_daemon.store.grants import lacks
 from resumer_daemon.store.role import Role, read_role
@@ -16,6 +18,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
         _sight(role),
         *await _rights(patient, role),
         await _functions(patient),
+        await _creators(patient),
     ]
 
 
@@ -67,4 +70,21 @@ async def _functions(patient: Patient) -> Finding:
         f"run with the rights of {', '.join(owners)}",
         "they need less: a fault in one of them should not have the rights of a superuser",
         "resumer-daemon migrate grants",
+    )
+
+
+async def _creators(patient: Patient) -> Finding:
+    cursor = await patient.connection.execute(load("doctor_creators"), {"schema": patient.schema})
+    creators = [creator for (creator, _) in await cursor.fetchall()]
+    if not creators:
+        return well("creators", f"only the owner may create in schema {patient.schema}")
+    named = ", ".join(creators)
+    schema = sql.Identifier(patient.schema).as_string()
+    from_whom = ", ".join(c if c == "PUBLIC" else sql.Identifier(c).as_string() for c in creators)
+    return warning(
+        "creators",
+        f"{named} may create objects in schema {patient.schema}",
+        "an operator or function created there can be called by the service's own statements and"
+        " triggers, with their rights; the daemon's own statements do not look there",
+        f"REVOKE CREATE ON SCHEMA {schema} FROM {from_whom};",
     )

@@ -51,7 +51,7 @@ def _imposed(rows: Sequence[tuple[str, str, str]]) -> Iterator[Finding]:
 async def _clocks(patient: Patient) -> Finding:
     cursor = patient.connection.cursor(row_factory=dict_row)
     zone = patient.settings.service_timezone
-    await cursor.execute(load("doctor_clocks"), {"timezone": zone})
+    await cursor.execute(load("doctor_clocks", schema=patient.schema), {"timezone": zone})
     seen = await cursor.fetchone() or {}
     if not seen["off"]:
         return well("writers' clocks", f"agree with the server's, read in {zone}")

@@ -1,0 +1,221 @@
+"""Names are looked up where nobody else may create: a role that may create in the service's schema
+is called by none of our functions, triggers and statements (C35)."""
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus
+
+from resumer_daemon.store import statements
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.statements import load
+from tests.harness import Database, every_vintage
+from tests.harness.database import migrate_up
+from tests.harness.members import give_rights, member_of
+from tests.harness.prepared import NAMES, numbered
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
+
+OWN = "search_path=pg_catalog, resumer, pg_temp"
+
+TRAPS = """
+SET search_path = pg_catalog, public;
+CREATE TABLE public.sprung (by name, as_role name);
+GRANT ALL ON public.sprung TO PUBLIC;
+CREATE FUNCTION public.spring() RETURNS void LANGUAGE sql AS
+  $$ INSERT INTO public.sprung VALUES (session_user, current_user) $$;
+CREATE FUNCTION public.unnest(uuid[]) RETURNS SETOF uuid LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.spring(); RETURN QUERY SELECT pg_catalog.unnest($1); END $$;
+CREATE FUNCTION public.jsonb_build_object(text, text) RETURNS jsonb LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.spring(); RETURN NULL; END $$;
+CREATE FUNCTION public.quote_literal(varchar) RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.spring(); RETURN ''; END $$;
+-- an operator for each two types that PostgreSQL itself has no exact operator for
+DO $do$
+DECLARE
+  types text[] := '{varchar,text,bpchar,name,uuid,jsonb,timestamp,timestamptz,interval,int2,int4,
+    int8,float8,bool,uuid[],text[],varchar[]}';
+  trap record;
+BEGIN
+  FOR trap IN
+    SELECT DISTINCT o.oprname, l.t AS l, r.t AS r,
+      CASE WHEN o.oprresult = 'bool'::regtype THEN 'bool' ELSE 'text' END AS gives
+    FROM pg_operator o, unnest(types) AS l (t), unnest(types) AS r (t)
+    WHERE o.oprnamespace = 'pg_catalog'::regnamespace AND o.oprleft <> 0
+      AND o.oprname IN
+        ('=', '<>', '<', '<=', '>', '>=', '~~', '->', '->>', '#>', '#>>', '?', '||', '+', '~*')
+      AND NOT EXISTS (
+        SELECT FROM pg_operator x
+        WHERE x.oprname = o.oprname AND x.oprleft = l.t::regtype AND x.oprright = r.t::regtype)
+  LOOP
+    IF to_regprocedure(format('public.trap_%s(%s, %s)', trap.gives, trap.l, trap.r)) IS NULL THEN
+      EXECUTE format(
+        'CREATE FUNCTION public.trap_%s (%s, %s) RETURNS %1$s LANGUAGE plpgsql AS'
+        ' $$ BEGIN PERFORM public.spring(); RETURN NULL; END $$', trap.gives, trap.l, trap.r);
+    END IF;
+    IF to_regoperator(format('public.%s(%s, %s)', trap.oprname, trap.l, trap.r)) IS NULL THEN
+      EXECUTE format('CREATE OPERATOR public.%s (FUNCTION = public.trap_%s, LEFTARG = %s,'
+        ' RIGHTARG = %s)', trap.oprname, trap.gives, trap.l, trap.r);
+    END IF;
+  END LOOP;
+END $do$
+"""
+
+
+@pytest.fixture
+def trapped(unmigrated: Database) -> Database:
+    """A database that was full of traps before we were installed."""
+    unmigrated.run(TRAPS)
+    migrate_up(unmigrated.url)
+    give_rights(unmigrated.url)
+    return unmigrated
+
+
+def beside_traps(database: Database) -> Database:
+    """Return the database for the test itself, which must not step into them."""
+    with database.connect() as connection:
+        connection.execute("SET search_path = pg_catalog")
+        connection.execute("CREATE SCHEMA seen")
+        for table in statements.SERVICE_TABLES:
+            if connection.execute("SELECT to_regclass(%s)", [f"public.{table}"]).fetchone() != (
+                None,
+            ):
+                view = sql.SQL("CREATE VIEW seen.{0} AS SELECT * FROM public.{0}")
+                connection.execute(view.format(sql.Identifier(table)))
+    path = "-c search_path=pg_catalog,seen"
+    return replace(database, url=make_conninfo(database.url, options=path))
+
+
+def sprung(database: Database) -> list[tuple[Any, ...]]:
+    return database.run("SELECT DISTINCT by, as_role FROM public.sprung")
+
+
+def test_each_function_of_ours_looks_up_names_in_no_schema_of_others(database: Database):
+    paths = database.run(
+        "SELECT p.oid::regprocedure::text,"
+        " (SELECT s FROM unnest(p.proconfig) AS s WHERE s LIKE 'search_path=%')"
+        " FROM pg_proc p WHERE p.pronamespace = 'resumer'::regnamespace"
+    )
+    assert len(paths) > 30
+    trusted = {OWN, "search_path=pg_catalog, pg_temp"}
+    assert {name: path for name, path in paths if path not in trusted} == {}
+
+
+def test_an_operator_of_the_service_s_schema_is_not_called_by_approve(database: Database):
+    """The exploit as it was reported."""
+    give_rights(database.url)
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database):
+        request = service.asked(execution := service.paused())[0]
+        with member_of(database, "resumer_operator") as attacker:
+            database.run("GRANT CREATE ON SCHEMA public TO PUBLIC")
+            attacker.run(
+                "CREATE FUNCTION public.steal(varchar, text) RETURNS boolean LANGUAGE plpgsql AS $$"
+                " BEGIN INSERT INTO resumer.tokens (name, sha256, permissions)"
+                " VALUES ('stolen', 'x', '{}');"
+                " RETURN $1::text OPERATOR(pg_catalog.=) $2; END $$"
+            )
+            attacker.run(
+                "CREATE OPERATOR public.="
+                " (FUNCTION = public.steal, LEFTARG = varchar, RIGHTARG = text)"
+            )
+            attacker.run("SELECT resumer.approve(%s)", request)
+            assert service.ended(execution)["result"] == "allowed"
+    assert database.run("SELECT name FROM resumer.tokens") == []
+
+
+@every_vintage
+def test_nothing_that_was_laid_in_the_service_s_schema_is_called(trapped: Database):
+    service = Service(beside_traps(trapped))
+    service.workflow(ask(), allow())
+    service.workflow({"id": "wait", "type": "wait", "wait": {"event": "paid"}}, name="waits")
+    with (
+        member_of(trapped, "resumer_daemon") as bound,
+        member_of(trapped, "resumer_operator") as operator,
+        running(bound, allow_superuser="false", route_events="true"),
+    ):
+        approved, rejected, cancelled, held = [service.paused() for _ in range(4)]
+        waiting = service.paused("waits")
+        operator.run("SELECT resumer.approve(%s)", service.asked(approved)[0])
+        operator.run("SELECT resumer.reject(%s)", service.asked(rejected)[0])
+        operator.run("SELECT resumer.emit('paid')")
+        operator.run("SELECT resumer.cancel(%s)", cancelled)
+        operator.run("SELECT resumer.pause(%s)", held)
+        operator.run("SELECT resumer.hold('flow'), resumer.release('flow')")
+        started = operator.run("SELECT resumer.start('flow')")[0][0]
+        for execution in (approved, rejected, cancelled, waiting):
+            service.ended(execution)
+        service.until(started, "paused")
+        service.decide(service.asked(started)[0], "approved")
+        service.ended(started)
+        service.database.run(
+            "UPDATE approval_requests SET expires_at = '2020-01-01' WHERE execution_id = %s", held
+        )
+        for look in ("inbox", "lag", "ledger", "incidents"):
+            operator.run(f"SELECT * FROM resumer.{look}")
+        for execution in (approved, held, waiting, cancelled):
+            operator.run("SELECT resumer.status(%s), resumer.explain(%s)", execution, execution)
+    assert sprung(trapped) == []
+
+
+AT_THE_SERVICE = frozenset(
+    {"record_executions", "record_steps", "record_approvals", "expire_approvals", "record_audit"}
+    | {"withdraw_approvals"}
+    | {"leave_service", "enter_service", "own_path", "settings", "backend_pid", "ping"}
+    | {name for name in NAMES if name.startswith("bound_") or name == "doctor_bounds"}
+    | {"prepare_migration"}
+)
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+async def test_each_statement_depends_on_nothing_that_was_laid_in_the_service_s_schema(
+    trapped: Database,
+):
+    """Those that run on the path of role and database are parsed under it: they must be exact."""
+    session = await Store(trapped.url).session()
+    features = session.features
+    await session.connection.close()
+    found: dict[str, list[str]] = {}
+    inexact = b"SELECT FROM public.workflow_executions e WHERE e.status = 'paused'"
+    with trapped.connect(prepare_threshold=None) as connection:
+        connection.execute("SET search_path = public, pg_temp")
+        assert _traps_of(connection, inexact) == [
+            "operator public.=(character varying,character varying)"
+        ]
+        for name in sorted(AT_THE_SERVICE - {"bound_transactions"}):
+            connection.execute("SET search_path = public, pg_temp")
+            used = _traps_of(connection, load(name, features, "public"))
+            if used:
+                found[name] = used
+    assert found == {}
+
+
+def _traps_of(connection: psycopg.Connection[Any], query: bytes) -> list[str]:
+    """Return what of schema public a statement is made of, other than tables of the service."""
+    text, _ = numbered(query)
+    server = connection.pgconn
+    answer = server.prepare(b"looked_at", text)
+    assert answer.status == ExecStatus.COMMAND_OK, answer.error_message.decode()
+    [(types,)] = connection.execute(
+        "SELECT parameter_types::pg_catalog.text[] FROM pg_prepared_statements"
+    ).fetchall()
+    connection.execute("DEALLOCATE looked_at")
+    body = b"\n".join(line for line in text.splitlines() if not line.startswith(b"--"))
+    given = ", ".join(types).encode()
+    connection.execute(
+        b"CREATE FUNCTION resumer.looked_at(%s) RETURNS void LANGUAGE sql BEGIN ATOMIC\n%s;\nEND"
+        % (given, body)
+    )
+    connection.execute("SET search_path = pg_catalog")  # what is not on it is told with its schema
+    used = connection.execute(
+        "SELECT pg_describe_object(refclassid, refobjid, refobjsubid) FROM pg_depend"
+        " WHERE classid = 'pg_proc'::regclass AND refclassid <> 'pg_class'::regclass"
+        " AND objid = 'resumer.looked_at'::regproc"
+    ).fetchall()
+    connection.execute("DROP FUNCTION resumer.looked_at")
+    return [what for (what,) in used if "public" in what and not what.startswith("schema")]
