@@ -100,6 +100,11 @@ class Server:
         self.address = f"http://{host}:{port}"
         self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
+
     async def stop(self) -> None:
         """Finish what is being answered and close."""
         if self._task is not None:

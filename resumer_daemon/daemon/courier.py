@@ -8,7 +8,7 @@ from random import Random
 
 import structlog
 
-from resumer_daemon.effects.channels import Undelivered, deliver
+from resumer_daemon.effects.channels import NotTried, Undelivered, deliver
 from resumer_daemon.effects.routes import Routes
 from resumer_daemon.store import outbox
 from resumer_daemon.store.outbox import Message
@@ -58,7 +58,7 @@ class Courier:
 
     async def _deliver(self, message: Message) -> None:
         """Make one attempt at everybody who has not been reached yet."""
-        reached, failures, hopeless = list(message.reached), [], True
+        reached, failures, hopeless, tried = list(message.reached), [], True, True
         channel = message.body.get("channel")
         for recipient in map(printed, message.body["recipients"]):
             if recipient in reached:
@@ -72,10 +72,19 @@ class Courier:
                     deliver, address, printed(message.body["message"]), message.key
                 )
                 reached.append(recipient)
-            except Undelivered as failure:
-                hopeless = False
+            except (Undelivered, NotTried) as failure:
+                hopeless, tried = False, tried and not isinstance(failure, NotTried)
                 failures.append(f"{recipient}: {failure}")
-        await self._settle(message, reached, failures, hopeless=hopeless)
+        if tried:
+            await self._settle(message, reached, failures, hopeless=hopeless)
+        else:
+            await self._postpone(message, reached, "; ".join(failures))
+
+    async def _postpone(self, message: Message, reached: list[str], error: str) -> None:
+        """Try it again soon: what a shortage of ours has prevented is not an attempt."""
+        async with self._pool.session() as session:
+            await outbox.postpone(session, message, reached, error, FIRST)
+        log.warning("message_not_sent", key=message.key, error=error)
 
     async def _settle(
         self, message: Message, reached: list[str], failures: list[str], *, hopeless: bool

@@ -2,16 +2,30 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
+from typing import Final
+
+import structlog
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects.hosts import Hosts, NotNow
+from resumer_daemon.effects.shortage import SHORTAGE
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder, margin
 from resumer_daemon.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+SHORT: Final = 1.0
+"""The seconds before an effect is tried again that a shortage of ours has prevented."""
+
+
+class Short(NotNow):
+    """This daemon lacks what it takes to send: that says nothing about the receiver."""
 
 
 class Sender:
@@ -64,7 +78,7 @@ class Sender:
                         result = await self._attempt(held, effect, waiting)
                         break
                     except NotNow as rest:
-                        rests = True
+                        rests = not isinstance(rest, Short)
                         await asyncio.sleep(rest.seconds)
         except TimeoutError:
             if not rests:
@@ -77,15 +91,23 @@ class Sender:
         """Send when there is a place.
 
         Raises:
-            NotNow: The host should rest.
+            NotNow: The host should rest, or we are short of what it takes.
             TimeoutError: The time for waiting is over, or the lease (we may have slept), or we end.
         """
         async with self._hosts.attempt(effect) as attempt, self._slots:
             if self.ending or monotonic() >= self._ours_until(held):
                 raise TimeoutError
+            until = waiting.when()
             waiting.reschedule(None)  # from here on the attempt's own deadline counts
-            attempt.result = await self._carrier.carry_out(held, effect)
-        return attempt.result
+            result = await self._carrier.carry_out(held, effect)
+            if result.retry_class == SHORTAGE:
+                if not result.sent or effect.delivery == "at_least_once":
+                    waiting.reschedule(until)
+                    log.warning("effect_not_sent", key=effect.key, error=result.error)
+                    raise Short(SHORT, "a shortage of our own")
+                result = replace(result, retry_class="connection")
+            attempt.result = result
+        return result
 
     def _ours_until(self, held: Held) -> float:
         """Return until when nobody else can have taken it over, by our own clock."""

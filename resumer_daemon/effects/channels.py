@@ -6,8 +6,14 @@ The channels take their time to load, and their memory, so only a first message 
 import logging
 import threading
 
+from resumer_daemon.effects.shortage import is_short, is_shortage
+
 KEYED = ("json", "jsons", "xml", "xmls", "form", "forms")
 """Channels that carry headers of ours: these get the message's Idempotency-Key."""
+
+
+class NotTried(Exception):
+    """A channel could not be asked, because this daemon is short of what it takes."""
 
 
 class Undelivered(Exception):
@@ -19,6 +25,7 @@ def deliver(address: str, message: str, key: str) -> None:
 
     Raises:
         Undelivered: It was not taken.
+        NotTried: This daemon is short of what it takes: that is not an attempt.
     """
     import apprise
 
@@ -32,7 +39,11 @@ def deliver(address: str, message: str, key: str) -> None:
         try:
             taken = channel.notify(body=message, notify_type=apprise.NotifyType.INFO)
         except Exception as error:  # a hundred channels by as many hands: none may stop the others
+            if is_shortage(error):
+                raise NotTried(f"{scheme}: {type(error).__name__}") from error
             raise Undelivered(f"{scheme}: {type(error).__name__}") from error
+    if not taken and is_short():
+        raise NotTried(f"{scheme}: this daemon is short of files")
     if not taken:
         raise Undelivered(f"{scheme}: {said.last or 'not taken'}")
 

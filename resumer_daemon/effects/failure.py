@@ -8,6 +8,7 @@ import httpcore2
 from resumer_daemon.effects.answer import Answer
 from resumer_daemon.effects.guard import AddressRefused, NotResolved
 from resumer_daemon.effects.meter import TooMuch
+from resumer_daemon.effects.shortage import SHORTAGE, is_shortage
 from resumer_daemon.workflow.faults import Fault
 
 TROUBLE: Final = (
@@ -34,6 +35,10 @@ def failed(error: Exception, sent: bool) -> Answer:
     The text may hold what the definition says, secrets included.
     """
     match error:
+        case _ if is_shortage(error):
+            return Answer(
+                "webhook not sent: this daemon is short of files or memory", SHORTAGE, sent=sent
+            )
         case Fault():
             return Answer(str(error), "fault", sent=sent)
         case AddressRefused():

@@ -1,6 +1,7 @@
 """The guard against requests that are led inside: resolve once, check all, connect to just that."""
 
 import asyncio
+import errno
 from collections.abc import Iterable
 from typing import Final, Self, TypeAlias
 
@@ -10,6 +11,7 @@ from resumer_daemon.effects.addresses import as_address, refusal
 from resumer_daemon.effects.allow import AllowList
 from resumer_daemon.effects.meter import Meter, MeteredStream
 from resumer_daemon.effects.resolve import Resolver, SystemResolver
+from resumer_daemon.effects.shortage import is_short, is_shortage
 
 SocketOptions: TypeAlias = Iterable[httpcore2.SOCKET_OPTION] | None
 
@@ -51,6 +53,7 @@ class Guard:
         Raises:
             AddressRefused: One of them is not allowed.
             NotResolved: There is none, or what came is no address.
+            OSError: This daemon is short of what a look-up needs.
         """
         found = [host] if as_address(host) else await self._looked_up(host, port)
         if not self._allow.has_name(host, port):
@@ -69,7 +72,9 @@ class Guard:
     async def _looked_up(self, host: str, port: int) -> list[str]:
         try:
             found = await self._resolve(host, port)
-        except OSError:
+        except OSError as error:
+            if is_shortage(error) or is_short():
+                raise OSError(errno.EMFILE, f"{host} was not looked up") from error
             raise NotResolved(host) from None
         if not found:
             raise NotResolved(host)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
+from resumer_daemon.effects.shortage import is_shortage
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.secretrefs import PREFIX, resolve_secrets
 from resumer_daemon.workflow.urls import resolve_url
@@ -32,6 +33,7 @@ class Revealed:
 
         Raises:
             Fault: There is no such secret.
+            OSError: This daemon is short of the files that reading one needs.
         """
         return resolve_secrets(value, self._reveal)
 
@@ -81,7 +83,9 @@ class Revealed:
         try:
             secret = self._lookup(name)
             secret.encode()
-        except (LookupError, OSError, UnicodeError):  # of which the last would show it
+        except (LookupError, OSError, UnicodeError) as error:  # of which the last would show it
+            if is_shortage(error):
+                raise
             raise Fault(f"webhook: no secret {name}") from None
         for spelling in _spellings(secret):
             if len(spelling) >= SHORTEST:

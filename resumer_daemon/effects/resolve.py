@@ -1,6 +1,7 @@
 """Looking up host names without ever keeping anybody else waiting."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -52,7 +53,7 @@ class SystemResolver:
             Thread(target=work, name="resolve", daemon=True).start()
         except RuntimeError as error:  # no more threads
             self._free.release()
-            raise OSError(str(error)) from error
+            raise OSError(errno.ENOMEM, str(error)) from error
         return await answer
 
 

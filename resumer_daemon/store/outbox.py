@@ -52,6 +52,21 @@ async def settle(
         return await cursor.fetchone() is not None
 
 
+async def postpone(
+    session: Session, message: Message, reached: Sequence[str], error: str, again_in: float
+) -> None:
+    """Take an attempt back that could not be made; the message is due again after so long."""
+    facts = {
+        "key": message.key,
+        "attempt": message.attempt,
+        "reached": array(reached),
+        "error": error,
+        "again_in": again_in,
+    }
+    async with session.transaction():
+        await session.run("postpone_message", facts)
+
+
 async def list_messages(session: Session, state: str | None, limit: int) -> list[dict[str, Any]]:
     """Return messages, the oldest of a state first."""
     async with session.transaction():

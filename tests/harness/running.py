@@ -164,6 +164,11 @@ class Process(Observed):
         return started[0]["http"] if started else ""
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Tell whether it is there."""
         return self._process.poll() is None
