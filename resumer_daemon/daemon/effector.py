@@ -8,10 +8,11 @@ line in the database, where any daemon with a place finds them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 AHEAD = 2
+BESIDE = 0.5  # seconds until a branch beside effects is looked at, should nobody call
 LINE = 5.0  # seconds until what found no place is looked at again
 
 
@@ -40,6 +42,7 @@ LINE = 5.0  # seconds until what found no place is looked at again
 class _Run:
     held: Held
     failed: bool = False
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Effector:
@@ -146,7 +149,10 @@ class Effector:
                 for effect in self._next(current, sending.values()):
                     attempt = self._sender.send(current, effect)
                     sending[asyncio.create_task(attempt)] = effect.path
-                done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+                done = await self._first(sending, run)
+                if not done:
+                    current = await self._retrying(self._proceeding.hear, current, [])
+                    continue
                 came = {sending.pop(task): task.result() for task in done}
                 results = {path: result for path, result in came.items() if result is not None}
                 if results:
@@ -157,6 +163,29 @@ class Effector:
         finally:
             for task in sending:
                 task.cancel()
+
+    async def _first(
+        self, sending: Iterable[asyncio.Task[Any]], run: _Run
+    ) -> set[asyncio.Task[Any]]:
+        """Wait for the first result; none where a branch beside the effects may have an answer."""
+        waits = bool(run.held.launch.state.branches)
+        called = asyncio.create_task(run.called.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {*sending, called},
+                timeout=BESIDE if waits else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            called.cancel()
+        run.called.clear()
+        return done - {called}
+
+    def call(self, execution: UUID) -> None:
+        """Look at once whether a branch of an execution that runs here has its answer."""
+        for run in self._runs.values():
+            if run.held.execution == execution and run.held.launch.state.branches:
+                run.called.set()
 
     def _next(self, held: Held, under_way: Collection[str]) -> list[Effect]:
         """Return what is to be begun now; when we end, nothing is."""

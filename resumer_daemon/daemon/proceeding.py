@@ -18,8 +18,9 @@ from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
-from resumer_daemon.engine.running import doubtful, proceed, stop, unreadable_row
+from resumer_daemon.engine.running import doubtful, hear, proceed, stop, unreadable_row
 from resumer_daemon.engine.state import State
+from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.journal import Holder, Rescued
 from resumer_daemon.store.pool import Pool
@@ -80,20 +81,64 @@ class Proceeding:
                 return await self._found(session, held, unanswered)
             results = dict(results) | await self._records(session, held, results)
             plan = await self._next(session, held, results)
-            if plan.launch is not None:
-                elapsed = recorded - held.recorded
-                launch = following(plan.launch, held.launch, elapsed, results, self._random)
-                plan = replace(plan, launch=launch)
-            epochs = await self._write(session, [plan])
-            after = None
-            if plan.launch is not None:
-                epoch = epochs[held.execution]
-                after = Held(held.execution, epoch, plan.launch, recorded, held.trace)
-                unanswered.append(after)
+            after = await self._write_on(session, held, plan, results, recorded, unanswered)
         self._library.kept([plan])
         self._metrics.stages.labels("effects").observe(recorded - held.recorded)
         self._metrics.stages.labels("answer").observe(monotonic() - recorded)
         count([(plan, "effect")], self._metrics)
+        return after
+
+    async def hear(self, held: Held, unanswered: list[Held]) -> Held | None:
+        """Move the branches that wait beside effects under way, if what they wait for has come.
+
+        Return what runs on from there; None, and `unanswered`, as with `record`.
+        """
+        due = [branch.waiting.due_at for branch in held.launch.state.branches]
+        async with self._pool.session() as session:
+            if not await journal.something_came(session, held.execution, due):
+                return held
+            return await self._hear(session, held, unanswered)
+
+    async def _hear(self, session: Session, held: Held, unanswered: list[Held]) -> Held | None:
+        recorded = monotonic()
+        async with session.transaction():
+            if not await journal.fence(session, held.execution, held.epoch):
+                return await self._found(session, held, unanswered)
+            plan = await self._heard(session, held, recorded - held.recorded)
+            if plan is None:
+                return held
+            after = await self._write_on(session, held, plan, {}, recorded, unanswered)
+        self._library.kept([plan])
+        count([(plan, "effect")], self._metrics)
+        return held if plan.status is None else after
+
+    async def _heard(self, session: Session, held: Held, elapsed: float) -> Plan | None:
+        batch = await claim.read(session)
+        if batch.unreadable:
+            return None  # it stops when its effects come back
+        claimed = batch.claimed[0]
+        world = await self._world(session, claimed, held.launch, elapsed, batch.now)
+        return hear(claimed, held.launch, world)
+
+    async def _write_on(
+        self,
+        session: Session,
+        held: Held,
+        plan: Plan,
+        results: Mapping[str, EffectResult],
+        recorded: float,
+        unanswered: list[Held],
+    ) -> Held | None:
+        """Write a plan of what runs here; return what runs on from there."""
+        if plan.launch is not None:
+            elapsed = recorded - held.recorded
+            launch = following(plan.launch, held.launch, elapsed, results, self._random)
+            plan = replace(plan, launch=launch)
+        epochs = await self._write(session, [plan])
+        if plan.launch is None:
+            return None
+        after = Held(held.execution, epochs[held.execution], plan.launch, recorded, held.trace)
+        unanswered.append(after)
         return after
 
     async def _found(self, session: Session, held: Held, unanswered: Sequence[Held]) -> Held | None:
@@ -136,10 +181,15 @@ class Proceeding:
         elapsed: float,
         now: datetime,
     ) -> Plan:
+        world = await self._world(session, claimed, launch, elapsed, now)
+        return proceed(claimed, launch, results, world)
+
+    async def _world(
+        self, session: Session, claimed: Claimed, launch: Launch, elapsed: float, now: datetime
+    ) -> World:
         programs = Programs({launch.program.sha256: launch.program}, {})
         around = await gather(session, self._settings, [claimed], programs, now)
-        world = replace(around.world(claimed), elapsed=elapsed)
-        return proceed(claimed, launch, results, world)
+        return replace(around.world(claimed), elapsed=elapsed)
 
     async def _write(self, session: Session, plans: Sequence[Plan]) -> Mapping[UUID, int]:
         await record(session, plans, self._library.texts)

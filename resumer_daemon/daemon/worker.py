@@ -153,6 +153,9 @@ class Worker:
     def _done(self, turned: Turned) -> None:
         traces = account(turned, self._heard, self._metrics, self._tracing)
         self._metrics.quarantined.inc(len(turned.quarantined))
+        for plan in turned.plans:
+            if plan.claimed.status == "running":
+                self._effector.call(plan.claimed.id)
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
 

@@ -9,7 +9,8 @@ from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, NewPause, Plan
 from resumer_daemon.engine.planning import as_object, load_first, planned
 from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.settle import Settlement
+from resumer_daemon.engine.resume import resume_data_after, resume_inside
+from resumer_daemon.engine.settle import Settlement, settle_beside
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import effective
@@ -18,19 +19,41 @@ from resumer_daemon.workflow.context import effective
 def proceed(
     claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
 ) -> Plan:
-    """Plan for what follows when effects have results; requests are looked at once it stands."""
+    """Plan for what follows when effects have results, and what branches beside them wait for."""
     program = launch.program
     if claimed.context is None:
         state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
         plan = load_first(claimed, Settlement({}), program, state, world)
     else:
-        context = effective(as_object(claimed.context), as_object(claimed.resume_data))
-        advanced = advance(program.definition, launch.state, context, world, results)
-        plan = planned(
-            claimed, Settlement({}), program, advanced, claimed.resume_data,
-            waited=launch.state.branches,
-        )  # fmt: skip
+        plan = _advanced(claimed, launch, results, world)
     return replace(plan, results=_by_key(launch, results))
+
+
+def hear(claimed: Claimed, launch: Launch, world: World) -> Plan | None:
+    """Plan for what branches wait for while effects are under way; None: nothing has come."""
+    settlement = settle_beside(claimed, launch.state, world.now)
+    if settlement.answers:
+        return _advanced(claimed, launch, {}, world)
+    return Plan(claimed, {}, settlement, expire=settlement.expire) if settlement.expire else None
+
+
+def _advanced(
+    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
+) -> Plan:
+    """Plan for the way on from where effects are under way, and branches may have their answers."""
+    program, state, data = launch.program, launch.state, as_object(claimed.resume_data)
+    settlement = settle_beside(claimed, state, world.now)
+    if settlement.answers:
+        state = resume_inside(state, settlement.answers)
+        answered = settlement.answers.values()
+        data = resume_data_after(data, *answered, number=claimed.last_pause, at=world.now)
+    context = effective(as_object(claimed.context), data)
+    advanced = advance(program.definition, state, context, world, results)
+    plan = planned(
+        claimed, settlement, program, advanced, data if settlement.answers else claimed.resume_data,
+        waited=launch.state.branches,
+    )  # fmt: skip
+    return replace(plan, expire=settlement.expire, resumed=bool(settlement.answers))
 
 
 def unreadable_row(

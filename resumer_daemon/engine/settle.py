@@ -8,6 +8,7 @@ has waited longest for it. What moves a branch is `applied`; what the end of its
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from datetime import datetime
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
@@ -25,6 +26,7 @@ from resumer_daemon.engine.requests import (
     Settled,
 )
 from resumer_daemon.engine.spoken import report, spoken
+from resumer_daemon.engine.state import State
 from resumer_daemon.value import value
 from resumer_daemon.workflow.values import Json
 
@@ -108,25 +110,6 @@ def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
     return Settlement(outcomes, holds=True)
 
 
-def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
-    """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
-    told = report(pause, claimed.requests)
-    heard = _heard(pause, claimed, told)
-    if not heard:
-        still = _still_paused(pause, claimed)
-        unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
-        return replace(still, outcomes={**still.outcomes, **unrecognised})
-    counted = {each.id for part in heard.values() for each in part.requests}
-    outcomes = void(claimed.requests) | dict.fromkeys(counted, "applied")
-    moved_by = [part.moved_by for part in heard.values() if part.moved_by is not None]
-    return Settlement(
-        outcomes,
-        {path: part.answer for path, part in heard.items()},
-        moved_by=moved_by[-1] if moved_by else None,
-        unasked=tuple(each for part in heard.values() for each in part.unasked),
-    )
-
-
 @value(frozen=True, slots=True)
 class _Heard:
     """The answer to one branch, the requests that count for it, and approvals without a request."""
@@ -140,6 +123,59 @@ class _Heard:
         """The request that completed it; another program's word on its own pause is none."""
         last = self.requests[-1] if self.requests else None
         return None if last is None or last.kind == "adopt" else last
+
+
+def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
+    """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
+    told = report(pause, claimed.requests)
+    heard = _heard(pause, claimed, told)
+    if not heard:
+        still = _still_paused(pause, claimed)
+        unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
+        return replace(still, outcomes={**still.outcomes, **unrecognised})
+    return _moved(heard, void(claimed.requests))
+
+
+def settle_beside(claimed: Claimed, state: State, now: datetime) -> Settlement:
+    """Answer branches that wait while effects of others are under way: `state` is where both stand.
+
+    Only what counts is settled: all else is looked at once the execution stands. What a person
+    holds does not move.
+    """
+    if not state.branches or claimed.stops is not None:
+        return Settlement({})
+    pause = _pause_beside(claimed, state)
+    requests = tuple(r for r in claimed.requests if r.kind in ("approval", "event", "timeout"))
+    heard = _heard(pause, replace(claimed, requests=requests), None)
+    for branch in state.branches:
+        due_at = branch.waiting.due_at
+        if branch.path not in heard and due_at is not None and due_at <= now:
+            heard[branch.path] = _Heard(TimedOut(), ())
+    still = _still_paused(pause, claimed)
+    return replace(_moved(heard, {}), expire=still.expire)
+
+
+def _pause_beside(claimed: Claimed, state: State) -> OpenPause:
+    """Return the pause that an execution would open if no effect were under way."""
+    longest = state.branches[0]
+    asked = tuple(approval for branch in state.branches for approval in branch.asked)
+    there = frozenset(approval.id for approval in claimed.approvals)
+    return OpenPause(
+        claimed.last_pause + 1, longest.reason, longest.step_id, longest.ways, longest.waiting,
+        state, None, asked=asked, earlier=there.difference(asked),
+    )  # fmt: skip
+
+
+def _moved(heard: Mapping[str, _Heard], others: Mapping[int, Settled]) -> Settlement:
+    """Put together what was answered; `others` is what becomes of the requests beside."""
+    counted = {each.id for part in heard.values() for each in part.requests}
+    moved_by = [part.moved_by for part in heard.values() if part.moved_by is not None]
+    return Settlement(
+        {**others, **dict.fromkeys(counted, "applied")},
+        {path: part.answer for path, part in heard.items()},
+        moved_by=moved_by[-1] if moved_by else None,
+        unasked=tuple(each for part in heard.values() for each in part.unasked),
+    )
 
 
 def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str, _Heard]:

@@ -48,7 +48,8 @@ def _entries(plan: Plan) -> Iterator[Entry]:
     elif plan.lifts or (plan.resumed and plan.closes == "retry"):
         yield Entry("execution", execution, "retried", actor, said)
     elif plan.resumed or plan.lets_go:
-        said |= {"trigger": plan.closes or "manual", "status": plan.status or "paused"}
+        by = moved_by.kind if moved_by is not None else "manual"
+        said |= {"trigger": plan.closes or by, "status": plan.status or "paused"}
         yield Entry("execution", execution, "resumed", actor, said)
     yield from _stops(plan)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -125,6 +126,13 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     if not await locked(cursor):
         return False
     cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
+    return await cursor.fetchone() is not None
+
+
+async def something_came(session: Session, execution: UUID, due: Iterable[datetime | None]) -> bool:
+    """Tell, without a lock, whether a branch that waits beside effects may have its answer."""
+    facts = {"id": execution, "due": min((each for each in due if each is not None), default=None)}
+    cursor = await session.run("find_answers", facts)
     return await cursor.fetchone() is not None
 
 

@@ -171,7 +171,7 @@ def come_due(service: Service, branch: str) -> None:
 
 
 @every_vintage
-async def test_decisions_while_another_branch_sends_are_not_lost(database: Database):  # C1
+async def test_decisions_count_while_another_branch_sends(database: Database):  # C1
     service = Service(database)
     go_on = asyncio.Event()
 
@@ -191,7 +191,7 @@ async def test_decisions_while_another_branch_sends_are_not_lost(database: Datab
             await eventually(lambda: there.requests)
             for role in ("finance", "legal"):
                 decide(service, execution, role)
-            await eventually(lambda: service.decisions(execution) == [("approved", "held")] * 2)
+            await eventually(lambda: service.decisions(execution) == [("approved", "applied")] * 2)
             go_on.set()
             row = await asyncio.to_thread(service.ended, execution)
     assert row["result"] == "allowed"
