@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
@@ -181,7 +182,9 @@ class Settings(BaseSettings):
         None, description="Signs webhooks in the Standard Webhooks form: `whsec_...`."
     )
     secrets_dir: Path | None = Field(
-        None, description="`secrets.NAME` is the file NAME there, else `RESUMER_SECRET_NAME`."
+        None,
+        description="`secrets.NAME` is the file `ORGANIZATION/NAME` there, for executions of that"
+        " organisation, else the file NAME, else `RESUMER_SECRET_NAME`.",
     )
     context_endpoints: Endpoints = Field(
         {},
@@ -253,10 +256,18 @@ class Settings(BaseSettings):
             raise ValueError("drain_timeout must be shorter than lease (RESUMER_LEASE)")
         return value
 
-    def secret(self, name: str) -> str:
-        """Return what `secrets.NAME` stands for. Raises LookupError when there is none."""
-        if self.secrets_dir is not None and (file := self.secrets_dir / name).is_file():
-            return file.read_text("utf-8").rstrip("\n")
+    def secret(self, name: str, organization: UUID | None = None) -> str:
+        """Return what `secrets.NAME` stands for in an organisation.
+
+        Raises LookupError when there is none. A secret of the organisation comes before a common
+        one, and no other organisation reaches it.
+        """
+        folders = [] if self.secrets_dir is None else [self.secrets_dir]
+        if organization is not None:
+            folders = [folder / str(organization) for folder in folders] + folders
+        for folder in folders:
+            if (file := folder / name).is_file():
+                return file.read_text("utf-8").rstrip("\n")
         return os.environ[f"RESUMER_SECRET_{name.upper()}"]
 
     @property

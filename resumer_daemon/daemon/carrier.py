@@ -1,6 +1,7 @@
 """Carries out one attempt of an effect: timed, told to the log, part of its trace."""
 
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -31,10 +32,10 @@ class Carrier:
         """Make one attempt, within the effect's deadline; a failure is a result."""
         began = monotonic()
         if self._tracing is None or held.trace is None:
-            result = await self._do(effect, {})
+            result = await self._do(held, effect, {})
         else:
             with self._tracing.sending(held.trace, held.execution, effect) as sending:
-                result = await self._do(effect, sending.headers)
+                result = await self._do(held, effect, sending.headers)
                 sending.error = result.error
         seconds = monotonic() - began
         self._metrics.effect_duration.labels(effect.kind).observe(seconds)
@@ -51,11 +52,13 @@ class Carrier:
         )
         return result
 
-    async def _do(self, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
+    async def _do(self, held: Held, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
+        secrets = partial(self._settings.secret, organization=held.organization)
+        client = self._client.using(secrets)
         if effect.kind == "webhook":
-            return await self._client.send(effect, deadline=self._deadline(effect), trace=trace)
+            return await client.send(effect, deadline=self._deadline(effect), trace=trace)
         result = await load_context(
-            self._client,
+            client,
             effect,
             attempts=self._settings.context_attempts,
             patience=self._settings.context_timeout,

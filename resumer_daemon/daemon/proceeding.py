@@ -40,7 +40,8 @@ REST = 1.0  # seconds before a retry from which on an execution keeps no place
 class Held:
     """An execution that runs here: its lease, what it waits for, when that was recorded.
 
-    `trace` is what its attempts are told under, None where it is not traced.
+    `trace` is what its attempts are told under, None where it is not traced. `organization`: whose
+    secrets they may use beside the common ones.
     """
 
     execution: UUID
@@ -48,6 +49,7 @@ class Held:
     launch: Launch
     recorded: float
     trace: Trace | None = None
+    organization: UUID | None = None
 
     @property
     def rests(self) -> bool:
@@ -137,7 +139,8 @@ class Proceeding:
         epochs = await self._write(session, [plan])
         if plan.launch is None:
             return None
-        after = Held(held.execution, epochs[held.execution], plan.launch, recorded, held.trace)
+        epoch = epochs[held.execution]
+        after = replace(held, epoch=epoch, launch=plan.launch, recorded=recorded)
         unanswered.append(after)
         return after
 
@@ -216,7 +219,10 @@ class Proceeding:
                 plan = await self._rescued(session, each, claimed, doubtful, now)
                 if plan is not None and plan.launch is not None:
                     launch = remaining(plan.launch, rests)
-                    held.append(Held(each.execution, each.epoch, launch, recorded))
+                    owner = plan.claimed.organization
+                    held.append(
+                        Held(each.execution, each.epoch, launch, recorded, organization=owner)
+                    )
                 elif plan is not None:
                     plans.append(plan)
             await journal.outlast(session, {h.execution: h.launch for h in held}, self._holder)

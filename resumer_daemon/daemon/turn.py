@@ -185,7 +185,13 @@ class Turner:
 
 def _held(written: Written, recorded: float) -> list[Held]:
     return [
-        Held(plan.claimed.id, written.epochs[plan.claimed.id], plan.launch, recorded)
+        Held(
+            plan.claimed.id,
+            written.epochs[plan.claimed.id],
+            plan.launch,
+            recorded,
+            organization=plan.claimed.organization,
+        )
         for plan in written.plans
         if plan.launch is not None and plan.claimed.id in written.epochs
     ]

@@ -5,6 +5,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -58,6 +59,12 @@ class HttpClient:
         self._timeouts = timeouts or Timeouts()
         self._trust = trust or ssl.create_default_context()
         self._clock = clock
+
+    def using(self, secrets: Lookup) -> "HttpClient":
+        """Return the same client with other secrets."""
+        other = copy(self)
+        other._secrets = secrets
+        return other
 
     async def send(
         self, effect: Effect, *, deadline: float, trace: Mapping[str, str] = NO_TRACE
