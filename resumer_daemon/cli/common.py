@@ -17,6 +17,7 @@ from rich.markup import escape
 from resumer_daemon.config import Settings, load
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.database import Database
+from resumer_daemon.store.moments import as_text
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import GRANTED
 from resumer_daemon.workflow.values import Json, dump
@@ -82,6 +83,7 @@ async def opened(url: str | None) -> AsyncIterator[Session]:
     chosen = settings(database_url=url)
     database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
     session = await database.session("resumer-cli")
+    as_text(session.connection)
     async with session.connection:
         yield session
 

@@ -1,7 +1,7 @@
 """`show`: one execution's whole story, in the order in which it happened."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from rich.markup import escape
@@ -11,11 +11,14 @@ from resumer_daemon.cli.options import Key
 from resumer_daemon.cli.shown import coloured, table
 from resumer_daemon.store import views
 
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
 
 class Moment(NamedTuple):
     """Something that happened: `became` is a status, outcome or state, `said` is in free words."""
 
     at: datetime
+    when: str
     what: str
     became: str
     said: str = ""
@@ -46,8 +49,12 @@ def _print(found: Mapping[str, Any]) -> None:
         console.print(f"  [red]{escape(found['error'])}[/]", highlight=False)
     made = table("  at (UTC)", "what", "became", "")
     for moment in timeline(found):
-        at = moment.at.strftime("%m-%d %H:%M:%S.%f")[:-3]
-        made.add_row(f"  {at}", escape(moment.what), coloured(moment.became), escape(moment.said))
+        made.add_row(
+            f"  {escape(moment.when)}",
+            escape(moment.what),
+            coloured(moment.became),
+            escape(moment.said),
+        )
     console.print(made)
 
 
@@ -115,10 +122,16 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[Moment]:
 
 
 def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iterator[Moment]:
-    """Yield a moment where it has a time at all; other programs may write any."""
-    try:
-        moment = datetime.fromisoformat(at) if at else None
-    except ValueError:
+    """Yield a moment where it has a time at all; other programs may write any.
+
+    A time that Python cannot hold is shown as it is written, before or behind all others.
+    """
+    if not at:
         return
-    if moment is not None:
-        yield Moment(moment, what, became or "", said or "")
+    try:
+        moment = datetime.fromisoformat(at)
+        when = moment.strftime("%m-%d %H:%M:%S.%f")[:-3]
+    except ValueError:
+        past = at.startswith("-") or at.endswith("BC")
+        moment, when = FIRST if past else LAST, at
+    yield Moment(moment, when, what, became or "", said or "")

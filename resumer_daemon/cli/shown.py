@@ -36,10 +36,16 @@ def coloured(word: str | None) -> str:
 
 
 def ago(moment: datetime | str | None) -> str:
-    """Return how long ago a moment is, or how far it is away, in one unit."""
+    """Return how long ago a moment is, or how far it is away, in one unit.
+
+    What Python cannot hold is returned as it is written.
+    """
     if moment is None:
         return ""
-    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    try:
+        at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    except ValueError:
+        return escape(str(moment))
     seconds = (datetime.now(UTC) - at).total_seconds()
     away = f"{lasting(abs(seconds))}"
     return f"in {away}" if seconds < 0 else f"{away} ago"

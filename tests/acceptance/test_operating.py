@@ -179,6 +179,46 @@ def test_the_ledger_the_incidents_and_the_numbers(service: Service):
     assert key_of(service, other) in run(service, "incidents")
 
 
+ODD_TIMES = ["infinity", "-infinity", "200000-01-01 00:00:00", "0044-03-15 12:00:00 BC"]
+
+
+@pytest.mark.parametrize("odd", ODD_TIMES)
+def test_a_time_that_python_cannot_hold_is_shown_as_text(service: Service, odd: str):  # C41
+    """In every row that the service has of an execution, whatever looks at it."""
+    execution = service.paused()
+    [request] = service.asked(execution)
+    key = key_of(service, execution)
+    service.insert(
+        "step_executions", execution_id=execution, step_id="theirs", step_type="action",
+        status="completed",
+    )  # fmt: skip
+    columns = service.database.run(
+        "SELECT table_name, string_agg(format('%%I = %%L', column_name, %s::text), ', ')"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND data_type LIKE 'timestamp%%' AND column_name <> 'expires_at' AND table_name IN"
+        " ('workflow_executions', 'step_executions', 'approval_requests', 'workflows', 'events')"
+        " GROUP BY 1",
+        odd,
+    )
+    with service.database.connect(options="-c resumer.own=on") as theirs:
+        for table, values in columns:
+            theirs.execute(f"UPDATE {table} SET {values}")
+    assert [row["started_at"][:6] for row in read(service, "list")] == [odd[:6]]
+    assert read(service, "show", key)["started_at"].startswith(odd[:6])
+    assert odd[:6] in run(service, "show", key)
+    for words in (["list"], ["ledger"], ["explain", key], ["stats"], ["incidents"]):
+        run(service, *words)
+    for words in (["ledger"], ["explain", key], ["stats"]):
+        read(service, *words)
+    with service.database.connect() as reader:
+        for view in ("inbox", "ledger", "lag", "incidents"):
+            reader.execute(f"SELECT * FROM resumer.{view}").fetchall()
+        reader.execute("SELECT resumer.status(%s), resumer.explain(%s)", [execution, execution])
+    run(service, "approve", request)
+    eventually_sync(lambda: service.standing(execution)[0] == "completed")
+    assert read(service, "show", key)["result"] == "allowed"
+
+
 def test_the_live_list_shows_what_happens_until_it_is_ended(service: Service):
     command = [sys.executable, "-m", "resumer_daemon", "list", "--watch"]
     ours, theirs = pty.openpty()

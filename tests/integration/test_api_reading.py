@@ -221,6 +221,23 @@ def test_after_an_incident_without_a_webhook_nothing_can_be_skipped(
     assert [(option["move"], option["body"]) for option in told] == [("retry", {}), ("cancel", {})]
 
 
+@pytest.mark.parametrize("odd", ["infinity", "-infinity", "200000-01-01", "0044-03-15 BC"])
+def test_a_time_that_python_cannot_hold_is_told_as_text(  # C41
+    service: Service, client: Client, odd: str
+):
+    execution = service.paused()
+    with service.database.connect(options="-c resumer.own=on") as theirs:
+        theirs.execute("UPDATE workflow_executions SET started_at = %s, paused_at = %s", [odd, odd])
+        theirs.execute("UPDATE approval_requests SET requested_at = %s", [odd])
+    [item] = client.get("/executions/paused").json["items"]
+    told = client.get(f"/executions/{execution}/status").json
+    assert item["started_at"] == told["started_at"]
+    assert told["started_at"].startswith(odd[:6])
+    assert client.get(f"/executions/{execution}/explain").status == 200
+    assert client.get(f"/executions/{execution}/resume-options").status == 200
+    assert client.get("/ledger").status == 200
+
+
 def test_numbers_are_told_as_they_are_stored(service: Service, client: Client):
     exact = "123456789012345678901234567890.123456789012345678901234567890"
     execution = service.paused()
