@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-system lint format chaos beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-system lint format chaos mutants beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -23,7 +23,7 @@ dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once en
 test: $(VENV)/.dev ## Run the tests on a real PostgreSQL, found or brought along
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 	@echo 'Left out, because each needs Debian packages: tests/system. make test-system runs them.'
-	@echo 'Left out, because they take minutes: make field, make chaos. CONTRIBUTING.md tells what each proves.'
+	@echo 'Left out, because they take minutes: make field, make chaos, make mutants. CONTRIBUTING.md tells what each proves.'
 
 test-system: $(VENV)/.dev ## Run the tests that need Debian packages: Prometheus, pgbouncer, PostgreSQL 15, curl, jq
 	@$(BIN)/pytest -n $(WORKERS) tests/system $(ARGS)
@@ -44,6 +44,9 @@ chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing
 	@echo 'First, that the checker sees what is wrong with broken daemons:'
 	@$(BIN)/pytest -q -n $(WORKERS) tests/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+mutants: $(VENV)/.dev ## Put deliberate faults into copies of the code, and count those that the tests notice
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 beside: $(VENV)/.dev ## Let a stand-in of the service write in 10,000 random interleavings beside daemons
 	@$(BIN)/python -m tests.beside $(ARGS)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import carrier
@@ -16,15 +16,18 @@ from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store import journal
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import locked
+from resumer_daemon.store.session import Session
 
 DELAY = 1.0
 
 
 def without_fence() -> None:
-    """Write whoever holds the lease."""
+    """Write whatever became of the lease meanwhile: only the execution's row is locked."""
 
-    async def fence(_session: object, _execution: object, _epoch: int) -> bool:
-        return True
+    async def fence(session: Session, execution: UUID, _epoch: int) -> bool:
+        return bool(await locked(await session.run("claim_again", {"ids": array([execution])})))
 
     _replace(journal, "fence", fence)
 

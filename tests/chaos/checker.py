@@ -1,9 +1,10 @@
 """What must be true of any run, whatever was killed when: read from outside, by nobody's word.
 
 The invariants are numbered as in the docs: I1 no acknowledged decision is lost, I2 none is applied
-twice, I3 one body for one key, I4 each effect has exactly one key and none is missing, I5 no write
-of an older epoch, I7 nothing starts after the end, I8 in the order of the workflow; and no more
-requests than intents that were open when something was killed, stopped or restarted.
+twice, I3 one body for one key, I4 each effect has exactly one key and none is missing, I5 no daemon
+writes after another has taken its lease, I7 nothing starts after the end, I8 in the order of the
+workflow; and no more requests than intents that were open when something was killed, stopped or
+restarted.
 """
 
 from collections import Counter, defaultdict
@@ -46,13 +47,20 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A row of the journal, with the epoch of its lease."""
+    """A row of the journal."""
 
     key: str
     execution: str
     status: str
-    epoch: int
-    lease_epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An outcome as a daemon wrote it; `holder` is the daemon that took the lease last."""
+
+    key: str
+    writer: str
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Facts:
     receipts: Sequence[Receipt]
     executions: Sequence[Execution]
     journal: Sequence[Intent]
+    writes: Sequence[Write]
     ledger: Sequence[Settled]
     decided: Mapping[str, str]
     interrupted: int
@@ -90,6 +99,7 @@ def violations(facts: Facts) -> list[str]:
         *_keys(facts),
         *_effects(facts),
         *_journal(facts),
+        *_writes(facts),
         *_ends(facts),
         *_order(facts),
         *_extra(facts),
@@ -153,11 +163,14 @@ def _journal(facts: Facts) -> Iterator[str]:
             yield f"I4 intent {intent.key} of {intent.execution} is {intent.status}"
         elif intent.key not in received:
             yield f"I4 intent {intent.key} is done, and never came"
-        if intent.lease_epoch is not None and intent.epoch > intent.lease_epoch:
-            newer = f"epoch {intent.epoch}, its lease of {intent.lease_epoch}"
-            yield f"I5 intent {intent.key} is of {newer}"
     known = {intent.key for intent in facts.journal}
     yield from (f"I4 key {key} has no intent" for key in received - known)
+
+
+def _writes(facts: Facts) -> Iterator[str]:
+    for write in facts.writes:
+        if write.writer != write.holder:
+            yield f"I5 {write.writer} wrote {write.key}, whose lease {write.holder} had taken"
 
 
 def _ends(facts: Facts) -> Iterator[str]:

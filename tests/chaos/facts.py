@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.chaos.checker import Execution, Facts, Intent, Receipt, Settled
 from tests.chaos.messages import Message, Told
+from tests.chaos.observer import writes
 from tests.chaos.programs import Work
 from tests.harness.database import Database
 
@@ -26,7 +27,7 @@ def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Fac
         if line["body"].get("execution") in ours
     ]  # fmt: skip
     return Facts(
-        receipts, executions, _journal(database), _ledger(database),
+        receipts, executions, _journal(database), writes(database), _ledger(database),
         work.decided, interrupted, _incidents(database), told, _messages(database),
     )  # fmt: skip
 
@@ -60,8 +61,7 @@ def _journal(database: Database) -> list[Intent]:
     return [
         Intent(*row)
         for row in database.run(
-            "SELECT f.key, f.execution_id::text, f.status, f.epoch, l.epoch"
-            " FROM resumer.effects f LEFT JOIN resumer.leases l USING (execution_id)"
+            "SELECT f.key, f.execution_id::text, f.status FROM resumer.effects f"
         )
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
+from tests.chaos.observer import named
 from tests.harness.eventually import eventually_sync
 from tests.harness.running import Process
 
@@ -43,8 +44,9 @@ class Slot:
     def start(self) -> None:
         """Start a daemon here."""
         self._lives += 1
-        log = self._folder / f"daemon-{self._number}-{self._lives}.log"
-        self.process = Process(self._url, log, self._module, **self._settings)
+        name = f"daemon-{self._number}-{self._lives}"
+        log = self._folder / f"{name}.log"
+        self.process = Process(named(self._url, name), log, self._module, **self._settings)
 
     @property
     def instance(self) -> str | None:

@@ -20,6 +20,7 @@ from tests.chaos.checker import violations
 from tests.chaos.facts import facts_of
 from tests.chaos.failing import DELIVERY_POINTS, POINTS
 from tests.chaos.faults import open_intents
+from tests.chaos.observer import named, observe
 from tests.chaos.programs import Work, beside, left, receiving
 from tests.chaos.shapes import SHAPES, TELLING
 from tests.harness.database import Database, Databases
@@ -102,11 +103,13 @@ def run_cell(here: Ground, database: Database, cell: Cell) -> list[str]:
     """Run one cell and return what is wrong."""
     work = Work(seed=0, executions=1, shapes=(cell.shape,))
     started: list[Process] = []
+    observe(database)
 
     def daemon(module: str, **settings: Any) -> Process:
-        log = here.folder / f"{'-'.join(cell)}-{len(started)}.log"
+        name = f"{'-'.join(cell)}-{len(started)}"
+        log, url = here.folder / f"{name}.log", named(database.url, name)
         told = {"routes": here.routes}
-        started.append(Process(database.url, log, module, **SETTINGS | told | settings))
+        started.append(Process(url, log, module, **SETTINGS | told | settings))
         return started[-1]
 
     def failing(point: str, name: str, hit: int) -> Process:

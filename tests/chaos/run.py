@@ -11,6 +11,7 @@ from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.chaos.checker import Facts
 from tests.chaos.facts import facts_of
 from tests.chaos.faults import Faults, Slot
+from tests.chaos.observer import observe
 from tests.chaos.programs import Work, beside, have_retried, left, receiving
 from tests.harness.database import Databases
 from tests.harness.server import binaries
@@ -46,6 +47,7 @@ def run(plan: Plan, folder: Path) -> tuple[Facts, float]:
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedPostgres(binaries=binaries()))
         database = Databases(server.url(), "chaos").make("empty", migrated=True)
+        observe(database)
         log, work = folder / "receiver.jsonl", Work(plan.seed, plan.executions)
         port = stack.enter_context(receiving(log, plan.seed))
         slots = [

@@ -1,0 +1,1 @@
+"""Mutants: copies of the project with one deliberate fault each, which named tests must notice."""
