@@ -82,6 +82,16 @@ def test_what_was_under_way_when_it_opened_does_not_keep_it_open(clock):
     assert breaker.wait() == 0.0
 
 
+def test_a_slow_failure_does_not_prolong_the_rest(clock):
+    breaker = breaker_of(clock)
+    entered = [breaker.enter() for _ in range(4)]
+    for probe in entered[:3]:
+        breaker.leave(False, probe)
+    clock.now += 10
+    breaker.leave(False, entered[3])
+    assert breaker.wait() == 20.0
+
+
 def test_retries_are_a_fraction_of_first_attempts(clock):
     budget = RetryBudget(clock, share=0.1, floor=1.0, most=10.0)
     retried = 0

@@ -35,3 +35,10 @@ def test_a_secret_of_another_form_is_refused_and_not_shown(secrets):
         Signer(secrets)
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_while_secrets_are_exchanged_both_sign():
+    old, new = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + "QUJD" * 8
+    alone = [Signer(each).headers("k", b"{}", 1.0)["Webhook-Signature"] for each in (new, old)]
+    both = Signer(f"{new} {old}").headers("k", b"{}", 1.0)
+    assert both["Webhook-Signature"] == " ".join(alone)

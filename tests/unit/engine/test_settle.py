@@ -212,3 +212,50 @@ def test_a_word_that_is_gone_again_was_none(data) -> None:
 def test_a_word_that_was_left_there_by_an_earlier_pause_is_none() -> None:
     settlement = settle(claimed(SEEN, pause=STANDS_ALONE, resume_data={"approved": True}))
     assert settlement.outcomes == {SEEN.id: "superseded"}
+
+
+def test_a_request_that_was_applied_before_is_not_applied_again() -> None:
+    again = says(1, ONE, "approved", consumed="approved")
+    settlement = settle(claimed(again, SECOND, one="approved", two="approved"))
+    assert settlement.outcomes == {1: "duplicate", 3: "applied"}
+
+
+def test_three_looks_leave_one_timer_for_an_approval() -> None:
+    dated = Approval(ONE, "appr_1", "pending", expires_at="2026-02-28")
+    assert [each.id for each in settle(claimed(approvals=(dated,))).arm] == [ONE]
+    armed = Request(1, "timeout", ONE, due=False, due_at="2026-02-28")
+    for _ in range(2):
+        assert settle(claimed(armed, approvals=(dated,))).arm == ()
+    moved = armed._replace(due_at="2026-02-01")
+    assert [each.id for each in settle(claimed(moved, approvals=(dated,))).arm] == [ONE]
+
+
+def test_a_wish_to_pause_outlives_a_move_that_was_asked_for_before_it() -> None:
+    settlement = settle(claimed(FORCE, Request(9, "pause")))
+    assert isinstance(settlement.answer, Manual)
+    assert settlement.outcomes == {FORCE.id: "applied"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "outcome"),
+    [
+        (Request(7, "timeout", ONE), "applied"),
+        (Request(7, "retry"), "failed"),
+        (Request(7, "retry", pause_number=0), "superseded"),
+        (Request(7, "timeout", pause_number=0), "applied"),
+        (PAID._replace(id=7, pause_number=0), "superseded"),
+    ],
+    ids=["timer of an approval", "retry", "earlier retry", "earlier timer", "earlier event"],
+)
+def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome: str) -> None:
+    settlement = settle(claimed(request_, pause=WAIT))
+    assert settlement.answer is None
+    assert settlement.outcomes == {7: outcome}
+
+
+@pytest.mark.parametrize(("kind", "ends"), [("a", True), ("b", False)])
+def test_every_path_of_a_match_must_agree(kind: str, ends: bool) -> None:
+    match = Waiting(event="paid", match={"order.id": 1, "kind": "a"})
+    event = PAID._replace(payload={"order": {"id": 1}, "kind": kind})
+    settlement = settle(claimed(event, pause=replace(WAIT, waiting=match)))
+    assert (settlement.answer is not None) == ends

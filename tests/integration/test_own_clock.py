@@ -1,0 +1,125 @@
+"""What a daemon concludes from its own clock: who is dead, and whether it may still send."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from resumer_daemon.daemon import heartbeat as heartbeats
+from resumer_daemon.daemon import rescuer as rescuers
+from resumer_daemon.daemon import sender as senders
+from resumer_daemon.daemon.heartbeat import Heartbeat
+from resumer_daemon.daemon.instance import Instance
+from resumer_daemon.daemon.rescuer import Rescuer
+from resumer_daemon.daemon.sender import Sender
+from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.telemetry.metrics import Metrics
+from tests.harness import Database
+from tests.harness.running import load
+
+SILENCE = 10.0
+
+
+class Clock:
+    """A clock that the test sets; each reading moves it on by `tick` seconds."""
+
+    def __init__(self, tick: float = 0.0) -> None:
+        self.now = 1_000.0
+        self.tick = tick
+
+    def __call__(self) -> float:
+        self.now += self.tick
+        return self.now
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    made = Pool(Store(database.url), 1)
+    await made.open()
+    yield made
+    await made.close()
+
+
+def silent_daemon(database: Database) -> None:
+    database.run(
+        "INSERT INTO resumer.instances (id, host, version, silence, heartbeat_at)"
+        " VALUES (gen_random_uuid(), 'h', 'v', '1 s', now() - interval '1 minute')"
+    )
+    database.run(
+        "INSERT INTO resumer.leases (execution_id, instance, lease_until, recorded_at)"
+        " SELECT gen_random_uuid(), id, 'infinity', now() - interval '1 minute'"
+        " FROM resumer.instances"
+    )
+
+
+async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_time_of_silence(
+    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+):
+    clock = Clock()
+    monkeypatch.setattr(rescuers, "monotonic", clock)
+    silent_daemon(database)
+    rescuer = Rescuer(pool, SILENCE, Metrics(), Wakeup())
+    for later, dead in ((0.0, False), (SILENCE - 1, False), (1.0, True)):
+        clock.now += later
+        await rescuer.beat()
+        assert database.run("SELECT dead FROM resumer.instances") == [(dead,)], clock.now
+
+
+def beating(database: Database) -> Heartbeat:
+    instance = Instance(Store(database.url), Holder(uuid4(), 1.0, 1.0), "auto", "off")
+    instance.registered = True
+    database.run(
+        "INSERT INTO resumer.instances (id, host, version, silence) VALUES (%s, 'h', 'v', '10 s')",
+        instance.id,
+    )
+    return Heartbeat(database.url, instance, SILENCE, lambda: None)
+
+
+async def test_a_beat_proves_life_from_when_it_was_sent(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """The database dates it between both, and others go by that."""
+    clock = Clock(tick=5.0)
+    monkeypatch.setattr(heartbeats, "monotonic", clock)
+    heartbeat = beating(database)
+    heartbeat._beat()
+    assert heartbeat.trusted_until(0.0) == 1_005.0 + SILENCE
+    heartbeat._close()
+
+
+class Carrier:
+    """Stands for the network: it notes what would be sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Effect] = []
+
+    async def carry_out(self, _held: object, effect: Effect) -> EffectResult:
+        self.sent.append(effect)
+        return EffectResult()
+
+
+@pytest.mark.parametrize(
+    ("slept", "trusted", "sends"),
+    [(0.0, 1_100.0, True), (61.0, 1_100.0, False), (0.0, 1_000.0, False), (59.0, 1_100.0, True)],
+    ids=["in time", "its lease is past", "others may think it dead", "just in time"],
+)
+async def test_nothing_is_sent_once_another_may_have_taken_over(
+    monkeypatch: pytest.MonkeyPatch, slept: float, trusted: float, sends: bool
+):
+    clock, carrier = Clock(), Carrier()
+    monkeypatch.setattr(senders, "monotonic", clock)
+    settings = load(database_url="postgresql:///nowhere", lease="60s", effect_deadline="1s")
+    alive: Any = SimpleNamespace(trusted_until=lambda _recorded: trusted)
+    effect: Any = Effect("p", "k", "webhook", {"url": "http://a.example/"}, 1, "at_least_once")
+    held: Any = SimpleNamespace(recorded=clock.now, launch=SimpleNamespace(effects=[effect]))
+    holder = Holder(uuid4(), 60.0, 1.0)
+    sender = Sender(carrier, settings, holder, alive, Metrics())  # type: ignore[arg-type]
+    clock.now += slept
+    result = await sender.send(held, effect, None)
+    assert (carrier.sent == [effect], result is not None) == (sends, sends)
