@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from resumer_daemon.config import load
 from resumer_daemon.daemon import heartbeat as heartbeats
 from resumer_daemon.daemon import rescuer as rescuers
 from resumer_daemon.daemon import sender as senders
@@ -21,7 +22,6 @@ from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
-from tests.harness.running import load
 
 SILENCE = 10.0
 
@@ -72,7 +72,9 @@ async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_tim
 
 
 def beating(database: Database) -> Heartbeat:
-    instance = Instance(Store(database.url), Holder(uuid4(), 1.0, 1.0), "auto", "off")
+    instance = Instance(
+        Store(database.url), Holder(uuid4(), 1.0, 1.0), load(database_url=database.url)
+    )
     instance.registered = True
     database.run(
         "INSERT INTO resumer.instances (id, host, version, silence) VALUES (%s, 'h', 'v', '10 s')",
@@ -121,5 +123,5 @@ async def test_nothing_is_sent_once_another_may_have_taken_over(
     holder = Holder(uuid4(), 60.0, 1.0)
     sender = Sender(carrier, settings, holder, alive, Metrics())  # type: ignore[arg-type]
     clock.now += slept
-    result = await sender.send(held, effect, None)
+    result = await sender.send(held, effect)
     assert (carrier.sent == [effect], result is not None) == (sends, sends)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.harness import Database, every_vintage
@@ -176,6 +177,23 @@ def test_serializable_writers_with_nothing_in_common_do_not_fail_for_us(
         one.execute("COMMIT")
         other.execute("COMMIT")
     assert [source for _, _, source, _ in left(database)] == approvals
+
+
+def test_a_serializable_writer_with_a_real_conflict_fails_as_it_must(
+    database: Database, rows: Rows, approval: UUID
+):
+    """The other one has read the inbox before it, and has written what it has read."""
+    workflow = rows.workflow("flow")
+    with database.connect() as one, database.connect() as other:
+        for connection in (one, other):
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        one.execute("SELECT name FROM workflows")
+        other.execute("SELECT count(*) FROM resumer.resume_requests")
+        other.execute("UPDATE workflows SET name = 'other' WHERE id = %s", [workflow])
+        other.execute("COMMIT")
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            one.execute(DECIDE, ["approved", approval])
+    assert left(database) == []
 
 
 def test_each_change_of_a_decision_is_left(database: Database, writer: Writer, approval: UUID):
