@@ -31,8 +31,8 @@ BEGIN
     IF to_jsonb(new) ->> 'organization_id' IS NOT NULL THEN -- one vintage has organisations, the other has not
       SELECT e.organization_id INTO of_execution FROM service_schema.workflow_executions e WHERE e.id = new.execution_id;
     END IF;
-    objection := resumer.objection(
-      new.approver_id, new.requester_id, resumer.service_now() AT TIME ZONE 'UTC', new.expires_at AT TIME ZONE 'UTC',
+    objection := resumer.objection( -- there are tables without a requester
+      new.approver_id, (to_jsonb(new) ->> 'requester_id')::uuid, resumer.service_now() AT TIME ZONE 'UTC', new.expires_at AT TIME ZONE 'UTC',
       (to_jsonb(new) ->> 'organization_id')::uuid, of_execution);
   EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the daemon', SQLERRM USING ERRCODE = SQLSTATE;

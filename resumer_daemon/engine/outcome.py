@@ -37,12 +37,13 @@ class NewApproval:
 
     id: UUID
     request_id: str
-    entity_type: str | None
-    entity_id: str | None
-    approver_role: str | None
+    entity_type: str
+    entity_id: str
+    approver_role: str
     approver_id: UUID | None
     reason: str
     expires_at: datetime | None
+    requester_id: UUID | None = None
 
 
 @value(frozen=True, slots=True)

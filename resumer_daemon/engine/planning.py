@@ -30,6 +30,7 @@ from resumer_daemon.engine.resume import (
 )
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
+from resumer_daemon.engine.steps.broken import GATE
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.values import Json
@@ -93,9 +94,11 @@ def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
 
 def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
     """Plan for a start that cannot be: no step is recorded."""
+    closes = _closed_by(settlement) if claimed.pause is not None else None
     return Plan(
-        claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error
-    )
+        claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error,
+        closes=closes,
+    )  # fmt: skip
 
 
 def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) -> Plan:
@@ -109,6 +112,8 @@ def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) ->
 
 def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
     """Plan for the first run: load, build the context, and advance from the first step."""
+    if program.definition.timeout_error is not None:
+        return fail(claimed, settlement, program.definition.timeout_error)
     timeout = program.definition.timeout or world.default_timeout
     state = replace(begin(program.definition, timeout), loads=world.loaded)
     plan = load_first(claimed, settlement, program, state, world)
@@ -255,9 +260,11 @@ def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPaus
                 held=claimed.stops if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
+            # Without a copy of its own the retry takes the definition as it is then.
+            copy = None if what.cause == GATE else program.sha256
             return NewPause(
                 number, "incident", advanced.state.step, state=advanced.state,
-                definition=program.sha256, incident=what, earlier=tuple(there),
+                definition=copy, incident=what, earlier=tuple(there),
             )  # fmt: skip
         case outcome:
             raise ValueError(f"no pause: {outcome}")

@@ -14,6 +14,7 @@ from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited
 from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json, dump
 
 
@@ -80,9 +81,16 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _wait_state(pause: NewPause | None) -> str | None:
+    """Return what the service reads of a wait; the statement adds since when."""
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
-    return dump(pause.waiting.to_json())
+    waiting, ways = pause.waiting, pause.ways
+    stored = {
+        "event": waiting.event or "",
+        "timeout_at": waiting.due_at and rfc3339(waiting.due_at),
+        "on_timeout": ways.event if waiting.event is None else ways.timeout,
+    }
+    return dump({name: value for name, value in stored.items() if value is not None})
 
 
 def _stopped_before(pause: NewPause) -> str | None:
@@ -124,6 +132,7 @@ def _approvals(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "approvers": [a.approver_id for _, a in rows],
         "reasons": [a.reason for _, a in rows],
         "expiries": [a.expires_at for _, a in rows],
+        "requesters": [a.requester_id for _, a in rows],
     }
 
 

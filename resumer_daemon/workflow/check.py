@@ -30,6 +30,9 @@ def check(document: Json) -> list[Finding]:
         return [error(refused.path, refused.reason)]
     inner = inner_part(cleaned)
     findings = list(check_document(cleaned, inner))
+    if definition.timeout_error is not None:
+        path, _, message = definition.timeout_error.partition(": ")
+        findings.append(error(path, f"{message}: no execution can start"))
     all_flows = list(flows(definition, inner.members("steps")))
     for flow in all_flows:
         findings += check_flow(flow)

@@ -44,7 +44,7 @@ class Requires(Model):
     """The approval that a block asks for before the flow goes on."""
 
     role: str | None = None
-    expires_in: str | None = None
+    expires_in: Json = None
     approvals: int | None = None
     roles: tuple[str, ...] = ()
 
@@ -119,24 +119,29 @@ class ForeachStep(StepBase):
 class WaitStep(StepBase):
     """A pause for an event or for a time; beside an event, `duration` is one more timeout.
 
-    Durations stay text: not understood, they fail the step.
+    Durations stay as they are written: not understood, they fail the step.
     """
 
     type: Literal["wait"] = "wait"
     event: str | None = None
     match: Mapping[str, Json] = {}
-    duration: str | None = None
-    wait_timeout: str | None = None
+    duration: Json = None
+    wait_timeout: Json = None
     on_event: str | None = None
     on_timeout: str | None = None
 
 
 class BrokenStep(StepBase):
-    """A step that is not understood: it fails, with this error, when it is reached."""
+    """A step that is not understood: it fails, with this error, when it is reached.
+
+    `gate`: what an approval or a wait asks for is not understood. Then the execution stops there as
+    an incident, because no weaker question may be asked instead.
+    """
 
     type: Literal["broken"] = "broken"
     written_type: str = ""
     error: str
+    gate: bool = False
 
 
 Step: TypeAlias = (
@@ -145,12 +150,16 @@ Step: TypeAlias = (
 
 
 class Definition(Model):
-    """A whole definition: the steps in order, and what surrounds them."""
+    """A whole definition: the steps in order, and what surrounds them.
+
+    `timeout_error`: why the timeout is not understood; then no execution may start.
+    """
 
     steps: tuple[Step, ...]
     trigger: Mapping[str, Json] = {}
     context_load: tuple[str, ...] = ()
     timeout: float | None = None
+    timeout_error: str | None = None
 
     @cached_property
     def positions(self) -> Mapping[str, int]:

@@ -1,13 +1,14 @@
-"""Go durations (`30s`, `1h30m`, `1.5h`, `250ms`), exactly as Go reads them.
+"""Durations: as Go writes them, with days and weeks (`1h30m`, `2d`), ISO 8601, or seconds.
 
-durationpy is not used: it takes `1d`, `2w`, `3y` and even `1h ? 2m`, which the service refuses.
+durationpy is not used: it takes `3y` and even `1h ? 2m`, which nobody can have meant.
 """
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-_NANOSECONDS = {
+_NANOSECONDS: Final = {
     "ns": 1,
     "us": 1_000,
     "\u00b5s": 1_000,
@@ -16,20 +17,45 @@ _NANOSECONDS = {
     "s": 1_000_000_000,
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
 }
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
-_WHOLE = re.compile(rf"\+?(?:{_PART.pattern})+")
-_LONGEST_TEXT = 100
-_GO_MAXIMUM = 2**63 - 1
+_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h|d|w)")
+_WHOLE: Final = re.compile(rf"\+?(?:{_PART.pattern})+")
+_NUMBER: Final = r"([0-9]+(?:[.,][0-9]+)?)"
+# Years and months are not here: they have no fixed length.
+_ISO: Final = re.compile(
+    rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
+)
+_ISO_UNITS: Final = "w", "d", "h", "m", "s"
+_LONGEST_TEXT: Final = 100
+_GO_MAXIMUM: Final = 2**63 - 1
 
 LONGEST: Final = _GO_MAXIMUM / 1e9
 """How many seconds a duration can have: 292 years."""
 
+EXPECTED: Final = "a duration such as 90s, 1h30m, 2d or PT48H, or a number of seconds"
+"""How messages name what is understood."""
 
-def seconds(text: object) -> float | None:
-    """Return the seconds of a duration; None when it is not understood or not positive."""
-    if not isinstance(text, str) or len(text) > _LONGEST_TEXT or not _WHOLE.fullmatch(text):
+
+def seconds(written: object) -> float | None:
+    """Return the seconds of a duration; None when it is not understood or not positive.
+
+    A number is one of seconds; a text that is only a number has no unit, and is not understood.
+    """
+    if isinstance(written, int | Decimal) and not isinstance(written, bool):
+        return _seconds([(written, "s")]) if 0 < written <= LONGEST else None
+    if not isinstance(written, str) or len(written) > _LONGEST_TEXT:
         return None
-    parts = ((Decimal(number), _NANOSECONDS[unit]) for number, unit in _PART.findall(text))
-    nanoseconds = int(sum(number * unit for number, unit in parts))
+    if _WHOLE.fullmatch(written):
+        return _seconds((Decimal(number), unit) for number, unit in _PART.findall(written))
+    if iso := _ISO.fullmatch(written):
+        found = zip(iso.groups(), _ISO_UNITS, strict=True)
+        return _seconds((Decimal(n.replace(",", ".")), unit) for n, unit in found if n)
+    return None
+
+
+def _seconds(parts: Iterable[tuple[Decimal | int, str]]) -> float | None:
+    nanoseconds = int(sum(number * _NANOSECONDS[unit] for number, unit in parts))
     return nanoseconds / 1e9 if 0 < nanoseconds <= _GO_MAXIMUM else None

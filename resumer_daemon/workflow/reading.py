@@ -1,19 +1,52 @@
 """Reading what a stranger wrote: a value of an object by key, or what was found and expected."""
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Final, TypeVar
 
+from resumer_daemon.workflow.durations import EXPECTED, seconds
+from resumer_daemon.workflow.references import REFERENCE
 from resumer_daemon.workflow.values import Json, is_number, printed
 from resumer_daemon.workflow.wording import shown
 
 Value = TypeVar("Value")
 
+_ALIKE: Final = 0.75
+_LONGEST_COMPARED: Final = 64
+
 
 class NotUnderstood(Exception):
-    """A part of a definition that is not understood, with its JSON path."""
+    """A part of a definition that is not understood, with its JSON path.
 
-    def __init__(self, path: str, found: Json, expected: str) -> None:
-        super().__init__(f"{path}: expected {expected}, found {shown(found)}")
+    `gate`: it belongs to what an approval or a wait asks for. A guess would ask a weaker question.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.gate = False
+
+
+def not_understood(path: str, found: Json, expected: str) -> NotUnderstood:
+    """Return the error of a value that is not what its place asks for."""
+    return NotUnderstood(path, f"expected {expected}, found {shown(found)}")
+
+
+@contextmanager
+def within_gate() -> Iterator[None]:
+    """Mark what is not understood inside as a part of a gate."""
+    try:
+        yield
+    except NotUnderstood as error:
+        error.gate = True
+        raise
+
+
+def alike(key: str, known: Iterable[str]) -> str | None:
+    """Return the known key that is written nearly like this one, if there is one."""
+    if len(key) > _LONGEST_COMPARED:
+        return None
+    return next(iter(get_close_matches(key.lower(), list(known), 1, _ALIKE)), None)
 
 
 class Reader:
@@ -26,7 +59,7 @@ class Reader:
 
     def __init__(self, written: Json, path: str, beneath: "Reader | None" = None) -> None:
         if not isinstance(written, dict):
-            raise NotUnderstood(path, written, "an object")
+            raise not_understood(path, written, "an object")
         self.path = path
         self.written = written
         self._beneath = beneath
@@ -66,7 +99,7 @@ class Reader:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise NotUnderstood(path, value, "a list")
+            raise not_understood(path, value, "a list")
         return [(f"{path}[{index}]", member) for index, member in enumerate(value)]
 
     def texts(self, *keys: str) -> tuple[str, ...]:
@@ -74,7 +107,7 @@ class Reader:
         members = self.members(*keys)
         for path, member in members:
             if not isinstance(member, str) and not is_number(member):
-                raise NotUnderstood(path, member, "a text")
+                raise not_understood(path, member, "a text")
         return tuple(dict.fromkeys(printed(member) for _, member in members if member != ""))
 
     def whole(self, *keys: str) -> int | None:
@@ -83,19 +116,46 @@ class Reader:
         if value is None:
             return None
         if not is_number(value) or value != int(value):
-            raise NotUnderstood(path, value, "a whole number")
+            raise not_understood(path, value, "a whole number")
         return int(value)
+
+    def duration(self, *keys: str) -> float | None:
+        """Return the seconds of a duration, or None."""
+        path, value = self._first(keys)
+        if value is None:
+            return None
+        given = seconds(value)
+        if given is None:
+            raise not_understood(path, value, EXPECTED)
+        return given
+
+    def delay(self, *keys: str) -> Json:
+        """Return a duration as it stands, or None; a template is known when it is rendered."""
+        path, value = self._first(keys)
+        is_template = isinstance(value, str) and REFERENCE.search(value) is not None
+        if value is None or is_template or seconds(value) is not None:
+            return value
+        raise not_understood(path, value, EXPECTED)
+
+    def only(self, known: Iterable[str], what: str) -> None:
+        """Refuse a key with a value that is none of these; null and an empty text are no value."""
+        names = list(known)
+        for key in self.written:
+            if key not in names and next(self._present((key,)), None) is not None:
+                meant = alike(key, names)
+                hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}"
+                raise NotUnderstood(f"{self.path}.{key}", f"unknown key of {what}, {hint}")
 
     def wrong(self, key: str, expected: str) -> NotUnderstood:
         """Return the error to raise for what a key has."""
         path, value = self._first((key,))
-        return NotUnderstood(path, value, expected)
+        return not_understood(path, value, expected)
 
     def _typed(self, keys: tuple[str, ...], kind: type[Value], expected: str) -> Value | None:
         path, value = self._first(keys)
         if value is None or isinstance(value, kind):
             return value
-        raise NotUnderstood(path, value, expected)
+        raise not_understood(path, value, expected)
 
     def _first(self, keys: tuple[str, ...]) -> tuple[str, Json]:
         reader: Reader | None = self

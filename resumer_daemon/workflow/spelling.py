@@ -1,10 +1,10 @@
 """The one edge where a definition comes in: whatever its spelling, it leaves as `Definition`."""
 
 from resumer_daemon.workflow.definition import LONGEST_ID, Definition, Step, is_id
-from resumer_daemon.workflow.durations import LONGEST, seconds
+from resumer_daemon.workflow.durations import LONGEST
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.jsontext import clean, storable
-from resumer_daemon.workflow.reading import Reader
+from resumer_daemon.workflow.reading import NotUnderstood, Reader, not_understood
 from resumer_daemon.workflow.spelling_steps import read_step
 from resumer_daemon.workflow.values import Json, Unreadable, is_number
 from resumer_daemon.workflow.wording import kind
@@ -21,11 +21,13 @@ def normalise(document: Json) -> Definition:
     inner = inner_part(document)
     trigger = _object(inner.value("trigger"))
     path, steps = inner.located("steps")
+    timeout, timeout_error = _timeout(inner, trigger)
     return Definition(
         steps=_steps(steps, path),
         trigger=trigger,
         context_load=_loads(inner.value("context")),
-        timeout=seconds(inner.value("timeout")) or _trigger_timeout(trigger),
+        timeout=timeout,
+        timeout_error=timeout_error,
     )
 
 
@@ -77,9 +79,19 @@ def _loads(context: Json) -> tuple[str, ...]:
     return tuple(storable(path) for path in paths if isinstance(path, str) and path)
 
 
+def _timeout(inner: Reader, trigger: dict[str, Json]) -> tuple[float | None, str | None]:
+    """Return the timeout of an execution, or why it is not understood."""
+    try:
+        return inner.duration("timeout") or _trigger_timeout(trigger), None
+    except NotUnderstood as error:
+        return None, str(error)
+
+
 def _trigger_timeout(trigger: dict[str, Json]) -> float | None:
     data = trigger.get("data")
     timeout = data.get("timeout_seconds") if isinstance(data, dict) else None
-    if not is_number(timeout) or not 1 <= timeout <= LONGEST:
+    if timeout is None:
         return None
+    if not is_number(timeout) or not 1 <= timeout <= LONGEST:
+        raise not_understood("$.trigger.data.timeout_seconds", timeout, "a number from 1")
     return float(int(timeout))

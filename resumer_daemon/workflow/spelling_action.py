@@ -3,12 +3,25 @@
 from typing import Any, Final, Literal
 
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.reading import NotUnderstood, Reader
+from resumer_daemon.workflow.reading import (
+    NotUnderstood,
+    Reader,
+    alike,
+    not_understood,
+    within_gate,
+)
 from resumer_daemon.workflow.spelling_acts import APPROVAL, acts
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.values import Json, printed
 
 REQUIRE_APPROVAL: Final = "require_approval"
 """The type, of a step or of its action, of a block that requires an approval."""
+
+KEYS: Final = ("type", "role", "approver_role", "roles", "approvals", "timeout", "expires_in")
+"""The keys of `requires`."""
+
+_MISPLACED: Final = frozenset(
+    {"role", "roles", "approver_role", "approvals", "expires_in", "groups", "users", "stages"}
+)
 
 MOST_APPROVALS: Final = 100
 """How many approvals a block may ask for, as each becomes a row."""
@@ -26,16 +39,42 @@ def action_step(step: Reader, common: dict[str, Any]) -> ActionStep:
     decision = "block" if asks else _decision(step, written)
     execute = acts(action)
     asks = asks or any(act.type == APPROVAL for act in execute)
+    requires = _gate(step, action, decision, asks)
+    asked = {} if requires is None else {"expires_in": _deadline(step, action)}
+    # Where the step's own timeout is the deadline, it does not limit what the step does before.
+    limits = requires is None or step.value("timeout") != asked["expires_in"]
     return ActionStep(
+        timeout=step.duration("timeout") if limits else None,
         action=decision,
         reason=action.text("reason"),
-        requires=_requires(step, action, asks) if decision == "block" else None,
+        requires=requires and requires.model_copy(update=asked),
         execute=execute,
         on_true=step.way("on_true"),
         on_false=step.way("on_false", "on_reject"),
         on_timeout=step.way("on_timeout", "on_expired"),
         **common,
     )
+
+
+def _gate(step: Reader, action: Reader, decision: str, asks: bool) -> Requires | None:
+    """Return the approval that a step requires; only a block can."""
+    with within_gate():
+        if decision == "block":
+            return _requires(step, action, asks)
+        for reader in (action, step):
+            refuse_requires(reader)
+    return None
+
+
+def refuse_requires(reader: Reader) -> None:
+    """Refuse `requires` where nothing can pause; an empty one asks for nothing.
+
+    Raises:
+        NotUnderstood: It is there.
+    """
+    if reader.own("requires") not in (None, [], {}):
+        path, _ = reader.located("requires")
+        raise NotUnderstood(path, "only a block asks for an approval: this step would not pause")
 
 
 def _action(step: Reader) -> Reader:
@@ -52,7 +91,7 @@ def _decision(step: Reader, written: Json) -> Literal["allow", "block", "execute
         case "execute":
             return "execute"
     expected = f"allow, block, execute or {REQUIRE_APPROVAL}"
-    raise NotUnderstood(f"{step.path}.action", written, expected)
+    raise not_understood(f"{step.path}.action", written, expected)
 
 
 def _requires(step: Reader, action: Reader, asks: bool) -> Requires | None:
@@ -60,18 +99,47 @@ def _requires(step: Reader, action: Reader, asks: bool) -> Requires | None:
     on_step = step.inner("requires"), step.inner("metadata")
     requires = action.inner("requires", beneath=on_step[0])
     metadata = action.inner("metadata", beneath=on_step[1])
+    for reader in (requires, on_step[0]):
+        reader.only(KEYS, "requires")
+        if reader.own("type") not in (None, "approval"):
+            raise reader.wrong("type", "approval")
     asks = asks or any(reader.own("type") == "approval" for reader in (requires, on_step[0]))
     asks = asks or any(reader.own("approval_required") is True for reader in (metadata, on_step[1]))
     if not asks:
         return None
-    expires_in = requires.value("timeout", "expires_in") or metadata.value("auto_expire")
+    for reader in (action, step):
+        _refuse_misplaced(reader)
     return Requires(
         role=requires.text("role", "approver_role") or metadata.text("approver_role"),
-        # What is no text is no duration, and counts as not given.
-        expires_in=expires_in if isinstance(expires_in, str) else None,
         approvals=_approvals(requires),
         roles=_roles(requires),
     )
+
+
+def _refuse_misplaced(reader: Reader) -> None:
+    """Refuse what is meant for `requires` and would be ignored where it stands."""
+    for key, value in reader.written.items():
+        if key in _MISPLACED and value not in (None, "", [], {}):
+            raise NotUnderstood(f"{reader.path}.{key}", f"{key} belongs into requires")
+        if meant := _misspelt(key, value):
+            raise NotUnderstood(f"{reader.path}.{key}", f"unknown key, did you mean {meant}?")
+
+
+def _misspelt(key: str, value: Json) -> str | None:
+    """Return the key of a gate that is probably meant by a key beside it, if any."""
+    if key in ("requires", "timeout") or key.startswith("on_") or value in (None, ""):
+        return None
+    return alike(key, ("requires", "timeout") if isinstance(value, dict) else ("timeout",))
+
+
+def _deadline(step: Reader, action: Reader) -> Json:
+    """Return how long the approval may take: the step's own `timeout` counts, as in a wait."""
+    requires = action.inner("requires", beneath=step.inner("requires"))
+    metadata = action.inner("metadata", beneath=step.inner("metadata"))
+    given = requires.delay("timeout", "expires_in")
+    if given is None:
+        given = step.delay("timeout")
+    return metadata.delay("auto_expire") if given is None else given
 
 
 def _approvals(requires: Reader) -> int | None:
@@ -83,6 +151,9 @@ def _approvals(requires: Reader) -> int | None:
 
 def _roles(requires: Reader) -> tuple[str, ...]:
     roles = requires.texts("roles")
+    for path, role in requires.members("roles"):
+        if not printed(role).strip():
+            raise NotUnderstood(path, "expected a role, found an empty text")
     if len(roles) > MOST_APPROVALS:
         raise requires.wrong("roles", f"at most {MOST_APPROVALS} roles")
     return roles

@@ -1,6 +1,6 @@
 """The spellings of one step: what every step may carry, and what its type asks for."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from resumer_daemon.workflow.definition import (
     BrokenStep,
@@ -10,13 +10,20 @@ from resumer_daemon.workflow.definition import (
     Step,
     WaitStep,
 )
-from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.jsontext import clean
-from resumer_daemon.workflow.reading import NotUnderstood, Reader
-from resumer_daemon.workflow.spelling_action import REQUIRE_APPROVAL, action_step
+from resumer_daemon.workflow.reading import NotUnderstood, Reader, alike, within_gate
+from resumer_daemon.workflow.spelling_action import REQUIRE_APPROVAL, action_step, refuse_requires
 from resumer_daemon.workflow.spelling_acts import act, acts
 from resumer_daemon.workflow.spelling_groups import foreach_step, parallel_step
-from resumer_daemon.workflow.values import Json, Unreadable, printed
+from resumer_daemon.workflow.values import Json, Unreadable
+
+WAIT_KEYS: Final = ("event", "match", "timeout", "on_timeout", "on_event", "for", "duration")
+"""The keys of a `wait`, nested or on its step."""
+
+_STEP_KEYS: Final = frozenset(
+    {"id", "type", "name", "wait", "next", "on_error", "delivery", "metadata", "retry"}
+)
+_NOT_YET: Final = frozenset({"filter", "count", "until"})
 
 
 def read_step(step_id: str, written: Json, path: str) -> Step:
@@ -33,6 +40,7 @@ def _read(step_id: str, step: Reader) -> Step:
         return _typed(step, {"id": step_id, **_common(step)})
     except NotUnderstood as error:
         return BrokenStep(
+            gate=error.gate,
             id=step_id,
             written_type=_text(step.own("type")) or "",
             next=_text(step.own("next")),
@@ -42,19 +50,23 @@ def _read(step_id: str, step: Reader) -> Step:
 
 
 def _typed(step: Reader, common: dict[str, Any]) -> Step:
-    match step.value("type"):
+    kind = step.value("type")
+    if kind in ("action", REQUIRE_APPROVAL):
+        return action_step(step, common)
+    with within_gate():
+        refuse_requires(step)
+    if kind == "wait":
+        return _wait_step(step, common)
+    common["timeout"] = step.duration("timeout")
+    match kind:
         case "condition":
             return _condition_step(step, common)
-        case "action" | "require_approval":
-            return action_step(step, common)
         case "execute":
             return _execute_step(step, common)
         case "parallel":
             return parallel_step(step, common, _read)
         case "foreach":
             return foreach_step(step, common, _read)
-        case "wait":
-            return _wait_step(step, common)
     types = "condition, action, execute, parallel, foreach, wait"
     raise step.wrong("type", f"{types} or {REQUIRE_APPROVAL}")
 
@@ -63,7 +75,6 @@ def _common(step: Reader) -> dict[str, Any]:
     return {
         "next": step.way("next"),
         "on_error": step.way("on_error"),
-        "timeout": seconds(step.value("timeout")),
         "delivery": _delivery(step),
         "metadata": step.mapping("metadata"),
         "retry": _retry(step.inner("retry")),
@@ -118,24 +129,35 @@ def _execute_step(step: Reader, common: dict[str, Any]) -> ExecuteStep:
 
 
 def _wait_step(step: Reader, common: dict[str, Any]) -> WaitStep:
-    wait = step.inner("wait", beneath=step)
+    with within_gate():
+        wait = step.inner("wait", beneath=step)
+        step.inner("wait").only(WAIT_KEYS, "wait")
+        _refuse_misspelt(step)
     event, duration = wait.text("event"), wait.value("for", "duration")
     if event is None and duration is None:
         raise wait.wrong("event", "an event to wait for, or a time")
+    with within_gate():
+        match = wait.mapping("match")
     return WaitStep(
         event=event,
-        match=wait.mapping("match"),
-        duration=_printed(duration),
-        wait_timeout=_printed(wait.value("timeout")),
+        match=match,
+        duration=duration,
+        wait_timeout=wait.value("timeout"),
         on_event=wait.way("on_event") or step.inner("metadata").way("on_resume"),
         on_timeout=wait.way("on_timeout"),
-        **{**common, "timeout": None},
+        **common,
     )
 
 
-def _printed(duration: Json) -> str | None:
-    """Return a duration as text, whatever it is: not understood, it fails the wait."""
-    return None if duration is None else printed(duration)
+def _refuse_misspelt(step: Reader) -> None:
+    """Refuse what is meant for the wait, and would be ignored on its step."""
+    for key, value in step.written.items():
+        if key in _STEP_KEYS or key in WAIT_KEYS or value in (None, ""):
+            continue
+        meant = alike(key, WAIT_KEYS)
+        if key in _NOT_YET or meant:
+            hint = f", did you mean {meant}?" if meant else ""
+            raise NotUnderstood(f"{step.path}.{key}", f"unknown key of a wait{hint}")
 
 
 def _text(value: Json) -> str | None:

@@ -23,7 +23,7 @@ def carry_out(task: Task) -> dict[str, Json] | None:
     """
     action = _ACTIONS.get(task.act.type)
     if action is None:
-        raise Fault(f"unknown action type: {task.act.type}")
+        raise Fault(f"unknown action type: {task.act.type or 'no type is given'}")
     return action(task)
 
 

@@ -10,11 +10,13 @@ from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.durations import seconds
+from resumer_daemon.workflow.durations import EXPECTED, seconds
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import mask_secrets, render_text
+from resumer_daemon.workflow.templates import mask_secrets, render, render_text
 from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.wording import shown as shown_value
 
+ENTITY = "execution"  # what an approval is about that names nothing else: the service reads a text
 ROLE = "manager"
 REASON = "Approval required by workflow"
 
@@ -25,12 +27,14 @@ def create_approval_request(task: Task) -> dict[str, Json]:
     approval = NewApproval(
         id=approval_id(made_of),
         request_id=request_id(made_of),
-        entity_type=_fitting("entity", task.needed("entity"), 100),
-        entity_id=_fitting("entity_id", task.text("entity_id"), 255),
+        entity_type=_fitting("entity", task.needed("entity"), 100) or ENTITY,
+        entity_id=_fitting("entity_id", task.text("entity_id"), 255)
+        or task.walk.world.execution_key,
         approver_role=_fitting("approver_role", task.text("approver_role"), 100) or ROLE,
-        approver_id=_approver(task),
+        approver_id=_user(task, "approver_id"),
         reason=mask_secrets(task.text("reason")) or REASON,
-        expires_at=_expiry(task.text("expires_in"), task.walk.world.now),
+        requester_id=_user(task, "requester_id"),
+        expires_at=_expiry(_deadline(task), task.walk.world.now),
     )
     task.walk.writes.append(approval)
     task.progress.asked += (str(approval.id),)
@@ -43,16 +47,19 @@ def rendered(
     """Return what a block requires with its texts rendered: approvals are compared with that.
 
     Raises:
-        Fault: A role is longer than there is room for.
+        Fault: A role is longer than there is room for, or the timeout leads nowhere.
     """
     names = walk.names(step, None)
+    expires_in = render(requires.expires_in, place.context, names, unresolved)
+    if requires.expires_in is not None and expires_in is None:
+        raise Fault(f"the timeout of an approval leads nowhere: {requires.expires_in}")
 
     def text(written: str | None) -> str:
         return render_text(written or "", place.context, names, unresolved)
 
     return Requires(
         role=_fitting("role", text(requires.role), 100) or ROLE,
-        expires_in=text(requires.expires_in),
+        expires_in=expires_in,
         approvals=requires.approvals,
         roles=tuple(_fitting("role", text(role), 100) or ROLE for role in requires.roles),
     )
@@ -67,10 +74,11 @@ def needed_approvals(
         NewApproval(
             id=approval_id(made_of),
             request_id=request_id(made_of),
-            entity_type=None,
-            entity_id=None,
+            entity_type=ENTITY,
+            entity_id=walk.world.execution_key,
             approver_role=role,
             approver_id=None,
+            requester_id=None,
             reason=reason,
             expires_at=expires_at,
         )
@@ -104,21 +112,47 @@ def _fitting(name: str, text: str | None, room: int) -> str | None:
     return masked
 
 
-def _approver(task: Task) -> UUID | None:
-    text = task.text("approver_id")
+def _user(task: Task, name: str) -> UUID | None:
+    text = task.text(name)
     try:
         return UUID(text) if text else None
     except ValueError:
-        raise Fault(f"approver_id is no UUID: {mask_secrets(text)}") from None
+        raise Fault(f"{name} is no UUID: {mask_secrets(text)}") from None
 
 
-def _expiry(text: str | None, now: datetime) -> datetime | None:
-    """Return when an approval expires; what is no duration counts as not given."""
-    delay = seconds(text)
-    try:
-        return None if delay is None else now + timedelta(seconds=delay)
-    except OverflowError:
+def _deadline(task: Task) -> Json:
+    """Return how long the approval may take: as it says itself, else as the block that asks says.
+
+    Raises:
+        Fault: It leads nowhere.
+    """
+    given = task.act.params.get("expires_in")
+    if given in (None, ""):
+        requires = task.step.requires if task.step.type == "action" else None
+        given = requires.expires_in if requires is not None else None
+    if given is None:
         return None
+    found = render(given, task.place.context, task.names, task.unresolved)
+    if found is None:
+        raise Fault(f"expires_in leads nowhere: {given}")
+    return found
+
+
+def _expiry(expires_in: Json, now: datetime) -> datetime | None:
+    """Return when an approval expires; without a duration it never does.
+
+    Raises:
+        Fault: What is given is no duration.
+    """
+    if expires_in is None:
+        return None
+    delay = seconds(expires_in)
+    if delay is None:
+        raise Fault(f"expected {EXPECTED}, found {shown_value(mask_secrets(expires_in))}")
+    try:
+        return now + timedelta(seconds=delay)
+    except OverflowError:
+        raise Fault(f"too long a duration: {shown_value(expires_in)}") from None
 
 
 def _shown(approval: NewApproval) -> dict[str, Json]:
@@ -129,6 +163,7 @@ def _shown(approval: NewApproval) -> dict[str, Json]:
         entity_id=approval.entity_id,
         approver_role=approval.approver_role,
         approver_id=approval.approver_id and str(approval.approver_id),
+        requester_id=approval.requester_id and str(approval.requester_id),
         reason=approval.reason,
         expires_at=approval.expires_at and approval.expires_at.isoformat(),
     )

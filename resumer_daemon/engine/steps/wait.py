@@ -13,6 +13,7 @@ from resumer_daemon.workflow.definition import WaitStep
 from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.templates import mask_secrets, render
+from resumer_daemon.workflow.values import Json, printed
 
 
 def run(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
@@ -73,17 +74,17 @@ def _answered(step: WaitStep, place: Place, progress: Progress) -> Verdict:
     return Broken(error, output("wait", False), final=False, retry_class="timeout")
 
 
-def _timeout(step: WaitStep) -> str | None:
+def _timeout(step: WaitStep) -> Json:
     """Return how long to wait for an event at most."""
     return step.wait_timeout if step.wait_timeout is not None else step.duration
 
 
-def _due(duration: str, since: datetime) -> datetime:
+def _due(duration: Json, since: datetime) -> datetime:
     """Return when a wait is over, from when it was reached: another pause may come before it."""
     delay = seconds(duration)
     if delay is None:
-        raise Fault(f"not a duration: {duration}")
+        raise Fault(f"not a duration: {printed(duration)}")
     try:
         return since + timedelta(seconds=delay)
     except OverflowError:
-        raise Fault(f"too long a duration: {duration}") from None
+        raise Fault(f"too long a duration: {printed(duration)}") from None

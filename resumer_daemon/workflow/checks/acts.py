@@ -5,10 +5,10 @@ from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.checks.sites import Site
-from resumer_daemon.workflow.checks.steps import check_duration
 from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep
-from resumer_daemon.workflow.reading import Reader
+from resumer_daemon.workflow.reading import NotUnderstood, Reader
 from resumer_daemon.workflow.references import REFERENCE
+from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.urls import NAMES_USER, names_user
 
 NEEDED: Final = {
@@ -27,7 +27,8 @@ def check_acts(site: Site) -> Findings:
     for path, act in acts_of(site):
         if act.type not in NEEDED:
             severity = warning if act.continue_on_error else error
-            yield severity(f"{path}.type", f"unknown action: {act.type}")
+            known = act.type or "no type is given"
+            yield severity(f"{path}.type", f"unknown action: {known}")
             continue
         for name in NEEDED[act.type]:
             if act.params.get(name) in (None, "", []):
@@ -35,7 +36,16 @@ def check_acts(site: Site) -> Findings:
         url = act.params.get("url")
         if act.type == "webhook" and isinstance(url, str) and names_user(REFERENCE.sub("", url)):
             yield error(f"{path}.url", NAMES_USER)
-        yield from check_duration(Reader(dict(act.params), path), "expires_in")
+        if act.type == APPROVAL:
+            yield from _expiry(path, act)
+
+
+def _expiry(path: str, act: Act) -> Findings:
+    try:
+        Reader(dict(act.params), path).delay("expires_in")
+    except NotUnderstood as wrong:
+        path, _, message = str(wrong).partition(": ")
+        yield error(path, message)
 
 
 def acts_of(site: Site) -> Iterator[tuple[str, Act]]:

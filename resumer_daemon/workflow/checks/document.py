@@ -1,11 +1,10 @@
-"""The names, the trigger, the context and the timeout of a definition."""
+"""The names, the trigger and the context of a definition."""
 
 from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
-from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.values import Json, is_number
+from resumer_daemon.workflow.values import Json
 from resumer_daemon.workflow.wording import kind
 
 _NAMES: Final = "workflow_id", "version", "name"
@@ -18,7 +17,6 @@ def check_document(document: dict[str, Json], inner: Reader) -> Findings:
     yield from _context(inner)
     if not inner.value("steps"):
         yield error(f"{inner.path}.steps", "expected a step")
-    yield from _timeout(inner)
 
 
 def _names(document: dict[str, Json]) -> Findings:
@@ -27,7 +25,8 @@ def _names(document: dict[str, Json]) -> Findings:
     for name in _NAMES:
         written = document.get(name)
         if not isinstance(written, str) or not written.strip():
-            yield report(f"$.{name}", f"expected a text, found {kind(written)}")
+            found = "an empty text" if isinstance(written, str) else kind(written)
+            yield report(f"$.{name}", f"expected a text, found {found}")
 
 
 def _trigger(inner: Reader) -> Findings:
@@ -67,17 +66,3 @@ def _context(inner: Reader) -> Findings:
         if not isinstance(member, str) or not member:
             found = kind(member)
             yield warning(f"{path}.load[{index}]", f"expected a path, found {found}; it is ignored")
-
-
-def _timeout(inner: Reader) -> Findings:
-    path, timeout = inner.located("timeout")
-    if timeout is not None and seconds(timeout) is None:
-        yield warning(path, "no duration (such as 30s or 1h30m): counts as not given")
-    trigger = inner.value("trigger")
-    data = trigger.get("data") if isinstance(trigger, dict) else None
-    number = data.get("timeout_seconds") if isinstance(data, dict) else None
-    if number is not None and not (is_number(number) and number >= 1):
-        yield warning(
-            f"{inner.path}.trigger.data.timeout_seconds",
-            f"expected a number from 1, found {kind(number)}: counts as not given",
-        )

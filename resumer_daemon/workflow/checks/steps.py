@@ -1,6 +1,4 @@
-"""Single steps: what is not understood of them, their durations, and a way for a rejection."""
-
-from typing import Final
+"""Single steps: what is not understood of them, their size, and the ways of an approval."""
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.checks.sites import Flow, Site
@@ -14,13 +12,9 @@ from resumer_daemon.workflow.definition import (
     Requires,
     WaitStep,
 )
-from resumer_daemon.workflow.durations import seconds
-from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.references import REFERENCE
+from resumer_daemon.workflow.durations import EXPECTED, seconds
 from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.wording import shown
-
-_DURATION: Final = "expected a duration such as 30s or 1h30m, found"
 
 
 def check_step(site: Site, flow: Flow) -> Findings:
@@ -32,21 +26,9 @@ def check_step(site: Site, flow: Flow) -> Findings:
         case WaitStep():
             yield from _wait(site)
         case ActionStep():
-            yield from check_duration(site.written, "timeout")
             yield from _approval(site, site.step, flow)
         case ParallelStep() | ForeachStep():
-            yield from check_duration(site.written, "timeout")
             yield from _size(site, site.step, flow)
-        case _:
-            yield from check_duration(site.written, "timeout")
-
-
-def check_duration(written: Reader, *keys: str) -> Findings:
-    """Check a duration that counts as not given where it is not understood, unless rendered."""
-    path, value = written.located(*keys)
-    is_template = isinstance(value, str) and REFERENCE.search(value)
-    if value is not None and seconds(value) is None and not is_template:
-        yield warning(path, f"{_DURATION} {shown(value)}: counts as not given")
 
 
 def _size(site: Site, step: ParallelStep | ForeachStep, flow: Flow) -> Findings:
@@ -62,7 +44,7 @@ def _wait(site: Site) -> Findings:
     for keys in ("for", "duration"), ("timeout",):
         path, value = wait.located(*keys)
         if value is not None and seconds(value) is None:
-            yield error(path, f"{_DURATION} {shown(value)}: the wait fails")
+            yield error(path, f"expected {EXPECTED}, found {shown(value)}: the wait fails")
 
 
 def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
@@ -78,11 +60,17 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
             yield warning(requires.path, "type is not approval: this block asks for none")
         return
     yield from _enough_asked(requires.path, step, step.requires)
-    yield from check_duration(requires, "timeout", "expires_in")
-    yield from check_duration(action.inner("metadata"), "auto_expire")
+    if step.on_timeout and not _can_expire(step, step.requires):
+        path, _ = written.located("on_timeout", "on_expired")
+        yield warning(path, "this way is never taken: the approval has no timeout")
     if step.on_false is None and flow.of == "definition":
         end = "no way for a rejection, which completes the execution as blocked"
         yield warning(f"{written.path}.on_false", end)
+
+
+def _can_expire(step: ActionStep, requires: Requires) -> bool:
+    asking = [act for act in step.execute if act.type == APPROVAL]
+    return requires.expires_in is not None or any(act.params.get("expires_in") for act in asking)
 
 
 def _enough_asked(path: str, step: ActionStep, requires: Requires) -> Findings:

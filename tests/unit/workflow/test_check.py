@@ -92,6 +92,13 @@ def test_nothing_is_said_of_what_the_payload_may_bring(message):
     assert found(change("steps.1.execute.0.message", message)) == []
 
 
+def test_seconds_of_a_trigger_that_are_no_number():  # C9
+    trigger = {"type": "manual", "data": {"timeout_seconds": "5"}}
+    ((severity, path, message),) = found({**GOOD, "timeout": None, "trigger": trigger})
+    assert (severity, path) == ("error", "$.trigger.data.timeout_seconds")
+    assert message == 'expected a number from 1, found "5": no execution can start'
+
+
 def test_an_unreachable_step():
     lost = {"id": "lost", "type": "action", "action": "allow"}
     assert found(steps(ALLOW, lost)) == [("warning", "$.steps[1]", "no way leads to lost")]
@@ -134,8 +141,8 @@ def test_a_loop_past_its_effect_is_an_error_too():
 
 
 @pytest.mark.parametrize(("wait", "at"), [
-    ({"for": "1d"}, "$.steps[0].for"),
-    ({"wait": {"duration": 30}}, "$.steps[0].wait.duration"),
+    ({"for": "1 day"}, "$.steps[0].for"),
+    ({"wait": {"duration": 0}}, "$.steps[0].wait.duration"),
     ({"event": "e", "timeout": "soon"}, "$.steps[0].timeout"),
     ({"event": "e", "timeout": "{{order.patience}}"}, "$.steps[0].timeout"),
 ])  # fmt: skip
@@ -197,9 +204,12 @@ def test_what_is_too_wide_or_too_deep_to_run():
     ]
 
 
-@pytest.mark.parametrize("requires", [[], "x", 5, {"approvals": "many"}])
-def test_what_an_allow_requires_is_not_looked_at(requires):
-    assert found(steps({**ALLOW, "requires": requires})) == []
+@pytest.mark.parametrize("requires", ["x", 5, {"approvals": "many"}, {"type": "approval"}])
+def test_an_allow_requires_nothing(requires):  # C8
+    message = "only a block asks for an approval: this step would not pause"
+    assert found(steps({**ALLOW, "requires": requires})) == [
+        ("error", "$.steps[0].requires", message)
+    ]
 
 
 def test_a_list_that_asks_for_fewer_than_are_needed():

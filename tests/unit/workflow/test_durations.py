@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from resumer_daemon.workflow.durations import LONGEST, seconds
@@ -26,9 +28,25 @@ from resumer_daemon.workflow.durations import LONGEST, seconds
         ("0.1s", 0.1),
         ("1m0s", 60.0),
         ("2562047h", 9223369200.0),
+        ("2d", 172800.0),
+        ("1w", 604800.0),
+        ("1d12h", 129600.0),
+        ("1.5d", 129600.0),
+        ("PT48H", 172800.0),
+        ("P2D", 172800.0),
+        ("P1W", 604800.0),
+        ("P1DT12H", 129600.0),
+        ("PT5M", 300.0),
+        ("PT1H30M15S", 5415.0),
+        ("PT0.5S", 0.5),
+        ("PT0,5S", 0.5),
+        (172800, 172800.0),
+        (30, 30.0),
+        (Decimal("0.25"), 0.25),
+        (Decimal("1E+3"), 1000.0),
     ],
 )
-def test_a_go_duration_is_understood(text, expected):
+def test_a_duration_is_understood(text, expected):  # C9
     assert seconds(text) == expected
 
 
@@ -37,14 +55,16 @@ def test_a_go_duration_is_understood(text, expected):
     [
         "", " ", "0", "0s", "-5s", "--5s", "+-5s", "5", "s", ".", ".s", "5 s", " 5s", "5s ",
         "5s\n",
-        "1d", "1w", "1y", "1mm", "1M", "1H", "1S", "five seconds",
+        "1y", "1mm", "1M", "1H", "1S", "1D", "1W", "five seconds", "2 days", "3 days", "48 h",
         "1h ? 2m", "1h,30m", "1e3s", "0x1s", "٣s",
         "1..5s", "1.5.5s", "-1h", "0.1ns", "2562048h", "9" * 99 + "h", "1" * 1000 + "s",
         "1h-5m",
-        "PT5M", "00:05:00", None, 30, 30.0, True, ["30s"], {"s": 30},
+        "00:05:00", "P", "PT", "P1DT", "P1Y", "P1M", "PT5", "P-1D", "-P1D", "pt5m", "PT5M ",
+        "PT0S", "P0D", "P1H", "PT1D", "PT1H1H", "172800", None, 30.0, True, ["30s"], {"s": 30},
+        0, -1, Decimal("-0.5"), Decimal("1E-10"), Decimal("1E+400"), 10**400, 2**63,
     ],
 )  # fmt: skip
-def test_what_go_does_not_read_or_is_not_positive_is_none(text):
+def test_what_is_not_understood_or_not_positive_is_none(text):
     assert seconds(text) is None
 
 

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep, Requires
@@ -82,11 +84,10 @@ def test_any_other_step_that_creates_one_goes_on():
     [
         {"action": "block"},
         {"action": "block", "requires": {"role": "manager"}},
-        {"action": "block", "requires": {"type": "signature"}},
         {"action": "block", "metadata": {"approval_required": "true"}},
         {"action": "block", "metadata": {"approval_required": False, "approver_role": "manager"}},
         {"action": "block", "execute": [{"type": "notify"}]},
-        {"action": "allow", "requires": {"type": "approval"}},
+        {"action": "allow", "requires": {}},
         {"action": "execute", "metadata": {"approval_required": True}},
     ],
 )
@@ -111,9 +112,127 @@ def test_requires_wins_over_metadata():
     )
 
 
-def test_an_expiry_that_is_no_text_counts_as_not_given():
+def test_an_expiry_may_be_a_number_of_seconds():  # C9
     requires = {"type": "approval", "timeout": 3600}
-    assert step({"type": "action", "action": "block", "requires": requires}).requires == Requires()
+    found = step({"type": "action", "action": "block", "requires": requires})
+    assert found.requires == Requires(expires_in=3600)
+
+
+@pytest.mark.parametrize("timeout", ["3 days", "48 h", "172800", 0, -1, True, ["1h"], "1y"])
+@pytest.mark.parametrize("key", ["timeout", "expires_in"])
+def test_an_expiry_that_is_not_understood_breaks_its_step(key, timeout):  # C9
+    broken = step({"type": "require_approval", "requires": {key: timeout}})
+    assert f"requires.{key}: expected a duration" in broken.error
+    assert not broken.gate
+    metadata = {"approval_required": True, "auto_expire": timeout}
+    broken = step({"type": "action", "action": "block", "metadata": metadata})
+    assert "metadata.auto_expire: expected a duration" in broken.error
+
+
+def test_the_timeout_of_a_step_that_asks_is_its_deadline():  # C10
+    ask = {"type": "require_approval", "timeout": "1s", "on_timeout": "stop"}
+    for found in (
+        step(ask),
+        step({**ask, "requires": {"role": "boss"}}),
+        step({**ask, "metadata": {"auto_expire": "9h"}}),
+        step({**ask, "type": "action", "action": {"type": "require_approval"}}),
+    ):
+        assert (found.requires.expires_in, found.timeout) == ("1s", None)
+
+
+def test_beside_a_deadline_in_requires_the_timeout_limits_an_attempt():  # C10
+    found = step({"type": "require_approval", "timeout": "9s", "requires": {"timeout": "2d"}})
+    assert (found.requires.expires_in, found.timeout) == ("2d", 9.0)
+
+
+UNCLEAR = [
+    ({"rolle": "cfo"}, "requires.rolle: unknown key of requires, did you mean role?"),
+    ({"aprovals": 3}, "requires.aprovals: unknown key of requires, did you mean approvals?"),
+    ({"timeoutt": "1h"}, "requires.timeoutt: unknown key of requires, did you mean timeout?"),
+    ({"Role": "cfo"}, "requires.Role: unknown key of requires, did you mean role?"),
+    ({"groups": ["a"]}, "requires.groups: unknown key of requires, known are type, role"),
+    ({"users": ["a"]}, "requires.users: unknown key"),
+    ({"stages": [{}]}, "requires.stages: unknown key"),
+    ({"veto": True}, "requires.veto: unknown key"),
+    ({"form": {}}, "requires.form: unknown key"),
+    ({"approvals": "3"}, "requires.approvals: expected a whole number"),
+    ({"approvals": 0}, "requires.approvals: expected a number from 1 to 100, found 0"),
+    ({"approvals": -1}, "requires.approvals: expected a number from 1 to 100"),
+    ({"approvals": True}, "requires.approvals: expected a whole number"),
+    ({"roles": "cfo"}, "requires.roles: expected a list"),
+    ({"roles": [["cfo"]]}, "requires.roles[0]: expected a text"),
+    ({"roles": [None]}, "requires.roles[0]: expected a text"),
+    ({"roles": ["cfo", " "]}, "requires.roles[1]: expected a role, found an empty text"),
+    ({"role": ["cfo"]}, "requires.role: expected a text"),
+    ({"type": "aproval"}, "requires.type: expected approval"),
+    ({"type": ["approval"]}, "requires.type: expected approval"),
+    (["cfo"], "requires: expected an object"),
+    ("cfo", "requires: expected an object"),
+    (True, "requires: expected an object"),
+]
+
+
+@pytest.mark.parametrize(("requires", "message"), UNCLEAR)
+@pytest.mark.parametrize(
+    "of",
+    [
+        {"type": "require_approval"},
+        {"type": "action", "action": "block", "metadata": {"approval_required": True}},
+        {"type": "action", "action": {"type": "require_approval"}},
+    ],
+)
+def test_a_gate_that_is_not_understood_is_a_broken_gate(of, requires, message):  # C8
+    broken = step({**of, "requires": requires})
+    assert message in broken.error
+    assert broken.gate
+
+
+def test_approvals_that_are_no_whole_number_are_a_broken_gate():  # C8
+    assert step({"type": "require_approval", "requires": {"approvals": Decimal("2.5")}}).gate
+    assert step({"type": "require_approval", "requires": {"approvals": 2}}).requires.approvals == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("role", "cfo", "role belongs into requires"),
+        ("roles", ["cfo"], "roles belongs into requires"),
+        ("approvals", 2, "approvals belongs into requires"),
+        ("expires_in", "1h", "expires_in belongs into requires"),
+        ("require", {"role": "cfo"}, "unknown key, did you mean requires?"),
+        ("requries", {"role": "cfo"}, "unknown key, did you mean requires?"),
+        ("timeoutt", "1h", "unknown key, did you mean timeout?"),
+    ],
+)
+def test_what_is_meant_for_the_gate_and_stands_beside_it_breaks_it(key, value, message):  # C8
+    for broken in (
+        step({"type": "require_approval", key: value}),
+        step({"type": "action", "action": {"type": "require_approval", key: value}}),
+    ):
+        assert message in broken.error
+        assert broken.gate
+
+
+@pytest.mark.parametrize("requires", [{"type": "approval"}, {"role": "cfo"}, ["cfo"], "cfo", 5])
+@pytest.mark.parametrize(
+    "of",
+    [
+        {"type": "action", "action": "allow"},
+        {"type": "action", "action": {"type": "execute"}},
+        {"type": "execute", "execute": [{"type": "log"}]},
+        {"type": "condition"},
+        {"type": "parallel", "steps": [{"type": "condition"}]},
+    ],
+)
+def test_requires_on_a_step_that_cannot_pause_is_a_broken_gate(of, requires):  # C8
+    broken = step({**of, "requires": requires})
+    assert "requires: only a block asks for an approval" in broken.error
+    assert broken.gate
+
+
+def test_keys_of_requires_without_a_value_ask_for_nothing():
+    requires = {"role": "cfo", "groups": None, "form": ""}
+    assert step({"type": "require_approval", "requires": requires}).requires.role == "cfo"
 
 
 def test_the_ways_of_an_approval():

@@ -75,18 +75,36 @@ def test_an_id_has_1_to_255_characters():
         ({"timeout": "90m", "trigger": {"data": {"timeout_seconds": 5}}}, 5400.0),
         ({"trigger": {"data": {"timeout_seconds": 300}}}, 300.0),
         ({"trigger": {"data": {"timeout_seconds": 1.9}}}, 1.0),
-        ({"timeout": "soon", "trigger": {"data": {"timeout_seconds": 300}}}, 300.0),
-        ({"timeout": 30}, None),
-        ({"timeout": "-5s"}, None),
-        ({"trigger": {"data": {"timeout_seconds": 0.9}}}, None),
-        ({"trigger": {"data": {"timeout_seconds": -5}}}, None),
-        ({"trigger": {"data": {"timeout_seconds": "300"}}}, None),
-        ({"trigger": {"data": {"timeout_seconds": True}}}, None),
-        ({"trigger": {"data": {"timeout_seconds": 10**400}}}, None),
+        ({"timeout": 30}, 30.0),
+        ({"timeout": "2d"}, 172800.0),
+        ({"trigger": {"data": {"timeout_seconds": None}}}, None),
         ({"trigger": {"data": [300]}}, None),
         ({"trigger": "manual"}, None),
         ({}, None),
     ],
 )
 def test_the_timeout_of_a_definition(written, seconds):
-    assert normalise({"steps": [], **written}).timeout == seconds
+    definition = normalise({"steps": [], **written})
+    assert (definition.timeout, definition.timeout_error) == (seconds, None)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"timeout": "soon", "trigger": {"data": {"timeout_seconds": 300}}},
+        {"timeout": "-5s"},
+        {"timeout": "3 days"},
+        {"timeout": True},
+        {"trigger": {"data": {"timeout_seconds": 0.9}}},
+        {"trigger": {"data": {"timeout_seconds": -5}}},
+        {"trigger": {"data": {"timeout_seconds": "300"}}},
+        {"trigger": {"data": {"timeout_seconds": True}}},
+        {"trigger": {"data": {"timeout_seconds": 10**400}}},
+    ],
+)
+def test_a_timeout_that_is_not_understood_is_never_no_timeout(written):  # C9
+    definition = normalise({"steps": [], **written})
+    assert definition.timeout is None
+    assert (definition.timeout_error or "").startswith(
+        ("$.timeout: expected", "$.trigger.data.timeout_seconds: expected")
+    )

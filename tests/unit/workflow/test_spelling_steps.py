@@ -46,9 +46,20 @@ def test_retry(retry, expected):
     assert step({"type": "action", "action": "allow", "retry": retry}).retry == expected
 
 
-@pytest.mark.parametrize("timeout", ["soon", "-1s", "0s", 30, True, ["30s"]])
-def test_a_duration_that_is_not_understood_or_not_positive_counts_as_not_given(timeout):
-    assert step({"type": "action", "action": "allow", "timeout": timeout}).timeout is None
+@pytest.mark.parametrize(
+    "of", [{"type": "action", "action": "allow"}, {"type": "execute", "execute": [{"type": "log"}]},
+           {"type": "condition"}, {"type": "parallel", "steps": [{"type": "condition"}]},
+           {"type": "require_approval", "requires": {"timeout": "1h"}}]
+)  # fmt: skip
+@pytest.mark.parametrize("timeout", ["soon", "-1s", "0s", "3 days", 0, True, ["30s"]])
+def test_a_timeout_that_is_not_understood_breaks_its_step(of, timeout):  # C9
+    broken = step({**of, "timeout": timeout})
+    assert "timeout: expected a duration" in broken.error
+    assert not broken.gate
+
+
+def test_a_timeout_may_be_a_number_of_seconds():  # C9
+    assert step({"type": "action", "action": "allow", "timeout": 30}).timeout == 30.0
 
 
 def test_a_broken_step_keeps_its_way_out():

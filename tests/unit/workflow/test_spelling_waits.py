@@ -43,8 +43,35 @@ def test_what_a_wait_matches():
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"), [("soon", "soon"), (30, "30"), (True, "true"), ([1], "[1]")]
+    ("written", "kept"), [("soon", "soon"), (30, 30), (True, True), ([1], [1])]
 )
 def test_a_duration_of_a_wait_stays_what_it_is_so_that_it_fails_the_step(written, kept):
     assert step({"type": "wait", "for": written}).duration == kept
     assert step({"type": "wait", "event": "e", "timeout": written}).wait_timeout == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"wait": {"event": "x", "filter": {"field": "event.a"}}}, "wait.filter: unknown key"),
+        ({"wait": {"event": "x", "tiemout": "1h"}}, "wait.tiemout: unknown key of wait, did you m"),
+        ({"wait": {"event": "x", "Match": {"a": 1}}}, "key of wait, did you mean match?"),
+        ({"wait": {"event": "x", "until": "2026-01-31"}}, "wait.until: unknown key"),
+        ({"wait": {"event": "x"}, "timeoutt": "1h"}, "timeoutt: unknown key of a wait"),
+        ({"event": "x", "filter": {"field": "event.a"}}, "filter: unknown key of a wait"),
+        ({"event": "x", "count": 3}, "count: unknown key of a wait"),
+        ({"event": "x", "matches": {"a": 1}}, "unknown key of a wait, did you mean match?"),
+        ({"wait": {"event": "x", "match": ["a"]}}, "wait.match: expected an object"),
+        ({"wait": "10m"}, "wait: expected an object"),
+        ({"wait": {"for": "1h"}, "requires": {"type": "approval"}}, "requires: only a block asks"),
+    ],
+)  # fmt: skip
+def test_a_wait_that_would_be_weaker_than_written_is_a_broken_gate(written, message):  # C8
+    broken = step({"type": "wait", **written})
+    assert message in broken.error
+    assert broken.gate
+
+
+def test_keys_of_a_wait_without_a_value_ask_for_nothing():
+    assert step({"type": "wait", "wait": {"event": "e", "filter": None, "until": ""}}).event == "e"
+    assert step({"type": "wait", "event": "e", "count": None, "description": "d"}).event == "e"
