@@ -177,6 +177,7 @@ BEGIN
     'paused_step_id', p.step_id,
     'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
       WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
+    'on_reject', p.ways ->> 'refused', 'on_timeout', coalesce(p.ways ->> 'expired', p.ways ->> 'timeout'),
     'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(p) END,
     'branches', CASE WHEN p.number IS NOT NULL THEN (
       SELECT jsonb_agg(jsonb_build_object('step_id', b.step_id, 'reason', b.reason, 'since', b.paused_at,

@@ -12,7 +12,8 @@ UPDATE workflow_executions e SET
   paused_step_id = v.paused_step_id, --? pointers
   next_step_id = v.next_step_id, --? pointers
   current_step_id = v.paused_step_id, --? current_step
-  wait_state = v.wait_state, --? wait_state
+  wait_state = v.wait_state --? wait_state
+    || jsonb_build_object('waiting_since', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), --? wait_state
   timeout_at = CASE WHEN v.timeout IS NOT NULL THEN t.now_there + make_interval(secs => v.timeout) --? timeout_at
     WHEN v.resumed > 0 THEN e.timeout_at + (t.now_there - coalesce(e.paused_at, t.now_there)) --? timeout_at
     ELSE e.timeout_at END, --? timeout_at

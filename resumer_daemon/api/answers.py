@@ -54,6 +54,8 @@ class Status(BaseModel):
     paused_reason: str | None
     paused_step_id: str | None
     next_step_id: str | None = Field(description="Where an approval, the event or the time leads.")
+    on_reject: str | None = Field(description="Where a rejection leads; null: it ends as blocked.")
+    on_timeout: str | None = Field(description="Where an expiry or a timeout leads.")
     waiting_for: Document | None = Field(description="Approvals, an event, a time, or a person.")
     resume_count: int
     last_resumed_at: datetime | None

@@ -56,6 +56,7 @@ class Surroundings:
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,
             hold=claimed.stops is not None,
+            steps_after=claimed.paused_at,
         )
 
 

@@ -160,7 +160,18 @@ def _state(pointer: Pointer, walk: Walk) -> State:
         None if limit is None else max(0.0, limit.at - walk.clock),
         None if limit is None else limit.allowed,
         walk.clock if walk.done else 0.0,
+        moment=_moment(pointer, walk),
     )
+
+
+def _moment(pointer: Pointer, walk: Walk) -> datetime | None:
+    """Return when the last step began, where the next advance has no other way to know.
+
+    The record of a pause has its time, unless the clock went back before it. States that stand at
+    the same step are equal for a cache of theirs.
+    """
+    known = pointer.awaits is not None and not walk.clock_went_back
+    return None if known or not walk.done else walk.reached
 
 
 def _began(record: StepRecord) -> datetime:

@@ -1,6 +1,7 @@
 """What a claim reads, as values: the execution, its open pause, its requests, its approvals."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -144,6 +145,7 @@ class Claimed:
     another program ended it as completed and blocked while we were there: it may be a pause.
     `time_left`: seconds that another program's timeout left it when it paused, where that has one.
     `hold`: somebody holds its workflow, or everything.
+    `paused_at` is when the open pause began.
     """
 
     id: UUID
@@ -165,6 +167,7 @@ class Claimed:
     blocked_by_service: bool = False
     time_left: float | None = None
     hold: Hold | None = None
+    paused_at: datetime | None = None
 
     @property
     def to_pause(self) -> tuple[Request, ...]:

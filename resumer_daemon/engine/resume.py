@@ -51,6 +51,7 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
         reason=note if decides else state.reason,
         time_left=state.time_left,
         allowed_time=state.allowed_time,
+        moment=state.moment,
     )
 
 

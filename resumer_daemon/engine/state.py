@@ -41,6 +41,8 @@ class State:
     `loads` is what was found so far of `context.load`, by path, while the context is not built:
     None for what cannot be loaded.
 
+    `moment` is when the last step began, while one is under way: no later one begins before it.
+
     `time_left` is what remains of the execution's timeout in seconds (None: no timeout),
     `allowed_time` what it was; `clock` the seconds run since the step under way was entered.
     """
@@ -57,6 +59,7 @@ class State:
     allowed_time: float | None = None
     clock: float = 0.0
     loads: Mapping[str, Json] = field(default_factory=dict)
+    moment: datetime | None = None
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -75,6 +78,8 @@ class State:
             stored["result"] = self.result
         if self.done:
             stored["done"] = {path: progress.to_json() for path, progress in self.done.items()}
+        if self.moment is not None:
+            stored["moment"] = self.moment.isoformat()
         for name in ("time_left", "allowed_time", "clock"):
             seconds = getattr(self, name)
             if seconds is not None and (seconds or name != "clock"):
@@ -116,6 +121,7 @@ def _read(stored: Mapping[str, Json]) -> State:
         allowed_time=_seconds(stored.get("allowed_time")),
         clock=float(stored.get("clock", 0)),
         loads=dict(stored.get("loads", {})),
+        moment=datetime.fromisoformat(stored["moment"]) if "moment" in stored else None,
     )
 
 

@@ -27,6 +27,7 @@ from resumer_daemon.workflow.values import Json
 Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
 
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 
 
 class Walk:
@@ -50,16 +51,28 @@ class Walk:
         self.steps_inside = 0
         self.inside_before = state.taken_inside
         self._mine: set[str] = set()
-        self._now = self._latest(world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC))
+        self._read = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
+        self._now = self._latest(state)
 
     def _limit(self, state: State) -> Limit | None:
         if state.time_left is None:
             return None
         return Limit(state.clock + state.time_left, state.allowed_time or state.time_left)
 
-    def _latest(self, now: datetime) -> datetime:
-        """Return a time that is not before what is under way, should the clock have gone back."""
-        return max([now, *(each.began for each in self.done.values())]) if self.done else now
+    def _latest(self, state: State) -> datetime:
+        """Return a time that is not before any step that began, should the clock have gone back."""
+        earlier = (state.moment, self.world.steps_after)
+        return max([self._read, *(moment for moment in earlier if moment is not None)])
+
+    @property
+    def clock_went_back(self) -> bool:
+        """Tell whether steps of earlier advances began later than the clock is now."""
+        return self._now - self._read > _SECOND
+
+    @property
+    def reached(self) -> datetime:
+        """The moment when the last step began."""
+        return self._now
 
     def moment(self) -> datetime:
         """Return the time, a little later on each call: records keep the order of their steps."""

@@ -61,6 +61,8 @@ class Limits:
 class World:
     """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
 
+    `now` is the time of the database. `steps_after`: all steps of earlier advances began by then.
+
     `hold`: stop before the next step, for a person wants the execution to pause.
     """
 
@@ -79,3 +81,4 @@ class World:
     action_errors: Literal["fail", "record"] = "fail"
     limits: Limits = Limits()
     hold: bool = False
+    steps_after: datetime | None = None

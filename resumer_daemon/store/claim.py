@@ -161,6 +161,7 @@ def _claimed(
         used=frozenset(row.used or ()),
         blocked_by_service=row.blocked_by_service,
         time_left=row.time_left,
+        paused_at=row.paused_at,
         hold=None if row.hold is None else Hold(**load(row.hold)),
     )
 

@@ -38,6 +38,7 @@ class ExecutionRow(NamedTuple):
     blocked_by_service: bool
     last_pause: int | None
     used: list[UUID] | None
+    paused_at: datetime | None
     time_left: float | None
     now: float
 

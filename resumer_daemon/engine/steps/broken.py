@@ -25,4 +25,5 @@ def run(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unf
         f"step {step.id}: {step.error}",
         "correct the definition of the workflow, then retry: it goes on with the corrected one",
     )
+    walk.yielded = True  # nor may another branch pass in its place
     return UNFINISHED
