@@ -63,8 +63,6 @@ CREATE TABLE resumer.pauses (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
 CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at) WHERE resumed_at IS NULL;
-CREATE INDEX pauses_event ON resumer.pauses ((waiting ->> 'event'))
-  WHERE resumed_at IS NULL AND reason = 'waiting_for_event';
 
 -- One execution that is advanced beyond one transaction, with what any daemon needs to go on from there. The epoch only
 -- ever grows and survives the release.

@@ -1,30 +1,74 @@
--- Make of each due event one request for each execution that waits for its type, in its organisation; the event's own
--- request is settled with it. Here only plain texts that differ are told apart: what `match` means is decided under
--- the execution's lock. With `route`, workflows are started whose newest version the event triggers.
-WITH due AS (
-  SELECT r.id, r.source_id
+-- Make of each of these events a request for each execution that waits for it, in its organisation, and settle the event's
+-- own request. Their keys are committed (sql/key_events.sql). An index finds the waits: for each kind of condition that a type's waits have (`anchor`), those with the
+-- event's value. What SQL cannot decide, the engine decides under the execution's lock. A wait is ended by one event, so
+-- it has the oldest of the batch, and none while another one that may end it is unsettled: when that one does not end it,
+-- the daemon looks back (sql/recall_events.sql). With `route`, workflows are started whose newest version the event
+-- triggers, but not by an event that no trigger saw.
+WITH RECURSIVE due AS (
+  SELECT r.id, r.source_id, r.requested_at, r.due_at
   FROM resumer.resume_requests r
-  WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.outcome IS NULL AND r.due_at <= statement_timestamp()
+  WHERE r.id = ANY (%(requests)s::bigint[]) AND r.outcome IS NULL
   ORDER BY r.id
-  LIMIT 100
   FOR UPDATE SKIP LOCKED
-), happened AS (
-  SELECT d.id AS request, v.*
+), happened AS MATERIALIZED (
+  SELECT d.id AS request, d.requested_at, d.requested_at < d.due_at AS missed, v.id, v.event_type, v.payload,
+    '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
+    v.organization_id --? organization
   FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.source_id LIMIT 1) AS v
-), fanned AS (
-  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, pause_number, payload)
-  SELECT p.execution_id, 'event', h.id, p.number, h.payload
-  FROM happened h
+), anchors AS (
+  SELECT t.event_type, t.organization_id, a.anchor
+  FROM (SELECT DISTINCT h.event_type, h.organization_id FROM happened h) AS t
   CROSS JOIN LATERAL (
-    SELECT * FROM resumer.pauses o
-    WHERE o.resumed_at IS NULL AND o.reason = 'waiting_for_event' AND o.waiting ->> 'event' = h.event_type
-    OFFSET 0) AS p
-  JOIN LATERAL (SELECT * FROM workflow_executions o WHERE o.id = p.execution_id LIMIT 1) AS e ON true
-    AND e.organization_id = h.organization_id --? organization
-  WHERE NOT EXISTS (
-    SELECT FROM jsonb_each(p.waiting -> 'match') AS m
-    WHERE jsonb_typeof(m.value) = 'string' AND jsonb_typeof(h.payload #> string_to_array(m.key, '.')) = 'string'
-      AND h.payload #> string_to_array(m.key, '.') <> m.value)
+    SELECT w.anchor FROM resumer.event_waits w
+    WHERE w.event_type = t.event_type AND w.organization_id = t.organization_id
+    ORDER BY w.event_type, w.organization_id, w.anchor LIMIT 1) AS a
+  UNION ALL
+  SELECT l.event_type, l.organization_id, a.anchor
+  FROM anchors l
+  CROSS JOIN LATERAL (
+    SELECT w.anchor FROM resumer.event_waits w
+    WHERE w.event_type = l.event_type AND w.organization_id = l.organization_id AND w.anchor > l.anchor
+    ORDER BY w.event_type, w.organization_id, w.anchor LIMIT 1) AS a
+), asked AS (
+  SELECT h.*, a.anchor, resumer.index_text(n.value) AS value,
+    a.anchor = '' OR (a.anchor LIKE '~%%' AND n.value IS NULL) AS whole
+  FROM happened h
+  JOIN anchors a ON a.event_type = h.event_type AND a.organization_id = h.organization_id
+  CROSS JOIN LATERAL (SELECT substr(a.anchor, 2) AS path) AS p
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN a.anchor LIKE '=%%' THEN coalesce(h.payload #> string_to_array(p.path, '.'), h.payload -> p.path)
+      WHEN jsonb_typeof(h.payload -> p.path) = 'object' THEN h.payload -> p.path -> 'id' END AS value) AS n
+), found AS (
+  SELECT DISTINCT ON (w.execution_id, w.pause_number, w.path) w.execution_id, w.pause_number, w.match, w.entities,
+    q.request, q.id, q.event_type, q.payload
+  FROM asked q
+  CROSS JOIN LATERAL (
+    (SELECT * FROM resumer.event_waits o
+     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
+       AND o.value = q.value AND NOT q.whole)
+    UNION ALL
+    (SELECT * FROM resumer.event_waits o
+     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor AND q.whole)
+  ) AS w
+  WHERE resumer.may_end(w.match, w.entities, q.payload)
+    AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
+  ORDER BY w.execution_id, w.pause_number, w.path, q.request
+), fanned AS (
+  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, pause_number, payload)
+  SELECT f.execution_id, 'event', f.id, f.event_type, f.pause_number, f.payload
+  FROM (
+    SELECT DISTINCT ON (o.execution_id, o.id) o.* FROM found o
+    WHERE (SELECT count(*) FROM resumer.resume_requests r
+           WHERE r.execution_id = o.execution_id AND r.kind = 'event' AND (r.outcome IS NULL OR r.outcome = 'held')
+             AND r.pause_number = o.pause_number AND r.decision = o.event_type
+             AND resumer.may_end(o.match, o.entities, r.payload)) = 0
+    ORDER BY o.execution_id, o.id) AS f
+  CROSS JOIN LATERAL (
+    SELECT o.reason, o.resumed_at FROM resumer.pauses o
+    WHERE o.execution_id = f.execution_id AND o.number = f.pause_number
+    LIMIT 1) AS p
+  WHERE p.resumed_at IS NULL AND p.reason NOT IN ('manual', 'incident')
+  ORDER BY f.request
   RETURNING 1
 ), routed AS (
   SELECT h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,
@@ -37,7 +81,7 @@ WITH due AS (
       AND o.organization_id = h.organization_id --? organization
     ORDER BY o.workflow_id, o.created_at DESC NULLS LAST) AS w
   CROSS JOIN LATERAL (SELECT coalesce(w.definition #> '{definition,trigger}', w.definition -> 'trigger') AS trigger) AS t
-  WHERE %(route)s AND coalesce(t.trigger ->> 'type', 'event') = 'event'
+  WHERE %(route)s AND NOT h.missed AND coalesce(t.trigger ->> 'type', 'event') = 'event'
     AND (t.trigger ->> 'event' = h.event_type
       OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, left(t.trigger ->> 'event', -1))))
 ), started AS (
@@ -50,7 +94,7 @@ WITH due AS (
   FROM happened h LEFT JOIN started s ON s.id = h.id,
     -- the service's triggers need the path of role and database; nothing of ours is looked up after that
     (SELECT set_config('search_path', %(search_path)s, true)) AS p
-  WHERE %(route)s AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
+  WHERE %(route)s AND NOT h.missed AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
 )
 UPDATE resumer.resume_requests r
 SET outcome = CASE WHEN EXISTS (SELECT FROM happened h WHERE h.request = r.id) THEN 'applied' ELSE 'orphan' END,

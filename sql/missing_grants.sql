@@ -51,7 +51,7 @@ WITH roles AS (
   SELECT 'resumer_daemon', ARRAY['UPDATE'], o.oid, ARRAY['last_used_at'] FROM ours o WHERE o.name = 'tokens'
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['DELETE'], o.oid, NULL FROM ours o
-  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'idempotency_keys')
+  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'idempotency_keys', 'event_waits', 'event_keys')
   UNION ALL -- `adopt --since`, `outbox retry`
   SELECT 'resumer_operator', ARRAY['INSERT'], o.oid, ARRAY['execution_id', 'kind', 'actor', 'reason'] FROM ours o
   WHERE o.name = 'resume_requests'
@@ -70,7 +70,7 @@ WITH roles AS (
   FROM pg_proc f
   JOIN (VALUES
     ('resumer_daemon', 'objection queue hold_of let_go write_record service_now find about waiting_for status explain'
-      ' pause resume cancel retry hold release'), -- the last six for callers over HTTP
+      ' index_text differs may_end event_key event_names_of event_terms pause resume cancel retry hold release'), -- the last six for callers over HTTP
     ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for status explain'),
     ('resumer_operator', 'approve reject start emit pause resume cancel retry hold release')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))

@@ -1,5 +1,6 @@
 -- The unsettled requests of the claimed executions, timers that are not yet due among them; `consumed` is the
 -- decision that was applied of the same approval before. A latency begins when somebody asked, or when a timer is due.
+-- An event has the place of the event itself, because an older one may be handed over later.
 SELECT
   r.id,
   r.execution_id,
@@ -17,5 +18,9 @@ SELECT
   (SELECT a.decision FROM resumer.resume_requests a
    WHERE a.source_id = r.source_id AND a.kind = 'approval' AND a.outcome = 'applied') AS consumed
 FROM resumer.resume_requests r
+LEFT JOIN LATERAL (
+  SELECT o.requested_at, o.id FROM resumer.resume_requests o
+  WHERE r.kind = 'event' AND o.source_id = r.source_id AND o.kind = 'event' AND o.execution_id IS NULL
+  ORDER BY o.source_id LIMIT 1) AS v ON true
 WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND (r.outcome IS NULL OR r.outcome = 'held')
-ORDER BY r.due_at, r.id
+ORDER BY coalesce(v.requested_at, r.due_at), coalesce(v.id, r.id)

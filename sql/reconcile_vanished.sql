@@ -8,6 +8,8 @@ WITH slice AS MATERIALIZED (
 ), gone AS MATERIALIZED (
   SELECT s.execution_id FROM slice s
   WHERE (SELECT e.id FROM workflow_executions e WHERE e.id = s.execution_id) IS NULL
+), waited AS (
+  DELETE FROM resumer.event_waits w WHERE w.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g))
 ), settled AS (
   UPDATE resumer.resume_requests r SET outcome = 'vanished', finished_at = clock_timestamp()
   WHERE r.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g)) AND (r.outcome IS NULL OR r.outcome = 'held')

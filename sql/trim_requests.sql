@@ -13,6 +13,8 @@ WITH slice AS MATERIALIZED (
       IN ('completed', 'failed', 'cancelled', 'vanished')
     -- an event without its row would count as missed: sql/reconcile_events.sql looks a day back, in whatever zone
     AND (s.execution_id IS NOT NULL OR s.finished_at < clock_timestamp() - interval '2 days')
+), keys AS (
+  DELETE FROM resumer.event_keys k WHERE k.request_id = ANY (ARRAY(SELECT o.id FROM old o))
 ), trimmed AS (
   DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
 )

@@ -66,7 +66,8 @@ class Plan:
 
     `withdraws` are approvals that nobody waits for any more, though nobody has decided them.
     `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
-    `lets_go` take them off again.
+    `lets_go` take them off again. `recalls`: look back for events, now that the pause is there.
+    `misses`: an event that was handed over did not end the wait for it, so another one may.
     """
 
     claimed: Claimed
@@ -92,6 +93,7 @@ class Plan:
     looks_at: datetime | None = None
     timeout: float | None = None
     recalls: bool = False
+    misses: bool = False
     unasked: tuple[Approval, ...] = ()
     withdraws: tuple[UUID, ...] = ()
     expire: tuple[UUID, ...] = ()
@@ -111,8 +113,8 @@ class Plan:
 
     @property
     def looks_again(self) -> bool:
-        """Tell whether what is held counts anew: a pause is there now that was not answered yet."""
-        return self.lifts or self.lets_go or self.adopts
+        """Tell whether to look once more: at what is held, or for another event."""
+        return self.lifts or self.lets_go or self.adopts or self.misses
 
     @property
     def runs_on(self) -> str | None:

@@ -46,6 +46,7 @@ def stay(claimed: Claimed, settlement: Settlement) -> Plan:
         withdraws=pending(claimed) if ended else (),
         closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
         recalls=_looks_back(claimed, settlement),
+        misses=_misses(claimed, settlement),
         expire=settlement.expire,
         arm=settlement.arm,
     )
@@ -77,11 +78,23 @@ def pending(claimed: Claimed) -> tuple[UUID, ...]:
 
 def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
-    branches = () if claimed.pause is None else claimed.pause.branches
-    waits = any(branch.reason == "waiting_for_event" for branch in branches)
-    return waits and any(
+    return _waits_for_events(claimed) and any(
         r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
     )
+
+
+def _misses(claimed: Claimed, settlement: Settlement) -> bool:
+    """An event that was handed over has not ended a wait: the next one was not handed over."""
+    return _waits_for_events(claimed) and any(
+        r.kind == "event" and settlement.outcomes.get(r.id) == "superseded"
+        for r in claimed.requests
+    )
+
+
+def _waits_for_events(claimed: Claimed) -> bool:
+    branches = () if claimed.pause is None else claimed.pause.branches
+    waits = any(branch.reason == "waiting_for_event" for branch in branches)
+    return waits and claimed.status == "paused"
 
 
 def cancel(claimed: Claimed, settlement: Settlement) -> Plan:

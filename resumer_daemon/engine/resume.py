@@ -17,7 +17,7 @@ from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json
 
-_OWN_NAMES: Final = frozenset(
+OWN_NAMES: Final = frozenset(
     {"approval", "approvals", "approved", OVERRIDDEN, "resume_event", "resume", "resumed_at"}
 )
 _RESULTS: Final[Mapping[Reply, Result]] = {
@@ -121,7 +121,7 @@ def _brought(answer: Answer, data: Mapping[str, Json]) -> tuple[dict[str, Json],
             return {}, {"trigger": "timeout"}
         case Manual(trigger, actor, reason, given):
             # Under the names of the list: nobody but an approver may set `approved`.
-            free = {name: value for name, value in given.items() if name not in _OWN_NAMES}
+            free = {name: value for name, value in given.items() if name not in OWN_NAMES}
             resumed = {"trigger": trigger, "actor": actor, "reason": reason, "data": dict(given)}
             return free | _overridden(answer), resumed
         case _:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.branch import PAUSE, Branch, Waiting
-from resumer_daemon.engine.match import meant_for
+from resumer_daemon.engine.match import entities, meant_for
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
@@ -125,8 +125,16 @@ class _Heard:
         return None if last is None or last.kind == "adopt" else last
 
 
+def _looks_back_first(pause: OpenPause, claimed: Claimed) -> Claimed:
+    """Leave the events for the next look while a look back is due, which may find older ones."""
+    if pause.reason in COVERING or not any(r.kind == "adopt" and r.due for r in claimed.requests):
+        return claimed
+    return replace(claimed, requests=tuple(r for r in claimed.requests if r.kind != "event"))
+
+
 def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
     """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
+    claimed = _looks_back_first(pause, claimed)
     told = report(pause, claimed.requests)
     heard = _heard(pause, claimed, told)
     if not heard:
@@ -213,7 +221,7 @@ def _first_answer(
     if pause.reason in COVERING:
         return None
     for branch in pause.branches:
-        answer = None if branch.path in heard else _by_itself(request, branch, claimed.context)
+        answer = None if branch.path in heard else _by_itself(request, branch, claimed)
         if answer is not None:
             return branch.path, answer
     return None
@@ -285,11 +293,15 @@ def _fact(approval: Approval) -> Decided:
     )
 
 
-def _by_itself(request: Request, branch: Branch, context: Json) -> Answer | None:
-    """Return what an event or a timer answers to a branch, if anything."""
+def _by_itself(request: Request, branch: Branch, claimed: Claimed) -> Answer | None:
+    """Return what an event or a timer answers to a branch, if anything.
+
+    The decision of an event is its type.
+    """
     match request.kind:
-        case "event" if branch.reason == "waiting_for_event":
-            meant = meant_for(branch.waiting.match, context, request.payload)
+        case "event" if request.decision in (None, branch.waiting.event):
+            ours = entities(claimed.context, claimed.resume_data)
+            meant = meant_for(branch.waiting.match, ours, request.payload)
             return Event(request.payload) if meant else None
         case "timeout" if request.source_id is None:
             return TimedOut() if (request.decision or PAUSE) == branch.path else None

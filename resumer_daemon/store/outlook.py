@@ -1,12 +1,16 @@
 """What is left to do after a look: due requests that others hold, and when the next one is due."""
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
+
+EVENTS_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,21 @@ async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
 async def fan_out_events(session: Session, *, route: bool) -> list[str]:
     """Make of each due event a request for each execution that waits; return their outcomes.
 
-    `route`: also start the workflows that an event triggers.
+    Two transactions: a pause that is recorded between them finds the keys of the events, and one
+    that is recorded earlier is found by the events. `route`: also start the workflows that an event
+    triggers.
     """
+    async with session.transaction():
+        cursor = await session.run("key_events", {"limit": EVENTS_AT_ONCE})
+        keyed = [row["id"] for row in await cursor.fetchall()]
+    if not keyed:
+        return []
     async with session.transaction():
         facts = {
             "route": route,
             "timezone": session.timezone,
             "search_path": session.service_path.path,
+            "requests": array(keyed),
         }
         cursor = await session.run("fan_out_events", facts)
         return [row["outcome"] for row in await cursor.fetchall()]

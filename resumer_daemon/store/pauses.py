@@ -1,11 +1,14 @@
 """Pause records as columns: opened, closed, and what is laid over them or taken off again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resumer_daemon.engine.branch import PAUSE
+from resumer_daemon.engine.match import entities
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.waits import EventWait, anchor, comparable
 from resumer_daemon.workflow.values import Json, dump
 
 
@@ -40,6 +43,61 @@ def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
         "asked": [array(p.asked) for p in pauses],
         "earlier": [array(p.earlier) for p in pauses],
     }
+
+
+def awaited_events(pause: NewPause) -> list[EventWait]:
+    """Return the events that a pause waits for: one for each branch that does.
+
+    A pause of another program is one branch.
+    """
+    awaited = [(each.path, each.waiting) for each in pause.branches] or [(PAUSE, pause.waiting)]
+    return [
+        EventWait(path, waiting.event, waiting.match)
+        for path, waiting in awaited
+        if waiting.event is not None
+    ]
+
+
+def waits(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
+    """Return the waits for events that begin with these pauses."""
+    rows = [
+        (plan.claimed.id, pause.number, wait, _entities(plan, wait.match))
+        for plan, pause in opening
+        for wait in awaited_events(pause)
+        if wait.can_come
+    ]
+    anchors = [anchor(wait, ours) for _, _, wait, ours in rows]
+    return {
+        "execution_ids": [execution for execution, _, _, _ in rows],
+        "numbers": [number for _, number, _, _ in rows],
+        "paths": [wait.path for _, _, wait, _ in rows],
+        "event_types": [wait.event for _, _, wait, _ in rows],
+        "matches": [dump(dict(wait.match)) for _, _, wait, _ in rows],
+        "entities": [dump(dict(ours)) for _, _, _, ours in rows],
+        "anchors": [condition for condition, _ in anchors],
+        "values": [None if value is None else dump(value) for _, value in anchors],
+    }
+
+
+def waits_ended(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the pauses that end and waited for events."""
+    ended = [
+        (p.claimed.id, p.claimed.pause.number)
+        for p in plans
+        if p.claimed.pause is not None
+        and any(branch.waiting.event is not None for branch in p.claimed.pause.branches)
+    ]
+    return {"execution_ids": [e for e, _ in ended], "numbers": [n for _, n in ended]}
+
+
+def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what a wait without `match` compares: the entities of the context that it has then."""
+    if match:
+        return {}
+    claimed = plan.claimed
+    context = claimed.context if plan.context is None else plan.context
+    data = claimed.resume_data if plan.resume_data is None else plan.resume_data
+    return comparable(entities(context, data))
 
 
 def _incident(what: Incident) -> Json:

@@ -26,12 +26,13 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
         await _write(session, "record_steps", _steps(moved))
         await _write(session, "record_approvals", _approvals(moved))
     await _write(session, "record_outbox", _outbox(moved))
-    await _write(
-        session, "close_pauses", pauses.closed([p for p in plans if p.closes and p.claimed.pause])
-    )
+    closing = [p for p in plans if p.closes and p.claimed.pause]
+    await _write(session, "close_pauses", pauses.closed(closing))
+    await _write(session, "close_waits", pauses.waits_ended(closing))
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
     await _write(session, "keep_definitions", _definitions(plans, texts))
     await _write(session, "open_pauses", pauses.opened(opening))
+    await _write(session, "open_waits", pauses.waits(opening))
     stopped = [p for p in plans if p.overlay is not None]
     await _write(session, "mark_incidents", pauses.overlays(stopped))
     await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))

@@ -27,6 +27,11 @@ SELECT a.execution_id, 1, CASE WHEN a.request_id LIKE '%000' THEN 'waiting_for_e
   CASE a.status WHEN 'approved' THEN 'approval' END
 FROM approval_requests a;
 
+INSERT INTO resumer.event_waits (execution_id, pause_number, event_type, organization_id, entities, anchor, value)
+SELECT p.execution_id, p.number, 'paid', (SELECT id FROM organizations), jsonb_build_object('order', p.execution_id), '~order',
+  p.execution_id::text
+FROM resumer.pauses p WHERE p.reason = 'waiting_for_event' AND p.resumed_at IS NULL;
+
 -- a timer for each pause, ahead or void, and a decision for each that is finished
 INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at, outcome, finished_at)
 SELECT p.execution_id, 'timeout', p.asked[1], now() + interval '2 days',
@@ -42,13 +47,18 @@ SELECT a.execution_id, 'approval', a.id, 'approved', CASE WHEN n > 300 THEN 'hel
 FROM generate_series(1, 400) AS n
 JOIN approval_requests a ON a.request_id = to_char(n, '"paused "FM000000');
 
--- events that happened, the last few of them not yet looked at
+-- events that happened, of orders that nobody waits for, the last few of them not yet looked at
 INSERT INTO events (event_id, event_type, payload, organization_id)
-SELECT to_char(n, 'FM000000'), CASE n % 1000 WHEN 0 THEN 'paid' ELSE 'other' END, '{}', (SELECT id FROM organizations)
-FROM generate_series(1, 20000) AS n;
-INSERT INTO resumer.resume_requests (kind, source_id, outcome, requested_at)
-SELECT 'event', v.id, CASE WHEN v.event_id <= '019990' THEN 'applied' END, now() - interval '1 day'
+SELECT to_char(n, 'FM000000'), 'paid', jsonb_build_object('order', jsonb_build_object('id', n)), (SELECT id FROM organizations)
+FROM generate_series(1, 100000) AS n;
+INSERT INTO resumer.resume_requests (id, kind, source_id, outcome, requested_at) OVERRIDING SYSTEM VALUE
+SELECT 1000000 + v.event_id::integer, 'event', v.id, CASE WHEN v.event_id <= '099990' THEN 'applied' END, now() - interval '1 day'
 FROM events v;
+INSERT INTO resumer.event_names (event_type, organization_id, names) SELECT 'paid', id, '{order}' FROM organizations;
+INSERT INTO resumer.event_keys (key, request_id)
+SELECT resumer.event_key('paid', v.organization_id, t.term), 1000000 + v.event_id::integer
+FROM events v CROSS JOIN LATERAL unnest(ARRAY['', '~order', '=order.id=' || v.event_id::integer]) AS t (term)
+WHERE v.event_id <= '099990';
 
 -- leases of all that ever sent something, a few of them held; what it sent; and messages, the last of them not delivered
 INSERT INTO resumer.leases (execution_id, instance, epoch, lease_until, state, definition)

@@ -13,6 +13,7 @@ import pytest
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.outlook import EVENTS_AT_ONCE
 from resumer_daemon.store.session import Session
 from tests.harness import Database
 from tests.harness import plans as harness
@@ -29,7 +30,7 @@ PAGE: Parameters = {"everywhere": True, "organization": None, "limit": 50}
 # where a look at every row would be one at all that was ever paused or finished
 CROWDED = {
     "workflow_executions", "approval_requests", "step_executions", "events",
-    "resume_requests", "pauses", "leases", "effects", "outbox",
+    "resume_requests", "pauses", "leases", "effects", "outbox", "event_waits",
 }  # fmt: skip
 
 State = Literal[
@@ -137,8 +138,26 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         },
         "outlook": {"back": ALL},
         "settle_orphans": {},
-        "fan_out_events": {"route": True, "timezone": "UTC"},
-        "recall_events": batch,
+        "key_events": {"limit": EVENTS_AT_ONCE},
+        "fan_out_events": {
+            "route": True,
+            "timezone": "UTC",
+            "search_path": "public",
+            "requests": array(range(1_099_901, 1_100_001)),
+        },
+        "open_waits": {
+            "execution_ids": array(ids),
+            "numbers": array([2] * many),
+            "paths": array([""] * many),
+            "event_types": array(["paid"] * many),
+            "matches": array(["{}"] * many),
+            "entities": array(["{}"] * many),
+            "anchors": array(["~order"] * many),
+            "values": array(["7"] * many),
+            "timezone": "UTC",
+        },
+        "close_waits": {"execution_ids": array(ids), "numbers": array([1] * many)},
+        "recall_events": {"ids": array(paused(1000 * number) for number in range(1, 101))},
         "reconcile_held": {},
         "reconcile_gone": {},
         "reconcile_events": {"timezone": "UTC"},
@@ -167,6 +186,8 @@ LOOP = loop([paused(number) for number in range(1, BATCH + 1)])
 FEW = BATCH * 10
 BOUNDS = {
     "read_gauges": 20_000,
+    # looks at all events of the types that somebody waits for
+    "reconcile_events": 200_000,
     # these look at all that is paused, by design: rarely, or cached
     "reconcile_foreign": 400_000,
     "count_pauses": 200_000,
