@@ -8,6 +8,44 @@ AS $f$
   SELECT statement_timestamp() AT TIME ZONE c.service_timezone FROM resumer.control c
 $f$;
 
+-- Whether a text holds what is not seen, or steers a terminal: controls, and what turns the direction of a text.
+CREATE FUNCTION resumer.steers(said text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT said ~ ('[\u0001-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
+    || '\U000e0000-\U000e007f]')
+$f$;
+
+-- A text with all of that spelled out, as a literal of PostgreSQL reads it again.
+CREATE FUNCTION resumer.printable(said text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT CASE WHEN resumer.steers(said) THEN (
+    SELECT string_agg(CASE WHEN NOT resumer.steers(c.one) THEN c.one
+        WHEN ascii(c.one) < 128 THEN '\x' || lpad(to_hex(ascii(c.one)), 2, '0')
+        WHEN ascii(c.one) < 65536 THEN '\u' || lpad(to_hex(ascii(c.one)), 4, '0')
+        ELSE '\U' || lpad(to_hex(ascii(c.one)), 8, '0') END, '' ORDER BY c.n)
+    FROM regexp_split_to_table(said, '') WITH ORDINALITY AS c (one, n)) ELSE said END
+$f$;
+
+-- A text as a literal of PostgreSQL, in which nothing steers a terminal.
+CREATE FUNCTION resumer.quoted(said text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT CASE WHEN resumer.steers(said)
+    THEN 'E''' || resumer.printable(replace(replace(said, '\', '\\'), '''', '''''')) || '''' ELSE quote_nullable(said) END
+$f$;
+
+-- A text as an argument for a POSIX shell; NULL where it cannot be one that is safe to paste: with control characters, or
+-- with a first character that makes it an option.
+CREATE FUNCTION resumer.shell(said text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT CASE WHEN said LIKE '-%' OR resumer.steers(said) THEN NULL
+    WHEN said ~ '^[A-Za-z0-9_@%+=:,./-]+$' THEN said
+    ELSE '''' || replace(said, '''', '''"''"''') || '''' END
+$f$;
+
 -- The path for what the service's tables call when they are written: what the database sets, or the service's schema. Who
 -- calls us chooses none of it. What runs under it names its operators, and no function but ours.
 CREATE FUNCTION resumer.service_path() RETURNS text
@@ -32,14 +70,14 @@ BEGIN
   SELECT a.id, a.status, a.expires_at, a.decision_reason INTO approval FROM approval_requests a
   WHERE a.request_id = decide.request_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'no approval request %', quote_literal(decide.request_id)
+    RAISE EXCEPTION 'no approval request %', resumer.quoted(decide.request_id)
       USING ERRCODE = 'RZ404', HINT = 'SELECT request_id, status FROM approval_requests WHERE status = ''pending''';
   ELSIF approval.status <> 'pending' THEN
-    RAISE EXCEPTION 'approval request % is % already%', quote_literal(decide.request_id), approval.status,
+    RAISE EXCEPTION 'approval request % is % already%', resumer.quoted(decide.request_id), approval.status,
       coalesce(': ' || approval.decision_reason, '')
       USING ERRCODE = 'RZ409', HINT = 'a decision is consumed once; a later change of it moves nothing';
   ELSIF approval.expires_at <= now_there THEN
-    RAISE EXCEPTION 'approval request % expired at %', quote_literal(decide.request_id), approval.expires_at
+    RAISE EXCEPTION 'approval request % expired at %', resumer.quoted(decide.request_id), approval.expires_at
       USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
   END IF;
   PERFORM set_config('search_path', resumer.service_path(), true);
@@ -104,7 +142,7 @@ BEGIN
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
     AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text);
   IF owners > 1 THEN
-    RAISE EXCEPTION 'workflow % exists in % organisations', quote_literal(start.workflow_id), owners
+    RAISE EXCEPTION 'workflow % exists in % organisations', resumer.quoted(start.workflow_id), owners
       USING ERRCODE = 'RZ422', HINT = 'name one: organization_id => ...';
   END IF;
   SELECT w.id, w.enabled, (to_jsonb(w) ->> 'organization_id')::uuid AS organization INTO chosen FROM workflows w
@@ -113,16 +151,17 @@ BEGIN
   ORDER BY coalesce(w.enabled, true) DESC, w.created_at DESC NULLS LAST, w.id
   LIMIT 1;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'no workflow %', quote_literal(start.workflow_id) || coalesce(' version ' || start.version, '')
+    RAISE EXCEPTION 'no workflow %', resumer.quoted(start.workflow_id) || coalesce(' version ' || start.version, '')
       USING ERRCODE = 'RZ404', HINT = 'SELECT workflow_id, version, enabled FROM workflows';
   ELSIF NOT coalesce(chosen.enabled, true) THEN
-    RAISE EXCEPTION 'workflow % is disabled', quote_literal(start.workflow_id)
+    RAISE EXCEPTION 'workflow % is disabled', resumer.quoted(start.workflow_id)
       USING ERRCODE = 'RZ409', HINT = 'a disabled workflow refuses starts; what is paused still resumes';
   END IF;
   RETURN resumer.queue(chosen.id, chosen.organization, 'manual', start.payload);
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
+REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.steers(text), resumer.printable(text),
+  resumer.quoted(text), resumer.shell(text), resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
   resumer.reject(text, uuid, text), resumer.queue(uuid, uuid, text, jsonb),
   resumer.start(text, jsonb, text, uuid) FROM PUBLIC;

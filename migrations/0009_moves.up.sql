@@ -14,7 +14,7 @@ BEGIN
     RAISE EXCEPTION 'no execution %', ask.execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
   ELSIF found <> ALL (ask.allowed) THEN
-    RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, found, ask.kind
+    RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, resumer.printable(found), ask.kind
       USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
   END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)

@@ -71,7 +71,8 @@ BEGIN
   IF NOT refused THEN
     RETURN new;
   END IF;
-  RAISE WARNING 'resumer: execution % is %: a write of % was refused', old.execution_id, old.status, new.status
+  RAISE WARNING 'resumer: execution % is %: a write of % was refused', resumer.printable(old.execution_id), old.status,
+    resumer.printable(new.status)
     USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
   BEGIN -- to be counted
     INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason)

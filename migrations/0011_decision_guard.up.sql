@@ -38,7 +38,7 @@ BEGIN
     RAISE WARNING 'resumer: %, left to the daemon', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   IF objection IS NOT NULL THEN
-    RAISE EXCEPTION 'approval request % cannot be approved: %', quote_literal(new.request_id), replace(objection, '_', ' ')
+    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(new.request_id), replace(objection, '_', ' ')
       USING ERRCODE = 'RZ403', HINT = 'RESUMER_DECISION_GUARD is enforce: name an approver other than the requester, in time';
   END IF;
   RETURN new;

@@ -29,7 +29,7 @@ BEGIN
     SELECT e.id INTO found FROM service_schema.workflow_executions e WHERE e.id = find.key::uuid;
   END IF;
   IF found IS NULL THEN
-    RAISE EXCEPTION 'no execution %', quote_nullable(find.key)
+    RAISE EXCEPTION 'no execution %', resumer.quoted(find.key)
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
   END IF;
   RETURN found;

@@ -128,8 +128,8 @@ DECLARE
   h resumer.holds := resumer.hold_of(execution);
 BEGIN
   IF h.id IS NOT NULL THEN
-    RAISE EXCEPTION '% is on hold by %', coalesce(h.workflow_id, 'everything'), h.actor
-      USING ERRCODE = 'RZ409', HINT = format('SELECT resumer.release(%L)', coalesce(h.workflow_id, '*'));
+    RAISE EXCEPTION '% is on hold by %', resumer.printable(coalesce(h.workflow_id, 'everything')), resumer.printable(h.actor)
+      USING ERRCODE = 'RZ409', HINT = format('SELECT resumer.release(%s)', resumer.quoted(coalesce(h.workflow_id, '*')));
   END IF;
 END
 $f$;

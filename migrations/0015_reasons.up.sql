@@ -11,15 +11,15 @@ AS $f$
   FROM abs(extract(epoch FROM CASE WHEN isfinite(moment) THEN clock_timestamp() - moment END)) AS s
 $f$;
 
--- One reason. `rank` orders them.
+-- One reason. `rank` orders them. What would steer a terminal is spelled out, or not suggested.
 CREATE FUNCTION resumer.reason(
   rank integer, code text, sentence text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
   sql text DEFAULT NULL, command text DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
-  SELECT jsonb_build_object('rank', rank, 'code', code, 'sentence', sentence, 'since', since, 'until', until, 'sql', sql,
-    'command', command)
+  SELECT jsonb_build_object('rank', rank, 'code', code, 'sentence', resumer.printable(sentence), 'since', since, 'until', until,
+    'sql', CASE WHEN NOT resumer.steers(sql) THEN sql END, 'command', CASE WHEN NOT resumer.steers(command) THEN command END)
 $f$;
 
 -- It has ended, or was not begun.
@@ -36,20 +36,21 @@ BEGIN
   INTO e FROM service_schema.workflow_executions o, resumer.control c, resumer.about(o.id) AS a WHERE o.id = execution;
   past := coalesce(resumer.lasting(e.ended), 'some time');
   again := format(
-    'SELECT resumer.start(%L, (SELECT trigger_payload FROM workflow_executions WHERE id = %L))', e.workflow, execution);
+    'SELECT resumer.start(%s, (SELECT trigger_payload FROM workflow_executions WHERE id = %L))', resumer.quoted(e.workflow),
+    execution);
   IF e.status = 'completed' THEN
     RETURN NEXT resumer.reason(1, 'completed', format(
       'It ended as %s %s ago; nothing moves it any more.', coalesce(e.result, 'completed'), past), e.ended);
   ELSIF e.status = 'failed' THEN
     RETURN NEXT resumer.reason(1, 'failed', format('It failed %s ago: %s. What has failed is not repeated; start it anew.',
       past, coalesce(e.error_message, 'no reason was written')), e.ended, NULL, again,
-      format('resumer-daemon start %s', e.workflow));
+      'resumer-daemon start ' || resumer.shell(e.workflow));
   ELSIF e.status = 'cancelled' THEN
     SELECT * INTO r FROM resumer.resume_requests o
     WHERE o.execution_id = execution AND o.kind = 'cancel' AND o.outcome = 'applied';
     RETURN NEXT resumer.reason(1, 'cancelled', format('%s cancelled it %s ago%s.', coalesce(r.actor, 'Another program'),
       past, coalesce(': ' || r.reason, '')), e.ended, NULL, again,
-      format('resumer-daemon start %s', e.workflow));
+      'resumer-daemon start ' || resumer.shell(e.workflow));
   ELSIF e.status = 'pending' THEN
     SELECT * INTO r FROM resumer.resume_requests o WHERE o.execution_id = execution AND o.kind = 'start' ORDER BY o.id LIMIT 1;
     IF NOT FOUND THEN
@@ -83,7 +84,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NEXT resumer.reason(20, 'another_program_runs',
       'Another program runs it; decisions for it are kept until it pauses or ends.', NULL, NULL,
-      format('SELECT resumer.cancel(%L, ''WHY'', ''YOU'')', execution), format('resumer-daemon cancel %s', key));
+      format('SELECT resumer.cancel(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon cancel ' || resumer.shell(key));
     RETURN;
   ELSIF l.instance IS NULL THEN
     RETURN NEXT resumer.reason(20, 'in_line', format('It has stood in line for %s: every daemon has as many webhooks as it may'
@@ -95,18 +96,18 @@ BEGIN
   ELSE
     RETURN NEXT resumer.reason(20, 'runs_here', format('%s runs it; unless it goes on, others take it over in %s.',
       l.host, resumer.lasting(l.lease_until)), l.recorded_at, l.lease_until,
-      format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), format('resumer-daemon pause %s', key));
+      format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon pause ' || resumer.shell(key));
   END IF;
   FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
     IF f.next_at > clock_timestamp() THEN
       RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
         f.path, resumer.lasting(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
-        format('SELECT key, request, attempts FROM resumer.effects WHERE key = %L', f.key));
+        format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
       CONTINUE;
     END IF;
     RETURN NEXT resumer.reason(21, 'effect_under_way', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
       resumer.lasting(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
-      format('SELECT key, request, attempts FROM resumer.effects WHERE key = %L', f.key));
+      format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
   END LOOP;
 END
 $f$;
@@ -123,8 +124,8 @@ BEGIN
   IF h.id IS NOT NULL THEN
     RETURN NEXT resumer.reason(10, 'on_hold', format('%s has held %s for %s%s, %s.', h.actor, coalesce(h.workflow_id, 'everything'),
       resumer.lasting(h.held_at), coalesce(' (' || h.reason || ')', ''), coalesce('for ' || resumer.lasting(h.until) || ' more',
-      'until somebody releases it')), h.held_at, h.until, format('SELECT resumer.release(%L)', coalesce(h.workflow_id, '*')),
-      format('resumer-daemon release %s', coalesce('--workflow ' || h.workflow_id, '--all')));
+      'until somebody releases it')), h.held_at, h.until, format('SELECT resumer.release(%s)', resumer.quoted(coalesce(h.workflow_id, '*'))),
+      'resumer-daemon release ' || CASE WHEN h.workflow_id IS NULL THEN '--all' ELSE '--workflow ' || resumer.shell(h.workflow_id) END);
   END IF;
   SELECT * INTO p FROM resumer.pauses o WHERE o.execution_id = execution AND o.resumed_at IS NULL;
   IF p.reason = 'manual' THEN
@@ -134,11 +135,11 @@ BEGIN
       CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
         WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
         ELSE coalesce(', before step ' || p.step_id, '') END), since, NULL,
-      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), format('resumer-daemon resume %s', key));
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
   ELSIF p.reason = 'incident' THEN
     RETURN NEXT resumer.reason(11, 'incident', format('Incident %s at %s: %s. Remedy: %s.', p.incident ->> 'cause',
       coalesce(p.step_id, 'the beginning'), p.incident ->> 'detail', p.incident ->> 'remedy'), p.paused_at, NULL,
-      format('SELECT resumer.retry(%L, ''WHY'', ''YOU'')', execution), format('resumer-daemon retry %s', key));
+      format('SELECT resumer.retry(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon retry ' || resumer.shell(key));
   END IF;
 END
 $f$;
@@ -159,7 +160,7 @@ BEGIN
   ELSIF waits -> 'approvals' = '[]' THEN
     RETURN NEXT resumer.reason(30, 'no_approval', 'It waits for an approval, and there is none: it was deleted.', p.paused_at,
       NULL, format('SELECT resumer.resume(%L, force => true, actor => ''YOU'', reason => ''WHY'')', p.execution_id),
-      format('resumer-daemon resume %s --force --as YOU --reason WHY', key));
+      'resumer-daemon resume ' || resumer.shell(key) || ' --force --as YOU --reason WHY');
   END IF;
   FOR a IN SELECT * FROM jsonb_to_recordset(waits -> 'approvals') AS v (
     id uuid, request_id text, status text, role text, approver_id uuid, requested_at timestamptz, expires_at timestamptz)
@@ -169,16 +170,16 @@ BEGIN
     IF a.status = 'pending' AND a.expires_at < clock_timestamp() THEN
       RETURN NEXT resumer.reason(31, 'approval_expired', format('%s expired %s ago, and nobody has written so yet: a daemon does,'
         ' unless somebody is deciding at this moment.', a.request_id, resumer.lasting(a.expires_at)), a.expires_at, NULL,
-        format('UPDATE approval_requests SET status = ''expired'' WHERE request_id = %L', a.request_id), 'resumer-daemon doctor');
+        format('UPDATE approval_requests SET status = ''expired'' WHERE request_id = %s', resumer.quoted(a.request_id)), 'resumer-daemon doctor');
     ELSIF a.status = 'pending' THEN
       RETURN NEXT resumer.reason(30, 'approval_missing', format('%s is not decided: asked of %s %s ago, %s.', a.request_id,
         coalesce(a.role, a.approver_id::text, 'anybody'), resumer.lasting(a.requested_at),
         coalesce('expires in ' || resumer.lasting(a.expires_at), 'never expires')), a.requested_at, a.expires_at,
-        format('SELECT resumer.approve(%L)', a.request_id), format('resumer-daemon approve %s', a.request_id));
+        format('SELECT resumer.approve(%s)', resumer.quoted(a.request_id)), 'resumer-daemon approve ' || resumer.shell(a.request_id));
     ELSIF a.status IS NULL OR a.status NOT IN ('approved', 'rejected', 'expired') THEN
       RETURN NEXT resumer.reason(31, 'unrecognised', format('%s says %s, which is no decision: only approved, rejected and'
         ' expired are, written exactly so.', a.request_id, coalesce(quote_literal(a.status), 'nothing')), said.requested_at, NULL,
-        format('UPDATE approval_requests SET status = ''approved'' WHERE request_id = %L', a.request_id));
+        format('UPDATE approval_requests SET status = ''approved'' WHERE request_id = %s', resumer.quoted(a.request_id)));
     ELSIF said.id IS NULL THEN
       RETURN NEXT resumer.reason(31, 'decision_unseen', format('%s is %s, and no request came of it: its trigger was off. The'
         ' reconciler finds it.', a.request_id, a.status), NULL, NULL, NULL, 'resumer-daemon doctor');
@@ -186,7 +187,7 @@ BEGIN
       AND said.reason IN ('missing_approver', 'self_approval', 'after_expiry', 'wrong_organization') THEN
       RETURN NEXT resumer.reason(31, 'approval_refused', format('%s is approved and does not count: %s (RESUMER_DECISION_GUARD).',
         a.request_id, replace(said.reason, '_', ' ')), said.requested_at, NULL,
-        format('UPDATE approval_requests SET status = ''pending'', approver_id = NULL WHERE request_id = %L', a.request_id));
+        format('UPDATE approval_requests SET status = ''pending'', approver_id = NULL WHERE request_id = %s', resumer.quoted(a.request_id)));
     END IF;
   END LOOP;
   SELECT count(*), count(DISTINCT coalesce(v.approver_id, v.id)) INTO given, persons
@@ -224,8 +225,8 @@ BEGIN
     RETURN NEXT resumer.reason(30, 'waits_for_event', format('It has waited for the event %s%s for %s%s.', p.waiting ->> 'event',
       (SELECT ' with ' || string_agg(o.key || ' = ' || (o.value)::text, ', ') FROM jsonb_each(fits) AS o),
       resumer.lasting(p.paused_at), coalesce(', at most ' || resumer.lasting(due) || ' more', '')), p.paused_at, due,
-      format('SELECT resumer.emit(%L, %L)', p.waiting ->> 'event', payload),
-      format('resumer-daemon emit %s --payload %s', p.waiting ->> 'event', quote_literal(payload::text)));
+      format('SELECT resumer.emit(%s, %s)', resumer.quoted(p.waiting ->> 'event'), resumer.quoted(payload::text)),
+      'resumer-daemon emit ' || resumer.shell(p.waiting ->> 'event') || ' --payload ' || resumer.shell(payload::text));
     SELECT o.payload, r.requested_at INTO v
     FROM resumer.resume_requests r JOIN service_schema.events o ON o.id = r.source_id
     WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.requested_at >= p.paused_at AND r.outcome = 'applied'
@@ -240,7 +241,7 @@ BEGIN
     END IF;
   ELSIF p.reason = 'waiting_for_time' THEN
     RETURN NEXT resumer.reason(30, 'waits_for_time', format('It waits for a time: in %s.', resumer.lasting(due)), p.paused_at, due,
-      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), format('resumer-daemon resume %s', key));
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
   ELSIF p.number IS NULL AND (resumer.about(execution)).status = 'paused' THEN
     RETURN NEXT resumer.reason(30, 'pause_without_record', 'Another program paused it, and no daemon has looked where it stands'
       ' yet.', NULL, NULL, NULL, 'resumer-daemon doctor');

@@ -89,7 +89,7 @@ BEGIN
       x.attempts, coalesce(x.error, 'no reason was written')
         || CASE WHEN x.next_at > clock_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
           || resumer.lasting(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
-      NULL, CASE x.state WHEN 'dead' THEN format('resumer-daemon outbox retry %s', x.key) END);
+      NULL, CASE x.state WHEN 'dead' THEN 'resumer-daemon outbox retry ' || resumer.shell(x.key) END);
   END LOOP;
 END
 $f$;

@@ -1,6 +1,7 @@
 """Which moves are possible for an execution now, where each leads, and what it needs."""
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from resumer_daemon.api.caller import Permission
@@ -46,12 +47,19 @@ def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
 
 def _for_an_approval(asked: list[str], ways: Mapping[str, str | None]) -> Options:
     for request in asked:
-        told = f"resumer-daemon approve {request}, reject, or a plain UPDATE of its status"
+        told = f"{_command(request)}, reject, or a plain UPDATE of its status"
         yield _option("decide", told, {}, ways.get("approved"))
     forced: dict[str, Json] = {"force": True, "reason": "..."}
     yield _option("resume", "go on without the approval", forced, ways.get("approved"))
     refused = {**forced, "data": {"approved": False}}
     yield _option("resume", "refuse without the approval", refused, ways.get("refused"))
+
+
+def _command(request: str) -> str:
+    """Return how to approve in a shell; without the request where no argument is safe to paste."""
+    if not request.isprintable() or request.startswith("-"):
+        return "resumer-daemon approve"
+    return f"resumer-daemon approve {quote(request)}"
 
 
 def _after_an_incident(effects: list[str], step: str | None) -> Options:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from resumer_daemon.store.reach import KeyReused, Unknown
+from resumer_daemon.telemetry.logs import printable
 
 log = structlog.get_logger()
 
@@ -38,6 +39,9 @@ class Refusal(HTTPException):
     def __init__(
         self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
     ) -> None:
+        detail = printable(detail)
+        if more.get("hint"):
+            more["hint"] = printable(more["hint"])
         super().__init__(status, detail, headers)
         title = HTTPStatus(status).phrase
         self.problem = Problem(title=title, status=status, detail=detail, **more)

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from resumer_daemon.cli.common import (
@@ -17,6 +16,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import adoption
 
 SHOWN = 20

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.progress import track
 
 from resumer_daemon.cli.common import (
@@ -18,6 +17,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk, views

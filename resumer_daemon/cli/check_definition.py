@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from resumer_daemon.cli.checked import Checked, as_json, read_checked
 from resumer_daemon.cli.common import (
@@ -17,6 +16,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store.snapshot import paused_places, snapshot
 
 _SHOWN: Final = 100

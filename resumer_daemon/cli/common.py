@@ -1,6 +1,7 @@
 """What the commands share: settings, a session, output for people or programs, exit codes."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -11,9 +12,8 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import psycopg
 import typer
 import uvloop
-from rich.console import Console
-from rich.markup import escape
 
+from resumer_daemon.cli.plain import PlainConsole, escape
 from resumer_daemon.config import Settings, load
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.database import Database
@@ -24,8 +24,8 @@ from resumer_daemon.workflow.values import Json, dump
 
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
-console = Console()
-errors = Console(stderr=True)
+console = PlainConsole()
+errors = PlainConsole(stderr=True)
 
 DatabaseUrl = Annotated[
     str | None,
@@ -35,6 +35,12 @@ DatabaseUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 T = TypeVar("T")
+
+# controls that JSON lets pass: C1, and those that turn the direction of a text or are not seen
+_ESCAPED = re.compile(
+    r"[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -65,7 +71,8 @@ def _told(error: psycopg.Error) -> str:
 
 def fail(error: object, code: int) -> NoReturn:
     """End the command with one line that says why."""
-    errors.print(f"[red]error:[/] {escape(str(error).strip())}", highlight=False)
+    told = "\n".join(map(escape, str(error).strip().split("\n")))
+    errors.print(f"[red]error:[/] {told}", highlight=False)
     raise typer.Exit(code)
 
 
@@ -90,7 +97,13 @@ async def opened(url: str | None) -> AsyncIterator[Session]:
 
 def print_json(value: Json) -> None:
     """Print a value as JSON, times and ids as text."""
-    sys.stdout.write(dump(_plain(value)) + "\n")
+    sys.stdout.write(_ESCAPED.sub(_escaped, dump(_plain(value))) + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as JSON spells it: a terminal may act on it as it is."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
 
 
 def _plain(value: Any) -> Json:

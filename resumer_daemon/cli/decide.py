@@ -6,6 +6,7 @@ from uuid import UUID
 import typer
 
 from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import desk
 
 RequestId = Annotated[str, typer.Argument(help="The request_id of the approval.")]
@@ -47,4 +48,4 @@ def _decide(
             await desk.decide(session, verdict, request_id, approver, reason)
 
     run(work())
-    console.print(f"{request_id}: {verdict.removesuffix('e')}ed", highlight=False)
+    console.print(f"{escape(request_id)}: {verdict.removesuffix('e')}ed", highlight=False)

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import psycopg
 import typer
-from rich.markup import escape
 from rich.rule import Rule
 
 from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.story import Story
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
-from rich.markup import escape
 
 from resumer_daemon.cli.common import (
     REFUSED,
@@ -15,6 +14,7 @@ from resumer_daemon.cli.common import (
     run,
     settings,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
 

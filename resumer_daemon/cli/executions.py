@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from resumer_daemon.cli.common import (
@@ -21,6 +20,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.options import OlderThan, PausedFor, Workflow, duration
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import ago, coloured, table
 from resumer_daemon.store import views
 from resumer_daemon.store.views import Filter

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.markup import escape
-
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.options import Key
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured
 from resumer_daemon.store import views
 

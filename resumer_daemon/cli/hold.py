@@ -15,6 +15,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.options import Actor, DryRun, Why, Yes, duration
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.arrays import array
 
@@ -98,7 +99,7 @@ def _name(workflow: str | None, everything: bool) -> str:
 
 
 def _spoken(name: str) -> str:
-    return "everything" if name == "*" else name
+    return "everything" if name == "*" else escape(name)
 
 
 async def _in_scope(workflow: str | None, url: str | None) -> int:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
-
 from resumer_daemon.cli.common import console
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json, dump, printed

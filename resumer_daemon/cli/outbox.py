@@ -16,6 +16,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
@@ -49,7 +50,7 @@ def list_(
     table = Table("key", "execution", "kind", "state", "attempts", "why", box=None)
     for row in rows:
         shown = (row["key"], row["execution"], row["kind"], row["state"], row["attempts"])
-        table.add_row(*map(str, shown), row["error"] or "")
+        table.add_row(*map(escape, map(str, shown)), escape(row["error"] or ""))
     console.print(table)
 
 

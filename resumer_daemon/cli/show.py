@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from rich.markup import escape
-
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.options import Key
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured, table
 from resumer_daemon.store import views
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+
+from resumer_daemon.cli.plain import escape
 
 KEY = len("exec_0123456789abcdef")
 
@@ -79,6 +80,9 @@ def steps_table(steps: Iterable[Mapping[str, Any]]) -> Table:
     for step in steps:
         why = step["error"] or step["reason"] or ""
         table.add_row(
-            f"  {escape(step['step'])}", step["type"], coloured(step["status"]), escape(why)
+            f"  {escape(step['step'])}",
+            escape(step["type"] or ""),
+            coloured(step["status"]),
+            escape(why),
         )
     return table

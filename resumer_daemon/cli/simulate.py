@@ -17,6 +17,7 @@ from resumer_daemon.cli.common import (
     settings,
 )
 from resumer_daemon.cli.narrated import print_simulated
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.simulated import fails, told
 from resumer_daemon.cli.subject import Subject, from_database, from_file
 from resumer_daemon.engine.script import Emitted, Script, Word
@@ -91,7 +92,7 @@ async def _subject(
 
 
 def _wrong(why: str) -> typer.Exit:
-    errors.print(f"[red]error:[/] {why}", highlight=False, soft_wrap=True)
+    errors.print(f"[red]error:[/] {escape(why)}", highlight=False, soft_wrap=True)
     return typer.Exit(USAGE)
 
 

@@ -6,10 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 import psycopg
-from rich.markup import escape
 from rich.rule import Rule
 
 from resumer_daemon.cli.common import console
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured, steps_table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk, views

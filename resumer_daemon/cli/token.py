@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from resumer_daemon.api.caller import Permission
@@ -19,6 +18,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
+from resumer_daemon.cli.plain import escape
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import tokens
 from resumer_daemon.workflow.durations import seconds

@@ -69,9 +69,12 @@ def _neutralise(
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             lines = value.split("\n") if key == "exception" else [value]
-            event[key] = "\n".join(map(_printable, lines))
+            event[key] = "\n".join(map(printable, lines))
     return event
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text with everything spelled out that is not seen, or that steers a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
