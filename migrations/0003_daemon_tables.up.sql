@@ -93,6 +93,8 @@ CREATE TABLE resumer.instances (
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   silence interval NOT NULL,
+  -- the newest state of an execution that it understands
+  state_version integer NOT NULL DEFAULT 1,
   dead boolean NOT NULL DEFAULT false
 );
 

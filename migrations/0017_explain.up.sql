@@ -54,6 +54,14 @@ BEGIN
     RETURN NEXT resumer.reason(51, 'no_listener', 'A daemon is connected and does not listen: it finds requests when it looks'
       ' by itself, and not at once.', NULL, NULL, NULL, 'resumer-daemon doctor');
   END IF;
+  SELECT i.version, i.host INTO w FROM resumer.instances i
+  WHERE NOT i.dead AND to_jsonb(i.state_version) < coalesce(p.state -> 'v',
+    (SELECT l.state -> 'v' FROM resumer.leases l WHERE l.execution_id = execution AND l.lease_until IS NOT NULL))
+  ORDER BY i.started_at DESC LIMIT 1;
+  IF FOUND THEN
+    RETURN NEXT resumer.reason(13, 'incompatible_state', format('A newer version of resumer-daemon wrote its state: the daemon'
+      ' on %s (version %s) leaves it alone.', w.host, w.version), NULL, NULL, NULL, 'resumer-daemon doctor');
+  END IF;
   IF c.notify = 'off' OR (c.notify = 'auto' AND current_setting('max_prepared_transactions') <> '0') THEN
     RETURN NEXT resumer.reason(51, 'notify_off', format('Triggers do not notify (RESUMER_NOTIFY is %s): requests are found when a'
       ' daemon looks by itself.', c.notify), NULL, NULL, 'UPDATE resumer.control SET notify = ''on''');

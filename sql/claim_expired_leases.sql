@@ -1,9 +1,10 @@
--- Lock executions whose lease is past, whoever held it; skip what somebody is writing at this moment.
+-- Lock executions whose lease is past, whoever held it; skip what somebody is writing at this moment, and
+-- what a newer version wrote.
 WITH past AS MATERIALIZED (
   SELECT e.id
   FROM resumer.leases l
   JOIN workflow_executions e ON e.id = l.execution_id
-  WHERE l.lease_until < clock_timestamp()
+  WHERE l.lease_until < clock_timestamp() AND coalesce(l.state -> 'v' <= to_jsonb(%(version)s::integer), true)
   ORDER BY l.lease_until
   LIMIT %(limit)s
   FOR NO KEY UPDATE OF e SKIP LOCKED

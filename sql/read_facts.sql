@@ -1,6 +1,6 @@
 -- What else a scrape tells, each bounded: timers of approvals that fire within the hour, messages that wait or are dead,
 -- leases; and what the server says of itself: the queue of notifications, dead rows, how far back an open transaction
--- holds them.
+-- holds them; and whether commits hang, because no standby is there that they have to wait for.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
@@ -12,6 +12,10 @@ SELECT
   (SELECT count(*) FROM (SELECT FROM resumer.outbox o WHERE o.state = 'dead' LIMIT 10001) AS dead) AS dead,
   (SELECT count(*) FROM (
     SELECT FROM resumer.leases l WHERE l.lease_until IS NOT NULL LIMIT 10001) AS held) AS leases_held,
+  (current_setting('synchronous_standby_names') <> '' AND NOT EXISTS (SELECT FROM pg_stat_replication))
+    OR EXISTS (
+      SELECT FROM pg_stat_activity a
+      WHERE a.wait_event = 'SyncRep' AND a.state_change < clock_timestamp() - interval '3 seconds') AS commits_hang,
   pg_notification_queue_usage() AS notification_queue_usage,
   (SELECT s.n_dead_tup FROM pg_stat_user_tables s
    WHERE s.relid = 'resumer.resume_requests'::regclass) AS resume_requests,

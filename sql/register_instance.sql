@@ -8,5 +8,5 @@ WITH settings AS (
 ), forgotten AS (
   DELETE FROM resumer.instances WHERE dead AND heartbeat_at < clock_timestamp() - interval '7 days'
 )
-INSERT INTO resumer.instances (id, host, version, silence)
-VALUES (%(id)s, %(host)s, %(version)s, make_interval(secs => %(silence)s))
+INSERT INTO resumer.instances (id, host, version, silence, state_version)
+VALUES (%(id)s, %(host)s, %(version)s, make_interval(secs => %(silence)s), %(state_version)s)

@@ -12,11 +12,23 @@ from prometheus_client.exposition import choose_encoder
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What health and metrics ask of a process. `refresh` is awaited before each scrape."""
+    """What health and metrics ask of a process. `refresh` is awaited before each scrape.
+
+    `commits_hang` tells whether the server keeps every commit waiting, where that matters.
+    """
 
     healthy: Callable[[], bool]
     registry: CollectorRegistry
     refresh: Callable[[], Awaitable[None]]
+    commits_hang: Callable[[], Awaitable[bool]] | None = None
+
+    async def fault(self) -> str | None:
+        """Return why no work is done; None where it is."""
+        if not self.healthy():
+            return "the database is away"
+        if self.commits_hang is not None and await self.commits_hang():
+            return "commits hang: the server waits for a synchronous standby that is gone"
+        return None
 
 
 def watch(app: FastAPI, health: Health) -> None:
@@ -29,10 +41,11 @@ def watch(app: FastAPI, health: Health) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> JSONResponse:
-        """Answer 200 while work is taken from the database, 503 while it is away."""
-        if health.healthy():
+        """Answer 200 while work is taken from the database, 503 while it is away or hangs."""
+        fault = await health.fault()
+        if fault is None:
             return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "degraded", "reason": "the database is away"}, 503)
+        return JSONResponse({"status": "degraded", "reason": fault}, 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:

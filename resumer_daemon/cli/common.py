@@ -85,11 +85,11 @@ def settings(**flags: Any) -> Settings:
 
 
 @asynccontextmanager
-async def opened(url: str | None) -> AsyncIterator[Session]:
-    """Open a session for one command."""
+async def opened(url: str | None, *, reads: bool = False) -> AsyncIterator[Session]:
+    """Open a session for one command. One that only `reads` is served by a standby too."""
     chosen = settings(database_url=url)
     database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
-    session = await database.session("resumer-cli")
+    session = await database.session("resumer-cli", reads=reads)
     as_text(session.connection)
     async with session.connection:
         yield session

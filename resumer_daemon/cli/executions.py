@@ -54,7 +54,7 @@ def list_(
         return
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.list_executions(session, wanted)
 
     rows = run(work())
@@ -64,7 +64,7 @@ def list_(
 async def _watch(wanted: Filter, url: str | None) -> None:
     """Show the list until Ctrl-C, which is its end and no failure."""
     with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
-        async with opened(url) as session:
+        async with opened(url, reads=True) as session:
             while True:
                 rows = await views.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)

@@ -17,7 +17,7 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.explain(session, execution)
 
     found = run(work())

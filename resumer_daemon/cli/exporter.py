@@ -40,7 +40,7 @@ async def _serve(chosen: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    gauges, registry = Gauges(chosen.url), CollectorRegistry()
+    gauges, registry = Gauges(chosen.url, standby=True), CollectorRegistry()
     registry.register(gauges)
     app = FastAPI(openapi_url=None)
     watch(app, Health(lambda: gauges.up, registry, gauges.refresh))

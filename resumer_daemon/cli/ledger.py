@@ -30,7 +30,7 @@ def ledger(
     wanted = Entries(execution, kind, outcome, duration(since), limit)
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.list_ledger(session, wanted)
 
     rows = run(work())
@@ -55,7 +55,7 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.list_incidents(session, limit)
 
     rows = run(work())

@@ -40,7 +40,7 @@ def list_(
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await store.list_messages(session, state, limit)
 
     rows = run(work())

@@ -30,7 +30,7 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.show_execution(session, execution)
 
     found = run(work())

@@ -17,7 +17,7 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await views.read_stats(session)
 
     found = run(work())

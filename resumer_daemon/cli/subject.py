@@ -76,11 +76,13 @@ async def from_database(key: str, url: str | None) -> Subject:
         Refused: There is none, or it cannot be read, or its definition cannot be run.
     """
     chosen = settings(database_url=url)
-    async with opened(url) as session, snapshot(session):
+    async with opened(url, reads=True) as session, snapshot(session):
         row = await views.show_execution(session, key)
         batch = await look(session, row["id"])
         if batch.unreadable:
             raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
+        if batch.newer:
+            raise Refused(f"{key} cannot be read: a newer version wrote its state")
         [claimed] = batch.claimed
         programs = await Library().programs(session, [claimed])
         around = await gather(session, chosen, [claimed], programs, batch.now)

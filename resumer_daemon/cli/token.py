@@ -79,7 +79,7 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with opened(database_url, reads=True) as session:
             return await tokens.list_tokens(session)
 
     rows = run(work())

@@ -21,6 +21,7 @@ from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.ledger import Ledger
+from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
@@ -63,15 +64,19 @@ class Daemon:
         silent = silence(settings.lease)
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
-        proceeding = Proceeding(self._pool, library, settings, holder, self.metrics)
+        left = LeftAlone()
+        self.metrics.left_alone.set_function(lambda: len(left.executions))
+        proceeding = Proceeding(self._pool, library, settings, holder, self.metrics, left)
         client = http_client_of(settings)
         self._tracing = tracing_of(settings, self._instance.id)
         carrier = Carrier(client, settings, self.metrics, self._tracing)
-        sender = Sender(carrier, settings, holder, self._heartbeat, self.metrics)
+        sender = Sender(carrier, self._pool, settings, holder, self._heartbeat, self.metrics)
         self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
         horizon = Horizon()
         turner, beside = (
-            Turner(settings, library, holder, self._effector.places, horizon, whole=whole)
+            Turner(
+                settings, library, holder, self._effector.places, horizon, whole=whole, left=left
+            )
             for whole in (False, True)
         )
         self._courier = courier_of(settings, self._pool, self.metrics)
@@ -95,7 +100,12 @@ class Daemon:
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         self.metrics.registry.register(PoolGauges(self._pool))
-        health = Health(lambda: self._worker.healthy, self.metrics.registry, self._gauges.refresh)
+        health = Health(
+            lambda: self._worker.healthy,
+            self.metrics.registry,
+            self._gauges.refresh,
+            self._gauges.commits_hang,
+        )
         self._sessions = Pool(database, HTTP_SESSIONS)
         app = build(health, _doors(settings, self._sessions), self.metrics.http_requests)
         self.server = Server(app, settings)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg_pool import PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
@@ -88,7 +89,11 @@ class Effector:
         self._line = places == 0
         if self._line:
             return 0
-        count, held = await self._proceeding.rescue(places)
+        try:
+            count, held = await self._proceeding.rescue(places)
+        except PoolTimeout as error:  # the worker has a connection of its own, and goes on
+            log.warning("rescue_put_off", error=str(error))
+            return 0
         for each in held:
             self._run(each)
         return count

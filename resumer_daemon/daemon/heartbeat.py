@@ -13,9 +13,10 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg import IsolationLevel
 
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.store.connect import ARGUMENTS
+from resumer_daemon.store.connect import ARGUMENTS, settings
 from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry.logs import said
 
@@ -91,7 +92,10 @@ class Heartbeat:
                     application_name="resumer-heartbeat",
                     **ARGUMENTS,
                 )
+                self._connection.isolation_level = IsolationLevel.READ_COMMITTED
+                self._connection.deferrable = False
             with self._connection.transaction():
+                self._connection.execute(*settings(local=True))
                 self._connection.execute(load("bound_beat"))
                 there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
         except psycopg.Error as error:

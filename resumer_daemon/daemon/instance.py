@@ -9,6 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_ji
 
 from resumer_daemon import __version__
 from resumer_daemon.config import Settings
+from resumer_daemon.engine.state import VERSION
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.journal import Holder, silence
@@ -52,6 +53,7 @@ class Instance:
                     host=socket.gethostname(),
                     version=__version__,
                     silence=silence(self._holder.lease),
+                    state_version=VERSION,
                 )
                 self.registered = True
 

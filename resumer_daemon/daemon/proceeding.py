@@ -11,6 +11,7 @@ import structlog
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.counting import count
+from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.resting import following, remaining
 from resumer_daemon.daemon.surroundings import gather
@@ -19,7 +20,7 @@ from resumer_daemon.engine.plan import Launch, Plan, Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.running import doubtful, hear, proceed, stop, unreadable_row
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.journal import Holder, Rescued
@@ -61,7 +62,13 @@ class Proceeding:
     """Moves running executions from one durable point to the next, each under its lease."""
 
     def __init__(
-        self, pool: Pool, library: Library, settings: Settings, holder: Holder, metrics: Metrics
+        self,
+        pool: Pool,
+        library: Library,
+        settings: Settings,
+        holder: Holder,
+        metrics: Metrics,
+        left: LeftAlone,
     ) -> None:
         self._pool = pool
         self._library = library
@@ -69,6 +76,7 @@ class Proceeding:
         self._holder = holder
         self._metrics = metrics
         self._random = Random()  # noqa: S311 - jitter
+        self._left = left
 
     async def record(
         self, held: Held, results: Mapping[str, EffectResult], unanswered: list[Held]
@@ -206,6 +214,8 @@ class Proceeding:
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
             rescued = await journal.rescue(session, self._holder, places)
+            if not rescued:
+                self._left.note(await journal.newer_leases(session))
             batch = await claim.read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
@@ -249,7 +259,11 @@ class Proceeding:
                 "lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims
             )
         program = await self._library.kept_copy(session, each.definition)
-        state = State.from_json(load(each.state))
+        try:
+            state = State.from_json(load(each.state))
+        except Damaged as error:
+            what = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
+            return stop(claimed, State(None), each.definition, what)
         if not isinstance(program, Program):
             what = Incident("definition_unreadable", program.why, "correct it, then retry")
             return stop(claimed, state, each.definition, what)

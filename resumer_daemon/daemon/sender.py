@@ -6,6 +6,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
@@ -16,6 +17,8 @@ from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.shortage import SHORTAGE
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder, margin
+from resumer_daemon.store.pool import Pool
+from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -34,12 +37,14 @@ class Sender:
     def __init__(
         self,
         carrier: Carrier,
+        pool: Pool,
         settings: Settings,
         holder: Holder,
         heartbeat: Heartbeat,
         metrics: Metrics,
     ) -> None:
         self._carrier = carrier
+        self._pool = pool
         self._settings = settings
         self._holder = holder
         self._heartbeat = heartbeat
@@ -88,13 +93,14 @@ class Sender:
         return result
 
     async def _attempt(self, held: Held, effect: Effect, waiting: asyncio.Timeout) -> EffectResult:
-        """Send when there is a place.
+        """Send when there is a place, and a connection that can record what comes back.
 
         Raises:
-            NotNow: The host should rest, or we are short of what it takes.
+            NotNow: The host should rest, or we are short of what it takes, a connection among it.
             TimeoutError: The time for waiting is over, or the lease (we may have slept), or we end.
         """
         async with self._hosts.attempt(effect) as attempt, self._slots:
+            await self._require_session()
             if self.ending or monotonic() >= self._ours_until(held):
                 raise TimeoutError
             until = waiting.when()
@@ -108,6 +114,13 @@ class Sender:
                 result = replace(result, retry_class="connection")
             attempt.result = result
         return result
+
+    async def _require_session(self) -> None:
+        try:
+            await self._pool.require()
+        except psycopg.Error as error:
+            log.warning("effect_put_off", error=said(error))
+            raise Short(SHORT, "no connection that could record its answer") from error
 
     def _ours_until(self, held: Held) -> float:
         """Return until when nobody else can have taken it over, by our own clock."""

@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.apart import Written, write_apart
 from resumer_daemon.daemon.horizon import Horizon
+from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
@@ -67,7 +68,7 @@ class Turner:
     """Takes turns on a session. `backlog`: the last one was full, so that more is waiting.
 
     `wary`: the last one held poison, so that the next is written in parts at once. `whole`: all of
-    its looks go all the way back.
+    its looks go all the way back. `left`: executions that a newer version must go on with.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Turner:
         horizon: Horizon,
         *,
         whole: bool = False,
+        left: LeftAlone | None = None,
     ) -> None:
         self._settings = settings
         self._library = library
@@ -87,6 +89,7 @@ class Turner:
         self._looked_around = 0.0
         self._found = False
         self.horizon = horizon
+        self._left = LeftAlone() if left is None else left
         self._whole = whole
         self._back = ALL
         self.backlog = False
@@ -115,6 +118,7 @@ class Turner:
         recorded = monotonic()
         async with session.transaction():
             batch = await claimed(session)
+            self._left.note(batch.newer)
             if ids := batch.ids:
                 seen = perf_counter()
                 plans = await self._respond(session, batch)
@@ -145,7 +149,8 @@ class Turner:
         size = self._settings.batch_size
         newest = size // NEWEST if self.backlog else 0
         began, self._back = monotonic(), ALL if self._whole else self.horizon.back()
-        batch = await claim.claim(session, size - newest, newest, self._back)
+        without = self._left.executions
+        batch = await claim.claim(session, size - newest, newest, self._back, without)
         self.backlog = len(batch.ids) >= size - newest
         self.horizon.looked(self._back, began, batch.took, len(batch.ids))
         if self.backlog:  # a small batch may be full of next to nothing
@@ -167,12 +172,14 @@ class Turner:
         if claimed and now - self._looked_around < LOOK_AROUND:
             return None
         self._looked_around = now
-        return await ask(session, self._back)
+        return await ask(session, self._back, self._left.executions)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""
         async with session.transaction():
-            return await claim.lock(session, self._settings.batch_size)
+            return await claim.lock(
+                session, self._settings.batch_size, without=self._left.executions
+            )
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)

@@ -23,6 +23,7 @@ from resumer_daemon.store.database import Database
 from resumer_daemon.store.outlook import (
     Outlook,
     fan_out_events,
+    follow_clock,
     give_up_requests,
     lie_down,
     settle_orphans,
@@ -94,6 +95,7 @@ class Worker:
                     if not self._settings.allow_superuser:
                         session.role.require_bounds()
                     await self._effector.hand_over_strays(session)
+                    await self._follow_clock(session)
                     await self._work(session)
             except NotAllowed:
                 raise
@@ -190,11 +192,7 @@ class Worker:
         if turned is None or turned.outlook is None:
             return
         self._look_at_messages(turned.outlook)
-        if turned.outlook.leases and await self._effector.rescue():
-            return
-        if turned.outlook.events and await self._fan_out(session):
-            return
-        if turned.claimed:
+        if await self._look_beside(turned.outlook, session) or turned.claimed:
             return
         if turned.outlook.left:
             self._settled(await settle_orphans(session))
@@ -223,6 +221,20 @@ class Worker:
         if self._courier is not None and (message := outlook.next_message or 0.0) > 0.0:
             waits.append((message, "timer"))
         self._source = await self._wakeup.wait(*min(waits))
+
+    async def _look_beside(self, outlook: Outlook, session: Session) -> bool:
+        """Do what a look has found beside due requests; tell whether there may be more to do."""
+        if outlook.ahead and await self._follow_clock(session):
+            return True
+        if outlook.leases and await self._effector.rescue():
+            return True
+        return outlook.events and await self._fan_out(session)
+
+    async def _follow_clock(self, session: Session) -> int:
+        moved = await follow_clock(session)
+        if moved:
+            log.warning("clock_went_back", requests=moved)
+        return moved
 
     async def _fan_out(self, session: Session) -> bool:
         outcomes = await fan_out_events(session, route=self._settings.route_events)

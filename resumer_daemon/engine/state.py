@@ -23,6 +23,10 @@ AWAITS: Final[Mapping[Reason, Awaits]] = {
 VERSION: Final = 1
 
 
+class Newer(Refused):
+    """A stored state that a newer version has written."""
+
+
 class Damaged(Refused):
     """A stored state that no version has written."""
 
@@ -91,12 +95,12 @@ class State:
         """Read what `to_json` wrote, of this version or an older one.
 
         Raises:
-            Refused: It was written by a newer version.
+            Newer: It was written by a newer version.
             Damaged: It was written by nobody we know.
         """
         try:
             if stored["v"] > VERSION:
-                raise Refused(f"the state is of version {stored['v']}, known is {VERSION}")
+                raise Newer(f"the state is of version {stored['v']}, known is {VERSION}")
             return _read(stored)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Damaged(f"the state cannot be read: {error!r}") from error

@@ -1,6 +1,6 @@
 """What a team chooses when it migrates: whether to adopt, and whether to refuse approvals."""
 
-from resumer_daemon.store.connect import connect, take_own_path
+from resumer_daemon.store.connect import connect, settle_pooled
 from resumer_daemon.store.patience import or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load, written
@@ -9,7 +9,7 @@ from resumer_daemon.store.statements import load, written
 async def adopt_blocked(url: str, *, on: bool) -> bool:
     """Say whether the service's blocked executions are adopted; return whether that is new."""
     async with await connect(url) as connection, connection.transaction():
-        await take_own_path(connection, local=True)
+        await settle_pooled(connection)
         cursor = await connection.execute(load("choose_adoption"), {"on": on})
     return cursor.rowcount > 0
 

@@ -18,7 +18,7 @@ from psycopg.rows import DictRow, args_row
 
 from resumer_daemon.engine.branch import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
-from resumer_daemon.engine.state import Damaged, State
+from resumer_daemon.engine.state import Damaged, Newer, State
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
@@ -55,7 +55,8 @@ class Batch:
     """What one claim holds: executions that can be read, those that cannot, and request times.
 
     `took`: how many seconds the server has looked for them. `now` is the server's time after the
-    lock: deadlines are counted from it, for this machine's clock may be wrong.
+    lock: deadlines are counted from it, for this machine's clock may be wrong. `newer`: executions
+    whose state a newer version wrote; nothing of them is held here.
     """
 
     claimed: Sequence[Claimed]
@@ -63,6 +64,7 @@ class Batch:
     seen: Mapping[int, Seen]
     took: float = 0.0
     now: datetime = NEVER
+    newer: Sequence[UUID] = ()
 
     @property
     def ids(self) -> list[UUID]:
@@ -70,17 +72,26 @@ class Batch:
         return [c.id for c in self.claimed] + [u.claimed.id for u in self.unreadable]
 
 
-async def lock(session: Session, oldest: int, newest: int = 0) -> list[UUID]:
+async def lock(
+    session: Session, oldest: int, newest: int = 0, without: Sequence[UUID] = ()
+) -> list[UUID]:
     """Lock executions with something due, from both ends of the queue, and return their ids."""
-    return await locked(await _lock(session, oldest, newest, ALL))
+    return await locked(await _lock(session, oldest, newest, ALL, without))
 
 
-async def claim(session: Session, oldest: int, newest: int = 0, back: float = ALL) -> Batch:
+async def claim(
+    session: Session,
+    oldest: int,
+    newest: int = 0,
+    back: float = ALL,
+    without: Sequence[UUID] = (),
+) -> Batch:
     """Lock executions with something due, from both ends of the queue, and read them.
 
-    `back` bounds how long ago the oldest of it became due, in seconds.
+    `back` bounds how long ago the oldest of it became due, in seconds. Those in `without` are left
+    alone.
     """
-    looked = await _lock(session, oldest, newest, back)
+    looked = await _lock(session, oldest, newest, back, without)
     batch = await read(session)
     row = await looked.fetchone()
     return batch if row is None else replace(batch, took=row["took"])
@@ -98,8 +109,10 @@ async def look(session: Session, execution: UUID) -> Batch:
     return await read(session)
 
 
-async def _lock(session: Session, oldest: int, newest: int, back: float) -> AsyncCursor[DictRow]:
-    facts = {"limit": oldest, "newest": newest, "back": back}
+async def _lock(
+    session: Session, oldest: int, newest: int, back: float, without: Sequence[UUID]
+) -> AsyncCursor[DictRow]:
+    facts = {"limit": oldest, "newest": newest, "back": back, "without": array(without)}
     return await session.run("claim_executions", facts)
 
 
@@ -122,16 +135,18 @@ async def read(session: Session) -> Batch:
     approvals_of: dict[UUID, list[Approval]] = defaultdict(list)
     for approval in await approvals.fetchall():
         approvals_of[approval.execution_id].append(_approval(approval))
-    claimed, unreadable = [], []
+    claimed, unreadable, newer = [], [], []
     for row in execution_rows:
         mine = requests_of[row.id], tuple(approvals_of[row.id])
         try:
             claimed.append(_claimed(row, *mine, load))
+        except Newer:
+            newer.append(row.id)
         except ValueError as error:
             unreadable.append(Unreadable(_claimed(row, *mine, _nothing), str(error)))
     seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
     now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
-    return Batch(claimed, unreadable, seen, now=now)
+    return Batch(claimed, unreadable, seen, now=now, newer=newer)
 
 
 def _nothing(_text: str) -> Json:
@@ -196,7 +211,7 @@ def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, S
     The state first, for it tells whose it is: what a newer version wrote is no damage.
 
     Raises:
-        Refused: A newer version wrote it.
+        Newer: A newer version wrote it.
         ValueError: Nobody we know wrote it.
     """
     try:

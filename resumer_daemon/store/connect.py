@@ -1,5 +1,6 @@
 """Connections: how one is opened, and what its failures mean."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import psycopg
@@ -12,6 +13,7 @@ from resumer_daemon.store.statements import load
 Connection: TypeAlias = AsyncConnection[Any]
 
 ARGUMENTS: dict[str, Any] = {
+    "client_encoding": "UTF8",  # in the first packet, which goes over what a role or database says
     "connect_timeout": 5,
     "target_session_attrs": "read-write",
     "keepalives_idle": 10,
@@ -20,59 +22,70 @@ ARGUMENTS: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
 }
 
+READING: dict[str, Any] = {**ARGUMENTS, "target_session_attrs": "any"}
+"""The arguments of a connection that only reads: a standby will do."""
+
 
 async def connect(
-    url: str, *, autocommit: bool = False, name: str = "resumer-daemon"
+    url: str, *, autocommit: bool = False, name: str = "resumer-daemon", reads: bool = False
 ) -> Connection:
-    """Open a connection to a server that takes writes.
+    """Open a connection to a server that takes writes, or, where it only `reads`, to any.
 
     Raises:
         Unreachable: Nobody answers there, or not as we can use it; the message holds no password.
     """
     try:
         connection: Connection = await AsyncConnection.connect(
-            url, autocommit=autocommit, application_name=name, **ARGUMENTS
+            url, autocommit=autocommit, application_name=name, **(READING if reads else ARGUMENTS)
         )
     except psycopg.Error as error:
         raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
     try:
-        await prepare(connection)
+        await prepare(connection, reads=reads)
     except BaseException:  # whoever is cancelled leaves no connection either
         await connection.close()
         raise
     return connection
 
 
-async def prepare(connection: Connection) -> None:
-    """Make a new connection one of ours. Raises Unreachable where the server is silent."""
-    # a role or a database may ask for another level; the protocol is proved for this one
+async def prepare(connection: Connection, *, reads: bool = False) -> None:
+    """Make a new connection one of ours. Raises Unreachable where the server is silent.
+
+    Where it keeps its backend it has `settings` from here on; else each transaction makes them.
+    """
+    # each BEGIN says so: a role or a database may ask for others; the protocol is proved for these.
+    # `default_transaction_read_only` alone is obeyed: who sets it wants that nobody writes
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+    await connection.set_read_only(True if reads else None)
+    await connection.set_deferrable(False)
     # behind a pooler the next transaction may meet another backend, which prepared nothing
     async with answered(connection):
         pooled = await is_pooled(connection)
         connection.prepare_threshold = None if pooled else 0
-        if not pooled:  # else each transaction sets its own
-            usual = connection.autocommit
-            await connection.set_autocommit(True)
-            await take_own_path(connection, local=False)
-            await connection.set_autocommit(usual)
+        if not pooled:
+            await connection.execute(*settings(local=False))
+            if not connection.autocommit:
+                await connection.commit()
+
+
+def settings(*, local: bool) -> tuple[bytes, Mapping[str, bool]]:
+    """Return what makes the settings of ours, for the session or for the transaction at hand."""
+    return load("settings"), {"local": local}
+
+
+async def settle_pooled(connection: Connection) -> None:
+    """Make the settings of the transaction at hand, where a shared backend serves it."""
+    if connection.prepare_threshold is None:
+        await connection.execute(*settings(local=True))
 
 
 async def is_pooled(connection: Connection) -> bool:
     """Tell whether something that shares backends stands between us and the server."""
     usual = connection.autocommit
-    await connection.set_autocommit(True)  # nothing of a role may end us within a transaction
-    cursor = await connection.execute(load("backend_pid"))
+    await connection.set_autocommit(False)  # for a BEGIN of ours
+    async with connection.pipeline():  # at once: nothing of a role may end us within a transaction
+        cursor = await connection.execute(load("backend_pid"))
+        await connection.commit()
     row = await cursor.fetchone()
     await connection.set_autocommit(usual)
     return row != (connection.info.backend_pid,)
-
-
-async def take_own_path(connection: Connection, *, local: bool) -> None:
-    """Let names be looked up in our schema and in PostgreSQL's own, and nowhere else."""
-    await connection.execute(load("own_path"), {"local": local})
-
-
-async def outlive(connection: Connection) -> None:
-    """Let a session last, whatever is imposed on it; not for one that shares its backend."""
-    await connection.execute(load("outlive"))

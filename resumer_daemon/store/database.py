@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resumer_daemon.store.connect import Connection, connect, outlive
+from resumer_daemon.store.connect import Connection, connect, settle_pooled
 from resumer_daemon.store.contract import probe
 from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.role import read_role
@@ -18,14 +18,14 @@ class Database:
     schema: str = "public"
     timezone: str = "UTC"
 
-    async def session(self, name: str = "resumer-daemon") -> Session:
-        """Open a session, with the service's columns probed.
+    async def session(self, name: str = "resumer-daemon", *, reads: bool = False) -> Session:
+        """Open a session, with the service's columns probed. One that `reads` may be of a standby.
 
         Raises:
             Unreachable: The server does not answer.
             ContractError: The tables are not as needed, or rows of them may be hidden from us.
         """
-        connection = await connect(self.url, name=name)
+        connection = await connect(self.url, name=name, reads=reads)
         try:
             return await self.opened(connection)
         except BaseException:  # whoever is cancelled leaves no connection either
@@ -38,7 +38,7 @@ class Database:
             return await self._opened(connection)
 
     async def _opened(self, connection: Connection) -> Session:
-        await connection.execute(load("bound_probe"))
+        await settle_pooled(connection)
         features = await probe(connection, self.schema)
         cursor = await connection.execute(load("read_path", schema=self.schema))
         foreign = ServicePath(*(await cursor.fetchone() or ("", False)))
@@ -47,7 +47,6 @@ class Database:
         role.require_sight()
         session = Session(connection, features, foreign, self.schema, self.timezone, pooled, role)
         if not pooled:
-            await outlive(connection)
             await session.settle(local=False)
         await connection.commit()
         return session

@@ -27,12 +27,12 @@ REASONS: Final = frozenset(
 class Gauges(Collector):
     """Asks the database in `refresh`, and tells what it answered in `collect`.
 
-    `up`: the last answer came, and came in time.
+    `up`: the last answer came, and came in time. `standby`: a server that only reads will do.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, standby: bool = False) -> None:
         self.up = False
-        self._now, self._dear = Scrape(url), Scrape(url)
+        self._now, self._dear = (Scrape(url, standby=standby) for _ in range(2))
         self._asking: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
         self._count_again = 0.0
@@ -45,15 +45,23 @@ class Gauges(Collector):
 
         Scrapes at the same time ask once, and none asks while an earlier one still waits.
         """
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
         if self._counting is None or (self._counting.done() and monotonic() >= self._count_again):
             self._counting = asyncio.create_task(self._count())
-        answered, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
-        if answered:
+        if await self._asked():
             await asyncio.wait([self._counting], timeout=DEAR)
-        else:
-            self.up = False
+
+    async def _asked(self) -> bool:
+        """Ask, unless that is under way, and tell whether the answer came in time."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        answered, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
+        self.up = self.up and bool(answered)
+        return bool(answered)
+
+    async def commits_hang(self) -> bool:
+        """Ask whether commits wait for a synchronous standby that is not there."""
+        await self._asked()
+        return self.up and bool(self._facts.get("commits_hang"))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges; without a database only that it is away."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connect import Connection, connect, take_own_path
+from resumer_daemon.store.connect import Connection, connect, settle_pooled
 from resumer_daemon.store.patience import Busy, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load
@@ -31,7 +31,7 @@ class Lack:
 async def missing(url: str, schema: str) -> list[str]:
     """Return the statements that are missing, in their order. Raises Unreachable."""
     async with await connect(url) as connection:
-        await take_own_path(connection, local=True)
+        await settle_pooled(connection)
         return await _missing(connection, schema)
 
 

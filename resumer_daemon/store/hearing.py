@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from resumer_daemon.store.connect import Connection, connect, outlive
+from resumer_daemon.store.connect import Connection, connect
 from resumer_daemon.store.statements import load
 
 PING = "ping"
@@ -11,8 +11,6 @@ PING = "ping"
 
 async def listen(connection: Connection) -> None:
     """Listen for what wakes us, for as long as the session lasts."""
-    if connection.prepare_threshold is not None:  # what a shared backend is told stays with others
-        await outlive(connection)
     await connection.execute(load("listen"))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.plan import Launch, Plan
+from resumer_daemon.engine.state import VERSION
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
@@ -179,9 +180,12 @@ async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: 
 
 
 async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
-    """Take over leases that are past; the executions stay locked until the transaction ends."""
+    """Take over leases that are past; the executions stay locked until the transaction ends.
+
+    Those whose state a newer version wrote are left to it.
+    """
     await session.run("forget_leases")
-    cursor = await session.run("claim_expired_leases", {"limit": limit})
+    cursor = await session.run("claim_expired_leases", {"limit": limit, "version": VERSION})
     ids = await locked(cursor)
     if not ids:
         return []
@@ -191,6 +195,12 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
         Rescued(row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"])
         for row in await cursor.fetchall()
     ]
+
+
+async def newer_leases(session: Session) -> list[UUID]:
+    """Return executions with a lease that is past and whose state a newer version wrote."""
+    cursor = await session.run("find_newer_leases", {"version": VERSION})
+    return [row["execution_id"] for row in await cursor.fetchall()]
 
 
 async def outlast(session: Session, launches: Mapping[UUID, Launch], holder: Holder) -> None:

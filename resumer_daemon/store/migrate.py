@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connect import Connection, connect, take_own_path
+from resumer_daemon.store.connect import Connection, connect, settle_pooled
 from resumer_daemon.store.migrations import Migration, known
 from resumer_daemon.store.patience import Busy, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
@@ -52,7 +52,7 @@ async def down(url: str, schema: str = "public", *, keep_columns: bool = False) 
 async def status(url: str) -> list[Entry]:
     """Return each migration of this version with the time when it was applied."""
     async with await connect(url) as connection:
-        await take_own_path(connection, local=True)
+        await settle_pooled(connection)
         applied = await _ledger(connection)
     return [
         Entry(m.number, m.name, applied[m.number][2] if m.number in applied else None)
@@ -75,7 +75,7 @@ async def pending(
 ) -> list[str]:
     """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
     async with await connect(url) as connection:
-        await take_own_path(connection, local=True)
+        await settle_pooled(connection)
         applied = await _ledger(connection)
         place = Place.of(schema, keep_columns=keep_columns)
     _refuse_newer(applied)

@@ -1,5 +1,6 @@
 """What is left to do after a look: due requests that others hold, and when the next one is due."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -20,7 +21,7 @@ class Outlook:
     `events`: some wait to be made requests of; `leases`: some are past. `next_message`:
     seconds until a notification is due. `awake_for`: for how many
     seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
-    comes next, `oldest` the first that is still open.
+    comes next, `oldest` the first that is still open. `ahead`: the server's clock has gone back.
     """
 
     left: int
@@ -29,6 +30,7 @@ class Outlook:
     leases: bool
     next_message: float | None
     awake_for: float | None
+    ahead: bool
     newest: int
     oldest: int
 
@@ -38,12 +40,13 @@ class Outlook:
         return self.next_message is not None and self.next_message <= 0.0
 
 
-async def ask(session: Session, back: float) -> AsyncCursor[DictRow]:
+async def ask(session: Session, back: float, without: Sequence[UUID]) -> AsyncCursor[DictRow]:
     """Send the question; the answer is fetched after the commit, for it need not be waited for.
 
-    `back` is how far the claim has looked for what is due, in seconds.
+    `back` is how far the claim has looked for what is due, in seconds; `without` is what it has
+    left alone.
     """
-    return await session.run("outlook", {"back": back})
+    return await session.run("outlook", {"back": back, "without": array(without)})
 
 
 async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
@@ -52,6 +55,13 @@ async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
     if row is None:
         raise LookupError("the outlook has always one row")
     return Outlook(*row.values())
+
+
+async def follow_clock(session: Session) -> int:
+    """Move what says a time of a clock that has gone back since; return how many requests."""
+    async with session.transaction():
+        cursor = await session.run("follow_clock")
+    return cursor.rowcount
 
 
 async def stay_awake(session: Session) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connect import Connection, settings
 from resumer_daemon.store.statements import load
 
 LOCK_TIMEOUT = "2s"  # then we step back, and who writes to the table goes first
@@ -32,4 +32,5 @@ class Place:
 
 async def prepare(connection: Connection, place: Place) -> None:
     """Make the settings of a transaction that changes the schema."""
+    await connection.execute(*settings(local=True))
     await connection.execute(load("prepare_migration"), place.settings)

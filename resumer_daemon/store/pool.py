@@ -35,6 +35,7 @@ class Pool:
             min_size=0,
             max_size=size,
             timeout=10.0,
+            reconnect_timeout=5.0,  # then it begins anew, at short intervals
             max_idle=60.0,
             open=False,
         )
@@ -62,6 +63,14 @@ class Pool:
             except CHANGED:
                 await connection.close()  # the next one is probed anew
                 raise
+
+    async def require(self) -> None:
+        """Make sure that a session can be had. Raises psycopg's errors where none can in time.
+
+        The server is asked: what it has ended looks idle in the pool.
+        """
+        async with self._pool.connection() as connection:
+            await AsyncConnectionPool.check_connection(connection)
 
     async def _configure(self, connection: Connection) -> None:
         await prepare(connection)

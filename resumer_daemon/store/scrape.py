@@ -3,20 +3,24 @@
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import dict_row
 
-from resumer_daemon.store.connect import ARGUMENTS
+from resumer_daemon.store.connect import ARGUMENTS, READING, settings
 from resumer_daemon.store.statements import load
 
 Rows = list[dict[str, Any]]
 
 
 class Scrape:
-    """Opens its connection when it is asked, and again after it was forgotten."""
+    """Opens its connection when it is asked, and again after it was forgotten.
 
-    def __init__(self, url: str) -> None:
+    `standby`: to whatever server there is, also to one that takes no writes.
+    """
+
+    def __init__(self, url: str, *, standby: bool = False) -> None:
         self._url = url
+        self._arguments = READING if standby else ARGUMENTS
         self._connection: AsyncConnection[Any] | None = None
 
     async def rows(self, statement: str) -> Rows:
@@ -39,9 +43,13 @@ class Scrape:
                 application_name="resumer-metrics",
                 prepare_threshold=None,
                 row_factory=dict_row,
-                **ARGUMENTS,
+                **self._arguments,
             )
+            await self._connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            await self._connection.set_read_only(True)
+            await self._connection.set_deferrable(False)
         async with self._connection.transaction():
+            await self._connection.execute(*settings(local=True))
             await self._connection.execute(load("bound_scrape"))
             cursor = await self._connection.execute(load(statement))
             return await cursor.fetchall()

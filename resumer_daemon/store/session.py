@@ -11,14 +11,18 @@ from psycopg import AsyncCursor
 from psycopg.generators import send
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
 
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connect import Connection, settings
 from resumer_daemon.store.deadline import answered
 from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.statements import load
 
 Row = TypeVar("Row")
-TRANSACTION_TIMEOUT = 170_000  # the first version that has one
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def session_settings() -> bytes:
+    """Return the statement that makes the settings of a session beside those of its connection."""
+    return load("session_settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +143,14 @@ class Session:
 
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
+        if local:  # else the connection has them already
+            await self.connection.execute(*settings(local=True))
         # where no policy is at work, one that comes is an error, and not fewer rows
         filtering = "on" if self.role.filtered else "off"
-        await self.run(
-            "settings",
+        await self.connection.execute(
+            session_settings(),
             {"row_security": filtering, "local": local},
         )
-        if self.connection.info.server_version >= TRANSACTION_TIMEOUT:
-            await self.run("bound_transactions", {"local": local})
 
     async def require_sight(self) -> None:
         """Look again whether rows may be hidden from us, before what is not seen counts as gone.

@@ -109,6 +109,11 @@ class Metrics:
             "Executions that failed their batch and were stopped alone.",
             registry=registry,
         )
+        self.left_alone = Gauge(
+            "resumer_executions_left_alone",
+            "Executions that wait for a daemon of a newer version, which wrote their state.",
+            registry=registry,
+        )
         self.effects = Counter(
             "resumer_effects_total",
             "Attempts of effects, by what came of them.",

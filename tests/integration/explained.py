@@ -233,6 +233,14 @@ def _disabled(case: Case) -> None:
     case.database.run("UPDATE workflows SET enabled = false")
 
 
+def _newer(case: Case) -> None:
+    case.pauses("waiting_for_event", state=Jsonb({"v": 2, "step": "ask"}))
+    case.database.run(
+        "INSERT INTO resumer.instances (id, host, version, silence)"
+        " VALUES (gen_random_uuid(), 'one.example', '0.1.0', '1 s')"
+    )
+
+
 def _no_listener(case: Case) -> None:
     """The test connects as a worker meanwhile."""
     case.pauses("waiting_for_event")
@@ -282,6 +290,7 @@ CASES: dict[str, Callable[[Case], None]] = {
     "decision_late": _request("approval", "late", decision="rejected", actor=None),
     "no_daemon": lambda case: case.stands("running"),
     "no_listener": _no_listener,
+    "incompatible_state": _newer,
     "notify_off": _notify_off,
     "trigger_off": _trigger_off,
     "definition_changed": _changed,

@@ -12,6 +12,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from resumer_daemon.store import journal
+from resumer_daemon.store.database import Database as Store
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.receiver import Receiver, answering, receiver, silent
 from tests.harness.running import process, running
@@ -53,17 +55,37 @@ async def slow(writer: asyncio.StreamWriter) -> None:
     await answering()(writer)
 
 
-FENCES = {
-    "a lock of its own": False,
+SNAPSHOTS = (
     "UPDATE step_executions s SET status = 'zombie' FROM resumer.leases l"
-    " WHERE l.execution_id = s.execution_id AND l.epoch = 1": True,
+    " WHERE l.execution_id = s.execution_id AND l.epoch = 1",
     "UPDATE step_executions s SET status = 'zombie' WHERE EXISTS"
-    " (SELECT FROM resumer.leases l WHERE l.execution_id = s.execution_id AND l.epoch = 1)": True,
-}
+    " (SELECT FROM resumer.leases l WHERE l.execution_id = s.execution_id AND l.epoch = 1)",
+)
+LOCK = "SELECT FROM workflow_executions WHERE id = %s FOR NO KEY UPDATE"
 
 
-@pytest.mark.parametrize("statement", FENCES)
-async def test_only_a_fence_that_is_a_lock_of_its_own_stops_a_zombie(
+def leased(service: Service, **columns: object) -> UUID:
+    """Return an execution that runs, with a lease of the first epoch that is past."""
+    execution = service.insert(
+        "workflow_executions", execution_id="e", status="running", context="{}"
+    )
+    service.database.run(
+        "INSERT INTO resumer.leases (execution_id, instance, epoch, lease_until, state, definition)"
+        " VALUES (%s, %s, 1, now(), '{}', 'd')",
+        execution,
+        columns.get("instance"),
+    )
+    return execution
+
+
+async def waiting(database: Database) -> None:
+    await eventually(
+        lambda: database.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    )
+
+
+@pytest.mark.parametrize("statement", SNAPSHOTS)
+async def test_a_fence_that_is_a_condition_lets_a_zombie_write(
     service: Service, database: Database, statement: str
 ):
     """A joined or nested fence reads a snapshot from before the rescuer's commit.
@@ -71,33 +93,39 @@ async def test_only_a_fence_that_is_a_lock_of_its_own_stops_a_zombie(
     The zombie's write waits for a row that the rescuer has locked; when it goes on, PostgreSQL
     looks again at that row alone, and not at the lease.
     """
-    execution = service.insert("workflow_executions", execution_id="e", status="running")
+    execution = leased(service)
     service.insert("step_executions", execution_id=execution, step_id="s", status="running")
-    database.run("INSERT INTO resumer.leases VALUES (%s, NULL, 1, now(), 0)", execution)
-    lock = "SELECT FROM workflow_executions WHERE id = %s FOR NO KEY UPDATE"
     rescuer = await psycopg.AsyncConnection.connect(database.url)
     zombie = await psycopg.AsyncConnection.connect(database.url)
     async with rescuer, zombie:
-        await rescuer.execute(lock, [execution])
+        await rescuer.execute(LOCK, [execution])
         await rescuer.execute("UPDATE resumer.leases SET epoch = 2")
         await rescuer.execute("UPDATE step_executions SET status = 'completed'")
-        if FENCES[statement]:
-            late = asyncio.create_task(zombie.execute(statement))
-        else:
-            late = asyncio.create_task(fenced(zombie, lock, execution))
-        await eventually(
-            lambda: database.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        )
+        late = asyncio.create_task(zombie.execute(statement))
+        await waiting(database)
         await rescuer.commit()
-        written = (await late).rowcount > 0
+        assert (await late).rowcount == 1
         await zombie.commit()
-    assert written == FENCES[statement]
 
 
-async def fenced(zombie: Any, lock: str, execution: object) -> Any:
-    """Do as `sql/fence_execution.sql` and `sql/fence_lease.sql` do."""
-    await zombie.execute(lock, [execution])
-    return await zombie.execute("UPDATE resumer.leases SET claims = 0 WHERE epoch = 1")
+async def test_the_fence_stops_a_zombie_that_waited_for_its_rescuer(
+    service: Service, database: Database
+):
+    execution = leased(service)
+    session = await Store(database.url).session()
+    rescuer = await psycopg.AsyncConnection.connect(database.url)
+    async with session.connection, rescuer:
+        await rescuer.execute(LOCK, [execution])
+        await rescuer.execute("UPDATE resumer.leases SET epoch = 2")
+
+        async def zombie() -> bool:
+            async with session.transaction():
+                return await journal.fence(session, execution, 1)
+
+        late = asyncio.create_task(zombie())
+        await waiting(database)
+        await rescuer.commit()
+        assert not await late
 
 
 async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service, tmp_path: Path):

@@ -1,5 +1,6 @@
 """What a daemon concludes from its own clock: who is dead, and whether it may still send."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -121,7 +122,8 @@ async def test_nothing_is_sent_once_another_may_have_taken_over(
     effect: Any = Effect("p", "k", "webhook", {"url": "http://a.example/"}, 1, "at_least_once")
     held: Any = SimpleNamespace(recorded=clock.now, launch=SimpleNamespace(effects=[effect]))
     holder = Holder(uuid4(), 60.0, 1.0)
-    sender = Sender(carrier, settings, holder, alive, Metrics())  # type: ignore[arg-type]
+    pool: Any = SimpleNamespace(require=lambda: asyncio.sleep(0))
+    sender = Sender(carrier, pool, settings, holder, alive, Metrics())  # type: ignore[arg-type]
     clock.now += slept
     result = await sender.send(held, effect)
     assert (carrier.sent == [effect], result is not None) == (sends, sends)

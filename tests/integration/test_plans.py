@@ -62,7 +62,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     keys = [f"completed {number:06}" for number in range(1, many + 1)]
     ended = [UUID(md5(key.encode(), usedforsecurity=False).hexdigest()) for key in keys]
     return {
-        "claim_executions": {"limit": BATCH, "newest": BATCH, "back": ALL},
+        "claim_executions": {"limit": BATCH, "newest": BATCH, "back": ALL, "without": "{}"},
         "claim_again": batch,
         "read_executions": locked,
         "read_requests": locked,
@@ -123,7 +123,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "hand_over_strays": {"instance": UUID(int=1), "running": array(ended)},
         "find_recorded": {"id": ended[0], "epoch": 1, "instance": UUID(int=1)},
         "stand_in_line": {"id": ended[0], "epoch": 1, "seconds": 5.0},
-        "claim_expired_leases": {"limit": BATCH},
+        "claim_expired_leases": {"limit": BATCH, "version": 1},
         "rescue_leases": {"ids": array(ended), "instance": UUID(int=1), "seconds": 60.0},
         "read_intents": {"ids": array(ended)},
         "forget_leases": {},
@@ -136,7 +136,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "error": None,
             "again_in": 0.0,
         },
-        "outlook": {"back": ALL},
+        "outlook": {"back": ALL, "without": "{}"},
         "settle_orphans": {},
         "key_events": {"limit": EVENTS_AT_ONCE},
         "fan_out_events": {

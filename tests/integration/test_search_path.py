@@ -166,7 +166,7 @@ def test_nothing_that_was_laid_in_the_service_s_schema_is_called(trapped: Databa
 AT_THE_SERVICE = frozenset(
     {"record_executions", "record_steps", "record_approvals", "expire_approvals", "record_audit"}
     | {"withdraw_approvals"}
-    | {"leave_service", "enter_service", "own_path", "settings", "backend_pid", "ping"}
+    | {"leave_service", "enter_service", "settings", "session_settings", "backend_pid", "ping"}
     | {name for name in NAMES if name.startswith("bound_") or name == "doctor_bounds"}
     | {"prepare_migration"}
 )
@@ -187,7 +187,7 @@ async def test_each_statement_depends_on_nothing_that_was_laid_in_the_service_s_
         assert _traps_of(connection, inexact) == [
             "operator public.=(character varying,character varying)"
         ]
-        for name in sorted(AT_THE_SERVICE - {"bound_transactions"}):
+        for name in sorted(AT_THE_SERVICE):
             connection.execute("SET search_path = public, pg_temp")
             used = _traps_of(connection, load(name, features, "public"))
             if used:

@@ -7,9 +7,11 @@ import psycopg
 
 from resumer_daemon.config import Settings
 from resumer_daemon.store.connect import connect
+from resumer_daemon.store.connect import settings as ours
 from resumer_daemon.store.doctor import (
     connection,
     control,
+    imposed,
     listening,
     role,
     server,
@@ -26,6 +28,7 @@ Family: TypeAlias = Callable[[Patient], Awaitable[Sequence[Finding]]]
 FAMILIES: Sequence[Family] = (
     connection.look,
     server.look,
+    imposed.look,
     role.look,
     tables.look,
     triggers.look,
@@ -55,6 +58,7 @@ async def _looked(family: Family, patient: Patient) -> Sequence[Finding]:
     name = family.__module__.rpartition(".")[2]
     try:
         async with patient.connection.transaction(force_rollback=True):
+            await patient.connection.execute(*ours(local=True))
             await patient.connection.execute(load("doctor_bounds"))
             return await family(patient)
     except psycopg.Error as error:

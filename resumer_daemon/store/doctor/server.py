@@ -16,6 +16,7 @@ LONG = 300.0  # seconds that a transaction may be open before dead rows pile up
 SKEW = 1.0
 # the worker, its second lane, the listener, the heartbeat, two for scrapes, four for HTTP
 BESIDE_POOL = 10
+FEWEST = 4  # the worker, the listener, the heartbeat, and one that records effects
 
 
 async def look(patient: Patient) -> Sequence[Finding]:
@@ -26,6 +27,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
     return [
         _version(seen["version"]),
         _connections(seen, patient.settings.pool_size + BESIDE_POOL),
+        *_limits(seen, patient.settings.pool_size + BESIDE_POOL),
         _clock(seen["clock"] - time.time()),
         _queue(seen["queue"]),
         _transactions(seen),
@@ -62,6 +64,25 @@ def _connections(seen: Mapping[str, Any], needed: int) -> Finding:
             "a higher max_connections (and a restart), or a pooler and RESUMER_LISTEN_URL",
         )
     return well("connections", f"{free} of {seen['connections_max']} are free, {needed} are needed")
+
+
+def _limits(seen: Mapping[str, Any], needed: int) -> list[Finding]:
+    """Return the limits of the role and of the database that are below what the settings need."""
+    limits = (
+        ("role", f"ALTER ROLE {seen['role']}"),
+        ("database", f"ALTER DATABASE {seen['database']}"),
+    )
+    return [
+        Finding(
+            "connections",
+            "error" if limit < FEWEST else "warning",
+            f"the {of} may have {limit} connections",
+            f"a daemon uses up to {needed}; without one no effect is sent and nothing is rescued",
+            f"{alter} CONNECTION LIMIT {needed};",
+        )
+        for of, alter in limits
+        if (limit := seen[f"{of}_limit"]) is not None and limit < needed
+    ]
 
 
 def _clock(skew: float) -> Finding:

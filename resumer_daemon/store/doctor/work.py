@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from resumer_daemon.engine.state import VERSION
 from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
 from resumer_daemon.store.statements import load
 
@@ -15,12 +16,13 @@ MANY = 10_000
 async def look(patient: Patient) -> Sequence[Finding]:
     """Look at the inbox, at incidents and at dead rows."""
     cursor = patient.connection.cursor(row_factory=dict_row)
-    await cursor.execute(load("doctor_work"))
+    await cursor.execute(load("doctor_work"), {"version": VERSION})
     seen = await cursor.fetchone() or {}
     await cursor.execute(load("doctor_bloat"))
     return [
         _due(seen["oldest_due"] or 0.0),
         _incidents(seen["incidents"]),
+        _newer(seen["newer"]),
         *_bloat(await cursor.fetchall()),
     ]
 
@@ -44,6 +46,17 @@ def _incidents(count: int) -> Finding:
         f"{count} executions wait for a person",
         "the daemon goes on with them only when it is told to",
         "resumer-daemon list --status paused; resumer-daemon show ID; resumer-daemon retry ID",
+    )
+
+
+def _newer(count: int) -> Finding:
+    if not count:
+        return well("states", "all are of this version or of an older one")
+    return broken(
+        "states",
+        f"{count} executions have a state of a newer version",
+        "daemons of this version leave them alone",
+        "upgrade the daemons to the version that wrote them",
     )
 
 
