@@ -23,7 +23,9 @@ CREATE TABLE resumer.resume_requests (
   due_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   requested_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   outcome resumer.request_outcome,
-  finished_at timestamptz
+  finished_at timestamptz,
+  -- written with the outcome, and not by triggers: whoever writes a decision does not pay for the lists of others
+  organization_id uuid
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 
 -- What the claim walks; nothing settled is in it.
@@ -34,6 +36,9 @@ CREATE INDEX requests_execution ON resumer.resume_requests (execution_id);
 CREATE UNIQUE INDEX requests_applied_once ON resumer.resume_requests (source_id)
   WHERE kind = 'approval' AND outcome = 'applied';
 CREATE INDEX requests_held ON resumer.resume_requests (execution_id) WHERE outcome = 'held';
+-- The ledger of one organisation, newest first, whatever stands beside it. Only settling meets this.
+CREATE INDEX requests_organization ON resumer.resume_requests (organization_id, id)
+  WHERE organization_id IS NOT NULL AND kind <> 'adopt';
 -- Events have no execution; only their inserts meet these.
 CREATE INDEX requests_events ON resumer.resume_requests (requested_at) WHERE kind = 'event' AND execution_id IS NULL;
 CREATE INDEX requests_event_source ON resumer.resume_requests (source_id) WHERE kind = 'event' AND execution_id IS NULL;
@@ -59,10 +64,14 @@ CREATE TABLE resumer.pauses (
   paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   resumed_at timestamptz,
   resumed_by text,
+  organization_id uuid,
   PRIMARY KEY (execution_id, number)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
 CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at) WHERE resumed_at IS NULL;
+-- The paused of one organisation.
+CREATE INDEX pauses_organization ON resumer.pauses (organization_id, reason, paused_at, execution_id)
+  WHERE resumed_at IS NULL AND organization_id IS NOT NULL;
 
 -- One execution that is advanced beyond one transaction, with what any daemon needs to go on from there. The epoch only
 -- ever grows and survives the release.

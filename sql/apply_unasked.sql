@@ -8,8 +8,11 @@ WITH counted AS MATERIALIZED (
   FROM unnest(%(execution_ids)s::uuid[], %(sources)s::uuid[], %(decisions)s::text[]) AS v (execution_id, source_id, decision)
 ), came AS (
   UPDATE resumer.resume_requests r SET outcome = 'applied', finished_at = clock_timestamp()
+    , organization_id = (SELECT e.organization_id FROM workflow_executions e WHERE e.id = r.execution_id) --? organization
   FROM counted c WHERE r.id = c.request
 )
-INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at)
-SELECT c.execution_id, 'approval', c.source_id, c.decision, 'applied', clock_timestamp()
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at, organization_id)
+SELECT c.execution_id, 'approval', c.source_id, c.decision, 'applied', clock_timestamp(),
+  (SELECT e.organization_id FROM workflow_executions e WHERE e.id = c.execution_id) --? organization
+  NULL --? no_organization
 FROM counted c WHERE c.request IS NULL

@@ -65,7 +65,7 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
         answer = ask(f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {execute}")
     finally:
         ask("ROLLBACK")
-    return [look for plan in json.loads(answer) for look in _looks(plan["Plan"], "")]
+    return [look for plan in json.loads(answer) for look in looks_of(plan["Plan"])]
 
 
 def _literal(value: object) -> str:
@@ -80,7 +80,8 @@ def _answer(server: PGconn, statement: str) -> str:
     return (result.get_value(0, 0) or b"").decode() if result.ntuples else ""
 
 
-def _looks(node: Mapping[str, Any], above: str) -> Iterator[Look]:
+def looks_of(node: Mapping[str, Any], above: str = "") -> Iterator[Look]:
+    """Yield where a plan has looked."""
     table = node.get("Relation Name", above)
     if "Scan" in node["Node Type"] and table:
         index = node.get("Index Name")
@@ -90,4 +91,4 @@ def _looks(node: Mapping[str, Any], above: str) -> Iterator[Look]:
         )
         yield Look(how, table, round(seen * node["Actual Loops"]))
     for child in node.get("Plans", ()):
-        yield from _looks(child, table if node["Node Type"] == "Bitmap Heap Scan" else "")
+        yield from looks_of(child, table if node["Node Type"] == "Bitmap Heap Scan" else "")
