@@ -155,11 +155,11 @@ def _definitions(plans: Sequence[Plan], texts: Mapping[str, str]) -> dict[str, l
 
 def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [
-        (request, outcome, plan.objections.get(request))
+        (request, outcome, plan.objections.get(request), plan.claimed.organization)
         for plan in plans
         for request, outcome in plan.outcomes.items()
     ]
-    names = ("ids", "outcomes", "reasons")
+    names = ("ids", "outcomes", "reasons", "organizations")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 

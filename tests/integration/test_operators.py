@@ -28,6 +28,10 @@ def a_pause(database: Database, execution: UUID, reason: str, **values: object) 
     columns = {"execution_id": execution, "number": 1, "reason": reason, "step_id": "ask", **values}
     names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
     database.run(f"INSERT INTO resumer.pauses ({names}) VALUES ({marks})", *columns.values())
+    database.run(
+        "UPDATE resumer.pauses p SET organization_id = (to_jsonb(e) ->> 'organization_id')::uuid"
+        " FROM workflow_executions e WHERE e.id = p.execution_id"
+    )
 
 
 def view(database: Database, name: str) -> list[dict[str, Any]]:

@@ -97,6 +97,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "ids": array(range(200_001, 200_001 + many)),
             "outcomes": array(["superseded"] * many),
             "reasons": nothing,
+            "organizations": nothing,
         },
         "apply_unasked": {
             "execution_ids": array(ids),
