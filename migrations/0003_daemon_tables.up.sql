@@ -116,6 +116,23 @@ CREATE TABLE resumer.control (
   service_timezone text NOT NULL DEFAULT 'UTC',
   adopt_blocked boolean NOT NULL DEFAULT true,
   decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce')),
-  closed_status text NOT NULL DEFAULT 'expired'
+  closed_status text NOT NULL DEFAULT 'expired',
+  document_bytes bigint NOT NULL DEFAULT 8388608
 ) WITH (fillfactor = 10);
 INSERT INTO resumer.control DEFAULT VALUES;
+
+-- Refuse a document that is larger than the settings allow, before it is written.
+CREATE FUNCTION resumer.check_size(document jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  allowed bigint := (SELECT c.document_bytes FROM resumer.control c);
+  found bigint := octet_length(document::text);
+BEGIN
+  IF found > allowed THEN
+    RAISE EXCEPTION 'the payload has % bytes, at most % are allowed', found, allowed
+      USING ERRCODE = 'RZ413', HINT = 'store the document elsewhere and pass a reference to it, or raise RESUMER_DOCUMENT_BYTES';
+  END IF;
+END
+$f$;
+REVOKE ALL ON FUNCTION resumer.check_size(jsonb) FROM PUBLIC;

@@ -1,5 +1,5 @@
 -- The SQL interface: what a person with psql calls. Each leaves one request; each error has a SQLSTATE of class RZ
--- (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ422 ambiguous).
+-- (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ413 too large, RZ422 ambiguous).
 
 -- The clock of the service's zone-less columns.
 CREATE FUNCTION resumer.service_now() RETURNS timestamp
@@ -138,6 +138,7 @@ BEGIN
     RAISE EXCEPTION 'a payload is a JSON object, this is of type %', jsonb_typeof(payload)
       USING ERRCODE = 'RZ422', HINT = 'its names are what conditions and templates look for';
   END IF;
+  PERFORM resumer.check_size(payload);
   SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO owners FROM workflows w
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)
     AND (start.organization_id IS NULL OR to_jsonb(w) ->> 'organization_id' = start.organization_id::text);

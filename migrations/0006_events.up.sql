@@ -151,6 +151,7 @@ BEGIN
   IF coalesce(emit.event_type, '') = '' THEN
     RAISE EXCEPTION 'an event needs a type' USING ERRCODE = 'RZ422';
   END IF;
+  PERFORM resumer.check_size(written);
   IF NOT EXISTS (
     SELECT FROM pg_attribute a
     WHERE a.attrelid = 'service_schema.events'::regclass AND a.attname = 'organization_id' AND NOT a.attisdropped) THEN

@@ -154,6 +154,13 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
     batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")
+    document_bytes: int = Field(
+        8 << 20,
+        ge=1 << 10,
+        le=64 << 20,
+        description="The largest payload, context or `resume_data`, in bytes of JSON text: `start`"
+        " and `emit` refuse a larger one, and an execution that has one becomes an incident.",
+    )
     poll_interval: Seconds = Field(5.0, description="How often to look without being woken.")
     poll_only_interval: Seconds = Field(
         0.5, description="The same where notifications do not arrive."

@@ -1,15 +1,18 @@
 -- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
--- stops its own execution and no other. `now` is the time that all deadlines are counted from. LATERAL with an order and a LIMIT is a lookup by key,
--- whenever the plan was made.
+-- stops its own execution and no other. `now` is the time that all deadlines are counted from. LATERAL with an order and
+-- a LIMIT is a lookup by key, whenever the plan was made. A document that is larger than the settings allow is not sent:
+-- `too_large` tells of it. Nor is it made a text where that could only be larger still: numbers take six times as much
+-- when they are stored.
 SELECT
   e.id,
   e.execution_id AS key,
   e.workflow_id,
   (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow_key,
   e.status,
-  e.context::text AS context,
-  e.resume_data::text AS resume_data,
-  CASE WHEN e.context IS NULL OR e.status = 'pending' THEN e.trigger_payload::text END AS trigger_payload,
+  CASE WHEN d.too_large IS NULL THEN d.context END AS context,
+  CASE WHEN d.too_large IS NULL THEN d.resume_data END AS resume_data,
+  CASE WHEN d.too_large IS NULL THEN d.trigger_payload END AS trigger_payload,
+  d.too_large,
   e.organization_id, --? organization
   NULL::uuid AS organization_id, --? no_organization
   e.paused_step_id, e.next_step_id, --? pointers
@@ -52,4 +55,23 @@ FROM workflow_executions e
 LEFT JOIN LATERAL (
   SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
   ORDER BY o.number LIMIT 1) AS p ON true
+CROSS JOIN (SELECT coalesce((SELECT c.document_bytes FROM resumer.control c), 8388608) AS bytes) AS l
+CROSS JOIN LATERAL (
+  SELECT t.*, CASE
+    WHEN pg_column_size(e.context) > 8 * l.bytes OR octet_length(t.context) > l.bytes + 65536
+      THEN 'context: ' || coalesce(octet_length(t.context), pg_column_size(e.context))
+    WHEN pg_column_size(e.resume_data) > 8 * l.bytes OR octet_length(t.resume_data) > l.bytes + 65536
+      THEN 'resume_data: ' || coalesce(octet_length(t.resume_data), pg_column_size(e.resume_data))
+    WHEN octet_length(t.trigger_payload) > l.bytes THEN 'trigger_payload: ' || octet_length(t.trigger_payload)
+    WHEN t.unread THEN 'trigger_payload: ' || pg_column_size(e.trigger_payload)
+  END || ' bytes, at most ' || l.bytes AS too_large
+  FROM (
+    SELECT
+      CASE WHEN pg_column_size(e.context) <= 8 * l.bytes THEN e.context::text END AS context,
+      CASE WHEN pg_column_size(e.resume_data) <= 8 * l.bytes THEN e.resume_data::text END AS resume_data,
+      CASE WHEN (e.context IS NULL OR e.status = 'pending') AND pg_column_size(e.trigger_payload) <= 8 * l.bytes
+        THEN e.trigger_payload::text END AS trigger_payload,
+      (e.context IS NULL OR e.status = 'pending') AND pg_column_size(e.trigger_payload) > 8 * l.bytes AS unread
+    OFFSET 0) AS t
+) AS d
 WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])

@@ -1,6 +1,7 @@
 -- The unsettled requests of the claimed executions, timers that are not yet due among them; `consumed` is the
--- decision that was applied of the same approval before. A latency begins when somebody asked, or when a timer is due.
--- An event has the place of the event itself, because an older one may be handed over later.
+-- decision that was applied of the same approval before. One more is read than a turn may have. A latency begins when
+-- somebody asked, or when a timer is due. An event has the place of the event itself, because an older one may be handed
+-- over later.
 SELECT
   r.id,
   r.execution_id,
@@ -24,3 +25,4 @@ LEFT JOIN LATERAL (
   ORDER BY o.source_id LIMIT 1) AS v ON true
 WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND (r.outcome IS NULL OR r.outcome = 'held')
 ORDER BY coalesce(v.requested_at, r.due_at), coalesce(v.id, r.id)
+LIMIT 20001

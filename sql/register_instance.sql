@@ -2,9 +2,10 @@
 -- that triggers and functions read, and forgets who died long ago.
 WITH settings AS (
   UPDATE resumer.control
-  SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s, closed_status = %(closed)s
-  WHERE (notify, service_timezone, decision_guard, closed_status)
-    IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s, %(closed)s)
+  SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s, closed_status = %(closed)s,
+    document_bytes = %(document_bytes)s
+  WHERE (notify, service_timezone, decision_guard, closed_status, document_bytes)
+    IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s, %(closed)s, %(document_bytes)s)
 ), forgotten AS (
   DELETE FROM resumer.instances WHERE dead AND heartbeat_at < clock_timestamp() - interval '7 days'
 )

@@ -44,7 +44,7 @@ def _stands(subject: Subject) -> Document:
         facts = {"status": claimed.status, "result": row.get("result"), "error": row.get("error")}
         return _given(facts)
     pause = claimed.pause
-    asked = [_approval(each) for each in claimed.approvals if pause.owns(each)]
+    asked = [_approval(each) for each in pause.owned(claimed.approvals)]
     stands = _pause(pause.reason, pause.step_id, pause.ways, pause.waiting, asked)
     if row.get("pauses") and row["pauses"][-1]["incident"]:
         stands["incident"] = row["pauses"][-1]["incident"]

@@ -31,6 +31,7 @@ from resumer_daemon.daemon.reconciler import Reconciler
 from resumer_daemon.daemon.relief import Relief
 from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.sender import Sender
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
@@ -72,12 +73,10 @@ class Daemon:
         carrier = Carrier(client, settings, self.metrics, self._tracing)
         sender = Sender(carrier, self._pool, settings, holder, self._heartbeat, self.metrics)
         self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
-        horizon = Horizon()
-        turner, beside = (
-            Turner(
-                settings, library, holder, self._effector.places, horizon, whole=whole, left=left
-            )
-            for whole in (False, True)
+        horizon, suspects, places = Horizon(), Suspects(), self._effector.places
+        turner, beside, apart = (
+            Turner(settings, library, holder, places, horizon, suspects, whole=whole, left=left)
+            for whole in (False, True, True)
         )
         self._courier = courier_of(settings, self._pool, self.metrics)
         self._worker = Worker(
@@ -87,6 +86,8 @@ class Daemon:
             wakeup,
             turner,
             beside,
+            apart,
+            suspects,
             self._effector,
             self._courier,
             self._tracing,

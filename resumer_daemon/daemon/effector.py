@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
+from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -21,14 +22,17 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.heartbeat import Heartbeat
+from resumer_daemon.daemon.poison import REMEDIES, cause_of, is_lock, is_lost
 from resumer_daemon.daemon.proceeding import Held, Proceeding
 from resumer_daemon.daemon.resting import jittered
 from resumer_daemon.daemon.sender import Sender
+from resumer_daemon.daemon.suspects import TIMES
 from resumer_daemon.daemon.wakeup import Wakeup
-from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.journal import margin
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
 
@@ -36,6 +40,7 @@ T = TypeVar("T")
 
 AHEAD = 2
 BESIDE = 0.5  # seconds until a branch beside effects is looked at, should nobody call
+MANY = 1_000_000  # leases to take over at once, where no attempt has failed
 LINE = 5.0  # seconds until what found no place is looked at again
 
 
@@ -63,6 +68,8 @@ class Effector:
         self._heartbeat = heartbeat
         self._wakeup = wakeup
         self._line = False
+        self._together = MANY
+        self._alone = 0
         self._random = Random()  # noqa: S311 - jitter
         self._runs: dict[asyncio.Task[None], _Run] = {}
 
@@ -89,14 +96,32 @@ class Effector:
         self._line = places == 0
         if self._line:
             return 0
-        try:
-            count, held = await self._proceeding.rescue(places)
-        except PoolTimeout as error:  # the worker has a connection of its own, and goes on
-            log.warning("rescue_put_off", error=str(error))
-            return 0
+        count, held = await self._rescued(min(places, self._together))
         for each in held:
             self._run(each)
         return count
+
+    async def _rescued(self, places: int) -> tuple[int, list[Held]]:
+        """Take over so many; next time half as many where that failed, down to the one at fault."""
+        began = monotonic()
+        try:
+            taken = await self._proceeding.rescue(places)
+        except PoolTimeout as error:  # the worker has a connection of its own, and goes on
+            log.warning("rescue_put_off", error=str(error))
+            return 0, []
+        except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
+            log.warning("rescue_failed", executions=places, error=said(error))
+            cause = cause_of(error, monotonic() - began)
+            if is_lost(error) or is_lock(error):
+                raise
+            self._alone = self._alone + 1 if places == 1 else 0
+            self._together = max(1, places // 2)
+            if self._alone >= TIMES:
+                detail = f"{self._alone} turns with this execution alone failed: {said(error)}"
+                await self._proceeding.set_apart(Incident(cause, detail, REMEDIES[cause]))
+            return 0, []
+        self._alone, self._together = 0, MANY
+        return taken
 
     async def hand_over_strays(self, session: Session) -> None:
         """Give up what a commit without an answer may have left to us: it runs nowhere here."""
@@ -151,9 +176,10 @@ class Effector:
                 run.held = current
                 if self._sender.ending and not sending:
                     return await self._proceeding.hand_over([current])
-                for effect in self._next(current, sending.values()):
-                    attempt = self._sender.send(current, effect)
-                    sending[asyncio.create_task(attempt)] = effect.path
+                if not current.launch.effects:  # it let others move, and has had its rest
+                    current = await self._retrying(self._proceeding.record, current, {}, [])
+                    continue
+                sending |= self._send(current, sending.values())
                 done = await self._first(sending, run)
                 if not done:
                     current = await self._retrying(self._proceeding.hear, current, [])
@@ -192,11 +218,17 @@ class Effector:
             if run.held.execution == execution and run.held.launch.state.branches:
                 run.called.set()
 
-    def _next(self, held: Held, under_way: Collection[str]) -> list[Effect]:
-        """Return what is to be begun now; when we end, nothing is."""
+    def _send(
+        self, held: Held, under_way: Collection[str]
+    ) -> dict[asyncio.Task[EffectResult | None], str]:
+        """Begin what is to be sent now, by path; when the daemon ends, nothing is."""
         if self._sender.ending:
-            return []
-        return [effect for effect in held.launch.effects if effect.path not in under_way]
+            return {}
+        return {
+            asyncio.create_task(self._sender.send(held, effect)): effect.path
+            for effect in held.launch.effects
+            if effect.path not in under_way
+        }
 
     async def _retrying(self, write: Callable[..., Awaitable[T]], *given: Any) -> T:
         """Write; the database may be away meanwhile, but not for longer than the lease."""

@@ -49,6 +49,7 @@ class Instance:
                     notify=self._settings.notify,
                     guard=self._settings.decision_guard,
                     closed=self._settings.closed_status,
+                    document_bytes=self._settings.document_bytes,
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,

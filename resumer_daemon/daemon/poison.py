@@ -1,7 +1,30 @@
-"""What one row can do to a whole batch: it is the row's fault, and the row is stopped alone."""
+"""Causes of a failed turn: a row at fault, a turn that needs too much, or the database itself."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import psycopg
 from psycopg import errors
+
+from resumer_daemon.errors import Unreachable
+from resumer_daemon.store.claim import TooMany
+
+Cause: TypeAlias = Literal[
+    "row_unreadable", "turn_timeout", "too_large", "too_many_requests", "turn_failed"
+]
+
+REMEDIES: Mapping[Cause, str] = {
+    "row_unreadable": "correct the row's documents (context, resume_data, trigger_payload),"
+    " then retry",
+    "turn_timeout": "look for what takes so long (a trigger, a lock, a large document), then retry",
+    "too_large": "make the documents smaller or give the daemon more memory, then retry",
+    "too_many_requests": "delete the approvals that nobody needs, then retry",
+    "turn_failed": "look at the daemon's log for `turn_failed`, mend the cause, then retry",
+}
+
+
+LONG = 9.0
+"""Seconds after which a turn that lost its connection counts as one that took too long."""
 
 _ROWS_FAULT = (
     errors.DataError,
@@ -10,6 +33,10 @@ _ROWS_FAULT = (
     ValueError,
 )
 _PLPGSQL = "P0"
+_DAMAGED = "XX"
+_TOO_LONG = frozenset({"57014", "25P03", "25P04"})  # statement, idle and transaction timeouts
+_TOO_MUCH = frozenset({"53200", "53400", "54000"})  # memory, temporary files, limits
+_LOCKS = frozenset({"55P03", "40P01", "40001"})  # somebody else is in the way, for now
 
 
 def is_poison(error: Exception) -> bool:
@@ -23,3 +50,31 @@ def is_poison(error: Exception) -> bool:
     if not isinstance(error, psycopg.Error) or error.sqlstate is None:
         return False
     return error.sqlstate.startswith(_PLPGSQL) or type(error) is psycopg.DatabaseError
+
+
+def cause_of(error: Exception, seconds: float) -> Cause:
+    """Return why a turn that took `seconds` failed, as the cause of an incident."""
+    state = getattr(error, "sqlstate", None) or ""
+    if is_poison(error) or state.startswith(_DAMAGED):
+        return "row_unreadable"
+    if isinstance(error, TooMany):
+        return "too_many_requests"
+    if isinstance(error, MemoryError) or state in _TOO_MUCH:
+        return "too_large"
+    if isinstance(error, Unreachable) or state in _TOO_LONG:
+        return "turn_timeout"
+    return "turn_timeout" if is_lost(error) and seconds > LONG else "turn_failed"
+
+
+def is_lock(error: Exception) -> bool:
+    """Tell whether another session was in the way: that is never the fault of an execution."""
+    return getattr(error, "sqlstate", None) in _LOCKS
+
+
+def is_lost(error: Exception) -> bool:
+    """Tell whether the connection was lost, which an outage does as well."""
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return (
+        error.sqlstate is None or error.sqlstate[:3] in ("08", "57P") or error.sqlstate[:2] == "08"
+    )

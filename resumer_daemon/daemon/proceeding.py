@@ -18,11 +18,13 @@ from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
 from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import Programs
-from resumer_daemon.engine.running import doubtful, hear, proceed, stop, unreadable_row
+from resumer_daemon.engine.respond import REMEDIES, Programs
+from resumer_daemon.engine.running import doubtful, hear, proceed, repeats, stop, unreadable_row
 from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
+from resumer_daemon.store.apart import set_apart_first
+from resumer_daemon.store.claim import Batch, Unreadable
 from resumer_daemon.store.journal import Holder, Rescued
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.record import record
@@ -55,7 +57,8 @@ class Held:
     @property
     def rests(self) -> bool:
         """Tell whether it waits for nothing but its time."""
-        return all(effect.delay > REST for effect in self.launch.effects)
+        effects = self.launch.effects
+        return bool(effects) and all(effect.delay > REST for effect in effects)
 
 
 class Proceeding:
@@ -178,7 +181,7 @@ class Proceeding:
     ) -> Plan:
         batch = await claim.read(session)
         for broken in batch.unreadable:
-            return unreadable_row(broken.claimed, held.launch, results, broken.why)
+            return unreadable_row(broken.claimed, held.launch, results, broken.why, broken.cause)
         return await self._proceed(
             session, batch.claimed[0], held.launch, results, monotonic() - held.recorded, batch.now
         )
@@ -220,14 +223,14 @@ class Proceeding:
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             rests = await journal.rests(session, [r.execution for r in rescued]) if rescued else {}
-            known = {c.id: c for c in batch.claimed} if batch else {}
+            known = {} if batch is None else _known(batch)
             now = batch.now if batch else claim.NEVER
             held, plans = [], []
             for each in rescued:
-                claimed = known.get(each.execution)
                 doubtful = doubts.get(each.execution, [])
-                plan = await self._rescued(session, each, claimed, doubtful, now)
-                if plan is not None and plan.launch is not None:
+                found = known.get(each.execution)
+                plan = await self._rescued(session, each, found, doubtful, now)
+                if plan is not None and plan.launch is not None and repeats(plan, load(each.state)):
                     launch = remaining(plan.launch, rests)
                     owner = plan.claimed.organization
                     held.append(
@@ -236,8 +239,15 @@ class Proceeding:
                 elif plan is not None:
                     plans.append(plan)
             await journal.outlast(session, {h.execution: h.launch for h in held}, self._holder)
-            if plans:
-                await self._write(session, plans)
+            epochs = await self._write(session, plans) if plans else {}
+        held += [
+            Held(
+                plan.claimed.id, epochs[plan.claimed.id], plan.launch, recorded,
+                organization=plan.claimed.organization,
+            )
+            for plan in plans
+            if plan.launch is not None
+        ]  # fmt: skip
         self._metrics.leases_rescued.inc(len(stopped))
         count([(plan, "effect") for plan in plans], self._metrics)
         return len(rescued), held
@@ -246,11 +256,12 @@ class Proceeding:
         self,
         session: Session,
         each: Rescued,
-        claimed: Claimed | None,
+        found: Claimed | Unreadable | None,
         doubts: Sequence[str],
         now: datetime,
     ) -> Plan | None:
         """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
+        claimed = found.claimed if isinstance(found, Unreadable) else found
         if claimed is None or claimed.status != "running":
             await journal.release(session, [each.execution])
             return None
@@ -270,10 +281,18 @@ class Proceeding:
         launch = Launch(program, state, ())
         if doubts:
             return doubtful(claimed, launch, doubts)
+        if isinstance(found, Unreadable):
+            what = Incident(found.cause, found.why, REMEDIES[found.cause])
+            return stop(claimed, state, each.definition, what)
         if each.claims > CLAIMS:
             what = Incident("no_progress", f"{each.claims} claims without progress", "retry")
             return stop(claimed, state, each.definition, what)
         return await self._proceed(session, claimed, launch, {}, 0.0, now)
+
+    async def set_apart(self, what: Incident) -> None:
+        """Stop the execution whose lease is past for longest, without reading its documents."""
+        async with self._pool.session() as session:
+            await set_apart_first(session, what)
 
     async def stand_in_line(self, held: Held, seconds: float) -> None:
         """Give back what has no place here; whoever has one goes on with it after so long."""
@@ -288,3 +307,8 @@ class Proceeding:
         """Give these leases to whoever looks first."""
         async with self._pool.session() as session:
             await journal.hand_over(session, {each.execution: each.epoch for each in held})
+
+
+def _known(batch: Batch) -> dict[UUID, Claimed | Unreadable]:
+    unreadable = {each.claimed.id: each for each in batch.unreadable}
+    return {each.id: each for each in batch.claimed} | unreadable

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.allowance import Allowance
 from resumer_daemon.engine.loading import endpoint_of
 from resumer_daemon.engine.plan import Program
 from resumer_daemon.engine.requests import Claimed
@@ -39,9 +40,11 @@ class Surroundings:
     endpoints: Mapping[str, Endpoint]
     records: Mapping[str, RecordTable | Endpoint]
     steps: Mapping[UUID, str]
+    allowance: Allowance = field(default_factory=Allowance)
 
     def world(self, claimed: Claimed) -> World:
-        """Return what is told of the world to one execution."""
+        """Return what is told of the world to one execution, whose time begins now."""
+        self.allowance.begin()
         return World(
             now=self.now,
             execution_id=claimed.id,
@@ -57,6 +60,7 @@ class Surroundings:
             action_errors=self.settings.action_errors,
             hold=claimed.stops is not None,
             steps_after=claimed.paused_at,
+            out_of_time=self.allowance.used_up,
         )
 
 

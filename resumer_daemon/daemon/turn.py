@@ -1,12 +1,12 @@
 """One turn: claim, read, respond, record; one transaction, one commit, whatever the batch is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter
 from uuid import UUID
 
-import psycopg
 import structlog
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
@@ -19,6 +19,7 @@ from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.surroundings import gather
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
@@ -78,6 +79,7 @@ class Turner:
         holder: Holder,
         places: Callable[[], int],
         horizon: Horizon,
+        suspects: Suspects | None = None,
         *,
         whole: bool = False,
         left: LeftAlone | None = None,
@@ -90,6 +92,7 @@ class Turner:
         self._found = False
         self.horizon = horizon
         self._left = LeftAlone() if left is None else left
+        self._suspects = suspects or Suspects()
         self._whole = whole
         self._back = ALL
         self.backlog = False
@@ -100,7 +103,7 @@ class Turner:
         write = self._apart if self.wary else self._together
         try:
             turned = await self._turn(session, self._claim, write)
-        except (psycopg.Error, ValueError) as error:
+        except Exception as error:
             self.wary = is_poison(error)
             self.horizon.forget()  # what it had claimed is open still
             raise
@@ -149,8 +152,7 @@ class Turner:
         size = self._settings.batch_size
         newest = size // NEWEST if self.backlog else 0
         began, self._back = monotonic(), ALL if self._whole else self.horizon.back()
-        without = self._left.executions
-        batch = await claim.claim(session, size - newest, newest, self._back, without)
+        batch = await claim.claim(session, size - newest, newest, self._back, self._without)
         self.backlog = len(batch.ids) >= size - newest
         self.horizon.looked(self._back, began, batch.took, len(batch.ids))
         if self.backlog:  # a small batch may be full of next to nothing
@@ -172,22 +174,26 @@ class Turner:
         if claimed and now - self._looked_around < LOOK_AROUND:
             return None
         self._looked_around = now
-        return await ask(session, self._back, self._left.executions)
+        return await ask(session, self._back, self._without)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""
         async with session.transaction():
-            return await claim.lock(
-                session, self._settings.batch_size, without=self._left.executions
-            )
+            return await claim.lock(session, self._settings.batch_size, without=self._without)
+
+    @property
+    def _without(self) -> list[UUID]:
+        return [*self._left.executions, *self._suspects.ids]
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)
         around = await gather(session, self._settings, batch.claimed, programs, batch.now)
-        plans = [
-            answered(c, programs, around.world(c), around.steps.get(c.id)) for c in batch.claimed
-        ]
-        return plans + [unreadable(u.claimed, u.why) for u in batch.unreadable]
+        plans = []
+        for each in batch.claimed:
+            plans.append(answered(each, programs, around.world(each), around.steps.get(each.id)))
+            if around.allowance.used_up():  # HTTP, heartbeats and other turns come first now
+                await asyncio.sleep(0)
+        return plans + [unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
 
 
 def _held(written: Written, recorded: float) -> list[Held]:

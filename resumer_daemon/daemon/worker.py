@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import UUID
 
 import psycopg
 import structlog
@@ -12,8 +11,10 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.accounting import account
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.effector import Effector
+from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.lane import Lane
 from resumer_daemon.daemon.poison import is_poison
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
@@ -24,7 +25,6 @@ from resumer_daemon.store.outlook import (
     Outlook,
     fan_out_events,
     follow_clock,
-    give_up_requests,
     lie_down,
     settle_orphans,
     stay_awake,
@@ -39,6 +39,14 @@ LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 
 
+class TurnFailed(Exception):
+    """A turn of the worker failed with `error`, whatever its reason."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Worker:
     """Claims and answers until it is stopped. `healthy` is false while the database is away."""
 
@@ -50,6 +58,8 @@ class Worker:
         wakeup: Wakeup,
         turner: Turner,
         beside: Turner,
+        apart: Turner,
+        suspects: Suspects,
         effector: Effector,
         courier: Courier | None,
         tracing: Tracing | None,
@@ -63,6 +73,9 @@ class Worker:
         self._courier = courier
         self._tracing = tracing
         self._lane = Lane(database, beside, self._done)
+        self._suspects = suspects
+        self._isolation = Isolation(database, apart, suspects, metrics, self._done)
+        self._failed = False
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -86,29 +99,48 @@ class Worker:
             await self._run()
         finally:
             await self._lane.close()
+            await self._isolation.close()
 
     async def _run(self) -> None:
         while not self._stopping:
             try:
-                session = await self._database.session("resumer-worker")
-                async with session.connection:
-                    if not self._settings.allow_superuser:
-                        session.role.require_bounds()
-                    await self._effector.hand_over_strays(session)
-                    await self._follow_clock(session)
-                    await self._work(session)
+                await self._on_a_session()
             except NotAllowed:
                 raise
+            except TurnFailed as failed:
+                self._failed = True
+                self._metrics.turns_failed.inc()
+                if not self._stopping:
+                    log.warning("turn_failed", error=said(failed.error), retry_in=self._wait)
+                await self._wait_out(failed.error)
             except (psycopg.Error, ResumerError) as error:
-                self.healthy = False
-                if self._stopping:
-                    return
-                self._count(error)
-                wait = self._wait
-                log.warning("database_lost", error=said(error), retry_in=round(wait, 1))
-                self._wakeup.clear()  # what has woken us does not bring the database back
-                await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311 - jitter
-                self._wait = min(wait * 2, RECONNECT_LAST)
+                self._isolation.forget()
+                if not self._stopping:
+                    log.warning("database_lost", error=said(error), retry_in=self._wait)
+                await self._wait_out(error)
+
+    async def _on_a_session(self) -> None:
+        session = await self._database.session("resumer-worker")
+        async with session.connection:
+            if not self._settings.allow_superuser:
+                session.role.require_bounds()
+            await self._effector.hand_over_strays(session)
+            await self._follow_clock(session)
+            if self._failed:  # and the database answers: the turn itself was at fault
+                self._isolation.take(await self._turner.due(session))
+                self._failed = False
+            await self._work(session)
+
+    async def _wait_out(self, error: Exception) -> None:
+        """Wait longer and longer before the next attempt, until a turn succeeds."""
+        self.healthy = False
+        if self._stopping:
+            return
+        self._count(error)
+        wait = self._wait
+        self._wakeup.clear()  # what has woken us does not bring the database back
+        await self._wakeup.wait(wait * random.uniform(0.5, 1.0), "poll")  # noqa: S311 - jitter
+        self._wait = min(wait * 2, RECONNECT_LAST)
 
     def _count(self, error: Exception) -> None:
         sqlstate = getattr(error, "sqlstate", None) or "08000"
@@ -134,16 +166,18 @@ class Worker:
         return turned.outlook is not None and turned.outlook.left > 0
 
     async def _look(self, session: Session) -> Turned | None:
-        """Take a turn; one that holds a poison row is taken again, and written in parts."""
+        """Take a turn; one that holds a poison row is taken again, and written in parts.
+
+        Raises:
+            TurnFailed: It failed for another reason, or in parts as well.
+        """
         wary = self._turner.wary
         try:
             turned = await self._turner.take(session)
-        except (psycopg.Error, ValueError) as error:
-            if not is_poison(error):
-                raise
+        except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
+            if wary or not is_poison(error):
+                raise TurnFailed(error) from error
             log.warning("batch_failed", error=said(error))
-            if wary:
-                await self._take_apart(session, await self._turner.due(session))
             return None
         self._done(turned)
         if turned.claimed:
@@ -155,32 +189,12 @@ class Worker:
     def _done(self, turned: Turned) -> None:
         traces = account(turned, self._heard, self._metrics, self._tracing)
         self._metrics.quarantined.inc(len(turned.quarantined))
+        self._suspects.moved += sum(plan.status is not None for plan in turned.plans)
         for plan in turned.plans:
             if plan.claimed.status == "running":
                 self._effector.call(plan.claimed.id)
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
-
-    async def _take_apart(self, session: Session, executions: Sequence[UUID]) -> None:
-        """Halve what cannot even be read together."""
-        if not executions:
-            return
-        try:
-            self._done(await self._turner.take_apart(session, executions))
-        except (psycopg.Error, ValueError) as error:
-            if not is_poison(error):
-                raise
-            if len(executions) == 1:
-                await self._give_up(session, executions[0], said(error))
-                return
-            middle = len(executions) // 2
-            await self._take_apart(session, executions[:middle])
-            await self._take_apart(session, executions[middle:])
-
-    async def _give_up(self, session: Session, execution: UUID, why: str) -> None:
-        log.error("requests_given_up", execution=str(execution), error=why)
-        async with session.transaction():
-            await give_up_requests(session, execution, why)
 
     async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:
         if turned is None or turned.claimed:

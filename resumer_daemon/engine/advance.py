@@ -57,7 +57,7 @@ def advance(
     records = walk.records
     if len(records) > 1:
         records.sort(key=_began)
-    return Advance(_state(pointer, walk), outcome, tuple(records), tuple(walk.writes))
+    return Advance(_state(pointer, walk), outcome, tuple(records), tuple(walk.writes), walk.written)
 
 
 def _go(
@@ -95,7 +95,7 @@ def _before(step: Step, path: str, pointer: Pointer, walk: Walk) -> Outcome | No
     if walk.limit is not None and walk.limit.at <= walk.clock:
         return _time_is_up(step, path, walk, walk.limit.error())
     if path not in walk.done:
-        if walk.world.hold:
+        if walk.world.hold or walk.spent():
             return Effects(())
         if pointer.taken >= walk.world.limits.step_budget:
             return over_budget(walk, "the execution")

@@ -25,7 +25,11 @@ def advance_through(
     world: World,
     results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
-    """Advance until there is something to wait for; what each chunk recorded is put together."""
+    """Advance until there is something to wait for, or until others should move first.
+
+    What each chunk recorded is put together. Where others should move the outcome is `Effects(())`:
+    record it, and advance again.
+    """
     advanced = advance(definition, state, context, world, results)
     for _ in range(CHUNKS):
         if advanced.outcome != Effects(()):
@@ -34,10 +38,13 @@ def advance_through(
             return advanced._replace(
                 outcome=Paused("manual", advanced.state.step, Ways(), Waiting())
             )
+        if world.out_of_time() or advanced.written >= world.limits.written:
+            return advanced
         more = advance(definition, advanced.state, context, world)
         advanced = more._replace(
             records=advanced.records + more.records,
             writes=advanced.writes + more.writes,
+            written=advanced.written + more.written,
         )
     limit = CHUNKS * world.limits.chunk
     detail = f"more than {limit:,} steps inside of one step"

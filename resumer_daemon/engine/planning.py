@@ -300,5 +300,4 @@ def _unasked(claimed: Claimed, state: State) -> set[UUID]:
     pause = claimed.pause
     if pause is None or not state.branches:
         return set()
-    came = (each for each in claimed.approvals if each.id not in pause.asked)
-    return {each.id for each in came if pause.owns(each)}
+    return {each.id for each in pause.owned(claimed.approvals)}.difference(pause.asked)

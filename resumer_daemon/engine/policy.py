@@ -5,7 +5,7 @@ expiry decides at once; else as many different approvers as were asked for, and 
 that was named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -61,12 +61,12 @@ def _roles_covered(approved: Sequence[Approval], waiting: Waiting) -> bool:
 
     An approval counts for the role that it was created for, whatever its row says by now.
     """
+    candidates = _candidates(approved, waiting)
     taken: dict[UUID, str] = {}
 
     def assign(role: str, tried: set[UUID]) -> bool:
-        for approval in approved:
-            approver = approval.approver_id or approval.id
-            if asked_of(approval, waiting) != role or approver in tried:
+        for approver in candidates[role]:
+            if approver in tried:
                 continue
             tried.add(approver)
             if approver not in taken or assign(taken[approver], tried):
@@ -75,6 +75,16 @@ def _roles_covered(approved: Sequence[Approval], waiting: Waiting) -> bool:
         return False
 
     return all(assign(role, set()) for role in waiting.roles)
+
+
+def _candidates(approved: Sequence[Approval], waiting: Waiting) -> Mapping[str, list[UUID]]:
+    """Return the approvers of each role, once each; of more than there are roles one is free."""
+    found: dict[str | None, dict[UUID, None]] = {role: {} for role in waiting.roles}
+    for approval in approved:
+        of_role = found.get(asked_of(approval, waiting))
+        if of_role is not None and len(of_role) < len(waiting.roles):
+            of_role[approval.approver_id or approval.id] = None
+    return {role: list(found[role]) for role in waiting.roles}
 
 
 def asked_of(approval: Approval, waiting: Waiting) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine import planning as plans
@@ -26,6 +26,13 @@ class Unusable:
 
 
 Found: TypeAlias = Program | Unusable
+UnreadableCause: TypeAlias = Literal["row_unreadable", "too_large"]
+
+REMEDIES: Mapping[UnreadableCause, str] = {
+    "row_unreadable": "correct the row's documents (context, resume_data, trigger_payload),"
+    " then retry",
+    "too_large": "make the document smaller, or raise RESUMER_DOCUMENT_BYTES, then retry",
+}
 
 
 @value(frozen=True, slots=True)
@@ -85,8 +92,8 @@ def broken(claimed: Claimed, why: str) -> Plan:
     return plans.incident(claimed, None, Incident("internal_error", why, "report it, then retry"))
 
 
-def unreadable(claimed: Claimed, why: str) -> Plan:
-    """Return the plan for an execution of which something cannot be parsed.
+def unreadable(claimed: Claimed, why: str, cause: UnreadableCause = "row_unreadable") -> Plan:
+    """Return the plan for an execution of which something cannot be parsed, or is too large.
 
     Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
     needs no document.
@@ -96,12 +103,7 @@ def unreadable(claimed: Claimed, why: str) -> Plan:
         return plans.cancel(claimed, settlement)
     if claimed.status not in ("pending", "paused") and not claimed.to_adopt:
         return plans.stay(claimed, settlement)
-    what = Incident(
-        "row_unreadable",
-        why,
-        "correct the row's documents (context, resume_data, trigger_payload), then retry",
-    )
-    return plans.incident(claimed, None, what)
+    return plans.incident(claimed, None, Incident(cause, why, REMEDIES[cause]))
 
 
 def _start(claimed: Claimed, settlement: Settlement, programs: Programs, world: World) -> Plan:

@@ -9,11 +9,13 @@ from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, NewPause, Plan
 from resumer_daemon.engine.planning import as_object, load_first, planned
 from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.respond import UnreadableCause
 from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settle import Settlement, settle_beside
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import effective
+from resumer_daemon.workflow.values import Json
 
 
 def proceed(
@@ -57,12 +59,16 @@ def _advanced(
 
 
 def unreadable_row(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], why: str
+    claimed: Claimed,
+    launch: Launch,
+    results: Mapping[str, EffectResult],
+    why: str,
+    cause: UnreadableCause = "row_unreadable",
 ) -> Plan:
     """Plan for a row that nobody can read any more when its effects come back: those are told."""
     came = _by_key(launch, results)
     what = Incident(
-        "row_unreadable",
+        cause,
         f"{why}; sent already: {', '.join(came)}",
         "correct the row, then retry (sends again, under the same keys) or cancel",
     )
@@ -98,3 +104,17 @@ def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Pla
         incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
     )  # fmt: skip
     return Plan(claimed, {}, status="paused", opens=opens)
+
+
+def repeats(plan: Plan, state: Json) -> bool:
+    """Tell whether a plan, made without results, only hands over again what the state waits for.
+
+    Else there is something to record: the flow let others move before its next step.
+    """
+    if plan.records or plan.writes or plan.launch is None:
+        return False
+    if plan.claimed.context is None:
+        return True
+    pending = [each.pending for each in State.from_json(state).done.values()]
+    known = {each["key"] for each in pending if each is not None}
+    return bool(known) and all(effect.key in known for effect in plan.launch.effects)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.clock import Limit
@@ -12,6 +12,7 @@ from resumer_daemon.engine.outcome import (
     EffectResult,
     Incident,
     NewApproval,
+    OutboxMessage,
     StepRecord,
     Write,
 )
@@ -22,7 +23,10 @@ from resumer_daemon.engine.verdict import Ended
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.templates import Names
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.values import Json, size_of
+
+FEW: Final = 20
+"""So many records are written whatever their size: to measure those of short flows costs more."""
 
 Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
 
@@ -49,6 +53,7 @@ class Walk:
         self.incident: Incident | None = None
         self.yielded = False
         self.steps_inside = 0
+        self.written = 0
         self.inside_before = state.taken_inside
         self._mine: set[str] = set()
         self._read = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
@@ -142,6 +147,8 @@ class Walk:
         error: str | None = None,
     ) -> None:
         """Record one attempt of a step, which ends here."""
+        if len(self.records) >= FEW:
+            self.written += size_of(output)
         self.records.append(
             StepRecord(
                 step.id,
@@ -169,9 +176,21 @@ class Walk:
     def yields(self) -> bool:
         """Tell whether to let the shell record, for a pause is asked for or much was done."""
         if not self.yielded:
-            enough = self.steps_inside >= self.world.limits.chunk
+            enough = self.steps_inside >= self.world.limits.chunk or self.spent()
             self.yielded = enough or self.world.hold or self.incident is not None
         return self.yielded
+
+    def spent(self) -> bool:
+        """Tell whether the time or the space of this advance is used up, and a step was taken."""
+        if not self.records and not self.steps_inside:
+            return False
+        return self.written >= self.world.limits.written or self.world.out_of_time()
+
+    def write(self, message: Write) -> None:
+        """Have a message or an approval written with the records of this advance."""
+        self.writes.append(message)
+        if isinstance(message, OutboxMessage):
+            self.written += size_of(message.body)
 
 
 def _within(path: str, container: str) -> bool:

@@ -1,6 +1,6 @@
 """What the engine is told of the world, for it asks nothing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import Literal
@@ -47,7 +47,8 @@ class RecordTable:
 class Limits:
     """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
 
-    `chunk` is how many steps inside of a `foreach` one advance runs before the shell records them.
+    `chunk` is how many steps inside of a `foreach` one advance runs before the shell records them,
+    `written` how many characters of records and messages.
     """
 
     step_budget: int = 1_000
@@ -55,6 +56,12 @@ class Limits:
     depth: int = NESTED
     width: int = WIDEST
     chunk: int = 1_000
+    written: int = 4_000_000
+
+
+def never() -> bool:
+    """Say that there is all the time in the world."""
+    return False
 
 
 @value(frozen=True, slots=True)
@@ -63,7 +70,9 @@ class World:
 
     `now` is the time of the database. `steps_after`: all steps of earlier advances began by then.
 
-    `hold`: stop before the next step, for a person wants the execution to pause.
+    `hold`: stop before the next step, for a person wants the execution to pause. `out_of_time`
+    tells whether others should move first: then the flow stops before a step of the top level or of
+    a `foreach`, and goes on from there. Members of a `parallel` begin together.
     """
 
     now: datetime
@@ -82,3 +91,4 @@ class World:
     limits: Limits = Limits()
     hold: bool = False
     steps_after: datetime | None = None
+    out_of_time: Callable[[], bool] = never

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncCursor
@@ -18,7 +18,9 @@ from psycopg.rows import DictRow, args_row
 
 from resumer_daemon.engine.branch import Waiting, Ways
 from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
+from resumer_daemon.engine.respond import UnreadableCause
 from resumer_daemon.engine.state import Damaged, Newer, State
+from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
@@ -34,12 +36,23 @@ NEVER: Final = datetime.fromtimestamp(0, UTC)
 """The time of a batch that holds nothing."""
 
 
+MOST: Final = 20_000
+"""So many requests, and so many approvals, one turn may have; the statements read one more."""
+
+Row = TypeVar("Row")
+
+
+class TooMany(ResumerError):
+    """The claimed executions have more requests or approvals than one turn may have."""
+
+
 @value(frozen=True, slots=True)
 class Unreadable:
-    """A claimed execution of which something cannot be parsed: it stops alone."""
+    """A claimed execution of which something cannot be parsed, or is too large: it stops alone."""
 
     claimed: Claimed
     why: str
+    cause: UnreadableCause = "row_unreadable"
 
 
 @value(frozen=True, slots=True)
@@ -123,21 +136,30 @@ async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
 
 
 async def read(session: Session) -> Batch:
-    """Read everything about the executions that this transaction has locked."""
+    """Read everything about the executions that this transaction has locked.
+
+    Raises:
+        TooMany: They have more requests or approvals than one turn may have.
+    """
     zone = {"timezone": session.timezone}
     executions = await session.run("read_executions", zone, args_row(ExecutionRow))
     requests = await session.run("read_requests", zone, args_row(RequestRow))
     approvals = await session.run("read_approvals", zone, args_row(ApprovalRow))
     execution_rows = await executions.fetchall()
     requests_of: dict[UUID, list[RequestRow]] = defaultdict(list)
-    for request in await requests.fetchall():
+    for request in _bounded(await requests.fetchall(), "requests"):
         requests_of[request.execution_id].append(request)
     approvals_of: dict[UUID, list[Approval]] = defaultdict(list)
-    for approval in await approvals.fetchall():
+    for approval in _bounded(await approvals.fetchall(), "approvals"):
         approvals_of[approval.execution_id].append(_approval(approval))
     claimed, unreadable, newer = [], [], []
     for row in execution_rows:
         mine = requests_of[row.id], tuple(approvals_of[row.id])
+        if row.too_large is not None:
+            unreadable.append(
+                Unreadable(_claimed(row, *mine, _nothing), row.too_large, "too_large")
+            )
+            continue
         try:
             claimed.append(_claimed(row, *mine, load))
         except Newer:
@@ -147,6 +169,12 @@ async def read(session: Session) -> Batch:
     seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
     now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
     return Batch(claimed, unreadable, seen, now=now, newer=newer)
+
+
+def _bounded(rows: list[Row], what: str) -> list[Row]:
+    if len(rows) > MOST:
+        raise TooMany(f"more than {MOST:,} {what} in one turn")
+    return rows
 
 
 def _nothing(_text: str) -> Json:

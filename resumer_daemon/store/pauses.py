@@ -20,7 +20,7 @@ def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "numbers": [pause.number for pause in pauses],
         "resumed_by": [p.closes for p in plans],
         "asked": [
-            array(a.id for a in p.claimed.approvals if pause.owns(a))
+            array(a.id for a in pause.owned(p.claimed.approvals))
             for p, pause in zip(plans, pauses, strict=True)
         ],
     }
@@ -38,7 +38,9 @@ def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
         "waitings": [dump(p.waiting.to_json()) for p in pauses],
         "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
         "definitions": [p.definition for p in pauses],
-        "incidents": [None if p.incident is None else dump(_incident(p.incident)) for p in pauses],
+        "incidents": [
+            None if p.incident is None else dump(incident_as_json(p.incident)) for p in pauses
+        ],
         "held": [None if p.held is None else dump(p.held._asdict()) for p in pauses],
         "asked": [array(p.asked) for p in pauses],
         "earlier": [array(p.earlier) for p in pauses],
@@ -100,7 +102,8 @@ def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
     return comparable(entities(context, data))
 
 
-def _incident(what: Incident) -> Json:
+def incident_as_json(what: Incident) -> Json:
+    """Return what a pause record says of an incident."""
     return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
 
 
@@ -109,7 +112,7 @@ def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {
         "execution_ids": [p.claimed.id for p in plans],
         "numbers": [p.claimed.pause.number for p in plans if p.claimed.pause is not None],
-        "incidents": [dump(_incident(p.overlay)) for p in plans if p.overlay is not None],
+        "incidents": [dump(incident_as_json(p.overlay)) for p in plans if p.overlay is not None],
     }
 
 

@@ -18,6 +18,7 @@ class ExecutionRow(NamedTuple):
     context: str | None
     resume_data: str | None
     trigger_payload: str | None
+    too_large: str | None
     organization_id: UUID | None
     paused_step_id: str | None
     next_step_id: str | None

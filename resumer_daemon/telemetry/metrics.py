@@ -114,6 +114,17 @@ class Metrics:
             "Executions that wait for a daemon of a newer version, which wrote their state.",
             registry=registry,
         )
+        self.turns_failed = Counter(
+            "resumer_turns_failed_total",
+            "Turns that failed and were repeated with fewer executions.",
+            registry=registry,
+        )
+        self.set_apart = Counter(
+            "resumer_set_apart_total",
+            "Executions that became incidents because no turn with them can finish, by cause.",
+            ["cause"],
+            registry=registry,
+        )
         self.effects = Counter(
             "resumer_effects_total",
             "Attempts of effects, by what came of them.",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from resumer_daemon.workflow.faults import ConditionFault, Fault, FieldNotFound
+from resumer_daemon.workflow.membership import is_literal
 from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
 from resumer_daemon.workflow.references import follow, reference
 from resumer_daemon.workflow.values import MISSING, Json, find, lookup
@@ -116,6 +117,8 @@ def _answer(condition: dict[str, Json], context: Mapping[str, Json]) -> tuple[bo
 
 def _resolved(value: Json, context: Mapping[str, Json]) -> Json:
     if isinstance(value, list):
+        if is_literal(value):
+            return value
         return [_followed(member, context) for member in value]
     return _followed(value, context)
 

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from resumer_daemon.workflow import patterns
 from resumer_daemon.workflow.faults import ConditionFault
+from resumer_daemon.workflow.membership import among
 from resumer_daemon.workflow.values import Json, is_number, printed, same
 from resumer_daemon.workflow.wording import shown
 
@@ -24,7 +25,7 @@ def _ordering(compare: Callable[[Json, Json], bool]) -> Operator:
 def _found_in(actual: Json, value: Json) -> bool:
     if not isinstance(value, list):
         raise ConditionFault(f"expected a list as value, found {shown(value)}")
-    return actual is not None and any(same(actual, member) for member in value)
+    return actual is not None and among(actual, value)
 
 
 def _contains(actual: Json, value: Json) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "lookup",
     "printed",
     "same",
+    "size_of",
 ]
 
 
@@ -44,6 +45,24 @@ def printed(value: Json) -> str:
             return _plain(value)
         case _:
             return dump(value)
+
+
+def size_of(value: Json) -> int:
+    """Return about how many characters a value has when it is written."""
+    size, left = 0, [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            size += len(each)
+        elif isinstance(each, Mapping):
+            size += 16 * len(each)
+            left.extend(each.values())
+        elif isinstance(each, list | tuple):
+            size += 4 * len(each)
+            left.extend(each)
+        else:
+            size += 8
+    return size
 
 
 def same(left: Json, right: Json) -> bool:

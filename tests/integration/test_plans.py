@@ -67,6 +67,12 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "read_executions": locked,
         "read_requests": locked,
         "read_approvals": locked,
+        "set_apart": {
+            "incident": '{"cause": "turn_timeout"}',
+            "running": False,
+            "timezone": "UTC",
+            "claimed": array(ids[:1]),
+        },
         "read_last_steps": batch,
         "record_executions": {
             **batch,

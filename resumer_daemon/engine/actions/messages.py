@@ -32,5 +32,5 @@ def put(
 ) -> dict[str, Json]:
     """Put a message into the outbox, without secrets: it is kept, and people read it."""
     message = OutboxMessage(effect_key(task.digest()), kind, mask_secrets(body))
-    task.walk.writes.append(message)
+    task.walk.write(message)
     return shown(**body)

@@ -28,9 +28,10 @@ async def look(patient: Patient) -> Sequence[Finding]:
         settings.service_timezone,
         settings.decision_guard,
         settings.closed_status,
+        str(settings.document_bytes),
     )
-    names = ("notify", "service_timezone", "decision_guard", "closed_status")
-    written = tuple(row[name] for name in names)
+    names = ("notify", "service_timezone", "decision_guard", "closed_status", "document_bytes")
+    written = tuple(str(row[name]) for name in names)
     return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
 
 

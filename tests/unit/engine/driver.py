@@ -54,7 +54,10 @@ RESULTS = {
 
 @dataclass
 class Driver:
-    """One execution. `answers` and `results` are asked whenever the engine waits for something."""
+    """One execution. `answers` and `results` are asked whenever the engine waits for something.
+
+    `hurried`: its time is always up.
+    """
 
     definition: Definition
     context: Json = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Driver:
     seconds: float = 1.0
     turns: int = 12
     one_by_one: bool = False
+    hurried: bool = False
     records: list[StepRecord] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -134,6 +138,7 @@ class Driver:
             elapsed=self.seconds if self.told else 0.0,
             rules=RULES,
             limits=self.limits,
+            out_of_time=lambda: self.hurried,
         )
 
     def _told(self, effects: tuple[Effect, ...]) -> Iterator[tuple[str, EffectResult]]:

@@ -75,3 +75,24 @@ def test_a_retry_that_never_ends_waits_a_finite_time() -> None:
     driver = run(step, [], results=lambda _: "500", turns=60)
     assert max(effect.delay for effect in driver.effects) <= 2.0**32
     assert dump(driver.state.to_json())
+
+
+# C49
+def test_an_advance_whose_time_is_up_stops_before_the_next_step() -> None:
+    steps = [{"id": f"s{number}", **LOG, "next": f"s{number + 1}"} for number in range(5)]
+    del steps[-1]["next"]
+    driver = Driver(normalise({"steps": steps}), turns=9, hurried=True)
+    driver.run()
+    assert driver.end == Completed("executed")
+    assert driver.turn == 5
+
+
+# C48
+@pytest.mark.parametrize("act", [{"type": "log"}, {"type": "notify", "recipients": ["ann"]}])
+def test_an_advance_that_has_written_much_stops_and_goes_on_with_the_next(act) -> None:
+    big = {"type": "execute", "execute": [{**act, "message": "{{doc}}"}]}
+    each = {**foreach("each", "{{items}}", big), "id": "each"}
+    context = {"items": list(range(100)), "doc": "x" * 400_000}
+    driver = Driver(normalise({"steps": [each]}), context, limits=Limits(), turns=50).run()
+    assert driver.end == Completed("executed")
+    assert 4 <= driver.turn <= 11

@@ -85,6 +85,24 @@ def test_stopping_at_every_step_gives_the_same_trace(document, context, returns)
     nothing_is_done_twice(parts)
 
 
+# C49
+@a_run
+@given(definitions, contexts, st.lists(results.filter(lambda it: it != "later"), min_size=1))
+def test_letting_others_move_before_every_step_gives_the_same_trace(
+    document, context, returns
+) -> None:
+    definition = normalise(document)
+    whole = Driver(definition, context, results=_by_place(returns), seconds=0.0).run()
+    parts = Driver(
+        definition, context, results=_by_place(returns), seconds=0.0, turns=100, hurried=True
+    ).run()
+    begin_alike(whole, parts)
+    if whole.end is not None and parts.end is not None:
+        assert parts.trace() == whole.trace()
+        assert parts.end == whole.end
+    nothing_is_done_twice(parts)
+
+
 def begin_alike(one: Driver, other: Driver) -> None:
     """Check that two runs, which may go on for ever, are the same as far as both have come."""
     others = other.trace()

@@ -86,7 +86,9 @@ def test_values_nested_beyond_all_bounds_are_a_fault_at_most(operator):
 
 
 def test_a_regex_has_at_most_a_kilobyte():
-    assert evaluate({"field": "text", "operator": "regex", "value": "x" * 1_000}, CONTEXT)
+    assert evaluate(
+        {"field": "text", "operator": "regex", "value": "x" * 1_000}, {"text": "x" * 9_000}
+    )
     with pytest.raises(ConditionFault, match="regex has 1,025 bytes, at most 1,024"):
         evaluate({"field": "text", "operator": "regex", "value": "x" * 1_025}, CONTEXT)
     with pytest.raises(ConditionFault, match="at most 1,024"):
@@ -111,6 +113,13 @@ def test_a_large_pattern_searches_only_short_texts(pattern):
     with pytest.raises(ConditionFault, match="regex is too large to search 65,536 bytes"):
         evaluate({"field": "text", "operator": "regex", "value": pattern}, CONTEXT)
     assert not evaluate({"field": "it", "operator": "regex", "value": pattern}, {"it": "a" * 1_000})
+
+
+# C49
+def test_a_pattern_that_takes_long_for_a_text_names_the_length_that_it_may_search():
+    pattern = "[ab]*a[ab]{500}c"
+    with pytest.raises(ConditionFault, match=r"search 65,000 bytes, at most [\d,]+ with this one"):
+        evaluate({"field": "it", "operator": "regex", "value": pattern}, {"it": "ab" * 32_500})
 
 
 def test_a_pattern_too_large_to_compile_is_a_fault():

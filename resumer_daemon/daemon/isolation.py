@@ -1,0 +1,143 @@
+"""Repeat failed turns in halves on a connection of their own, and set apart the one at fault.
+
+The worker goes on with all other executions meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import monotonic
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from resumer_daemon.daemon.poison import REMEDIES, is_poison
+from resumer_daemon.daemon.suspects import Group, Suspects, Verdict
+from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.engine.outcome import Incident
+from resumer_daemon.errors import ResumerError
+from resumer_daemon.store.apart import set_apart
+from resumer_daemon.store.database import Database
+from resumer_daemon.store.outlook import give_up_requests
+from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A turn with these executions failed after so long."""
+
+    group: Group
+    error: Exception
+    seconds: float
+
+
+class Isolation:
+    """Tries suspects while there are any. `suspects` is shared with the turners of the worker."""
+
+    def __init__(
+        self,
+        database: Database,
+        turner: Turner,
+        suspects: Suspects,
+        metrics: Metrics,
+        done: Callable[[Turned], None],
+    ) -> None:
+        self._database = database
+        self._turner = turner
+        self._suspects = suspects
+        self._metrics = metrics
+        self._done = done
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def take(self, executions: Iterable[UUID]) -> None:
+        """Repeat the turn of these, which failed, in halves."""
+        self._suspects.add(executions)
+        if self._task is not None and self._task.done():
+            self._task.result()  # an error of this program must not be overlooked
+            self._task = None
+        if self._task is None and self._suspects.ids:
+            self._task = asyncio.create_task(self._run())
+
+    def forget(self) -> None:
+        """Suspect nobody, because the database cannot be reached."""
+        self._suspects.forget()
+
+    async def close(self) -> None:
+        """Take no further turn. The one under way is finished."""
+        self._closing.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while self._suspects.ids and not self._closing.is_set():
+            try:
+                session = await self._database.session("resumer-apart")
+                async with session.connection:
+                    failed = await self._until_one_fails(session)
+                if failed is not None:
+                    await self._judge(failed)
+            except (psycopg.Error, ResumerError) as error:
+                log.warning("suspects_forgotten", error=said(error))
+                self._suspects.forget()
+
+    async def _until_one_fails(self, session: Session) -> Failed | None:
+        """Try group after group. After one that failed the connection may be lost."""
+        while (group := await self._next()) is not None:
+            began = monotonic()
+            try:
+                turned = await self._turner.take_apart(session, group.executions)
+            except Exception as error:  # a turn may fail with anything: see the module
+                return Failed(group, error, monotonic() - began)
+            self._done(turned)
+            self._suspects.passed(group)
+        return None
+
+    async def _judge(self, failed: Failed) -> None:
+        """Halve what failed; set apart what failed alone too often."""
+        self._metrics.turns_failed.inc()
+        executions = len(failed.group.executions)
+        log.warning("turn_failed", executions=executions, error=said(failed.error))
+        verdict = self._suspects.failed(failed.group, failed.error, failed.seconds)
+        if verdict is None:
+            return
+        session = await self._database.session("resumer-apart")
+        async with session.connection:
+            if await self._set_apart(session, verdict, said(failed.error)):
+                self._suspects.passed(failed.group)
+
+    async def _set_apart(self, session: Session, verdict: Verdict, why: str) -> bool:
+        """Write the incident. Where that fails too, the execution is tried again later."""
+        execution = verdict.execution
+        detail = f"{verdict.failures} turns with this execution alone failed: {why}"
+        what = Incident(verdict.cause, detail, REMEDIES[verdict.cause])
+        try:
+            await set_apart(session, execution, what)
+        except (psycopg.Error, ValueError) as error:
+            log.error("not_set_apart", execution=str(execution), error=said(error))
+            if not is_poison(error):
+                return False
+            async with session.transaction():
+                await give_up_requests(session, execution, why)
+            return True
+        log.error("execution_set_apart", execution=str(execution), cause=what.cause, error=why)
+        self._metrics.set_apart.labels(what.cause).inc()
+        self._metrics.incidents.labels(what.cause).inc()
+        return True
+
+    async def _next(self) -> Group | None:
+        """Return the next group once it is due, None where there is none or the daemon stops."""
+        group = self._suspects.first()
+        if group is None or self._closing.is_set():
+            return None
+        try:
+            async with asyncio.timeout(max(0.0, group.due - monotonic())):
+                await self._closing.wait()
+        except TimeoutError:
+            return group
+        return None

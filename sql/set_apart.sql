@@ -1,0 +1,45 @@
+-- Stop one execution for a person without reading its documents or approvals: a turn with it cannot finish. Its row is
+-- locked already (sql/claim_again.sql). An open pause keeps what it waits for. One that runs is stopped where its lease
+-- says that it stands, if `running` asks for that: else whoever runs it goes on. What is due is kept; a retry has failed.
+WITH it AS MATERIALIZED (
+  SELECT e.id, e.status FROM workflow_executions e
+  WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
+    AND (e.status IN ('pending', 'paused') OR e.status = 'running' AND %(running)s)
+), open_pause AS MATERIALIZED (
+  SELECT p.execution_id, p.number FROM it JOIN LATERAL (
+    SELECT * FROM resumer.pauses o WHERE o.execution_id = it.id AND o.resumed_at IS NULL ORDER BY o.number LIMIT 1) AS p ON true
+), marked AS (
+  UPDATE resumer.pauses p
+  SET reason = 'incident', incident = %(incident)s::jsonb || jsonb_strip_nulls(jsonb_build_object('reason',
+    CASE WHEN p.reason = 'incident' THEN p.incident ->> 'reason' ELSE p.reason END))
+  FROM open_pause o WHERE p.execution_id = o.execution_id AND p.number = o.number
+), stood AS MATERIALIZED (
+  SELECT l.execution_id, l.state, l.definition FROM it JOIN resumer.leases l ON l.execution_id = it.id
+  WHERE it.status = 'running'
+), opened AS (
+  INSERT INTO resumer.pauses (execution_id, number, reason, step_id, ways, waiting, state, definition, incident, asked, earlier)
+  SELECT it.id, 1 + coalesce((SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = it.id), 0), 'incident',
+    s.state ->> 'step', '{}', '{}', s.state, s.definition, %(incident)s::jsonb, '{}',
+    ARRAY(SELECT a.id FROM approval_requests a WHERE a.execution_id = it.id)
+  FROM it LEFT JOIN stood s ON s.execution_id = it.id
+  WHERE NOT EXISTS (SELECT FROM open_pause)
+), released AS (
+  UPDATE resumer.leases l SET lease_until = NULL, state = NULL, definition = NULL
+  FROM stood s WHERE l.execution_id = s.execution_id
+), kept AS (
+  UPDATE resumer.resume_requests r SET outcome = CASE r.kind WHEN 'retry' THEN 'failed' ELSE 'held' END,
+    finished_at = CASE r.kind WHEN 'retry' THEN clock_timestamp() END
+  WHERE r.id IN (
+    SELECT o.id FROM resumer.resume_requests o
+    WHERE o.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+      AND o.outcome IS NULL AND o.due_at <= statement_timestamp()
+    LIMIT 20000)
+)
+UPDATE workflow_executions e SET
+  status = 'paused',
+  paused_step_id = CASE WHEN e.status = 'paused' THEN e.paused_step_id --? pointers
+    ELSE (SELECT s.state ->> 'step' FROM stood s) END, --? pointers
+  paused_at = CASE WHEN e.status = 'paused' THEN e.paused_at ELSE clock_timestamp() AT TIME ZONE %(timezone)s END,
+  paused_reason = 'incident'
+FROM it WHERE e.id = it.id
+RETURNING e.id
