@@ -20,6 +20,7 @@ WITH roles AS (
     ('resumer_daemon', 'SELECT INSERT', 'step_executions', NULL),
     ('resumer_daemon', 'SELECT INSERT', 'approval_requests', NULL),
     ('resumer_daemon', 'UPDATE', 'approval_requests', 'status decided_at'),
+    ('resumer_daemon', 'UPDATE', 'approval_requests', 'decision_reason'),
     ('resumer_daemon', 'SELECT', 'events', NULL),
     ('resumer_daemon', 'UPDATE', 'events', 'processed_at triggered_workflows'),
     ('resumer_daemon', 'INSERT', 'audit_log', NULL),

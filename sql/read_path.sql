@@ -4,7 +4,8 @@ SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS s
   EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
     WHERE NOT t.tgisinternal AND f.pronamespace IS DISTINCT FROM to_regnamespace('resumer')
-      AND c.relnamespace = to_regnamespace('service_schema'))
+      AND c.relnamespace = to_regnamespace('service_schema')
+      AND c.relname IN ('workflow_executions', 'step_executions', 'approval_requests', 'audit_log'))
   OR EXISTS (
     SELECT FROM pg_depend d
     LEFT JOIN pg_attrdef a ON d.classid = 'pg_attrdef'::regclass AND a.oid = d.objid
@@ -12,4 +13,5 @@ SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS s
     LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
     LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
     JOIN pg_class c ON c.oid = coalesce(a.adrelid, n.conrelid, p.polrelid, i.indrelid)
-    WHERE d.refclassid = 'pg_proc'::regclass AND c.relnamespace = to_regnamespace('service_schema')) AS has_code
+    WHERE d.refclassid = 'pg_proc'::regclass AND c.relnamespace = to_regnamespace('service_schema')
+      AND c.relname IN ('workflow_executions', 'step_executions', 'approval_requests', 'audit_log')) AS has_code

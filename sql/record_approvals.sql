@@ -7,8 +7,8 @@ INSERT INTO approval_requests (
 )
 SELECT
   v.organization_id, --? organization
-  v.id, v.request_id, v.execution_id, left(v.entity_type, 100), left(v.entity_id, 255), left(v.approver_role, 100),
-  v.approver_id, 'pending', v.reason, clock_timestamp() AT TIME ZONE %(timezone)s,
+  v.id, v.request_id, v.execution_id, pg_catalog.left(v.entity_type, 100), pg_catalog.left(v.entity_id, 255), pg_catalog.left(v.approver_role, 100),
+  v.approver_id, 'pending', v.reason, pg_catalog.clock_timestamp() AT TIME ZONE %(timezone)s,
   v.requester_id, --? requester
   v.expires_at AT TIME ZONE %(timezone)s
 FROM unnest(

@@ -7,7 +7,7 @@ INSERT INTO audit_log (
 SELECT
   v.organization_id, --? audit_organization
   v.entity_type, v.entity_id, v.action, v.actor_id, CASE WHEN v.by_person THEN 'user' ELSE 'system' END, v.changes,
-  clock_timestamp() AT TIME ZONE %(timezone)s
+  pg_catalog.clock_timestamp() AT TIME ZONE %(timezone)s
 FROM unnest(
     %(organizations)s::uuid[], %(entity_types)s::text[], %(entity_ids)s::uuid[], %(actions)s::text[],
     %(actor_ids)s::uuid[], %(by_person)s::boolean[], %(changes)s::jsonb[]

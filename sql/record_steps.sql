@@ -6,9 +6,9 @@ INSERT INTO step_executions (
 )
 SELECT
   v.organization_id, --? organization
-  v.execution_id, left(v.step_id, 255), left(v.step_type, 50), v.status, v.output, v.error_message,
+  v.execution_id, pg_catalog.left(v.step_id, 255), pg_catalog.left(v.step_type, 50), v.status, v.output, v.error_message,
   v.began AT TIME ZONE %(timezone)s,
-  greatest(v.began, least(v.began + make_interval(secs => v.seconds), clock_timestamp())) AT TIME ZONE %(timezone)s,
+  greatest(v.began, least(v.began + pg_catalog.make_interval(secs => v.seconds), pg_catalog.clock_timestamp())) AT TIME ZONE %(timezone)s,
   (v.seconds * 1000)::integer
 FROM unnest(
     %(execution_ids)s::uuid[], %(organizations)s::uuid[], %(step_ids)s::text[], %(types)s::text[], %(statuses)s::text[],

@@ -3,6 +3,7 @@ is called by none of our functions, triggers and statements (C35)."""
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -32,6 +33,8 @@ CREATE FUNCTION public.unnest(uuid[]) RETURNS SETOF uuid LANGUAGE plpgsql AS
   $$ BEGIN PERFORM public.spring(); RETURN QUERY SELECT pg_catalog.unnest($1); END $$;
 CREATE FUNCTION public.jsonb_build_object(text, text) RETURNS jsonb LANGUAGE plpgsql AS
   $$ BEGIN PERFORM public.spring(); RETURN NULL; END $$;
+CREATE FUNCTION public.make_interval(secs float8) RETURNS interval LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.spring(); RETURN '0 s'; END $$;
 CREATE FUNCTION public.quote_literal(varchar) RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN PERFORM public.spring(); RETURN ''; END $$;
 -- an operator for each two types that PostgreSQL itself has no exact operator for
@@ -219,3 +222,43 @@ def _traps_of(connection: psycopg.Connection[Any], query: bytes) -> list[str]:
     ).fetchall()
     connection.execute("DROP FUNCTION resumer.looked_at")
     return [what for (what,) in used if "public" in what and not what.startswith("schema")]
+
+
+NOTES = """
+CREATE SCHEMA app;
+CREATE TABLE app.notes (about name, path text DEFAULT current_setting('search_path'));
+CREATE FUNCTION app.note() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO notes (about) VALUES (TG_TABLE_NAME); RETURN NULL; END $$;
+CREATE TRIGGER app_note BEFORE INSERT OR UPDATE ON public.workflow_executions
+  FOR EACH STATEMENT EXECUTE FUNCTION app.note();
+CREATE TRIGGER app_note AFTER INSERT OR UPDATE ON public.approval_requests
+  FOR EACH ROW EXECUTE FUNCTION app.note();
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_trigger_of_the_service_finds_what_the_path_of_the_database_leads_to(
+    database: Database, when: str
+):  # P7: also where it is created while a daemon runs
+    service = Service(database)
+    service.workflow(ask(), allow())
+    path = "ALTER DATABASE {} SET search_path = app, public"
+    with database.connect() as administrator:
+        administrator.execute(sql.SQL(path).format(sql.Identifier(database.name)))
+    if when == "before":
+        database.run(NOTES)
+    with running(database):
+        if when == "while":
+            service.ended(_approved(service))
+            database.run(NOTES)
+        service.ended(_approved(service))
+    assert {about for (about,) in database.run("SELECT about FROM app.notes")} == {
+        "workflow_executions",
+        "approval_requests",
+    }
+
+
+def _approved(service: Service) -> UUID:
+    execution = service.paused()
+    service.database.run("SELECT resumer.approve(%s)", service.asked(execution)[0])
+    return execution
