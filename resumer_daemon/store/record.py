@@ -187,12 +187,12 @@ def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [row for plan in plans for row in _own_requests(plan)]
+    rows = [row for plan in plans for row in own_requests(plan)]
     names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 
-def _own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
+def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     """Return a pause's timers, and the looks that are asked for."""
     execution = plan.claimed.id
     if plan.looks_again:

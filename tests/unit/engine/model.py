@@ -1,0 +1,238 @@
+"""A model of one execution in memory: what the store does with plans, without a database.
+
+It keeps rows as the tables do, claims them, lets the engine respond, and writes the plan. What it
+leaves out is what only a database has: other executions, locks, and lost connections.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from resumer_daemon.engine.branch import Branch
+from resumer_daemon.engine.outcome import Effect, EffectResult, NewApproval, StepRecord
+from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program
+from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
+from resumer_daemon.engine.respond import Programs, respond
+from resumer_daemon.engine.running import hear, proceed
+from resumer_daemon.engine.world import World
+from resumer_daemon.store.record import own_requests
+from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.values import Json
+
+START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+EXECUTION, WORKFLOW = UUID(int=1), UUID(int=2)
+DONE = EffectResult(data={"status_code": 200, "response": ""})
+ENDED = ("completed", "failed", "cancelled")
+
+
+@dataclass
+class Row:
+    """A request; `due` tells that its time has come."""
+
+    request: Request
+    outcome: str | None = None
+
+
+@dataclass
+class Model:
+    """One execution of a definition, its rows, and the daemon that moves it when it is told to."""
+
+    document: Json
+    status: str = "pending"
+    result: str | None = None
+    error: str | None = None
+    context: Json = None
+    resume_data: Json = None
+    pause: OpenPause | None = None
+    pauses: int = 0
+    launch: Launch | None = None
+    rows: list[Row] = field(default_factory=list)
+    approvals: dict[UUID, Approval] = field(default_factory=dict)
+    withdrawn: set[UUID] = field(default_factory=set)
+    steps: list[StepRecord] = field(default_factory=list)
+    events: list[tuple[UUID, str, Json]] = field(default_factory=list)
+    now: datetime = START
+
+    def __post_init__(self) -> None:
+        self.program = Program("d", normalise(self.document))
+        self.ask("start")
+
+    # What other programs and clocks do.
+
+    def ask(self, kind: Any, **facts: Any) -> None:
+        """Insert a request."""
+        self.rows.append(Row(Request(len(self.rows) + 1, kind, **facts)))
+
+    def decide(self, approval: Approval, status: str) -> None:
+        """Write a decision, as a plain UPDATE and its trigger do."""
+        self.now += timedelta(seconds=1)
+        at = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        person = UUID(int=approval.id.int ^ 1)
+        decided = approval._replace(status=status, approver_id=person, decided_at=at)
+        self.approvals[approval.id] = decided
+        self.ask("approval", source_id=approval.id, decision=status)
+
+    def emit(self, event: str, payload: Json) -> None:
+        """Write an event, and let it be found by the waits of an open pause."""
+        self.events.append((UUID(int=1_000 + len(self.events)), event, payload))
+        self._fan_out()
+
+    def let_time_come(self, path: str) -> None:
+        """Let the timer of a branch fire."""
+        for row in self.rows:
+            if row.request.kind == "timeout" and row.request.decision == path:
+                row.request = row.request._replace(due=True)
+
+    def answer(self, effect: Effect) -> None:
+        """Let an effect that is under way have its result."""
+        assert self.launch is not None
+        plan = proceed(self._claimed(), self.launch, {effect.path: DONE}, self._world())
+        self._write(plan)
+
+    # What a daemon does.
+
+    def turn(self) -> None:
+        """Claim, respond, write; beside effects under way, hear what branches wait for."""
+        if self.launch is not None:
+            heard = hear(self._claimed(), self.launch, self._world())
+            if heard is not None and heard.status is not None:
+                self._write(heard)
+        if not any(row.outcome is None and row.request.due for row in self.rows):
+            return
+        programs = Programs({"d": self.program}, {WORKFLOW: self.program})
+        self._write(respond(self._claimed(), programs, self._world()))
+
+    def settle(self) -> None:
+        """Take turns until nothing is due any more."""
+        for _ in range(200):
+            before = [row.outcome for row in self.rows], self.status, self.pauses
+            self.turn()
+            if ([row.outcome for row in self.rows], self.status, self.pauses) == before:
+                return
+        raise AssertionError("it does not come to rest")
+
+    # What can be seen.
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """What waits now."""
+        if self.pause is not None:
+            return self.pause.branches
+        return self.launch.state.branches if self.launch is not None else ()
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What is under way."""
+        return self.launch.effects if self.launch is not None else ()
+
+    def is_pending(self, approval: UUID) -> bool:
+        """Tell whether nobody has decided an approval."""
+        return self.approvals[approval].status == "pending"
+
+    def unused(self, event: str) -> bool:
+        """Tell whether an event of this type is there that has not ended a wait."""
+        used = {row.request.source_id for row in self.rows if row.outcome == "applied"}
+        return any(kind == event and source not in used for source, kind, _ in self.events)
+
+    def outcomes(self, approval: UUID) -> list[str | None]:
+        """Return what became of the decisions of an approval."""
+        return [
+            row.outcome
+            for row in self.rows
+            if row.request.kind == "approval" and row.request.source_id == approval
+        ]
+
+    def _claimed(self) -> Claimed:
+        consumed = {
+            row.request.source_id: row.request.decision
+            for row in self.rows
+            if row.request.kind == "approval" and row.outcome == "applied"
+        }
+        return Claimed(
+            id=EXECUTION, key="exec_1", status=self.status, workflow=WORKFLOW, workflow_key="w",
+            organization=None, context=self.context, resume_data=self.resume_data,
+            payload={"items": [1, 2]}, pause=self.pause, last_pause=self.pauses,
+            requests=tuple(
+                row.request._replace(consumed=consumed.get(row.request.source_id))
+                for row in self.rows if row.outcome in (None, "held")
+            ),
+            approvals=tuple(self.approvals.values()),
+        )  # fmt: skip
+
+    def _world(self) -> World:
+        self.now += timedelta(milliseconds=1)
+        return World(
+            now=self.now, execution_id=EXECUTION, execution_key="exec_1", workflow_id="w",
+            pause_number=self.pauses,
+        )  # fmt: skip
+
+    def _write(self, plan: Plan) -> None:
+        ran = self.launch is not None
+        for request, outcome in plan.outcomes.items():
+            self.rows[request - 1].outcome = outcome
+        for approval in plan.unasked:
+            self.ask("approval", source_id=approval.id, decision=approval.status)
+            self.rows[-1].outcome = "applied"
+        self.steps += plan.records
+        self._write_approvals(plan)
+        self._move(plan)
+        for _, kind, source, decision, number, due in own_requests(plan):
+            self.ask(
+                kind, source_id=source, decision=decision, pause_number=number,
+                due=due is None or datetime.fromisoformat(due) <= self.now, due_at=due,
+            )  # fmt: skip
+        if ran and self.launch is None and any(row.outcome == "held" for row in self.rows):
+            self.ask("adopt")
+        if plan.opens is not None:
+            self._fan_out()
+
+    def _write_approvals(self, plan: Plan) -> None:
+        for write in plan.writes:
+            if isinstance(write, NewApproval):
+                self.approvals[write.id] = Approval(
+                    write.id, write.request_id, "pending", None, write.approver_role
+                )
+        for each in plan.withdraws:
+            self.approvals[each] = self.approvals[each]._replace(status="expired")
+            self.withdrawn.add(each)
+
+    def _move(self, plan: Plan) -> None:
+        if plan.status is None:
+            return
+        self.status, self.result, self.error = plan.status, plan.result, plan.error
+        self.context = plan.context if plan.context is not None else self.context
+        self.resume_data = plan.resume_data if plan.resume_data is not None else self.resume_data
+        if plan.closes:
+            self.pause = None
+        self.launch = plan.launch
+        if plan.opens is not None:
+            self.pauses = plan.opens.number
+            self.pause = opened(plan.opens)
+
+    def _fan_out(self) -> None:
+        """Leave a request for each event that a wait of the open pause may be ended by."""
+        if self.pause is None:
+            return
+        awaited = {branch.waiting.event for branch in self.pause.branches}
+        used = {
+            row.request.source_id
+            for row in self.rows
+            if row.request.kind == "event"
+            and (row.outcome == "applied" or row.request.pause_number == self.pause.number)
+        }
+        for event, kind, payload in self.events:
+            if kind in awaited and event not in used:
+                self.ask(
+                    "event", source_id=event, decision=kind, payload=payload,
+                    pause_number=self.pause.number,
+                )  # fmt: skip
+
+
+def opened(new: NewPause) -> OpenPause:
+    """Return a pause record as it is read back."""
+    return OpenPause(
+        number=new.number, reason=new.reason, step_id=new.step_id, ways=new.ways,
+        waiting=new.waiting, state=new.state, definition=new.definition, asked=new.asked,
+        earlier=frozenset(new.earlier),
+    )  # fmt: skip
