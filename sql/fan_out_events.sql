@@ -63,11 +63,12 @@ WITH RECURSIVE due AS (
              AND r.pause_number = o.pause_number AND r.decision = o.event_type
              AND resumer.may_end(o.match, o.entities, r.payload)) = 0
     ORDER BY o.execution_id, o.id) AS f
-  CROSS JOIN LATERAL (
+  LEFT JOIN LATERAL (
     SELECT o.reason, o.resumed_at FROM resumer.pauses o
     WHERE o.execution_id = f.execution_id AND o.number = f.pause_number
-    LIMIT 1) AS p
-  WHERE p.resumed_at IS NULL AND p.reason NOT IN ('manual', 'incident')
+    LIMIT 1) AS p ON true
+  -- a branch that waits beside effects under way has no pause yet
+  WHERE p.reason IS NULL OR (p.resumed_at IS NULL AND p.reason NOT IN ('manual', 'incident'))
   ORDER BY f.request
   RETURNING 1
 ), routed AS (

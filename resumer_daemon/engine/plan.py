@@ -64,7 +64,8 @@ class Launch:
 class Plan:
     """What is written of one execution. `status` None: it stays as it is, only requests settle.
 
-    `withdraws` are approvals that nobody waits for any more, though nobody has decided them.
+    `waited` is what waited beside effects under way before this. `withdraws` are approvals that
+    nobody waits for any more, though nobody has decided them.
     `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
     `lets_go` take them off again. `recalls`: look back for events, now that the pause is there.
     `misses`: an event that was handed over did not end the wait for it, so another one may.
@@ -95,6 +96,7 @@ class Plan:
     recalls: bool = False
     misses: bool = False
     unasked: tuple[Approval, ...] = ()
+    waited: tuple[Branch, ...] = ()
     withdraws: tuple[UUID, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
@@ -105,6 +107,19 @@ class Plan:
         if self.opens is not None:
             return self.opens.branches
         return self.launch.state.branches if self.launch is not None else ()
+
+    @property
+    def begun(self) -> tuple[Branch, ...]:
+        """What waits from now on: at a new pause all of it, beside effects only what is new."""
+        if self.opens is not None:
+            return self.branches
+        before = {branch.path for branch in self.waited}
+        return tuple(branch for branch in self.branches if branch.path not in before)
+
+    @property
+    def waits_at(self) -> int:
+        """The number of the pause that is open then, or of the next one beside effects."""
+        return self.opens.number if self.opens is not None else self.claimed.last_pause + 1
 
     @property
     def objections(self) -> Mapping[int, str]:

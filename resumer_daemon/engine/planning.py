@@ -78,7 +78,9 @@ def pending(claimed: Claimed) -> tuple[UUID, ...]:
 
 def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
-    return _waits_for_events(claimed) and any(
+    # of an execution that runs, only the rows of its waits tell what it waits for
+    waits = claimed.status == "running" or _waits_for_events(claimed)
+    return waits and any(
         r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
     )
 
@@ -202,6 +204,7 @@ def planned(
         closes=_closed_by(settlement) if claimed.pause is not None else None,
         opens=opens,
         unasked=settlement.unasked,
+        waited=tuple(waited) if claimed.pause is None else (),
         withdraws=_not_needed(claimed, advanced, waited),
         launch=Launch(program, advanced.state, outcome.effects)
         if isinstance(outcome, Effects)

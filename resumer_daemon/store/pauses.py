@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resumer_daemon.engine.branch import PAUSE
+from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.match import entities
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan
@@ -47,25 +47,21 @@ def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
     }
 
 
-def awaited_events(pause: NewPause) -> list[EventWait]:
-    """Return the events that a pause waits for: one for each branch that does.
-
-    A pause of another program is one branch.
-    """
-    awaited = [(each.path, each.waiting) for each in pause.branches] or [(PAUSE, pause.waiting)]
+def awaited_events(plan: Plan) -> list[EventWait]:
+    """Return the events that an execution waits for: one for each branch that does."""
     return [
-        EventWait(path, waiting.event, waiting.match)
-        for path, waiting in awaited
-        if waiting.event is not None
+        EventWait(branch.path, branch.waiting.event, branch.waiting.match)
+        for branch in plan.branches
+        if branch.waiting.event is not None
     ]
 
 
-def waits(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
-    """Return the waits for events that begin with these pauses."""
+def waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the waits for events that there are once these plans are written."""
     rows = [
-        (plan.claimed.id, pause.number, wait, _entities(plan, wait.match))
-        for plan, pause in opening
-        for wait in awaited_events(pause)
+        (plan.claimed.id, plan.waits_at, wait, _entities(plan, wait.match))
+        for plan in plans
+        for wait in awaited_events(plan)
         if wait.can_come
     ]
     anchors = [anchor(wait, ours) for _, _, wait, ours in rows]
@@ -82,14 +78,20 @@ def waits(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
 
 
 def waits_ended(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the pauses that end and waited for events."""
-    ended = [
-        (p.claimed.id, p.claimed.pause.number)
-        for p in plans
-        if p.claimed.pause is not None
-        and any(branch.waiting.event is not None for branch in p.claimed.pause.branches)
-    ]
+    """Return the waits for events that end, or are written anew, by the number of their pause."""
+    ended = [(p.claimed.id, number) for p in plans for number in _waited_at(p)]
     return {"execution_ids": [e for e, _ in ended], "numbers": [n for _, n in ended]}
+
+
+def _waited_at(plan: Plan) -> list[int]:
+    pause = plan.claimed.pause
+    if pause is None:
+        return [plan.claimed.last_pause + 1] if _await_events(plan.waited) else []
+    return [pause.number] if plan.closes and _await_events(pause.branches) else []
+
+
+def _await_events(branches: Sequence[Branch]) -> bool:
+    return any(branch.waiting.event is not None for branch in branches)
 
 
 def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:

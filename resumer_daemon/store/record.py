@@ -28,11 +28,11 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "record_outbox", _outbox(moved))
     closing = [p for p in plans if p.closes and p.claimed.pause]
     await _write(session, "close_pauses", pauses.closed(closing))
-    await _write(session, "close_waits", pauses.waits_ended(closing))
+    await _write(session, "close_waits", pauses.waits_ended(plans))
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
     await _write(session, "keep_definitions", _definitions(plans, texts))
     await _write(session, "open_pauses", pauses.opened(opening))
-    await _write(session, "open_waits", pauses.waits(opening))
+    await _write(session, "open_waits", pauses.waits(plans))
     stopped = [p for p in plans if p.overlay is not None]
     await _write(session, "mark_incidents", pauses.overlays(stopped))
     await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
@@ -202,6 +202,9 @@ def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     for approval in plan.arm:
         yield execution, "timeout", approval.id, None, None, approval.expires_at
     yield from _expiries(execution, plan)
+    if any(branch.waiting.event is not None for branch in plan.begun):
+        # look back once this is committed
+        yield execution, "adopt", None, None, None, None
     if plan.opens is not None:
         yield from _timers(execution, plan.opens)
 
@@ -214,9 +217,6 @@ def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
 
 
 def _timers(execution: UUID, pause: NewPause) -> Iterable[tuple[Any, ...]]:
-    if any(branch.waiting.event is not None for branch in pause.branches):
-        # look back once the pause is committed
-        yield execution, "adopt", None, None, None, None
     for branch in pause.branches:
         if branch.waiting.due_at is not None:
             due = branch.waiting.due_at.isoformat()

@@ -121,7 +121,7 @@ def test_any_can_pass_continues_with_the_first_event(service: Service):  # C3
     execution = service.paused()
     service.database.run("SELECT resumer.emit('doc.skipped', '{}')")
     row = service.ended(execution)
-    assert row["result"] == "allowed"
+    assert row["result"] == "allowed", row["error_message"]
     assert row["resume_count"] == 1
 
 
@@ -194,8 +194,36 @@ async def test_decisions_count_while_another_branch_sends(database: Database):  
             await eventually(lambda: service.decisions(execution) == [("approved", "applied")] * 2)
             go_on.set()
             row = await asyncio.to_thread(service.ended, execution)
-    assert row["result"] == "allowed"
+    assert row["result"] == "allowed", row["error_message"]
     assert service.decisions(execution) == [("approved", "applied")] * 2
+
+
+@pytest.mark.parametrize("first", ["event", "webhook"])
+async def test_an_event_counts_while_another_branch_sends(database: Database, first: str):
+    service = Service(database)
+    go_on = asyncio.Event()
+
+    async def held_back(writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        await answering()(writer)
+
+    async with receiver(held_back) as there:
+        send = [{"type": "webhook", "url": there.url()}]
+        steps = wait("paid", "paid"), {"id": "send", "type": "execute", "execute": send}
+        service.workflow(ask(on_true="both"), parallel(*steps), allow())
+        with running(database, http_allow="localhost"):
+            execution = await asyncio.to_thread(service.paused)
+            if first == "event":
+                database.run("SELECT resumer.emit('paid', '{}')")
+            service.decide(service.asked(execution)[0], "approved")
+            await eventually(lambda: there.requests)
+            if first == "webhook":
+                database.run("SELECT resumer.emit('paid', '{}')")
+            await eventually(lambda: ("event", "paid", "applied") in service.requests(execution))
+            go_on.set()
+            row = await asyncio.to_thread(service.ended, execution)
+    assert row["result"] == "allowed", row["error_message"]
+    assert database.run("SELECT count(*) FROM resumer.event_waits") == [(0,)]
 
 
 def test_an_approval_counts_for_the_role_that_it_was_created_for(service: Service):  # C5
