@@ -61,6 +61,18 @@ def _networks(value: object) -> object:
 
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
+def _json_or_file(value: object) -> object:
+    """Read an object of JSON: what the variable holds, or the file that it names."""
+    if not isinstance(value, str) or not value.strip() or value.lstrip().startswith("{"):
+        return _json_object(value)
+    try:
+        return _json_object(Path(value).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"neither a JSON object nor a readable file: {error}") from None
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
@@ -79,6 +91,7 @@ class ContextEndpoint(BaseModel):
 
 
 Routes = Annotated[Mapping[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
+Texts = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_json_or_file)]
 Records = Annotated[Mapping[str, RecordTarget], NoDecode, BeforeValidator(_json_object)]
 Endpoints = Annotated[Mapping[str, ContextEndpoint], NoDecode, BeforeValidator(_json_object)]
 
@@ -206,6 +219,11 @@ class Settings(BaseSettings):
         description="Which channel reaches whom, by pattern, the first that fits:"
         ' `{"*@*": "mailtos://user:pass@smtp.example?to={recipient}",'
         ' "slack:*": "slack://A/B/C/{target}"}`. None: others read the outbox.',
+    )
+    notification_templates: Texts = Field(
+        {},
+        description="The texts that `notify` names as `template`, as JSON or a file of it:"
+        ' `{"order_held": "Order {{order.id}} waits for {{team}}"}`.',
     )
     records: Records = Field(
         {},

@@ -1,4 +1,4 @@
--- Executions that the service ended as blocked since a time, or before we were there, and that we know nothing of: those
+-- Executions that the service ended as blocked since a time, or for so many seconds, and that we know nothing of: those
 -- where an approval was asked for and is not used up, oldest first, the next `limit` after a row. `since` is of the service's clock.
 SELECT e.id, e.execution_id AS key, e.started_at, e.completed_at,
   (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow,
@@ -6,7 +6,8 @@ SELECT e.id, e.execution_id AS key, e.started_at, e.completed_at,
   (SELECT count(*) FROM approval_requests a WHERE a.execution_id = e.id AND a.status <> 'pending') AS decided
 FROM workflow_executions e
 WHERE e.status = 'completed' AND e.result = 'blocked' AND e.id > %(after)s
-  AND coalesce(e.completed_at, e.started_at) >= %(since)s::timestamptz AT TIME ZONE %(timezone)s
+  AND coalesce(e.completed_at, e.started_at) >= coalesce(%(since)s::timestamptz, statement_timestamp() - make_interval(secs => %(ago)s::float8))
+    AT TIME ZONE %(timezone)s
   AND EXISTS (SELECT FROM approval_requests a WHERE a.execution_id = e.id)
   AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = e.id)
   AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.execution_id = e.id AND r.kind IN ('start', 'adopt'))

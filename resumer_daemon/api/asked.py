@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from resumer_daemon.api import cursor
 from resumer_daemon.store.reach import Reason
@@ -90,7 +90,11 @@ class Cancel(Asked):
 class Resume(Asked):
     """Resume by hand; while an approval is missing it needs force and a reason."""
 
-    data: dict[str, Any] = Field(default={}, description="What the resume brings into the context.")
+    data: dict[str, Any] = Field(
+        default={},
+        validation_alias=AliasChoices("data", "resume_data"),
+        description="What the resume brings into the context; `resume_data` is another name of it.",
+    )
     force: bool = Field(default=False, description="Though an approval is missing.")
 
 

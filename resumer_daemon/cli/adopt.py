@@ -1,6 +1,6 @@
 """`adopt`: take over what the service had blocked before we were there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -18,12 +18,15 @@ from resumer_daemon.cli.common import (
 )
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import adoption
+from resumer_daemon.workflow.durations import seconds
 
 SHOWN = 20
 
 
 def adopt(
-    since: Annotated[str, typer.Option(help="Blocked at this time or later: `2026-01-31T09:30`.")],
+    since: Annotated[
+        str, typer.Option(help="Blocked since: `2d`, `90m`, or a time such as `2026-01-31T09:30`.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do it; else it is only shown.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="So many in one transaction.")] = 500,
     database_url: DatabaseUrl = None,
@@ -56,11 +59,15 @@ def adopt(
     console.print(f"{len(rows)} blocked executions {done}", highlight=False)
 
 
-def _time(text: str) -> datetime:
+def _time(text: str) -> datetime | timedelta:
+    """Read a time, or how long ago it was by the clock of the database."""
+    ago = seconds(text)
     try:
-        given = datetime.fromisoformat(text)
+        given = datetime.fromisoformat(text) if ago is None else timedelta(seconds=ago)
     except ValueError:
-        fail(f"--since is no time: {text!r} (such as 2026-01-31T09:30, in UTC)", USAGE)
+        fail(f"--since is no time: {text!r} (such as 2d, or 2026-01-31T09:30 in UTC)", USAGE)
+    if isinstance(given, timedelta):
+        return given
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 

@@ -55,6 +55,7 @@ class Surroundings:
             loaded=self.loaded.get(claimed.id, {}),
             endpoints=self.endpoints,
             records=self.records,
+            notification_templates=self.settings.notification_templates,
             approval_url=self.settings.approval_url,
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,

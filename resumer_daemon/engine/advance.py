@@ -23,6 +23,7 @@ from resumer_daemon.engine.pointer import Pointer
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import AWAITS, State
 from resumer_daemon.engine.steps.body import over_budget
+from resumer_daemon.engine.steps.members import under_way
 from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, failure
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.world import World
@@ -142,6 +143,11 @@ def _time_is_up(step: Step, path: str, walk: Walk, error: str) -> Failed:
         progress = walk.progress(path)
         place = Place(path, 1, {})
         walk.record(step, place, progress, failure(step, progress.results), error)
+        for member, at in under_way(step, path, walk):
+            progress = walk.progress(at)
+            walk.record(
+                member, Place(at, 1, {}), progress, failure(member, progress.results), error
+            )
     walk.done.clear()
     return Failed(error)
 

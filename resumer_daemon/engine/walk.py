@@ -1,6 +1,6 @@
 """One advance while it lasts: what it reads, and what it collects to be written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -161,6 +161,14 @@ class Walk:
                 progress.began,
             )
         )
+
+    def withdraw(self, asked: Sequence[str]) -> None:
+        """Write none of these approvals: the step that asked for them has failed for good."""
+        if asked:
+            kept = [
+                w for w in self.writes if not isinstance(w, NewApproval) or str(w.id) not in asked
+            ]
+            self.writes[:] = kept
 
     def count_step(self, place: Place) -> None:
         """Count a step inside of another one, which the budget of the top level does not know."""

@@ -85,6 +85,7 @@ class World:
     loaded: Mapping[str, Json] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     records: Mapping[str, RecordTable | Endpoint] = field(default_factory=dict)
+    notification_templates: Mapping[str, str] = field(default_factory=dict)
     approval_url: str = ""
     default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"

@@ -1,7 +1,7 @@
 """Executions that the service blocked before we were there; a person says that we look at them."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +13,23 @@ FIRST = UUID(int=0)
 
 
 async def blocked_since(
-    session: Session, since: datetime, *, batch: int = BATCH
+    session: Session, since: datetime | timedelta, *, batch: int = BATCH
 ) -> AsyncIterator[Sequence[dict[str, Any]]]:
     """Yield, in batches, what the service ended as blocked with an approval, and nobody looked at.
 
-    Each batch is a transaction of its own, open while it is looked at.
+    `since` is a time, or how long before now. Each batch is a transaction of its own, open while
+    it is looked at.
     """
     after = FIRST
+    ago = since.total_seconds() if isinstance(since, timedelta) else None
+    begin = None if isinstance(since, timedelta) else since
     while True:
         async with session.transaction():
-            place = {"since": since, "after": after, "limit": batch, "timezone": session.timezone}
-            cursor = await session.run("find_blocked", place)
+            cursor = await session.run(
+                "find_blocked",
+                {"since": begin, "ago": ago, "after": after, "limit": batch,
+                 "timezone": session.timezone},
+            )  # fmt: skip
             found = await cursor.fetchall()
             if found:
                 yield found

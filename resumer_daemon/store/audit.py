@@ -62,6 +62,7 @@ def _decisions(plan: Plan) -> Iterator[Entry]:
         for decided in answer.all:
             said: dict[str, Json] = {
                 "request_id": decided.request_id,
+                "decision": decided.decision,
                 "reason": decided.reason,
                 "execution": str(plan.claimed.id),
             }

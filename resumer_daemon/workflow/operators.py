@@ -46,12 +46,14 @@ def _in_text(question: Callable[[str, str], bool]) -> Operator:
 
 
 def _regex(actual: Json, value: Json) -> bool:
-    if not isinstance(value, str):
+    if isinstance(value, list | dict):
         raise ConditionFault(f"expected a pattern as value, found {shown(value)}")
-    patterns.check(value)
+    patterns.check(printed(value))
     if isinstance(actual, list | dict):
         raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
-    return actual is not None and patterns.matches(value, printed(actual))
+    if actual is None or value is None:
+        return False
+    return patterns.matches(printed(value), printed(actual))
 
 
 def _negated(operator: Operator) -> Operator:

@@ -32,9 +32,20 @@ def act(reader: Reader) -> Act:
     """
     written_type = reader.text("type", "action") or ""
     kind = _ALIASES.get(written_type, written_type)
-    params = _record(reader.written) if kind in _RECORDS else _merged(reader.written, _BAGS)
+    params = _parameters(kind, reader.written)
     goes_on = params.pop("continue_on_error", None) is True
     return Act(type=kind, params=params, continue_on_error=goes_on)
+
+
+def _parameters(kind: str, written: Mapping[str, Json]) -> dict[str, Json]:
+    if kind in _RECORDS:
+        return _record(written)
+    if kind == "notify":
+        # Beside what is told, `data` is what the text is rendered with, and holds no parameters.
+        params = _merged(written, ("config", "metadata", "fields"))
+        if params.keys() & {"template", "message"}:
+            return params
+    return _merged(written, _BAGS)
 
 
 def _merged(written: Mapping[str, Json], bags: tuple[str, ...]) -> dict[str, Json]:

@@ -14,6 +14,8 @@ def kind(value: Json) -> str:
             return "null"
         case bool():
             return "a boolean"
+        case "":
+            return "an empty text"
         case str():
             return "a text"
         case list():

@@ -101,6 +101,7 @@ class Shell:
             elapsed=elapsed,
             rules={name: Rule(**rule) for name, rule in world.get("rules", {}).items()},
             approval_url=world.get("approval_url", ""),
+            notification_templates=world.get("notification_templates", {}),
             action_errors=world.get("action_errors", "fail"),
             limits=Limits(**world.get("limits", {})),
             hold=hold,

@@ -63,6 +63,18 @@ def test_they_are_shown_first_and_asked_for_in_batches(
     assert "0 blocked executions" in run(url, *since, "--yes")
 
 
+@pytest.mark.parametrize(("since", "found"), [("2w", 5), ("P4D", 5), ("1d", 0), ("90m", 0)])
+def test_a_duration_counts_back_from_now(
+    unmigrated: Database, blocked: dict[str, UUID], since: str, found: int
+):  # C18
+    with unmigrated.connect() as connection:
+        connection.execute("SET resumer.own = 'on'")  # or it would be a write that is looked at
+        connection.execute(
+            "UPDATE workflow_executions SET completed_at = now() AT TIME ZONE 'UTC' - interval '3d'"
+        )
+    assert f"{found} blocked executions" in run(unmigrated.url, "adopt", "--since", since)
+
+
 def test_a_time_that_is_none_is_wrong_usage(unmigrated: Database, blocked: dict[str, UUID]):
     run(unmigrated.url, "adopt", "--since", "yesterday", code=USAGE)
 

@@ -155,3 +155,19 @@ def test_a_key_that_is_none_is_a_fault(service: Service, client: Client):
     path = f"/executions/{service.paused()}/cancel"
     assert client.post(path, {}, Idempotency_Key="").status == 422
     assert client.post(path, {}, Idempotency_Key="x" * 256).status == 422
+
+
+@pytest.mark.parametrize("name", ["data", "resume_data"])
+def test_what_a_resume_brings_has_the_name_of_the_service_too(
+    service: Service, client: Client, name: str
+):  # C27
+    execution = service.paused()
+    asked = {name: {"note": "seen"}, "force": True, "reason": "urgent"}
+    assert client.post(f"/executions/{execution}/resume", asked).status == 202
+    assert service.ended(execution)["resume_data"]["note"] == "seen"
+
+
+def test_a_resume_with_both_names_is_refused(service: Service, client: Client):  # C27
+    execution = service.paused()
+    asked = {"data": {"a": 1}, "resume_data": {"a": 2}, "force": True, "reason": "urgent"}
+    assert client.post(f"/executions/{execution}/resume", asked).status == 422

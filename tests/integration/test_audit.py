@@ -38,6 +38,7 @@ def test_a_decision_leaves_what_was_paused_decided_and_resumed(service: Service)
         "SELECT actor_id, changes FROM audit_log WHERE action = 'approved'"
     )
     assert (who, changes["reason"], changes["execution"]) == (approver, "seen", str(execution))
+    assert changes["decision"] == "approved"  # C27
     if service.database.vintage == "v5":
         assert set(log(service, "organization_id")) == {(service.organization(),)}
 

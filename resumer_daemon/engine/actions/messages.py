@@ -5,8 +5,9 @@ from typing import Literal
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import OutboxMessage
-from resumer_daemon.workflow.templates import mask_secrets
-from resumer_daemon.workflow.values import Json, printed
+from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.templates import mask_secrets, render_text
+from resumer_daemon.workflow.values import Json, dump, printed
 
 
 def notify(task: Task) -> dict[str, Json]:
@@ -14,11 +15,34 @@ def notify(task: Task) -> dict[str, Json]:
     recipients = _recipients(task.value("recipients"))
     if not recipients:
         raise task.needs("recipients")
-    body = {"recipients": recipients, "message": task.needed("message")}
-    channel = task.text("channel")
-    if channel is not None:
-        body["channel"] = channel
-    return put(task, "notify", body)
+    template, data = task.text("template"), task.value("data")
+    message = _message(task, template, data)
+    body = {"recipients": recipients, "message": message}
+    beside = {"channel": task.text("channel"), "template": template, "data": data}
+    return put(
+        task, "notify", body | {k: value for k, value in beside.items() if value is not None}
+    )
+
+
+def _message(task: Task, template: str | None, data: Json) -> str:
+    if template is not None:
+        return _filled(task, template, data)
+    if task.act.params.get("message") is None:
+        raise Fault("notify needs message or template")
+    return task.needed("message")
+
+
+def _filled(task: Task, template: str, data: Json) -> str:
+    """Return the text of a template; one that is not configured is its name, followed by its data.
+
+    The text knows the keys of `data` before those of the context, and `data` itself.
+    """
+    text = task.walk.world.notification_templates.get(template)
+    if text is None:
+        return template if data is None else f"{template} {dump(data)}"
+    known = data if isinstance(data, dict) else {}
+    scope = {**task.place.context, **known, "data": data}
+    return render_text(text, scope, task.names, task.unresolved)
 
 
 def _recipients(value: Json) -> list[str]:

@@ -12,6 +12,8 @@ from resumer_daemon.workflow.references import follow
 from resumer_daemon.workflow.templates import reference
 from resumer_daemon.workflow.values import MISSING, Json
 
+INDEX = "_index"
+
 
 def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Run the items that are left; the first failure ends the step.
@@ -21,7 +23,7 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
     """
     check_size(step, place, walk)
     if not step.item_var:
-        raise Fault("foreach step has no item_var")
+        raise Fault(f"foreach {step.id}: no item_var")
     items = _items(step, place, walk)
     scope = dict(place.context)
     shared = within(step, place, progress)._replace(context=scope)
@@ -29,7 +31,7 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
     while progress.item < len(items):
         # One scope for all: nothing keeps what an item has seen.
         scope[step.item_var] = items[progress.item]
-        scope[f"{step.item_var}_index"] = progress.item
+        scope[INDEX] = scope[f"{step.item_var}_index"] = progress.item
         path = f"{place.path}/{progress.item}"
         end = run_body(body, shared._replace(path=path), walk, progress)
         match end:
@@ -38,7 +40,8 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
             case Broken(error, _, final, failed_as):
                 data = {"items": len(items), "completed": progress.item}
                 failed = output("foreach", False, None, data)
-                error = f"foreach item {progress.item} failed: {error}"
+                failed_at = body.steps[progress.at].id
+                error = f"foreach item {progress.item} failed: {failed_at}: {error}"
                 return Broken(error, failed, final, failed_as)
         progress.item += 1
         progress.at = progress.taken = progress.rested = 0
@@ -47,15 +50,16 @@ def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verd
 
 def _items(step: ForeachStep, place: Place, walk: Walk) -> list[Json]:
     if not step.items:
-        raise Fault("foreach step has no items")
+        raise Fault(f"foreach {step.id}: no items")
     path = reference(step.items)
     if path is None:
-        raise Fault(f"foreach items are no reference to a list: {step.items}")
+        raise Fault(f"foreach {step.id}: items are no reference to a list: {step.items}")
     items = follow(path, place.context)
     if items is MISSING:
         raise FieldNotFound(path)
     if not isinstance(items, list):
-        raise Fault(f"foreach items are no list: {path}")
+        raise Fault(f"foreach {step.id}: items are no list: {path}")
     if len(items) > walk.world.limits.items:
-        raise Fault(f"foreach over {len(items)} items, at most {walk.world.limits.items} can run")
+        most = walk.world.limits.items
+        raise Fault(f"foreach {step.id}: {len(items)} items, at most {most} can run")
     return items

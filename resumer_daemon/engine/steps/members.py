@@ -1,5 +1,7 @@
 """What steps that hold other steps have in common."""
 
+from collections.abc import Iterator, Sequence
+
 from resumer_daemon.engine.clock import Limit, earlier
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
@@ -62,6 +64,31 @@ def remember(end: Ended, path: str, walk: Walk) -> None:
         case Broken(error, retry_class=failed_as):
             failed = walk.progress(path)
             failed.ended, failed.error, failed.failed_as = "failed", error, failed_as
+
+
+def under_way(step: Step, path: str, walk: Walk) -> Iterator[tuple[Step, str]]:
+    """Yield the members of a step that have begun and not ended, at any depth, with their paths."""
+    if not isinstance(step, ParallelStep | ForeachStep):
+        return
+    for at in walk.inside(path):
+        known = walk.done[at]
+        member = member_at(step, at[len(path) + 1 :].split("/"))
+        has_row = known.waits is not None or known.reply is not None  # since it paused
+        if member is not None and known.ended is None and not has_row:
+            yield member, at
+
+
+def member_at(step: Step, parts: Sequence[str]) -> Step | None:
+    """Return the member that a path leads to: one place in a `parallel`, item and place else."""
+    if not parts:
+        return step
+    if isinstance(step, ParallelStep):
+        place, rest = parts[0], parts[1:]
+    elif isinstance(step, ForeachStep) and len(parts) > 1:
+        place, rest = parts[1].partition("@")[0], parts[2:]
+    else:
+        return None
+    return member_at(step.steps[int(place)], rest) if int(place) < len(step.steps) else None
 
 
 def _ending(known: Progress) -> Passed | Broken:

@@ -1,5 +1,6 @@
 """The actions of a step: their types, and what each cannot do without."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,10 +11,17 @@ from resumer_daemon.workflow.reading import NotUnderstood, Reader
 from resumer_daemon.workflow.references import REFERENCE
 from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.urls import NAMES_USER, names_user
+from resumer_daemon.workflow.values import printed
+from resumer_daemon.workflow.wording import shown
+
+NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
+"""Methods that no webhook has."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 NEEDED: Final = {
     "log": (),
-    "notify": ("recipients", "message"),
+    "notify": ("recipients",),
     "webhook": ("url",),
     "create_record": ("entity",),
     "update_record": ("entity", "entity_id"),
@@ -33,11 +41,27 @@ def check_acts(site: Site) -> Findings:
         for name in NEEDED[act.type]:
             if act.params.get(name) in (None, "", []):
                 yield error(f"{path}.{name}", f"{act.type} needs {name}")
-        url = act.params.get("url")
-        if act.type == "webhook" and isinstance(url, str) and names_user(REFERENCE.sub("", url)):
-            yield error(f"{path}.url", NAMES_USER)
+        if act.type == "webhook":
+            yield from _address(path, act)
+            yield from _method(path, act)
+        if act.type == "notify" and not (act.params.get("message") or act.params.get("template")):
+            yield error(f"{path}.message", "notify needs message or template")
         if act.type == APPROVAL:
             yield from _expiry(path, act)
+
+
+def _address(path: str, act: Act) -> Findings:
+    url = act.params.get("url")
+    if isinstance(url, str) and names_user(REFERENCE.sub("", url)):
+        yield error(f"{path}.url", NAMES_USER)
+
+
+def _method(path: str, act: Act) -> Findings:
+    method = act.params.get("method")
+    if method in (None, "") or (isinstance(method, str) and REFERENCE.search(method)):
+        return
+    if not _TOKEN.fullmatch(printed(method)) or printed(method).upper() in NOT_SENT:
+        yield error(f"{path}.method", f"not a method that is sent: {shown(method)}")
 
 
 def _expiry(path: str, act: Act) -> Findings:

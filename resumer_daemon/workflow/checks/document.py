@@ -5,7 +5,7 @@ from typing import Final
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.values import Json
-from resumer_daemon.workflow.wording import kind
+from resumer_daemon.workflow.wording import kind, shown
 
 _NAMES: Final = "workflow_id", "version", "name"
 
@@ -25,7 +25,7 @@ def _names(document: dict[str, Json]) -> Findings:
     for name in _NAMES:
         written = document.get(name)
         if not isinstance(written, str) or not written.strip():
-            found = "an empty text" if isinstance(written, str) else kind(written)
+            found = "a blank text" if isinstance(written, str) and written else kind(written)
             yield report(f"$.{name}", f"expected a text, found {found}")
 
 
@@ -44,7 +44,7 @@ def _trigger(inner: Reader) -> Findings:
         case "manual":
             pass
         case other:
-            yield error(f"{path}.type", f"expected event, schedule or manual, found {kind(other)}")
+            yield error(f"{path}.type", f"expected event, schedule or manual, found {shown(other)}")
 
 
 def _event(trigger: Reader) -> Findings:

@@ -10,7 +10,7 @@ from resumer_daemon.workflow.definition import ConditionStep
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
 from resumer_daemon.workflow.references import REFERENCE, reference
-from resumer_daemon.workflow.values import Json, is_number
+from resumer_daemon.workflow.values import Json, is_number, printed
 from resumer_daemon.workflow.wording import kind, shown
 
 _ORDERING: Final = ("gt", ">", "gte", ">=", "lt", "<", "lte", "<=")
@@ -71,10 +71,13 @@ def _value(path: str, operator: str, value: Json) -> Findings:
 
 
 def _pattern(path: str, value: Json) -> Findings:
-    if not isinstance(value, str):
+    if isinstance(value, list | dict):
         yield error(path, f"regex needs a pattern, found {shown(value)}")
         return
+    if value is None:
+        yield warning(path, "regex without a pattern matches nothing")
+        return
     try:
-        patterns.check(value)
+        patterns.check(printed(value))
     except Fault as fault:
         yield error(path, str(fault))

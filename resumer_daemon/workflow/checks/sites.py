@@ -41,7 +41,7 @@ def _inner(site: Site, depth: int) -> Iterator[Flow]:
     if isinstance(step, ParallelStep | ForeachStep):
         item_vars = site.item_vars
         if isinstance(step, ForeachStep):
-            item_vars |= {f"{step.item_var}", f"{step.item_var}_index"}
+            item_vars |= {f"{step.item_var}", f"{step.item_var}_index", "_index"}
         written = site.written.inner(step.type, beneath=site.written).members("steps")
         yield Flow(step.type, _sites(step.steps, written, item_vars), depth)
 
