@@ -21,7 +21,7 @@ def run(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unf
     if not step.gate:
         raise Fault(step.error)
     walk.incident = walk.incident or Incident(
-        GATE,
+        "gate_not_understood",
         f"step {step.id}: {step.error}",
         "correct the definition of the workflow, then retry: it goes on with the corrected one",
     )
