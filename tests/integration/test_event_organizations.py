@@ -93,6 +93,6 @@ def test_an_event_starts_no_workflow_of_another_organisation(
     for organization in (us, others):
         service.workflow(name="listens", definition=document, organization=organization)
     with running(database, route_events=True):
-        happens(service, others)
+        happens(service, us)
         eventually_sync(lambda: database.run("SELECT 1 FROM events WHERE processed_at IS NOT NULL"))
-    assert database.run("SELECT organization_id FROM workflow_executions") == [(others,)]
+    assert database.run("SELECT organization_id FROM workflow_executions") == [(us,)]

@@ -253,6 +253,12 @@ def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome
     assert settlement.outcomes == {7: outcome}
 
 
+def test_an_event_does_not_end_a_wait_for_a_time() -> None:
+    settlement = settle(claimed(PAID, pause=replace(WAIT, reason="waiting_for_time")))
+    assert settlement.answer is None
+    assert settlement.outcomes == {PAID.id: "superseded"}
+
+
 @pytest.mark.parametrize(("kind", "ends"), [("a", True), ("b", False)])
 def test_every_path_of_a_match_must_agree(kind: str, ends: bool) -> None:
     match = Waiting(event="paid", match={"order.id": 1, "kind": "a"})
