@@ -254,7 +254,8 @@ def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome
 
 
 def test_an_event_does_not_end_a_wait_for_a_time() -> None:
-    settlement = settle(claimed(PAID, pause=replace(WAIT, reason="waiting_for_time")))
+    time = replace(WAIT, reason="waiting_for_time", waiting=Waiting())
+    settlement = settle(claimed(PAID._replace(decision="paid"), pause=time))
     assert settlement.answer is None
     assert settlement.outcomes == {PAID.id: "superseded"}
 
