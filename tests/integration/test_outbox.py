@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.daemon import courier
+from resumer_daemon.store import outbox
+from resumer_daemon.store.database import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.receiver import Receiver, answering, listening, receiver
 from tests.harness.running import running
@@ -185,3 +187,34 @@ async def command(database: Database, *arguments: str, code: int = 0) -> str:
     result = await beside(lambda: CliRunner().invoke(app, given))
     assert result.exit_code == code, result.output
     return result.output
+
+
+async def test_an_old_attempt_does_not_overwrite_what_a_newer_one_has_said(service: Service):
+    """Its time was over, and another daemon has taken the message."""
+    service.workflow(tells("a@example.com"), allow())
+    with running(service.database):
+        service.ended(service.start())
+    session = await Store(service.database.url).session()
+    async with session.connection:
+        [old] = await outbox.claim(session, 8, seconds=0.0)
+        [new] = await outbox.claim(session, 8, seconds=60.0)
+        assert not await outbox.settle(session, old, "pending", [], "too late")
+        await outbox.postpone(session, old, [], "too late", 0.0)
+        assert await outbox.claim(session, 8, seconds=60.0) == []
+        assert await outbox.settle(session, new, "delivered", ["a@example.com"])
+        assert not await outbox.settle(session, old, "pending", [], "too late")
+    assert service.database.run("SELECT state, attempts, error FROM resumer.outbox") == [
+        ("delivered", 2, None)
+    ]
+
+
+async def test_what_a_shortage_of_ours_has_prevented_is_no_attempt(service: Service):  # C32
+    service.workflow(tells("a@example.com"), allow())
+    with running(service.database):
+        service.ended(service.start())
+    session = await Store(service.database.url).session()
+    async with session.connection:
+        [first] = await outbox.claim(session, 8, seconds=60.0)
+        await outbox.postpone(session, first, [], "no files", 0.0)
+        [again] = await outbox.claim(session, 8, seconds=60.0)
+    assert (first.attempt, again.attempt) == (1, 1)
