@@ -108,7 +108,8 @@ CREATE TABLE resumer.instances (
 );
 
 -- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
--- ends as blocked becomes a pause, who may decide, and the status of a request that is closed undecided.
+-- ends as blocked becomes a pause, who may decide, the status of a request that is closed undecided, and since when we are
+-- there: what was blocked before is left alone.
 CREATE TABLE resumer.control (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
@@ -117,7 +118,8 @@ CREATE TABLE resumer.control (
   adopt_blocked boolean NOT NULL DEFAULT true,
   decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce')),
   closed_status text NOT NULL DEFAULT 'expired',
-  document_bytes bigint NOT NULL DEFAULT 8388608
+  document_bytes bigint NOT NULL DEFAULT 8388608,
+  installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 10);
 INSERT INTO resumer.control DEFAULT VALUES;
 

@@ -27,7 +27,33 @@ BEGIN
 END
 $f$;
 
--- Before: keep what is ours, and shorten the gap in which a pause can be seen as an end.
+-- Whether an execution with this status is ours: we run it, it stands at a pause that we have recorded, or it has ended
+-- after we began, paused or cancelled it. One row by index in each case.
+CREATE FUNCTION resumer.is_ours(execution uuid, status text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+SET enable_seqscan = 'off' -- a plan that was made while the tables were small would be kept
+AS $f$
+BEGIN
+  CASE status
+    WHEN 'running' THEN
+      RETURN EXISTS (SELECT FROM resumer.leases l WHERE l.execution_id = execution AND l.lease_until IS NOT NULL);
+    WHEN 'paused' THEN
+      RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution AND p.resumed_at IS NULL);
+    WHEN 'completed', 'failed', 'cancelled' THEN
+      RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution)
+        OR EXISTS (
+          SELECT FROM resumer.resume_requests r
+          WHERE r.execution_id = execution AND r.kind IN ('start', 'cancel') AND r.outcome = 'applied');
+    ELSE
+      RETURN false;
+  END CASE;
+END
+$f$;
+
+-- Before: keep what is ours, and shorten the gap in which a pause can be seen as an end. Where a lock keeps the trigger
+-- from looking whether the row is ours, the write passes, and its `adopt` request has the row as it was: the daemon looks,
+-- and undoes the write (sql/undo_writes.sql). Where that request cannot be written either, a row that was paused, or that
+-- we have resumed, stays as it was.
 CREATE FUNCTION resumer.on_execution_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 SET enable_seqscan = 'off' -- a plan that was made while the tables were small would be kept
@@ -37,18 +63,9 @@ DECLARE
   pauses boolean := false;
 BEGIN
   BEGIN
-    CASE old.status
-      WHEN 'running' THEN
-        refused := new.status = 'completed' AND EXISTS (
-          SELECT FROM resumer.leases l WHERE l.execution_id = old.id AND l.lease_until IS NOT NULL);
-      WHEN 'paused' THEN
-        refused := EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id AND p.resumed_at IS NULL);
-      WHEN 'completed', 'failed', 'cancelled' THEN
-        refused := EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id);
-      ELSE
-        refused := false;
-    END CASE;
-    IF NOT refused AND new.status = 'completed' AND new.result = 'blocked' THEN
+    refused := resumer.is_ours(old.id, old.status);
+    IF NOT refused AND new.status = 'completed' AND new.result = 'blocked'
+      AND (old.status, old.result) IS DISTINCT FROM (new.status, new.result) THEN
       -- not where reading what other writers write would make one of them fail
       pauses := current_setting('transaction_isolation') <> 'serializable'
         AND EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
@@ -66,23 +83,31 @@ BEGIN
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
-    RETURN new;
+    IF NOT refused THEN
+      RETURN new;
+    END IF;
   END;
-  IF NOT refused THEN
+  IF refused IS FALSE THEN
     RETURN new;
+  ELSIF refused THEN
+    RAISE WARNING 'resumer: execution % is %: a write of % was refused', resumer.printable(old.execution_id), old.status,
+      resumer.printable(new.status)
+      USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
   END IF;
-  RAISE WARNING 'resumer: execution % is %: a write of % was refused', resumer.printable(old.execution_id), old.status,
-    resumer.printable(new.status)
-    USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
-  BEGIN -- to be counted
-    INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason)
-    VALUES (old.id, 'adopt', 'refused', session_user,
-      format('wrote %s over %s', concat_ws('/', new.status, new.result), concat_ws('/', old.status, old.result)));
+  BEGIN -- to be counted, or to be looked at
+    INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason, payload)
+    VALUES (old.id, 'adopt', CASE WHEN refused THEN 'refused' ELSE 'unchecked' END, session_user,
+      format('wrote %s over %s', concat_ws('/', new.status, new.result), concat_ws('/', old.status, old.result)),
+      CASE WHEN refused THEN NULL ELSE to_jsonb(old) END);
     PERFORM resumer.wake();
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
+    refused := coalesce(refused, old.status = 'paused' OR old.resume_count > 0);
   END;
-  RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
+  IF refused THEN
+    RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
+  END IF;
+  RETURN new;
 END
 $f$;
 
@@ -109,16 +134,34 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.on_execution_seen(), resumer.on_execution_write(), resumer.on_approval_delete() FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.is_ours(uuid, text), resumer.on_execution_seen(), resumer.on_execution_write(), resumer.on_approval_delete() FROM PUBLIC;
 
 CREATE TRIGGER resumer_approval_delete AFTER DELETE ON approval_requests
   REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_delete();
 
+-- A change of status, result or key. Of what we run, `failed` and `cancelled` pass; of all else of ours, `cancelled`.
 CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions FOR EACH ROW
-  WHEN ((new.status, new.result) IS DISTINCT FROM (old.status, old.result) AND new.status <> 'cancelled'
-    AND (old.status IN ('paused', 'completed', 'failed', 'cancelled') OR new.status = 'completed')
+  WHEN ((new.status, new.result, new.id) IS DISTINCT FROM (old.status, old.result, old.id)
+    AND (new.status IS DISTINCT FROM 'cancelled' OR new.id <> old.id)
+    AND (old.status IN ('paused', 'completed', 'failed', 'cancelled') OR new.status = 'completed'
+      OR (old.status = 'running' AND (new.status IS DISTINCT FROM 'failed' OR new.id <> old.id)))
     AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
+  EXECUTE FUNCTION resumer.on_execution_write();
+-- An old copy that changes neither is told by what nobody but us writes: the times and the count of pauses and ends, and
+-- the documents of what we run. A column list, for a write that names none of these shall not compare documents.
+CREATE TRIGGER resumer_execution_rewrite
+  BEFORE UPDATE OF context, resume_data, completed_at, paused_at, resume_count, last_resumed_at
+  ON workflow_executions FOR EACH ROW
+  WHEN ((new.status, new.result, new.id) IS NOT DISTINCT FROM (old.status, old.result, old.id)
+    AND old.status IN ('running', 'paused', 'completed', 'failed', 'cancelled')
+    AND current_setting('resumer.own', true) IS DISTINCT FROM 'on'
+    AND (new.completed_at IS DISTINCT FROM old.completed_at
+      OR (old.paused_at IS NOT NULL AND new.paused_at IS DISTINCT FROM old.paused_at)
+      OR new.resume_count IS DISTINCT FROM old.resume_count
+      OR new.last_resumed_at IS DISTINCT FROM old.last_resumed_at
+      OR (old.status = 'running'
+        AND (new.resume_data IS DISTINCT FROM old.resume_data OR new.context IS DISTINCT FROM old.context))))
   EXECUTE FUNCTION resumer.on_execution_write();
 CREATE TRIGGER resumer_execution_update AFTER UPDATE ON workflow_executions FOR EACH ROW
   WHEN (((new.status, new.result) IS DISTINCT FROM (old.status, old.result)

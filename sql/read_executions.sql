@@ -37,7 +37,10 @@ SELECT
   CASE WHEN e.status = 'completed' AND e.result = 'blocked' AND p.number IS NULL THEN
     (SELECT c.adopt_blocked FROM resumer.control c)
     AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
-    AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND count(*) FILTER (WHERE r.kind = 'adopt') > 0
+    -- a trigger or the reconciler asked to look; or the trigger was off, and a decision is the first that we hear of it
+    AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND (count(*) FILTER (WHERE r.kind = 'adopt') > 0
+        OR (count(*) FILTER (WHERE r.kind = 'approval') > 0 AND coalesce(e.completed_at, e.started_at)
+          >= (SELECT c.installed_at AT TIME ZONE %(timezone)s FROM resumer.control c)))
       FROM resumer.resume_requests r WHERE r.execution_id = e.id)
   ELSE false END AS blocked_by_service,
   CASE WHEN p.number IS NULL THEN (

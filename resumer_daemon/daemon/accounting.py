@@ -11,13 +11,13 @@ from resumer_daemon.daemon.counting import count
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned
 from resumer_daemon.engine.plan import Plan
+from resumer_daemon.engine.requests import REFUSED
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace import Trace
 
 log = structlog.get_logger()
 
 SUSPECT = timedelta(minutes=1)
-REFUSED = "refused"  # what the guard calls a write that it left a request of
 
 
 def account(
@@ -59,7 +59,7 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
     )
     for (kind, refused, outcome), number in settled.items():
         metrics.requests.labels(kind, outcome).inc(number)
-        if refused and kind == "adopt":
+        if refused and kind == "adopt" and outcome != "held":
             metrics.refused_writes.inc(number)
         if outcome == "late":
             metrics.late_decisions.inc(number)

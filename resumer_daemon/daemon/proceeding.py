@@ -17,6 +17,7 @@ from resumer_daemon.daemon.resting import following, remaining
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
+from resumer_daemon.engine.planning import undo
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import REMEDIES, Programs
 from resumer_daemon.engine.running import doubtful, hear, proceed, repeats, stop, unreadable_row
@@ -179,7 +180,7 @@ class Proceeding:
     async def _next(
         self, session: Session, held: Held, results: Mapping[str, EffectResult]
     ) -> Plan:
-        batch = await claim.read(session)
+        batch = await _read(session)
         for broken in batch.unreadable:
             return unreadable_row(broken.claimed, held.launch, results, broken.why, broken.cause)
         return await self._proceed(
@@ -219,7 +220,7 @@ class Proceeding:
             rescued = await journal.rescue(session, self._holder, places)
             if not rescued:
                 self._left.note(await journal.newer_leases(session))
-            batch = await claim.read(session) if rescued else None
+            batch = await _read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             rests = await journal.rests(session, [r.execution for r in rescued]) if rescued else {}
@@ -312,3 +313,14 @@ class Proceeding:
 def _known(batch: Batch) -> dict[UUID, Claimed | Unreadable]:
     unreadable = {each.claimed.id: each for each in batch.unreadable}
     return {each.id: each for each in batch.claimed} | unreadable
+
+
+async def _read(session: Session) -> Batch:
+    """Read what is locked, once the writes are undone that the guard could not check."""
+    batch = await claim.read(session)
+    locked = [*batch.claimed, *(each.claimed for each in batch.unreadable)]
+    unchecked = [undo(claimed) for claimed in locked if claimed.unchecked]
+    if not unchecked:
+        return batch
+    await record(session, unchecked, {})
+    return await claim.read(session)

@@ -51,6 +51,8 @@ class Reconciler:
             mended += await self._mend(session, "reconcile_gone", "gone")
             mended += await self._mend(session, "reconcile_events", "event")
             mended += await self._mend(session, "release_holds", "hold")
+            if self._new_lap:
+                mended += await self._mend(session, "reconcile_blocked", "blocked")
             mended += await self._foreign(session)
         self._wake(mended)
 

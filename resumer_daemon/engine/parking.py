@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from resumer_daemon.engine.requests import DELETED, SAID, VERDICTS, OpenPause, Request, Settled
+from resumer_daemon.engine.requests import (
+    DELETED,
+    REFUSED,
+    SAID,
+    VERDICTS,
+    OpenPause,
+    Request,
+    Settled,
+)
 
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 
@@ -43,7 +51,8 @@ def kept(requests: Iterable[Request]) -> dict[int, Settled]:
 def parked(request: Request) -> Settled:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
-        return "superseded" if request.kind == "timeout" else "held"
+        void = request.kind == "timeout" or request.decision == REFUSED
+        return "superseded" if void else "held"
     if request.decision == DELETED:
         return "late" if request.consumed else "superseded"
     if request.decision not in VERDICTS:

@@ -69,6 +69,7 @@ class Plan:
     `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
     `lets_go` take them off again. `recalls`: look back for events, now that the pause is there.
     `misses`: an event that was handed over did not end the wait for it, so another one may.
+    `undoes`: requests that have the row as it was before a write which the guard could not check.
     """
 
     claimed: Claimed
@@ -95,6 +96,7 @@ class Plan:
     timeout: float | None = None
     recalls: bool = False
     misses: bool = False
+    undoes: tuple[int, ...] = ()
     unasked: tuple[Approval, ...] = ()
     waited: tuple[Branch, ...] = ()
     withdraws: tuple[UUID, ...] = ()
@@ -129,7 +131,8 @@ class Plan:
     @property
     def looks_again(self) -> bool:
         """Tell whether to look once more: at what is held, or for another event."""
-        return self.lifts or self.lets_go or self.adopts or self.misses
+        moved = self.lifts or self.lets_go or self.adopts
+        return moved or self.misses or bool(self.undoes)
 
     @property
     def runs_on(self) -> str | None:

@@ -76,6 +76,12 @@ def pending(claimed: Claimed) -> tuple[UUID, ...]:
     return tuple(each.id for each in claimed.approvals if each.status == "pending")
 
 
+def undo(claimed: Claimed) -> Plan:
+    """Plan for writes that the guard could not check: all else is looked at once they are undone."""
+    unchecked = tuple(r.id for r in claimed.unchecked)
+    return Plan(claimed, dict.fromkeys(unchecked, "applied"), undoes=unchecked)
+
+
 def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
     # of an execution that runs, only the rows of its waits tell what it waits for

@@ -20,6 +20,10 @@ Settled: TypeAlias = Literal[
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
 SAID = "said"  # the decision of an adopt request that tells of a word in `resume_data.approved`
+REFUSED = (
+    "refused"  # the decision of an adopt request that tells of a write which the guard refused
+)
+UNCHECKED = "unchecked"  # the decision of an adopt request: nobody looked whether a write may be
 DELETED = "deleted"  # the decision of a request whose approval is gone
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
@@ -183,6 +187,11 @@ class Claimed:
         """Return who keeps it from its next step, if anybody does."""
         asked = next((Hold(r.actor, r.reason) for r in self.to_pause), None)
         return asked or self.hold
+
+    @property
+    def unchecked(self) -> tuple[Request, ...]:
+        """Return the writes of other programs that the guard could not check, oldest first."""
+        return tuple(r for r in self.requests if r.kind == "adopt" and r.decision == UNCHECKED)
 
     @property
     def to_adopt(self) -> bool:

@@ -57,6 +57,8 @@ def respond(
     claimed: Claimed, programs: Programs, world: World, last_step: str | None = None
 ) -> Plan:
     """Return what is to be written of an execution, now that it is claimed and read."""
+    if claimed.unchecked:
+        return plans.undo(claimed)
     adopted = _adopt(claimed, programs, world, last_step) if claimed.to_adopt else None
     if adopted is not None:
         return adopted
@@ -98,6 +100,8 @@ def unreadable(claimed: Claimed, why: str, cause: UnreadableCause = "row_unreada
     Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
     needs no document.
     """
+    if claimed.unchecked:
+        return plans.undo(claimed)
     settlement = settle(claimed)
     if settlement.cancelled:
         return plans.cancel(claimed, settlement)

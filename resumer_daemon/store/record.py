@@ -43,6 +43,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "add_requests", _added(plans))
     await _write(session, "recall_events", _recalled(plans))
     async with session.at_the_service():
+        await _write(session, "undo_writes", {"ids": [r for plan in plans for r in plan.undoes]})
         await _write(session, "expire_approvals", _expired(plans))
         await _write(session, "withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:

@@ -11,6 +11,7 @@ TRIGGERS = frozenset(
         "resumer_approval_update",
         "resumer_event_insert",
         "resumer_execution_insert",
+        "resumer_execution_rewrite",
         "resumer_execution_update",
         "resumer_execution_write",
     }

@@ -1,5 +1,7 @@
 """What the service ends as blocked where it should pause becomes a pause, and stays one."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -355,3 +357,119 @@ def test_a_table_of_ours_that_is_locked_or_gone_fails_no_writer(
     database.run("ALTER TABLE resumer.pauses RENAME TO gone")
     writer.run("UPDATE workflow_executions SET status = 'running' WHERE id = %s", execution)
     assert service.look(execution)["status"] == "running"
+
+
+def silently(database: Database, write: Callable[[Any], object]) -> None:
+    """Write as a replica does: no trigger fires."""
+    with database.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        write(connection)
+
+
+def blocked_under_a_lock(today: Today, execution: UUID) -> str:
+    with today.service.database.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE resumer.resume_requests IN SHARE MODE")
+        today.blocks(execution)
+        return today.asks(execution)
+
+
+def blocked_as_a_replica(today: Today, execution: UUID) -> str:
+    asked: list[str] = []
+
+    def write(connection: Any) -> None:
+        today.blocks(execution, connection)
+        asked.append(today.asks(execution, connection))
+
+    silently(today.service.database, write)
+    return asked[0]
+
+
+def blocked_without_triggers(today: Today, execution: UUID) -> str:
+    database = today.service.database
+    for table in ("workflow_executions", "approval_requests"):
+        database.run(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    today.blocks(execution)
+    request = today.asks(execution)
+    for table in ("workflow_executions", "approval_requests"):
+        database.run(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        if table == "approval_requests":
+            database.run(f"ALTER TABLE {table} DISABLE TRIGGER resumer_approval_guard")
+    return request
+
+
+OUTAGES = [blocked_under_a_lock, blocked_as_a_replica, blocked_without_triggers]
+
+
+@both_vintages
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_block_that_no_trigger_saw_is_found_and_becomes_a_pause(  # C44
+    service: Service, today: Today, execution: UUID, daemon: Running, outage
+):
+    resumes_after(outage, service, today, execution)
+
+
+def resumes_after(outage, service: Service, today: Today, execution: UUID) -> None:
+    request = outage(today, execution)
+    adopted(service, execution)
+    resumes(service, execution, request)
+
+
+@both_vintages
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_decision_that_comes_before_the_block_is_found_resumes_it(  # C44
+    service: Service, today: Today, execution: UUID, database: Database, outage
+):
+    service.decide(outage(today, execution), "approved")
+    with running(database, reconcile_interval="1h", poll_interval="200ms"):
+        eventually_sync(lambda: service.look(execution)["result"] == "allowed")
+        assert service.decisions(execution) == [("approved", "applied")]
+
+
+@both_vintages
+def test_block_and_decision_that_no_trigger_saw_are_found(  # C44
+    service: Service, today: Today, execution: UUID, database: Database
+):
+    request = blocked_as_a_replica(today, execution)
+    silently(
+        database,
+        lambda connection: connection.execute(
+            "UPDATE approval_requests SET status = 'approved' WHERE request_id = %s", [request]
+        ),
+    )
+    with running(database):
+        eventually_sync(lambda: service.look(execution)["result"] == "allowed")
+        assert service.decisions(execution) == [("approved", "applied")]
+
+
+@both_vintages
+@pytest.mark.parametrize("ended", ["2026-01-31 09:30", "-infinity", None])
+def test_history_from_before_the_installation_is_left_alone(  # C44
+    service: Service, today: Today, database: Database, ended: str | None
+):
+    execution = today.running(
+        service.workflow(*STEPS), status="completed", result="blocked", completed_at=ended,
+        started_at=ended,
+    )  # fmt: skip
+    database.run("DELETE FROM resumer.resume_requests")
+    request = today.asks(execution)
+    database.run("DELETE FROM resumer.resume_requests")
+    other = today.running(service.workflow(*STEPS, name="other"))
+    with running(database):
+        blocked_as_a_replica(today, other)
+        adopted(service, other)  # so that the reconciler has looked
+        service.decide(request, "approved")
+        eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
+    assert service.standing(execution)[0] == "completed"
+    assert service.pause(execution) == {}
+
+
+@both_vintages
+def test_plain_block_that_no_trigger_saw_stays_as_it_is(  # C44
+    service: Service, today: Today, execution: UUID, daemon: Running
+):
+    today.ran(execution, "refuse")
+    request = blocked_as_a_replica(today, execution)
+    eventually_sync(lambda: service.requests(execution) == [("adopt", None, "superseded")])
+    service.decide(request, "approved")
+    eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
+    assert service.look(execution)["result"] == "blocked"

@@ -117,6 +117,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "incidents": array(["{}"] * many),
         },
         "lift_incidents": {"execution_ids": array(ids)},
+        "undo_writes": {"ids": array(range(200_001, 200_001 + many))},
         "record_outcomes": {
             "keys": array(keys),
             "statuses": array(["done"] * many),
@@ -171,6 +172,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "reconcile_vanished": place,
         "reconcile_expiries": place,
         "reconcile_decisions": place,
+        "reconcile_blocked": {"timezone": "UTC"},
         "reconcile_foreign": {},
         "trim_requests": {"after": 0, "limit": 2_000, "seconds": 3600.0},
         "page_paused": {
@@ -196,6 +198,7 @@ BOUNDS = {
     # looks at all events of the types that somebody waits for
     "reconcile_events": 200_000,
     # these look at all that is paused, by design: rarely, or cached
+    "reconcile_blocked": 400_000,
     "reconcile_foreign": 400_000,
     "count_pauses": 200_000,
     "compare_pauses": 200_000,
