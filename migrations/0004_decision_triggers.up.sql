@@ -28,8 +28,9 @@ BEGIN
     RETURN NULL;
   END IF;
   BEGIN
-    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
-    SELECT n.execution_id, CASE n.status WHEN 'pending' THEN 'adopt' ELSE 'approval' END, n.id, n.status
+    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)
+    SELECT n.execution_id, CASE n.status WHEN 'pending' THEN 'adopt' ELSE 'approval' END, n.id, n.status,
+      CASE WHEN n.status IN ('approved', 'rejected') THEN n.approver_id END
     FROM new_rows n
     WHERE n.status IS DISTINCT FROM 'pending' OR (foreign_write AND n.execution_id IS NOT NULL);
     IF FOUND THEN
@@ -53,8 +54,9 @@ BEGIN
     RETURN NULL;
   END IF;
   BEGIN
-    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
-    SELECT changed.execution_id, 'approval', changed.id, changed.status
+    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)
+    SELECT changed.execution_id, 'approval', changed.id, changed.status,
+      CASE WHEN changed.status IN ('approved', 'rejected') THEN changed.approver_id END
     FROM (
       SELECT n.id, n.execution_id, n.status, n.approver_id FROM new_rows n WHERE n.status IS DISTINCT FROM 'pending'
       EXCEPT

@@ -1,26 +1,30 @@
--- Decisions that counted and had no request when the requests were read: one that was committed since then is there now.
--- Where none is, its trigger was off, and an applied row is written here. coalesce: else all that is open would be read.
+-- Decisions that had no request when the requests were read: one that was committed since then is there now. Where none is,
+-- its trigger was off, and a row is written here: applied where the decision counted, superseded where another overtook it
+-- and no row tells of it.
 -- Grouped, and not looked up for each decision: the requests of an execution have no index by their approval.
-WITH counted AS MATERIALIZED (
-  SELECT u.execution_id, u.source_id, u.decision, max(u.request) AS request
+WITH seen AS MATERIALIZED (
+  SELECT u.execution_id, u.source_id, u.decision, max(u.actor) AS actor, max(u.outcome) AS outcome,
+    max(u.request) AS request, max(u.unsettled) AS unsettled
   FROM (
-    SELECT v.execution_id, v.source_id, v.decision, NULL::bigint AS request
-    FROM unnest(%(execution_ids)s::uuid[], %(sources)s::uuid[], %(decisions)s::text[]) AS v (execution_id, source_id, decision)
+    SELECT v.execution_id, v.source_id, v.decision, v.actor, v.outcome, NULL::bigint AS request, NULL::bigint AS unsettled
+    FROM unnest(
+        %(execution_ids)s::uuid[], %(sources)s::uuid[], %(decisions)s::text[], %(actors)s::text[], %(outcomes)s::text[]
+      ) AS v (execution_id, source_id, decision, actor, outcome)
     UNION ALL
-    SELECT r.execution_id, r.source_id, r.decision, r.id
+    SELECT r.execution_id, r.source_id, r.decision, NULL, NULL, r.id, CASE WHEN r.outcome IS NULL THEN r.id END
     FROM resumer.resume_requests r
     WHERE r.execution_id = ANY (%(execution_ids)s::uuid[]) AND r.kind = 'approval'
-      AND coalesce(r.outcome::text, 'open') = 'open'
   ) AS u
   GROUP BY u.execution_id, u.source_id, u.decision
-  HAVING bool_or(u.request IS NULL)
+  HAVING max(u.outcome) IS NOT NULL
 ), came AS (
   UPDATE resumer.resume_requests r SET outcome = 'applied', finished_at = clock_timestamp()
     , organization_id = (SELECT e.organization_id FROM workflow_executions e WHERE e.id = r.execution_id) --? organization
-  FROM counted c WHERE r.id = c.request
+  FROM seen s WHERE r.id = s.unsettled AND s.outcome = 'applied'
 )
-INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at, organization_id)
-SELECT c.execution_id, 'approval', c.source_id, c.decision, 'applied', clock_timestamp(),
-  (SELECT e.organization_id FROM workflow_executions e WHERE e.id = c.execution_id) --? organization
+INSERT INTO resumer.resume_requests
+  (execution_id, kind, source_id, decision, actor, outcome, finished_at, organization_id)
+SELECT s.execution_id, 'approval', s.source_id, s.decision, s.actor, s.outcome, clock_timestamp(),
+  (SELECT e.organization_id FROM workflow_executions e WHERE e.id = s.execution_id) --? organization
   NULL --? no_organization
-FROM counted c WHERE c.request IS NULL
+FROM seen s WHERE CASE s.outcome WHEN 'applied' THEN s.unsettled ELSE s.request END IS NULL

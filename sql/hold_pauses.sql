@@ -4,7 +4,7 @@ WITH held AS (
   SET reason = 'manual', held = v.hold || jsonb_build_object('before', p.reason, 'since', clock_timestamp())
   FROM unnest(%(execution_ids)s::uuid[], %(holds)s::jsonb[]) AS v (execution_id, hold)
   WHERE p.execution_id = v.execution_id AND p.resumed_at IS NULL
-  RETURNING p.execution_id, p.held ->> 'reason' AS reason
+  RETURNING p.execution_id
 )
-UPDATE workflow_executions e SET paused_reason = left(coalesce(held.reason, 'manual'), 255)
+UPDATE workflow_executions e SET paused_reason = 'manual'
 FROM held WHERE e.id = held.execution_id

@@ -7,8 +7,8 @@ WITH slice AS MATERIALIZED (
   ORDER BY p.execution_id
   LIMIT %(limit)s
 ), found AS (
-  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
-  SELECT a.execution_id, 'approval', a.id, a.status
+  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)
+  SELECT a.execution_id, 'approval', a.id, a.status, CASE WHEN a.status IN ('approved', 'rejected') THEN a.approver_id END
   FROM slice s
   CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
   WHERE a.status <> 'pending' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))

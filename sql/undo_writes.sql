@@ -26,4 +26,4 @@ UPDATE workflow_executions e SET
   completed_at = o.completed_at,
   duration_ms = o.duration_ms
 FROM unchecked u, jsonb_populate_record(NULL::workflow_executions, u.payload) AS o
-WHERE e.id = u.execution_id AND e.status <> 'cancelled' AND resumer.is_ours(u.execution_id, o.status)
+WHERE e.id = u.execution_id AND e.status::text <> 'cancelled' AND resumer.is_ours(u.execution_id, o.status::text)

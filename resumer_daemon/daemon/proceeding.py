@@ -127,7 +127,7 @@ class Proceeding:
         return held if plan.status is None else after
 
     async def _heard(self, session: Session, held: Held, elapsed: float) -> Plan | None:
-        batch = await claim.read(session)
+        batch = await _read(session)
         if batch.unreadable:
             return None  # it stops when its effects come back
         claimed = batch.claimed[0]

@@ -5,6 +5,7 @@ by guessing: what nothing tells is an incident.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -47,6 +48,8 @@ def adopt(
             "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
     ways = approval_ways(step, program.definition.following(step.id))
+    if claimed.pointers[1]:  # the way on that it wrote counts for more than the definition's
+        ways = replace(ways, approved=claimed.pointers[1])
     theirs = tuple(a for a in claimed.approvals if a.id not in used)
     asked = tuple(approval.id for approval in theirs)
     requires = step.requires or Requires()

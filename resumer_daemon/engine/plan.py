@@ -3,7 +3,7 @@
 The store writes the plans of a batch in a constant number of statements.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from resumer_daemon.engine.branch import Branch, Waiting, Ways
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
-from resumer_daemon.engine.requests import Approval, Claimed, Hold, Settled
+from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, Hold, Settled
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.value import value
@@ -127,6 +127,16 @@ class Plan:
     def objections(self) -> Mapping[int, str]:
         """Why requests are held that would have approved, by their ids."""
         return self.settlement.objections if self.settlement is not None else {}
+
+    @property
+    def overtaken(self) -> Sequence[Approval]:
+        """Return the decisions that the end of the pause makes void and no request tells of."""
+        pause = self.claimed.pause
+        if self.closes is None or pause is None:
+            return ()
+        told = {r.source_id for r in self.claimed.requests} | {a.id for a in self.unasked}
+        decided = (a for a in self.claimed.approvals if a.status in VERDICTS and a.id not in told)
+        return [approval for approval in decided if pause.owns(approval)]
 
     @property
     def looks_again(self) -> bool:

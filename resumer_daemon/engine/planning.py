@@ -77,7 +77,7 @@ def pending(claimed: Claimed) -> tuple[UUID, ...]:
 
 
 def undo(claimed: Claimed) -> Plan:
-    """Plan for writes that the guard could not check: all else is looked at once they are undone."""
+    """Plan for writes that the guard could not check: all else waits until they are undone."""
     unchecked = tuple(r.id for r in claimed.unchecked)
     return Plan(claimed, dict.fromkeys(unchecked, "applied"), undoes=unchecked)
 

@@ -37,7 +37,8 @@ def audited(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _entries(plan: Plan) -> Iterator[Entry]:
     yield from _decisions(plan)
     moved_by = plan.settlement.moved_by if plan.settlement is not None else None
-    actor = moved_by.actor if moved_by is not None else None
+    # an approver has an entry of the approval: the daemon resumes
+    actor = moved_by.actor if moved_by is not None and moved_by.kind != "approval" else None
     said: dict[str, Json] = {
         "reason": moved_by.reason if moved_by is not None else None,
         "request": moved_by.id if moved_by is not None else None,

@@ -10,6 +10,7 @@ from uuid import UUID
 from resumer_daemon.engine.adopt import AGAIN
 from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.engine.requests import Approval
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited
@@ -22,8 +23,8 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     """Write everything that these plans hold. `texts` are the definitions, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
     async with session.at_the_service():
+        await _write(session, "record_steps", _steps(moved))  # none ends after its execution
         await _write(session, "record_executions", _executions(moved))
-        await _write(session, "record_steps", _steps(moved))
         await _write(session, "record_approvals", _approvals(moved))
     await _write(session, "record_outbox", _outbox(moved))
     closing = [p for p in plans if p.closes and p.claimed.pause]
@@ -68,7 +69,7 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "errors": [p.error for p in plans],
         "contexts": [_text(p.context) for p in plans],
         "resume_datas": [_text(p.resume_data) for p in plans],
-        "paused_reasons": [_paused_reason(p) for p in plans],
+        "paused_reasons": [p.opens.reason if p.opens else None for p in plans],
         "paused_steps": [p.opens.step_id if p.opens else None for p in plans],
         "next_steps": [
             p.opens.ways.approved or p.opens.ways.event or _stopped_before(p.opens)
@@ -97,13 +98,6 @@ def _wait_state(pause: NewPause | None) -> str | None:
 
 def _stopped_before(pause: NewPause) -> str | None:
     return pause.step_id if pause.reason == "manual" else None
-
-
-def _paused_reason(plan: Plan) -> str | None:
-    """Return what the column shows: why a person stopped it, where one said so."""
-    if plan.opens is None:
-        return None
-    return (plan.opens.held and plan.opens.held.reason) or plan.opens.reason
 
 
 def _steps(plans: Sequence[Plan]) -> dict[str, list[Any]]:
@@ -179,12 +173,24 @@ def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [(plan.claimed.id, approval) for plan in plans for approval in plan.unasked]
+    rows = [(plan.claimed.id, a, "applied") for plan in plans for a in plan.unasked]
+    rows += [(plan.claimed.id, a, "superseded") for plan in plans for a in plan.overtaken]
     return {
-        "execution_ids": [execution for execution, _ in rows],
-        "sources": [approval.id for _, approval in rows],
-        "decisions": [approval.status for _, approval in rows],
+        "execution_ids": [execution for execution, _, _ in rows],
+        "sources": [approval.id for _, approval, _ in rows],
+        "decisions": [approval.status for _, approval, _ in rows],
+        "actors": [_decided_by(approval) for _, approval, _ in rows],
+        "outcomes": [outcome for _, _, outcome in rows],
     }
+
+
+def _decided_by(approval: Approval) -> str | None:
+    """Return who decided; an expiry is nobody's, whoever was asked."""
+    return (
+        None
+        if approval.approver_id is None or approval.status == "expired"
+        else str(approval.approver_id)
+    )
 
 
 def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:

@@ -46,7 +46,7 @@ def test_a_decision_leaves_what_was_paused_decided_and_resumed(service: Service)
 def test_a_person_s_moves_have_their_name_and_reason(service: Service):
     execution, mia = service.paused(), uuid4()
     service.database.run("SELECT resumer.pause(%s, 'stock count', 'mia')", execution)
-    eventually_sync(lambda: service.standing(execution)[1] == "stock count")
+    eventually_sync(lambda: service.standing(execution)[1] == "manual")
     service.database.run("SELECT resumer.resume(%s, actor => %s)", execution, str(mia))
     eventually_sync(lambda: service.standing(execution)[1] == "approval_required")
     service.database.run("SELECT resumer.cancel(%s, 'ordered twice', 'ben')", execution)

@@ -57,6 +57,40 @@ def test_a_pointer_tells_where_it_stands(service: Service, daemon: Running):
     assert service.steps(execution) == ["release"]
 
 
+OTHER = {"id": "other", "type": "action", "action": "block"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "named"), [(True, "other"), (False, "other"), (True, "ghost"), (False, "ghost")]
+)
+def test_the_way_on_that_another_program_wrote_is_gone_on(  # C25
+    service: Service, daemon: Running, database: Database, pointer: bool, named: str
+):
+    workflow = service.workflow(
+        {"id": "first", "type": "action", "action": "log"}, ask(), allow(), OTHER
+    )
+    execution = foreign(service, workflow, status="running")
+    for moment, step in enumerate(["first", "ask"]):
+        service.insert(
+            "step_executions", execution_id=execution, step_id=step, status="completed",
+            step_type="action", started_at=f"2026-01-31 09:3{moment}",
+        )  # fmt: skip
+    database.run(
+        "UPDATE workflow_executions SET status = 'paused', paused_reason = 'x', next_step_id = %s,"
+        " paused_step_id = %s",
+        named,
+        "ask" if pointer else None,
+    )
+    adopted(service, execution)
+    assert service.look(execution)["next_step_id"] == named
+    database.run("UPDATE workflow_executions SET resume_data = '{\"approved\": true}'")
+    row = service.ended(execution)
+    if named == "other":
+        assert (row["result"], "other" in service.steps(execution)) == ("blocked", True)
+    else:
+        assert (row["status"], row["error_message"]) == ("failed", "step not found: ghost")
+
+
 @pytest.mark.parametrize("vintage", ["v1", "v5"])
 def test_the_step_that_was_run_last_tells_where_there_is_no_pointer(
     service: Service, daemon: Running
@@ -231,7 +265,7 @@ def test_what_is_written_while_the_triggers_are_off_is_found(
     adopted(service, execution)
     database.run("UPDATE workflow_executions SET status = 'cancelled'")
     eventually_sync(lambda: service.pause(execution)["resumed_by"] == "cancelled")
-    eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 3)
+    eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 4)
 
 
 def test_a_pause_that_began_and_one_that_ended_while_nobody_looked_are_both_found(

@@ -168,7 +168,7 @@ async def test_what_runs_stops_before_its_next_step_and_goes_on_after_the_releas
                 hold(service, "*")
                 loop.call_soon_threadsafe(gate.set)
                 service.until(execution, "paused")
-                assert service.standing(execution) == ("paused", "stock count")
+                assert service.standing(execution) == ("paused", "manual")
                 assert service.steps(execution) == ["send"]
                 assert release(service, "*") == 1
                 assert service.ended(execution)["result"] == "allowed"

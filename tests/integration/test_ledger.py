@@ -1,10 +1,14 @@
-"""The ledger is trimmed where the settings say so, and only of what nobody needs any more."""
+"""The ledger: a row for each decision, trimmed where the settings say so."""
+
+from uuid import uuid4
+
+import pytest
 
 from resumer_daemon.daemon.ledger import SLICE, Ledger
 from resumer_daemon.store.database import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.service import Service, allow, ask, block
 
 HOUR = 3600.0
 KEPT = "SELECT execution_id, kind FROM resumer.resume_requests ORDER BY id"
@@ -62,3 +66,81 @@ async def test_it_walks_in_slices_to_the_first_that_is_kept(database: Database):
     )
     await Ledger(Store(database.url), HOUR).beat()
     assert database.run("SELECT count(*) FROM resumer.resume_requests") == [(50,)]
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+@pytest.mark.parametrize("seen", [True, False], ids=["by the trigger", "by the reconciler"])
+def test_ledger_names_the_approver_of_each_decision(  # C11
+    database: Database, vintage: str, seen: bool
+):
+    service, chair = Service(database), uuid4()
+    service.workflow(ask(on_true="again"), ask("again"), allow())
+    with running(database):
+        execution = service.paused()
+        [first] = service.asked(execution)
+        with database.connect() as connection, connection.transaction():
+            if not seen:
+                connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute(
+                "UPDATE approval_requests SET status = 'approved', approver_id = %s"
+                " WHERE request_id = %s",
+                [chair, first],
+            )
+        eventually_sync(lambda: service.asked(execution) not in ([], [first]))
+        [second] = service.asked(execution)
+        database.run(
+            "UPDATE approval_requests SET approver_id = %s WHERE status = 'pending'", chair
+        )
+        service.decide(second, "expired")
+        service.ended(execution)
+    ledger = "SELECT decision, actor FROM resumer.ledger WHERE kind = 'approval' ORDER BY request"
+    assert database.run(ledger) == [("approved", str(chair)), ("expired", None)]
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+def test_each_decision_that_no_trigger_saw_has_a_row_also_one_that_was_overtaken(  # C47
+    database: Database, vintage: str
+):
+    service = Service(database)
+    service.workflow(ask(on_false="refuse", roles=["legal", "finance"]), allow(), block())
+    with running(database, reconcile_interval="1h"):
+        execution = service.paused()
+        first, second = service.asked(execution)
+        with database.connect() as connection, connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute(
+                "UPDATE approval_requests SET status = 'approved' WHERE request_id = %s", [first]
+            )
+        service.decide(second, "rejected")
+        service.ended(execution)
+    assert sorted(service.decisions(execution), key=str) == [
+        ("approved", "superseded"), ("rejected", "applied"),
+    ]  # fmt: skip
+
+
+def test_a_cancel_leaves_a_row_of_a_decision_that_no_trigger_saw(database: Database):  # C47
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database, reconcile_interval="1h"):
+        execution = service.paused()
+        with database.connect() as connection, connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute("UPDATE approval_requests SET status = 'approved'")
+        database.run("SELECT resumer.cancel(%s)", execution)
+        service.ended(execution)
+    assert service.decisions(execution) == [("approved", "superseded")]
+
+
+@pytest.mark.parametrize("vintage", ["v1", "v5"])
+def test_no_step_ends_after_its_execution(database: Database, vintage: str):  # C47
+    service = Service(database)
+    service.workflow(ask(), {"id": "note", "type": "action", "action": "log"}, allow())
+    with running(database):
+        execution = service.paused()
+        service.decide(service.asked(execution)[0], "approved")
+        service.ended(execution)
+    late = database.run(
+        "SELECT s.step_id FROM step_executions s"
+        " JOIN workflow_executions e ON e.id = s.execution_id WHERE s.completed_at > e.completed_at"
+    )
+    assert late == []

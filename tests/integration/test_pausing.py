@@ -25,7 +25,9 @@ def pause(service: Service, execution: UUID, reason: str = "stock count") -> Non
 
 
 def held(service: Service, execution: UUID) -> None:
-    eventually_sync(lambda: service.standing(execution) == ("paused", "stock count"), of="held")
+    eventually_sync(lambda: service.standing(execution) == ("paused", "manual"), of="held")
+    [(told,)] = service.database.run("SELECT resumer.status(%s)", execution)  # C12
+    assert (told["paused_reason"], told["waiting_for"]["reason"]) == ("manual", "stock count")
 
 
 def resume(service: Service, execution: UUID, more: str = "") -> None:

@@ -109,6 +109,8 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "execution_ids": array(ids),
             "sources": nothing,
             "decisions": array(["approved"] * many),
+            "actors": nothing,
+            "outcomes": array(["applied"] * many),
         },
         "expire_approvals": {**batch, "execution_ids": array(ids)},
         "mark_incidents": {

@@ -14,7 +14,7 @@ from tests.harness.before import Today
 from tests.harness.inbox import Writer
 from tests.harness.receiver import Receiver, answering, receiver
 from tests.harness.running import Running, running
-from tests.harness.service import Service, allow, ask, block
+from tests.harness.service import Document, Service, allow, ask, block
 
 both_vintages = pytest.mark.parametrize("vintage", ["v1", "v5"])
 
@@ -27,7 +27,7 @@ STALE = [
     ("running", None),
     ("running", "allowed"),
 ]
-BESIDE_STALE = {"context": Jsonb({"stale": True})}
+STALE_CONTEXT = Jsonb({"stale": True})
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def daemon(database: Database) -> Iterator[Running]:
         yield made
 
 
-def sends(service: Service, here: Receiver, *before: object) -> None:
+def sends(service: Service, here: Receiver, *before: Document) -> None:
     act = {"type": "webhook", "url": here.url()}
     send = {"id": "send", "type": "execute", "execute": [act]}
     service.workflow(*before, send, allow())
@@ -104,7 +104,7 @@ def test_old_copy_over_a_webhook_under_way_changes_nothing(  # C39
     here, answers = webhook
     execution = resumed(service, here)
     row = service.look(execution)
-    today.writes(execution, status=status, result=result, **BESIDE_STALE)
+    today.writes(execution, status=status, result=result, context=STALE_CONTEXT)
     assert service.look(execution) == row
     answers.set()
     ended = service.ended(execution)
@@ -159,7 +159,7 @@ def test_old_copy_of_an_earlier_pause_over_a_later_one_changes_nothing(  # C39
     service.decide(first, "approved")
     eventually_sync(lambda: service.asked(execution) not in ([], [first]))
     row = service.until(execution, "paused")
-    today.writes(execution, status="paused", **BESIDE_STALE)
+    today.writes(execution, status="paused", context=STALE_CONTEXT)
     assert service.look(execution) == row
     [second] = service.asked(execution)
     service.decide(second, "approved")
@@ -210,7 +210,7 @@ def test_an_end_of_ours_that_had_no_pause_stays(  # C45
 ):
     execution = end(service, today)
     row = service.ended(execution)
-    today.writes(execution, status=status, result=result, **BESIDE_STALE)
+    today.writes(execution, status=status, result=result, context=STALE_CONTEXT)
     assert service.look(execution) == row
     service.ended(execution)
     assert service.look(execution) == row
@@ -244,8 +244,8 @@ def test_old_copy_that_the_guard_could_not_check_is_undone(  # C46
     row = service.look(execution)
     with service.database.connect() as holder, holder.transaction():
         holder.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
-        today.writes(execution, status="completed", result="allowed", **BESIDE_STALE)
-        today.writes(execution, status="failed", **BESIDE_STALE)
+        today.writes(execution, status="completed", result="allowed", context=STALE_CONTEXT)
+        today.writes(execution, status="failed", context=STALE_CONTEXT)
     eventually_sync(lambda: service.look(execution) == row)
     service.decide(request, "approved")
     ended = service.ended(execution)
@@ -263,7 +263,7 @@ def test_old_copy_over_a_webhook_that_the_guard_could_not_check_is_undone(  # C4
     execution = resumed(service, here)
     with service.database.connect() as holder, holder.transaction():
         holder.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
-        today.writes(execution, status=status, result=result, **BESIDE_STALE)
+        today.writes(execution, status=status, result=result, context=STALE_CONTEXT)
         answers.set()
     eventually_sync(lambda: "stale" not in service.look(execution)["context"])
     ended = service.ended(execution)
@@ -279,7 +279,7 @@ def test_old_copy_over_an_end_that_the_guard_could_not_check_is_undone(  # C46
     row = service.ended(execution)
     with service.database.connect() as holder, holder.transaction():
         holder.execute("LOCK TABLE resumer.pauses IN ACCESS EXCLUSIVE MODE")
-        today.writes(execution, status="running", **BESIDE_STALE)
+        today.writes(execution, status="running", context=STALE_CONTEXT)
     eventually_sync(lambda: service.look(execution) == row)
 
 
@@ -289,7 +289,7 @@ def test_what_the_service_writes_of_its_own_while_ours_is_locked_stays(
     execution = today.running(service.workflow(allow()))
     with service.database.connect() as holder, holder.transaction():
         holder.execute("LOCK TABLE resumer.leases, resumer.pauses IN ACCESS EXCLUSIVE MODE")
-        today.writes(execution, status="completed", result="allowed", **BESIDE_STALE)
+        today.writes(execution, status="completed", result="allowed", context=STALE_CONTEXT)
     service.ended(execution)
     row = service.look(execution)
     assert (row["result"], row["context"]) == ("allowed", {"stale": True})
@@ -306,5 +306,5 @@ def test_where_all_of_ours_is_locked_a_pause_stays(  # C46
             "LOCK TABLE resumer.leases, resumer.pauses, resumer.resume_requests"
             " IN ACCESS EXCLUSIVE MODE"
         )
-        today.writes(execution, status="completed", result="allowed", **BESIDE_STALE)
+        today.writes(execution, status="completed", result="allowed", context=STALE_CONTEXT)
     assert service.look(execution) == row
