@@ -8,6 +8,7 @@ from secrets import token_hex
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, Vintage, field
@@ -23,6 +24,8 @@ def pytest_configure() -> None:
     And let a daemon of this process not log into what a command beside it prints.
     """
     os.environ["COLUMNS"] = "160"
+    settings.register_profile("untimed", deadline=None)  # a slow machine is no fault
+    settings.load_profile("untimed")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stdout__))
 
 
