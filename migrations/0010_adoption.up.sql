@@ -134,11 +134,36 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.is_ours(uuid, text), resumer.on_execution_seen(), resumer.on_execution_write(), resumer.on_approval_delete() FROM PUBLIC;
+-- An approval that is moved to another execution: for the one it leaves it is as if it were deleted, for the other as if it
+-- came. A decision that was applied before counts for neither (sql/read_approvals.sql).
+CREATE FUNCTION resumer.on_approval_move() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+SET enable_seqscan = 'off'
+AS $f$
+BEGIN
+  BEGIN
+    INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
+    SELECT old.execution_id, 'approval', old.id, 'deleted'
+    WHERE EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.execution_id)
+    UNION ALL
+    SELECT new.execution_id, 'adopt', new.id, 'pending' WHERE new.execution_id IS NOT NULL AND new.status = 'pending';
+    PERFORM resumer.wake();
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN NULL;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.is_ours(uuid, text), resumer.on_approval_move(), resumer.on_execution_seen(), resumer.on_execution_write(), resumer.on_approval_delete() FROM PUBLIC;
 
 CREATE TRIGGER resumer_approval_delete AFTER DELETE ON approval_requests
   REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_delete();
+
+CREATE TRIGGER resumer_approval_move AFTER UPDATE OF execution_id ON approval_requests FOR EACH ROW
+  WHEN (new.execution_id IS DISTINCT FROM old.execution_id)
+  EXECUTE FUNCTION resumer.on_approval_move();
 
 -- A change of status, result or key. Of what we run, `failed` and `cancelled` pass; of all else of ours, `cancelled`.
 CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions FOR EACH ROW

@@ -37,5 +37,9 @@ SELECT
   NULL AS traceparent --? no_approval_metadata
 FROM approval_requests a
 WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+  -- one that was moved here after it was applied elsewhere counts nowhere
+  AND (a.status = 'pending' OR coalesce((
+    SELECT r.execution_id FROM resumer.resume_requests r
+    WHERE r.source_id = a.id AND r.kind = 'approval' AND r.outcome = 'applied'), a.execution_id) = a.execution_id)
 ORDER BY a.requested_at, a.id
 LIMIT 20001

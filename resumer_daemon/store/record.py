@@ -10,7 +10,7 @@ from uuid import UUID
 from resumer_daemon.engine.adopt import AGAIN
 from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import NewPause, Plan
-from resumer_daemon.engine.requests import Approval
+from resumer_daemon.engine.requests import DELETED, Approval
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited
@@ -150,12 +150,21 @@ def _definitions(plans: Sequence[Plan], texts: Mapping[str, str]) -> dict[str, l
 
 def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [
-        (request, outcome, plan.objections.get(request), plan.claimed.organization)
+        (request, outcome, reasons.get(request), plan.claimed.organization)
         for plan in plans
+        for reasons in [_moved(plan) | plan.objections]
         for request, outcome in plan.outcomes.items()
     ]
     names = ("ids", "outcomes", "reasons", "organizations")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
+
+
+def _moved(plan: Plan) -> dict[int, str]:
+    """Say of decisions that were applied elsewhere why they do not count here."""
+    decisions = (r for r in plan.claimed.requests if r.kind == "approval" and r.decision != DELETED)
+    consumed = [r for r in decisions if r.consumed is not None]
+    here = {approval.id for approval in plan.claimed.approvals} if consumed else set()
+    return {r.id: "applied to another execution" for r in consumed if r.source_id not in here}
 
 
 def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:

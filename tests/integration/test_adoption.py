@@ -473,3 +473,62 @@ def test_plain_block_that_no_trigger_saw_stays_as_it_is(  # C44
     service.decide(request, "approved")
     eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
     assert service.look(execution)["result"] == "blocked"
+
+
+def moved(database: Database, request: str, execution: UUID) -> None:
+    database.run(
+        "UPDATE approval_requests SET execution_id = %s WHERE request_id = %s", execution, request
+    )
+
+
+@both_vintages
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("decision", ["approved", "rejected", "expired"])
+def test_approval_that_was_applied_and_is_moved_counts_nowhere_else(  # C40
+    service: Service, daemon: Running, database: Database, decision: str, seen: bool
+):
+    service.workflow(*STEPS)
+    one, other = service.paused(), service.paused()
+    [request], [own] = service.asked(one), service.asked(other)
+    service.decide(request, decision)
+    row = service.ended(one)
+    if seen:
+        moved(database, request, other)
+        eventually_sync(lambda: service.decisions(other) == [(decision, "duplicate")])
+        [(why,)] = database.run(
+            "SELECT reason FROM resumer.ledger WHERE outcome = 'duplicate' AND kind = 'approval'"
+        )
+        assert why == "applied to another execution"
+    else:
+        silently(
+            database,
+            lambda connection: connection.execute(
+                "UPDATE approval_requests SET execution_id = %s WHERE request_id = %s",
+                [other, request],
+            ),
+        )
+        eventually_sync(lambda: service.decisions(other) == [(decision, "duplicate")])
+    assert service.standing(other) == ("paused", "approval_required")
+    service.decide(own, "approved")
+    assert service.ended(other)["result"] == "allowed"
+    assert service.look(one) == row
+
+
+@both_vintages
+def test_approval_that_is_moved_before_it_is_decided_counts_where_it_is(  # C40
+    service: Service, daemon: Running, database: Database
+):
+    service.workflow(*STEPS)
+    one, other = service.paused(), service.paused()
+    [request] = service.asked(one)
+    moved(database, request, other)
+    eventually_sync(lambda: service.decisions(one) == [("deleted", "superseded")])
+    service.decide(request, "rejected")
+    assert service.ended(other)["result"] == "blocked"
+    assert service.standing(one) == ("paused", "approval_required")
+    assert ("rejected", "applied") in service.decisions(other)
+    moved(database, request, one)
+    eventually_sync(lambda: service.decisions(one)[-1] == ("rejected", "duplicate"))
+    assert service.standing(one) == ("paused", "approval_required")
+    service.approval(one, "approved")
+    assert service.ended(one)["result"] == "allowed"

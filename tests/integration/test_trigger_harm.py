@@ -192,3 +192,53 @@ def test_ten_thousand_updates_that_decide_nothing_are_nothing_to_us(
     ear.heard()
     writer.run("UPDATE approval_requests SET reason = 'because', approver_role = 'boss'")
     assert (left(database), ear.heard()) == ([], 0)
+
+
+# what a writer does that has read the inbox, as the other has: it leaves a request that the other
+# has not seen; rows are named by their place, for one page of an index is a conflict of its own
+CONFLICTS = {
+    "decision": "UPDATE approval_requests SET status = 'approved' WHERE ctid = %(approval)s",
+    "approval": "INSERT INTO approval_requests (request_id, execution_id, status)"
+    " SELECT 'new ' || execution_id, id, 'pending' FROM workflow_executions"
+    " WHERE ctid = %(execution)s",
+    "event": "INSERT INTO events (event_id, event_type, payload)"
+    " VALUES (%(execution)s, 'paid', '{}')",
+    "deletion": "DELETE FROM approval_requests WHERE ctid = %(approval)s",
+    "move": "UPDATE approval_requests SET execution_id = NULL WHERE ctid = %(approval)s",
+    "block": "UPDATE workflow_executions SET status = 'completed', result = 'blocked'"
+    " WHERE ctid = %(execution)s",
+    "refused write": "UPDATE workflow_executions SET status = 'paused', result = 'x'"
+    " WHERE ctid = %(execution)s",
+}
+
+
+@pytest.mark.parametrize("write", CONFLICTS)
+def test_of_two_serializable_writers_in_conflict_one_gets_40001(
+    database: Database, rows: Rows, write: str
+):
+    for execution in (rows.execution(), rows.execution()):
+        rows.approval(execution, request_id=str(execution))
+        database.run(
+            "INSERT INTO resumer.pauses (execution_id, number, reason) VALUES (%s, 1, 'x')",
+            execution,
+        )
+    database.run("DELETE FROM resumer.resume_requests")
+    if write == "refused write":
+        database.run(
+            "INSERT INTO resumer.leases (execution_id, epoch, lease_until)"
+            " SELECT id, 1, 'infinity' FROM workflow_executions"
+        )
+    places = database.run(
+        "SELECT a.ctid::text, e.ctid::text FROM approval_requests a"
+        " JOIN workflow_executions e ON e.id::text = a.request_id"
+    )
+    first, second = ({"approval": a, "execution": e} for a, e in places)
+    with database.connect() as one, database.connect() as two:
+        for connection in (one, two):
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+            connection.execute("SELECT count(*) FROM resumer.resume_requests")
+        one.execute(CONFLICTS[write], first)
+        one.execute("COMMIT")
+        with pytest.raises(errors.SerializationFailure):
+            two.execute(CONFLICTS[write], second)
+    assert left(database)
