@@ -7,7 +7,7 @@ WITH times AS MATERIALIZED (
     (statement_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day' AS recent
   FROM resumer.control c WHERE c.adopt_blocked
 ), candidates AS MATERIALIZED (
-  SELECT a.execution_id AS id FROM times t, approval_requests a
+  SELECT a.execution_id AS id FROM times t CROSS JOIN approval_requests a
   WHERE a.status = 'pending' AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = a.execution_id) IS NULL
   UNION
   SELECT n.id FROM times t CROSS JOIN LATERAL (

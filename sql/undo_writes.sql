@@ -25,5 +25,11 @@ UPDATE workflow_executions e SET
   last_resumed_at = o.last_resumed_at,
   completed_at = o.completed_at,
   duration_ms = o.duration_ms
-FROM unchecked u, jsonb_populate_record(NULL::workflow_executions, u.payload) AS o
-WHERE e.id = u.execution_id AND e.status::text <> 'cancelled' AND resumer.is_ours(u.execution_id, o.status::text)
+FROM unchecked u, pg_catalog.jsonb_to_record(u.payload) AS o (
+    current_step_id text, --? current_step
+    wait_state jsonb, --? wait_state
+    timeout_at timestamp, --? timeout_at
+    paused_step_id text, next_step_id text, --? pointers
+    status text, result text, error_message text, context jsonb, resume_data jsonb, paused_at timestamp, paused_reason text,
+    resume_count integer, last_resumed_at timestamp, completed_at timestamp, duration_ms integer)
+WHERE e.id = u.execution_id AND e.status::text <> 'cancelled' AND resumer.is_ours(u.execution_id, o.status)

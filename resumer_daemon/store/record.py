@@ -152,7 +152,7 @@ def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [
         (request, outcome, reasons.get(request), plan.claimed.organization)
         for plan in plans
-        for reasons in [_moved(plan) | plan.objections]
+        for reasons in [{**_moved(plan), **plan.objections}]
         for request, outcome in plan.outcomes.items()
     ]
     names = ("ids", "outcomes", "reasons", "organizations")

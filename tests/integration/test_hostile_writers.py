@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import log2
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -154,7 +154,7 @@ def service(database: Database, turns: Turns) -> Iterator[Service]:
 def writes(writer: Writer, statement: str) -> None:
     """Run it; what the tables refuse is refused."""
     with suppress(psycopg.Error):
-        writer.run(cast("LiteralString", statement))
+        writer.run(statement)
 
 
 @settings(

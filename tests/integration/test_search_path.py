@@ -168,7 +168,7 @@ def test_nothing_that_was_laid_in_the_service_s_schema_is_called(trapped: Databa
 
 AT_THE_SERVICE = frozenset(
     {"record_executions", "record_steps", "record_approvals", "expire_approvals", "record_audit"}
-    | {"withdraw_approvals"}
+    | {"withdraw_approvals", "undo_writes"}
     | {"leave_service", "enter_service", "settings", "session_settings", "backend_pid", "ping"}
     | {name for name in NAMES if name.startswith("bound_") or name == "doctor_bounds"}
     | {"prepare_migration"}
