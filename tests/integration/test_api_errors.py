@@ -254,6 +254,7 @@ def test_without_a_database_the_answer_is_503(own_server, own_database: Database
         assert client.get("/ledger").status == 200
         own_server.stop()
         answer = client.get("/ledger")
+        assert answer.status == 503
         assert answer.problem["detail"] == "the database does not answer now"
         assert answer.headers["retry-after"] == "1"
         own_server.start()
