@@ -29,7 +29,7 @@ WITH RECURSIVE due AS (
     SELECT w.anchor FROM resumer.event_waits w
     WHERE w.event_type = l.event_type AND w.organization_id = l.organization_id AND w.anchor > l.anchor
     ORDER BY w.event_type, w.organization_id, w.anchor LIMIT 1) AS a
-), asked AS (
+), asked AS MATERIALIZED (
   SELECT h.*, a.anchor, resumer.index_text(n.value) AS value,
     a.anchor = '' OR (a.anchor LIKE '~%%' AND n.value IS NULL) AS whole
   FROM happened h
@@ -38,21 +38,35 @@ WITH RECURSIVE due AS (
   CROSS JOIN LATERAL (
     SELECT CASE WHEN a.anchor LIKE '=%%' THEN coalesce(h.payload #> string_to_array(p.path, '.'), h.payload -> p.path)
       WHEN jsonb_typeof(h.payload -> p.path) = 'object' THEN h.payload -> p.path -> 'id' END AS value) AS n
-), found AS (
-  SELECT DISTINCT ON (w.execution_id, w.pause_number, w.path) w.execution_id, w.pause_number, w.match, w.entities,
-    q.request, q.id, q.event_type, q.payload
+), handed AS (
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.request, q.id, q.event_type, q.payload
   FROM asked q
   CROSS JOIN LATERAL (
-    (SELECT * FROM resumer.event_waits o
-     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
-       AND o.value = q.value AND NOT q.whole)
-    UNION ALL
-    (SELECT * FROM resumer.event_waits o
-     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor AND q.whole)
-  ) AS w
-  WHERE resumer.may_end(w.match, w.entities, q.payload)
+    SELECT * FROM resumer.event_waits o
+    WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
+      AND o.value = q.value) AS w
+  WHERE NOT q.whole AND resumer.may_end(w.match, w.entities, q.payload)
     AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
-  ORDER BY w.execution_id, w.pause_number, w.path, q.request
+  UNION ALL
+  -- an event without the value is for all waits of the anchor: each of them looks for its first one
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.request, f.id, f.event_type, f.payload
+  FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM asked q WHERE q.whole) AS t
+  CROSS JOIN LATERAL (
+    SELECT * FROM resumer.event_waits o
+    WHERE o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor OFFSET 0) AS w
+  CROSS JOIN LATERAL (
+    SELECT q.request, q.id, q.event_type, q.payload
+    FROM (
+      SELECT * FROM asked o
+      WHERE o.whole AND o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor
+      ORDER BY o.request OFFSET 0) AS q
+    WHERE resumer.may_end(w.match, w.entities, q.payload)
+      AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
+    LIMIT 1) AS f
+), found AS (
+  SELECT DISTINCT ON (h.execution_id, h.pause_number, h.path) h.*
+  FROM handed h
+  ORDER BY h.execution_id, h.pause_number, h.path, h.request
 ), fanned AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, pause_number, payload)
   SELECT f.execution_id, 'event', f.id, f.event_type, f.pause_number, f.payload

@@ -22,6 +22,7 @@ from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.outlook import (
+    EVENTS_AT_ONCE,
     Outlook,
     fan_out_events,
     follow_clock,
@@ -76,6 +77,7 @@ class Worker:
         self._suspects = suspects
         self._isolation = Isolation(database, apart, suspects, metrics, self._done)
         self._failed = False
+        self._events = EVENTS_AT_ONCE
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -251,7 +253,17 @@ class Worker:
         return moved
 
     async def _fan_out(self, session: Session) -> bool:
-        outcomes = await fan_out_events(session, route=self._settings.route_events)
+        """Hand over some events: fewer next time where so many took longer than a statement may."""
+        try:
+            outcomes = await fan_out_events(
+                session, route=self._settings.route_events, most=self._events
+            )
+        except psycopg.errors.QueryCanceled:
+            if self._events == 1:
+                raise
+            self._events = max(1, self._events // 4)
+            return True
+        self._events = min(EVENTS_AT_ONCE, self._events * 2)
         self._settled([("event", outcome) for outcome in outcomes])
         return bool(outcomes)
 

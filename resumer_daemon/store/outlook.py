@@ -89,15 +89,17 @@ async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
     await session.run("give_up_requests", {"id": execution, "why": why})
 
 
-async def fan_out_events(session: Session, *, route: bool) -> list[str]:
-    """Make of each due event a request for each execution that waits; return their outcomes.
+async def fan_out_events(session: Session, *, route: bool, most: int) -> list[str]:
+    """Make of due events requests for the executions that wait; return the events' outcomes.
+
+    `most` is the number of events, the oldest first.
 
     Two transactions: a pause that is recorded between them finds the keys of the events, and one
     that is recorded earlier is found by the events. `route`: also start the workflows that an event
     triggers.
     """
     async with session.transaction():
-        cursor = await session.run("key_events", {"limit": EVENTS_AT_ONCE})
+        cursor = await session.run("key_events", {"limit": most})
         keyed = [row["id"] for row in await cursor.fetchall()]
     if not keyed:
         return []

@@ -178,6 +178,31 @@ def test_many_events_that_name_nobody_become_one_request_for_each_wait(
     assert handed_over(service) == 10
 
 
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $f$
+BEGIN
+  IF (SELECT count(*) FROM n WHERE n.kind = 'event' AND n.execution_id IS NOT NULL) > 3 THEN
+    RAISE EXCEPTION 'so many take longer than a statement may' USING ERRCODE = '57014';
+  END IF;
+  RETURN NULL;
+END $f$;
+CREATE TRIGGER slow AFTER INSERT ON resumer.resume_requests
+  REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION slow()
+"""
+
+
+def test_events_that_take_too_long_together_are_handed_over_in_smaller_numbers(
+    service: Service, daemon: Running
+):
+    # C29: the same number again would end in the same way, for ever
+    service.workflow(PAID, allow())
+    executions = started(service, 20)
+    eventually_sync(lambda: waiting(service) == 20 and looked_at(service))
+    service.database.run(SLOW)
+    happen(service, [{"order": {"id": n}} for n in range(1, 21)])
+    assert {service.ended(each)["result"] for each in executions} == {"allowed"}
+
+
 # the value that a wait asks for, at the path `order.id`; payloads that it takes, and others
 COMPARED: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "a text": (
