@@ -136,8 +136,16 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "claim_expired_leases": {"limit": BATCH, "version": 1},
         "rescue_leases": {"ids": array(ended), "instance": UUID(int=1), "seconds": 60.0},
         "read_intents": {"ids": array(ended)},
+        "read_rests": {"ids": array(ended)},
         "forget_leases": {},
         "claim_messages": {"limit": 8, "seconds": 60.0},
+        "postpone_message": {
+            "key": keys[0],
+            "attempt": 0,
+            "reached": array([]),
+            "error": None,
+            "again_in": 0.0,
+        },
         "settle_message": {
             "key": keys[0],
             "attempt": 0,
