@@ -8,7 +8,7 @@ line in the database, where any daemon with a place finds them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from random import Random
 from time import monotonic
@@ -41,6 +41,8 @@ T = TypeVar("T")
 AHEAD = 2
 BESIDE = 0.5  # seconds until a branch beside effects is looked at, should nobody call
 MANY = 1_000_000  # leases to take over at once, where no attempt has failed
+WIDE = 16  # effects of one execution under way from which on results are collected
+COLLECT = 0.0001  # seconds for each of them: about what it costs to record beside a result
 LINE = 5.0  # seconds until what found no place is looked at again
 
 
@@ -196,9 +198,13 @@ class Effector:
                 task.cancel()
 
     async def _first(
-        self, sending: Iterable[asyncio.Task[Any]], run: _Run
+        self, sending: Collection[asyncio.Task[Any]], run: _Run
     ) -> set[asyncio.Task[Any]]:
-        """Wait for the first result; none where a branch beside the effects may have an answer."""
+        """Wait for the first result; none where a branch beside the effects may have an answer.
+
+        Where many effects are under way, wait a little for others too: to record one result reads
+        and writes what is known of all.
+        """
         waits = bool(run.held.launch.state.branches)
         called = asyncio.create_task(run.called.wait())
         try:
@@ -210,7 +216,11 @@ class Effector:
         finally:
             called.cancel()
         run.called.clear()
-        return done - {called}
+        answered = done - {called}
+        if answered and len(sending) > WIDE:
+            more, _ = await asyncio.wait(sending, timeout=COLLECT * len(sending))
+            answered |= more
+        return answered
 
     def call(self, execution: UUID) -> None:
         """Look at once whether a branch of an execution that runs here has its answer."""

@@ -101,7 +101,8 @@ class Sender:
         """
         async with self._hosts.attempt(effect) as attempt, self._slots:
             await self._require_session()
-            if self.ending or monotonic() >= self._ours_until(held):
+            # its time may end at the moment in which a place comes free
+            if self.ending or waiting.expired() or monotonic() >= self._ours_until(held):
                 raise TimeoutError
             until = waiting.when()
             waiting.reschedule(None)  # from here on the attempt's own deadline counts

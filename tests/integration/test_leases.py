@@ -440,3 +440,28 @@ async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_w
 
         await asyncio.to_thread(work)
     assert sum(len(here.requests) for here in heres) == 50
+
+
+# C50
+async def test_results_of_many_effects_of_one_execution_are_recorded_together(
+    service: Service, database: Database
+):
+    async with receiver(answering()) as here:
+        act = {"type": "webhook", "url": here.url()}
+        inner = [{"id": f"s{number}", "type": "execute", "execute": [act]} for number in range(20)]
+        outer = [
+            {"id": f"p{number}", "type": "parallel", "parallel": {"steps": inner}}
+            for number in range(10)
+        ]
+        all_of_it = {"id": "all", "type": "parallel", "next": "release", "steps": outer}
+        service.workflow(all_of_it, allow())
+        execution = service.start()
+
+        def work() -> None:
+            with running(database, **LEASE):
+                assert service.ended(execution)["result"] == "allowed"
+
+        await beside(work)
+    assert len(set(keys(here))) == 200
+    [(transactions,)] = database.run("SELECT count(DISTINCT xmin::text) FROM resumer.effects")
+    assert transactions < 60
