@@ -6,10 +6,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from resumer_daemon.store.gauges import REASONS
 from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
 from tests.harness.service import Document, Service, allow, ask
+from tests.unit.telemetry.test_series import EVERY
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 HELD = 0.3
@@ -58,6 +61,7 @@ def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
     service.paused()
     counted(daemon, 1)
     together = stage(daemon, "commit") + stage(daemon, "claim")
+    assert together > 0
     waited = daemon.metric("resumer_claim_latency_seconds_sum")
     assert together == pytest.approx(waited)
     committed = stage(daemon, "advance") + stage(daemon, "record")
@@ -158,3 +162,30 @@ def test_openmetrics_is_spoken_to_who_asks_for_it(service: Service, daemon: Runn
     families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
     names = {family.name for family in families}
     assert {"resumer_stage_seconds", "resumer_resumes", "resumer_db_up"} <= names
+
+
+def test_each_label_has_a_value_that_is_known_in_advance(service: Service, database: Database):
+    """After decisions that count, come late, do not count or are none, and what HTTP was asked."""
+    with running(database, decision_guard="audit") as daemon:
+        executions = [service.paused() for _ in range(3)]
+        requests = [service.asked(execution)[0] for execution in executions]
+        for request, status in zip(requests, ("approved", "rejected", "perhaps"), strict=True):
+            service.decide(request, status)
+        service.ended(executions[1])
+        service.decide(requests[1], "approved")
+        service.database.run("SELECT resumer.cancel(%s)", executions[2])
+        service.ended(executions[2])
+        daemon.get("/nowhere")
+        name = "resumer_objections_total"
+        eventually_sync(lambda: daemon.metric(name, reason="missing_approver") == 1)
+        answered, text = daemon.get("/metrics")
+    assert answered == 200
+    known = EVERY | {"reason": {*EVERY["reason"], *REASONS, "other"}}  # of pauses too
+    unknown = {
+        (sample.name, label, value)
+        for family in prometheus(text)
+        for sample in family.samples
+        for label, value in sample.labels.items()
+        if label in EVERY and value not in known[label]
+    }
+    assert unknown == set()

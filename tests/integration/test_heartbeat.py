@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from resumer_daemon.config import load
+from resumer_daemon.daemon import rescuer as rescuer_module
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.rescuer import Rescuer
@@ -161,7 +162,11 @@ async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database:
     await heartbeat.stop()
 
 
-async def test_nobody_is_called_dead_by_who_was_cut_off_himself(database: Database):
+async def test_nobody_is_called_dead_by_who_was_cut_off_himself(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    clock = iter((100.0, 104.9, 105.0))  # one look each
+    monkeypatch.setattr(rescuer_module, "monotonic", lambda: next(clock))
     database.run(
         "INSERT INTO resumer.instances (id, host, version, silence, heartbeat_at)"
         " VALUES (gen_random_uuid(), 'h', 'v', '1 s', now() - interval '1 minute')"
@@ -173,10 +178,11 @@ async def test_nobody_is_called_dead_by_who_was_cut_off_himself(database: Databa
     )
     pool = Pool(Store(database.url), 1)
     await pool.open()
-    rescuer = Rescuer(pool, 0.0, Metrics(), Wakeup())
+    rescuer = Rescuer(pool, 5.0, Metrics(), Wakeup())
     past = "SELECT 1 FROM resumer.leases WHERE lease_until <= clock_timestamp()"
-    await rescuer.beat()
-    assert (len(alive(database)), database.run(past)) == (1, [])
+    for _ in range(2):
+        await rescuer.beat()
+        assert (len(alive(database)), database.run(past)) == (1, [])
     await rescuer.beat()
     assert (alive(database), len(database.run(past))) == ([], 1)
     await pool.close()

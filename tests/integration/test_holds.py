@@ -102,8 +102,8 @@ async def test_who_waits_for_an_execution_stops_no_release(service: Service):
             person.execute("SELECT FROM workflow_executions FOR UPDATE")
             fencing = asyncio.create_task(fence(session, execution, 1))
             await eventually(lambda: ("transactionid",) in service.database.run(WAITING))
-            person.execute("SELECT resumer.release('flow')")
-        await fencing
+            assert person.execute("SELECT resumer.release('flow')").fetchone() == (0,)
+        assert await fencing is False  # it has no lease
 
 
 def test_a_hold_that_is_being_released_keeps_nothing_any_more(service: Service):

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+from structlog.testing import capture_logs
+
 from resumer_daemon import config
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.lane import Lane
@@ -37,9 +39,14 @@ async def test_without_a_database_it_is_left_to_the_worker():
     settings = config.load(database_url="postgresql://nobody@127.0.0.1:1/nothing")
     holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
     turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
-    lane = Lane(Store(settings.url), turner, lambda _: None)
-    lane.open()
-    await lane.close()
+    turns: list[Turned] = []
+    lane = Lane(Store(settings.url), turner, turns.append)
+    with capture_logs() as logs:
+        lane.open()
+        await eventually(lambda: logs, of="it says why it ended")
+        await lane.close()
+    assert [(line["event"], line["log_level"]) for line in logs] == [("lane_closed", "warning")]
+    assert turns == []
 
 
 def test_two_lanes_resume_each_execution_once(database: Database):

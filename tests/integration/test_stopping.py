@@ -85,8 +85,13 @@ def test_a_drain_that_takes_too_long_ends_by_itself(
         try:
             daemon.signal()
             daemon.wait()
+            assert daemon.said("draining")
+            assert not daemon.running
         finally:
             os.kill(worker, signal.SIGCONT)
+    with running(own_database):
+        assert service.ended(execution)["result"] == "allowed"
+    assert service.decisions(execution) == [("approved", "applied")]
 
 
 def test_an_idle_daemon_stops_and_leaves_no_session(database: Database):

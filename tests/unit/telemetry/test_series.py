@@ -13,6 +13,7 @@ from resumer_daemon.daemon.wakeup import Source
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.engine.requests import Kind, Settled
 from resumer_daemon.store.gauges import REASONS, Gauges
+from resumer_daemon.store.migrations import known
 from resumer_daemon.telemetry.histogram import Histogram
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
@@ -29,6 +30,8 @@ REQUESTS = {
     *product(["other"], [*METHODS, "other"], STATUSES),
 }
 CAUSES = {row[0] for row in rows(between(ROOT / "docs" / "operations.md", "causes"))}
+GUARD = next(m for m in known() if m.name.endswith("_decision_guard")).up.decode()
+OBJECTIONS = set(re.findall(r"WHEN .* THEN '(\w+)'", GUARD))
 OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
 EVERY = {
     "trigger": {*get_args(Kind), "effect"},
@@ -38,7 +41,7 @@ EVERY = {
     "source": set(get_args(Source)),
     "stage": {"commit", "claim", "advance", "record", "effects", "answer"},
     "type": {*STEPS, "unknown"},
-    "reason": {"requester", "nobody", "organization", "expired", "other"},
+    "reason": OBJECTIONS,
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
     "what": {"decision", "expiry", "event", "vanished", "foreign_pause", "held", "gone"},
@@ -62,6 +65,10 @@ def _together(names: Sequence[str] | None) -> Iterable[tuple[str, ...]]:
     if names and "route" in names:
         return REQUESTS
     return product(*(sorted(EVERY[name]) for name in names)) if names else ()
+
+
+def test_the_reasons_are_those_that_the_program_has():
+    assert {"missing_approver", "self_approval", "after_expiry"} < OBJECTIONS
 
 
 def test_what_another_program_calls_its_pause_is_no_label():
