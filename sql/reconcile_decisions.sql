@@ -6,15 +6,20 @@ WITH slice AS MATERIALIZED (
   WHERE p.resumed_at IS NULL AND p.execution_id > %(after)s
   ORDER BY p.execution_id
   LIMIT %(limit)s
-), found AS (
-  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)
-  SELECT a.execution_id, 'approval', a.id, a.status, CASE WHEN a.status IN ('approved', 'rejected') THEN a.approver_id END
+), missed AS (
+  -- EXCEPT, and not a look for each decision: the requests of an execution have no index by their approval
+  SELECT a.execution_id, a.id, a.status::text AS status
   FROM slice s
   CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
   WHERE a.status <> 'pending' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
-    AND (SELECT count(*) FROM resumer.resume_requests r
-         WHERE r.execution_id = a.execution_id AND r.source_id = a.id AND r.kind = 'approval'
-           AND r.decision = a.status) = 0
+  EXCEPT
+  SELECT r.execution_id, r.source_id, r.decision
+  FROM slice s
+  CROSS JOIN LATERAL (SELECT * FROM resumer.resume_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS r
+  WHERE r.kind = 'approval'
+), found AS (
+  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
+  SELECT m.execution_id, 'approval', m.id, m.status FROM missed m
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM found) AS found,
