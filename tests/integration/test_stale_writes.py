@@ -75,7 +75,9 @@ def webhook() -> Iterator[tuple[Receiver, Event]]:
 
 @pytest.fixture
 def daemon(database: Database) -> Iterator[Running]:
-    with running(database, http_allow="localhost", lease="4s", drain_timeout="1s") as made:
+    with running(
+        database, http_allow="localhost", lease="9s", effect_deadline="5s", drain_timeout="1s"
+    ) as made:
         yield made
 
 
