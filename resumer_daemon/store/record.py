@@ -35,10 +35,11 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "open_pauses", pauses.opened(opening))
     await _write(session, "open_waits", pauses.waits(plans))
     stopped = [p for p in plans if p.overlay is not None]
-    await _write(session, "mark_incidents", pauses.overlays(stopped))
-    await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
-    await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
-    await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
+    async with session.at_the_service():
+        await _write(session, "mark_incidents", pauses.overlays(stopped))
+        await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
+        await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
+        await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
