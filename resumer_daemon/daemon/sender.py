@@ -16,7 +16,7 @@ from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.shortage import SHORTAGE
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.journal import Holder, margin
+from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
@@ -45,7 +45,6 @@ class Sender:
     ) -> None:
         self._carrier = carrier
         self._pool = pool
-        self._settings = settings
         self._holder = holder
         self._heartbeat = heartbeat
         self._metrics = metrics
@@ -67,8 +66,6 @@ class Sender:
 
         None: nothing was sent, for there was no place for it in time, or we end.
         """
-        lease = self._settings.lease
-        allowance = max(0.0, lease - self._settings.effect_deadline - margin(lease))
         with suppress(TimeoutError):
             async with asyncio.timeout(effect.delay):
                 await self._ending.wait()
@@ -77,7 +74,7 @@ class Sender:
             return EffectResult()  # written where it is recorded
         rests = False
         try:
-            async with asyncio.timeout(allowance) as waiting:
+            async with asyncio.timeout(self._holder.wait) as waiting:
                 while True:
                     try:
                         result = await self._attempt(held, effect, waiting)

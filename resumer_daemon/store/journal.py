@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from resumer_daemon.engine.plan import Launch, Plan
@@ -12,6 +12,10 @@ from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
+
+
+WAIT: Final = 1.0
+"""The seconds at least in which an effect may find a place and a connection."""
 
 
 @dataclass(slots=True)
@@ -28,7 +32,12 @@ class Holder:
     def seconds(self, launch: Launch) -> float:
         """Return how long these effects may keep their execution."""
         longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
-        return max(self.lease, longest + margin(self.lease))
+        return max(self.lease, WAIT + longest + margin(self.lease))
+
+    @property
+    def wait(self) -> float:
+        """Return how long an effect may wait to be sent, so that its lease outlasts its answer."""
+        return max(WAIT, self.lease - self.effect_deadline - margin(self.lease))
 
 
 def silence(lease: float) -> float:

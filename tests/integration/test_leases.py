@@ -408,6 +408,24 @@ async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(serv
     assert len(keys(here)) == len(set(keys(here))) == 60
 
 
+# C55
+@pytest.mark.parametrize("lease", ["300ms", "30s"])
+async def test_a_lease_shorter_than_an_effect_may_take_leaves_time_to_send_it(
+    service: Service, lease: str
+):
+    short = {**STOPPED, "lease": lease, "effect_deadline": "30s", "drain_timeout": "100ms"}
+    async with receiver(answering()) as here:
+        sends(service, here)
+
+        def work() -> None:
+            with running(service.database, **short) as daemon:
+                assert service.ended(service.start())["result"] == "allowed"
+                assert daemon.metric("resumer_leases_rescued_total") == 0
+
+        await beside(work)
+    assert len(keys(here)) == 1
+
+
 async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_waiting(
     service: Service,
 ):
