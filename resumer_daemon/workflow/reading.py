@@ -12,7 +12,12 @@ from resumer_daemon.workflow.wording import shown
 
 Value = TypeVar("Value")
 
-_ALIKE: Final = 0.75
+ALIKE: Final = 0.75
+"""How much of a key that is certainly wrong is the same as in the one that is meant."""
+
+MISSPELT: Final = 0.82
+"""The same for a key that may as well be a program's own: `rule` is not `role`."""
+
 _LONGEST_COMPARED: Final = 64
 
 
@@ -42,11 +47,14 @@ def within_gate() -> Iterator[None]:
         raise
 
 
-def alike(key: str, known: Iterable[str]) -> str | None:
-    """Return the known key that is written nearly like this one, if there is one."""
+def alike(key: str, known: Iterable[str], least: float = ALIKE) -> str | None:
+    """Return the known key that is written nearly like this one, if there is one.
+
+    `least`: how much of them is the same, from 0 to 1.
+    """
     if len(key) > _LONGEST_COMPARED:
         return None
-    return next(iter(get_close_matches(key.lower(), list(known), 1, _ALIKE)), None)
+    return next(iter(get_close_matches(key.lower(), list(known), 1, least)), None)
 
 
 class Reader:

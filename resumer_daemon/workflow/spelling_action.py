@@ -1,9 +1,11 @@
 """The spellings of an action step, and of the approval that its block may require."""
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from resumer_daemon.workflow.definition import ActionStep, Requires
 from resumer_daemon.workflow.reading import (
+    MISSPELT,
     NotUnderstood,
     Reader,
     alike,
@@ -19,9 +21,14 @@ REQUIRE_APPROVAL: Final = "require_approval"
 KEYS: Final = ("type", "role", "approver_role", "roles", "approvals", "timeout", "expires_in")
 """The keys of `requires`."""
 
-_MISPLACED: Final = frozenset(
-    {"role", "roles", "approver_role", "approvals", "expires_in", "groups", "users", "stages"}
+_NOT_YET: Final = ("groups", "users", "stages", "exclude", "self_approval", "escalate", "form")
+_MISPLACED: Final = frozenset({*KEYS, "approver", *_NOT_YET} - {"type", "timeout"})
+_BESIDE: Final = (
+    *("requires", "timeout", "role", "roles", "approver_role", "approvals", "expires_in"),
+    *("on_true", "on_false", "on_reject", "on_timeout", "on_expired", "on_error"),
 )
+_EMPTY: Final[tuple[Json, ...]] = (None, "", [], {})
+_METADATA: Final = ("approval_required", "approver_role", "auto_expire")
 
 MOST_APPROVALS: Final = 100
 """How many approvals a block may ask for, as each becomes a row."""
@@ -104,22 +111,24 @@ def _requires(step: Reader, action: Reader, asks: bool) -> Requires | None:
         if reader.own("type") not in (None, "approval"):
             raise reader.wrong("type", "approval")
     asks = asks or any(reader.own("type") == "approval" for reader in (requires, on_step[0]))
-    asks = asks or any(reader.own("approval_required") is True for reader in (metadata, on_step[1]))
-    if not asks:
+    asking = [each for each in (metadata, on_step[1]) if each.own("approval_required") is True]
+    if not asks and not asking:
         return None
     for reader in (action, step):
         _refuse_misplaced(reader)
+    for reader in asking:
+        _refuse_ignored(reader)
     return Requires(
-        role=requires.text("role", "approver_role") or metadata.text("approver_role"),
+        role=_role(requires, "role", "approver_role") or _role(metadata, "approver_role"),
         approvals=_approvals(requires),
         roles=_roles(requires),
     )
 
 
 def _refuse_misplaced(reader: Reader) -> None:
-    """Refuse what is meant for `requires` and would be ignored where it stands."""
-    for key, value in reader.written.items():
-        if key in _MISPLACED and value not in (None, "", [], {}):
+    """Refuse what is meant for the gate and would be ignored on its step, or on its action."""
+    for key, value in _given(reader):
+        if key in _MISPLACED:
             raise NotUnderstood(f"{reader.path}.{key}", f"{key} belongs into requires")
         if meant := _misspelt(key, value):
             raise NotUnderstood(f"{reader.path}.{key}", f"unknown key, did you mean {meant}?")
@@ -127,18 +136,41 @@ def _refuse_misplaced(reader: Reader) -> None:
 
 def _misspelt(key: str, value: Json) -> str | None:
     """Return the key of a gate that is probably meant by a key beside it, if any."""
-    if key in ("requires", "timeout") or key.startswith("on_") or value in (None, ""):
+    if key in _BESIDE:
         return None
-    return alike(key, ("requires", "timeout") if isinstance(value, dict) else ("timeout",))
+    return alike(key, ("requires",)) if isinstance(value, dict) else alike(key, _BESIDE, MISSPELT)
+
+
+def _refuse_ignored(metadata: Reader) -> None:
+    """Refuse what metadata that requires an approval says of it, and would be ignored."""
+    for key, _ in _given(metadata):
+        if key in _METADATA:
+            continue
+        if key in _MISPLACED or key == "timeout":
+            raise NotUnderstood(f"{metadata.path}.{key}", f"{key} belongs into requires")
+        if meant := alike(key, _METADATA, MISSPELT):
+            raise NotUnderstood(f"{metadata.path}.{key}", f"unknown key, did you mean {meant}?")
+
+
+def _given(reader: Reader) -> Iterator[tuple[str, Json]]:
+    return ((key, value) for key, value in reader.written.items() if value not in _EMPTY)
+
+
+def _role(reader: Reader, *keys: str) -> str | None:
+    """Return a role; a blank one would be nobody's."""
+    role = reader.text(*keys)
+    if role is not None and not role.strip():
+        raise NotUnderstood(reader.located(*keys)[0], "expected a role, found an empty text")
+    return role
 
 
 def _deadline(step: Reader, action: Reader) -> Json:
-    """Return how long the approval may take: the step's own `timeout` counts, as in a wait."""
+    """Return how long the approval may take: `timeout` beside `requires` counts, as in a wait."""
     requires = action.inner("requires", beneath=step.inner("requires"))
     metadata = action.inner("metadata", beneath=step.inner("metadata"))
     given = requires.delay("timeout", "expires_in")
     if given is None:
-        given = step.delay("timeout")
+        given = action.delay("timeout")
     return metadata.delay("auto_expire") if given is None else given
 
 

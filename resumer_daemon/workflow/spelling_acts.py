@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from resumer_daemon.workflow.definition import Act
-from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.reading import (
+    MISSPELT,
+    NotUnderstood,
+    Reader,
+    alike,
+    not_understood,
+    within_gate,
+)
+from resumer_daemon.workflow.values import Json, is_number
 
 APPROVAL: Final = "create_approval_request"
 """The action that makes a block require an approval."""
@@ -13,6 +20,10 @@ APPROVAL: Final = "create_approval_request"
 _RECORDS: Final = ("create_record", "update_record")
 _ALIASES: Final = {"http_request": "webhook"}
 _BAGS: Final = ("config", "metadata", "fields", "data")
+
+_ASKED: Final = ("approver_role", "approver_id", "requester_id", "expires_in")
+_MEANT: Final = {"role": "approver_role", "timeout": "expires_in"}
+_OF_BLOCK: Final = frozenset({"roles", "approvals", "groups", "users", "stages"})
 
 
 def acts(reader: Reader) -> tuple[Act, ...]:
@@ -28,13 +39,34 @@ def act(reader: Reader) -> Act:
     """Read one action; an unknown type is told when it runs.
 
     Raises:
-        NotUnderstood: Its type is no text.
+        NotUnderstood: Its type is no text, or it would ask somebody else than is written.
     """
     written_type = reader.text("type", "action") or ""
     kind = _ALIASES.get(written_type, written_type)
     params = _parameters(kind, reader.written)
+    if kind == APPROVAL:
+        with within_gate():
+            _refuse_others(params, reader.path)
     goes_on = params.pop("continue_on_error", None) is True
     return Act(type=kind, params=params, continue_on_error=goes_on)
+
+
+def _refuse_others(params: Mapping[str, Json], path: str) -> None:
+    """Refuse parameters that say whom to ask, or for how long, and would be ignored."""
+    role = params.get("approver_role")
+    if isinstance(role, str) and role and not role.strip():
+        raise NotUnderstood(f"{path}.approver_role", "expected a role, found an empty text")
+    if role is not None and not isinstance(role, str) and not is_number(role):
+        raise not_understood(f"{path}.approver_role", role, "a text")
+    for key, value in params.items():
+        if key in _ASKED or value in (None, "", [], {}):
+            continue
+        if key == "requires":
+            raise NotUnderstood(f"{path}.{key}", "requires belongs on the block")
+        if key in _OF_BLOCK:
+            raise NotUnderstood(f"{path}.{key}", f"{key} belongs into requires of the block")
+        if meant := _MEANT.get(key) or alike(key, _ASKED, MISSPELT):
+            raise NotUnderstood(f"{path}.{key}", f"unknown key, did you mean {meant}?")
 
 
 def _parameters(kind: str, written: Mapping[str, Json]) -> dict[str, Json]:

@@ -19,6 +19,8 @@ _SHOWN: Final = 256
 _BASE: Final = re.compile(rf"(?:[^/?#]*://|{MARK})[^/?#]*(?P<rest>.*)", re.DOTALL)
 _ENDS_HOST: Final = re.compile(r"[\x00-\x20\x7f/?#@%\\]")
 _USER: Final = re.compile(r"(?:[^/?#\\]*:[/\\]*)?[^/?#\\]*@")
+_AT: Final = re.compile("@|%40")
+_ENCODED_DOT: Final = re.compile("%2e", re.IGNORECASE)
 _DOTS: Final = frozenset((".", ".."))
 
 
@@ -61,7 +63,7 @@ class UrlBuilder:
         for begins, ends in self._contributed:
             first = path.rfind("/", 0, begins) + 1
             segment = path[first:].partition("/")[0]
-            if ends <= len(path) and segment in _DOTS:
+            if ends <= len(path) and _ENCODED_DOT.sub(".", segment) in _DOTS:
                 raise TemplateFault(f"not a path segment of a URL: {segment}")
         return self.url
 
@@ -87,4 +89,4 @@ def refusal(url: str) -> str:
     """Return why a rendered URL is refused; what may be a password is not repeated."""
     if names_user(url):
         return NAMES_USER
-    return "not a URL" if "@" in url else f"not a URL: {mask_secrets(url)[:_SHOWN]}"
+    return "not a URL" if _AT.search(url) else f"not a URL: {mask_secrets(url)[:_SHOWN]}"

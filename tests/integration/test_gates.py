@@ -1,5 +1,6 @@
 """Gates that are not understood: the execution stops for a person, and nobody is asked less."""
 
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -41,6 +42,21 @@ def test_a_gate_that_is_not_understood_asks_nobody(service: Service, requires: o
     assert service.standing(execution) == ("paused", "incident")
     assert service.asked(execution) == []
     assert service.steps(execution) == []
+    assert service.pause(execution)["incident"]["cause"] == "gate_not_understood"
+
+
+@pytest.mark.parametrize("ask", [
+    {"type": "execute", "execute": [
+        {"type": "create_approval_request", "entity": "quote", "approver_rol": "cfo"}]},
+    {"type": "action", "action": "block", "metadata": {"approval_required": True, "role": "cfo"}},
+    {"type": "require_approval", "aprovals": 3},
+])  # fmt: skip
+def test_an_approval_that_would_be_weaker_than_written_asks_nobody(service: Service, ask: Any):
+    # C8
+    service.workflow({"id": "ask", **ask, "on_error": "release"}, allow())
+    execution = service.paused()
+    assert service.standing(execution) == ("paused", "incident")
+    assert service.asked(execution) == []
     assert service.pause(execution)["incident"]["cause"] == "gate_not_understood"
 
 

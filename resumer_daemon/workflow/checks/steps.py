@@ -13,6 +13,7 @@ from resumer_daemon.workflow.definition import (
     WaitStep,
 )
 from resumer_daemon.workflow.durations import EXPECTED, seconds
+from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.wording import shown
 
@@ -48,12 +49,14 @@ def _wait(site: Site) -> Findings:
 
 
 def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
-    if step.action != "block":
-        return
     written = site.written
     action = written
     if isinstance(written.value("action"), dict):
         action = written.inner("action", beneath=written)
+    if step.requires is None:
+        yield from _asks_nobody(step, action)
+    if step.action != "block":
+        return
     requires = action.inner("requires", beneath=written.inner("requires"))
     if step.requires is None:
         if requires.written:
@@ -66,6 +69,16 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
     if step.on_false is None and flow.of == "definition":
         end = "no way for a rejection, which completes the execution as blocked"
         yield warning(f"{written.path}.on_false", end)
+
+
+def _asks_nobody(step: ActionStep, action: Reader) -> Findings:
+    path, required = action.inner("metadata").located("approval_required")
+    if step.action == "block" and required is not None and not isinstance(required, bool):
+        yield warning(
+            path, f"expected true or false, found {shown(required)}: no approval is asked"
+        )
+    if step.action != "block" and required is True:
+        yield warning(path, f"{step.action} asks for no approval: only a block does")
 
 
 def _can_expire(step: ActionStep, requires: Requires) -> bool:

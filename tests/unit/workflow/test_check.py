@@ -212,6 +212,16 @@ def test_an_allow_requires_nothing(requires):  # C8
     ]
 
 
+def test_metadata_that_asks_nobody_is_a_warning():
+    path = "$.steps[0].metadata.approval_required"
+    required = {"type": "action", "action": "block", "metadata": {"approval_required": "true"}}
+    message = 'expected true or false, found "true": no approval is asked'
+    assert ("warning", path, message) in found(steps({"id": "a", **required}))
+    allow = {**ALLOW, "metadata": {"approval_required": True}}
+    message = "allow asks for no approval: only a block does"
+    assert ("warning", path, message) in found(steps(allow))
+
+
 def test_a_list_that_asks_for_fewer_than_are_needed():
     ask = {"type": "create_approval_request", "entity": "order"}
     step = {"id": "ask", "type": "require_approval", "on_false": "allow", "requires": {}}

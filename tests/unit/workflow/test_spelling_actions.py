@@ -202,6 +202,16 @@ def test_approvals_that_are_no_whole_number_are_a_broken_gate():  # C8
         ("require", {"role": "cfo"}, "unknown key, did you mean requires?"),
         ("requries", {"role": "cfo"}, "unknown key, did you mean requires?"),
         ("timeoutt", "1h", "unknown key, did you mean timeout?"),
+        ("aprovals", 3, "unknown key, did you mean approvals?"),
+        ("approver_rol", "cfo", "unknown key, did you mean approver_role?"),
+        ("rolle", "cfo", "unknown key, did you mean role?"),
+        ("approver", "ann", "approver belongs into requires"),
+        ("exclude", ["ann"], "exclude belongs into requires"),
+        ("self_approval", False, "self_approval belongs into requires"),
+        ("escalate", [{"after": "4h"}], "escalate belongs into requires"),
+        ("form", {"type": "object"}, "form belongs into requires"),
+        ("on_timout", "late", "unknown key, did you mean on_timeout?"),
+        ("on_rejct", "no", "unknown key, did you mean on_reject?"),
     ],
 )
 def test_what_is_meant_for_the_gate_and_stands_beside_it_breaks_it(key, value, message):  # C8
@@ -211,6 +221,48 @@ def test_what_is_meant_for_the_gate_and_stands_beside_it_breaks_it(key, value, m
     ):
         assert message in broken.error
         assert broken.gate
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"approver_rol": "cfo"}, "metadata.approver_rol: unknown key, did you mean approver_role"),
+        ({"auto_expir": "1h"}, "metadata.auto_expir: unknown key, did you mean auto_expire"),
+        ({"role": "cfo"}, "metadata.role: role belongs into requires"),
+        ({"approvals": 3}, "metadata.approvals: approvals belongs into requires"),
+        ({"timeout": "1h"}, "metadata.timeout: timeout belongs into requires"),
+        ({"approver_role": "  "}, "metadata.approver_role: expected a role"),
+    ],
+)
+def test_metadata_that_asks_for_an_approval_asks_for_all_that_it_says(metadata, message):  # C8
+    metadata = {"approval_required": True, **metadata}
+    for broken in (
+        step({"type": "action", "action": "block", "metadata": metadata}),
+        step({"type": "action", "action": {"type": "block", "metadata": metadata}}),
+    ):
+        assert message in broken.error
+        assert broken.gate
+
+
+def test_metadata_beside_requires_may_hold_anything():
+    metadata = {"role": "seller", "timeout": "none", "approval_requirement": 3}
+    asks = step({"type": "require_approval", "requires": {"role": "cfo"}, "metadata": metadata})
+    assert asks.requires.role == "cfo"
+
+
+@pytest.mark.parametrize("role", [" ", "\t\n"])
+def test_a_blank_role_is_nobody(role):  # C8
+    broken = step({"type": "require_approval", "requires": {"role": role}})
+    assert "requires.role: expected a role, found an empty text" in broken.error
+    assert broken.gate
+
+
+def test_the_timeout_of_the_action_is_the_deadline_too():  # C10
+    asks = step({"type": "action", "action": {"type": "require_approval", "timeout": "2d"}})
+    assert asks.requires.expires_in == "2d"
+    assert asks.timeout is None
+    wrong = step({"type": "action", "action": {"type": "require_approval", "timeout": "2 days"}})
+    assert "action.timeout: expected a duration" in wrong.error
 
 
 @pytest.mark.parametrize("requires", [{"type": "approval"}, {"role": "cfo"}, ["cfo"], "cfo", 5])

@@ -81,3 +81,41 @@ def test_a_list_wins_over_a_text_action():
         "execute": [{"type": "log"}],
     }
     assert step(written).execute == (Act(type="log"),)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("approver_rol", "cfo", "approver_rol: unknown key, did you mean approver_role?"),
+        ("aprover_id", "5b0e", "aprover_id: unknown key, did you mean approver_id?"),
+        ("expire_in", "1h", "expire_in: unknown key, did you mean expires_in?"),
+        ("requester", "ann", "requester: unknown key, did you mean requester_id?"),
+        ("role", "cfo", "role: unknown key, did you mean approver_role?"),
+        ("timeout", "1h", "timeout: unknown key, did you mean expires_in?"),
+        ("roles", ["cfo"], "roles: roles belongs into requires of the block"),
+        ("approvals", 2, "approvals: approvals belongs into requires of the block"),
+        ("requires", {"role": "x"}, "requires: requires belongs on the block"),
+        ("approver_role", ["cfo"], "approver_role: expected a text, found a list"),
+        ("approver_role", True, "approver_role: expected a text, found true"),
+        ("approver_role", " ", "approver_role: expected a role, found an empty text"),
+    ],
+)
+@pytest.mark.parametrize("bag", [None, "data", "fields", "metadata", "config"])
+@pytest.mark.parametrize("of", [{"type": "execute"}, {"type": "action", "action": "block"}])
+def test_whom_an_action_asks_is_never_somebody_else_than_written(
+    of, bag, key, value, message
+):  # C8
+    given = {key: value} if bag is None else {bag: {key: value}}
+    asks = {"type": "create_approval_request", "entity": "quote", **given}
+    broken = step({**of, "execute": [asks]})
+    assert f"execute[0].{message}" in broken.error
+    assert broken.gate
+
+
+def test_an_action_that_asks_may_carry_more_than_it_needs():
+    more = {"title": "Quote", "priority": 3, "amount": "{{quote.total}}", "approver_role": 7}
+    asks = step({
+        "type": "execute",
+        "execute": [{"type": "create_approval_request", "entity": "quote", "data": more}],
+    })  # fmt: skip
+    assert asks.execute[0].params == {"entity": "quote", **more}

@@ -8,7 +8,7 @@ import pytest
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.secretrefs import marked
 from resumer_daemon.workflow.templates import Names, render_url
-from resumer_daemon.workflow.urls import LONGEST, names_user, resolve_url
+from resumer_daemon.workflow.urls import LONGEST, names_user, refusal, resolve_url
 
 NAMES = Names(datetime(2026, 1, 31, tzinfo=UTC), "e", "exec_1", "w", "s")
 H = "https://h.example"
@@ -54,6 +54,12 @@ def test_a_reference_that_would_climb_out_of_its_segment_is_refused(text, value)
         rendered(H + text, x=value, empty="")
 
 
+@pytest.mark.parametrize("text", ["/a/%2e{{x}}", "/a/{{x}}%2E/b"])
+def test_a_dot_is_a_dot_in_each_of_its_spellings(text):
+    with pytest.raises(Fault, match="not a path segment"):
+        rendered(H + text, x=".")
+
+
 def test_a_reference_that_leads_nowhere_is_told():
     unresolved: set[str] = set()
     assert render_url(f"{H}/{{{{gone}}}}", {}, NAMES, unresolved).startswith(f"{H}/")
@@ -95,3 +101,8 @@ def test_a_secret_in_a_url_is_encoded_as_any_other_reference(text, secrets, url)
 )
 def test_a_url_with_a_user_name_is_told(url, named):
     assert names_user(url) is named
+
+
+def test_a_refused_url_does_not_repeat_what_may_be_a_password():
+    assert refusal(rendered("https://{{x}}/o", x="user:pw@h")) == "not a URL"
+    assert refusal("ftp://h/o") == "not a URL: ftp://h/o"
