@@ -109,7 +109,7 @@ def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
     if walk.incident is not None:
         return walk.incident
     if walk.effects or walk.yielded:
-        return Effects(tuple(walk.effects))
+        return Effects(tuple(walk.effects.values()))
     if walk.branches:
         return _pause(pointer, walk)
     return Incident(
@@ -119,7 +119,7 @@ def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
 
 def _pause(pointer: Pointer, walk: Walk) -> Paused:
     """Pause at a step, or at all the places inside of it that wait."""
-    branches = sorted(walk.branches, key=lambda branch: branch.since or _EPOCH)
+    branches = sorted(walk.branches.values(), key=lambda branch: branch.since or _EPOCH)
     longest = branches[0]
     inside = longest.path != PAUSE
     if not inside:

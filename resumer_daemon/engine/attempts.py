@@ -37,7 +37,6 @@ def run(step: Step, place: Place, walk: Walk) -> Ended:
     """Try a step until it passes, has failed for good, or needs something that is not here yet."""
     progress = walk.progress(place.path)
     if progress.waits is not None:
-        walk.branches.append(progress.waits)
         return UNFINISHED
     while True:
         verdict = _try(step, place, walk, progress)
@@ -80,7 +79,7 @@ def _wait(step: Step, place: Place, progress: Progress, pausing: Pausing, walk: 
     """Record a step that waits from now on, and create what it asks for: never again."""
     walk.record(step, place, progress, pausing.output)
     walk.writes.extend(pausing.asks)
-    walk.branches.append(pausing.branch)
+    walk.branches[pausing.branch.path] = pausing.branch
     if place.container is not None:
         progress.waits = pausing.branch
 

@@ -74,7 +74,10 @@ def resume_inside(state: State, answers: Mapping[str, Answer]) -> State:
 def rested(state: State) -> State:
     """Return the state as it stands, its counts of steps begun anew but for the one under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
-    done = {path: replace(progress, rested=progress.taken) for path, progress in state.done.items()}
+    done = {
+        path: each if each.rested == each.taken else replace(each, rested=each.taken)
+        for path, each in state.done.items()
+    }
     return replace(state, visits=visits, taken=0, taken_inside=0, awaits=None, done=done)
 
 

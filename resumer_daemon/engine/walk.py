@@ -1,11 +1,10 @@
 """One advance while it lasts: what it reads, and what it collects to be written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.clock import Limit
 from resumer_daemon.engine.outcome import (
     Effect,
@@ -48,14 +47,18 @@ class Walk:
         self.done: dict[str, Progress] = dict(state.done)
         self.records: list[StepRecord] = []
         self.writes: list[Write] = []
-        self.effects: list[Effect] = []
-        self.branches: list[Branch] = []
+        self.effects = _under_way(state, self.clock, results)
+        self.sent = frozenset(self.effects)
+        self.branches = {each.path: each for each in state.branches}
         self.incident: Incident | None = None
         self.yielded = False
         self.steps_inside = 0
         self.written = 0
         self.inside_before = state.taken_inside
         self._mine: set[str] = set()
+        self._state = state
+        self._moving: set[str] | None = None
+        self._members: dict[str, dict[str, None]] | None = None
         self._read = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
         self._now = self._latest(state)
 
@@ -101,33 +104,52 @@ class Walk:
             return found
         else:
             found = copy(found)
-        self.done[path] = found
-        self._mine.add(path)
+        self.keep(path, found)
         return found
 
     def keep(self, path: str, progress: Progress) -> None:
         """Remember this of a step, and nothing else."""
+        if self._members is not None and path not in self.done:
+            _enter(path, self._members)
         self.done[path] = progress
         self._mine.add(path)
 
+    def moves(self, path: str) -> bool:
+        """Tell whether anything inside of a step under way goes on now.
+
+        Where all of it waits for results that are not here, or for answers, none need be visited.
+        """
+        if self._moving is None:
+            self._moving = _moving(self._state.done, self.sent)
+        return path in self._moving or path in self._mine
+
     def forget(self, path: str) -> None:
         """Drop what is remembered of a step that will not be looked at again."""
-        for known in (path, *self.inside(path)):
+        inside = self.inside(path)
+        for known in (path, *inside):
             self.done.pop(known, None)
             self._mine.discard(known)
+            if self._members is not None:
+                self._members.pop(known, None)
 
-    def keep_only(self, path: str, sent: set[str]) -> bool:
-        """Withdraw a step's effects that were not `sent` before; return whether any is left."""
-        for effect in self.effects:
-            if _within(effect.path, path) and effect.path not in sent:
-                self.progress(effect.path.rpartition("#")[0]).pending = None
-        self.effects = [e for e in self.effects if not _within(e.path, path) or e.path in sent]
-        return any(_within(effect.path, path) for effect in self.effects)
+    def hand_over(self, path: str, action: int, pending: Mapping[str, Json]) -> None:
+        """Have the effect of an action carried out that a step waits for from now on."""
+        effect = handed_over(path, action, pending, self.clock)
+        self.effects[effect.path] = effect
+
+    def keep_sent(self, path: str) -> bool:
+        """Withdraw a step's effects that were not sent before; return whether any is left."""
+        inside = [effect for effect in self.effects if _within(effect, path)]
+        for effect in inside:
+            if effect not in self.sent:
+                self.progress(effect.rpartition("#")[0]).pending = None
+                del self.effects[effect]
+        return any(effect in self.sent for effect in inside)
 
     def drop(self, path: str) -> None:
         """Forget a step, what it waits for, and the approvals that it has just asked for."""
-        asked = {a for each in self.branches if _within(each.path, path) for a in each.asked}
-        self.branches = [each for each in self.branches if not _within(each.path, path)]
+        dropped = [each for each in self.branches if _within(each, path)]
+        asked = {a for each in dropped for a in self.branches.pop(each).asked}
         self.writes = [
             w for w in self.writes if not isinstance(w, NewApproval) or w.id not in asked
         ]
@@ -135,8 +157,18 @@ class Walk:
 
     def inside(self, path: str) -> list[str]:
         """Return the paths of what is remembered inside of a step."""
-        within = f"{path}/"
-        return [known for known in self.done if known.startswith(within)]
+        if self._members is None:
+            self._members = {}
+            for known in self.done:
+                _enter(known, self._members)
+        if path not in self._members:
+            return []
+        found = []
+        for member in self._members[path]:
+            if member in self.done:
+                found.append(member)
+            found += self.inside(member)
+        return found
 
     def record(
         self,
@@ -204,3 +236,69 @@ class Walk:
 def _within(path: str, container: str) -> bool:
     """Tell whether a path is of this step, of one of its actions, or of a step inside of it."""
     return path == container or path.startswith((f"{container}/", f"{container}#"))
+
+
+def _under_way(
+    state: State, clock: float, results: Mapping[str, EffectResult]
+) -> dict[str, Effect]:
+    """Return the effects that a state waits for and that have no result, by path."""
+    effects = (
+        handed_over(path, len(each.results), each.pending, clock)
+        for path, each in state.done.items()
+        if each.pending is not None and each.sends
+    )
+    return {effect.path: effect for effect in effects if effect.path not in results}
+
+
+def handed_over(path: str, action: int, pending: Mapping[str, Json], clock: float) -> Effect:
+    """Return the effect that an action of a step's list waits for, as it is remembered."""
+    until = pending.get("until")
+    return Effect(
+        f"{path}#{action}",
+        pending["key"],
+        pending["kind"],
+        pending["request"],
+        pending["attempt"],
+        pending.get("delivery", "at_least_once"),
+        float(pending.get("delay", 0)),
+        None if until is None else max(0.0, float(until) - clock),
+    )
+
+
+def _enter(path: str, members: dict[str, dict[str, None]]) -> None:
+    """Enter a path with the one that it is directly inside of, and that one likewise."""
+    beside = members.get(path.rpartition("/")[0])
+    if beside is not None:
+        beside[path] = None
+        return
+    for container in _around(path, members):
+        members.setdefault(container, {})[path] = None
+        path = container
+
+
+def _around(path: str, known: Container[str]) -> Iterator[str]:
+    """Yield what a path is inside of, from there outwards, up to the first that is known."""
+    container = path.rpartition("/")[0]
+    while container:
+        stops = container in known
+        yield container
+        container = "" if stops else container.rpartition("/")[0]
+
+
+def _moving(done: Mapping[str, Progress], effects: Iterable[str]) -> set[str]:
+    """Return the steps in which something goes on: all but those that wait for something.
+
+    A step waits for its effect or its answer, a container for what is under way inside of it.
+    """
+    under_way = [path for path, each in done.items() if each.ended is None]
+    waiting: set[str] = set()
+    for path in under_way:
+        if path.rpartition("/")[0] not in waiting:
+            waiting.update(_around(path, waiting))
+    waiting.update(effect.rpartition("#")[0] for effect in effects)
+    moving: set[str] = set()
+    for path in under_way:
+        if path not in waiting and done[path].waits is None:
+            moving.add(path)
+            moving.update(_around(path, moving))
+    return moving

@@ -6,7 +6,7 @@ from typing import Literal
 from resumer_daemon.engine.actions.task import ActionFailed, Task, shown
 from resumer_daemon.engine.clock import Limit, earlier
 from resumer_daemon.engine.keys import effect_key
-from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.engine.progress import exact
 from resumer_daemon.workflow.values import Json
 
@@ -30,9 +30,7 @@ def attempt(
         _begin(task, pending, attempt=pending["attempt"] + 1)
     elif (result := task.walk.results.get(task.path)) is not None:
         return _answered(task, pending, result)
-    else:
-        _hand_over(task, pending)
-    return None
+    return None  # what is under way is handed over again without being looked at
 
 
 def _begin(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
@@ -43,24 +41,12 @@ def _begin(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
     pending = {name: pending[name] for name in ("key", "kind", "request")} | {"attempt": attempt}
     if task.place.delay:
         pending["delay"] = exact(task.place.delay)
-    _hand_over(task, pending)
+    if task.step.delivery != "at_least_once":
+        pending["delivery"] = task.step.delivery
+    if limit is not None:
+        pending["until"] = exact(limit.at)
     task.progress.pending = pending
-
-
-def _hand_over(task: Task, pending: Mapping[str, Json]) -> None:
-    limit = _limit(task)
-    task.walk.effects.append(
-        Effect(
-            path=task.path,
-            key=pending["key"],
-            kind=pending["kind"],
-            request=pending["request"],
-            attempt=pending["attempt"],
-            delivery=task.step.delivery,
-            delay=float(pending.get("delay", 0)),
-            deadline=None if limit is None else max(0.0, limit.at - task.walk.clock),
-        )
-    )
+    task.walk.hand_over(task.place.path, len(task.progress.results), pending)
 
 
 def _limit(task: Task) -> Limit | None:

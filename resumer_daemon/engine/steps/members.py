@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from resumer_daemon.engine.clock import Limit, earlier
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.verdict import Broken, Ended, Passed
+from resumer_daemon.engine.verdict import UNFINISHED, Broken, Ended, Passed
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ForeachStep, ParallelStep, Step
 from resumer_daemon.workflow.faults import Fault
@@ -40,15 +40,17 @@ def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -
     )
 
 
-def run_member(step: Step, place: Place, walk: Walk) -> Ended:
-    """Run one member, unless it has ended already, and remember how it ended."""
-    known = walk.done.get(place.path)
+def run_member(step: Step, path: str, shared: Place, walk: Walk) -> Ended:
+    """Run one member, unless it has ended or only waits, and remember how it ended."""
+    known = walk.done.get(path)
     if known is None:
-        walk.count_step(place)
+        walk.count_step(shared)
     elif known.ended is not None:
         return _ending(known)
-    end = walk.run(step, place, walk)
-    remember(end, place.path, walk)
+    elif not walk.moves(path):
+        return UNFINISHED
+    end = walk.run(step, shared._replace(path=path), walk)
+    remember(end, path, walk)
     return end
 
 

@@ -36,46 +36,34 @@ def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Ver
     if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
         raise Fault(f"unknown parallel strategy: {step.strategy}")
     shared = within(step, place, progress)
-    places = [shared._replace(path=f"{place.path}/{number}") for number in range(len(step.steps))]
-    if step.strategy == "any_can_pass":
-        ends = _until_one_passes(step, places, walk)
-    else:
-        ends = [run_member(*each, walk) for each in zip(step.steps, places, strict=True)]
+    paths = [f"{place.path}/{number}" for number in range(len(step.steps))]
+    ends = [run_member(*each, shared, walk) for each in zip(step.steps, paths, strict=True)]
+    if step.strategy == "any_can_pass" and not walk.yielded and _any_passed(ends):
+        ends = [_given_up(*each, walk) for each in zip(step.steps, paths, ends, strict=True)]
     if any(isinstance(end, Unfinished) for end in ends):
         return UNFINISHED
     return _amounts_to(step, ends)
 
 
-def _until_one_passes(step: ParallelStep, places: Sequence[Place], walk: Walk) -> list[Ended]:
-    """Run the members; as soon as one has passed, give up those that wait for something."""
-    sent = _sent(places, walk)
-    ends = [run_member(*each, walk) for each in zip(step.steps, places, strict=True)]
-    if walk.yielded or not any(isinstance(end, Passed) for end in ends):
-        return ends
-    return [_given_up(*each, sent, walk) for each in zip(step.steps, places, ends, strict=True)]
+def _any_passed(ends: Sequence[Ended]) -> bool:
+    return any(isinstance(end, Passed) for end in ends)
 
 
-def _sent(places: Sequence[Place], walk: Walk) -> set[str]:
-    """Return the effects of members that were handed over before and have no result yet."""
-    inside = [path for place in places for path in (place.path, *walk.inside(place.path))]
-    known = ((path, walk.done[path]) for path in inside if path in walk.done)
-    paths = {f"{path}#{len(each.results)}" for path, each in known if each.sends}
-    return paths.difference(walk.results)
-
-
-def _given_up(member: Step, place: Place, end: Ended, sent: set[str], walk: Walk) -> Ended:
+def _given_up(member: Step, path: str, end: Ended, walk: Walk) -> Ended:
     """Give up a member that has not ended: what it waits for is void, and no effect is begun.
 
-    An effect that was `sent` is let finish, and its result is recorded.
+    An effect that was sent is let finish, and its result is recorded.
     """
-    if not isinstance(end, Unfinished) or walk.keep_only(place.path, sent):
+    if not isinstance(end, Unfinished) or walk.keep_sent(path):
         return end
-    progress = walk.done.get(place.path)
+    progress = walk.done.get(path)
     if progress is not None and progress.waits is None:
-        walk.record(member, place, progress, failure(member, progress.results), SUPERSEDED)
-    walk.drop(place.path)
+        walk.record(
+            member, Place(path, 1, {}), progress, failure(member, progress.results), SUPERSEDED
+        )
+    walk.drop(path)
     given_up = Broken(SUPERSEDED, {}, final=True)
-    remember(given_up, place.path, walk)
+    remember(given_up, path, walk)
     return given_up
 
 

@@ -1,11 +1,17 @@
 """What a stranger's definition can cost: counted in steps, turns and bytes, never in time."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from resumer_daemon.engine import attempts
 from resumer_daemon.engine.outcome import Completed, Failed
+from resumer_daemon.engine.place import Place
+from resumer_daemon.engine.verdict import Ended
+from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.world import Limits
+from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.spelling import normalise
 from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import Driver
@@ -43,6 +49,33 @@ def test_a_failing_parallel_keeps_no_more_than_it_may_repeat() -> None:
     driver = run(step, [], results=lambda _: "500")
     assert driver.end == Completed("executed")
     assert len(driver.effects) == 64
+
+
+# C50
+@pytest.mark.parametrize("strategy", ["all_must_pass", "best_effort", "any_can_pass"])
+def test_a_webhook_of_many_is_tried_when_it_begins_and_when_its_result_is_here(
+    strategy, monkeypatch
+) -> None:
+    tried: Counter[str] = Counter()
+
+    def counted(step: Step, place: Place, walk: Walk) -> Ended:
+        tried[place.path] += 1
+        return attempts.run(step, place, walk)
+
+    monkeypatch.setattr("resumer_daemon.engine.advance.run", counted)
+    inner = [{"id": f"m{each}", **SEND} for each in range(16)]
+    outer = [
+        {"id": f"p{each}", "type": "parallel", "strategy": strategy, "steps": inner}
+        for each in range(16)
+    ]
+    step = {"id": "all", "type": "parallel", "strategy": strategy, "steps": outer}
+    driver = run(step, [], turns=300, one_by_one=True)
+    assert driver.end == Completed("executed")
+    again = 12  # advances that the driver repeats, to compare them
+    assert sum(each.count("/") == 2 for each in tried) == 256
+    assert max(times for path, times in tried.items() if path.count("/") == 2) <= 4
+    assert max(times for path, times in tried.items() if path.count("/") == 1) <= 17 + again
+    assert tried["all"] <= 257 + again
 
 
 def test_nested_lists_end_in_an_incident() -> None:
