@@ -15,7 +15,7 @@ from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.resting import following, remaining
 from resumer_daemon.daemon.surroundings import gather
-from resumer_daemon.engine.outcome import EffectResult, Incident
+from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
 from resumer_daemon.engine.planning import undo
 from resumer_daemon.engine.requests import Claimed
@@ -26,6 +26,7 @@ from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.apart import set_apart_first
 from resumer_daemon.store.claim import Batch, Unreadable
+from resumer_daemon.store.documents import Documents
 from resumer_daemon.store.journal import Holder, Rescued
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.record import record
@@ -81,6 +82,7 @@ class Proceeding:
         self._metrics = metrics
         self._random = Random()  # noqa: S311 - jitter
         self._left = left
+        self._documents = Documents()
 
     async def record(
         self, held: Held, results: Mapping[str, EffectResult], unanswered: list[Held]
@@ -127,7 +129,7 @@ class Proceeding:
         return held if plan.status is None else after
 
     async def _heard(self, session: Session, held: Held, elapsed: float) -> Plan | None:
-        batch = await _read(session)
+        batch = await self._read(session)
         if batch.unreadable:
             return None  # it stops when its effects come back
         claimed = batch.claimed[0]
@@ -148,7 +150,7 @@ class Proceeding:
             elapsed = recorded - held.recorded
             launch = following(plan.launch, held.launch, elapsed, results, self._random)
             plan = replace(plan, launch=launch)
-        epochs = await self._write(session, [plan])
+        epochs = await self._write(session, [plan], held.launch.effects)
         if plan.launch is None:
             return None
         epoch = epochs[held.execution]
@@ -180,7 +182,7 @@ class Proceeding:
     async def _next(
         self, session: Session, held: Held, results: Mapping[str, EffectResult]
     ) -> Plan:
-        batch = await _read(session)
+        batch = await self._read(session)
         for broken in batch.unreadable:
             return unreadable_row(broken.claimed, held.launch, results, broken.why, broken.cause)
         return await self._proceed(
@@ -206,9 +208,21 @@ class Proceeding:
         around = await gather(session, self._settings, [claimed], programs, now)
         return replace(around.world(claimed), elapsed=elapsed)
 
-    async def _write(self, session: Session, plans: Sequence[Plan]) -> Mapping[UUID, int]:
+    async def _read(self, session: Session) -> Batch:
+        """Read what is locked, once the writes are undone that the guard could not check."""
+        batch = await claim.read(session, self._documents)
+        locked = [*batch.claimed, *(each.claimed for each in batch.unreadable)]
+        unchecked = [undo(claimed) for claimed in locked if claimed.unchecked]
+        if not unchecked:
+            return batch
+        await record(session, unchecked, {})
+        return await claim.read(session, self._documents)
+
+    async def _write(
+        self, session: Session, plans: Sequence[Plan], under_way: Sequence[Effect] = ()
+    ) -> Mapping[UUID, int]:
         await record(session, plans, self._library.texts)
-        return await journal.record_launches(session, plans, self._holder, len(plans))
+        return await journal.record_launches(session, plans, self._holder, len(plans), under_way)
 
     async def rescue(self, places: int) -> tuple[int, list[Held]]:
         """Take over executions whose lease is past, or that stand in line, at most so many.
@@ -220,7 +234,7 @@ class Proceeding:
             rescued = await journal.rescue(session, self._holder, places)
             if not rescued:
                 self._left.note(await journal.newer_leases(session))
-            batch = await _read(session) if rescued else None
+            batch = await self._read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
             doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
             rests = await journal.rests(session, [r.execution for r in rescued]) if rescued else {}
@@ -313,14 +327,3 @@ class Proceeding:
 def _known(batch: Batch) -> dict[UUID, Claimed | Unreadable]:
     unreadable = {each.claimed.id: each for each in batch.unreadable}
     return {each.id: each for each in batch.claimed} | unreadable
-
-
-async def _read(session: Session) -> Batch:
-    """Read what is locked, once the writes are undone that the guard could not check."""
-    batch = await claim.read(session)
-    locked = [*batch.claimed, *(each.claimed for each in batch.unreadable)]
-    unchecked = [undo(claimed) for claimed in locked if claimed.unchecked]
-    if not unchecked:
-        return batch
-    await record(session, unchecked, {})
-    return await claim.read(session)

@@ -33,6 +33,8 @@ def following(
     def rested(effect: Effect) -> Effect:
         known = going.get(effect.path)
         if known is not None and known.attempt == effect.attempt:
+            if known.delay == 0.0:
+                return known
             return replace(effect, delay=max(0.0, known.delay - elapsed))
         result = results.get(effect.path)
         asked = result.retry_after if isinstance(result, Answer) else None

@@ -135,8 +135,10 @@ async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
     return [] if row is None else row["ids"]
 
 
-async def read(session: Session) -> Batch:
+async def read(session: Session, parse: Parse = load) -> Batch:
     """Read everything about the executions that this transaction has locked.
+
+    `parse` reads their documents.
 
     Raises:
         TooMany: They have more requests or approvals than one turn may have.
@@ -161,7 +163,7 @@ async def read(session: Session) -> Batch:
             )
             continue
         try:
-            claimed.append(_claimed(row, *mine, load))
+            claimed.append(_claimed(row, *mine, parse))
         except Newer:
             newer.append(row.id)
         except ValueError as error:
@@ -214,7 +216,7 @@ def _document(text: str | None, parse: Parse) -> Json:
 
 
 def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
-    texts = (row.ways, row.waiting, row.state) if parse is load else ("{}", "{}", None)
+    texts = (row.ways, row.waiting, row.state) if parse is not _nothing else ("{}", "{}", None)
     ways, waiting, state = _point(*texts)
     return OpenPause(
         number=number,

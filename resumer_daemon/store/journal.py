@@ -1,11 +1,12 @@
 """Leases and the journal of effects: what lets one daemon go on where another has stopped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Launch, Plan
 from resumer_daemon.engine.state import VERSION
 from resumer_daemon.store.arrays import array
@@ -64,11 +65,16 @@ class Rescued:
 
 
 async def record_launches(
-    session: Session, plans: Sequence[Plan], holder: Holder, places: int
+    session: Session,
+    plans: Sequence[Plan],
+    holder: Holder,
+    places: int,
+    under_way: Iterable[Effect] = (),
 ) -> dict[UUID, int]:
     """Write outcomes, intents and leases of these plans; return the epoch of each lease held.
 
-    More than `places` are not held: they stand in line for whoever has a place.
+    More than `places` are not held: they stand in line for whoever has a place. The intents of the
+    attempts that are `under_way` are there already.
     """
     await _outcomes(session, plans)
     ended = [p.claimed.id for p in plans if _ends_run(p)]
@@ -79,7 +85,10 @@ async def record_launches(
     if not launching:
         return {}
     taken = await session.run("take_leases", _leases(launching, holder, places))
-    await session.run("record_intents", _intents(launching))
+    known = {(effect.key, effect.attempt) for effect in under_way}
+    intents = _intents(launching, known)
+    if intents["keys"] != "{}":
+        await session.run("record_intents", intents)
     held = {p.claimed.id for p in launching[:places]}
     epochs = {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
     return {execution: epoch for execution, epoch in epochs.items() if execution in held}
@@ -103,8 +112,14 @@ def _leases(plans: Sequence[Plan], holder: Holder, places: int) -> dict[str, Any
     }
 
 
-def _intents(plans: Sequence[Plan]) -> dict[str, Any]:
-    rows = [(p.claimed.id, effect) for p in plans if p.launch for effect in p.launch.effects]
+def _intents(plans: Sequence[Plan], known: Container[tuple[str, int]]) -> dict[str, Any]:
+    rows = [
+        (p.claimed.id, effect)
+        for p in plans
+        if p.launch
+        for effect in p.launch.effects
+        if (effect.key, effect.attempt) not in known
+    ]
     return {
         "keys": array(e.key for _, e in rows),
         "execution_ids": array(execution for execution, _ in rows),

@@ -14,6 +14,8 @@ import pytest
 
 from resumer_daemon.store import journal
 from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import NOTHING, Session
+from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.receiver import Receiver, answering, receiver, silent
 from tests.harness.running import process, running
@@ -462,8 +464,16 @@ async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_w
 
 # C50
 async def test_results_of_many_effects_of_one_execution_are_recorded_together(
-    service: Service, database: Database
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
+    written, run = [], Session.run
+
+    async def counted(session: Session, statement: str, facts: Any = NOTHING, *given: Any) -> Any:
+        if statement == "record_intents":
+            written.extend(facts["keys"].split(","))
+        return await run(session, statement, facts, *given)
+
+    monkeypatch.setattr(Session, "run", counted)
     async with receiver(answering()) as here:
         act = {"type": "webhook", "url": here.url()}
         inner = [{"id": f"s{number}", "type": "execute", "execute": [act]} for number in range(20)]
@@ -483,3 +493,31 @@ async def test_results_of_many_effects_of_one_execution_are_recorded_together(
     assert len(set(keys(here))) == 200
     [(transactions,)] = database.run("SELECT count(DISTINCT xmin::text) FROM resumer.effects")
     assert transactions < 60
+    assert len(written) == 200, "each intent is written once"
+
+
+# C50
+async def test_a_large_context_is_parsed_once_for_all_webhooks_of_a_foreach(
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    parsed = []
+
+    def counted(text: str) -> Any:
+        parsed.append(len(text))
+        return load(text)
+
+    monkeypatch.setattr("resumer_daemon.store.documents.load", counted)
+    async with receiver(answering()) as here:
+        act = {"type": "webhook", "url": here.url("/{{item}}")}
+        send = {"id": "send", "type": "execute", "execute": [act]}
+        body = {"items": "{{items}}", "item_var": "item", "steps": [send]}
+        service.workflow({"id": "each", "type": "foreach", "next": "release", **body}, allow())
+        execution = service.start(payload={"items": list(range(20)), "text": "x" * 100_000})
+
+        def work() -> None:
+            with running(database, **LEASE):
+                assert service.ended(execution)["result"] == "allowed"
+
+        await beside(work)
+    assert len(set(keys(here))) == 20
+    assert sum(size > 100_000 for size in parsed) == 1
