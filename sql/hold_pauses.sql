@@ -1,7 +1,7 @@
 -- Lay a person's hand over open pauses: each keeps what it waits for, and has it back after the resume.
 WITH held AS (
   UPDATE resumer.pauses p
-  SET reason = 'manual', held = v.hold || jsonb_build_object('before', p.reason, 'since', clock_timestamp())
+  SET reason = 'manual', held = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
   FROM unnest(%(execution_ids)s::uuid[], %(holds)s::jsonb[]) AS v (execution_id, hold)
   WHERE p.execution_id = v.execution_id AND p.resumed_at IS NULL
   RETURNING p.execution_id

@@ -1,7 +1,7 @@
 -- Lay an incident over open pauses: each keeps what it waits for, and has it back after a retry.
 WITH marked AS (
   UPDATE resumer.pauses p
-  SET reason = 'incident', incident = v.incident || jsonb_build_object('reason', p.reason)
+  SET reason = 'incident', incident = v.incident || pg_catalog.jsonb_build_object('reason', p.reason)
   FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(incidents)s::jsonb[])
     AS v (execution_id, number, incident)
   WHERE p.execution_id = v.execution_id AND p.number = v.number AND p.reason <> 'incident'

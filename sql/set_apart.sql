@@ -4,22 +4,22 @@
 WITH it AS MATERIALIZED (
   SELECT e.id, e.status FROM workflow_executions e
   WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
-    AND (e.status IN ('pending', 'paused') OR e.status = 'running' AND %(running)s)
+    AND (e.status::text IN ('pending', 'paused') OR e.status::text = 'running' AND %(running)s)
 ), open_pause AS MATERIALIZED (
   SELECT p.execution_id, p.number FROM it JOIN LATERAL (
     SELECT * FROM resumer.pauses o WHERE o.execution_id = it.id AND o.resumed_at IS NULL ORDER BY o.number LIMIT 1) AS p ON true
 ), marked AS (
   UPDATE resumer.pauses p
-  SET reason = 'incident', incident = %(incident)s::jsonb || jsonb_strip_nulls(jsonb_build_object('reason',
-    CASE WHEN p.reason = 'incident' THEN p.incident ->> 'reason' ELSE p.reason END))
+  SET reason = 'incident', incident = %(incident)s::jsonb || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reason',
+    CASE WHEN p.reason = 'incident' THEN p.incident ->> 'reason'::text ELSE p.reason END))
   FROM open_pause o WHERE p.execution_id = o.execution_id AND p.number = o.number
 ), stood AS MATERIALIZED (
   SELECT l.execution_id, l.state, l.definition FROM it JOIN resumer.leases l ON l.execution_id = it.id
-  WHERE it.status = 'running'
+  WHERE it.status::text = 'running'
 ), opened AS (
   INSERT INTO resumer.pauses (execution_id, number, reason, step_id, ways, waiting, state, definition, incident, asked, earlier)
   SELECT it.id, 1 + coalesce((SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = it.id), 0), 'incident',
-    s.state ->> 'step', '{}', '{}', s.state, s.definition, %(incident)s::jsonb, '{}',
+    s.state ->> 'step'::text, '{}', '{}', s.state, s.definition, %(incident)s::jsonb, '{}',
     ARRAY(SELECT a.id FROM approval_requests a WHERE a.execution_id = it.id)
   FROM it LEFT JOIN stood s ON s.execution_id = it.id
   WHERE NOT EXISTS (SELECT FROM open_pause)
@@ -37,9 +37,9 @@ WITH it AS MATERIALIZED (
 )
 UPDATE workflow_executions e SET
   status = 'paused',
-  paused_step_id = CASE WHEN e.status = 'paused' THEN e.paused_step_id --? pointers
-    ELSE (SELECT s.state ->> 'step' FROM stood s) END, --? pointers
-  paused_at = CASE WHEN e.status = 'paused' THEN e.paused_at ELSE clock_timestamp() AT TIME ZONE %(timezone)s END,
+  paused_step_id = CASE WHEN e.status::text = 'paused' THEN e.paused_step_id --? pointers
+    ELSE (SELECT s.state ->> 'step'::text FROM stood s) END, --? pointers
+  paused_at = CASE WHEN e.status::text = 'paused' THEN e.paused_at ELSE clock_timestamp() AT TIME ZONE %(timezone)s END,
   paused_reason = 'incident'
 FROM it WHERE e.id = it.id
 RETURNING e.id

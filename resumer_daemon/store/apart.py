@@ -1,7 +1,5 @@
 """Incidents of executions with which no turn can finish: written without reading them."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Incident
@@ -16,16 +14,18 @@ async def set_apart(session: Session, execution: UUID, what: Incident) -> None:
     """Stop an execution that does not run for a person, unless another session has it locked."""
     async with session.transaction():
         await session.run("claim_again", {"ids": array([execution])})
-        await session.run("set_apart", _facts(session, what, running=False))
+        await _stop(session, what, running=False)
 
 
 async def set_apart_first(session: Session, what: Incident) -> None:
     """Stop the execution whose lease is past for longest, where nobody has it locked."""
     async with session.transaction():
         await session.run("claim_expired_leases", {"limit": 1, "version": VERSION})
-        await session.run("set_apart", _facts(session, what, running=True))
+        await _stop(session, what, running=True)
 
 
-def _facts(session: Session, what: Incident, *, running: bool) -> Mapping[str, Any]:
+async def _stop(session: Session, what: Incident, *, running: bool) -> None:
     incident = dump(incident_as_json(what))
-    return {"incident": incident, "running": running, "timezone": session.timezone}
+    facts = {"incident": incident, "running": running, "timezone": session.timezone}
+    async with session.at_the_service():
+        await session.run("set_apart", facts)

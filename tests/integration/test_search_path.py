@@ -11,7 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus
 
+from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.store import statements
+from resumer_daemon.store.apart import set_apart
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.statements import load
 from tests.harness import Database, every_vintage
@@ -168,7 +170,8 @@ def test_nothing_that_was_laid_in_the_service_s_schema_is_called(trapped: Databa
 
 AT_THE_SERVICE = frozenset(
     {"record_executions", "record_steps", "record_approvals", "expire_approvals", "record_audit"}
-    | {"withdraw_approvals", "undo_writes"}
+    | {"withdraw_approvals", "undo_writes", "mark_incidents", "lift_incidents", "hold_pauses"}
+    | {"let_pauses_go", "set_apart"}
     | {"leave_service", "enter_service", "settings", "session_settings", "backend_pid", "ping"}
     | {name for name in NAMES if name.startswith("bound_") or name == "doctor_bounds"}
     | {"prepare_migration"}
@@ -262,3 +265,22 @@ def _approved(service: Service) -> UUID:
     execution = service.paused()
     service.database.run("SELECT resumer.approve(%s)", service.asked(execution)[0])
     return execution
+
+
+async def test_an_execution_is_set_apart_on_the_path_of_the_service_s_triggers(database: Database):
+    # P7: else what cannot be written for a foreign trigger could not be set apart either
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database):
+        execution = service.paused()
+    path = "ALTER DATABASE {} SET search_path = app, public"
+    with database.connect() as administrator:
+        administrator.execute(sql.SQL(path).format(sql.Identifier(database.name)))
+    database.run(NOTES)
+    session = await Store(database.url).session()
+    async with session.connection:
+        await set_apart(
+            session, execution, Incident("turn_failed", "as the server says it", "retry")
+        )
+    assert service.standing(execution) == ("paused", "incident")
+    assert database.run("SELECT about FROM app.notes") == [("workflow_executions",)]
