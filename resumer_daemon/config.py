@@ -26,23 +26,22 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from resumer_daemon.durations import EXPECTED, LONGEST, seconds
 from resumer_daemon.entities import HttpUrl, RecordTarget
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.tls import secured
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
 
 def _seconds(value: object) -> object:
-    """Read `250ms`, `30s`, `5m` or `1h`; a bare number is left for pydantic, as seconds."""
-    if isinstance(value, str):
-        for unit, factor in UNITS.items():
-            number = value.strip().removesuffix(unit)
-            if number != value.strip() and number.replace(".", "", 1).isdigit():
-                return float(number) * factor
-    return value
+    """Read a duration such as `250ms` or `2d`; a bare number is left for pydantic, as seconds."""
+    if not isinstance(value, str) or value.strip().replace(".", "", 1).isdigit():
+        return value
+    given = seconds(value.strip())
+    if given is None:
+        raise ValueError(f"expected {EXPECTED}")
+    return given
 
 
 def _json_object(value: object) -> object:
@@ -73,7 +72,7 @@ def _json_or_file(value: object) -> object:
         raise ValueError(f"neither a JSON object nor a readable file: {error}") from None
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST)]
 
 
 class ContextEndpoint(BaseModel):

@@ -17,8 +17,8 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.plain import escape
+from resumer_daemon.durations import seconds
 from resumer_daemon.store import adoption
-from resumer_daemon.workflow.durations import seconds
 
 SHOWN = 20
 

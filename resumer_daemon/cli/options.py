@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from resumer_daemon.cli.common import USAGE, fail
-from resumer_daemon.workflow.durations import seconds
+from resumer_daemon.durations import seconds
 from resumer_daemon.workflow.values import Json, load
 
 Reason = Literal[

@@ -19,9 +19,9 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.plain import escape
+from resumer_daemon.durations import seconds
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import tokens
-from resumer_daemon.workflow.durations import seconds
 
 token = typer.Typer(help="The tokens that open the HTTP interface.", no_args_is_help=True)
 

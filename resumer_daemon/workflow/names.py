@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from resumer_daemon.workflow.durations import seconds
+from resumer_daemon.durations import seconds
 from resumer_daemon.workflow.references import bare, follow
 from resumer_daemon.workflow.secretrefs import PREFIX
 from resumer_daemon.workflow.values import MISSING, Json

@@ -1,7 +1,7 @@
 """The one edge where a definition comes in: whatever its spelling, it leaves as `Definition`."""
 
+from resumer_daemon.durations import LONGEST
 from resumer_daemon.workflow.definition import LONGEST_ID, Definition, Step, is_id
-from resumer_daemon.workflow.durations import LONGEST
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.jsontext import clean, storable
 from resumer_daemon.workflow.reading import NotUnderstood, Reader, not_understood

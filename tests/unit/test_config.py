@@ -24,3 +24,20 @@ def test_notification_templates_are_json_or_a_file_of_it(tmp_path: Path):  # C26
 def test_notification_templates_that_are_none_are_named(given: str):  # C26
     with pytest.raises(SettingsError, match="RESUMER_NOTIFICATION_TEMPLATES"):
         load(database_url=URL, notification_templates=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("30d", 2_592_000), ("1w", 604_800), ("P2D", 172_800), ("1h30m", 5_400), ("250ms", 0.25),
+     ("90", 90), ("1.5", 1.5), (" 5m ", 300), (90, 90)],
+)  # fmt: skip
+def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, seconds: float):  # C9
+    assert load(database_url=URL, retention=given).retention == seconds
+
+
+@pytest.mark.parametrize(
+    "given", ["2 days", "soon", "-1h", "0s", "0", "inf", "nan", "1y", "", "1e3"]
+)
+def test_a_setting_that_is_no_duration_is_named(given: str):  # C9
+    with pytest.raises(SettingsError, match="RESUMER_RETENTION"):
+        load(database_url=URL, retention=given)

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from resumer_daemon.durations import EXPECTED, seconds
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.keys import approval_id, digest, request_id
 from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.durations import EXPECTED, seconds
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.templates import mask_secrets, render, render_text
 from resumer_daemon.workflow.values import Json

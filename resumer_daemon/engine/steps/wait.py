@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from resumer_daemon.durations import seconds
 from resumer_daemon.engine.branch import Branch, Waiting
 from resumer_daemon.engine.clock import spoken
 from resumer_daemon.engine.place import Place
@@ -10,7 +11,6 @@ from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, outp
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import wait_ways
 from resumer_daemon.workflow.definition import WaitStep
-from resumer_daemon.workflow.durations import seconds
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.templates import mask_secrets, render
 from resumer_daemon.workflow.values import Json, printed

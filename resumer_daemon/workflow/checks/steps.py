@@ -1,5 +1,6 @@
 """Single steps: what is not understood of them, their size, and the ways of an approval."""
 
+from resumer_daemon.durations import EXPECTED, seconds
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
 from resumer_daemon.workflow.checks.sites import Flow, Site
 from resumer_daemon.workflow.definition import (
@@ -12,7 +13,6 @@ from resumer_daemon.workflow.definition import (
     Requires,
     WaitStep,
 )
-from resumer_daemon.workflow.durations import EXPECTED, seconds
 from resumer_daemon.workflow.reading import Reader
 from resumer_daemon.workflow.spelling_acts import APPROVAL
 from resumer_daemon.workflow.wording import shown

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.workflow.durations import LONGEST, seconds
+from resumer_daemon.durations import LONGEST, seconds
 
 
 @pytest.mark.parametrize(
