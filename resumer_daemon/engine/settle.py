@@ -12,8 +12,9 @@ from datetime import datetime
 from uuid import UUID
 
 from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.awaited import Awaited
 from resumer_daemon.engine.branch import PAUSE, Branch, Waiting
-from resumer_daemon.engine.match import entities, meant_for
+from resumer_daemon.engine.match import entities
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
 from resumer_daemon.engine.policy import Verdict, decide
 from resumer_daemon.engine.requests import (
@@ -193,10 +194,11 @@ def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str
     if told is not None and said is not None:
         heard[PAUSE] = _Heard(said, (told,))
     used: set[UUID | None] = set()
+    awaited = _awaited(pause, claimed)
     for request in claimed.requests:
         if not request.due or (request.kind == "event" and request.source_id in used):
             continue
-        answered = _first_answer(request, pause, claimed, heard)
+        answered = _first_answer(request, pause, awaited, heard)
         if answered is not None:
             path, answer = answered
             heard[path] = _Heard(answer, (request,))
@@ -204,8 +206,16 @@ def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str
     return heard
 
 
+def _awaited(pause: OpenPause, claimed: Claimed) -> Awaited | None:
+    """Return what the branches wait for, where a timer or an event asks."""
+    asks = any(r.due and r.kind in ("event", "timeout") for r in claimed.requests)
+    if pause.reason in COVERING or not asks:
+        return None
+    return Awaited(pause.branches, entities(claimed.context, claimed.resume_data))
+
+
 def _first_answer(
-    request: Request, pause: OpenPause, claimed: Claimed, heard: Mapping[str, _Heard]
+    request: Request, pause: OpenPause, awaited: Awaited | None, heard: Mapping[str, _Heard]
 ) -> tuple[str, Answer] | None:
     """Return which branch a request that is no decision answers: the one that has waited longest.
 
@@ -218,13 +228,13 @@ def _first_answer(
         path = PAUSE if shown is None else shown.path
         answer = None if path in heard else _by_hand(request, pause, shown)
         return None if answer is None else (path, answer)
-    if pause.reason in COVERING:
+    if awaited is None:
         return None
-    for branch in pause.branches:
-        answer = None if branch.path in heard else _by_itself(request, branch, claimed)
-        if answer is not None:
-            return branch.path, answer
-    return None
+    if request.kind == "timeout" and request.source_id is None:
+        branch = awaited.timer(request, heard)
+        return None if branch is None else (branch.path, TimedOut())
+    branch = awaited.event(request, heard) if request.kind == "event" else None
+    return None if branch is None else (branch.path, Event(request.payload))
 
 
 def _decisions(pause: OpenPause, claimed: Claimed) -> dict[str, _Heard]:
@@ -291,21 +301,6 @@ def _fact(approval: Approval) -> Decided:
         reason=approval.reason,
         decided_at=approval.decided_at,
     )
-
-
-def _by_itself(request: Request, branch: Branch, claimed: Claimed) -> Answer | None:
-    """Return what an event or a timer answers to a branch, if anything.
-
-    The decision of an event is its type.
-    """
-    match request.kind:
-        case "event" if request.decision in (None, branch.waiting.event):
-            ours = entities(claimed.context, claimed.resume_data)
-            meant = meant_for(branch.waiting.match, ours, request.payload)
-            return Event(request.payload) if meant else None
-        case "timeout" if request.source_id is None:
-            return TimedOut() if (request.decision or PAUSE) == branch.path else None
-    return None
 
 
 def _by_hand(request: Request, pause: OpenPause, shown: Branch | None) -> Answer | None:

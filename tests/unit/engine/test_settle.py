@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Waiting, Ways
+from resumer_daemon.engine.branch import Branch, Waiting, Ways
+from resumer_daemon.engine.match import meant_for
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.requests import DELETED, SAID, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
@@ -266,3 +267,36 @@ def test_every_path_of_a_match_must_agree(kind: str, ends: bool) -> None:
     event = PAID._replace(payload={"order": {"id": 1}, "kind": kind})
     settlement = settle(claimed(event, pause=replace(WAIT, waiting=match)))
     assert (settlement.answer is not None) == ends
+
+
+# C31
+@pytest.mark.parametrize("match", [{"order.id": "{n}"}, {"tenant": "t", "order.id": "{n}"}, {}])
+def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch) -> None:
+    compared = []
+
+    def counted(*given: Any) -> bool:
+        compared.append(given)
+        return meant_for(*given)
+
+    monkeypatch.setattr("resumer_daemon.engine.awaited.meant_for", counted)
+    many = range(2_000)
+    waits = {f"all/{n}": {p: v.format(n=n) for p, v in match.items()} for n in many}
+    done = {
+        path: Progress(
+            waits=Branch(path, "s", "waiting_for_event", Ways(), Waiting(event="paid", match=each))
+        )
+        for path, each in waits.items()
+    }
+    requests = [
+        Request(n, "event", UUID(int=n), "paid", payload={"tenant": "t", "order": {"id": n}})
+        for n in reversed(many)
+    ]
+    pause = replace(WAIT, state=State("all", done=done))
+    settled = settle(replace(claimed(*requests, pause=pause), context={}))
+    assert len(settled.answers) == 2_000
+    assert all(
+        meant_for(waits[path], {}, answer.payload)
+        for path, answer in settled.answers.items()
+        if isinstance(answer, Event)
+    )
+    assert len(compared) <= 2_000
