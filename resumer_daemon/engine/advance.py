@@ -58,7 +58,10 @@ def advance(
     records = walk.records
     if len(records) > 1:
         records.sort(key=_began)
-    return Advance(_state(pointer, walk), outcome, tuple(records), tuple(walk.writes), walk.written)
+    return Advance(
+        _state(pointer, walk), outcome, tuple(records), tuple(walk.writes),
+        tuple(walk.withdrawn), walk.written,
+    )  # fmt: skip
 
 
 def _go(

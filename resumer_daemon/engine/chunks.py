@@ -44,6 +44,7 @@ def advance_through(
         advanced = more._replace(
             records=advanced.records + more.records,
             writes=advanced.writes + more.writes,
+            withdrawn=advanced.withdrawn + more.withdrawn,
             written=advanced.written + more.written,
         )
     limit = CHUNKS * world.limits.chunk

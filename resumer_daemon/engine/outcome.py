@@ -149,11 +149,13 @@ Outcome: TypeAlias = Paused | Completed | Failed | Incident | Effects
 class Advance(NamedTuple):
     """The new state, what to write with it in one transaction, and what comes next.
 
-    `written`: about how many characters that is, where it is much.
+    `withdrawn` are approvals of steps that have failed. `written`: about how many characters all of
+    it is, where it is much.
     """
 
     state: State
     outcome: Outcome
     records: tuple[StepRecord, ...] = ()
     writes: tuple[Write, ...] = ()
+    withdrawn: tuple[UUID, ...] = ()
     written: int = 0

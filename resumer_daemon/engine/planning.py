@@ -236,7 +236,7 @@ def _not_needed(claimed: Claimed, advanced: Advance, waited: Sequence[Branch]) -
     """Return the approvals that are pending and that nobody waits for any more."""
     if isinstance(advanced.outcome, Completed | Failed):
         return pending(claimed)
-    asked = {approval for branch in waited for approval in branch.asked}
+    asked = {approval for branch in waited for approval in branch.asked} | {*advanced.withdrawn}
     waiting = {approval for branch in advanced.state.branches for approval in branch.asked}
     pause = claimed.pause
     return tuple(

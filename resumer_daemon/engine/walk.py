@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
+from uuid import UUID
 
 from resumer_daemon.engine.clock import Limit
 from resumer_daemon.engine.outcome import (
@@ -47,6 +48,7 @@ class Walk:
         self.done: dict[str, Progress] = dict(state.done)
         self.records: list[StepRecord] = []
         self.writes: list[Write] = []
+        self.withdrawn: list[UUID] = []
         self.effects = _under_way(state, self.clock, results)
         self.sent = frozenset(self.effects)
         self.branches = {each.path: each for each in state.branches}
@@ -195,8 +197,12 @@ class Walk:
         )
 
     def withdraw(self, asked: Sequence[str]) -> None:
-        """Write none of these approvals: the step that asked for them has failed for good."""
+        """Write none of these approvals: the step that asked for them has failed for good.
+
+        Those that earlier transactions have written are to be closed.
+        """
         if asked:
+            self.withdrawn += map(UUID, asked)
             kept = [
                 w for w in self.writes if not isinstance(w, NewApproval) or str(w.id) not in asked
             ]

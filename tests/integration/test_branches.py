@@ -239,6 +239,25 @@ def test_an_approval_counts_for_the_role_that_it_was_created_for(service: Servic
     assert service.ended(execution)["result"] == "allowed"
 
 
+async def test_a_request_of_a_step_that_has_failed_is_closed(service: Service):  # C7
+    act = {"type": "create_approval_request", "entity": "quote", "approver_role": "legal"}
+    async with receiver(answering(status=404)) as here:
+        send = {"type": "webhook", "url": here.url()}
+        first = {"id": "first", "type": "action", "action": "block", "execute": [act, send]}
+        service.workflow({**first, "on_error": "ask"}, ask(), allow())
+
+        def work() -> None:
+            execution = service.paused()
+            [(status,)] = service.database.run(
+                "SELECT status FROM approval_requests WHERE approver_role = 'legal'"
+            )
+            assert status == "expired"
+            service.decide(service.asked(execution)[0], "approved")
+            assert service.ended(execution)["result"] == "allowed"
+
+        await asyncio.to_thread(work)
+
+
 @pytest.mark.parametrize("end", ["rejected", "forced", "cancelled"])
 def test_a_request_that_nobody_waits_for_is_closed(service: Service, end: str):  # C7
     service.workflow(ask(roles=["legal", "finance"], on_false="refuse"), allow(), block())
