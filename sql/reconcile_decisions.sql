@@ -18,8 +18,10 @@ WITH slice AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT * FROM resumer.resume_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS r
   WHERE r.kind = 'approval'
 ), found AS (
-  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
-  SELECT m.execution_id, 'approval', m.id, m.status FROM missed m
+  INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)
+  SELECT m.execution_id, 'approval', m.id, m.status, CASE WHEN m.status IN ('approved', 'rejected') THEN (
+    SELECT o.approver_id FROM approval_requests o WHERE o.id = m.id LIMIT 1) END
+  FROM missed m
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM found) AS found,

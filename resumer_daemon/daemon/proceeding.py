@@ -20,7 +20,15 @@ from resumer_daemon.engine.plan import Launch, Plan, Program
 from resumer_daemon.engine.planning import undo
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import REMEDIES, Programs
-from resumer_daemon.engine.running import doubtful, hear, proceed, repeats, stop, unreadable_row
+from resumer_daemon.engine.running import (
+    doubtful,
+    ended_elsewhere,
+    hear,
+    proceed,
+    repeats,
+    stop,
+    unreadable_row,
+)
 from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
@@ -109,9 +117,9 @@ class Proceeding:
 
         Return what runs on from there; None, and `unanswered`, as with `record`.
         """
-        due = [branch.waiting.due_at for branch in held.launch.state.branches]
+        branches = held.launch.state.branches
         async with self._pool.session() as session:
-            if not await journal.something_came(session, held.execution, due):
+            if not await journal.something_came(session, held.execution, branches):
                 return held
             return await self._hear(session, held, unanswered)
 
@@ -166,6 +174,8 @@ class Proceeding:
                 return each
         self._metrics.fenced_writes.inc()
         log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
+        # where it is ours still, another program has ended the execution: look at what that leaves
+        await journal.hand_over_now(session, {held.execution: held.epoch})
         return None
 
     async def _records(
@@ -279,7 +289,7 @@ class Proceeding:
         claimed = found.claimed if isinstance(found, Unreadable) else found
         if claimed is None or claimed.status != "running":
             await journal.release(session, [each.execution])
-            return None
+            return None if claimed is None else ended_elsewhere(claimed)
         if each.claims:
             log.warning(
                 "lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims

@@ -44,7 +44,8 @@ def run(step: Step, place: Place, walk: Walk) -> Ended:
             return _ended(step, place, verdict, progress, walk)
         _record_failure(step, place, progress, verdict, walk)
         if not worth_repeating(step.retry, progress.attempt, verdict):
-            walk.withdraw(progress.asked)
+            if place.container is None or verdict.final:  # else its container may repeat it
+                walk.give_up(place.path)
             return verdict
         place = place._replace(delay=_repeat(step.retry, place, progress, walk))
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from resumer_daemon.engine.answer import Event
 from resumer_daemon.engine.branch import Branch, Waiting, Ways
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
 from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, Hold, Settled
@@ -117,6 +118,12 @@ class Plan:
             return self.branches
         before = {branch.path for branch in self.waited}
         return tuple(branch for branch in self.branches if branch.path not in before)
+
+    @property
+    def brings_event(self) -> bool:
+        """Tell whether an event ends a wait here."""
+        answers = self.settlement.answers.values() if self.settlement is not None else ()
+        return any(isinstance(answer, Event) for answer in answers)
 
     @property
     def waits_at(self) -> int:

@@ -236,9 +236,11 @@ def _not_needed(claimed: Claimed, advanced: Advance, waited: Sequence[Branch]) -
     """Return the approvals that are pending and that nobody waits for any more."""
     if isinstance(advanced.outcome, Completed | Failed):
         return pending(claimed)
-    asked = {approval for branch in waited for approval in branch.asked} | {*advanced.withdrawn}
-    waiting = {approval for branch in advanced.state.branches for approval in branch.asked}
     pause = claimed.pause
+    before = (*waited, *(() if pause is None else pause.branches))
+    asked = {approval for branch in before for approval in branch.asked}
+    asked.update(advanced.withdrawn)
+    waiting = {approval for branch in advanced.state.branches for approval in branch.asked}
     return tuple(
         each.id
         for each in claimed.approvals

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.chunks import advance_through as advance
@@ -35,6 +36,8 @@ def retry(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
     context = effective(as_object(claimed.context), as_object(claimed.resume_data))
     if "skip_effect" not in asked:
         advanced = advance(program.definition, state, context, world)
+        if "from_step" in asked:
+            advanced = advanced._replace(withdrawn=advanced.withdrawn + _left_behind(claimed))
         return planned(claimed, settlement, program, advanced, claimed.resume_data)
     waits_for = advance(program.definition, state, context, world).outcome
     effect = _named(waits_for, asked["skip_effect"])
@@ -62,6 +65,13 @@ def _state(
     return State(
         step=step, result=stood.result, time_left=stood.time_left, allowed_time=stood.allowed_time
     )
+
+
+def _left_behind(claimed: Claimed) -> tuple[UUID, ...]:
+    """Return the approvals of the step under way, which the flow does not come back to."""
+    state = claimed.pause.state if claimed.pause is not None else None
+    under_way = () if state is None else state.done.values()
+    return tuple(UUID(asked) for progress in under_way for asked in progress.asked)
 
 
 def _named(outcome: object, key: Json) -> Effect | None:

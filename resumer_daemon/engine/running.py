@@ -6,9 +6,10 @@ from dataclasses import replace
 from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.loading import answers
 from resumer_daemon.engine.outcome import EffectResult, Incident
+from resumer_daemon.engine.parking import after_the_end
 from resumer_daemon.engine.plan import Launch, NewPause, Plan
-from resumer_daemon.engine.planning import as_object, load_first, planned
-from resumer_daemon.engine.requests import Claimed
+from resumer_daemon.engine.planning import as_object, load_first, pending, planned
+from resumer_daemon.engine.requests import ENDED, Claimed
 from resumer_daemon.engine.respond import UnreadableCause
 from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settle import Settlement, settle_beside
@@ -86,6 +87,17 @@ def _told(state: State, results: Mapping[str, EffectResult], world: World) -> St
     return replace(state, loads={**state.loads, **answers(results)}, time_left=left)
 
 
+def ended_elsewhere(claimed: Claimed) -> Plan | None:
+    """Plan for what an execution leaves that another program ended while it ran here.
+
+    None: it has not ended, but is paused.
+    """
+    if claimed.status not in ENDED:
+        return None
+    outcomes = {r.id: after_the_end(r) for r in claimed.requests}
+    return Plan(claimed, outcomes, withdraws=pending(claimed))
+
+
 def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
     """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
     what = Incident(
@@ -111,7 +123,9 @@ def repeats(plan: Plan, state: Json) -> bool:
 
     Else there is something to record: the flow let others move before its next step.
     """
-    if plan.records or plan.writes or plan.launch is None:
+    if plan.records or plan.writes or plan.outcomes or plan.unasked or plan.launch is None:
+        return False
+    if plan.resumed or plan.expire or plan.withdraws:
         return False
     if plan.claimed.context is None:
         return True

@@ -82,7 +82,9 @@ def settle(claimed: Claimed) -> Settlement:
         if held is not None:
             return held
         return _end_pause(claimed.pause, claimed)
-    return Settlement({r.id: parked(r) for r in claimed.requests if r.due})
+    outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
+    objections = _objections(claimed.approvals, claimed.requests, outcomes)
+    return Settlement(outcomes, objections=objections)
 
 
 def _begin(claimed: Claimed) -> Settlement:
@@ -142,7 +144,17 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
         still = _still_paused(pause, claimed)
         unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
         return replace(still, outcomes={**still.outcomes, **unrecognised})
-    return _moved(heard, void(claimed.requests))
+    moved = _moved(heard, void(claimed.requests))
+    return replace(moved, objections=_objected(claimed, moved))
+
+
+def _objected(claimed: Claimed, moved: Settlement) -> dict[int, str]:
+    """Say why decisions did not count for what moves: their branches may wait on."""
+    others = {
+        request: outcome for request, outcome in moved.outcomes.items() if outcome != "applied"
+    }
+    kept: dict[int, Settled] = dict.fromkeys(others, "held")
+    return _objections(claimed.approvals, claimed.requests, kept)
 
 
 def settle_beside(claimed: Claimed, state: State, now: datetime) -> Settlement:

@@ -151,10 +151,8 @@ class Walk:
     def drop(self, path: str) -> None:
         """Forget a step, what it waits for, and the approvals that it has just asked for."""
         dropped = [each for each in self.branches if _within(each, path)]
-        asked = {a for each in dropped for a in self.branches.pop(each).asked}
-        self.writes = [
-            w for w in self.writes if not isinstance(w, NewApproval) or w.id not in asked
-        ]
+        self._withdraw([a for each in dropped for a in self.branches.pop(each).asked])
+        self.give_up(path)
         self.forget(path)
 
     def inside(self, path: str) -> list[str]:
@@ -196,17 +194,18 @@ class Walk:
             )
         )
 
-    def withdraw(self, asked: Sequence[str]) -> None:
-        """Write none of these approvals: the step that asked for them has failed for good.
+    def give_up(self, path: str) -> None:
+        """Withdraw the approvals that a step, and what is inside of it, has asked for."""
+        known = (self.done.get(each) for each in (path, *self.inside(path)))
+        self._withdraw([UUID(a) for each in known if each is not None for a in each.asked])
 
-        Those that earlier transactions have written are to be closed.
-        """
+    def _withdraw(self, asked: Sequence[UUID]) -> None:
+        """Write none of these approvals, and have those closed that are written already."""
         if asked:
-            self.withdrawn += map(UUID, asked)
-            kept = [
-                w for w in self.writes if not isinstance(w, NewApproval) or str(w.id) not in asked
+            self.withdrawn += asked
+            self.writes = [
+                w for w in self.writes if not isinstance(w, NewApproval) or w.id not in asked
             ]
-            self.writes[:] = kept
 
     def count_step(self, place: Place) -> None:
         """Count a step inside of another one, which the budget of the top level does not know."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Launch, Plan
 from resumer_daemon.engine.state import VERSION
@@ -153,9 +153,15 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def something_came(session: Session, execution: UUID, due: Iterable[datetime | None]) -> bool:
+async def something_came(session: Session, execution: UUID, branches: Sequence[Branch]) -> bool:
     """Tell, without a lock, whether a branch that waits beside effects may have its answer."""
-    facts = {"id": execution, "due": min((each for each in due if each is not None), default=None)}
+    due = [branch.waiting.due_at for branch in branches]
+    facts = {
+        "id": execution,
+        "due": min((each for each in due if each is not None), default=None),
+        "asked": array(approval for branch in branches for approval in branch.asked),
+        "timezone": session.timezone,
+    }
     cursor = await session.run("find_answers", facts)
     return await cursor.fetchone() is not None
 
@@ -175,8 +181,13 @@ async def release(session: Session, executions: Sequence[UUID]) -> None:
 async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
     """End these leases now, so that whoever looks first goes on."""
     async with session.transaction():
-        facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
-        await session.run("hand_over_leases", facts)
+        await hand_over_now(session, epochs)
+
+
+async def hand_over_now(session: Session, epochs: Mapping[UUID, int]) -> None:
+    """Do that within a transaction that does more."""
+    facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
+    await session.run("hand_over_leases", facts)
 
 
 async def hand_over_strays(session: Session, holder: Holder, running: Iterable[UUID]) -> None:

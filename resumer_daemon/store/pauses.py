@@ -7,6 +7,7 @@ from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.match import entities
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.engine.requests import ENDED
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.waits import EventWait, anchor, comparable
 from resumer_daemon.workflow.values import Json, dump
@@ -83,8 +84,11 @@ def waits_ended(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"execution_ids": [e for e, _ in ended], "numbers": [n for _, n in ended]}
 
 
-def _waited_at(plan: Plan) -> list[int]:
+def _waited_at(plan: Plan) -> list[int | None]:
+    """Return the numbers of the pauses whose waits end; None: of all that there are."""
     pause = plan.claimed.pause
+    if plan.status == "cancelled" or plan.claimed.status in ENDED:
+        return [None]  # what waited beside effects is known to whoever ran them
     if pause is None:
         return [plan.claimed.last_pause + 1] if _await_events(plan.waited) else []
     return [pause.number] if plan.closes and _await_events(pause.branches) else []

@@ -219,8 +219,9 @@ def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     for approval in plan.arm:
         yield execution, "timeout", approval.id, None, None, approval.expires_at
     yield from _expiries(execution, plan)
-    if any(branch.waiting.event is not None for branch in plan.begun):
-        # look back once this is committed
+    looking = plan.branches if plan.brings_event else plan.begun
+    if any(branch.waiting.event is not None for branch in looking):
+        # look back once this is committed: an earlier event of two may have ended another wait
         yield execution, "adopt", None, None, None, None
     if plan.opens is not None:
         yield from _timers(execution, plan.opens)
@@ -231,6 +232,17 @@ def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
     for write in plan.writes:
         if isinstance(write, NewApproval) and write.expires_at and write.id in asked:
             yield execution, "timeout", write.id, None, None, write.expires_at.isoformat()
+    yield from _expiries_of_earlier(execution, plan)
+
+
+def _expiries_of_earlier(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
+    """Return timers of approvals that were written before their step began to wait."""
+    asked = {approval for branch in plan.begun for approval in branch.asked}
+    if asked:
+        asked -= {r.source_id for r in plan.claimed.requests if r.kind == "timeout"}
+    for approval in plan.claimed.approvals if asked else ():
+        if approval.id in asked and approval.status == "pending" and approval.expires_at:
+            yield execution, "timeout", approval.id, None, None, approval.expires_at
 
 
 def _timers(execution: UUID, pause: NewPause) -> Iterable[tuple[Any, ...]]:

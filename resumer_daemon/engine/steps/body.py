@@ -46,6 +46,8 @@ def run_body(body: Body, place: Place, walk: Walk, progress: Progress) -> Ended:
         if isinstance(next_at, Broken):
             remember(next_at, here.path, walk)
             return next_at
+        if isinstance(end, Broken):
+            walk.give_up(here.path)
         walk.forget(here.path)
         progress.at = next_at
         progress.taken += 1

@@ -42,7 +42,17 @@ def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Ver
         ends = [_given_up(*each, walk) for each in zip(step.steps, paths, ends, strict=True)]
     if any(isinstance(end, Unfinished) for end in ends):
         return UNFINISHED
-    return _amounts_to(step, ends)
+    verdict = _amounts_to(step, ends)
+    if isinstance(verdict, Passed):
+        _give_up_failed(paths, ends, walk)
+    return verdict
+
+
+def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], walk: Walk) -> None:
+    """Withdraw what members have asked for that could have been repeated and will not be."""
+    for path, end in zip(paths, ends, strict=True):
+        if isinstance(end, Broken) and not end.final:
+            walk.give_up(path)
 
 
 def _any_passed(ends: Sequence[Ended]) -> bool:
