@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST: Final = 10.0
@@ -47,6 +48,16 @@ class Connection(H11Protocol):
         complete = self.cycle is not None and not self.cycle.more_body
         if complete and not self.cycle.response_complete and self.waits:
             self._wait(answering=True)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. A response to the request that it belongs to is not sent then."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""

@@ -182,3 +182,26 @@ def test_a_client_that_does_not_take_its_answer_is_not_waited_for(  # C32
             eventually_sync(lambda: daemon.daemon.server.connections == 1)
             connection.sendall(asks.encode())
             eventually_sync(lambda: daemon.daemon.server.connections == 0)
+
+
+CHUNKED = "POST /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+# C38
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_body_that_is_no_http_is_the_client_s_fault_and_ends_the_connection(
+    database: Database, capfd: pytest.CaptureFixture[str], answered: bool
+):
+    with running(database) as daemon:
+        with connected(daemon, CHUNKED if answered else f"{CHUNKED}ZZ\r\n") as connection:
+            first = b""
+            if answered:
+                while b"\r\n\r\n" not in first:
+                    first += connection.recv(65_536)
+                connection.sendall(b"ZZ\r\n")
+            assert (first + said(connection)).startswith(
+                b"HTTP/1.1 405" if answered else b"HTTP/1.1 400"
+            )
+        assert daemon.ready()
+    printed = capfd.readouterr()
+    assert "error" not in printed.out + printed.err
