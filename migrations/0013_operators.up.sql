@@ -107,10 +107,15 @@ BEGIN
 END
 $f$;
 
--- Paused executions and what they wait for.
+-- The branch that a pause shows: the one that has waited longest, whose approvals alone count for it.
+CREATE FUNCTION resumer.shown_of(p resumer.pauses) RETURNS resumer.pauses
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT b FROM resumer.branches_of(p) AS b LIMIT 1 $f$;
+
+-- Paused executions and what they wait for: of several branches, the one that has waited longest.
 CREATE VIEW resumer.inbox AS
 SELECT p.execution_id, a.execution_key, a.workflow, p.organization_id, p.number AS pause_number, p.reason, p.step_id,
-  p.paused_at, clock_timestamp() - p.paused_at AS age, resumer.waiting_for(p) AS waiting_for
+  p.paused_at, clock_timestamp() - p.paused_at AS age, resumer.waiting_for(resumer.shown_of(p)) AS waiting_for
 FROM resumer.pauses p CROSS JOIN LATERAL resumer.about(p.execution_id) AS a
 WHERE p.resumed_at IS NULL;
 
@@ -181,7 +186,7 @@ BEGIN
     'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
       WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
     'on_reject', p.ways ->> 'refused', 'on_timeout', coalesce(p.ways ->> 'expired', p.ways ->> 'timeout'),
-    'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(p) END,
+    'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(resumer.shown_of(p)) END,
     'branches', CASE WHEN p.number IS NOT NULL THEN (
       SELECT jsonb_agg(jsonb_build_object('step_id', b.step_id, 'reason', b.reason, 'since', b.paused_at,
         'waiting_for', resumer.waiting_for(b)) ORDER BY b.paused_at) FROM resumer.branches_of(p) AS b) END,
@@ -208,4 +213,4 @@ $f$;
 
 REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text), resumer.approvals_of(resumer.pauses),
   resumer.approvals_needed(resumer.pauses, jsonb),
-  resumer.waiting_for(resumer.pauses), resumer.branches_of(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;
+  resumer.waiting_for(resumer.pauses), resumer.branches_of(resumer.pauses), resumer.shown_of(resumer.pauses), resumer.pause(uuid, text, text), resumer.status(uuid) FROM PUBLIC;

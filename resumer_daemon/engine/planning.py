@@ -19,7 +19,7 @@ from resumer_daemon.engine.outcome import (
     NewApproval,
     Paused,
 )
-from resumer_daemon.engine.parking import parked
+from resumer_daemon.engine.parking import COVERING, parked
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
 from resumer_daemon.engine.requests import ENDED, SAID, Claimed, Settled
 from resumer_daemon.engine.resume import (
@@ -38,18 +38,33 @@ from resumer_daemon.workflow.values import Json
 
 def stay(claimed: Claimed, settlement: Settlement) -> Plan:
     """Plan for an execution that does not move now."""
-    ended = claimed.status in ENDED and claimed.last_pause > 0
     return Plan(
         claimed,
         settlement.outcomes,
         settlement,
-        withdraws=pending(claimed) if ended else (),
+        withdraws=_left_pending(claimed),
         closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
         recalls=_looks_back(claimed, settlement),
         misses=_misses(claimed, settlement),
         expire=settlement.expire,
         arm=settlement.arm,
     )
+
+
+def _left_pending(claimed: Claimed) -> tuple[UUID, ...]:
+    """Return the approvals that are pending though nobody waits for them any more.
+
+    A timer tells of one that somebody was deciding when it was to be closed.
+    """
+    timed = {r.source_id for r in claimed.requests if r.kind == "timeout" and r.due} - {None}
+    if claimed.status in ENDED:
+        return pending(claimed) if claimed.last_pause > 0 or timed else ()
+    pause = claimed.pause
+    if not timed or pause is None or pause.reason in COVERING:
+        return ()
+    asking = pause.asking(claimed.approvals)
+    awaited = {approval.id for _, approvals in asking for approval in approvals}
+    return tuple(each for each in pending(claimed) if each in timed - awaited)
 
 
 def adopted(claimed: Claimed, opens: NewPause) -> Plan:

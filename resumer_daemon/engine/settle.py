@@ -83,8 +83,19 @@ def settle(claimed: Claimed) -> Settlement:
             return held
         return _end_pause(claimed.pause, claimed)
     outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
+    outcomes |= dict.fromkeys(_still_to_close(claimed), "held")
     objections = _objections(claimed.approvals, claimed.requests, outcomes)
     return Settlement(outcomes, objections=objections)
+
+
+def _still_to_close(claimed: Claimed) -> set[int]:
+    """Return the timers of approvals that are pending and not past: they were to be closed.
+
+    Whoever runs the execution knows whether anybody waits for them.
+    """
+    pending = {a.id for a in claimed.approvals if a.status == "pending" and not a.expired}
+    timers = (r for r in claimed.requests if r.kind == "timeout" and r.due)
+    return {timer.id for timer in timers if timer.source_id in pending}
 
 
 def _begin(claimed: Claimed) -> Settlement:

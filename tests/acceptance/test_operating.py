@@ -63,7 +63,7 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     key, [request] = key_of(service, execution), service.asked(execution)
     assert f"resumer-daemon approve {request}" in run(service, "explain", key)
     run(service, "pause", key, "--as", "mia", "--reason", "stock count")
-    eventually_sync(lambda: service.standing(execution)[1] == "stock count")
+    eventually_sync(lambda: service.standing(execution)[1] == "manual")
     run(service, "approve", request)
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     said = run(service, "explain", str(execution))

@@ -262,3 +262,138 @@ async def test_a_hand_laid_on_it_while_a_branch_sends_keeps_what_is_decided(serv
             row = await ended(service, execution)
     assert row["result"] == "allowed", row["error_message"]
     assert service.decisions(execution) == [("approved", "applied")]
+
+
+async def test_a_retry_from_another_step_closes_the_requests_of_the_branches_it_leaves(  # C7
+    service: Service, tmp_path: Path
+):
+    async with held_back() as gate:
+        once = {**send(gate), "delivery": "at_most_once"}
+        steps = own_approval("legal"), wait("paid", "paid"), once
+        service.workflow(parallel(*steps), ask("boss", role="boss"), allow())
+        with process(service.database, tmp_path / "first.log", **LEASE) as first:
+            execution = await started(service, gate)
+            first.kill()
+        with running(service.database, **LEASE):
+            await eventually(lambda: service.pause(execution).get("reason") == "incident")
+            assert len(service.asked(execution)) == 1
+            service.database.run(
+                "SELECT resumer.retry(%s, 'known', 'mia', from_step => 'boss')", execution
+            )
+            await eventually(lambda: service.pause(execution).get("step_id") == "boss")
+            await eventually(
+                lambda: service.asked(execution) == [request_of(service, execution, "boss")],
+                of="legal is asked no more",
+            )
+    assert waits(service) == 0
+
+
+async def test_a_retry_goes_on_with_the_branches_and_what_came_meanwhile(
+    service: Service, tmp_path: Path
+):
+    async with held_back() as gate:
+        once = {**send(gate), "delivery": "at_most_once"}
+        service.workflow(parallel(own_approval("legal"), wait("paid", "paid"), once), allow())
+        with process(service.database, tmp_path / "first.log", **LEASE) as first:
+            execution = await started(service, gate)
+            first.kill()
+        with running(service.database, **LEASE):
+            await eventually(lambda: service.pause(execution).get("reason") == "incident")
+            decide(service, execution, "legal")
+            service.database.run("SELECT resumer.emit('paid', '{}')")
+            await eventually(lambda: service.decisions(execution) == [("approved", "held")])
+            service.database.run("SELECT resumer.retry(%s)", execution)
+            gate.set()
+            row = await ended(service, execution)
+    assert row["result"] == "allowed", row["error_message"]
+    assert service.decisions(execution) == [("approved", "applied")]
+    assert waits(service) == 0
+
+
+@pytest.mark.parametrize("then", ["paused", "sends", "cancelled"])
+async def test_a_request_that_somebody_was_deciding_is_closed_later_wherever_the_flow_is(  # C7
+    service: Service, then: str
+):
+    async with held_back() as gate:
+        both = parallel(own_approval("legal"), wait("b", "skipped"), strategy="any_can_pass")
+        nested = {**both, "id": "inner"}
+        flow = [{**both, "next": "boss"}, ask("boss", role="boss"), allow()]
+        if then == "sends":
+            flow = [parallel(nested, send(gate), wait("c", "late")), allow()]
+        if then == "cancelled":
+            flow = [parallel(own_approval("legal"), send(gate)), allow()]
+        service.workflow(*flow)
+        with running(service.database, **LEASE):
+            execution = service.start()
+            await eventually(lambda: len(service.asked(execution)) == 1)
+            legal = request_of(service, execution, "legal")
+            with service.database.connect() as deciding:
+                deciding.autocommit = False
+                deciding.execute(
+                    "UPDATE approval_requests SET status = 'approved' WHERE request_id = %s",
+                    [legal],
+                )
+                if then == "cancelled":
+                    await eventually(lambda: gate.there.requests)
+                    service.database.run("SELECT resumer.cancel(%s)", execution)
+                    await asyncio.to_thread(service.until, execution, "cancelled")
+                else:
+                    service.database.run("SELECT resumer.emit('skipped', '{}')")
+                    await eventually(
+                        lambda: ("event", "skipped", "applied") in service.requests(execution)
+                    )
+                deciding.rollback()
+            gate.set()
+            await eventually(lambda: legal not in service.asked(execution), of="it is closed")
+
+
+async def test_the_inbox_shows_what_the_branch_needs_that_has_waited_longest(service: Service):
+    both = parallel(own_approval("legal"), ask("board", role="board", approvals=2, on_true=None))
+    service.workflow(both, allow())
+    with running(service.database, **LEASE):
+        execution = await asyncio.to_thread(service.paused)
+        [(shown, status)] = service.database.run(
+            "SELECT waiting_for, resumer.status(execution_id) FROM resumer.inbox"
+        )
+        asked = [each["role"] for each in shown["approvals"]]
+        assert (shown["needed"], asked) == (1, ["legal"])
+        assert status["waiting_for"] == shown
+        [_, board] = status["branches"]
+        assert board["waiting_for"]["needed"] == 2
+        assert len(service.asked(execution)) == 3
+
+
+async def test_a_decision_that_the_reconciler_finds_says_who_decided(service: Service):  # C11
+    who = uuid4()
+    service.workflow(ask(), allow())
+    with running(service.database, **LEASE):
+        execution = await asyncio.to_thread(service.paused)
+        off = "ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_update"
+        service.database.run(off)
+        service.decide(service.asked(execution)[0], "approved", approver=who)
+        await ended(service, execution)
+    assert service.database.run("SELECT actor FROM resumer.ledger WHERE kind = 'approval'") == [
+        (str(who),)
+    ]
+
+
+async def test_a_refused_approval_of_a_branch_says_why_when_another_branch_moves(  # C6
+    service: Service,
+):
+    service.workflow(parallel(own_approval("legal"), own_approval("finance")), allow())
+    execution = service.start()
+    with running(service.database, **LEASE, decision_guard="audit"):
+        await asyncio.to_thread(service.until, execution, "paused")
+        service.database.run(
+            "UPDATE approval_requests SET status = 'approved', decided_at = now(),"
+            " approver_id = CASE approver_role WHEN 'legal' THEN gen_random_uuid() END"
+        )
+        await eventually(
+            lambda: (
+                service.database.run(
+                    "SELECT outcome, reason FROM resumer.resume_requests WHERE kind = 'approval'"
+                    " ORDER BY outcome"
+                )
+                == [("applied", None), ("held", "missing_approver")]
+            )
+        )

@@ -46,7 +46,7 @@ def test_an_operator_holds_pauses_and_lets_go(service: Service, database: Databa
         for look in LOOKS:
             operator.run(look)
         operator.run("SELECT resumer.pause(%s, 'stock count')", execution)
-        eventually_sync(lambda: service.standing(execution)[1] == "stock count")
+        eventually_sync(lambda: service.standing(execution)[1] == "manual")
         operator.run("SELECT resumer.hold('flow', ttl => '1 hour')")
         service.decide(service.asked(execution)[0], "approved")
         eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
