@@ -1,5 +1,6 @@
 """`token create`, `token list`, `token revoke`: who may come in over HTTP."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -90,8 +91,8 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     for row in rows:
         may = " ".join(p.removeprefix("execution:") for p in row["permissions"])
         times = (row["expires_at"], row["last_used_at"])
-        written = (f"{at:%Y-%m-%d %H:%M}" if at else "never" for at in times)
-        shown = (row["name"], row["state"], may, str(row["organization"] or "every"), *written)
+        organization = str(row["organization"] or "every")
+        shown = (row["name"], row["state"], may, organization, *map(_minute, times))
         table.add_row(*map(escape, shown))
     console.print(table)
 
@@ -109,3 +110,10 @@ def revoke(name: Name, database_url: DatabaseUrl = None) -> None:
 
     run(work())
     console.print(f"{escape(name)}: revoked", highlight=False)
+
+
+def _minute(at: datetime | str | None) -> str:
+    """Return a moment; what Python cannot hold, such as `infinity`, is a text already."""
+    if at is None or isinstance(at, str):
+        return at or "never"
+    return f"{at:%Y-%m-%d %H:%M}"
