@@ -110,7 +110,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(horizon, "SLOW", -1.0)
 
 
-def test_what_is_older_than_a_short_look_is_found_within_seconds(
+def test_what_is_older_than_a_short_look_is_found_without_a_poll(
     service: Service, database: Database, slow: None
 ):
     with running(database, **NEVER):
