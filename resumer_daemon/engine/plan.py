@@ -149,7 +149,15 @@ class Plan:
     def looks_again(self) -> bool:
         """Tell whether to look once more: at what is held, or for another event."""
         moved = self.lifts or self.lets_go or self.adopts
-        return moved or self.misses or bool(self.undoes)
+        return moved or self.misses or bool(self.undoes) or self._keeps_timers
+
+    @property
+    def _keeps_timers(self) -> bool:
+        """Tell whether timers that are due, and may be held, are of branches that wait on."""
+        if self.opens is None or not self.opens.asked:
+            return False
+        due = (r for r in self.claimed.requests if r.kind == "timeout" and r.due)
+        return any(r.source_id in self.opens.asked and r.id not in self.outcomes for r in due)
 
     @property
     def runs_on(self) -> str | None:

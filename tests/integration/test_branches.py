@@ -258,6 +258,27 @@ async def test_a_request_of_a_step_that_has_failed_is_closed(service: Service): 
         await asyncio.to_thread(work)
 
 
+def test_the_times_of_all_branches_come_while_a_person_holds_them(service: Service):
+    """Each counts after the resume, though the decision of another branch moves it first."""
+    steps = own_approval("legal"), ask("x", role="x", timeout="1s", on_true=None)
+    both = parallel(*steps, wait("w", "w", "1s"), strategy="best_effort")
+    service.workflow(both, allow())
+    execution = service.paused()
+    service.database.run("SELECT resumer.pause(%s, 'stock count', 'me')", execution)
+    eventually_sync(lambda: service.pause(execution)["reason"] == "manual")
+    decide(service, execution, "legal")
+    eventually_sync(
+        lambda: (
+            [kind for kind, _, outcome in service.requests(execution) if outcome == "held"]
+            == ["timeout", "timeout", "approval"]
+        ),
+        of="all of them are kept",
+    )
+    service.database.run("SELECT resumer.resume(%s)", execution)
+    assert service.ended(execution)["result"] == "allowed"
+    assert service.decisions(execution) == [("approved", "applied"), ("expired", "applied")]
+
+
 @pytest.mark.parametrize("end", ["rejected", "forced", "cancelled"])
 def test_a_request_that_nobody_waits_for_is_closed(service: Service, end: str):  # C7
     service.workflow(ask(roles=["legal", "finance"], on_false="refuse"), allow(), block())
