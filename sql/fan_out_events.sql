@@ -3,15 +3,18 @@
 -- event's value. What SQL cannot decide, the engine decides under the execution's lock. A wait is ended by one event, so
 -- it has the oldest of the batch, and none while another one that may end it is unsettled: when that one does not end it,
 -- the daemon looks back (sql/recall_events.sql). With `route`, workflows are started whose newest version the event
--- triggers, but not by an event that no trigger saw.
+-- triggers, but not by an event that no trigger saw. Where one event has more waits than a statement has time for, it is
+-- handed over in slices of executions, by the hash of their ids: from where its request says, for so many hashes (`width`).
+-- A wait that begins meanwhile looks back.
 WITH RECURSIVE due AS (
-  SELECT r.id, r.source_id, r.requested_at, r.due_at
+  SELECT r.id, r.source_id, r.requested_at, r.due_at, coalesce((r.payload ->> 'place')::bigint, 0) AS place
   FROM resumer.resume_requests r
   WHERE r.id = ANY (%(requests)s::bigint[]) AND r.outcome IS NULL
   ORDER BY r.id
   FOR UPDATE SKIP LOCKED
 ), happened AS MATERIALIZED (
   SELECT d.id AS request, d.requested_at, d.requested_at < d.due_at AS missed, v.id, v.event_type, v.payload,
+    d.place, d.place + %(width)s::bigint AS beyond,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     v.organization_id --? organization
   FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.source_id LIMIT 1) AS v
@@ -42,23 +45,24 @@ WITH RECURSIVE due AS (
   SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.request, q.id, q.event_type, q.payload
   FROM asked q
   CROSS JOIN LATERAL (
-    SELECT * FROM resumer.event_waits o
+    SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
       AND o.value = q.value) AS w
-  WHERE NOT q.whole AND resumer.may_end(w.match, w.entities, q.payload)
+  WHERE NOT q.whole AND w.place >= q.place AND w.place < q.beyond AND resumer.may_end(w.match, w.entities, q.payload)
     AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
   UNION ALL
   -- an event without the value is for all waits of the anchor: each of them looks for its first one
   SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.request, f.id, f.event_type, f.payload
   FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM asked q WHERE q.whole) AS t
   CROSS JOIN LATERAL (
-    SELECT * FROM resumer.event_waits o
+    SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor OFFSET 0) AS w
   CROSS JOIN LATERAL (
     SELECT q.request, q.id, q.event_type, q.payload
     FROM (
       SELECT * FROM asked o
       WHERE o.whole AND o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor
+        AND w.place >= o.place AND w.place < o.beyond
       ORDER BY o.request OFFSET 0) AS q
     WHERE resumer.may_end(w.match, w.entities, q.payload)
       AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
@@ -96,7 +100,7 @@ WITH RECURSIVE due AS (
       AND o.organization_id = h.organization_id --? organization
     ORDER BY o.workflow_id, o.created_at DESC NULLS LAST) AS w
   CROSS JOIN LATERAL (SELECT coalesce(w.definition #> '{definition,trigger}', w.definition -> 'trigger') AS trigger) AS t
-  WHERE %(route)s AND NOT h.missed AND coalesce(t.trigger ->> 'type', 'event') = 'event'
+  WHERE %(route)s AND NOT h.missed AND h.beyond >= 4294967296 AND coalesce(t.trigger ->> 'type', 'event') = 'event'
     AND (t.trigger ->> 'event' = h.event_type
       OR (t.trigger ->> 'event' LIKE '%%*' AND starts_with(h.event_type, left(t.trigger ->> 'event', -1))))
 ), started AS (
@@ -109,10 +113,12 @@ WITH RECURSIVE due AS (
   FROM happened h LEFT JOIN started s ON s.id = h.id,
     -- the service's triggers need the path of role and database; nothing of ours is looked up after that
     (SELECT set_config('search_path', %(search_path)s, true)) AS p
-  WHERE %(route)s AND NOT h.missed AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
+  WHERE %(route)s AND NOT h.missed AND h.beyond >= 4294967296 AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
 )
 UPDATE resumer.resume_requests r
-SET outcome = CASE WHEN EXISTS (SELECT FROM happened h WHERE h.request = r.id) THEN 'applied' ELSE 'orphan' END,
-  finished_at = clock_timestamp()
-WHERE r.id = ANY (ARRAY(SELECT d.id FROM due d))
+SET outcome = CASE WHEN d.beyond < 4294967296 THEN NULL WHEN d.event IS NULL THEN 'orphan' ELSE 'applied' END,
+  payload = CASE WHEN d.beyond < 4294967296 THEN jsonb_build_object('place', d.beyond) END,
+  finished_at = CASE WHEN d.beyond < 4294967296 THEN NULL ELSE clock_timestamp() END
+FROM (SELECT o.id, h.id AS event, h.beyond FROM due o LEFT JOIN happened h ON h.request = o.id) AS d
+WHERE r.id = ANY (ARRAY(SELECT o.id FROM due o)) AND r.id = d.id
 RETURNING r.outcome, (SELECT count(*) FROM fanned) AS fanned

@@ -1,21 +1,30 @@
--- Events that came while the trigger was off, of the last day and of types that somebody waits for: enter each with the
--- time it came, and have it fanned out. An execution that began later is not meant: that is why the time says so.
-WITH RECURSIVE awaited AS (
-  (SELECT w.event_type FROM resumer.event_waits w ORDER BY w.event_type LIMIT 1)
-  UNION ALL
-  SELECT (SELECT w.event_type FROM resumer.event_waits w WHERE w.event_type > a.event_type ORDER BY w.event_type LIMIT 1)
-  FROM awaited a WHERE a.event_type IS NOT NULL
+-- A slice of the events of the last day, from where the one before ended: of those that no trigger saw, and of types that
+-- somebody waits for, enter each with the time it came, and have it fanned out. An execution that began later is not
+-- meant: that is why the time says so. Returns how many, and where the slice ended: nowhere where it was the last one. The
+-- moment is a text, for it may be infinite.
+WITH slice AS MATERIALIZED (
+  SELECT v.id, v.event_type, v.received_at
+  FROM events v
+  WHERE v.received_at >= coalesce(%(moment)s::timestamp,
+      (statement_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day')
+    AND (%(moment)s::timestamp IS NULL OR v.received_at > %(moment)s::timestamp OR v.id > %(after)s::uuid)
+  ORDER BY v.received_at, v.id
+  LIMIT %(limit)s
 ), missed AS MATERIALIZED (
-  SELECT v.id, v.received_at
-  FROM awaited a
-  CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.event_type = a.event_type OFFSET 0) AS v
-  WHERE v.received_at >= (clock_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day'
+  SELECT s.id, s.received_at
+  FROM slice s
+  WHERE (SELECT w.event_type FROM resumer.event_waits w WHERE w.event_type = s.event_type LIMIT 1) IS NOT NULL
     AND (SELECT count(*) FROM resumer.resume_requests r
-         WHERE r.source_id = v.id AND r.kind = 'event' AND r.execution_id IS NULL) = 0
-  LIMIT 10000
+         WHERE r.source_id = s.id AND r.kind = 'event' AND r.execution_id IS NULL) = 0
+), asked AS (
+  INSERT INTO resumer.resume_requests (kind, source_id, requested_at)
+  SELECT 'event', m.id, least(m.received_at AT TIME ZONE %(timezone)s, statement_timestamp() - interval '1 microsecond')
+  FROM missed m
+  ORDER BY m.received_at
+  RETURNING 1
+), last AS (
+  SELECT s.id, s.received_at FROM slice s ORDER BY s.received_at DESC, s.id DESC LIMIT 1
 )
-INSERT INTO resumer.resume_requests (kind, source_id, requested_at)
-SELECT 'event', m.id, least(m.received_at AT TIME ZONE %(timezone)s, statement_timestamp() - interval '1 microsecond')
-FROM missed m
-ORDER BY m.received_at
-RETURNING source_id
+SELECT (SELECT count(*) FROM asked) AS found,
+  CASE WHEN (SELECT count(*) FROM slice) = %(limit)s THEN l.received_at::text END AS moment, l.id AS after
+FROM last l

@@ -6,8 +6,10 @@ there nobody waits for it, so that it rests for longer than it works: who decide
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import count
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -21,9 +23,17 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 SLICE = 100
+EVENTS = 1_000  # events in a slice
 SLICES = 100
 REST = 9.0  # how much longer than a slice took
 FIRST = UUID(int=0)
+
+
+class Done(NamedTuple):
+    """What one slice came to: how much was mended, and whether it was the last one of its lap."""
+
+    mended: int
+    last: bool
 
 
 class Reconciler:
@@ -38,6 +48,8 @@ class Reconciler:
         self._wakeup = wakeup
         self._enforces = enforces
         self._after = FIRST
+        self._moment: str | None = None
+        self._event = FIRST
         self._whole_lap = True
         self._new_lap = True
         self._rest = REST
@@ -49,7 +61,6 @@ class Reconciler:
             await self._triggers(session)
             mended = await self._mend(session, "reconcile_held", "held")
             mended += await self._mend(session, "reconcile_gone", "gone")
-            mended += await self._mend(session, "reconcile_events", "event")
             mended += await self._mend(session, "release_holds", "hold")
             if self._new_lap:
                 mended += await self._mend(session, "reconcile_blocked", "blocked")
@@ -57,19 +68,28 @@ class Reconciler:
         self._wake(mended)
 
     async def go_on(self) -> None:
-        """Reconcile some slices, or all that are left of the lap: each a transaction of its own."""
+        """Reconcile some slices of pauses and of events, or all that are left of a lap."""
+        whole_lap = self._whole_lap
+        if await self._some(self._slice, whole_lap=whole_lap):
+            self._new_lap, self._whole_lap = True, False
+        await self._some(self._events, whole_lap=whole_lap)
+
+    async def _some(
+        self, reconcile: Callable[[Session], Awaitable[Done]], *, whole_lap: bool
+    ) -> bool:
+        """Reconcile some slices, each a transaction of its own; tell whether a lap is done."""
         for number in count(1):
             began = monotonic()
             async with self._pool.session() as session, session.transaction():
                 await session.require_sight()
-                mended = await self._slice(session)
-            self._wake(mended)
-            if self._after == FIRST:
-                self._new_lap, self._whole_lap = True, False
-                return
-            if number >= SLICES and not self._whole_lap:
-                return
+                done = await reconcile(session)
+            self._wake(done.mended)
+            if done.last:
+                return True
+            if number >= SLICES and not whole_lap:
+                return False
             await asyncio.sleep(self._rest * (monotonic() - began))
+        raise AssertionError("it counts for ever")
 
     async def _triggers(self, session: Session) -> None:
         present = await firing(session.connection, session.schema)
@@ -99,8 +119,18 @@ class Reconciler:
         self._new_lap = False
         return mended
 
-    async def _slice(self, session: Session) -> int:
-        """Reconcile one slice and move on; after the last one the next lap begins."""
+    async def _events(self, session: Session) -> Done:
+        """Look for events that no trigger saw in one slice of the last day, and move on."""
+        place = {"moment": self._moment, "after": self._event, "limit": EVENTS}
+        found = await session.run("reconcile_events", {**place, "timezone": session.timezone})
+        row = await found.fetchone()
+        self._moment, self._event = (row["moment"], row["after"]) if row else (None, FIRST)
+        mended = row["found"] if row else 0
+        self._count("event", mended)
+        return Done(mended, last=self._moment is None)
+
+    async def _slice(self, session: Session) -> Done:
+        """Reconcile one slice of open pauses and move on; after the last one a lap begins."""
         place = {"after": self._after, "limit": SLICE, "timezone": session.timezone}
         vanished = await session.run("reconcile_vanished", place)
         expiries = await session.run("reconcile_expiries", place)
@@ -114,7 +144,7 @@ class Reconciler:
         }
         for what, number in found.items():
             self._count(what, number)
-        return sum(found.values())
+        return Done(sum(found.values()), last=self._after == FIRST)
 
     async def _mend(self, session: Session, statement: str, what: str) -> int:
         cursor = await session.run(statement, {"timezone": session.timezone})

@@ -22,6 +22,7 @@ from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.outlook import (
+    ALL_WAITS,
     EVENTS_AT_ONCE,
     Outlook,
     fan_out_events,
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 
 LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
+LEAST_WIDTH = ALL_WAITS // 4**8  # a slice of an event's fan-out that no number of waits makes slow
 
 
 class TurnFailed(Exception):
@@ -78,6 +80,7 @@ class Worker:
         self._isolation = Isolation(database, apart, suspects, metrics, self._done)
         self._failed = False
         self._events = EVENTS_AT_ONCE
+        self._width = ALL_WAITS
         self._stopping = False
         self._locked_for = LOCKED_FIRST
         self._source: Source = "awake"
@@ -253,18 +256,27 @@ class Worker:
         return moved
 
     async def _fan_out(self, session: Session) -> bool:
-        """Hand over some events: fewer next time where so many took longer than a statement may."""
+        """Hand over some events: fewer next time where so many took longer than a statement may.
+
+        One that takes too long alone is handed over in slices of executions.
+        """
         try:
             outcomes = await fan_out_events(
-                session, route=self._settings.route_events, most=self._events
+                session, route=self._settings.route_events, most=self._events, width=self._width
             )
         except psycopg.errors.QueryCanceled:
-            if self._events == 1:
+            if self._width <= LEAST_WIDTH:
                 raise
+            if self._events == 1:
+                self._width //= 4
             self._events = max(1, self._events // 4)
             return True
-        self._events = min(EVENTS_AT_ONCE, self._events * 2)
-        self._settled([("event", outcome) for outcome in outcomes])
+        ended = [outcome for outcome in outcomes if outcome is not None]
+        if ended:
+            self._width = min(ALL_WAITS, self._width * 2)
+        if self._width == ALL_WAITS:
+            self._events = min(EVENTS_AT_ONCE, self._events * 2)
+        self._settled([("event", outcome) for outcome in ended])
         return bool(outcomes)
 
     def _settled(self, settled: Sequence[tuple[str, str]]) -> None:

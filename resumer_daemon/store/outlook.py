@@ -13,6 +13,9 @@ from resumer_daemon.store.session import Session
 
 EVENTS_AT_ONCE: Final = 100
 
+ALL_WAITS: Final = 2**32
+"""The hashes that the id of an execution may have: an event is handed over to so many at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -89,10 +92,13 @@ async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
     await session.run("give_up_requests", {"id": execution, "why": why})
 
 
-async def fan_out_events(session: Session, *, route: bool, most: int) -> list[str]:
+async def fan_out_events(
+    session: Session, *, route: bool, most: int, width: int = ALL_WAITS
+) -> list[str | None]:
     """Make of due events requests for the executions that wait; return the events' outcomes.
 
-    `most` is the number of events, the oldest first.
+    `most` is the number of events, the oldest first. `width`: how many hashes of executions each of
+    them is handed over to. An event has no outcome until it was handed over to all.
 
     Two transactions: a pause that is recorded between them finds the keys of the events, and one
     that is recorded earlier is found by the events. `route`: also start the workflows that an event
@@ -109,6 +115,7 @@ async def fan_out_events(session: Session, *, route: bool, most: int) -> list[st
             "timezone": session.timezone,
             "search_path": session.service_path.path,
             "requests": array(keyed),
+            "width": width,
         }
         cursor = await session.run("fan_out_events", facts)
         return [row["outcome"] for row in await cursor.fetchall()]

@@ -48,8 +48,9 @@ FROM generate_series(1, 400) AS n
 JOIN approval_requests a ON a.request_id = to_char(n, '"paused "FM000000');
 
 -- events that happened, of orders that nobody waits for, the last few of them not yet looked at
-INSERT INTO events (event_id, event_type, payload, organization_id)
-SELECT to_char(n, 'FM000000'), 'paid', jsonb_build_object('order', jsonb_build_object('id', n)), (SELECT id FROM organizations)
+INSERT INTO events (event_id, event_type, payload, organization_id, received_at)
+SELECT to_char(n, 'FM000000'), 'paid', jsonb_build_object('order', jsonb_build_object('id', n)), (SELECT id FROM organizations),
+  (now() AT TIME ZONE 'UTC') - (100000 - n) * interval '500 milliseconds'
 FROM generate_series(1, 100000) AS n;
 INSERT INTO resumer.resume_requests (id, kind, source_id, outcome, requested_at) OVERRIDING SYSTEM VALUE
 SELECT 1000000 + v.event_id::integer, 'event', v.id, CASE WHEN v.event_id <= '099990' THEN 'applied' END, now() - interval '1 day'

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from resumer_daemon.engine.match import entities, meant_for
+from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.outlook import ALL_WAITS, fan_out_events
 from resumer_daemon.store.waits import EventWait, anchor, comparable
 from resumer_daemon.workflow.values import dump, load
 from tests.harness import Database, eventually_sync
@@ -201,6 +203,49 @@ def test_events_that_take_too_long_together_are_handed_over_in_smaller_numbers(
     service.database.run(SLOW)
     happen(service, [{"order": {"id": n}} for n in range(1, 21)])
     assert {service.ended(each)["result"] for each in executions} == {"allowed"}
+
+
+def test_one_event_that_takes_too_long_alone_is_handed_over_to_some_executions_after_others(
+    service: Service, daemon: Running
+):
+    # C29: it was repeated for ever, and counted as an outage of the database
+    service.workflow(PAID, allow())
+    executions = started(service, 20)
+    eventually_sync(lambda: waiting(service) == 20 and looked_at(service))
+    service.database.run(SLOW)
+    happen(service, [{}])
+    assert {service.ended(each)["result"] for each in executions} == {"allowed"}
+    eventually_sync(lambda: looked_at(service))
+    assert service.database.run(
+        "SELECT outcome, payload FROM resumer.resume_requests"
+        " WHERE kind = 'event' AND execution_id IS NULL"
+    ) == [("applied", None)]
+    assert daemon.metric("resumer_turns_failed_total") == 0
+
+
+async def test_one_event_for_thousands_of_waits_is_handed_over_in_slices_once_to_each(
+    service: Service,
+):
+    # C29
+    service.database.run(
+        "INSERT INTO resumer.event_waits (execution_id, pause_number, event_type, organization_id)"
+        " SELECT gen_random_uuid(), 1, 'order.paid', '00000000-0000-0000-0000-000000000000'"
+        " FROM generate_series(1, 20000)"
+    )
+    happen(service, [{}])
+    made = (
+        "SELECT count(*), count(DISTINCT execution_id) FROM resumer.resume_requests"
+        " WHERE execution_id IS NOT NULL"
+    )
+    session = await Store(service.database.url).session()
+    async with session.connection:
+        for number in range(1, 17):
+            outcomes = await fan_out_events(session, route=False, most=1, width=ALL_WAITS // 16)
+            assert outcomes == [None if number < 16 else "applied"]
+            [(requests, executions)] = service.database.run(made)
+            assert requests == executions
+            assert abs(requests - number * 20_000 // 16) < 1_000
+    assert requests == 20_000
 
 
 # the value that a wait asks for, at the path `order.id`; payloads that it takes, and others

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from resumer_daemon.daemon.reconciler import EVENTS
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
@@ -162,6 +163,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "timezone": "UTC",
             "search_path": "public",
             "requests": array(range(1_099_901, 1_100_001)),
+            "width": 2**32,
         },
         "open_waits": {
             "execution_ids": array(ids),
@@ -178,7 +180,12 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "recall_events": {"ids": array(paused(1000 * number) for number in range(1, 101))},
         "reconcile_held": {},
         "reconcile_gone": {},
-        "reconcile_events": {"timezone": "UTC"},
+        "reconcile_events": {
+            "timezone": "UTC",
+            "moment": "2020-01-01",
+            "after": UUID(int=0),
+            "limit": EVENTS,
+        },
         "reconcile_vanished": place,
         "reconcile_expiries": place,
         "reconcile_decisions": place,
@@ -205,8 +212,6 @@ LOOP = loop([paused(number) for number in range(1, BATCH + 1)])
 FEW = BATCH * 10
 BOUNDS = {
     "read_gauges": 20_000,
-    # looks at all events of the types that somebody waits for
-    "reconcile_events": 200_000,
     # these look at all that is paused, by design: rarely, or cached
     "reconcile_blocked": 400_000,
     "reconcile_foreign": 400_000,

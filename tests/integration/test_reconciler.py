@@ -91,3 +91,25 @@ async def test_which_are_paused_is_compared_once_a_lap_and_how_many_each_time(
     await reconciles.go_on()  # to the end of the lap
     await reconciles.beat()
     assert foreign() == 2
+
+
+# C28
+async def test_events_that_no_trigger_saw_are_found_in_slices_even_where_all_came_at_once(
+    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reconciler, "EVENTS", 10)
+    silence(
+        database,
+        "INSERT INTO resumer.event_waits (execution_id, pause_number, event_type)"
+        " VALUES (gen_random_uuid(), 1, 'paid');"
+        "INSERT INTO events (event_id, event_type, payload, received_at) SELECT n::text,"
+        " CASE WHEN n % 5 = 0 THEN 'other' ELSE 'paid' END, '{}',"
+        " CASE WHEN n < 35 THEN now() AT TIME ZONE 'UTC' ELSE 'infinity' END"
+        " FROM generate_series(1, 45) AS n",
+    )
+    reconciles = Reconciler(pool, Metrics(), Wakeup(), enforces=False)
+    for _ in range(2):
+        await reconciles.go_on()
+        assert database.run(
+            "SELECT count(*), count(DISTINCT source_id) FROM resumer.resume_requests"
+        ) == [(36, 36)]
