@@ -117,7 +117,9 @@ class Isolation:
         detail = f"{verdict.failures} turns with this execution alone failed: {why}"
         what = Incident(verdict.cause, detail, REMEDIES[verdict.cause])
         try:
-            await set_apart(session, execution, what)
+            if await set_apart(session, execution, what):
+                log.info("execution_cancelled", execution=str(execution), unread=why)
+                return True
         except (psycopg.Error, ValueError) as error:
             log.error("not_set_apart", execution=str(execution), error=said(error))
             if not is_poison(error):

@@ -1,26 +1,43 @@
 """Incidents of executions with which no turn can finish: written without reading them."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.state import VERSION
-from resumer_daemon.store.arrays import array
+from resumer_daemon.engine.planning import cancel
+from resumer_daemon.engine.settle import settle
+from resumer_daemon.store.claim import lock_again, read_cancel
+from resumer_daemon.store.journal import lock_expired, release
 from resumer_daemon.store.pauses import incident_as_json
+from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
 
-async def set_apart(session: Session, execution: UUID, what: Incident) -> None:
-    """Stop an execution that does not run for a person, unless another session has it locked."""
+async def set_apart(session: Session, execution: UUID, what: Incident) -> bool:
+    """Stop an execution that does not run for a person, unless another session has it locked.
+
+    Where somebody wants it cancelled, it is; return whether it was.
+    """
     async with session.transaction():
-        await session.run("claim_again", {"ids": array([execution])})
-        await _stop(session, what, running=False)
+        await lock_again(session, [execution])
+        claimed = await read_cancel(session)
+        settlement = None if claimed is None else settle(claimed)
+        if claimed is None or settlement is None or not settlement.cancelled:
+            await _stop(session, what, running=False)
+            return False
+        facts = {"cancel": claimed.requests[0].id, "organization": claimed.organization}
+        rest = await session.run("cancel_apart", facts)
+        undecided = tuple([row["id"] for row in await rest.fetchall()])
+        await record(session, [replace(cancel(claimed, settlement), withdraws=undecided)], {})
+        await release(session, [execution])
+        return True
 
 
 async def set_apart_first(session: Session, what: Incident) -> None:
     """Stop the execution whose lease is past for longest, where nobody has it locked."""
     async with session.transaction():
-        await session.run("claim_expired_leases", {"limit": 1, "version": VERSION})
+        await lock_expired(session, 1)
         await _stop(session, what, running=True)
 
 

@@ -112,8 +112,13 @@ async def claim(
 
 async def claim_again(session: Session, executions: Sequence[UUID]) -> Batch:
     """Lock these executions, but for those that somebody else holds, and read them."""
-    await session.run("claim_again", {"ids": array(executions)})
+    await lock_again(session, executions)
     return await read(session)
+
+
+async def lock_again(session: Session, executions: Sequence[UUID]) -> None:
+    """Lock these executions, but for those that somebody else holds."""
+    await session.run("claim_again", {"ids": array(executions)})
 
 
 async def look(session: Session, execution: UUID) -> Batch:
@@ -171,6 +176,36 @@ async def read(session: Session, parse: Parse = load) -> Batch:
     seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
     now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
     return Batch(claimed, unreadable, seen, now=now, newer=newer)
+
+
+async def read_cancel(session: Session) -> Claimed | None:
+    """Read what cancels the locked execution, if anything does: all of it may be too much."""
+    cursor = await session.run("read_cancel")
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return Claimed(
+        id=row["id"],
+        key=row["key"],
+        status=row["status"],
+        workflow=row["workflow_id"],
+        workflow_key="",
+        organization=row["organization_id"],
+        context=None,
+        resume_data=None,
+        payload=None,
+        pause=None if row["number"] is None else _unread(row),
+        last_pause=row["last_pause"] or 0,
+        requests=(Request(row["request"], "cancel", actor=row["actor"], reason=row["reason"]),),
+        approvals=(),
+    )
+
+
+def _unread(row: DictRow) -> OpenPause:
+    return OpenPause(
+        row["number"], row["pause_reason"], None, Ways(), Waiting(), None, None,
+        asked=tuple(row["asked"]),
+    )  # fmt: skip
 
 
 def _bounded(rows: list[Row], what: str) -> list[Row]:

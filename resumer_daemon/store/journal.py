@@ -219,8 +219,7 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     Those whose state a newer version wrote are left to it.
     """
     await session.run("forget_leases")
-    cursor = await session.run("claim_expired_leases", {"limit": limit, "version": VERSION})
-    ids = await locked(cursor)
+    ids = await lock_expired(session, limit)
     if not ids:
         return []
     taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
@@ -229,6 +228,12 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
         Rescued(row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"])
         for row in await cursor.fetchall()
     ]
+
+
+async def lock_expired(session: Session, limit: int) -> list[UUID]:
+    """Lock executions whose lease is past for longest, and return their ids."""
+    cursor = await session.run("claim_expired_leases", {"limit": limit, "version": VERSION})
+    return await locked(cursor)
 
 
 async def newer_leases(session: Session) -> list[UUID]:

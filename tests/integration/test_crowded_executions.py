@@ -62,7 +62,9 @@ def test_thousands_of_decisions_without_a_request_are_applied_once_each(service:
 
 
 # C31
-def test_an_execution_with_more_approvals_than_a_turn_may_have_is_an_incident(service: Service):
+def test_an_execution_with_more_approvals_than_a_turn_may_have_is_an_incident_until_cancelled(
+    service: Service,
+):
     database = service.database
     with running(database) as daemon:
         first, other = service.paused(), service.paused()
@@ -73,8 +75,17 @@ def test_an_execution_with_more_approvals_than_a_turn_may_have_is_an_incident(se
         assert service.ended(other)["result"] == "allowed"
         eventually_sync(lambda: service.standing(first) == ("paused", "incident"))
         assert service.pause(first)["incident"]["cause"] == "too_many_requests"
+        database.run("SELECT resumer.cancel(%s)", first)
+        eventually_sync(lambda: service.standing(first)[0] == "cancelled")
         database.run("DELETE FROM approval_requests WHERE request_id LIKE 'many_%'")
         eventually_sync(daemon.ready)
+    [(left,)] = database.run(
+        "SELECT count(*) FROM resumer.resume_requests"
+        " WHERE execution_id = %s AND decision = 'approved'"
+        " AND outcome IS DISTINCT FROM 'too_late'",
+        first,
+    )
+    assert left == 0
 
 
 # C31
