@@ -1,11 +1,12 @@
 """From a claimed execution and what moves it to a plan: resume, advance, and put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
+from resumer_daemon.engine.answer import Decision
 from resumer_daemon.engine.branch import PAUSE, Branch
 from resumer_daemon.engine.chunks import advance_through as advance
 from resumer_daemon.engine.hold import paused_as_asked
@@ -208,7 +209,7 @@ def planned(
     waited: Sequence[Branch] = (),
 ) -> Plan:
     """Put together what the requests and the engine came to. `waited`: what did before it moved."""
-    status, result, error, opens = _came_to(claimed, program, advanced)
+    status, result, error, opens = _came_to(claimed, program, advanced, _used(settlement))
     outcome = advanced.outcome
     return Plan(
         claimed,
@@ -269,8 +270,14 @@ def _closed_by(settlement: Settlement) -> str:
     return settlement.moved_by.kind if settlement.moved_by is not None else "approval"
 
 
+def _used(settlement: Settlement) -> set[UUID]:
+    """Return the approvals that have decided a branch: they decide no other."""
+    decisions = (each for each in settlement.answers.values() if isinstance(each, Decision))
+    return {decided.id for decision in decisions for decided in decision.all}
+
+
 def _came_to(
-    claimed: Claimed, program: Program, advanced: Advance
+    claimed: Claimed, program: Program, advanced: Advance, used: Collection[UUID]
 ) -> tuple[Status, str | None, str | None, NewPause | None]:
     """Return status, result, error and the pause to open."""
     match advanced.outcome:
@@ -281,10 +288,12 @@ def _came_to(
         case Effects():
             return "running", None, None, None
         case Paused() | Incident():
-            return "paused", None, None, _new_pause(claimed, program, advanced)
+            return "paused", None, None, _new_pause(claimed, program, advanced, used)
 
 
-def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPause:
+def _new_pause(
+    claimed: Claimed, program: Program, advanced: Advance, used: Collection[UUID]
+) -> NewPause:
     number = claimed.last_pause + 1
     there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
     there.update(approval.id for approval in claimed.approvals)
@@ -292,7 +301,7 @@ def _new_pause(claimed: Claimed, program: Program, advanced: Advance) -> NewPaus
         case Paused(reason, step_id, ways, waiting, asked, branches):
             own = branches or _own_branch(advanced.outcome)
             asked = tuple(approval for branch in own for approval in branch.asked)
-            there.difference_update(asked, _unasked(claimed, advanced.state))
+            there.difference_update(asked, _unasked(claimed, advanced.state).difference(used))
             return NewPause(
                 number, reason, step_id, ways, waiting, advanced.state,
                 program.sha256, asked=asked, earlier=tuple(there), branches=own,

@@ -258,6 +258,29 @@ async def test_a_request_of_a_step_that_has_failed_is_closed(service: Service): 
         await asyncio.to_thread(work)
 
 
+@pytest.mark.parametrize("last", ["finance", "another"])
+def test_an_approval_that_no_step_asked_for_counts_for_one_branch(
+    service: Service, last: str
+):  # C1
+    service.workflow(parallel(own_approval("legal"), own_approval("finance")), allow())
+    execution = service.paused()
+
+    def insert() -> None:
+        service.approval(
+            execution, "approved", entity_type="quote", entity_id="1", approver_role="deputy"
+        )
+
+    insert()
+    eventually_sync(lambda: step_of_pause(service, execution) == "finance")
+    if last == "finance":
+        decide(service, execution, "finance")
+    else:
+        insert()
+    row = service.ended(execution)
+    assert row["result"] == "allowed", service.pause(execution)
+    assert service.decisions(execution) == [("approved", "applied")] * 2
+
+
 def test_the_times_of_all_branches_come_while_a_person_holds_them(service: Service):
     """Each counts after the resume, though the decision of another branch moves it first."""
     steps = own_approval("legal"), ask("x", role="x", timeout="1s", on_true=None)
