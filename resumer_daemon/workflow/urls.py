@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from resumer_daemon.workflow.faults import TemplateFault
 from resumer_daemon.workflow.secretrefs import MARK, mask_secrets
@@ -19,6 +19,7 @@ _SHOWN: Final = 256
 _BASE: Final = re.compile(rf"(?:[^/?#]*://|{MARK})[^/?#]*(?P<rest>.*)", re.DOTALL)
 _ENDS_HOST: Final = re.compile(r"[\x00-\x20\x7f/?#@%\\]")
 _USER: Final = re.compile(r"(?:[^/?#\\]*:[/\\]*)?[^/?#\\]*@")
+_NOT_IN_URL: Final = re.compile(r"[\x00-\x20\x7f]")
 _AT: Final = re.compile("@|%40")
 _ENCODED_DOT: Final = re.compile("%2e", re.IGNORECASE)
 _DOTS: Final = frozenset((".", ".."))
@@ -78,6 +79,16 @@ def resolve_url(url: str, lookup: Callable[[str], str]) -> str:
         position = match.end()
     builder.literal(url[position:])
     return builder.build()
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text without secrets is a URL of a web server."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and not _NOT_IN_URL.search(text)
 
 
 def names_user(url: str) -> bool:

@@ -3,18 +3,16 @@
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from resumer_daemon.engine.actions.attempt import attempt
 from resumer_daemon.engine.actions.task import Task
 from resumer_daemon.workflow.faults import Fault
 from resumer_daemon.workflow.templates import mask_secrets, secrets_in
-from resumer_daemon.workflow.urls import names_user, refusal
+from resumer_daemon.workflow.urls import is_url, names_user, refusal
 from resumer_daemon.workflow.values import Json
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_IN_URL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 def webhook(task: Task) -> dict[str, Json] | None:
@@ -38,17 +36,8 @@ def _request(task: Task) -> dict[str, Json]:
 
 def _check_url(url: str) -> None:
     """Refuse what cannot be sent. A URL with secrets in it is checked whole when it is sent."""
-    if names_user(url) or not (secrets_in(url) or _is_url(url)):
+    if names_user(url) or not (secrets_in(url) or is_url(url)):
         raise Fault(f"webhook: {refusal(url)}")
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return known and not _NOT_IN_URL.search(url)
 
 
 def _headers(task: Task) -> dict[str, str]:

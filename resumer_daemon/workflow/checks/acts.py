@@ -10,7 +10,7 @@ from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep
 from resumer_daemon.workflow.reading import NotUnderstood, Reader
 from resumer_daemon.workflow.references import REFERENCE
 from resumer_daemon.workflow.spelling_acts import APPROVAL
-from resumer_daemon.workflow.urls import NAMES_USER, names_user
+from resumer_daemon.workflow.urls import NAMES_USER, is_url, names_user, refusal
 from resumer_daemon.workflow.values import printed
 from resumer_daemon.workflow.wording import shown
 
@@ -51,16 +51,20 @@ def check_acts(site: Site) -> Findings:
 
 
 def _address(path: str, act: Act) -> Findings:
-    url = act.params.get("url")
-    if isinstance(url, str) and names_user(REFERENCE.sub("", url)):
+    url = printed(act.params.get("url"))
+    literal = REFERENCE.sub("", url)
+    if names_user(literal):
         yield error(f"{path}.url", NAMES_USER)
+    elif url and literal == url and not is_url(url):
+        yield error(f"{path}.url", refusal(url))
 
 
 def _method(path: str, act: Act) -> Findings:
     method = act.params.get("method")
     if method in (None, "") or (isinstance(method, str) and REFERENCE.search(method)):
         return
-    if not _TOKEN.fullmatch(printed(method)) or printed(method).upper() in NOT_SENT:
+    is_token = isinstance(method, str) and _TOKEN.fullmatch(method) is not None
+    if not is_token or printed(method).upper() in NOT_SENT:
         yield error(f"{path}.method", f"not a method that is sent: {shown(method)}")
 
 
