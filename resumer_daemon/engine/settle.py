@@ -156,11 +156,14 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
         unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
         return replace(still, outcomes={**still.outcomes, **unrecognised})
     moved = _moved(heard, void(claimed.requests))
-    return replace(moved, objections=_objected(claimed, moved))
+    objections = _objected(claimed, moved)
+    return replace(moved, objections=objections) if objections else moved
 
 
 def _objected(claimed: Claimed, moved: Settlement) -> dict[int, str]:
     """Say why decisions did not count for what moves: their branches may wait on."""
+    if all(approval.objection is None for approval in claimed.approvals):
+        return {}
     others = {
         request: outcome for request, outcome in moved.outcomes.items() if outcome != "applied"
     }
