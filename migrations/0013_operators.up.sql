@@ -49,9 +49,9 @@ BEGIN
         THEN a.expires_at AT TIME ZONE c.service_timezone END) ORDER BY a.requested_at, a.id), '[]')
     FROM service_schema.approval_requests a, resumer.control c
     WHERE a.execution_id = p.execution_id AND (a.id = ANY (p.asked) OR a.id <> ALL (p.earlier))
-      -- one that was moved here after it was applied elsewhere counts nowhere
-      AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
-        AND r.outcome = 'applied' AND r.execution_id <> a.execution_id));
+      -- one that was moved here after it was applied elsewhere counts nowhere; a count, for an anti join would read all
+      AND (SELECT count(*) FROM resumer.resume_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
+        AND r.outcome = 'applied' AND r.execution_id <> a.execution_id) = 0);
 END
 $f$;
 

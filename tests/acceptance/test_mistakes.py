@@ -71,7 +71,7 @@ def test_what_is_no_uuid_is_named_with_its_option(arguments: tuple[str, ...]):
         (("emit", "order.paid", "--payload", ""), "--payload is not JSON"),
         (("resume", "exec_x", "--data", "{"), "--data is not JSON"),
         (("resume", "exec_x", "--data", "[]"), "--data is no JSON object, such as"),
-        (("adopt", "--since", "1h"), "such as 2026-01-31T09:30"),
+        (("adopt", "--since", "yesterday"), "or 2026-01-31T09:30"),
         (("token", "create", "mia", "--may", "read", "--expires-in", "soon"), "such as 720h"),
         (("token", "create", " ", "--may", "read"), "a token needs a name"),
     ],

@@ -54,7 +54,8 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
             "row_security": "'off'",
             "local": "true",
         }
-        ask(load("settings").decode() % settings)
+        for statement in ("settings", "session_settings"):
+            ask(load(statement).decode() % settings)
         ask("SET LOCAL statement_timeout = '5s'")
         ask(f"SET LOCAL resumer.claimed = {_literal(parameters.get('claimed', '{}'))}")
         prepared = ask(

@@ -276,6 +276,6 @@ async def test_keys_that_our_role_may_not_read_are_as_good_as_none(
     role = sql.Identifier(writer.role)
     async with await connect(database.url) as connection:
         assert "api_keys" in await contract.probe(connection, "public")
-        await connection.execute(sql.SQL("REVOKE SELECT ON api_keys FROM {}").format(role))
+        await connection.execute(sql.SQL("REVOKE SELECT ON public.api_keys FROM {}").format(role))
         await connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(role))
         assert "no_api_keys" in await contract.probe(connection, "public")

@@ -17,7 +17,7 @@ def watch(database: Database) -> None:
     database.run("CREATE TABLE written (by bigint)")
     database.run(
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN INSERT INTO written VALUES (txid_current()); RETURN NULL; END $$"
+        " $$ BEGIN INSERT INTO public.written VALUES (txid_current()); RETURN NULL; END $$"
     )
     for table in WATCHED:
         database.run(

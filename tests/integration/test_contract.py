@@ -70,7 +70,7 @@ async def test_columns_that_come_and_go_while_it_runs_are_probed_again(database:
 async def meets_what_is_gone(session: Session) -> None:
     assert "timeout_at" in session.features
     async with session.transaction():
-        await session.connection.execute("SELECT timeout_at FROM workflow_executions")
+        await session.connection.execute("SELECT timeout_at FROM public.workflow_executions")
 
 
 @pytest.mark.parametrize("vintage", ["v5"])

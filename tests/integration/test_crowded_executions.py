@@ -128,6 +128,8 @@ def of_a_turn(execution: UUID, approvals: list[UUID]) -> dict[str, harness.Param
             "execution_ids": array([execution] * len(approvals)),
             "sources": array(approvals),
             "decisions": array(["approved"] * len(approvals)),
+            "actors": array([None] * len(approvals)),
+            "outcomes": array(["applied"] * len(approvals)),
         },
         "set_apart": {"incident": '{"cause": "turn_timeout"}', "running": False, **claimed},
     }

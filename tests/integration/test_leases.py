@@ -348,9 +348,12 @@ async def test_a_row_that_cannot_be_read_when_an_answer_comes_names_what_was_sen
         with running(service.database, **LEASE):
             execution = service.start()
             await eventually(lambda: len(here.requests) == 1)
+            own = "SET LOCAL resumer.own = 'on'"  # the guard would keep the documents of what runs
             write = "UPDATE workflow_executions SET context = %s::jsonb"
             [(before,)] = service.database.run("SELECT context::text FROM workflow_executions")
-            service.database.run(write, '{"a": ' + "9" * 5_000 + "}")
+            with service.database.connect() as writer, writer.transaction():
+                writer.execute(own)
+                writer.execute(write, ['{"a": ' + "9" * 5_000 + "}"])
             gate.set()
             status = "SELECT status FROM workflow_executions"
             await eventually(lambda: service.database.run(status) == [("paused",)])
