@@ -112,7 +112,7 @@ def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
     if walk.incident is not None:
         return walk.incident
     if walk.effects or walk.yielded:
-        return Effects(tuple(walk.effects.values()))
+        return Effects(walk.effects_in_order())
     if walk.branches:
         return _pause(pointer, walk)
     return Incident(

@@ -139,6 +139,13 @@ class Walk:
         effect = handed_over(path, action, pending, self.clock)
         self.effects[effect.path] = effect
 
+    def effects_in_order(self) -> tuple[Effect, ...]:
+        """Return what is to be carried out in the order in which its steps began."""
+        if not self.sent or self.effects.keys() <= self.sent:
+            return tuple(self.effects.values())
+        of = {path.rpartition("#")[0]: effect for path, effect in self.effects.items()}
+        return tuple(of[path] for path in self.done if path in of)
+
     def keep_sent(self, path: str) -> bool:
         """Withdraw a step's effects that were not sent before; return whether any is left."""
         inside = [effect for effect in self.effects if _within(effect, path)]
