@@ -12,8 +12,8 @@ $f$;
 CREATE FUNCTION resumer.steers(said text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
-  SELECT said ~ ('[\u0001-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
-    || '\U000e0000-\U000e007f]')
+  SELECT said ~ (E'[\\u0001-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb'
+    || E'\\U000e0000-\\U000e007f]')
 $f$;
 
 -- A text with all of that spelled out, as a literal of PostgreSQL reads it again.
@@ -22,9 +22,9 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT CASE WHEN resumer.steers(said) THEN (
     SELECT string_agg(CASE WHEN NOT resumer.steers(c.one) THEN c.one
-        WHEN ascii(c.one) < 128 THEN '\x' || lpad(to_hex(ascii(c.one)), 2, '0')
-        WHEN ascii(c.one) < 65536 THEN '\u' || lpad(to_hex(ascii(c.one)), 4, '0')
-        ELSE '\U' || lpad(to_hex(ascii(c.one)), 8, '0') END, '' ORDER BY c.n)
+        WHEN ascii(c.one) < 128 THEN E'\\x' || lpad(to_hex(ascii(c.one)), 2, '0')
+        WHEN ascii(c.one) < 65536 THEN E'\\u' || lpad(to_hex(ascii(c.one)), 4, '0')
+        ELSE E'\\U' || lpad(to_hex(ascii(c.one)), 8, '0') END, '' ORDER BY c.n)
     FROM regexp_split_to_table(said, '') WITH ORDINALITY AS c (one, n)) ELSE said END
 $f$;
 
@@ -33,7 +33,7 @@ CREATE FUNCTION resumer.quoted(said text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT CASE WHEN resumer.steers(said)
-    THEN 'E''' || resumer.printable(replace(replace(said, '\', '\\'), '''', '''''')) || '''' ELSE quote_nullable(said) END
+    THEN 'E''' || resumer.printable(replace(replace(said, E'\\', E'\\\\'), '''', '''''')) || '''' ELSE quote_nullable(said) END
 $f$;
 
 -- A text as an argument for a POSIX shell; NULL where it cannot be one that is safe to paste: with control characters, or
@@ -54,7 +54,7 @@ AS $f$
   SELECT coalesce((
       SELECT substr(c.setting, 13) FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
       WHERE s.setrole = 0 AND s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-        AND c.setting LIKE 'search\_path=%'),
+        AND c.setting LIKE E'search\\_path=%'),
     n.name || ', pg_temp')
   FROM (SELECT quote_ident(o.nspname) AS name FROM pg_namespace o WHERE o.oid = to_regnamespace('service_schema')) AS n
 $f$;

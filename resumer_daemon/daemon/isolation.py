@@ -95,7 +95,7 @@ class Isolation:
             except Exception as error:  # a turn may fail with anything: see the module
                 return Failed(group, error, monotonic() - began)
             self._done(turned)
-            self._suspects.passed(group)
+            self._suspects.tried(group, turned.claimed)
         return None
 
     async def _judge(self, failed: Failed) -> None:

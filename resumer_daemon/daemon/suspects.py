@@ -7,7 +7,7 @@ session is in the way, or where the database cannot be reached meanwhile.
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -23,17 +23,24 @@ TIMES: Final = 3
 TIMES_LOST: Final = 5
 """The same where the connection was lost, for that may be an outage of a moment."""
 
+SKIPS: Final = 30
+"""So often an execution is looked at again that somebody else had locked."""
+
 FIRST, LAST = 0.1, 30.0  # seconds until an execution is tried alone again
 
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Executions to be tried together. `moved`: how many had moved elsewhere when it was made."""
+    """Executions to be tried together. `moved`: how many had moved elsewhere when it was made.
+
+    `skipped`: how often somebody else had them locked.
+    """
 
     executions: tuple[UUID, ...]
     moved: int
     failures: int = 0
     due: float = 0.0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,19 @@ class Suspects:
         """Suspect these no longer."""
         self._drop(group)
         self._ids -= frozenset(group.executions)
+
+    def tried(self, group: Group, claimed: Collection[UUID]) -> None:
+        """Suspect those no longer that were claimed: others were locked, and are tried again.
+
+        Else daemons that take turns with the one at fault would hide it from each other.
+        """
+        self.passed(group)
+        locked = tuple(each for each in group.executions if each not in claimed)
+        if locked and group.skipped < SKIPS:
+            again = replace(
+                group, executions=locked, due=monotonic() + FIRST, skipped=group.skipped + 1
+            )
+            self._keep([again])
 
     def failed(self, group: Group, error: Exception, seconds: float) -> Verdict | None:
         """Learn that these failed after so long; return what is at fault, if that is known now."""

@@ -70,6 +70,7 @@ class Turner:
 
     `wary`: the last one held poison, so that the next is written in parts at once. `whole`: all of
     its looks go all the way back. `left`: executions that a newer version must go on with.
+    `tried`: what the last turn had claimed, as far as it came; after a failure others hold it.
     """
 
     def __init__(
@@ -97,10 +98,12 @@ class Turner:
         self._back = ALL
         self.backlog = False
         self.wary = False
+        self.tried: Sequence[UUID] = ()
 
     async def take(self, session: Session) -> Turned:
         """Claim what is due, answer all of it, commit."""
         write = self._apart if self.wary else self._together
+        self.tried = ()
         try:
             turned = await self._turn(session, self._claim, write)
         except Exception as error:
@@ -123,6 +126,7 @@ class Turner:
             batch = await claimed(session)
             self._left.note(batch.newer)
             if ids := batch.ids:
+                self.tried = ids
                 seen = perf_counter()
                 plans = await self._respond(session, batch)
                 advanced = perf_counter()

@@ -132,7 +132,8 @@ class Worker:
             await self._effector.hand_over_strays(session)
             await self._follow_clock(session)
             if self._failed:  # and the database answers: the turn itself was at fault
-                self._isolation.take(await self._turner.due(session))
+                # what it had claimed, for another daemon may hold that now; or what is due
+                self._isolation.take(self._turner.tried or await self._turner.due(session))
                 self._failed = False
             await self._work(session)
 

@@ -11,14 +11,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import carrier
+from resumer_daemon.daemon import carrier, isolation
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
+from resumer_daemon.engine import planning, resume, settle
 from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.store import journal
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
+from resumer_daemon.store.statements import TEXTS
 
 DELAY = 1.0
 
@@ -78,6 +81,76 @@ def sent_without_intent() -> None:
     _replace(journal, "_intents", forgotten)
 
 
+def settled_for_all() -> None:
+    """Hear the branch that has waited longest, and take what is void for it as void for all."""
+    decisions = settle._decisions
+
+    def of_the_longest(pause: OpenPause, claimed: Claimed) -> dict[str, Any]:
+        shown = {branch.path for branch in pause.branches[:1]}
+        heard = decisions(pause, claimed)
+        return {path: part for path, part in heard.items() if path in shown}
+
+    def as_settled(settlement: settle.Settlement, *_: object) -> Mapping[int, Settled]:
+        return settlement.outcomes
+
+    _replace(settle, "_decisions", of_the_longest)
+    _replace(planning, "_settled", as_settled)
+
+
+def resumed_without_a_word() -> None:
+    """Let what an earlier gate said stand where a person has overridden this one."""
+    _replace(resume, "_overridden", lambda _: {})
+
+
+def looking_back_at_everything() -> None:
+    """Hand over the oldest event of its type, whoever it is of."""
+    _rewrite("recall_events", "      AND resumer.may_end(w.match, w.entities, v.payload)\n", "")
+    _rewrite("recall_events", "SELECT w.anchor = ''", "SELECT true OR w.anchor = ''")
+
+
+def turns_never_halved() -> None:
+    """Repeat a turn that failed as it was."""
+    _replace(isolation.Isolation, "take", lambda *_: None)
+
+
+def adoptions_never_missed() -> None:
+    """Look for no execution that the service ended unseen, not even when it is decided."""
+    text = TEXTS["reconcile_blocked"]
+    _rewrite("reconcile_blocked", text, "SELECT NULL::uuid AS execution_id WHERE false")
+    _rewrite(
+        "read_executions", "FILTER (WHERE r.kind = 'approval') > 0", "FILTER (WHERE false) > 0"
+    )
+
+
+def _rewrite(statement: str, part: str, by: str) -> None:
+    """Replace a part of a statement, which has to be there."""
+    assert part in TEXTS[statement]
+    TEXTS[statement] = TEXTS[statement].replace(part, by)
+
+
+GUARD = """
+DO $do$
+DECLARE
+  was text := pg_get_functiondef('resumer.is_ours'::regproc);
+BEGIN
+  IF strpos(was, $part${part}$part$) = 0 THEN
+    RAISE EXCEPTION 'the guard has no such part';
+  END IF;
+  EXECUTE replace(was, $part${part}$part$, $part${by}$part$);
+END $do$
+"""
+
+DATABASES: Mapping[str, str] = {
+    "guard_without_leases": GUARD.format(
+        part="EXISTS (SELECT FROM resumer.leases l"
+        " WHERE l.execution_id = execution AND l.lease_until IS NOT NULL)",
+        by="false",
+    ),
+    "guard_of_pauses_alone": GUARD.format(part="r.kind IN ('start', 'cancel')", by="false"),
+}
+"""The same for what is wrong with the database: statements to be run beforehand."""
+
+
 def _replace(where: object, name: str, by: object) -> None:
     """Replace what is there: a name that is gone is an error, not a daemon without a fault."""
     getattr(where, name)
@@ -85,5 +158,7 @@ def _replace(where: object, name: str, by: object) -> None:
 
 
 if __name__ == "__main__":
-    globals()[os.environ["BROKEN_DAEMON"]]()
+    broken = os.environ["BROKEN_DAEMON"]
+    if broken not in DATABASES:
+        globals()[broken]()
     main()

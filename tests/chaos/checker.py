@@ -76,6 +76,7 @@ class Settled:
 class Facts:
     """Everything that a run left behind. `decided`: what writers were told is committed.
 
+    `cancelled` are executions whose effects may have been given up.
     `interrupted` counts the intents that were open at the faults, each of which may have been sent;
     `incidents` the executions that a person had to retry, for each daemon that took one was killed.
     """
@@ -90,6 +91,7 @@ class Facts:
     incidents: int
     told: Sequence[Told]
     messages: Sequence[Message]
+    cancelled: frozenset[str] = frozenset()
 
 
 def violations(facts: Facts) -> list[str]:
@@ -159,6 +161,8 @@ def _shape(execution: Execution) -> Shape:
 def _journal(facts: Facts) -> Iterator[str]:
     received = {receipt.key for receipt in facts.receipts}
     for intent in facts.journal:
+        if intent.execution in facts.cancelled:
+            continue
         if intent.status != "done":
             yield f"I4 intent {intent.key} of {intent.execution} is {intent.status}"
         elif intent.key not in received:

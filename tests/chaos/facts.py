@@ -9,13 +9,15 @@ from tests.chaos.checker import Execution, Facts, Intent, Receipt, Settled
 from tests.chaos.messages import Message, Told
 from tests.chaos.observer import writes
 from tests.chaos.programs import Work
+from tests.chaos.shapes import EVERY
 from tests.harness.database import Database
 
 
 def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Facts:
     """Read it; of the log, which other runs may share, what is of this database."""
-    executions = _executions(database)
-    ours = {execution.key for execution in executions}
+    every = _executions(database)
+    executions = [each for each in every if each.shape in EVERY]
+    ours = {each.key for each in every}
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     told = [Told(line["key"], line["body"]["message"]) for line in lines if _tells(line, ours)]
     receipts = [
@@ -29,6 +31,7 @@ def facts_of(database: Database, log: Path, work: Work, interrupted: int) -> Fac
     return Facts(
         receipts, executions, _journal(database), writes(database), _ledger(database),
         work.decided, interrupted, _incidents(database), told, _messages(database),
+        _cancelled(database),
     )  # fmt: skip
 
 
@@ -52,8 +55,15 @@ def _executions(database: Database) -> list[Execution]:
     ]
 
 
+def _cancelled(database: Database) -> frozenset[str]:
+    rows = database.run("SELECT id::text FROM workflow_executions WHERE status = 'cancelled'")
+    return frozenset(execution for (execution,) in rows)
+
+
 def _incidents(database: Database) -> int:
-    [(count,)] = database.run("SELECT count(*) FROM resumer.pauses WHERE reason = 'incident'")
+    [(count,)] = database.run(
+        "SELECT count(*) FROM resumer.pauses WHERE incident ->> 'cause' = 'no_progress'"
+    )
     return int(count)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from resumer_daemon.store.embedded import EmbeddedPostgres
+from tests.chaos.intents import open_intents
 from tests.chaos.observer import named
 from tests.harness.eventually import eventually_sync
 from tests.harness.running import Process
@@ -18,11 +17,6 @@ PAUSE = 0.4  # seconds between two faults, at most
 PATIENCE = 2.0  # seconds to wait for a daemon to have something under way, at most
 KEEPING_PACE = 10.0  # seconds to wait for work to begin before the next fault, at most
 LONGER = 1.5  # how much longer than its lease a daemon is stopped
-
-OPEN = """
-SELECT count(*) FROM resumer.effects f JOIN resumer.leases l USING (execution_id)
-WHERE f.status = 'intent' AND l.instance = coalesce(%(instance)s::uuid, l.instance)
-"""
 
 
 class Slot:
@@ -153,10 +147,3 @@ class Faults:
 
     def _count(self, instance: str | None) -> None:
         self.interrupted += open_intents(self._url, instance)
-
-
-def open_intents(url: str, instance: str | None) -> int:
-    """Return how many intents the instance (None: anybody) has under way."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(OPEN, {"instance": instance}).fetchone()
-    return int(row[0]) if row else 0

@@ -19,7 +19,7 @@ from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.chaos.checker import violations
 from tests.chaos.facts import facts_of
 from tests.chaos.failing import DELIVERY_POINTS, POINTS
-from tests.chaos.faults import open_intents
+from tests.chaos.intents import open_intents
 from tests.chaos.observer import named, observe
 from tests.chaos.programs import Work, beside, left, receiving
 from tests.chaos.shapes import SHAPES, TELLING

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 DROPPED, FAILED, SLOW = 0.01, 0.01, 0.05
+SLOWLY = 0.5  # seconds, within the deadline, where the body asks for it
 
 
 async def main(log: Path, seed: int) -> None:
@@ -43,7 +45,7 @@ async def _answer(
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    line = {
+    line: dict[str, Any] = {
         "at": time.time(),
         "key": headers["idempotency-key"],
         "attempt": int(headers.get("resumer-attempt", "0")),  # a notification has none
@@ -52,6 +54,8 @@ async def _answer(
     }
     note(json.dumps(line) + "\n")
     luck = chance.random()
+    if line["body"].get("slow"):
+        await asyncio.sleep(SLOWLY)
     if luck < DROPPED:
         return
     if luck < DROPPED + SLOW:

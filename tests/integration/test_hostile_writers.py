@@ -173,3 +173,17 @@ def test_no_statement_makes_a_daemon_repeat_a_turn_more_often_than_it_halves_it(
     service.decide(service.asked(beside)[0], "approved")
     eventually_sync(lambda: service.look(beside)["result"] == "allowed", of="others go on")
     assert turns.most <= log2(BATCH), written
+
+
+def test_a_writer_whose_strings_have_escapes_is_refused_without_an_error(database: Database):
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database):
+        execution = service.paused()
+    with database.connect() as writer:
+        writer.execute("SET standard_conforming_strings = off")
+        writer.execute(
+            "UPDATE workflow_executions SET status = 'completed', result = 'allowed' WHERE id = %s",
+            [execution],
+        )
+    assert service.standing(execution)[0] == "paused"

@@ -39,6 +39,8 @@ class Model:
     """One execution of a definition, its rows, and the daemon that moves it when it is told to."""
 
     document: Json
+    key: str = "exec_1"
+    payload: Json = field(default_factory=lambda: {"items": [1, 2]})
     status: str = "pending"
     result: str | None = None
     error: str | None = None
@@ -64,11 +66,11 @@ class Model:
         """Insert a request."""
         self.rows.append(Row(Request(len(self.rows) + 1, kind, **facts)))
 
-    def decide(self, approval: Approval, status: str) -> None:
-        """Write a decision, as a plain UPDATE and its trigger do."""
+    def decide(self, approval: Approval, status: str, approver: UUID | None = None) -> None:
+        """Write a decision, as a plain UPDATE and its trigger do; nobody named: each by another."""
         self.now += timedelta(seconds=1)
         at = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        person = UUID(int=approval.id.int ^ 1)
+        person = approver or UUID(int=approval.id.int ^ 1)
         decided = approval._replace(status=status, approver_id=person, decided_at=at)
         self.approvals[approval.id] = decided
         self.ask("approval", source_id=approval.id, decision=status)
@@ -84,10 +86,11 @@ class Model:
             if row.request.kind == "timeout" and row.request.decision == path:
                 row.request = row.request._replace(due=True)
 
-    def answer(self, effect: Effect) -> None:
-        """Let an effect that is under way have its result."""
+    def answer(self, *effects: Effect) -> None:
+        """Let effects that are under way have their results, in one transaction."""
         assert self.launch is not None
-        plan = proceed(self._claimed(), self.launch, {effect.path: DONE}, self._world())
+        results = {effect.path: DONE for effect in effects}
+        plan = proceed(self._claimed(), self.launch, results, self._world())
         self._write(plan)
 
     # What a daemon does.
@@ -150,9 +153,9 @@ class Model:
             if row.request.kind == "approval" and row.outcome == "applied"
         }
         return Claimed(
-            id=EXECUTION, key="exec_1", status=self.status, workflow=WORKFLOW, workflow_key="w",
+            id=EXECUTION, key=self.key, status=self.status, workflow=WORKFLOW, workflow_key="w",
             organization=None, context=self.context, resume_data=self.resume_data,
-            payload={"items": [1, 2]}, pause=self.pause, last_pause=self.pauses,
+            payload=self.payload, pause=self.pause, last_pause=self.pauses,
             requests=tuple(
                 row.request._replace(consumed=consumed.get(row.request.source_id))
                 for row in self.rows if row.outcome in (None, "held")
@@ -163,7 +166,7 @@ class Model:
     def _world(self) -> World:
         self.now += timedelta(milliseconds=1)
         return World(
-            now=self.now, execution_id=EXECUTION, execution_key="exec_1", workflow_id="w",
+            now=self.now, execution_id=EXECUTION, execution_key=self.key, workflow_id="w",
             pause_number=self.pauses,
         )  # fmt: skip
 
@@ -184,7 +187,7 @@ class Model:
             )  # fmt: skip
         if ran and self.launch is None and any(row.outcome == "held" for row in self.rows):
             self.ask("adopt")
-        if plan.opens is not None:
+        if plan.opens is not None or plan.launch is not None:
             self._fan_out()
 
     def _write_approvals(self, plan: Plan) -> None:
@@ -211,22 +214,20 @@ class Model:
             self.pause = opened(plan.opens)
 
     def _fan_out(self) -> None:
-        """Leave a request for each event that a wait of the open pause may be ended by."""
-        if self.pause is None:
-            return
-        awaited = {branch.waiting.event for branch in self.pause.branches}
+        """Leave a request for each event that may end a branch, of a pause or beside effects."""
+        number = self.pauses if self.pause is not None else self.pauses + 1
+        awaited = {branch.waiting.event for branch in self.branches}
         used = {
             row.request.source_id
             for row in self.rows
             if row.request.kind == "event"
-            and (row.outcome == "applied" or row.request.pause_number == self.pause.number)
+            and (row.outcome == "applied" or row.request.pause_number == number)
         }
         for event, kind, payload in self.events:
             if kind in awaited and event not in used:
                 self.ask(
-                    "event", source_id=event, decision=kind, payload=payload,
-                    pause_number=self.pause.number,
-                )  # fmt: skip
+                    "event", source_id=event, decision=kind, payload=payload, pause_number=number
+                )
 
 
 def opened(new: NewPause) -> OpenPause:
