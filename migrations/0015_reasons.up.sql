@@ -227,11 +227,17 @@ BEGIN
       resumer.lasting(p.paused_at), coalesce(', at most ' || resumer.lasting(due) || ' more', '')), p.paused_at, due,
       format('SELECT resumer.emit(%s, %s)', resumer.quoted(p.waiting ->> 'event'), resumer.quoted(payload::text)),
       'resumer-daemon emit ' || resumer.shell(p.waiting ->> 'event') || ' --payload ' || resumer.shell(payload::text));
+    -- by the key that all events of the type have, newest first: there may be millions since
     SELECT o.payload, r.requested_at INTO v
-    FROM resumer.resume_requests r JOIN service_schema.events o ON o.id = r.source_id
-    WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.requested_at >= p.paused_at AND r.outcome = 'applied'
-      AND o.event_type = p.waiting ->> 'event'
-    ORDER BY r.requested_at DESC LIMIT 1;
+    FROM (
+      SELECT e.request_id FROM resumer.event_keys e
+      WHERE e.key = resumer.event_key(p.waiting ->> 'event',
+        coalesce((resumer.about(execution)).organization_id, '00000000-0000-0000-0000-000000000000'), '')
+      ORDER BY e.key DESC, e.request_id DESC LIMIT 100) AS k
+    JOIN resumer.resume_requests r ON r.id = k.request_id
+    JOIN service_schema.events o ON o.id = r.source_id
+    WHERE r.requested_at >= p.paused_at AND r.outcome = 'applied' AND o.event_type = p.waiting ->> 'event'
+    ORDER BY r.id DESC LIMIT 1;
     IF FOUND THEN
       RETURN NEXT resumer.reason(31, 'event_not_meant', format('The newest %s came %s ago and was not for it: %s.',
         p.waiting ->> 'event', resumer.lasting(v.requested_at), coalesce(

@@ -196,6 +196,12 @@ def _not_meant(case: Case) -> None:
         f"UPDATE resumer.resume_requests SET outcome = 'applied', requested_at = {LONG_AGO}"
         " WHERE kind = 'event'"
     )
+    case.database.run(
+        "INSERT INTO resumer.event_keys (key, request_id)"
+        " SELECT resumer.event_key('paid', %s, ''), id FROM resumer.resume_requests"
+        " WHERE kind = 'event'",
+        case.rows.organization,
+    )
     case.database.run("UPDATE resumer.pauses SET paused_at = now() - interval '1 day'")
 
 
