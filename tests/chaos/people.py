@@ -26,7 +26,7 @@ Connection = psycopg.Connection[Any]
 OUR_FAULT = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError)
 """What the database never says of what it refuses or loses: these go on with what there is then."""
 
-SILENT = 0.1  # the share of decisions and events that no trigger sees
+SILENT = 0.1  # the share of decisions that no trigger sees
 STRANGERS = 400  # events of others at once
 
 PENDING = """
@@ -242,11 +242,8 @@ def _emit(connection: Connection, gated: Gated, chance: random.Random) -> None:
     """Emit what is waited for, each once, and many events of the same types that nobody means."""
     waited = [row for row in connection.execute(AWAITED).fetchall() if row not in gated.emitted]
     chance.shuffle(waited)
-    if chance.random() < SILENT:
-        connection.execute("SET LOCAL session_replication_role = replica")
     for key, event in waited:
         connection.execute("SELECT resumer.emit(%s, %s)", [event, json.dumps({"key": key})])
-    connection.execute("SET LOCAL session_replication_role = origin")
     if gated.strangers < gated.executions * 10:
         for event in ("go", "paid", "event of m1"):
             connection.execute(CROWD, {"type": event, "count": STRANGERS})
