@@ -137,13 +137,18 @@ class Plan:
 
     @property
     def overtaken(self) -> Sequence[Approval]:
-        """Return the decisions that the end of the pause makes void and no request tells of."""
+        """Return the decisions that the end of a wait makes void and no request tells of."""
         pause = self.claimed.pause
-        if self.closes is None or pause is None:
+        ends = bool(self.waited) if pause is None else self.closes is not None
+        if not ends:
             return ()
         told = {r.source_id for r in self.claimed.requests} | {a.id for a in self.unasked}
         decided = (a for a in self.claimed.approvals if a.status in VERDICTS and a.id not in told)
-        return [approval for approval in decided if pause.owns(approval)]
+        if pause is not None:
+            return [approval for approval in decided if pause.owns(approval)]
+        waiting = {approval for branch in self.branches for approval in branch.asked}
+        ended = {approval for branch in self.waited for approval in branch.asked} - waiting
+        return [approval for approval in decided if approval.id in ended]
 
     @property
     def looks_again(self) -> bool:

@@ -397,3 +397,25 @@ async def test_a_refused_approval_of_a_branch_says_why_when_another_branch_moves
                 == [("applied", None), ("held", "missing_approver")]
             )
         )
+
+
+async def test_a_decision_that_another_overtook_beside_an_effect_has_a_row(service: Service):  # C47
+    async with held_back() as gate:
+        asks = ask("x", roles=["p", "q"], on_true=None)
+        service.workflow(parallel(asks, send(gate), strategy="best_effort"), allow())
+        with running(service.database, **LEASE):
+            execution = await started(service, gate, 2)
+            service.database.run(
+                "ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_update"
+            )
+            service.database.run(
+                "UPDATE approval_requests SET status ="
+                " CASE approver_role WHEN 'p' THEN 'approved' ELSE 'rejected' END"
+            )
+            await eventually(lambda: len(service.decisions(execution)) == 2)
+            gate.set()
+            await ended(service, execution)
+    assert sorted(service.decisions(execution)) == [
+        ("approved", "superseded"),
+        ("rejected", "applied"),
+    ]
