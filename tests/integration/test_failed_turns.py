@@ -45,7 +45,7 @@ def when_it_ends(service: Service, execution: UUID) -> None:
 
 def is_incident(service: Service, execution: UUID, cause: str) -> bool:
     incident = service.pause(execution).get("incident") or {}
-    return service.standing(execution) == ("paused", "incident") and incident["cause"] == cause
+    return service.standing(execution) == ("paused", "incident") and incident.get("cause") == cause
 
 
 # C30
