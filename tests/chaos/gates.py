@@ -16,7 +16,7 @@ Document = Mapping[str, Any]
 ROLE = "gate "
 """How the role of each approval begins that the people of `tests/chaos/people.py` decide."""
 
-KINDS = ("own", "ask", "two", "roles", "event", "event", "time", "webhook", "list")
+KINDS = ("own", "ask", "two", "roles", "event", "event", "time", "webhook")
 STRATEGIES = ("all_must_pass", "all_must_pass", "any_can_pass", "best_effort")
 
 
@@ -91,7 +91,7 @@ def beside_each_other(chance: random.Random) -> Flow:
     names = iter(f"m{number}" for number in range(100))
     strategy = chance.choice(STRATEGIES)
     kinds = [chance.choice(KINDS) for _ in range(chance.randint(2, 4))]
-    if not any(kind in ("own", "ask", "two", "roles", "list") for kind in kinds):
+    if not any(kind in ("own", "ask", "two", "roles") for kind in kinds):
         kinds[0] = "own"
     members = [member(kind, next(names)) for kind in kinds]
     body = {"strategy": strategy, "steps": members}
