@@ -122,6 +122,8 @@ class OpenPause:
 
     def owned(self, approvals: Iterable[Approval]) -> list[Approval]:
         """Return the approvals that it owns, of thousands perhaps."""
+        if not self.earlier:
+            return list(approvals)
         others = self.earlier.difference(self.asked)
         return [approval for approval in approvals if approval.id not in others]
 
@@ -131,8 +133,8 @@ class OpenPause:
         What came while it lasts, and no step asked for, counts for the one that has waited longest.
         """
         asking = [each for each in self.branches if each.reason == "approval_required"]
-        if not asking:
-            return []
+        if len(asking) < 2:
+            return [(branch, self.owned(approvals)) for branch in asking]
         of = {approval: number for number, each in enumerate(asking) for approval in each.asked}
         owned: list[list[Approval]] = [[] for _ in asking]
         for approval in self.owned(approvals):

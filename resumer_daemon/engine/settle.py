@@ -216,6 +216,8 @@ def _moved(heard: Mapping[str, _Heard], others: Mapping[int, Settled]) -> Settle
 def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str, _Heard]:
     """Return what answers each branch, by its path: decisions first, then what came first."""
     heard = _decisions(pause, claimed)
+    if PAUSE in heard:
+        return heard  # the only branch there is
     said = spoken(claimed) if told is not None and not heard else None
     if told is not None and said is not None:
         heard[PAUSE] = _Heard(said, (told,))
@@ -273,6 +275,8 @@ def _decisions(pause: OpenPause, claimed: Claimed) -> dict[str, _Heard]:
         verdict = decide(approvals, _still_awaited(branch, approvals))
         if verdict is not None:
             heard[branch.path] = _decided(verdict, approvals, requests)
+    if len(heard) < 2:
+        return heard
     return dict(sorted(heard.items(), key=lambda part: _decided_at(part[1].answer)))
 
 

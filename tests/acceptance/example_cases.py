@@ -173,9 +173,10 @@ def data_pipeline() -> Iterator[Case]:
         name, {}, (), "extract! extract! extract! extract! extract! call_for_help", helped,
         {"extract": 503},
     )  # fmt: skip
-    retried = "load load_warehouse! load_standby load_warehouse! load_warehouse!"
+    retried = "load load_warehouse! load_standby load_warehouse!"
     yield Case(name, {}, (good,), f"{read} {retried} publish", "executed", {"load/0": 500})
-    failed = retried.replace("load_standby", "load_standby!").replace("load ", "load! ")
+    failed = f"{retried} load_warehouse!".replace("load_standby", "load_standby!")
+    failed = failed.replace("load ", "load! ")
     both = {"load/0": 500, "load/1": 500}
     yield Case(name, {}, (good,), f"{read} {failed} call_for_help", helped, both)
     unpublished = f"{read} {load} publish! call_for_help"
