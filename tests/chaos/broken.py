@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import carrier, isolation
+from resumer_daemon.daemon import carrier, effector, isolation
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
 from resumer_daemon.engine import planning, resume, settle
@@ -27,12 +27,16 @@ DELAY = 1.0
 
 
 def without_fence() -> None:
-    """Write whatever became of the lease meanwhile: only the execution's row is locked."""
+    """Write whatever became of the lease meanwhile: only the execution's row is locked.
+
+    It goes on although it was declared dead, for else it would seldom come to write.
+    """
 
     async def fence(session: Session, execution: UUID, _epoch: int) -> bool:
         return bool(await locked(await session.run("claim_again", {"ids": array([execution])})))
 
     _replace(journal, "fence", fence)
+    _replace(effector.Effector, "abandon", lambda _: None)
 
 
 def key_of_each_attempt() -> None:
@@ -49,8 +53,8 @@ def sent_without_key() -> None:
     """Send what no receiver can tell from anything else, and mark it afterwards."""
     prepare: Callable[..., Any] = vars(http)["prepare"]
 
-    def bare(effect: Effect, revealed: object) -> object:
-        return prepare(replace(effect, key=""), revealed)
+    def bare(effect: Effect, *rest: object) -> object:
+        return prepare(replace(effect, key=""), *rest)
 
     _replace(http, "prepare", bare)
 
@@ -75,8 +79,8 @@ def sent_without_intent() -> None:
     """Send what no row of the journal speaks of."""
     record: Callable[..., Any] = journal._intents
 
-    def forgotten(plans: Any) -> Mapping[str, Any]:
-        return dict.fromkeys(record(plans), "{}")
+    def forgotten(*given: Any) -> Mapping[str, Any]:
+        return dict.fromkeys(record(*given), "{}")
 
     _replace(journal, "_intents", forgotten)
 

@@ -18,7 +18,7 @@ WAITING, FAILING, ADOPTED = (
 )
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "without_fence": ("I5 ", {"executions": 250, "kills": 8, "stops": 5}),
+    "without_fence": ("I5 ", {"executions": 300, "stops": 25}),
     "key_of_each_attempt": ("under 2 keys", {"executions": 150, "kills": 8}),
     "marked_then_sent": ("is done, and never came", {"executions": 150, "kills": 8}),
     "sent_without_intent": ("has no intent", {"executions": 40, "kills": 1}),
