@@ -8,35 +8,19 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import carrier, effector, isolation
+from resumer_daemon.daemon import carrier, isolation
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
 from resumer_daemon.engine import planning, resume, settle
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.store import journal
-from resumer_daemon.store.arrays import array
-from resumer_daemon.store.claim import locked
-from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import TEXTS
 
 DELAY = 1.0
-
-
-def without_fence() -> None:
-    """Write whatever became of the lease meanwhile: only the execution's row is locked.
-
-    It goes on although it was declared dead, for else it would seldom come to write.
-    """
-
-    async def fence(session: Session, execution: UUID, _epoch: int) -> bool:
-        return bool(await locked(await session.run("claim_again", {"ids": array([execution])})))
-
-    _replace(journal, "fence", fence)
-    _replace(effector.Effector, "abandon", lambda _: None)
 
 
 def key_of_each_attempt() -> None:
