@@ -238,7 +238,9 @@ def test_the_live_list_shows_what_happens_until_it_is_ended(service: Service):
                 key = key_of(service, execution)
                 eventually_sync(partial(shows, key), of=f"{key} is shown")
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(20) == DONE
+            # read on meanwhile: a terminal that nobody reads holds up its writer
+            eventually_sync(lambda: shows("") and watching.poll() is not None, of="it ends")
+            assert watching.returncode == DONE
         finally:
             watching.kill()
             os.close(ours)
