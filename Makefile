@@ -10,7 +10,7 @@ LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requ
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-system lint format chaos mutants beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-system lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -41,9 +41,10 @@ format: $(VENV)/.dev ## Format the code, and mend what can be mended
 	$(BIN)/ruff format
 
 chaos: $(VENV)/.dev ## Kill, stop and restart everything, and prove that nothing is lost or sent twice
-	@echo 'First, that the checker sees what is wrong with broken daemons:'
-	@$(BIN)/pytest -q -n $(WORKERS) tests/chaos
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+checker: $(VENV)/.dev ## Prove that the checker of the chaos names the faults of broken daemons (minutes)
+	@$(BIN)/pytest -q -n $(WORKERS) tests/chaos $(ARGS)
 
 mutants: $(VENV)/.dev ## Put deliberate faults into copies of the code, and count those that the tests notice
 	@$(BIN)/python -m tests.mutants $(ARGS)
