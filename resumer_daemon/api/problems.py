@@ -62,8 +62,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def handle(app: FastAPI) -> None:
-    """Give every error of an application this form, and its document the form's schema."""
-    app.openapi()["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    """Give every error of an application this form."""
 
     @app.exception_handler(Exception)
     @app.exception_handler(HTTPException)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 
 import httpcore2
@@ -35,6 +36,12 @@ class Timeouts:
     first_byte: float = 10.0
 
 
+@cache
+def _authorities_of_the_system() -> ssl.SSLContext:
+    """Return what the system trusts. Reading it takes 0.1 s, so a process does that once."""
+    return ssl.create_default_context()
+
+
 class HttpClient:
     """Carries out effects over HTTP; each attempt has a connection of its own.
 
@@ -57,7 +64,7 @@ class HttpClient:
         self._secrets = secrets
         self._signer = signer
         self._timeouts = timeouts or Timeouts()
-        self._trust = trust or ssl.create_default_context()
+        self._trust = trust or _authorities_of_the_system()
         self._clock = clock
 
     def using(self, secrets: Lookup) -> "HttpClient":
