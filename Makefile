@@ -33,7 +33,7 @@ lint: $(VENV)/.dev ## Check style, types, import directions, migrations and the 
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/squawk migrations/*.up.sql
+	$(BIN)/squawk migrations/*.up.sql migrations/*/*.up.sql
 	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev ## Format the code, and mend what can be mended

@@ -1,2 +1,2 @@
--- The migrations that were applied, oldest first.
-SELECT number, name, sha256, applied_at FROM resumer.migrations ORDER BY number
+-- The migrations that were applied, with the version of the program that applied each.
+SELECT number, name, sha256, version, applied_at FROM resumer.migrations

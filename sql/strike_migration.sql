@@ -1,2 +1,2 @@
 -- Note that a migration was undone, in its own transaction.
-DELETE FROM resumer.migrations WHERE number = %(number)s
+DELETE FROM resumer.migrations WHERE name = %(name)s

@@ -75,21 +75,28 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
 
 @migrate.command()
 def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show which migrations are applied.
+    """Show which migrations are applied, and which were changed since.
 
     [dim]Example: resumer-daemon migrate status --json[/]
     """
-    entries = run(runner.status(settings(database_url=database_url).url))
+    chosen = settings(database_url=database_url)
+    entries = run(runner.status(chosen.url, chosen.service_schema))
     if as_json:
-        print_json([{"name": e.name, "applied_at": e.applied_at} for e in entries])
+        print_json(
+            [{"name": e.name, "applied_at": e.applied_at, "changed": e.changed} for e in entries]
+        )
         return
     table = Table("migration", "applied", box=None)
     for entry in entries:
-        applied = (
-            f"{entry.applied_at:%Y-%m-%d %H:%M:%S %Z}" if entry.applied_at else "[yellow]no[/]"
-        )
-        table.add_row(entry.name, applied)
+        table.add_row(entry.name, _applied(entry))
     console.print(table)
+
+
+def _applied(entry: runner.Entry) -> str:
+    if entry.applied_at is None:
+        return "[yellow]no[/]"
+    changed = " [yellow]changed since, `migrate up` applies it again[/]" if entry.changed else ""
+    return f"{entry.applied_at:%Y-%m-%d %H:%M:%S %Z}{changed}"
 
 
 def _change(

@@ -1,4 +1,8 @@
-"""The migrations of this version: `migrations/NNNN_name.up.sql` and `.down.sql`.
+"""The migrations of this version: files `NAME.up.sql` and `NAME.down.sql` of `migrations/`.
+
+Numbered migrations hold tables, columns, domains and indexes. Each is applied once and never
+changes after a release. Repeatable migrations hold functions, views and triggers. Each is applied
+again when its text changes, so a mended function needs no new number.
 
 They are read at the import, as the statements are.
 """
@@ -8,40 +12,90 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
+from resumer_daemon.store.statements import placed
+
+CODE: Final = (
+    "functions/text",
+    "functions/service",
+    "functions/notify",
+    "functions/match_events",
+    "functions/capture_decisions",
+    "functions/guard_decisions",
+    "functions/capture_executions",
+    "functions/capture_events",
+    "functions/decide",
+    "functions/start",
+    "functions/emit",
+    "functions/executions",
+    "functions/pauses",
+    "functions/holds",
+    "functions/move",
+    "functions/records",
+    "functions/status",
+    "functions/explain",
+    "views",
+)
+"""Functions and views, in the order in which they need each other. One transaction applies them."""
+
+TRIGGERS: Final = (
+    "triggers/approval_requests",
+    "triggers/workflow_executions",
+    "triggers/events",
+)
+"""Our triggers, one file for each table of the service. Each is applied in its own transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema. `number` orders them, `sha256` tells a changed one."""
+    """One step of the schema; `number` orders numbered migrations and is None for others."""
 
-    number: int
+    number: int | None
     name: str
     up: bytes
     down: bytes
 
     @property
-    def sha256(self) -> str:
-        """The fingerprint of what is applied."""
-        return sha256(self.up).hexdigest()
+    def binds(self) -> bool:
+        """Whether it creates triggers. It drops them first: PostgreSQL 13 cannot replace one."""
+        return self.name in TRIGGERS
 
     @property
-    def entry(self) -> dict[str, int | str]:
-        """Its line in the ledger."""
-        return {"number": self.number, "name": self.name, "sha256": self.sha256}
+    def shares_transaction(self) -> bool:
+        """Whether it is applied together with its neighbours, because they call each other."""
+        return self.name in CODE
+
+    def script(self, schema: str) -> str:
+        """Return the SQL that applies it where the service's tables are in `schema`."""
+        text = self.down + self.up if self.binds else self.up
+        return placed(text.decode(), schema)
+
+    def undo(self, schema: str) -> str:
+        """Return the SQL that removes what it applied."""
+        return placed(self.down.decode(), schema)
+
+    def sha256(self, schema: str) -> str:
+        """Return the fingerprint by which a change is found.
+
+        A numbered migration is compared as it is in its file. A repeatable one is compared with the
+        schema written in, because it must be applied again when the service's tables move.
+        """
+        text = self.up if self.number is not None else self.script(schema).encode()
+        return sha256(text).hexdigest()
 
 
 def _read() -> list[Migration]:
     folder = files("resumer_daemon.migrations")
-    names = sorted(
-        f.name.removesuffix(".up.sql") for f in folder.iterdir() if f.name.endswith(".up.sql")
+    numbered = sorted(
+        f.name.removesuffix(".up.sql") for f in folder.iterdir() if f.name[:4].isdigit()
     )
     return [
         Migration(
-            number=int(name[:4]),
+            number=int(name[:4]) if name[:4].isdigit() else None,
             name=name,
             up=folder.joinpath(f"{name}.up.sql").read_bytes(),
             down=folder.joinpath(f"{name}.down.sql").read_bytes(),
         )
-        for name in names
+        for name in (*(n for n in numbered if not n.endswith(".down.sql")), *CODE, *TRIGGERS)
     ]
 
 
@@ -49,5 +103,5 @@ _KNOWN: Final = tuple(_read())
 
 
 def known() -> list[Migration]:
-    """Return the migrations of this version, in order."""
+    """Return the migrations of this version in their order, the repeatable ones last."""
     return list(_KNOWN)

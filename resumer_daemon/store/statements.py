@@ -80,6 +80,8 @@ def written(name: str, /, **values: Any) -> str:
     """Return a statement with its values written out, to be read, pasted, or printed."""
     lines = load(name).decode().splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))
+    if not values:  # percent signs are doubled only where there are parameters
+        return text
     return text % {key: sql.Literal(value).as_string() for key, value in values.items()}
 
 

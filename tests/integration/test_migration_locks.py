@@ -67,9 +67,9 @@ async def test_a_table_that_is_never_free_is_told_when_patience_ends(
     monkeypatch.setattr(patience, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
         await holder.execute("SELECT FROM workflow_executions")
-        with pytest.raises(MigrationError, match=r"0002_pause_columns.*lock"):
+        with pytest.raises(MigrationError, match=r"0003_pause_columns.*lock"):
             await migrate.up(unmigrated.url)
-    assert (await migrate.up(unmigrated.url))[0] == "0002_pause_columns"
+    assert (await migrate.up(unmigrated.url))[0] == "0003_pause_columns"
 
 
 async def test_a_migrator_that_never_ends_is_told_when_patience_ends(
@@ -92,4 +92,4 @@ async def test_where_a_migrator_was_killed_the_next_goes_on(unmigrated: Database
         await eventually(lambda: unmigrated.run(kill), of="the migrator waits and is killed")
         with pytest.raises(MigrationError, match="terminating connection"):
             await migrator
-    assert (await migrate.up(unmigrated.url))[0] == "0002_pause_columns"
+    assert (await migrate.up(unmigrated.url))[0] == "0003_pause_columns"

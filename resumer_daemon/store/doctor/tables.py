@@ -15,7 +15,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
 
 
 async def _migrations(patient: Patient) -> Finding:
-    missing = await unapplied(patient.connection)
+    missing = await unapplied(patient.connection, patient.schema)
     if not missing:
         return well("migrations", "all are applied")
     return broken(

@@ -30,7 +30,7 @@ REQUESTS = {
     *product(["other"], [*METHODS, "other"], STATUSES),
 }
 CAUSES = {row[0] for row in rows(between(ROOT / "docs" / "operations.md", "causes"))}
-GUARD = next(m for m in known() if m.name.endswith("_decision_guard")).up.decode()
+GUARD = next(m for m in known() if m.name == "functions/guard_decisions").up.decode()
 OBJECTIONS = set(re.findall(r"WHEN .* THEN '(\w+)'", GUARD))
 OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
 EVERY = {

@@ -1,3 +1,0 @@
-DROP FUNCTION resumer.refuse_on_hold(uuid), resumer.release(text, text, integer, uuid),
-  resumer.let_go(bigint, text, integer), resumer.hold(text, text, text, interval, uuid), resumer.hold_of(uuid);
-DROP TABLE resumer.holds;

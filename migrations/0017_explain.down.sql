@@ -1,1 +1,0 @@
-DROP FUNCTION resumer.explain(uuid), resumer.why_around(resumer.pauses, uuid), resumer.why_asked(resumer.pauses, uuid);

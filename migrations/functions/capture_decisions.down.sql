@@ -1,0 +1,2 @@
+DROP FUNCTION resumer.on_approval_move(), resumer.on_approval_delete(), resumer.on_approval_update(),
+  resumer.on_approval_insert();

@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.on_event_insert();

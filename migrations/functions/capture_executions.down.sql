@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.on_execution_write(), resumer.is_ours(uuid, text), resumer.on_execution_seen();

@@ -1,0 +1,42 @@
+-- The SQL interface, decisions: `resumer.approve` and `resumer.reject`, which a person calls in psql. Each error of the SQL
+-- interface has a SQLSTATE of class RZ (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ413 too large, RZ422 ambiguous).
+
+-- Write a decision; the table's own trigger makes the request of it.
+CREATE OR REPLACE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  approval record;
+  now_there timestamp := resumer.service_now();
+BEGIN
+  SELECT a.id, a.status, a.expires_at, a.decision_reason INTO approval FROM approval_requests a
+  WHERE a.request_id = decide.request_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no approval request %', resumer.quoted(decide.request_id)
+      USING ERRCODE = 'RZ404', HINT = 'SELECT request_id, status FROM approval_requests WHERE status = ''pending''';
+  ELSIF approval.status <> 'pending' THEN
+    RAISE EXCEPTION 'approval request % is % already%', resumer.quoted(decide.request_id), approval.status,
+      coalesce(': ' || approval.decision_reason, '')
+      USING ERRCODE = 'RZ409', HINT = 'a decision is consumed once; a later change of it moves nothing';
+  ELSIF approval.expires_at <= now_there THEN
+    RAISE EXCEPTION 'approval request % expired at %', resumer.quoted(decide.request_id), approval.expires_at
+      USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
+  END IF;
+  PERFORM set_config('search_path', resumer.service_path(), true);
+  UPDATE service_schema.approval_requests a
+  SET status = verdict, approver_id = coalesce(decide.approver, a.approver_id), decision_reason = decide.reason,
+    decided_at = now_there
+  WHERE a.id OPERATOR(pg_catalog.=) approval.id;
+END
+$f$;
+
+CREATE OR REPLACE FUNCTION resumer.approve(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.decide(request_id, 'approved', approver, reason) $f$;
+
+CREATE OR REPLACE FUNCTION resumer.reject(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.decide(request_id, 'rejected', approver, reason) $f$;
+
+REVOKE ALL ON FUNCTION resumer.decide(text, text, uuid, text), resumer.approve(text, uuid, text),
+  resumer.reject(text, uuid, text) FROM PUBLIC;

@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.find(text), resumer.about(uuid);

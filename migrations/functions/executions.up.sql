@@ -1,0 +1,39 @@
+-- What an execution is called, for the functions and views that show it. They read the service's tables through functions
+-- whose text names them: a view on a column of the service would forbid the service to change it.
+
+-- What an execution is called: where there are no organisations, the name in the subselect finds the NULL beside it.
+CREATE OR REPLACE FUNCTION resumer.about(
+  execution uuid, OUT execution_key text, OUT workflow text, OUT organization_id uuid, OUT status text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+#variable_conflict use_column
+BEGIN
+  SELECT e.execution_id, (SELECT w.workflow_id FROM service_schema.workflows w WHERE w.id = e.workflow_id),
+    (SELECT organization_id FROM service_schema.workflow_executions o WHERE o.id = e.id), e.status
+  INTO execution_key, workflow, about.organization_id, status
+  FROM service_schema.workflow_executions e, (SELECT NULL::uuid AS organization_id) AS none
+  WHERE e.id = about.execution;
+END
+$f$;
+
+-- An execution by its key (execution_id) or its id, as people have it at hand.
+CREATE OR REPLACE FUNCTION resumer.find(key text) RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  found uuid;
+BEGIN
+  SELECT e.id INTO found FROM service_schema.workflow_executions e WHERE e.execution_id = find.key;
+  IF found IS NULL AND find.key ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' THEN
+    SELECT e.id INTO found FROM service_schema.workflow_executions e WHERE e.id = find.key::uuid;
+  END IF;
+  IF found IS NULL THEN
+    RAISE EXCEPTION 'no execution %', resumer.quoted(find.key)
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  END IF;
+  RETURN found;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text) FROM PUBLIC;

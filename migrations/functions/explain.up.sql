@@ -1,0 +1,396 @@
+-- The SQL interface, why an execution stands where it stands: `resumer.explain`. Each reason is a code, a sentence, since when
+-- and until when, and the SQL and the command that would move it. One function looks at one side: the execution and its
+-- pause, what was asked for, what is around it. `resumer.explain` puts the reasons in order: what keeps the execution first,
+-- what it would wait for next, what is wrong around it last.
+
+-- How long from now, or until now, in one unit; NULL where nobody knows.
+CREATE OR REPLACE FUNCTION resumer.lasting(moment timestamptz) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT CASE WHEN moment IS NULL THEN NULL WHEN s >= 172800 THEN floor(s / 86400) || ' d' WHEN s >= 7200 THEN floor(s / 3600) || ' h'
+    WHEN s >= 120 THEN floor(s / 60) || ' min' WHEN isfinite(moment) THEN floor(s) || ' s' ELSE 'ever' END
+  FROM abs(extract(epoch FROM CASE WHEN isfinite(moment) THEN clock_timestamp() - moment END)) AS s
+$f$;
+
+-- One reason. `rank` orders them. What would steer a terminal is spelled out, or not suggested.
+CREATE OR REPLACE FUNCTION resumer.reason(
+  rank integer, code text, sentence text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+  sql text DEFAULT NULL, command text DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT jsonb_build_object('rank', rank, 'code', code, 'sentence', resumer.printable(sentence), 'since', since, 'until', until,
+    'sql', CASE WHEN NOT resumer.steers(sql) THEN sql END, 'command', CASE WHEN NOT resumer.steers(command) THEN command END)
+$f$;
+
+-- It has ended, or was not begun.
+CREATE OR REPLACE FUNCTION resumer.why_not_open(execution uuid) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  e record;
+  again text;
+  past text;
+  r record;
+BEGIN
+  SELECT o.status, o.result, o.error_message, o.completed_at AT TIME ZONE c.service_timezone AS ended, a.workflow
+  INTO e FROM service_schema.workflow_executions o, resumer.control c, resumer.about(o.id) AS a WHERE o.id = execution;
+  past := coalesce(resumer.lasting(e.ended), 'some time');
+  again := format(
+    'SELECT resumer.start(%s, (SELECT trigger_payload FROM workflow_executions WHERE id = %L))', resumer.quoted(e.workflow),
+    execution);
+  IF e.status = 'completed' THEN
+    RETURN NEXT resumer.reason(1, 'completed', format(
+      'It ended as %s %s ago; nothing moves it any more.', coalesce(e.result, 'completed'), past), e.ended);
+  ELSIF e.status = 'failed' THEN
+    RETURN NEXT resumer.reason(1, 'failed', format('It failed %s ago: %s. What has failed is not repeated; start it anew.',
+      past, coalesce(e.error_message, 'no reason was written')), e.ended, NULL, again,
+      'resumer-daemon start ' || resumer.shell(e.workflow));
+  ELSIF e.status = 'cancelled' THEN
+    SELECT * INTO r FROM resumer.resume_requests o
+    WHERE o.execution_id = execution AND o.kind = 'cancel' AND o.outcome = 'applied';
+    RETURN NEXT resumer.reason(1, 'cancelled', format('%s cancelled it %s ago%s.', coalesce(r.actor, 'Another program'),
+      past, coalesce(': ' || r.reason, '')), e.ended, NULL, again,
+      'resumer-daemon start ' || resumer.shell(e.workflow));
+  ELSIF e.status = 'pending' THEN
+    SELECT * INTO r FROM resumer.resume_requests o WHERE o.execution_id = execution AND o.kind = 'start' ORDER BY o.id LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN NEXT resumer.reason(20, 'another_program_starts',
+        'It is pending, and nobody asked us to start it: the program that wrote it begins it.');
+    ELSIF r.outcome IS NULL THEN
+      RETURN NEXT resumer.reason(20, 'queued', format('It has been queued for %s; no daemon has begun it yet.',
+        resumer.lasting(r.requested_at)), r.requested_at, NULL, NULL, 'resumer-daemon doctor');
+    END IF;
+  ELSIF e.status NOT IN ('running', 'paused') THEN
+    RETURN NEXT resumer.reason(20, 'foreign_status',
+      format('Its status is %s, which only another program writes, and which only that one ends.', e.status));
+  END IF;
+END
+$f$;
+
+-- It runs: here, nowhere any more, or in another program.
+CREATE OR REPLACE FUNCTION resumer.why_running(execution uuid, key text) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  l record;
+  f record;
+BEGIN
+  IF (resumer.about(execution)).status <> 'running' THEN
+    RETURN;
+  END IF;
+  SELECT o.*, coalesce(i.host, 'a daemon that is gone') AS host, coalesce(i.dead, true) AS dead INTO l
+  FROM resumer.leases o LEFT JOIN resumer.instances i ON i.id = o.instance
+  WHERE o.execution_id = execution AND o.lease_until IS NOT NULL;
+  IF NOT FOUND THEN
+    RETURN NEXT resumer.reason(20, 'another_program_runs',
+      'Another program runs it; decisions for it are kept until it pauses or ends.', NULL, NULL,
+      format('SELECT resumer.cancel(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon cancel ' || resumer.shell(key));
+    RETURN;
+  ELSIF l.instance IS NULL THEN
+    RETURN NEXT resumer.reason(20, 'in_line', format('It has stood in line for %s: every daemon has as many webhooks as it may'
+      ' (RESUMER_CONCURRENCY).', resumer.lasting(l.recorded_at)), l.recorded_at, l.lease_until, NULL, 'resumer-daemon run');
+  ELSIF l.lease_until < clock_timestamp() OR l.dead THEN
+    RETURN NEXT resumer.reason(20, 'lease_past', format('%s ran it and %s; nobody has taken it over.', l.host,
+      CASE WHEN l.lease_until < clock_timestamp() THEN format('its lease ran out %s ago', resumer.lasting(l.lease_until))
+        ELSE 'is dead' END), l.lease_until, NULL, NULL, 'resumer-daemon run');
+  ELSE
+    RETURN NEXT resumer.reason(20, 'runs_here', format('%s runs it; unless it goes on, others take it over in %s.',
+      l.host, resumer.lasting(l.lease_until)), l.recorded_at, l.lease_until,
+      format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon pause ' || resumer.shell(key));
+  END IF;
+  FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
+    IF f.next_at > clock_timestamp() THEN
+      RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
+        f.path, resumer.lasting(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
+        format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
+      CONTINUE;
+    END IF;
+    RETURN NEXT resumer.reason(21, 'effect_under_way', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
+      resumer.lasting(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
+      format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
+  END LOOP;
+END
+$f$;
+
+-- Somebody keeps it: a hold, a hand, an incident.
+CREATE OR REPLACE FUNCTION resumer.why_kept(execution uuid, key text) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  h resumer.holds := resumer.hold_of(execution);
+  p resumer.pauses;
+  since timestamptz;
+BEGIN
+  IF h.id IS NOT NULL THEN
+    RETURN NEXT resumer.reason(10, 'on_hold', format('%s has held %s for %s%s, %s.', h.actor, coalesce(h.workflow_id, 'everything'),
+      resumer.lasting(h.held_at), coalesce(' (' || h.reason || ')', ''), coalesce('for ' || resumer.lasting(h.until) || ' more',
+      'until somebody releases it')), h.held_at, h.until, format('SELECT resumer.release(%s)', resumer.quoted(coalesce(h.workflow_id, '*'))),
+      'resumer-daemon release ' || CASE WHEN h.workflow_id IS NULL THEN '--all' ELSE '--workflow ' || resumer.shell(h.workflow_id) END);
+  END IF;
+  SELECT * INTO p FROM resumer.pauses o WHERE o.execution_id = execution AND o.resumed_at IS NULL;
+  IF p.reason = 'manual' THEN
+    since := coalesce((p.held ->> 'since')::timestamptz, p.paused_at);
+    RETURN NEXT resumer.reason(11, 'held_by_hand', format('%s has held it for %s%s%s.', coalesce(p.held ->> 'actor', 'Somebody'),
+      resumer.lasting(since), coalesce(' (' || (p.held ->> 'reason') || ')', ''),
+      CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
+        WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
+        ELSE coalesce(', before step ' || p.step_id, '') END), since, NULL,
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
+  ELSIF p.reason = 'incident' THEN
+    RETURN NEXT resumer.reason(11, 'incident', format('Incident %s at %s: %s. Remedy: %s.', p.incident ->> 'cause',
+      coalesce(p.step_id, 'the beginning'), p.incident ->> 'detail', p.incident ->> 'remedy'), p.paused_at, NULL,
+      format('SELECT resumer.retry(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon retry ' || resumer.shell(key));
+  END IF;
+END
+$f$;
+
+-- It waits for an approval: one reason for each that does not count yet, and what is needed in all.
+CREATE OR REPLACE FUNCTION resumer.why_approval(p resumer.pauses, key text) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  waits jsonb := resumer.waiting_for(p);
+  a record;
+  said record;
+  given integer;
+  persons integer;
+BEGIN
+  IF p.reason IS DISTINCT FROM 'approval_required' THEN
+    RETURN;
+  ELSIF waits -> 'approvals' = '[]' THEN
+    RETURN NEXT resumer.reason(30, 'no_approval', 'It waits for an approval, and there is none: it was deleted.', p.paused_at,
+      NULL, format('SELECT resumer.resume(%L, force => true, actor => ''YOU'', reason => ''WHY'')', p.execution_id),
+      'resumer-daemon resume ' || resumer.shell(key) || ' --force --as YOU --reason WHY');
+  END IF;
+  FOR a IN SELECT * FROM jsonb_to_recordset(waits -> 'approvals') AS v (
+    id uuid, request_id text, status text, role text, approver_id uuid, requested_at timestamptz, expires_at timestamptz)
+  LOOP
+    SELECT r.id, r.outcome, r.reason, r.requested_at INTO said FROM resumer.resume_requests r
+    WHERE r.execution_id = p.execution_id AND r.source_id = a.id AND r.kind = 'approval' ORDER BY r.id DESC LIMIT 1;
+    IF a.status = 'pending' AND a.expires_at < clock_timestamp() THEN
+      RETURN NEXT resumer.reason(31, 'approval_expired', format('%s expired %s ago, and nobody has written so yet: a daemon does,'
+        ' unless somebody is deciding at this moment.', a.request_id, resumer.lasting(a.expires_at)), a.expires_at, NULL,
+        format('UPDATE approval_requests SET status = ''expired'' WHERE request_id = %s', resumer.quoted(a.request_id)), 'resumer-daemon doctor');
+    ELSIF a.status = 'pending' THEN
+      RETURN NEXT resumer.reason(30, 'approval_missing', format('%s is not decided: asked of %s %s ago, %s.', a.request_id,
+        coalesce(a.role, a.approver_id::text, 'anybody'), resumer.lasting(a.requested_at),
+        coalesce('expires in ' || resumer.lasting(a.expires_at), 'never expires')), a.requested_at, a.expires_at,
+        format('SELECT resumer.approve(%s)', resumer.quoted(a.request_id)), 'resumer-daemon approve ' || resumer.shell(a.request_id));
+    ELSIF a.status IS NULL OR a.status NOT IN ('approved', 'rejected', 'expired') THEN
+      RETURN NEXT resumer.reason(31, 'unrecognised', format('%s says %s, which is no decision: only approved, rejected and'
+        ' expired are, written exactly so.', a.request_id, coalesce(quote_literal(a.status), 'nothing')), said.requested_at, NULL,
+        format('UPDATE approval_requests SET status = ''approved'' WHERE request_id = %s', resumer.quoted(a.request_id)));
+    ELSIF said.id IS NULL THEN
+      RETURN NEXT resumer.reason(31, 'decision_unseen', format('%s is %s, and no request came of it: its trigger was off. The'
+        ' reconciler finds it.', a.request_id, a.status), NULL, NULL, NULL, 'resumer-daemon doctor');
+    ELSIF a.status = 'approved' AND said.outcome = 'held'
+      AND said.reason IN ('missing_approver', 'self_approval', 'after_expiry', 'wrong_organization') THEN
+      RETURN NEXT resumer.reason(31, 'approval_refused', format('%s is approved and does not count: %s (RESUMER_DECISION_GUARD).',
+        a.request_id, replace(said.reason, '_', ' ')), said.requested_at, NULL,
+        format('UPDATE approval_requests SET status = ''pending'', approver_id = NULL WHERE request_id = %s', resumer.quoted(a.request_id)));
+    END IF;
+  END LOOP;
+  SELECT count(*), count(DISTINCT coalesce(v.approver_id, v.id)) INTO given, persons
+  FROM jsonb_to_recordset(waits -> 'approvals') AS v (id uuid, status text, approver_id uuid) WHERE v.status = 'approved';
+  IF given > persons THEN
+    RETURN NEXT resumer.reason(32, 'one_person_twice', format('%s approvals are given, by %s: the same person counts once.',
+      given, CASE persons WHEN 1 THEN 'one person' ELSE persons || ' persons' END));
+  END IF;
+  IF given > 0 OR (waits ->> 'needed')::integer > 1 THEN
+    RETURN NEXT resumer.reason(33, 'approvals_needed', format('%s of %s needed approvals %s given%s.', persons, waits ->> 'needed',
+      CASE persons WHEN 1 THEN 'is' ELSE 'are' END, coalesce('; one of each is asked: '
+        || (SELECT string_agg(v.role, ', ') FROM jsonb_array_elements_text(waits -> 'roles') AS v (role)), '')));
+  END IF;
+END
+$f$;
+
+-- It waits for an event or a time; or it is paused, and we have no record of it.
+CREATE OR REPLACE FUNCTION resumer.why_waiting(p resumer.pauses, execution uuid, key text) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  due timestamptz := (p.waiting ->> 'due_at')::timestamptz;
+  fits jsonb := coalesce(p.waiting -> 'match', '{}');
+  payload jsonb := '{}';
+  m record;
+  v record;
+BEGIN
+  IF p.reason = 'waiting_for_event' THEN
+    FOR m IN SELECT string_to_array(o.key, '.') AS path, o.value FROM jsonb_each(fits) AS o LOOP
+      FOR i IN 1 .. cardinality(m.path) - 1 LOOP
+        payload := jsonb_set(payload, m.path[:i], coalesce(payload #> m.path[:i], '{}'));
+      END LOOP;
+      payload := jsonb_set(payload, m.path, m.value);
+    END LOOP;
+    RETURN NEXT resumer.reason(30, 'waits_for_event', format('It has waited for the event %s%s for %s%s.', p.waiting ->> 'event',
+      (SELECT ' with ' || string_agg(o.key || ' = ' || (o.value)::text, ', ') FROM jsonb_each(fits) AS o),
+      resumer.lasting(p.paused_at), coalesce(', at most ' || resumer.lasting(due) || ' more', '')), p.paused_at, due,
+      format('SELECT resumer.emit(%s, %s)', resumer.quoted(p.waiting ->> 'event'), resumer.quoted(payload::text)),
+      'resumer-daemon emit ' || resumer.shell(p.waiting ->> 'event') || ' --payload ' || resumer.shell(payload::text));
+    -- by the key that all events of the type have, newest first: there may be millions since
+    SELECT o.payload, r.requested_at INTO v
+    FROM (
+      SELECT e.request_id FROM resumer.event_keys e
+      WHERE e.key = resumer.event_key(p.waiting ->> 'event',
+        coalesce((resumer.about(execution)).organization_id, '00000000-0000-0000-0000-000000000000'), '')
+      ORDER BY e.key DESC, e.request_id DESC LIMIT 100) AS k
+    JOIN resumer.resume_requests r ON r.id = k.request_id
+    JOIN service_schema.events o ON o.id = r.source_id
+    WHERE r.requested_at >= p.paused_at AND r.outcome = 'applied' AND o.event_type = p.waiting ->> 'event'
+    ORDER BY r.id DESC LIMIT 1;
+    IF FOUND THEN
+      RETURN NEXT resumer.reason(31, 'event_not_meant', format('The newest %s came %s ago and was not for it: %s.',
+        p.waiting ->> 'event', resumer.lasting(v.requested_at), coalesce(
+          (SELECT string_agg(o.key || ' is ' || coalesce((v.payload #> string_to_array(o.key, '.'))::text, 'missing'), ', ')
+           FROM jsonb_each(fits) AS o), 'it names another entity')), v.requested_at, NULL,
+        'SELECT event_type, payload, received_at FROM events ORDER BY received_at DESC LIMIT 10');
+    END IF;
+  ELSIF p.reason = 'waiting_for_time' THEN
+    RETURN NEXT resumer.reason(30, 'waits_for_time', format('It waits for a time: in %s.', resumer.lasting(due)), p.paused_at, due,
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
+  ELSIF p.number IS NULL AND (resumer.about(execution)).status = 'paused' THEN
+    RETURN NEXT resumer.reason(30, 'pause_without_record', 'Another program paused it, and no daemon has looked where it stands'
+      ' yet.', NULL, NULL, NULL, 'resumer-daemon doctor');
+  END IF;
+END
+$f$;
+
+-- What was asked for and is not done, or could not be done.
+CREATE OR REPLACE FUNCTION resumer.why_asked(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  r record;
+  what text;
+BEGIN
+  FOR r IN SELECT * FROM resumer.resume_requests o WHERE o.execution_id = execution AND o.kind NOT IN ('start', 'adopt')
+    ORDER BY o.id DESC LIMIT 20
+  LOOP
+    what := format('%s%s%s %s ago', r.kind, coalesce(' (' || r.decision || ')', ''), coalesce(' of ' || r.actor, ''),
+      resumer.lasting(r.requested_at));
+    IF r.outcome IS NULL AND r.kind = 'timeout' AND r.due_at > clock_timestamp() AND r.source_id IS NULL THEN
+      RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.lasting(r.due_at),
+        coalesce(p.ways ->> 'timeout', p.ways ->> 'expired', p.ways ->> 'event', 'its end')), r.requested_at, r.due_at);
+    ELSIF r.kind = 'pause' AND (r.outcome IS NULL OR r.outcome = 'held') THEN
+      RETURN NEXT resumer.reason(12, 'pause_asked', format('%s wants it paused%s: it stops before its next step.', r.actor,
+        coalesce(' (' || r.reason || ')', '')), r.requested_at);
+    ELSIF r.outcome IS NULL AND r.due_at <= clock_timestamp() THEN
+      RETURN NEXT resumer.reason(40, 'request_open', format('A request is due and not taken: %s.', what), r.due_at, NULL,
+        'SELECT * FROM resumer.lag ORDER BY due_at LIMIT 10', 'resumer-daemon doctor');
+    ELSIF r.outcome = 'held' THEN
+      RETURN NEXT resumer.reason(42, 'request_kept', format('A request is kept for later: %s.', what), r.requested_at);
+    ELSIF r.outcome = 'failed' AND r.requested_at >= coalesce(p.paused_at, '-infinity') THEN
+      RETURN NEXT resumer.reason(43, 'request_failed', format('A request could not be done as things stood: %s.', what),
+        r.requested_at);
+    ELSIF r.outcome IN ('late', 'too_late') THEN
+      RETURN NEXT resumer.reason(44, 'decision_late', format('A request changed nothing, for it came %s: %s.',
+        CASE r.outcome WHEN 'late' THEN 'after the decision had counted' ELSE 'after the end' END, what), r.requested_at);
+    END IF;
+  END LOOP;
+END
+$f$;
+
+-- What around it is not as it should be: no daemon, no ear, no trigger, another definition, a message that nobody got.
+CREATE OR REPLACE FUNCTION resumer.why_around(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  c resumer.control := (SELECT o FROM resumer.control o);
+  here text[] := ARRAY(SELECT a.application_name FROM pg_stat_activity a WHERE a.datname = current_database());
+  w record;
+  x record;
+BEGIN
+  -- behind a pooler a backend has the name of whoever it served last
+  IF NOT here && ARRAY['resumer-worker', 'resumer-listener', 'resumer-pool'] THEN
+    RETURN NEXT resumer.reason(50, 'no_daemon', 'No daemon is connected to this database: nothing moves.', NULL, NULL, NULL,
+      'resumer-daemon run');
+  ELSIF 'resumer-listener' <> ALL (here) THEN
+    RETURN NEXT resumer.reason(51, 'no_listener', 'A daemon is connected and does not listen: it finds requests when it looks'
+      ' by itself, and not at once.', NULL, NULL, NULL, 'resumer-daemon doctor');
+  END IF;
+  SELECT i.version, i.host INTO w FROM resumer.instances i
+  WHERE NOT i.dead AND to_jsonb(i.state_version) < coalesce(p.state -> 'v',
+    (SELECT l.state -> 'v' FROM resumer.leases l WHERE l.execution_id = execution AND l.lease_until IS NOT NULL))
+  ORDER BY i.started_at DESC LIMIT 1;
+  IF FOUND THEN
+    RETURN NEXT resumer.reason(13, 'incompatible_state', format('A newer version of resumer-daemon wrote its state: the daemon'
+      ' on %s (version %s) leaves it alone.', w.host, w.version), NULL, NULL, NULL, 'resumer-daemon doctor');
+  END IF;
+  IF c.notify = 'off' OR (c.notify = 'auto' AND current_setting('max_prepared_transactions') <> '0') THEN
+    RETURN NEXT resumer.reason(51, 'notify_off', format('Triggers do not notify (RESUMER_NOTIFY is %s): requests are found when a'
+      ' daemon looks by itself.', c.notify), NULL, NULL, 'UPDATE resumer.control SET notify = ''on''');
+  END IF;
+  FOR x IN
+    SELECT n.name, t.tgrelid::regclass AS relation FROM unnest(ARRAY['resumer_approval_insert', 'resumer_approval_update',
+      'resumer_approval_delete', 'resumer_approval_move', 'resumer_event_insert', 'resumer_execution_insert', 'resumer_execution_update',
+      'resumer_execution_rewrite', 'resumer_execution_write']) AS n (name)
+    LEFT JOIN (pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid AND f.pronamespace = 'resumer'::regnamespace)
+      ON t.tgname = n.name
+    WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A') ORDER BY n.name
+  LOOP
+    RETURN NEXT resumer.reason(52, 'trigger_off', format('The trigger %s is %s: what it would tell is found by the reconciler'
+      ' alone.', x.name, CASE WHEN x.relation IS NULL THEN 'missing' ELSE 'disabled' END), NULL, NULL,
+      format('ALTER TABLE %s ENABLE TRIGGER %I', x.relation, x.name),
+      CASE WHEN x.relation IS NULL THEN 'resumer-daemon doctor' END);
+  END LOOP;
+  SELECT o.enabled, encode(sha256(convert_to(o.definition::text, 'UTF8')), 'hex') AS sha256, o.workflow_id INTO w
+  FROM service_schema.workflow_executions e JOIN service_schema.workflows o ON o.id = e.workflow_id WHERE e.id = execution;
+  IF p.definition <> w.sha256 THEN
+    RETURN NEXT resumer.reason(60, 'definition_changed', 'Its workflow was changed since: it goes on with the definition that it'
+      ' was paused with.', NULL, NULL, format('SELECT body FROM resumer.definitions WHERE sha256 = %L', p.definition));
+  END IF;
+  IF w.enabled = false THEN
+    RETURN NEXT resumer.reason(61, 'workflow_disabled', format('Its workflow %s is disabled: that refuses starts; what is paused'
+      ' still resumes.', w.workflow_id));
+  END IF;
+  FOR x IN SELECT * FROM resumer.outbox o WHERE o.execution_id = execution AND o.kind = 'notify'
+    AND (o.state = 'dead' OR (o.state = 'pending' AND o.attempts > 0)) ORDER BY o.created_at
+  LOOP
+    RETURN NEXT resumer.reason(53, CASE x.state WHEN 'dead' THEN 'message_dead' ELSE 'message_late' END, format(
+      'A notification of it %s after %s attempts: %s.', CASE x.state WHEN 'dead' THEN 'was given up' ELSE 'is not delivered' END,
+      x.attempts, coalesce(x.error, 'no reason was written')
+        || CASE WHEN x.next_at > clock_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
+          || resumer.lasting(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
+      NULL, CASE x.state WHEN 'dead' THEN 'resumer-daemon outbox retry ' || resumer.shell(x.key) END);
+  END LOOP;
+END
+$f$;
+
+-- Why an execution stands where it stands, and what would move it. The first sentence is the summary.
+CREATE OR REPLACE FUNCTION resumer.explain(execution_id uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  a record;
+  p resumer.pauses;
+  reasons jsonb;
+BEGIN
+  SELECT * INTO a FROM resumer.about(explain.execution_id);
+  IF a.status IS NULL THEN
+    RAISE EXCEPTION 'no execution %', execution_id
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  END IF;
+  SELECT * INTO p FROM resumer.pauses o WHERE o.execution_id = explain.execution_id AND o.resumed_at IS NULL;
+  SELECT jsonb_agg(w.reason - 'rank' ORDER BY (w.reason ->> 'rank')::integer, w.reason ->> 'since', w.reason ->> 'sentence')
+  INTO reasons
+  FROM (
+    SELECT resumer.why_not_open(explain.execution_id) UNION ALL
+    SELECT resumer.why_asked(p, explain.execution_id) UNION ALL
+    SELECT o.reason FROM (
+      SELECT resumer.why_kept(explain.execution_id, a.execution_key) UNION ALL
+      SELECT resumer.why_running(explain.execution_id, a.execution_key) UNION ALL
+      SELECT resumer.why_approval(b, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
+      SELECT resumer.why_waiting(b, explain.execution_id, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
+      SELECT resumer.why_around(p, explain.execution_id)) AS o (reason)
+    WHERE a.status NOT IN ('completed', 'failed', 'cancelled')) AS w (reason);
+  RETURN jsonb_build_object('id', execution_id, 'execution_id', a.execution_key, 'workflow', a.workflow,
+    'organization_id', a.organization_id, 'status', a.status, 'summary', reasons #>> '{0,sentence}', 'reasons', reasons);
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.lasting(timestamptz),
+  resumer.reason(integer, text, text, timestamptz, timestamptz, text, text), resumer.why_not_open(uuid),
+  resumer.why_running(uuid, text), resumer.why_kept(uuid, text), resumer.why_approval(resumer.pauses, text),
+  resumer.why_waiting(resumer.pauses, uuid, text), resumer.why_asked(resumer.pauses, uuid),
+  resumer.why_around(resumer.pauses, uuid), resumer.explain(uuid) FROM PUBLIC;

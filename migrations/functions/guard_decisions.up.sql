@@ -1,0 +1,50 @@
+-- Who may approve, where RESUMER_DECISION_GUARD asks for it. `audit` is the daemon's work alone (sql/read_approvals.sql);
+-- `enforce` also refuses the write itself: the one trigger that may fail a writer, for it was asked to. It is there but
+-- disabled, and costs nothing, until `migrate up` is run with that setting. Only approvals are looked at: who refuses, or
+-- lets something expire, lets nothing through. Whoever may write the table may forge `approver_id`: no database can tell.
+-- `triggers/approval_requests` binds the trigger function.
+
+-- Why an approval must not count; NULL: nothing is to be said against it. `organization` is of its execution.
+CREATE OR REPLACE FUNCTION resumer.objection(
+  approver uuid, requester uuid, decided_at timestamptz, expires_at timestamptz, organization uuid, of_execution uuid
+) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $f$
+  SELECT CASE
+    WHEN approver IS NULL THEN 'missing_approver'
+    WHEN approver = requester THEN 'self_approval'
+    WHEN decided_at > expires_at THEN 'after_expiry'
+    WHEN organization <> of_execution THEN 'wrong_organization'
+  END
+$f$;
+
+CREATE OR REPLACE FUNCTION resumer.on_approval_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+AS $f$
+DECLARE
+  of_execution uuid;
+  objection text;
+BEGIN
+  IF TG_OP = 'UPDATE' AND old.status = 'approved' AND old.approver_id IS NOT DISTINCT FROM new.approver_id THEN
+    RETURN new; -- it was so already
+  END IF;
+  BEGIN
+    IF to_jsonb(new) ->> 'organization_id' IS NOT NULL THEN -- one vintage has organisations, the other has not
+      SELECT e.organization_id INTO of_execution FROM service_schema.workflow_executions e WHERE e.id = new.execution_id;
+    END IF;
+    objection := resumer.objection( -- there are tables without a requester
+      new.approver_id, (to_jsonb(new) ->> 'requester_id')::uuid, resumer.service_now() AT TIME ZONE 'UTC', new.expires_at AT TIME ZONE 'UTC',
+      (to_jsonb(new) ->> 'organization_id')::uuid, of_execution);
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'resumer: %, left to the daemon', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  IF objection IS NOT NULL THEN
+    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(new.request_id), replace(objection, '_', ' ')
+      USING ERRCODE = 'RZ403', HINT = 'RESUMER_DECISION_GUARD is enforce: name an approver other than the requester, in time';
+  END IF;
+  RETURN new;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.objection(uuid, uuid, timestamptz, timestamptz, uuid, uuid),
+  resumer.on_approval_guard() FROM PUBLIC;

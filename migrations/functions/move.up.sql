@@ -1,0 +1,124 @@
+-- The SQL interface, what a person can ask of an execution: `resumer.cancel`, `resumer.retry`, `resumer.resume` and
+-- `resumer.pause`. Each leaves one request, with a name and a reason on it.
+
+CREATE OR REPLACE FUNCTION resumer.ask(
+  execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[]
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  found text;
+  asked bigint;
+BEGIN
+  SELECT e.status INTO found FROM workflow_executions e WHERE e.id = ask.execution_id;
+  IF found IS NULL THEN
+    RAISE EXCEPTION 'no execution %', ask.execution_id
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  ELSIF found <> ALL (ask.allowed) THEN
+    RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, resumer.printable(found), ask.kind
+      USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
+  END IF;
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)
+  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload,
+    -- it is meant for the pause that is seen now, and not for one that comes before it is settled
+    CASE WHEN ask.kind IN ('manual', 'retry') THEN (
+      SELECT p.number FROM resumer.pauses p WHERE p.execution_id = ask.execution_id AND p.resumed_at IS NULL) END)
+  RETURNING id INTO asked;
+  PERFORM resumer.wake();
+  RETURN asked;
+END
+$f$;
+
+-- End what has not ended: no result. Returns the request's id.
+CREATE OR REPLACE FUNCTION resumer.cancel(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT resumer.ask(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
+$f$;
+
+-- Continue after an incident: from where the execution stood, or from another step of its definition, or with an effect
+-- of this Idempotency-Key taken as done. The last two need an actor and a reason, for they change what the flow does.
+CREATE OR REPLACE FUNCTION resumer.retry(
+  execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL, from_step text DEFAULT NULL,
+  skip_effect text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM resumer.pauses p
+    WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL AND p.reason = 'incident') THEN
+    RAISE EXCEPTION 'execution % has no incident', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'a retry continues after an incident; a pause is ended by what it waits for';
+  ELSIF coalesce(from_step, skip_effect) IS NOT NULL AND (actor IS NULL OR reason IS NULL) THEN
+    RAISE EXCEPTION 'a retry from another step, or without an effect, needs an actor and a reason'
+      USING ERRCODE = 'RZ409', HINT = 'actor => ''...'', reason => ''...''';
+  ELSIF skip_effect IS NOT NULL AND NOT EXISTS (
+    SELECT FROM resumer.effects f
+    WHERE f.key = skip_effect AND f.execution_id = retry.execution_id AND f.status <> 'done') THEN
+    RAISE EXCEPTION 'execution % waits for no effect %', execution_id, skip_effect
+      USING ERRCODE = 'RZ404', HINT = 'SELECT key, path, status FROM resumer.effects WHERE execution_id = ...';
+  END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
+  RETURN resumer.ask(execution_id, 'retry', actor, reason,
+    nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused']);
+END
+$f$;
+
+-- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason. What is held by
+-- hand waits again for what it waited for; with force it does not, and goes on.
+CREATE OR REPLACE FUNCTION resumer.resume(
+  execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  waits_for text;
+  held_over text;
+BEGIN
+  SELECT p.reason, p.held ->> 'before' INTO waits_for, held_over FROM resumer.pauses p
+  WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
+  IF waits_for = 'incident' THEN
+    RAISE EXCEPTION 'execution % has an incident', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'look at it, then: SELECT resumer.retry(...)';
+  ELSIF held_over IS NOT NULL AND NOT force AND data <> '{}' THEN
+    RAISE EXCEPTION 'execution % goes back to wait (%): the data would be lost', execution_id, held_over
+      USING ERRCODE = 'RZ409', HINT = 'without data it waits again; with force => true it goes on with them';
+  ELSIF (waits_for = 'approval_required' OR (held_over = 'approval_required' AND force))
+    AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
+    RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
+      USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...''';
+  END IF;
+  PERFORM resumer.refuse_on_hold(execution_id);
+  RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused']);
+END
+$f$;
+
+-- Stop one execution before its next step, or hold it where it is paused already: decisions that arrive are kept, and
+-- count after the resume. Refused for what another program runs. Returns the request's id.
+CREATE OR REPLACE FUNCTION resumer.pause(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  found text := (resumer.about(execution_id)).status;
+BEGIN
+  IF (found = 'running' AND NOT EXISTS (
+      SELECT FROM resumer.leases l WHERE l.execution_id = pause.execution_id AND l.lease_until IS NOT NULL))
+    OR (found = 'pending' AND NOT EXISTS (
+      SELECT FROM resumer.resume_requests r WHERE r.execution_id = pause.execution_id AND r.kind = 'start'
+        AND (r.outcome IS NULL OR r.outcome = 'held'))) THEN
+    RAISE EXCEPTION 'execution % is % in another program: only what a daemon runs can be paused', execution_id, found
+      USING ERRCODE = 'RZ409', HINT = 'it can be held once it is paused, and cancelled at any time';
+  ELSIF EXISTS (
+    SELECT FROM resumer.pauses p
+    WHERE p.execution_id = pause.execution_id AND p.resumed_at IS NULL AND p.reason = 'manual') THEN
+    RAISE EXCEPTION 'execution % is held by hand already', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'SELECT resumer.resume(...) ends it';
+  END IF;
+  RETURN resumer.ask(execution_id, 'pause', actor, reason, NULL, ARRAY['pending', 'running', 'paused']);
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
+  resumer.retry(uuid, text, text, text, text), resumer.resume(uuid, jsonb, text, text, boolean),
+  resumer.pause(uuid, text, text) FROM PUBLIC;

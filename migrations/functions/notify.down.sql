@@ -1,0 +1,2 @@
+DROP FUNCTION resumer.wake();
+DROP VIEW resumer.asleep;

@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.check_size(jsonb), resumer.service_path(), resumer.service_now();

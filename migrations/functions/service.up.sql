@@ -1,0 +1,38 @@
+-- What the functions need of the service: its clock, its search path, and the largest document that may be written to it.
+
+-- The clock of the service's zone-less columns.
+CREATE OR REPLACE FUNCTION resumer.service_now() RETURNS timestamp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT statement_timestamp() AT TIME ZONE c.service_timezone FROM resumer.control c
+$f$;
+
+-- The path for what the service's tables call when they are written: what the database sets, or the service's schema. Who
+-- calls us chooses none of it. What runs under it names its operators, and no function but ours.
+CREATE OR REPLACE FUNCTION resumer.service_path() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+  SELECT coalesce((
+      SELECT substr(c.setting, 13) FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+      WHERE s.setrole = 0 AND s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+        AND c.setting LIKE E'search\\_path=%'),
+    n.name || ', pg_temp')
+  FROM (SELECT quote_ident(o.nspname) AS name FROM pg_namespace o WHERE o.oid = to_regnamespace('service_schema')) AS n
+$f$;
+
+-- Refuse a document that is larger than the settings allow, before it is written.
+CREATE OR REPLACE FUNCTION resumer.check_size(document jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  allowed bigint := (SELECT c.document_bytes FROM resumer.control c);
+  found bigint := octet_length(document::text);
+BEGIN
+  IF found > allowed THEN
+    RAISE EXCEPTION 'the payload has % bytes, at most % are allowed', found, allowed
+      USING ERRCODE = 'RZ413', HINT = 'store the document elsewhere and pass a reference to it, or raise RESUMER_DOCUMENT_BYTES';
+  END IF;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.check_size(jsonb) FROM PUBLIC;

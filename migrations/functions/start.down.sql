@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.start(text, jsonb, text, uuid), resumer.queue(uuid, uuid, text, jsonb);

@@ -1,0 +1,1 @@
+DROP TRIGGER IF EXISTS resumer_event_insert ON events;

@@ -1,0 +1,5 @@
+-- Our trigger on `events`. CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers go on, writers wait.
+
+CREATE TRIGGER resumer_event_insert AFTER INSERT ON events
+  REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_event_insert();

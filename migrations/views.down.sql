@@ -1,0 +1,1 @@
+DROP VIEW resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents;
