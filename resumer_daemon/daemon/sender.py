@@ -66,10 +66,8 @@ class Sender:
 
         None: nothing was sent, for there was no place for it in time, or we end.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(effect.delay):
-                await self._ending.wait()
-                return None
+        if await self._ends_within(effect.delay):
+            return None
         if effect.kind == "record":
             return EffectResult()  # written where it is recorded
         rests = False
@@ -81,7 +79,8 @@ class Sender:
                         break
                     except NotNow as rest:
                         rests = not isinstance(rest, Short)
-                        await asyncio.sleep(rest.seconds)
+                        if await self._ends_within(rest.seconds):
+                            return None
         except TimeoutError:
             if not rests:
                 return None
@@ -112,6 +111,13 @@ class Sender:
                 result = replace(result, retry_class="connection")
             attempt.result = result
         return result
+
+    async def _ends_within(self, seconds: float) -> bool:
+        """Wait so long, or until we end; tell whether we end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._ending.wait()
+        return False
 
     async def _require_session(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the answers say the same: thousands of requests, good and bad ones."""
+"""The OpenAPI document and the answers say the same: over a thousand requests, good and bad."""
 
 import os
 from collections import Counter
@@ -17,7 +17,7 @@ from tests.harness.holders import Holders
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
-EACH = 115  # requests of each operation and mode: 11 * 2 * 115 = 2,530
+EACH = 50  # requests of each operation and mode: 11 * 2 * 50 = 1,100
 NOT_PAUSED = "SELECT count(*) FROM workflow_executions WHERE status <> 'paused'"
 KEY = "Idempotency-Key"
 WAIT = {"id": "wait", "type": "wait", "wait": {"event": "paid", "timeout": "1h"}, "next": "release"}
@@ -60,7 +60,7 @@ def is_uuid(text: object) -> bool:
 # the daemon's pool draws the lifetime of a connection by `random`, in a thread of this process
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_thousands_of_requests_are_answered_as_the_document_says(
+def test_many_requests_are_answered_as_the_document_says(
     database: Database, executions: list[str], mode: GenerationMode
 ):
     sent: Counter[int] = Counter()
@@ -82,12 +82,12 @@ def test_thousands_of_requests_are_answered_as_the_document_says(
 
         for operation in schema.get_all_operations():
             conform(operation.ok())  # type: ignore[union-attr]
-    assert sum(sent.values()) >= 1_000
+    assert sum(sent.values()) >= 500
     assert not [status for status in sent if status >= 500]
 
 
 def test_each_operation_succeeds_when_it_is_asked_for_as_the_document_says(database: Database):
-    """The thousands above may all be refused; these may not."""
+    """The requests above may all be refused; these may not."""
     service = Service(database)
     service.workflow(ask(), allow())
     with running(database, http_rate=100_000) as daemon, requests.Session() as session:

@@ -52,28 +52,36 @@ def send(url: str) -> Document:
 def test_the_service_can_read_every_row_of_every_story(database: Database):  # C19
     service = Service(database)
     cases = [c for file in sorted(STORIES.glob("*.json")) for c in load(file.read_text())["cases"]]
-    for number, case in enumerate(cases):
-        text = dump(case.get("definition", {"steps": case.get("steps")}))
-        database.run(
+    stories = [
+        (
+            f"w{number}",
+            dump(case.get("definition", {"steps": case.get("steps")})),
+            dump(case.get("context", {})),
+        )
+        for number, case in enumerate(cases)
+    ]
+    with database.connect() as connection:
+        connection.cursor().executemany(
             "INSERT INTO workflows (workflow_id, version, name, definition"
             f"{', organization_id' if service.owner else ''}) VALUES (%s, '1', 'w', %s::jsonb"
             f"{', %s' if service.owner else ''})",
-            f"w{number}", text, *service.owner.values(),
-        )  # fmt: skip
-    with running(database):
-        for number, case in enumerate(cases):
-            payload = dump(case.get("context", {}))
-            database.run("SELECT resumer.start(%s, %s::jsonb)", f"w{number}", payload)
-        database.run("SELECT resumer.emit('paid')")
-        eventually_sync(
-            lambda: (
-                database.run("SELECT count(*) FROM workflow_executions WHERE status = 'pending'")
-                == [(0,)]
-            ),
-            of="all have begun",
+            [(name, definition, *service.owner.values()) for name, definition, _ in stories],
         )
-        assert database.run("SELECT count(*) > 20 FROM approval_requests") == [(True,)]
-        assert nulls(database) == {}
+        with running(database):
+            connection.cursor().executemany(
+                "SELECT resumer.start(%s, %s::jsonb)",
+                [(name, payload) for name, _, payload in stories],
+            )
+            connection.execute("SELECT resumer.emit('paid')")
+            began_all(database)
+            assert database.run("SELECT count(*) > 20 FROM approval_requests") == [(True,)]
+            assert nulls(database) == {}
+
+
+def began_all(database: Database) -> None:
+    """Wait until no execution is only queued."""
+    pending = "SELECT count(*) FROM workflow_executions WHERE status = 'pending'"
+    eventually_sync(lambda: database.run(pending) == [(0,)], of="all have begun")
 
 
 def test_an_approval_without_an_entity_is_about_its_execution(database: Database):  # C19

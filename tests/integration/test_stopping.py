@@ -2,15 +2,20 @@
 
 import os
 import signal
+import socket
+from functools import partial
+from typing import Any
 
 import pytest
 
+from resumer_daemon.daemon import sender
+from resumer_daemon.effects.hosts import Hosts
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 
-PATIENT = {"drain_timeout": "1h", "lease": "2h"}
+PATIENT: dict[str, Any] = {"drain_timeout": "1h", "lease": "2h"}
 
 
 def waiting_workers(database: Database) -> list[int]:
@@ -92,6 +97,26 @@ def test_a_drain_that_takes_too_long_ends_by_itself(
     with running(own_database):
         assert service.ended(execution)["result"] == "allowed"
     assert service.decisions(execution) == [("approved", "applied")]
+
+
+def test_a_drain_does_not_wait_until_a_host_has_rested(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sender, "Hosts", partial(Hosts, failures=1, rest=3600.0))
+    service = Service(database)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://localhost:{nobody.getsockname()[1]}/"
+        send = {"type": "webhook", "url": url}
+        service.workflow({"id": "send", "type": "execute", "execute": [send]})
+        with running(database, http_allow="localhost", **PATIENT):
+            failed = service.start()
+            assert service.ended(failed)["status"] == "failed"
+            resting = service.start()
+            eventually_sync(lambda: service.look(resting)["status"] == "running")
+    due = "SELECT lease_until <= clock_timestamp() FROM resumer.leases WHERE execution_id = %s"
+    assert database.run(due, resting) == [(True,)]
+    assert service.look(resting)["status"] == "running"
 
 
 def test_an_idle_daemon_stops_and_leaves_no_session(database: Database):
