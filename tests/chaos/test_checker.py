@@ -19,7 +19,7 @@ WAITING, FAILING, ADOPTED = (
 )
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "key_of_each_attempt": ("under 2 keys", {"executions": 150, "kills": 8}),
+    "key_of_each_attempt": ("under 2 keys", {"executions": 600, "kills": 8}),
     "marked_then_sent": ("is done, and never came", {"executions": 150, "kills": 8}),
     "sent_without_intent": ("has no intent", {"executions": 40, "kills": 1}),
     "sent_without_key": ("stands for", {"executions": 40, "kills": 1}),
