@@ -1,6 +1,6 @@
 """What the program can fail with, by what the caller should do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class ResumerError(Exception):
@@ -23,14 +23,22 @@ class MigrationError(ResumerError):
     """A migration cannot be applied or undone; nothing of it was."""
 
 
+class PlanRefused(MigrationError):
+    """A migration would harm others, or could not work; nothing of it was applied."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A column of the service that is not as it is needed; `found` is None where it is missing."""
+    """A column of the service that is not as it is needed; `found` is None where it is missing.
+
+    `remedy` is the statement that changes the column, None where no statement is known.
+    """
 
     table: str
     column: str
     expected: str
     found: str | None
+    remedy: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Return it as a line of the message."""

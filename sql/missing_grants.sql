@@ -71,8 +71,8 @@ WITH roles AS (
   FROM pg_proc f
   JOIN (VALUES
     ('resumer_daemon', 'objection queue is_ours hold_of let_go write_record service_now find about waiting_for shown_of status explain'
-      ' index_text differs may_end event_key event_names_of event_terms pause resume cancel retry hold release'), -- the last six for callers over HTTP
-    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain'),
+      ' index_text differs may_end event_key event_names_of event_terms identities pause resume cancel retry hold release'), -- the last six for callers over HTTP
+    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain identities'),
     ('resumer_operator', 'approve reject start emit pause resume cancel retry hold release')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')

@@ -33,6 +33,10 @@ FROM (
   WHERE c.relnamespace = to_regnamespace('resumer') AND c.relkind IN ('r', 'p', 'v')
     AND pg_get_userbyid(c.relowner) <> 'resumer_owner'
   UNION ALL
+  SELECT 6, format('ALTER DOMAIN resumer.%I OWNER TO resumer_owner', t.typname)
+  FROM pg_type t
+  WHERE t.typnamespace = to_regnamespace('resumer') AND t.typtype = 'd' AND pg_get_userbyid(t.typowner) <> 'resumer_owner'
+  UNION ALL
   SELECT 7, format('ALTER FUNCTION %s OWNER TO resumer_owner', f.oid::regprocedure)
   FROM pg_proc f
   WHERE f.pronamespace = to_regnamespace('resumer') AND pg_get_userbyid(f.proowner) <> 'resumer_owner'

@@ -1,15 +1,28 @@
-"""`migrate up|down|status|grants`: bring a database to this version, and back."""
+"""`migrate plan|up|down|status|grants`: bring a database to this version, and back."""
 
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, print_json, run, settings
+from resumer_daemon.cli.common import (
+    REFUSED,
+    AsJson,
+    DatabaseUrl,
+    console,
+    errors,
+    print_json,
+    run,
+    settings,
+)
 from resumer_daemon.cli.options import Yes
+from resumer_daemon.cli.plain import escape
+from resumer_daemon.cli.planned import as_document, print_plan
 from resumer_daemon.store import choices
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate as runner
+from resumer_daemon.store.history import Entry
+from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED
 
 migrate = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
 
@@ -28,15 +41,45 @@ KeepColumns = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, change nothing.")]
 
 
+AllowPublished = Annotated[
+    bool,
+    typer.Option(
+        ALLOW_PUBLISHED, help="Go on although publications or logical slots carry what is added."
+    ),
+]
+
+
+@migrate.command()
+def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Show what `migrate up` would do: objects, locks, and what speaks against it.
+
+    Exits with 1 where `migrate up` refuses to begin. Changes nothing and takes no lock that anybody
+    waits for.
+
+    [dim]Example: resumer-daemon migrate plan --json[/]
+    """
+    chosen = settings(database_url=database_url)
+    found = run(runner.plan(chosen.url, chosen.service_schema))
+    if as_json:
+        print_json(as_document(found))
+    else:
+        print_plan(found)
+    if found.refused:
+        raise typer.Exit(REFUSED)
+
+
 @migrate.command()
 def up(
-    database_url: DatabaseUrl = None, dry_run: DryRun = False, adopt_blocked: AdoptBlocked = None
+    database_url: DatabaseUrl = None,
+    dry_run: DryRun = False,
+    adopt_blocked: AdoptBlocked = None,
+    allow_published: AllowPublished = False,
 ) -> None:
-    """Apply what is missing.
+    """Apply what is missing or was changed.
 
     [dim]Example: resumer-daemon migrate up --dry-run[/]
     """
-    _change("up", database_url, dry_run)
+    _change("up", database_url, dry_run, allow_published=allow_published)
     _enforce(database_url, dry_run)
     if adopt_blocked is not None:
         _choose(database_url, dry_run, adopt_blocked)
@@ -92,7 +135,7 @@ def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     console.print(table)
 
 
-def _applied(entry: runner.Entry) -> str:
+def _applied(entry: Entry) -> str:
     if entry.applied_at is None:
         return "[yellow]no[/]"
     changed = " [yellow]changed since, `migrate up` applies it again[/]" if entry.changed else ""
@@ -105,6 +148,7 @@ def _change(
     dry_run: bool,
     *,
     keep_columns: bool = False,
+    allow_published: bool = False,
 ) -> None:
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
@@ -114,12 +158,18 @@ def _change(
         ):
             typer.echo(statement)
         return
-    back = direction == "down"
-    names = run(runner.down(*place, keep_columns=keep_columns) if back else runner.up(*place))
+    if direction == "down":
+        names = run(runner.down(*place, keep_columns=keep_columns, tell=_tell))
+    else:
+        names = run(runner.up(*place, allow_published=allow_published, tell=_tell))
     for name in names:
         console.print(f"[green]{direction}[/] {name}")
     if not names:
         console.print("nothing to do")
+
+
+def _tell(line: str) -> None:
+    errors.print(f"[yellow]waiting[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def _enforce(database_url: str | None, dry_run: bool) -> None:

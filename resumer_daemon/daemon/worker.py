@@ -21,7 +21,7 @@ from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.database import Database
-from resumer_daemon.store.migrate import require_applied
+from resumer_daemon.store.history import read_history, require_applied
 from resumer_daemon.store.outlook import (
     ALL_WAITS,
     EVENTS_AT_ONCE,
@@ -131,7 +131,8 @@ class Worker:
             if not self._settings.allow_superuser:
                 session.role.require_bounds()
             async with session.transaction():
-                await require_applied(session.connection, session.schema)
+                history = await read_history(session.connection)
+            require_applied(history, session.schema)
             await self._effector.hand_over_strays(session)
             await self._follow_clock(session)
             if self._failed:  # and the database answers: the turn itself was at fault

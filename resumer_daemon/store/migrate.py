@@ -1,256 +1,210 @@
 """Bring a database to this version, and back.
 
 Each step is one transaction with its lines in the history, under a lock that migrators poll for.
-Where it waits for a table too long, it steps back and lets writers through.
+It touches at most one table of the service. Where it waits for that table too long, it steps back
+and lets others through.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import takewhile
 from typing import Literal, TypeAlias
 
-from psycopg.rows import class_row
-
-from resumer_daemon import __version__
-from resumer_daemon.errors import ContractError, MigrationError
 from resumer_daemon.store.connect import Connection, connect, settle_pooled
-from resumer_daemon.store.migrations import Migration, known
-from resumer_daemon.store.patience import Busy, or_busy, patiently
+from resumer_daemon.store.history import (
+    Entry,
+    History,
+    applied,
+    entries,
+    line,
+    missing,
+    read_history,
+)
+from resumer_daemon.store.locks import Lock, blockers, locks_of, locks_of_undoing
+from resumer_daemon.store.migration_plan import Plan, read_plan
+from resumer_daemon.store.migrations import SCHEMA, Migration
+from resumer_daemon.store.patience import Busy, Tell, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
+from resumer_daemon.store.service_tables import read_tables
 from resumer_daemon.store.statements import OWN_PATH, load, written
 
-NAMED = 3
-"""Migrations that a message names; `doctor` names them all."""
+Direction: TypeAlias = Literal["up", "down"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The state of a migration: not applied, applied, or changed since it was applied."""
-
-    name: str
-    applied_at: datetime | None
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A line of the history; `version` is that of the program that applied it."""
-
-    number: int | None
-    name: str
-    sha256: str
-    version: str
-    applied_at: datetime
-
-
-History: TypeAlias = Mapping[str, Applied]
-Choose: TypeAlias = Callable[[History, str], Sequence[Migration]]
-Act: TypeAlias = Callable[[Connection, Migration, str], Awaitable[None]]
-
-
-async def up(url: str, schema: str = "public") -> list[str]:
+async def up(
+    url: str,
+    schema: str = "public",
+    *,
+    allow_published: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> list[str]:
     """Apply what is missing or was changed, and return the names of it.
+
+    `allow_published`: publications and logical slots may carry what is created. `tell` gets a line
+    for each wait: which lock is not free, and who holds it.
 
     Raises:
         MigrationError: A numbered migration differs from this version's, or a migration fails.
+        PlanRefused: The service's tables do not fit, or others would be harmed.
         Unreachable: The database does not answer.
     """
-    return await _run(url, schema, _missing, _apply)
+    async with await connect(url) as connection:
+        (await _plan(connection, schema)).require(allow_published=allow_published)
+        return await _run(connection, Place.of(schema, keep_columns=False), "up", tell)
 
 
-async def down(url: str, schema: str = "public", *, keep_columns: bool = False) -> list[str]:
+async def down(
+    url: str,
+    schema: str = "public",
+    *,
+    keep_columns: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> list[str]:
     """Undo everything, newest first, and return the names of it. Errors as `up`.
 
     `keep_columns`: what was added to the service's tables stays, with what is in it.
     """
-    return await _run(url, schema, _applied, _undo, keep_columns=keep_columns)
+    async with await connect(url) as connection:
+        return await _run(connection, Place.of(schema, keep_columns=keep_columns), "down", tell)
+
+
+async def plan(url: str, schema: str = "public") -> Plan:
+    """Return what `up` would do, and what speaks against it. Errors as `up`."""
+    async with await connect(url, reads=True) as connection:
+        return await _plan(connection, schema)
 
 
 async def status(url: str, schema: str = "public") -> list[Entry]:
     """Return the state of each migration of this version."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
-        history = await _history(connection)
-    return [_entry(m, history, schema) for m in known()]
-
-
-async def unapplied(connection: Connection, schema: str) -> list[str]:
-    """Return the migrations that a database lacks, or that this version has changed.
-
-    A database that a newer version has migrated lacks none: its functions serve older daemons too.
-    """
-    history = await _history(connection)
-    if _is_newer(history, schema):
-        return []
-    entries = [_entry(m, history, schema) for m in known()]
-    return [e.name for e in entries if e.applied_at is None or e.changed]
-
-
-async def require_applied(connection: Connection, schema: str) -> None:
-    """Raise ContractError where a migration of this version is not applied as it is here."""
-    lacking = await unapplied(connection, schema)
-    if lacking:
-        more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-        raise ContractError(
-            "migrations are missing, or were changed since they were applied:"
-            f" {', '.join(lacking[:NAMED])}{more}; run `resumer-daemon migrate up`"
-        )
+        return entries(await read_history(connection), schema)
 
 
 async def pending(
-    url: str,
-    direction: Literal["up", "down"],
-    schema: str = "public",
-    *,
-    keep_columns: bool = False,
+    url: str, direction: Direction, schema: str = "public", *, keep_columns: bool = False
 ) -> list[str]:
     """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
+    place = Place.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
         await settle_pooled(connection)
-        history = await _history(connection)
-        place = Place.of(schema, keep_columns=keep_columns)
-    forth = direction == "up"
-    left = (_missing if forth else _applied)(history, schema)
-    scripts = []
-    while step := _first_step(left):
-        left = left[len(step) :]
-        texts = [text for m in step for text in (_up_texts if forth else _down_texts)(m, schema)]
-        scripts.append(_script(place, texts))
+        left = _left(await read_history(connection), schema, direction)
+        scripts = []
+        while left:
+            step = await _next_step(connection, place, direction, left)
+            left = left[len(step.migrations) :]
+            scripts.append(_script(place, step))
     return scripts
 
 
-def _up_texts(migration: Migration, schema: str) -> list[str]:
-    texts = [migration.script(schema), written("enter_migration", **_line(migration, schema))]
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction does: SQL by the migration that it is a part of, and its locks."""
+
+    migrations: Sequence[Migration]
+    parts: Sequence[tuple[str, str]]
+    locks: Sequence[Lock]
+
+
+async def _plan(connection: Connection, schema: str) -> Plan:
+    async with connection.transaction():
+        await settle_pooled(connection)
+        history = await read_history(connection)
+        return await read_plan(connection, schema, missing(history, schema), history.keys())
+
+
+def _left(history: History, schema: str, direction: Direction) -> list[Migration]:
+    return missing(history, schema) if direction == "up" else applied(history, schema)
+
+
+async def _next_step(
+    connection: Connection, place: Place, direction: Direction, left: Sequence[Migration]
+) -> Step:
+    together = list(takewhile(lambda m: m.shares_transaction, left)) or list(left[:1])
+    tables = await read_tables(connection, place.schema)
+    if direction == "down":
+        parts = [(m.name, text) for m in together for text in _down_texts(m, place.schema)]
+        kept = place.keep_columns == "on"
+        return Step(together, parts, locks_of_undoing(together, tables, keep_columns=kept))
+    owner = await _owner(connection, place.schema)
+    parts = [(m.name, text) for m in together for text in _up_texts(m, place.schema, owner)]
+    return Step(together, parts, locks_of(together, tables))
+
+
+async def _owner(connection: Connection, schema: str) -> str | None:
+    """Return the role that owns our objects, where it is to be used; else they are our role's."""
+    cursor = await connection.execute(load("owner_to_use"), {"schema": schema})
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+def _up_texts(migration: Migration, schema: str, owner: str | None) -> list[str]:
+    texts = [migration.script(schema)]
     if migration.binds:
-        return [written("remember_trigger_states"), *texts, written("restore_trigger_states")]
-    return texts
+        texts = [written("remember_trigger_states"), *texts, written("restore_trigger_states")]
+    note = written("enter_migration", **line(migration, schema))
+    if owner is None or migration.of_the_service:
+        return [*texts, note]
+    hand_over = written("hand_over_objects")
+    if migration.name == SCHEMA:
+        return [*texts, note, hand_over]
+    as_owner = [written("become_owner"), *texts, note, written("become_migrator")]
+    return [hand_over, *as_owner]
 
 
 def _down_texts(migration: Migration, schema: str) -> list[str]:
     return [written("strike_migration", name=migration.name), migration.undo(schema)]
 
 
-def _script(place: Place, texts: Sequence[str]) -> str:
-    body = ";\n".join(text.strip().removesuffix(";") for text in texts)
+def _script(place: Place, step: Step) -> str:
+    locks = "".join(f"-- lock: {lock}\n" for lock in step.locks)
+    body = ";\n".join(text.strip().removesuffix(";") for _, text in step.parts)
     return (
-        f"BEGIN;\nSET LOCAL search_path = {OWN_PATH};\n"
+        f"{locks}BEGIN;\nSET LOCAL search_path = {OWN_PATH};\n"
+        f"SET LOCAL lock_timeout = '{place.lock_timeout}';\n"
         f"SET LOCAL resumer.keep_columns = {place.keep_columns};\n{body};\nCOMMIT;\n"
     )
 
 
-def _line(migration: Migration, schema: str) -> dict[str, int | str | None]:
-    return {
-        "number": migration.number,
-        "name": migration.name,
-        "sha256": migration.sha256(schema),
-        "version": __version__,
-    }
-
-
 async def _run(
-    url: str, schema: str, choose: Choose, act: Act, *, keep_columns: bool = False
+    connection: Connection, place: Place, direction: Direction, tell: Tell | None
 ) -> list[str]:
     names: list[str] = []
-    async with await connect(url) as connection:
-        place = Place.of(schema, keep_columns=keep_columns)
+    locks: list[Lock] = []
 
-        async def step() -> str | None:
-            done = await _step(connection, place, choose, act)
-            names.extend(done)
-            return done[-1] if done else None
+    async def step() -> str | None:
+        locks.clear()
+        done = await _step(connection, place, direction, locks)
+        names.extend(done)
+        return done[-1] if done else None
 
-        while await patiently(step) is not None:
-            pass
+    async def in_the_way() -> str:
+        async with connection.transaction():
+            await settle_pooled(connection)
+            return await blockers(connection, place.schema, locks)
+
+    while await patiently(step, in_the_way, tell) is not None:
+        pass
     return names
 
 
-async def _step(connection: Connection, place: Place, choose: Choose, act: Act) -> list[str]:
-    """Choose by what is applied once we have the lock, and run that: one transaction."""
+async def _step(
+    connection: Connection, place: Place, direction: Direction, locks: list[Lock]
+) -> list[str]:
+    """Choose by what is applied once we have the lock, and run that: one transaction.
+
+    `locks` gets the locks that it waits for.
+    """
     async with connection.transaction():
         await prepare(connection, place)
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
             raise Busy("another migrator is at work")
-        step = _first_step(choose(await _history(connection), place.schema))
-        for migration in step:
-            await or_busy(act(connection, migration, place.schema), f"migration {migration.name}")
-    return [migration.name for migration in step]
-
-
-async def _apply(connection: Connection, migration: Migration, schema: str) -> None:
-    if migration.binds:
-        await connection.execute(load("remember_trigger_states"))
-    await connection.execute(migration.script(schema).encode(), prepare=False)
-    if migration.binds:
-        await connection.execute(load("restore_trigger_states"))
-    await connection.execute(load("enter_migration"), _line(migration, schema))
-
-
-async def _undo(connection: Connection, migration: Migration, schema: str) -> None:
-    await connection.execute(load("strike_migration"), {"name": migration.name})
-    await connection.execute(migration.undo(schema).encode(), prepare=False)
-
-
-async def _history(connection: Connection) -> History:
-    cursor = await connection.execute(load("has_ledger"))
-    if (await cursor.fetchone()) != (True,):
-        return {}
-    rows = connection.cursor(row_factory=class_row(Applied))
-    await rows.execute(load("read_ledger"))
-    return {row.name: row for row in await rows.fetchall()}
-
-
-def _entry(migration: Migration, history: History, schema: str) -> Entry:
-    found = history.get(migration.name)
-    changed = found is not None and found.sha256 != migration.sha256(schema)
-    return Entry(migration.name, found.applied_at if found else None, changed)
-
-
-def _is_newer(history: History, schema: str) -> bool:
-    """Return whether a newer version has applied what this version does not have."""
-    ours = {m.name: m for m in known()}
-    newest = max(m.number for m in ours.values() if m.number is not None)
-    return any(
-        found.number > newest
-        if found.number is not None
-        else _release(found.version) > _release(__version__)
-        and (name not in ours or ours[name].sha256(schema) != found.sha256)
-        for name, found in history.items()
-    )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version by which it is older or newer than another."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-
-
-def _refuse_newer(history: History, schema: str) -> None:
-    if _is_newer(history, schema):
-        raise MigrationError(
-            "the database was migrated by a newer version of resumer-daemon; upgrade the program"
-        )
-
-
-def _missing(history: History, schema: str) -> list[Migration]:
-    _refuse_newer(history, schema)
-    missing = []
-    for migration in known():
-        entry = _entry(migration, history, schema)
-        if entry.changed and migration.number is not None:
-            raise MigrationError(f"migration {migration.name} was changed after it was applied")
-        if entry.changed or entry.applied_at is None:
-            missing.append(migration)
-    return missing
-
-
-def _applied(history: History, schema: str) -> list[Migration]:
-    _refuse_newer(history, schema)
-    return [m for m in reversed(known()) if m.name in history]
-
-
-def _first_step(migrations: Sequence[Migration]) -> list[Migration]:
-    """Return the migrations that the next transaction runs."""
-    together = list(takewhile(lambda m: m.shares_transaction, migrations))
-    return together or list(migrations[:1])
+        left = _left(await read_history(connection), place.schema, direction)
+        if not left:
+            return []
+        step = await _next_step(connection, place, direction, left)
+        locks.extend(step.locks)
+        for name, text in step.parts:
+            await or_busy(connection.execute(text.encode(), prepare=False), f"migration {name}")
+    return [migration.name for migration in step.migrations]

@@ -7,7 +7,9 @@ again when its text changes, so a mended function needs no new number.
 They are read at the import, as the statements are.
 """
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -31,6 +33,7 @@ CODE: Final = (
     "functions/holds",
     "functions/move",
     "functions/records",
+    "functions/sequences",
     "functions/status",
     "functions/explain",
     "views",
@@ -43,6 +46,10 @@ TRIGGERS: Final = (
     "triggers/events",
 )
 """Our triggers, one file for each table of the service. Each is applied in its own transaction."""
+
+SCHEMA: Final = "0001_schema"
+SERVICE_TABLES: Final = "0002_service_tables"
+PAUSE_COLUMNS: Final = "0003_pause_columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,21 @@ class Migration:
         return self.name in TRIGGERS
 
     @property
+    def bound_table(self) -> str | None:
+        """The table of the service whose triggers it creates."""
+        return self.name.removeprefix("triggers/") if self.binds else None
+
+    @property
+    def of_the_service(self) -> bool:
+        """Whether it creates or alters tables of the service, which only their owner may."""
+        return self.binds or self.name in (SERVICE_TABLES, PAUSE_COLUMNS)
+
+    @property
     def shares_transaction(self) -> bool:
         """Whether it is applied together with its neighbours, because they call each other."""
         return self.name in CODE
 
+    @cache  # noqa: B019 - there are few, and they live as long as the program
     def script(self, schema: str) -> str:
         """Return the SQL that applies it where the service's tables are in `schema`."""
         text = self.down + self.up if self.binds else self.up
@@ -99,7 +117,38 @@ def _read() -> list[Migration]:
     ]
 
 
+_ADDED = re.compile(r"\('(\w+)', '([^']+)'\)")
+_CREATED = re.compile(
+    r"^ *CREATE (?:OR REPLACE )?(?:UNIQUE )?"
+    r"(?P<kind>SCHEMA|TABLE|DOMAIN|VIEW|FUNCTION|INDEX|TRIGGER)"
+    r" (?:resumer\.)?(?P<name>\w+)(?: ON (?:resumer\.)?(?P<table>\w+))?",
+    re.MULTILINE,
+)
+
 _KNOWN: Final = tuple(_read())
+
+
+def added_columns() -> dict[str, str]:
+    """Return what is added to `workflow_executions` where it is missing: names and types."""
+    [adding] = [m for m in _KNOWN if m.name == PAUSE_COLUMNS]
+    return dict(_ADDED.findall(adding.up.decode()))
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An object that a migration creates; `table` is that of an index."""
+
+    kind: str
+    name: str
+    table: str | None
+
+
+def created_by(migration: Migration) -> list[Created]:
+    """Return what a migration creates, in the order of its text."""
+    return [
+        Created(found["kind"].lower(), found["name"], found["table"])
+        for found in _CREATED.finditer(migration.up.decode())
+    ]
 
 
 def known() -> list[Migration]:

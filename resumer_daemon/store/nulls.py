@@ -1,10 +1,13 @@
-"""Where the service's tables refuse a NULL of ours, so that each write of it would fail."""
+"""Where the service's tables refuse what we write, so that each write of it would fail."""
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from resumer_daemon.errors import Mismatch
 
+COMPUTED = "a column that the database computes"
 NOT_NULL = "NOT NULL"
 NO_DEFAULT = "NOT NULL without a default"
 
@@ -62,6 +65,32 @@ EMPTIED: Mapping[str, Set[str]] = {
 }
 """Where we write NULL, so that no default helps."""
 
+UPDATED: Mapping[str, Set[str]] = {
+    "workflow_executions": {
+        "status",
+        "result",
+        "context",
+        "error_message",
+        "metadata",
+        "completed_at",
+        "duration_ms",
+        "paused_at",
+        "paused_reason",
+        "paused_step_id",
+        "next_step_id",
+        "resume_data",
+        "resume_count",
+        "last_resumed_at",
+        "current_step_id",
+        "wait_state",
+        "timeout_at",
+        "timeout_duration",
+    },
+    "approval_requests": {"status", "approver_id", "decision_reason", "decided_at"},
+    "events": {"processed_at", "triggered_workflows"},
+}
+"""By table: the columns that an update of ours sets, where they are there."""
+
 EMPTIED_WITH: Mapping[str, Set[str]] = {
     "pointers": {"paused_step_id", "next_step_id"},
     "current_step": {"current_step_id"},
@@ -75,11 +104,16 @@ OWNED_WITH: Mapping[str, str] = {"audit_log": "audit_organization"}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What was found of a column. `omissible`: an insert may leave it out."""
+    """What was found of a column.
+
+    `omissible`: an insert may leave it out. `computed`: generated, or an identity column that takes
+    no value of ours.
+    """
 
     kind: str
     not_null: bool
     omissible: bool
+    computed: bool
 
 
 def refusals(
@@ -87,10 +121,32 @@ def refusals(
 ) -> Iterator[Mismatch]:
     """Name each column that refuses what we write, or that we do not write it."""
     for (table, name), column in found.items():
-        if column.not_null and name in _emptied(table, features):
-            yield Mismatch(f"{schema}.{table}", name, "NULL allowed", NOT_NULL)
+        place = f"{schema}.{table}"
+        if column.computed and name in _written(table):
+            yield Mismatch(
+                place,
+                name,
+                "a column that takes values",
+                COMPUTED,
+                altered(schema, table, name, "DROP EXPRESSION"),
+            )
+        elif column.not_null and name in _emptied(table, features):
+            remedy = altered(schema, table, name, "DROP NOT NULL")
+            yield Mismatch(place, name, "NULL allowed", NOT_NULL, remedy)
         elif not column.omissible and _left_out(table, name, features):
-            yield Mismatch(f"{schema}.{table}", name, "NULL allowed or a default", NO_DEFAULT)
+            remedy = altered(schema, table, name, "DROP NOT NULL")
+            yield Mismatch(place, name, "NULL allowed or a default", NO_DEFAULT, remedy)
+
+
+def altered(schema: str, table: str, column: str, change: str) -> str:
+    """Return the statement that changes a column."""
+    relation = sql.Identifier(schema, table).as_string()
+    return f"ALTER TABLE {relation} ALTER COLUMN {sql.Identifier(column).as_string()} {change}"
+
+
+def _written(table: str) -> Set[str]:
+    sets = (FILLED, EMPTIED, UPDATED)
+    return frozenset().union(*(each.get(table, frozenset()) for each in sets))
 
 
 def _emptied(table: str, features: Set[str]) -> Set[str]:

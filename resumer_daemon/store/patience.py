@@ -1,29 +1,57 @@
-"""Waiting for what others have locked: step back and try again, for writers come first."""
+"""Waiting for what others have locked: step back and try again, for others come first."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from psycopg import errors
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from resumer_daemon.errors import MigrationError
 
 PATIENCE = 120.0
+REST = wait_exponential_jitter(multiplier=0.3, max=8.0, jitter=0.3)
+"""Seconds between two attempts. Whoever waited behind us gets the lock meanwhile."""
+
+Tell: TypeAlias = Callable[[str], None]
 
 
 class Busy(Exception):
     """Somebody holds a lock that is needed: worth another try."""
 
 
-async def patiently(step: Callable[[], Awaitable[str | None]]) -> str | None:
+async def patiently(
+    step: Callable[[], Awaitable[str | None]],
+    in_the_way: Callable[[], Awaitable[str]] | None = None,
+    tell: Tell | None = None,
+) -> str | None:
     """Take one step; step back from locks and try again, until the patience is at its end.
+
+    `in_the_way` says after each attempt who holds the locks; `tell` gets that when it changes.
 
     Raises:
         MigrationError: It could not be done, or not in time.
     """
+    said = ""
+
+    async def look(state: RetryCallState) -> None:
+        nonlocal said
+        found = await in_the_way() if in_the_way else ""
+        if tell and found and found != said:
+            busy = state.outcome.exception() if state.outcome else None
+            tell(f"{busy}; waiting for: {found}")
+        said = found or said
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Busy),
-        wait=wait_random(0.05, 0.5),
+        wait=REST,
         stop=stop_after_delay(PATIENCE),
+        before_sleep=look,
         reraise=True,
     )
     try:
@@ -31,7 +59,9 @@ async def patiently(step: Callable[[], Awaitable[str | None]]) -> str | None:
             with attempt:
                 return await step()
     except Busy as busy:
-        raise MigrationError(f"{busy}: not free within {PATIENCE:g} s") from busy.__cause__
+        found = (await in_the_way() if in_the_way else "") or said
+        held = f"; it is held by: {found}" if found else ""
+        raise MigrationError(f"{busy}: not free within {PATIENCE:g} s{held}") from busy.__cause__
     return None
 
 

@@ -6,7 +6,11 @@ from typing import Literal
 from resumer_daemon.store.connect import Connection, settings
 from resumer_daemon.store.statements import load
 
-LOCK_TIMEOUT = "2s"  # then we step back, and who writes to the table goes first
+LOCK_TIMEOUT = "150ms"
+"""How long a migration waits for a lock. All who come later wait behind it, readers too."""
+
+DEADLOCK_TIMEOUT = "50ms"
+"""A superuser's wait ends an autovacuum that holds the lock after this; less than LOCK_TIMEOUT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,16 @@ class Place:
         return cls(schema, "on" if keep_columns else "off")
 
     @property
+    def lock_timeout(self) -> str:
+        """How long its transactions wait for a lock."""
+        return LOCK_TIMEOUT
+
+    @property
     def settings(self) -> dict[str, str]:
         """What holds in the transaction of each."""
         return {
-            "lock_timeout": LOCK_TIMEOUT,
+            "lock_timeout": self.lock_timeout,
+            "deadlock_timeout": DEADLOCK_TIMEOUT,
             "keep_columns": self.keep_columns,
         }
 

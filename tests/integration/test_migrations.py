@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import migrate
+from resumer_daemon.store import history, migrate
 from resumer_daemon.store.migrations import Migration, known
 from tests.harness import Database, every_vintage
 from tests.harness.database import DATA, Databases, migrate_up
@@ -108,7 +108,7 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
     before = dumped(unmigrated, "catalogue")
     broken = Migration(9000, "9000_broken", b"CREATE TABLE resumer.half (); SELECT 1 / 0", b"")
     with_broken = [*known(), broken]  # a number that comes later is applied last
-    monkeypatch.setattr(migrate, "known", lambda: with_broken)
+    monkeypatch.setattr(history, "known", lambda: with_broken)
     with pytest.raises(MigrationError, match="9000_broken: division by zero"):
         await migrate.up(unmigrated.url)
     assert dumped(unmigrated, "catalogue") == before
@@ -118,7 +118,7 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
 async def test_an_undo_that_fails_changes_nothing(database: Database, monkeypatch):
     *older, newest = known()
     broken = replace(newest, down=newest.down + b"; SELECT 1 / 0")
-    monkeypatch.setattr(migrate, "known", lambda: [*older, broken])
+    monkeypatch.setattr(history, "known", lambda: [*older, broken])
     before = dumped(database, "catalogue")
     with pytest.raises(MigrationError, match="division by zero"):
         await migrate.down(database.url)

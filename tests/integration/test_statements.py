@@ -23,6 +23,9 @@ MODULES = {
 
 RUNNERS = ("cli", "daemon", "api", "store")
 
+# remedies and names of locks: printed for a person, never run
+PRINTED = ("store/doctor/", "store/locks.py", "store/migration_plan.py", "store/nulls.py")
+
 KEYWORD = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|MERGE INTO|WITH|CREATE|ALTER|DROP|TRUNCATE|LOCK"
     r"|SET|RESET|LISTEN|UNLISTEN|NOTIFY|BEGIN|COMMIT|ROLLBACK|VACUUM|ANALYZE|CALL|COPY)\s"
@@ -121,7 +124,7 @@ def test_no_sql_is_written_outside_its_folder():
     found = {
         f"{module}:{text.lineno}": text.value
         for module, tree in MODULES.items()
-        if not module.startswith("store/doctor/")  # remedies: printed for a person, never run
+        if not module.startswith(PRINTED)
         for text in _texts(tree)
         if KEYWORD.match(_as_text(text.value))
     }

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from resumer_daemon.errors import ContractError
 from resumer_daemon.store.contract import probe
 from resumer_daemon.store.doctor.finding import Finding, Patient, broken, well
-from resumer_daemon.store.migrate import unapplied
-from resumer_daemon.store.nulls import NO_DEFAULT, NOT_NULL
+from resumer_daemon.store.history import read_history, unapplied
 
 
 async def look(patient: Patient) -> Sequence[Finding]:
@@ -15,7 +14,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
 
 
 async def _migrations(patient: Patient) -> Finding:
-    missing = await unapplied(patient.connection, patient.schema)
+    missing = unapplied(await read_history(patient.connection), patient.schema)
     if not missing:
         return well("migrations", "all are applied")
     return broken(
@@ -41,9 +40,5 @@ async def _columns(patient: Patient) -> Finding:
 
 
 def _remedy(error: ContractError) -> str:
-    mended = [
-        f"ALTER TABLE {m.table} ALTER COLUMN {m.column} DROP NOT NULL"
-        for m in error.mismatches
-        if m.found in (NOT_NULL, NO_DEFAULT)
-    ]
-    return "; ".join(mended) or "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA"
+    remedies = "; ".join(m.remedy for m in error.mismatches if m.remedy)
+    return remedies or "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA"
