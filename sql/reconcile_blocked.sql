@@ -1,7 +1,7 @@
--- Executions that another program has ended as blocked since the installation, with an approval, and that no record of
--- ours mentions, because no trigger fired: ask for a look. Those with a pending approval are found by its status, those
--- whose approvals were decided meanwhile among the newest that began within a day. It reads a row of each, so it is asked
--- once a lap.
+-- Executions that another program has ended as blocked since the installation, with an approval, and that have no pause:
+-- ask for one look at each, because a trigger may have missed the end. A request that a trigger left before the end says
+-- nothing about it. Those with a pending approval are found by its status, those whose approvals were decided meanwhile
+-- among the newest that began within a day. It reads a row of each, so it is asked once a lap.
 WITH times AS MATERIALIZED (
   SELECT c.installed_at AT TIME ZONE %(timezone)s AS installed,
     (statement_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day' AS recent
@@ -16,8 +16,8 @@ WITH times AS MATERIALIZED (
   WHERE n.status = 'completed' AND n.result = 'blocked'
     AND (SELECT count(*) FROM approval_requests a WHERE a.execution_id = n.id) > 0
 )
-INSERT INTO resumer.resume_requests (execution_id, kind)
-SELECT c.id, 'adopt'
+INSERT INTO resumer.resume_requests (execution_id, kind, decision)
+SELECT c.id, 'adopt', 'missed'
 FROM times t CROSS JOIN candidates c
 CROSS JOIN LATERAL (
   SELECT o.status, o.result, coalesce(o.completed_at, o.started_at) AS ended FROM workflow_executions o
@@ -25,6 +25,6 @@ CROSS JOIN LATERAL (
 WHERE e.status = 'completed' AND e.result = 'blocked' AND e.ended >= t.installed
   AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = c.id) IS NULL
   AND (SELECT count(*) FROM resumer.resume_requests r
-       WHERE r.execution_id = c.id AND r.kind IN ('start', 'adopt')) = 0
+       WHERE r.execution_id = c.id AND (r.kind = 'start' OR (r.kind = 'adopt' AND r.decision = 'missed'))) = 0
 LIMIT 10000
 RETURNING execution_id

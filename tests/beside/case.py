@@ -17,3 +17,4 @@ class Case:
     silent: set[UUID] = field(default_factory=set)
     cancelled: bool = False
     deleted: bool = False
+    rewritten: bool = False

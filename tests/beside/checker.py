@@ -145,5 +145,7 @@ def summary(cases: Sequence[Case], database: Database) -> dict[str, int]:
         "blind writes refused": refused,
         "cancelled": sum(c.cancelled for c in cases),
         "deleted": sum(c.deleted for c in cases),
+        "old copies written": sum(c.rewritten for c in cases),
+        "unseen by a trigger": sum(len(c.silent) for c in cases),
         **dict(sorted(outcomes.items())),
     }

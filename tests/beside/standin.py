@@ -36,15 +36,39 @@ WHERE id = %s
 """
 
 
+LOOKS = 20  # until it is paused, or is not
+OLD_COPY = """
+SELECT e.status, e.result, e.context, e.resume_data, e.completed_at, e.paused_at, e.paused_reason,
+  e.resume_count, e.last_resumed_at
+FROM workflow_executions e JOIN resumer.pauses p ON p.execution_id = e.id AND p.resumed_at IS NULL
+WHERE e.id = %s AND e.status = 'paused'
+"""
+REWRITE = """
+UPDATE workflow_executions SET status = %s, result = %s, context = %s, resume_data = %s,
+  completed_at = %s, paused_at = %s, paused_reason = %s, resume_count = %s, last_resumed_at = %s
+WHERE id = %s
+"""
+
+HOSTILE: LiteralString = """
+SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'sql_standard'; SET TimeZone = 'Pacific/Chatham';
+SET bytea_output = 'escape'; SET extra_float_digits = -15; SET transform_null_equals = on;
+SET enable_indexscan = off; SET enable_nestloop = off; SET plan_cache_mode = 'force_custom_plan'
+"""
+
+
 @dataclass(slots=True)
 class StandIn:
-    """One slot: plays one case after the other, each with several transactions open at once."""
+    """One slot: plays one case after the other, each with several transactions open at once.
+
+    `unseen` are the lines on which a trigger has left something to the reconciler.
+    """
 
     database: Database
     rng: random.Random
     owner: dict[str, Any]
     shared: UUID
     lines: list[Connection]
+    unseen: set[Connection]
 
     async def play(self) -> Case:
         """Write all of one execution, and return what was committed."""
@@ -55,8 +79,12 @@ class StandIn:
         works = [self._blocks(case), *(self._asks_and_decides(case, line) for line in asking)]
         if self.rng.random() < 0.25:  # somebody else decides too: his last write stays
             works.append(self._decides(case, self.lines[3]))
-        if cascades:
+        if self.rng.random() < 0.1:
+            works.append(self._decides_all(case, self.lines[4]))
+        elif cascades:
             works.append(self._deletes(case))
+        elif self.rng.random() < 0.2:
+            works.append(self._writes_an_old_copy(case, self.lines[4]))
         await asyncio.gather(*works)
         return case
 
@@ -123,7 +151,7 @@ class StandIn:
             return
         case.approvals.append(approval)
         if born != "pending":
-            case.decisions.append((approval, born))
+            self._decided(case, line, [(approval, born)])
         await self._decides(case, line)
         if self.rng.random() < 0.05:
             await self._pause()
@@ -155,9 +183,59 @@ class StandIn:
             )
 
         if await self._transaction(line, decide_it) and before and before != [verdict]:
-            case.decisions.append((approval, verdict))
-            if silent:
-                case.silent.add(approval)
+            self._decided(case, line, [(approval, verdict)], silent=silent)
+
+    def _decided(
+        self,
+        case: Case,
+        line: Connection,
+        decisions: list[tuple[UUID, str]],
+        *,
+        silent: bool = False,
+    ) -> None:
+        case.decisions += decisions
+        if silent or line in self.unseen:
+            case.silent |= {approval for approval, _ in decisions}
+
+    async def _decides_all(self, case: Case, line: Connection) -> None:
+        """Decide whatever it has by one statement."""
+        await self._pause()
+        verdict, changed = self.rng.choice(VERDICTS), list[UUID]()
+
+        async def decide_all() -> None:
+            cursor = await line.execute(
+                "SELECT id, status FROM approval_requests WHERE execution_id = %s FOR UPDATE",
+                [case.execution],
+            )
+            changed[:] = [a for a, status in await cursor.fetchall() if status != verdict]
+            await line.execute(
+                "UPDATE approval_requests SET status = %s, decided_at = localtimestamp"
+                " WHERE execution_id = %s",
+                [verdict, case.execution],
+            )
+
+        if await self._transaction(line, decide_all):
+            self._decided(case, line, [(approval, verdict) for approval in changed])
+
+    async def _writes_an_old_copy(self, case: Case, line: Connection) -> None:
+        """Write back, a moment later, the whole row as it was while the execution was paused."""
+        for _ in range(LOOKS):
+            await asyncio.sleep(0.01)
+            cursor = await line.execute(OLD_COPY, [case.execution])
+            if (row := await cursor.fetchone()) is not None:
+                break
+        else:
+            return
+        await asyncio.sleep(self.rng.random() * 0.1)  # long enough to resume and end meanwhile
+
+        async def write_it() -> None:
+            status, result, context, data, *rest = row
+            await line.execute(
+                REWRITE, [status, result, Jsonb(context), Jsonb(data), *rest, case.execution]
+            )
+
+        if await self._transaction(line, write_it):
+            case.rewritten = True
 
     async def _deletes(self, case: Case) -> None:
         await self._pause()
@@ -174,6 +252,7 @@ class StandIn:
         await self._pause()
         level = self.rng.choice(LEVELS)
         rolled_back = self.rng.random() < 0.03
+        self.unseen.discard(line)
         while True:
             try:
                 await line.execute(level)

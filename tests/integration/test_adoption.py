@@ -442,6 +442,18 @@ def test_block_and_decision_that_no_trigger_saw_are_found(  # C44
 
 
 @both_vintages
+def test_decision_that_no_trigger_saw_is_found_although_the_block_was_seen(  # C44
+    service: Service, today: Today, execution: UUID, database: Database
+):
+    with running(database):
+        today.blocks(execution)
+        eventually_sync(lambda: service.requests(execution) == [("adopt", None, "superseded")])
+        silently(database, lambda connection: today.asks(execution, connection, "approved"))
+        eventually_sync(lambda: service.look(execution)["result"] == "allowed")
+        assert service.decisions(execution) == [("approved", "applied")]
+
+
+@both_vintages
 @pytest.mark.parametrize("ended", ["2026-01-31 09:30", "-infinity", None])
 def test_history_from_before_the_installation_is_left_alone(  # C44
     service: Service, today: Today, database: Database, ended: str | None
@@ -469,7 +481,7 @@ def test_plain_block_that_no_trigger_saw_stays_as_it_is(  # C44
 ):
     today.ran(execution, "refuse")
     request = blocked_as_a_replica(today, execution)
-    eventually_sync(lambda: service.requests(execution) == [("adopt", None, "superseded")])
+    eventually_sync(lambda: service.requests(execution) == [("adopt", "missed", "superseded")])
     service.decide(request, "approved")
     eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
     assert service.look(execution)["result"] == "blocked"
