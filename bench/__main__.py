@@ -4,7 +4,20 @@ import sys
 
 import psycopg
 
-from bench import bloat, bulk, engine, ground, idle, latency, many, poison, scale, scrape, writers
+from bench import (
+    bloat,
+    bulk,
+    engine,
+    ground,
+    idle,
+    latency,
+    many,
+    poison,
+    queue,
+    scale,
+    scrape,
+    writers,
+)
 from bench.report import Row, report
 from resumer_daemon.store.embedded import EmbeddedPostgres
 
@@ -44,6 +57,8 @@ def _crowded(running: EmbeddedPostgres, wanted: set[str]) -> list[Row]:
     for minutes in (name for name in wanted if name.startswith("bloat")):
         url = ground.database(running, "bloat")
         rows += bloat.measure(url, float(minutes.removeprefix("bloat=")))
+    if "queue" in wanted:
+        rows += queue.measure(ground.database(running, "queue"))
     if "scrape" in wanted:
         rows += scrape.measure(running, ground.database(running, "scrape"))
     return rows

@@ -35,7 +35,7 @@ def measure(url: str, minutes: float) -> list[Row]:
         while (passed := time.perf_counter() - began) < minutes * 60:
             if passed // HELD != (passed - 10) // HELD:  # ten minutes old at most
                 holder.rollback()
-                holder.execute("SELECT count(*) FROM resumer.resume_requests")
+                holder.execute("SELECT count(*) FROM resumer.requests")
             _decide(url, writer, decided, seconds=10)
     first = [seconds for at, seconds in taken if at - began < 60]
     last = [seconds for at, seconds in taken if began + minutes * 60 - at < 60]

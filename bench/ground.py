@@ -113,7 +113,7 @@ def clear(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "TRUNCATE workflow_executions, step_executions, approval_requests,"
-            " resumer.pauses, resumer.resume_requests"
+            " resumer.pauses, resumer.resume_requests, resumer.settled_requests"
         )
 
 

@@ -26,8 +26,12 @@ WRITE = (
        WHERE e.id = ANY (%(ids)s)""",
     """INSERT INTO step_executions (execution_id, step_id, step_type, status, output)
        SELECT id, 'allow', 'action', 'completed', '{}' FROM unnest(%(ids)s::uuid[]) AS id""",
-    """UPDATE resumer.resume_requests SET outcome = 'applied', finished_at = now()
-       WHERE id = ANY (%(requests)s)""",
+    """WITH settled AS (
+         DELETE FROM resumer.resume_requests WHERE id = ANY (%(requests)s) RETURNING *)
+       INSERT INTO resumer.settled_requests
+       SELECT id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason,
+         due_at, requested_at, 'applied', organization_id, now()
+       FROM settled""",
 )
 
 

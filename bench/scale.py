@@ -31,11 +31,15 @@ WITH made AS (
   SELECT execution_id, 1, 'approval_required', ARRAY[id], %(resumed)s::timestamptz, %(by)s
   FROM asked
 )
-INSERT INTO resumer.resume_requests
-  (execution_id, kind, source_id, decision, outcome, finished_at)
-SELECT execution_id, 'start', NULL::uuid, NULL, 'applied', now() FROM asked
+INSERT INTO resumer.settled_requests
+  (id, execution_id, kind, source_id, decision, due_at, requested_at, outcome)
+SELECT nextval('resumer.resume_requests_id_seq'), execution_id, 'start', NULL::uuid, NULL,
+  now(), now(), 'applied'
+FROM asked
 UNION ALL
-SELECT execution_id, 'approval', id, 'approved', 'applied', now() FROM asked
+SELECT nextval('resumer.resume_requests_id_seq'), execution_id, 'approval', id, 'approved',
+  now(), now(), 'applied'
+FROM asked
 WHERE %(approval)s = 'approved'"""
 OPEN = {
     "status": "paused", "result": None, "reason": "approval_required", "approval": "pending",

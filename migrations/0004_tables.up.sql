@@ -11,7 +11,8 @@ CREATE DOMAIN resumer.request_kind AS text CHECK (VALUE IN
 CREATE DOMAIN resumer.request_outcome AS text CHECK (VALUE IN
   ('applied', 'superseded', 'late', 'too_late', 'duplicate', 'orphan', 'vanished', 'unrecognised', 'held', 'failed'));
 
--- One reason to move an execution, and what became of it. The settled rows are the decision ledger.
+-- The queue: one reason to move an execution that has not been settled. `outcome` is NULL, or `held` where it is parked.
+-- What is settled is moved to `settled_requests` in the same statement, so the indexes of the queue hold open work alone.
 CREATE TABLE resumer.resume_requests (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   execution_id uuid,
@@ -26,26 +27,43 @@ CREATE TABLE resumer.resume_requests (
   due_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   requested_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   outcome resumer.request_outcome,
-  finished_at timestamptz,
-  -- written with the outcome, and not by triggers: whoever writes a decision does not pay for the lists of others
+  -- written when it is parked, and not by triggers: whoever writes a decision does not pay for the lists of others
   organization_id uuid
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
--- What the claim walks; nothing settled is in it.
+  -- vacuum_truncate: to cut off empty pages it would lock out the triggers of the service's tables
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+-- What the claim walks.
 CREATE INDEX requests_open ON resumer.resume_requests (due_at, id) WHERE outcome IS NULL;
 -- What the holder of an execution's lock reads and settles.
 CREATE INDEX requests_execution ON resumer.resume_requests (execution_id);
--- A decision is consumed once. Only settling meets this and the next; an insert of a trigger never does.
-CREATE UNIQUE INDEX requests_applied_once ON resumer.resume_requests (source_id)
-  WHERE kind = 'approval' AND outcome = 'applied';
-CREATE INDEX requests_held ON resumer.resume_requests (execution_id) WHERE outcome = 'held';
--- The ledger of one organisation, newest first, whatever stands beside it. Only settling meets this.
+-- Only parking meets this and the next; an insert of a trigger never does.
+CREATE INDEX requests_held ON resumer.resume_requests (id) WHERE outcome IS NOT NULL;
 CREATE INDEX requests_organization ON resumer.resume_requests (organization_id, id)
   WHERE organization_id IS NOT NULL AND kind <> 'adopt';
--- Events have no execution; only their inserts meet these.
-CREATE INDEX requests_events ON resumer.resume_requests (requested_at) WHERE kind = 'event' AND execution_id IS NULL;
-CREATE INDEX requests_event_source ON resumer.resume_requests (source_id) WHERE kind = 'event' AND execution_id IS NULL;
-CREATE INDEX requests_events_open ON resumer.resume_requests (id)
-  WHERE kind = 'event' AND execution_id IS NULL AND outcome IS NULL;
+
+-- The ledger: what became of each request. Its rows are inserted and never updated; the columns are those of the queue.
+CREATE TABLE resumer.settled_requests (
+  id bigint PRIMARY KEY,
+  execution_id uuid,
+  kind resumer.request_kind NOT NULL,
+  source_id uuid,
+  decision text,
+  pause_number integer,
+  payload jsonb,
+  actor text,
+  reason text,
+  due_at timestamptz NOT NULL,
+  requested_at timestamptz NOT NULL,
+  outcome resumer.request_outcome NOT NULL,
+  organization_id uuid,
+  finished_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- What an execution was asked, newest first.
+CREATE INDEX settled_execution ON resumer.settled_requests (execution_id, id);
+-- A decision is consumed once.
+CREATE UNIQUE INDEX settled_applied_once ON resumer.settled_requests (source_id) WHERE kind = 'approval' AND outcome = 'applied';
+-- The ledger of one organisation, newest first, whatever stands beside it.
+CREATE INDEX settled_organization ON resumer.settled_requests (organization_id, id)
+  WHERE organization_id IS NOT NULL AND kind <> 'adopt';
 
 -- One pause of one execution: where it stands, why, and what it waits for. The pointer of record.
 CREATE TABLE resumer.pauses (
@@ -130,8 +148,8 @@ INSERT INTO resumer.control DEFAULT VALUES;
 -- rendered values; without it `entities` has the ids that the execution names, because an event that names another one is
 -- not meant. `anchor` and `value` are one of these conditions, by which an index finds the wait: `=path` must lead to the
 -- value, `~entity` must have it as its id or be absent, and an empty anchor takes every event of the type. An event counts
--- from the request `since_id` on, and from the time `since` where the execution has no start request or no trigger saw the
--- event: a clock that is set back does not change the order of requests.
+-- from the id `since_id` on, and from the time `since` where the execution has no start request or no trigger saw the event:
+-- a clock that is set back does not change the order of ids, which requests and events share.
 CREATE TABLE resumer.event_waits (
   execution_id uuid NOT NULL,
   pause_number integer NOT NULL,
@@ -145,20 +163,43 @@ CREATE TABLE resumer.event_waits (
   value text,
   since_id bigint,
   since timestamptz NOT NULL DEFAULT '-infinity',
-  -- the event's request up to which a look back has come that could not end in one statement
+  -- the captured event up to which a look back has come that could not end in one statement
   looked_to bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (execution_id, pause_number, path)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX event_waits_anchor ON resumer.event_waits (event_type, organization_id, anchor, value);
 
--- What a look back finds events by: hashes of what each event has (resumer.event_key), and the event's own request. The daemon
--- writes them and commits before it looks who waits: a look back that does not see them is followed by that look.
+-- The queue of events: one that was captured and not yet handed over to all that wait. Its ids are of the sequence of
+-- requests, so that both have one order.
+CREATE TABLE resumer.event_queue (
+  id bigint PRIMARY KEY DEFAULT nextval('resumer.resume_requests_id_seq'),
+  event_id uuid NOT NULL,
+  event_type text NOT NULL,
+  captured_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  -- no trigger saw it: it is for those who waited when it came
+  missed boolean NOT NULL DEFAULT false,
+  -- where one event has more waits than a statement has time for: the hashes of executions below this one have it
+  place bigint NOT NULL DEFAULT 0
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX event_queue_event ON resumer.event_queue (event_id);
+
+-- The events that a look back finds, by their keys. The rows are inserted and never updated.
+CREATE TABLE resumer.captured_events (
+  id bigint PRIMARY KEY,
+  event_id uuid NOT NULL,
+  captured_at timestamptz NOT NULL,
+  missed boolean NOT NULL
+);
+CREATE INDEX captured_events_event ON resumer.captured_events (event_id);
+
+-- What a look back finds events by: hashes of what each event has (resumer.event_key), and the id of the captured event. The
+-- daemon writes them and commits before it looks who waits: a look back that does not see them is followed by that look.
 CREATE TABLE resumer.event_keys (
   key bigint NOT NULL,
-  request_id bigint NOT NULL,
-  PRIMARY KEY (key, request_id)
+  captured_id bigint NOT NULL,
+  PRIMARY KEY (key, captured_id)
 );
-CREATE INDEX event_keys_request ON resumer.event_keys (request_id);
+CREATE INDEX event_keys_captured ON resumer.event_keys (captured_id);
 
 -- Which entities the events of a type name together, so that a look back finds those that do not name an entity. At most 64
 -- for each type; an event beyond that has the key `*`, which every look back goes through.

@@ -1,1 +1,1 @@
-DROP VIEW resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents;
+DROP VIEW resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents, resumer.requests;

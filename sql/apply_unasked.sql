@@ -12,19 +12,27 @@ WITH seen AS MATERIALIZED (
       ) AS v (execution_id, source_id, decision, actor, outcome)
     UNION ALL
     SELECT r.execution_id, r.source_id, r.decision, NULL, NULL, r.id, CASE WHEN r.outcome IS NULL THEN r.id END
-    FROM resumer.resume_requests r
+    FROM resumer.requests r
     WHERE r.execution_id = ANY (%(execution_ids)s::uuid[]) AND r.kind = 'approval'
   ) AS u
   GROUP BY u.execution_id, u.source_id, u.decision
   HAVING max(u.outcome) IS NOT NULL
 ), came AS (
-  UPDATE resumer.resume_requests r SET outcome = 'applied', finished_at = clock_timestamp()
-    , organization_id = (SELECT e.organization_id FROM workflow_executions e WHERE e.id = r.execution_id) --? organization
-  FROM seen s WHERE r.id = s.unsettled AND s.outcome = 'applied'
+  DELETE FROM resumer.resume_requests r
+  WHERE r.id = ANY (ARRAY(SELECT s.unsettled FROM seen s WHERE s.outcome = 'applied' AND s.unsettled IS NOT NULL))
+  RETURNING *
+), settled AS (
+  SELECT c.id, c.execution_id, c.kind, c.source_id, c.decision, c.pause_number, c.payload, c.actor, c.reason, c.due_at,
+    c.requested_at, 'applied' AS outcome
+  FROM came c
+  UNION ALL
+  SELECT nextval('resumer.resume_requests_id_seq'), s.execution_id, 'approval', s.source_id, s.decision, NULL, NULL, s.actor,
+    NULL, statement_timestamp(), statement_timestamp(), s.outcome
+  FROM seen s WHERE CASE s.outcome WHEN 'applied' THEN s.unsettled ELSE s.request END IS NULL
 )
-INSERT INTO resumer.resume_requests
-  (execution_id, kind, source_id, decision, actor, outcome, finished_at, organization_id)
-SELECT s.execution_id, 'approval', s.source_id, s.decision, s.actor, s.outcome, clock_timestamp(),
+INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,
+  requested_at, outcome, organization_id)
+SELECT s.*,
   (SELECT e.organization_id FROM workflow_executions e WHERE e.id = s.execution_id) --? organization
   NULL --? no_organization
-FROM seen s WHERE CASE s.outcome WHEN 'applied' THEN s.unsettled ELSE s.request END IS NULL
+FROM settled s

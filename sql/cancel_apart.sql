@@ -2,18 +2,22 @@
 -- the events that it waits for: so much of it as one statement may. Returns so many approvals that nobody has decided.
 WITH asked AS MATERIALIZED (
   SELECT r.id FROM resumer.resume_requests r
-  WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND (r.outcome IS NULL OR r.outcome = 'held')
-    AND r.id <> %(cancel)s
+  WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND r.id <> %(cancel)s
   LIMIT 100000
 ), waited AS (
   DELETE FROM resumer.event_waits w WHERE w.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+), void AS (
+  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT a.id FROM asked a))
+  RETURNING *
 ), settled AS (
-  UPDATE resumer.resume_requests r
-  SET outcome = CASE r.kind WHEN 'start' THEN 'duplicate' WHEN 'timeout' THEN 'superseded' WHEN 'adopt' THEN 'superseded'
+  INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,
+    requested_at, outcome, organization_id)
+  SELECT v.id, v.execution_id, v.kind, v.source_id, v.decision, v.pause_number, v.payload, v.actor, v.reason, v.due_at,
+    v.requested_at,
+    CASE v.kind WHEN 'start' THEN 'duplicate' WHEN 'timeout' THEN 'superseded' WHEN 'adopt' THEN 'superseded'
       WHEN 'event' THEN 'superseded' ELSE 'too_late' END,
-    organization_id = %(organization)s::uuid, --? organization
-    finished_at = clock_timestamp()
-  WHERE r.id = ANY (ARRAY(SELECT a.id FROM asked a))
+    %(organization)s::uuid
+  FROM void v
 )
 SELECT p.id FROM approval_requests p
 WHERE p.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND p.status = 'pending'

@@ -6,7 +6,7 @@ FROM (
   SELECT extract(epoch FROM (CASE WHEN a.decided_at BETWEEN '0001-01-01' AND '9999-01-01' THEN a.decided_at END)
     AT TIME ZONE %(timezone)s - r.requested_at)::float8 AS off
   FROM (
-    SELECT o.source_id, o.requested_at, o.decision FROM resumer.resume_requests o
+    SELECT o.source_id, o.requested_at, o.decision FROM resumer.requests o
     WHERE o.kind = 'approval' ORDER BY o.id DESC LIMIT 1000
   ) AS r
   JOIN approval_requests a ON a.id = r.source_id AND a.status = r.decision

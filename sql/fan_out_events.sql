@@ -1,23 +1,23 @@
--- Make of each of these events a request for each execution that waits for it, in its organisation, and settle the event's
--- own request. Their keys are committed (sql/key_events.sql). An index finds the waits: for each kind of condition that a type's waits have (`anchor`), those with the
+-- Make of each of these events a request for each execution that waits for it, in its organisation, and take the event from
+-- its queue. Their keys are committed (sql/key_events.sql). An index finds the waits: for each kind of condition that a type's waits have (`anchor`), those with the
 -- event's value. What SQL cannot decide, the engine decides under the execution's lock. A wait is ended by one event, so
 -- it has the oldest of the batch, and none while another one that may end it is unsettled: when that one does not end it,
 -- the daemon looks back (sql/recall_events.sql). With `route`, workflows are started whose newest version the event
 -- triggers, but not by an event that no trigger saw. Where one event has more waits than a statement has time for, it is
--- handed over in slices of executions, by the hash of their ids: from where its request says, for so many hashes (`width`).
--- A wait that begins meanwhile looks back.
+-- handed over in slices of executions, by the hash of their ids: from where its row says, for so many hashes (`width`).
+-- A wait that begins meanwhile looks back. Returns the outcome of each event; one that was not handed over to all has none.
 WITH RECURSIVE due AS (
-  SELECT r.id, r.source_id, r.requested_at, r.due_at, coalesce((r.payload ->> 'place')::bigint, 0) AS place
-  FROM resumer.resume_requests r
-  WHERE r.id = ANY (%(requests)s::bigint[]) AND r.outcome IS NULL
-  ORDER BY r.id
+  SELECT q.id, q.event_id, q.captured_at, q.missed, q.place
+  FROM resumer.event_queue q
+  WHERE q.id = ANY (%(captured)s::bigint[])
+  ORDER BY q.id
   FOR UPDATE SKIP LOCKED
 ), happened AS MATERIALIZED (
-  SELECT d.id AS request, d.requested_at, d.requested_at < d.due_at AS missed, v.id, v.event_type, v.payload,
+  SELECT d.id AS captured, d.captured_at, d.missed, v.id, v.event_type, v.payload,
     d.place, d.place + %(width)s::bigint AS beyond,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     v.organization_id --? organization
-  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.source_id LIMIT 1) AS v
+  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.event_id LIMIT 1) AS v
 ), anchors AS (
   SELECT t.event_type, t.organization_id, a.anchor
   FROM (SELECT DISTINCT h.event_type, h.organization_id FROM happened h) AS t
@@ -42,35 +42,35 @@ WITH RECURSIVE due AS (
     SELECT CASE WHEN a.anchor LIKE '=%%' THEN coalesce(h.payload #> string_to_array(p.path, '.'), h.payload -> p.path)
       WHEN jsonb_typeof(h.payload -> p.path) = 'object' THEN h.payload -> p.path -> 'id' END AS value) AS n
 ), handed AS (
-  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.request, q.id, q.event_type, q.payload
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.captured, q.id, q.event_type, q.payload
   FROM asked q
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
       AND o.value = q.value) AS w
   WHERE NOT q.whole AND w.place >= q.place AND w.place < q.beyond AND resumer.may_end(w.match, w.entities, q.payload)
-    AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
+    AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
   UNION ALL
   -- an event without the value is for all waits of the anchor: each of them looks for its first one
-  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.request, f.id, f.event_type, f.payload
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.captured, f.id, f.event_type, f.payload
   FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM asked q WHERE q.whole) AS t
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor OFFSET 0) AS w
   CROSS JOIN LATERAL (
-    SELECT q.request, q.id, q.event_type, q.payload
+    SELECT q.captured, q.id, q.event_type, q.payload
     FROM (
       SELECT * FROM asked o
       WHERE o.whole AND o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor
         AND w.place >= o.place AND w.place < o.beyond
-      ORDER BY o.request OFFSET 0) AS q
+      ORDER BY o.captured OFFSET 0) AS q
     WHERE resumer.may_end(w.match, w.entities, q.payload)
-      AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.requested_at >= w.since ELSE q.request > w.since_id END
+      AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
     LIMIT 1) AS f
 ), found AS (
   SELECT DISTINCT ON (h.execution_id, h.pause_number, h.path) h.*
   FROM handed h
-  ORDER BY h.execution_id, h.pause_number, h.path, h.request
+  ORDER BY h.execution_id, h.pause_number, h.path, h.captured
 ), fanned AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, pause_number, payload)
   SELECT f.execution_id, 'event', f.id, f.event_type, f.pause_number, f.payload
@@ -87,7 +87,7 @@ WITH RECURSIVE due AS (
     LIMIT 1) AS p ON true
   -- a branch that waits beside effects under way has no pause yet
   WHERE p.reason IS NULL OR (p.resumed_at IS NULL AND p.reason NOT IN ('manual', 'incident'))
-  ORDER BY f.request
+  ORDER BY f.captured
   RETURNING 1
 ), routed AS (
   SELECT h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,
@@ -114,11 +114,16 @@ WITH RECURSIVE due AS (
     -- the service's triggers need the path of role and database; nothing of ours is looked up after that
     (SELECT set_config('search_path', %(search_path)s, true)) AS p
   WHERE %(route)s AND NOT h.missed AND h.beyond >= 4294967296 AND v.id = ANY (ARRAY(SELECT o.id FROM happened o)) AND v.id = h.id
+), handled AS MATERIALIZED (
+  SELECT d.id, h.beyond,
+    CASE WHEN h.beyond < 4294967296 THEN NULL WHEN h.id IS NULL THEN 'orphan' ELSE 'applied' END AS outcome
+  FROM due d LEFT JOIN happened h ON h.captured = d.id
+), ended AS (
+  DELETE FROM resumer.event_queue q
+  WHERE q.id = ANY (ARRAY(SELECT d.id FROM handled d WHERE d.outcome IS NOT NULL))
+), went_on AS (
+  UPDATE resumer.event_queue q SET place = d.beyond
+  FROM handled d
+  WHERE q.id = ANY (ARRAY(SELECT o.id FROM handled o WHERE o.outcome IS NULL)) AND q.id = d.id
 )
-UPDATE resumer.resume_requests r
-SET outcome = CASE WHEN d.beyond < 4294967296 THEN NULL WHEN d.event IS NULL THEN 'orphan' ELSE 'applied' END,
-  payload = CASE WHEN d.beyond < 4294967296 THEN jsonb_build_object('place', d.beyond) END,
-  finished_at = CASE WHEN d.beyond < 4294967296 THEN NULL ELSE clock_timestamp() END
-FROM (SELECT o.id, h.id AS event, h.beyond FROM due o LEFT JOIN happened h ON h.request = o.id) AS d
-WHERE r.id = ANY (ARRAY(SELECT o.id FROM due o)) AND r.id = d.id
-RETURNING r.outcome, (SELECT count(*) FROM fanned) AS fanned
+SELECT d.outcome FROM handled d

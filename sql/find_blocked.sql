@@ -10,6 +10,6 @@ WHERE e.status = 'completed' AND e.result = 'blocked' AND e.id > %(after)s
     AT TIME ZONE %(timezone)s
   AND EXISTS (SELECT FROM approval_requests a WHERE a.execution_id = e.id)
   AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = e.id)
-  AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.execution_id = e.id AND r.kind IN ('start', 'adopt'))
+  AND NOT EXISTS (SELECT FROM resumer.requests r WHERE r.execution_id = e.id AND r.kind IN ('start', 'adopt'))
 ORDER BY e.id
 LIMIT %(limit)s

@@ -1,18 +1,17 @@
--- Write the keys by which a look back finds events, for the oldest events that no daemon has fanned out. Returns their
--- requests. The fan-out begins after this is committed: otherwise a pause that is recorded meanwhile would miss an event
--- that the fan-out cannot hand it either.
+-- Write the keys by which a look back finds events, for the oldest events that no daemon has fanned out. Returns their ids.
+-- The fan-out begins after this is committed: otherwise a pause that is recorded meanwhile would miss an event that the
+-- fan-out cannot hand it either.
 WITH due AS (
-  SELECT r.id, r.source_id
-  FROM resumer.resume_requests r
-  WHERE r.kind = 'event' AND r.execution_id IS NULL AND r.outcome IS NULL AND r.due_at <= statement_timestamp()
-  ORDER BY r.id
+  SELECT q.id, q.event_id, q.captured_at, q.missed
+  FROM resumer.event_queue q
+  ORDER BY q.id
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED
 ), happened AS MATERIALIZED (
-  SELECT d.id AS request, v.event_type::text AS event_type, v.payload, resumer.event_names_of(v.payload) AS names,
+  SELECT d.id, v.event_type::text AS event_type, v.payload, resumer.event_names_of(v.payload) AS names,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     v.organization_id --? organization
-  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.source_id LIMIT 1) AS v
+  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.event_id LIMIT 1) AS v
 ), named AS MATERIALIZED (
   SELECT h.event_type, h.organization_id, h.names, n.names IS NOT NULL AS known,
     (SELECT count(*) FROM resumer.event_names o
@@ -28,9 +27,14 @@ WITH due AS (
   SELECT n.event_type, n.organization_id, n.names FROM named n WHERE n.free AND NOT n.known
   ORDER BY n.event_type, n.organization_id, n.names
   ON CONFLICT DO NOTHING
+), captured AS (
+  INSERT INTO resumer.captured_events (id, event_id, captured_at, missed)
+  SELECT d.id, d.event_id, d.captured_at, d.missed FROM due d
+  ORDER BY d.id
+  ON CONFLICT DO NOTHING
 ), keyed AS (
-  INSERT INTO resumer.event_keys (key, request_id)
-  SELECT DISTINCT resumer.event_key(h.event_type, h.organization_id, t.term), h.request
+  INSERT INTO resumer.event_keys (key, captured_id)
+  SELECT DISTINCT resumer.event_key(h.event_type, h.organization_id, t.term), h.id
   FROM happened h
   LEFT JOIN named n ON n.event_type = h.event_type AND n.organization_id = h.organization_id AND n.names = h.names
     AND (n.free OR n.known)

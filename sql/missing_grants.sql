@@ -47,12 +47,15 @@ WITH roles AS (
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['INSERT', 'UPDATE'], o.oid, NULL FROM ours o
   JOIN pg_class c ON c.oid = o.oid AND c.relkind <> 'v'
-  WHERE o.name NOT IN ('migrations', 'tokens')
+  WHERE o.name NOT IN ('migrations', 'tokens', 'settled_requests', 'captured_events')
+  UNION ALL -- what became of a request is written once
+  SELECT 'resumer_daemon', ARRAY['INSERT'], o.oid, NULL FROM ours o WHERE o.name IN ('settled_requests', 'captured_events')
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['UPDATE'], o.oid, ARRAY['last_used_at'] FROM ours o WHERE o.name = 'tokens'
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['DELETE'], o.oid, NULL FROM ours o
-  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'idempotency_keys', 'event_waits', 'event_keys')
+  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'settled_requests', 'event_queue', 'captured_events',
+    'idempotency_keys', 'event_waits', 'event_keys')
   UNION ALL -- `adopt --since`, `outbox retry`
   SELECT 'resumer_operator', ARRAY['INSERT'], o.oid, ARRAY['execution_id', 'kind', 'actor', 'reason'] FROM ours o
   WHERE o.name = 'resume_requests'
@@ -97,5 +100,10 @@ WITH roles AS (
   SELECT f.role, has_function_privilege(r.oid, f.function, 'EXECUTE'), format('EXECUTE on %%s', f.function),
     format('GRANT EXECUTE ON FUNCTION %%s TO %%I', f.function, f.role)
   FROM functions f JOIN roles r ON r.name = f.role
+  UNION ALL -- for what is not entered by an insert into the queue, and to know the newest ids
+  SELECT r.name, has_sequence_privilege(r.oid, s.oid, v.verb), format('%%s on sequence %%s', v.verb, s.oid::regclass),
+    format('GRANT %%s ON SEQUENCE resumer.%%I TO %%I', v.verb, s.relname, r.name)
+  FROM roles r CROSS JOIN (VALUES ('USAGE'), ('SELECT')) AS v (verb) JOIN pg_class s ON s.relnamespace = to_regnamespace('resumer') AND s.relname = 'resume_requests_id_seq'
+  WHERE r.name = 'resumer_daemon'
 )
 SELECT g.role, g.what, g.statement FROM rights g WHERE NOT coalesce(g.held, false) ORDER BY g.role, g.statement

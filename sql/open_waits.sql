@@ -11,6 +11,6 @@ FROM unnest(
   ) AS v (execution_id, number, path, event_type, match, entities, anchor, value)
 CROSS JOIN LATERAL (SELECT * FROM workflow_executions o WHERE o.id = v.execution_id LIMIT 1) AS e
 LEFT JOIN LATERAL (
-  SELECT r.id, r.requested_at FROM resumer.resume_requests r
+  SELECT r.id, r.requested_at FROM resumer.requests r
   WHERE r.execution_id = v.execution_id AND r.kind = 'start'
   ORDER BY r.id LIMIT 1) AS s ON true

@@ -24,7 +24,7 @@ SELECT
     coalesce(
       -- by a map: the requests of an execution have no index by their approval, and there may be thousands of both
       ((SELECT jsonb_object_agg(s.source_id, s.seen_at) FROM (
-          SELECT r.source_id, max(r.requested_at) AS seen_at FROM resumer.resume_requests r
+          SELECT r.source_id, max(r.requested_at) AS seen_at FROM resumer.requests r
           WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND r.kind = 'approval'
             AND r.decision = 'approved' AND r.source_id IS NOT NULL
           GROUP BY r.source_id) AS s) ->> a.id::text)::timestamptz,
@@ -39,7 +39,7 @@ FROM approval_requests a
 WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
   -- one that was moved here after it was applied elsewhere counts nowhere
   AND (a.status = 'pending' OR coalesce((
-    SELECT r.execution_id FROM resumer.resume_requests r
+    SELECT r.execution_id FROM resumer.settled_requests r
     WHERE r.source_id = a.id AND r.kind = 'approval' AND r.outcome = 'applied'), a.execution_id) = a.execution_id)
 ORDER BY a.requested_at, a.id
 LIMIT 20001

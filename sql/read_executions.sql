@@ -41,7 +41,7 @@ SELECT
     AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND (count(*) FILTER (WHERE r.kind = 'adopt') > 0
         OR (count(*) FILTER (WHERE r.kind = 'approval') > 0 AND coalesce(e.completed_at, e.started_at)
           >= (SELECT c.installed_at AT TIME ZONE %(timezone)s FROM resumer.control c)))
-      FROM resumer.resume_requests r WHERE r.execution_id = e.id)
+      FROM resumer.requests r WHERE r.execution_id = e.id)
   ELSE false END AS blocked_by_service,
   CASE WHEN p.number IS NULL THEN (
     SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,

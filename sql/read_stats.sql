@@ -18,7 +18,7 @@ SELECT jsonb_build_object(
     FROM (
       SELECT r.kind, r.outcome, count(*) AS number,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM r.finished_at - r.requested_at)) AS median
-      FROM (SELECT o.* FROM resumer.resume_requests o ORDER BY o.id DESC LIMIT 100000) AS r
+      FROM (SELECT o.* FROM resumer.settled_requests o ORDER BY o.id DESC LIMIT 100000) AS r
       WHERE r.finished_at > clock_timestamp() - interval '1 hour' AND r.kind <> 'adopt' GROUP BY r.kind, r.outcome) AS s),
   'holds', (
     SELECT coalesce(jsonb_agg(jsonb_build_object('workflow', coalesce(h.workflow_id, '*'), 'actor', h.actor,

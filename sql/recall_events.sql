@@ -22,7 +22,7 @@ WITH looking AS MATERIALIZED (
         WHERE n.event_type = w.event_type AND n.organization_id = w.organization_id AND NOT k.whole AND w.match = '{}'
       ) AS t) AS keys,
     ARRAY(
-      SELECT u.source_id FROM resumer.resume_requests u
+      SELECT u.source_id FROM resumer.requests u
       WHERE u.execution_id = w.execution_id AND u.kind = 'event'
         AND (u.pause_number = w.pause_number OR u.outcome = 'applied')) AS used
   FROM resumer.event_waits w
@@ -36,31 +36,31 @@ WITH looking AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT v.id, v.event_type, v.payload
     FROM (
-      SELECT o.request_id FROM unnest(w.keys) AS a (key)
+      SELECT o.captured_id FROM unnest(w.keys) AS a (key)
       CROSS JOIN LATERAL (
-        SELECT k.request_id FROM resumer.event_keys k WHERE k.key = a.key AND k.request_id > w.after
-        ORDER BY k.key, k.request_id LIMIT 200) AS o
-      ORDER BY o.request_id LIMIT 200) AS c
-    CROSS JOIN LATERAL (SELECT * FROM resumer.resume_requests o WHERE o.id = c.request_id LIMIT 1) AS r
-    CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = r.source_id LIMIT 1) AS v
+        SELECT k.captured_id FROM resumer.event_keys k WHERE k.key = a.key AND k.captured_id > w.after
+        ORDER BY k.key, k.captured_id LIMIT 200) AS o
+      ORDER BY o.captured_id LIMIT 200) AS c
+    CROSS JOIN LATERAL (SELECT * FROM resumer.captured_events o WHERE o.id = c.captured_id LIMIT 1) AS r
+    CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = r.event_id LIMIT 1) AS v
     WHERE v.event_type = w.event_type
       AND v.organization_id = w.organization_id --? organization
-      AND (r.requested_at >= w.since OR (w.since_id IS NOT NULL AND r.requested_at = r.due_at))
+      AND (r.captured_at >= w.since OR (w.since_id IS NOT NULL AND NOT r.missed))
       AND v.id <> ALL (w.used)
       AND resumer.may_end(w.match, w.entities, v.payload)
-    ORDER BY c.request_id LIMIT 1) AS v
+    ORDER BY c.captured_id LIMIT 1) AS v
 ), ahead AS MATERIALIZED (
-  SELECT w.execution_id, w.pause_number, w.path, l.request_id
+  SELECT w.execution_id, w.pause_number, w.path, l.captured_id
   FROM looking w
   CROSS JOIN LATERAL (
-    SELECT o.request_id FROM unnest(w.keys) AS a (key)
+    SELECT o.captured_id FROM unnest(w.keys) AS a (key)
     CROSS JOIN LATERAL (
-      SELECT k.request_id FROM resumer.event_keys k WHERE k.key = a.key AND k.request_id > w.after
-      ORDER BY k.key, k.request_id LIMIT 200) AS o
-    ORDER BY o.request_id OFFSET 199 LIMIT 1) AS l
+      SELECT k.captured_id FROM resumer.event_keys k WHERE k.key = a.key AND k.captured_id > w.after
+      ORDER BY k.key, k.captured_id LIMIT 200) AS o
+    ORDER BY o.captured_id OFFSET 199 LIMIT 1) AS l
   WHERE (w.execution_id, w.pause_number, w.path) NOT IN (SELECT f.execution_id, f.pause_number, f.path FROM found f)
 ), moved AS (
-  UPDATE resumer.event_waits w SET looked_to = a.request_id
+  UPDATE resumer.event_waits w SET looked_to = a.captured_id
   FROM ahead a
   WHERE w.execution_id = a.execution_id AND w.pause_number = a.pause_number AND w.path = a.path
 )

@@ -24,7 +24,7 @@ CROSS JOIN LATERAL (
   WHERE o.id = c.id OFFSET 0) AS e
 WHERE e.status = 'completed' AND e.result = 'blocked' AND e.ended >= t.installed
   AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = c.id) IS NULL
-  AND (SELECT count(*) FROM resumer.resume_requests r
+  AND (SELECT count(*) FROM resumer.requests r
        WHERE r.execution_id = c.id AND (r.kind = 'start' OR (r.kind = 'adopt' AND r.decision = 'missed'))) = 0
 LIMIT 10000
 RETURNING execution_id

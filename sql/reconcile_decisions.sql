@@ -15,7 +15,7 @@ WITH slice AS MATERIALIZED (
   EXCEPT
   SELECT r.execution_id, r.source_id, r.decision
   FROM slice s
-  CROSS JOIN LATERAL (SELECT * FROM resumer.resume_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS r
+  CROSS JOIN LATERAL (SELECT * FROM resumer.requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS r
   WHERE r.kind = 'approval'
 ), found AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, actor)

@@ -11,14 +11,14 @@ WITH slice AS MATERIALIZED (
   ORDER BY v.received_at, v.id
   LIMIT %(limit)s
 ), missed AS MATERIALIZED (
-  SELECT s.id, s.received_at
+  SELECT s.id, s.event_type, s.received_at
   FROM slice s
   WHERE (SELECT w.event_type FROM resumer.event_waits w WHERE w.event_type = s.event_type LIMIT 1) IS NOT NULL
-    AND (SELECT count(*) FROM resumer.resume_requests r
-         WHERE r.source_id = s.id AND r.kind = 'event' AND r.execution_id IS NULL) = 0
+    AND (SELECT count(*) FROM resumer.event_queue q WHERE q.event_id = s.id) = 0
+    AND (SELECT count(*) FROM resumer.captured_events c WHERE c.event_id = s.id) = 0
 ), asked AS (
-  INSERT INTO resumer.resume_requests (kind, source_id, requested_at)
-  SELECT 'event', m.id, least(m.received_at AT TIME ZONE %(timezone)s, statement_timestamp() - interval '1 microsecond')
+  INSERT INTO resumer.event_queue (event_id, event_type, captured_at, missed)
+  SELECT m.id, m.event_type, least(m.received_at AT TIME ZONE %(timezone)s, statement_timestamp()), true
   FROM missed m
   ORDER BY m.received_at
   RETURNING 1

@@ -10,9 +10,15 @@ WITH slice AS MATERIALIZED (
   WHERE (SELECT e.id FROM workflow_executions e WHERE e.id = s.execution_id) IS NULL
 ), waited AS (
   DELETE FROM resumer.event_waits w WHERE w.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g))
+), void AS (
+  DELETE FROM resumer.resume_requests r WHERE r.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g))
+  RETURNING *
 ), settled AS (
-  UPDATE resumer.resume_requests r SET outcome = 'vanished', finished_at = clock_timestamp()
-  WHERE r.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g)) AND (r.outcome IS NULL OR r.outcome = 'held')
+  INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,
+    requested_at, outcome)
+  SELECT v.id, v.execution_id, v.kind, v.source_id, v.decision, v.pause_number, v.payload, v.actor, v.reason, v.due_at,
+    v.requested_at, 'vanished'
+  FROM void v
 )
 UPDATE resumer.pauses p SET resumed_at = clock_timestamp(), resumed_by = 'vanished'
 WHERE p.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g)) AND p.resumed_by IS NULL

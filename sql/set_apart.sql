@@ -26,14 +26,23 @@ WITH it AS MATERIALIZED (
 ), released AS (
   UPDATE resumer.leases l SET lease_until = NULL, state = NULL, definition = NULL
   FROM stood s WHERE l.execution_id = s.execution_id
+), due AS MATERIALIZED (
+  SELECT o.id, o.kind FROM resumer.resume_requests o
+  WHERE o.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+    AND o.outcome IS NULL AND o.due_at <= statement_timestamp()
+  LIMIT 20000
 ), kept AS (
-  UPDATE resumer.resume_requests r SET outcome = CASE r.kind WHEN 'retry' THEN 'failed' ELSE 'held' END,
-    finished_at = CASE r.kind WHEN 'retry' THEN clock_timestamp() END
-  WHERE r.id IN (
-    SELECT o.id FROM resumer.resume_requests o
-    WHERE o.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
-      AND o.outcome IS NULL AND o.due_at <= statement_timestamp()
-    LIMIT 20000)
+  UPDATE resumer.resume_requests r SET outcome = 'held'
+  WHERE r.id = ANY (ARRAY(SELECT d.id FROM due d WHERE d.kind::text <> 'retry'))
+), failed AS (
+  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT d.id FROM due d WHERE d.kind::text = 'retry'))
+  RETURNING *
+), settled AS (
+  INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,
+    requested_at, outcome)
+  SELECT f.id, f.execution_id, f.kind, f.source_id, f.decision, f.pause_number, f.payload, f.actor, f.reason, f.due_at,
+    f.requested_at, 'failed'
+  FROM failed f
 )
 UPDATE workflow_executions e SET
   status = 'paused',

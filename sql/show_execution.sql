@@ -33,7 +33,7 @@ SELECT
     SELECT json_agg(json_build_object(
       'id', r.id, 'kind', r.kind, 'decision', r.decision, 'outcome', r.outcome, 'actor', r.actor, 'reason', r.reason,
       'requested_at', r.requested_at, 'due_at', r.due_at, 'finished_at', r.finished_at) ORDER BY r.id)
-    FROM resumer.resume_requests r WHERE r.execution_id = e.id)::text, '[]') AS requests,
+    FROM resumer.requests r WHERE r.execution_id = e.id)::text, '[]') AS requests,
   coalesce((
     SELECT json_agg(json_build_object(
       'key', f.key, 'kind', f.kind, 'path', f.path, 'status', f.status, 'attempts', f.attempts, 'error', f.error,

@@ -2,7 +2,7 @@
 -- Returns how many, and where the slice ended; NULL: the lap is done, or it came to what is still kept.
 WITH slice AS MATERIALIZED (
   SELECT r.id, r.execution_id, r.finished_at, r.requested_at
-  FROM resumer.resume_requests r
+  FROM resumer.settled_requests r
   WHERE r.id > %(after)s
   ORDER BY r.id
   LIMIT %(limit)s
@@ -11,12 +11,8 @@ WITH slice AS MATERIALIZED (
   WHERE s.finished_at < clock_timestamp() - make_interval(secs => %(seconds)s)
     AND coalesce((SELECT e.status FROM workflow_executions e WHERE e.id = s.execution_id), 'vanished')
       IN ('completed', 'failed', 'cancelled', 'vanished')
-    -- an event without its row would count as missed: sql/reconcile_events.sql looks a day back, in whatever zone
-    AND (s.execution_id IS NOT NULL OR s.finished_at < clock_timestamp() - interval '2 days')
-), keys AS (
-  DELETE FROM resumer.event_keys k WHERE k.request_id = ANY (ARRAY(SELECT o.id FROM old o))
 ), trimmed AS (
-  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
+  DELETE FROM resumer.settled_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
 )
 SELECT (SELECT count(*) FROM trimmed) AS trimmed,
   (SELECT max(s.id) FROM slice s

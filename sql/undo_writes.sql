@@ -1,12 +1,10 @@
 -- Undo writes that the guard could not check, over executions that were ours when they were written: the row is again as
--- it was before the first of them. The requests have that row as their payload, and keep it no longer.
+-- it was before the first of them. The requests have that row as their payload until they are settled.
 WITH unchecked AS MATERIALIZED (
   SELECT DISTINCT ON (r.execution_id) r.execution_id, r.payload
   FROM resumer.resume_requests r
   WHERE r.id = ANY (%(ids)s::bigint[])
   ORDER BY r.execution_id, r.id
-), forgotten AS (
-  UPDATE resumer.resume_requests r SET payload = NULL WHERE r.id = ANY (%(ids)s::bigint[])
 )
 UPDATE workflow_executions e SET
   status = o.status,

@@ -1,4 +1,4 @@
--- An event leaves a request without an execution; the daemon makes one for each execution that waits for it.
+-- An event is entered in the queue of events; the daemon makes a request of it for each execution that waits for it.
 -- `triggers/events` binds this function.
 
 CREATE OR REPLACE FUNCTION resumer.on_event_insert() RETURNS trigger
@@ -9,7 +9,7 @@ BEGIN
     RETURN NULL;
   END IF;
   BEGIN
-    INSERT INTO resumer.resume_requests (kind, source_id) SELECT 'event', n.id FROM new_rows n;
+    INSERT INTO resumer.event_queue (event_id, event_type) SELECT n.id, n.event_type FROM new_rows n;
     PERFORM resumer.wake();
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;

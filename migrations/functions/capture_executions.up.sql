@@ -43,7 +43,7 @@ BEGIN
     WHEN 'completed', 'failed', 'cancelled' THEN
       RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution)
         OR EXISTS (
-          SELECT FROM resumer.resume_requests r
+          SELECT FROM resumer.settled_requests r
           WHERE r.execution_id = execution AND r.kind IN ('start', 'cancel') AND r.outcome = 'applied');
     ELSE
       RETURN false;
@@ -72,7 +72,7 @@ BEGIN
         AND EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
         AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = old.id)
         AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id)
-        AND NOT EXISTS (SELECT FROM resumer.resume_requests r WHERE r.execution_id = old.id AND r.kind = 'start');
+        AND NOT EXISTS (SELECT FROM resumer.requests r WHERE r.execution_id = old.id AND r.kind = 'start');
     END IF;
     IF pauses THEN
       new.status := 'paused';

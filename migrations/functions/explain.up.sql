@@ -47,13 +47,13 @@ BEGIN
       past, coalesce(e.error_message, 'no reason was written')), e.ended, NULL, again,
       'resumer-daemon start ' || resumer.shell(e.workflow));
   ELSIF e.status = 'cancelled' THEN
-    SELECT * INTO r FROM resumer.resume_requests o
+    SELECT * INTO r FROM resumer.requests o
     WHERE o.execution_id = execution AND o.kind = 'cancel' AND o.outcome = 'applied';
     RETURN NEXT resumer.reason(1, 'cancelled', format('%s cancelled it %s ago%s.', coalesce(r.actor, 'Another program'),
       past, coalesce(': ' || r.reason, '')), e.ended, NULL, again,
       'resumer-daemon start ' || resumer.shell(e.workflow));
   ELSIF e.status = 'pending' THEN
-    SELECT * INTO r FROM resumer.resume_requests o WHERE o.execution_id = execution AND o.kind = 'start' ORDER BY o.id LIMIT 1;
+    SELECT * INTO r FROM resumer.requests o WHERE o.execution_id = execution AND o.kind = 'start' ORDER BY o.id LIMIT 1;
     IF NOT FOUND THEN
       RETURN NEXT resumer.reason(20, 'another_program_starts',
         'It is pending, and nobody asked us to start it: the program that wrote it begins it.');
@@ -166,7 +166,7 @@ BEGIN
   FOR a IN SELECT * FROM jsonb_to_recordset(waits -> 'approvals') AS v (
     id uuid, request_id text, status text, role text, approver_id uuid, requested_at timestamptz, expires_at timestamptz)
   LOOP
-    SELECT r.id, r.outcome, r.reason, r.requested_at INTO said FROM resumer.resume_requests r
+    SELECT r.id, r.outcome, r.reason, r.requested_at INTO said FROM resumer.requests r
     WHERE r.execution_id = p.execution_id AND r.source_id = a.id AND r.kind = 'approval' ORDER BY r.id DESC LIMIT 1;
     IF a.status = 'pending' AND a.expires_at < clock_timestamp() THEN
       RETURN NEXT resumer.reason(31, 'approval_expired', format('%s expired %s ago, and nobody has written so yet: a daemon does,'
@@ -229,21 +229,21 @@ BEGIN
       format('SELECT resumer.emit(%s, %s)', resumer.quoted(p.waiting ->> 'event'), resumer.quoted(payload::text)),
       'resumer-daemon emit ' || resumer.shell(p.waiting ->> 'event') || ' --payload ' || resumer.shell(payload::text));
     -- by the key that all events of the type have, newest first: there may be millions since
-    SELECT o.payload, r.requested_at INTO v
+    SELECT o.payload, r.captured_at INTO v
     FROM (
-      SELECT e.request_id FROM resumer.event_keys e
+      SELECT e.captured_id FROM resumer.event_keys e
       WHERE e.key = resumer.event_key(p.waiting ->> 'event',
         coalesce((resumer.about(execution)).organization_id, '00000000-0000-0000-0000-000000000000'), '')
-      ORDER BY e.key DESC, e.request_id DESC LIMIT 100) AS k
-    JOIN resumer.resume_requests r ON r.id = k.request_id
-    JOIN service_schema.events o ON o.id = r.source_id
-    WHERE r.requested_at >= p.paused_at AND r.outcome = 'applied' AND o.event_type = p.waiting ->> 'event'
+      ORDER BY e.key DESC, e.captured_id DESC LIMIT 100) AS k
+    JOIN resumer.captured_events r ON r.id = k.captured_id
+    JOIN service_schema.events o ON o.id = r.event_id
+    WHERE r.captured_at >= p.paused_at AND NOT EXISTS (SELECT FROM resumer.event_queue q WHERE q.id = r.id) AND o.event_type = p.waiting ->> 'event'
     ORDER BY r.id DESC LIMIT 1;
     IF FOUND THEN
       RETURN NEXT resumer.reason(31, 'event_not_meant', format('The newest %s came %s ago and was not for it: %s.',
-        p.waiting ->> 'event', resumer.lasting(v.requested_at), coalesce(
+        p.waiting ->> 'event', resumer.lasting(v.captured_at), coalesce(
           (SELECT string_agg(o.key || ' is ' || coalesce((v.payload #> string_to_array(o.key, '.'))::text, 'missing'), ', ')
-           FROM jsonb_each(fits) AS o), 'it names another entity')), v.requested_at, NULL,
+           FROM jsonb_each(fits) AS o), 'it names another entity')), v.captured_at, NULL,
         'SELECT event_type, payload, received_at FROM events ORDER BY received_at DESC LIMIT 10');
     END IF;
   ELSIF p.reason = 'waiting_for_time' THEN
@@ -264,7 +264,7 @@ DECLARE
   r record;
   what text;
 BEGIN
-  FOR r IN SELECT * FROM resumer.resume_requests o WHERE o.execution_id = execution AND o.kind NOT IN ('start', 'adopt')
+  FOR r IN SELECT * FROM resumer.requests o WHERE o.execution_id = execution AND o.kind NOT IN ('start', 'adopt')
     ORDER BY o.id DESC LIMIT 20
   LOOP
     what := format('%s%s%s %s ago', r.kind, coalesce(' (' || r.decision || ')', ''), coalesce(' of ' || r.actor, ''),

@@ -14,7 +14,7 @@ BEGIN
     FROM service_schema.approval_requests a, resumer.control c
     WHERE a.execution_id = p.execution_id AND (a.id = ANY (p.asked) OR a.id <> ALL (p.earlier))
       -- one that was moved here after it was applied elsewhere counts nowhere; a count, for an anti join would read all
-      AND (SELECT count(*) FROM resumer.resume_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
+      AND (SELECT count(*) FROM resumer.settled_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
         AND r.outcome = 'applied' AND r.execution_id <> a.execution_id) = 0);
 END
 $f$;

@@ -1,6 +1,7 @@
 -- The identity columns of schema `resumer`, for `doctor`: after a switch to a logical copy their sequences begin at 1.
 
--- Each identity column with the last value of its sequence and the highest value in the table. NULL: none yet.
+-- Each identity column with the last value of its sequence and the highest value in use. NULL: none yet. The ids of requests
+-- go with them to the ledger, and the events take theirs from the same sequence.
 CREATE OR REPLACE FUNCTION resumer.identities(
   OUT relation text, OUT identity text, OUT last_value bigint, OUT highest bigint
 ) RETURNS SETOF record
@@ -15,6 +16,10 @@ BEGIN
   LOOP
     last_value := pg_sequence_last_value(pg_get_serial_sequence('resumer.' || relation, identity)::regclass);
     EXECUTE format('SELECT max(t.%I) FROM resumer.%I AS t', identity, relation) INTO highest;
+    IF relation = 'resume_requests' THEN
+      highest := greatest(highest, (SELECT max(s.id) FROM resumer.settled_requests s), (SELECT max(q.id) FROM resumer.event_queue q),
+        (SELECT max(c.id) FROM resumer.captured_events c));
+    END IF;
     RETURN NEXT;
   END LOOP;
 END

@@ -114,7 +114,7 @@ async def fan_out_events(
             "route": route,
             "timezone": session.timezone,
             "search_path": session.service_path.path,
-            "requests": array(keyed),
+            "captured": array(keyed),
             "width": width,
         }
         cursor = await session.run("fan_out_events", facts)

@@ -40,12 +40,13 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
         await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
         await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
         await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
+        # before the requests that have the rows are settled
+        await _write(session, "undo_writes", {"ids": [r for plan in plans for r in plan.undoes]})
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
     await _write(session, "recall_events", _recalled(plans))
     async with session.at_the_service():
-        await _write(session, "undo_writes", {"ids": [r for plan in plans for r in plan.undoes]})
         await _write(session, "expire_approvals", _expired(plans))
         await _write(session, "withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:

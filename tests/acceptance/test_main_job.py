@@ -102,7 +102,7 @@ def unfinished(database: Database) -> list[tuple[Any, ...]]:
         "SELECT 'execution', e.id, e.status, e.paused_reason FROM workflow_executions e"
         " WHERE e.status <> 'completed'"
         " UNION ALL SELECT 'request', r.execution_id, r.kind, coalesce(r.outcome, 'open')"
-        " FROM resumer.resume_requests r WHERE r.outcome IS NULL OR r.outcome = 'held'"
+        " FROM resumer.requests r WHERE r.outcome IS NULL OR r.outcome = 'held'"
         " UNION ALL SELECT 'pause', p.execution_id, p.reason, NULL FROM resumer.pauses p"
         " WHERE p.resumed_at IS NULL ORDER BY 2 LIMIT 20"
     )
@@ -138,12 +138,10 @@ def check_ledger(database: Database, decisions: list[Decision]) -> None:
     ledger = Counter(
         database.run(
             "SELECT execution_id, source_id, decision, outcome, finished_at >= requested_at"
-            " FROM resumer.resume_requests WHERE kind = 'approval'"
+            " FROM resumer.requests WHERE kind = 'approval'"
         )
     )
     acknowledged = Counter((d.execution, d.approval, d.verdict, "applied", True) for d in decisions)
     assert ledger == acknowledged
-    timers = Counter(
-        database.run("SELECT outcome FROM resumer.resume_requests WHERE kind = 'timeout'")
-    )
+    timers = Counter(database.run("SELECT outcome FROM resumer.requests WHERE kind = 'timeout'"))
     assert set(timers) == {("superseded",)}

@@ -53,7 +53,7 @@ def codes(door: Door, execution: UUID) -> list[str]:
 
 def moves(service: Service, execution: UUID) -> list[tuple[Any, ...]]:
     return service.database.run(
-        "SELECT kind, actor, reason, outcome FROM resumer.resume_requests"
+        "SELECT kind, actor, reason, outcome FROM resumer.requests"
         " WHERE execution_id = %s AND kind IN ('pause', 'manual', 'retry', 'cancel') ORDER BY id",
         execution,
     )

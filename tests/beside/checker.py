@@ -37,7 +37,7 @@ def look(database: Database) -> dict[UUID, Seen]:
         for row in connection.execute("SELECT * FROM resumer.pauses ORDER BY number"):
             found[row["execution_id"]].pauses.append(row)
         for row in connection.execute(
-            "SELECT *, due_at <= clock_timestamp() AS due FROM resumer.resume_requests ORDER BY id"
+            "SELECT *, due_at <= clock_timestamp() AS due FROM resumer.requests ORDER BY id"
         ):
             found[row["execution_id"]].requests.append(row)
         for row in connection.execute("SELECT id, execution_id, status FROM approval_requests"):

@@ -80,7 +80,7 @@ def _ledger(database: Database) -> list[Settled]:
     return [
         Settled(*row)
         for row in database.run(
-            "SELECT source_id::text, decision, outcome FROM resumer.resume_requests"
+            "SELECT source_id::text, decision, outcome FROM resumer.requests"
             " WHERE kind = 'approval'"
         )
     ]

@@ -28,6 +28,8 @@ TRIGGERS_ON: Final[tuple[LiteralString, ...]] = (
 )
 LOCKS: Final[tuple[LiteralString, ...]] = (
     "LOCK TABLE resumer.resume_requests IN SHARE MODE",
+    "LOCK TABLE resumer.settled_requests IN SHARE MODE",
+    "LOCK TABLE resumer.event_queue IN SHARE MODE",
     "LOCK TABLE resumer.leases IN ACCESS EXCLUSIVE MODE",
     "LOCK TABLE resumer.pauses IN ACCESS EXCLUSIVE MODE",
     "LOCK TABLE resumer.control IN ACCESS EXCLUSIVE MODE",

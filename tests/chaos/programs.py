@@ -25,7 +25,7 @@ HOLD = 30.0  # seconds that a wave is held back, at most: what never ends does n
 RETRY = """
 SELECT resumer.retry(i.execution_id, 'it was taken over in vain', 'chaos') FROM resumer.incidents i
 WHERE i.cause = 'no_progress' AND NOT EXISTS (
-  SELECT FROM resumer.resume_requests r
+  SELECT FROM resumer.requests r
   WHERE r.execution_id = i.execution_id AND r.kind = 'retry' AND r.outcome IS NULL)"""
 WAVE, UNDER_WAY = 50, 200
 
@@ -112,7 +112,7 @@ SELECT (SELECT count(*) FROM resumer.outbox WHERE state = 'pending')
   + (SELECT count(*) FROM workflow_executions e
      WHERE e.status NOT IN ('completed', 'failed', 'cancelled')
        AND NOT EXISTS (SELECT FROM apart WHERE apart.id = e.id))
-  + (SELECT count(*) FROM resumer.resume_requests r
+  + (SELECT count(*) FROM resumer.requests r
      WHERE (r.outcome IS NULL OR r.outcome = 'held')
        AND NOT EXISTS (SELECT FROM apart WHERE apart.id = r.execution_id))
 """

@@ -22,7 +22,13 @@ WHERE w.workflow_id = ANY (%(flows)s)
 REQUESTS = """
 SELECT execution_id, kind::text, source_id, decision, outcome::text, payload,
   xmin::text AS transaction, extract(epoch FROM finished_at)::float8 AS at
-FROM resumer.resume_requests
+FROM (
+  SELECT id, execution_id, kind, source_id, decision, outcome, payload, xmin, NULL AS finished_at
+  FROM resumer.resume_requests
+  UNION ALL
+  SELECT id, execution_id, kind, source_id, decision, outcome, payload, xmin, finished_at
+  FROM resumer.settled_requests
+) AS r
 WHERE execution_id IS NOT NULL AND kind IN ('approval', 'event', 'timeout', 'manual') ORDER BY id
 """
 APPROVALS = """

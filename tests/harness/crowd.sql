@@ -32,14 +32,15 @@ SELECT p.execution_id, p.number, 'paid', (SELECT id FROM organizations), jsonb_b
   p.execution_id::text
 FROM resumer.pauses p WHERE p.reason = 'waiting_for_event' AND p.resumed_at IS NULL;
 
--- a timer for each pause, ahead or void, and a decision for each that is finished
-INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at, outcome, finished_at)
-SELECT p.execution_id, 'timeout', p.asked[1], now() + interval '2 days',
-  CASE WHEN p.resumed_at IS NOT NULL THEN 'superseded' END, p.resumed_at
-FROM resumer.pauses p;
-INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome, finished_at)
-SELECT p.execution_id, 'approval', p.asked[1], 'approved', 'applied', p.resumed_at
-FROM resumer.pauses p WHERE p.resumed_at IS NOT NULL;
+-- a timer for each pause; where it is finished a timer that is void, and a decision
+INSERT INTO resumer.resume_requests (execution_id, kind, source_id, due_at)
+SELECT p.execution_id, 'timeout', p.asked[1], now() + interval '2 days' FROM resumer.pauses p WHERE p.resumed_at IS NULL;
+INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, due_at, requested_at, outcome)
+SELECT nextval('resumer.resume_requests_id_seq'), p.execution_id, s.kind, p.asked[1], s.decision, now() + s.due, now(), s.outcome
+FROM resumer.pauses p
+CROSS JOIN (VALUES ('timeout', NULL, interval '2 days', 'superseded'), ('approval', 'approved', interval '0', 'applied'))
+  AS s (kind, decision, due, outcome)
+WHERE p.resumed_at IS NOT NULL;
 
 -- decisions of paused ones that wait to be claimed, and some that are held
 INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, outcome)
@@ -52,11 +53,12 @@ INSERT INTO events (event_id, event_type, payload, organization_id, received_at)
 SELECT to_char(n, 'FM000000'), 'paid', jsonb_build_object('order', jsonb_build_object('id', n)), (SELECT id FROM organizations),
   (now() AT TIME ZONE 'UTC') - (100000 - n) * interval '500 milliseconds'
 FROM generate_series(1, 100000) AS n;
-INSERT INTO resumer.resume_requests (id, kind, source_id, outcome, requested_at) OVERRIDING SYSTEM VALUE
-SELECT 1000000 + v.event_id::integer, 'event', v.id, CASE WHEN v.event_id <= '099990' THEN 'applied' END, now() - interval '1 day'
-FROM events v;
+INSERT INTO resumer.captured_events (id, event_id, captured_at, missed)
+SELECT 1000000 + v.event_id::integer, v.id, now() - interval '1 day', false FROM events v WHERE v.event_id <= '099990';
+INSERT INTO resumer.event_queue (id, event_id, event_type)
+SELECT 1000000 + v.event_id::integer, v.id, v.event_type FROM events v WHERE v.event_id > '099990';
 INSERT INTO resumer.event_names (event_type, organization_id, names) SELECT 'paid', id, '{order}' FROM organizations;
-INSERT INTO resumer.event_keys (key, request_id)
+INSERT INTO resumer.event_keys (key, captured_id)
 SELECT resumer.event_key('paid', v.organization_id, t.term), 1000000 + v.event_id::integer
 FROM events v CROSS JOIN LATERAL unnest(ARRAY['', '~order', '=order.id=' || v.event_id::integer]) AS t (term)
 WHERE v.event_id <= '099990';

@@ -19,12 +19,14 @@ Warned = tuple[str, str, str]
 
 
 def left(database: Database) -> list[Left]:
-    """Return what is in the inbox, oldest first: kind, execution, source, decision."""
+    """Return what was left there, oldest first: kind, execution, source, decision."""
     return [
         (kind, execution, source, decision)
         for kind, execution, source, decision in database.run(
-            "SELECT kind, execution_id, source_id, decision"
-            " FROM resumer.resume_requests ORDER BY id"
+            "SELECT kind, execution_id, source_id, decision FROM ("
+            " SELECT id, kind, execution_id, source_id, decision FROM resumer.requests"
+            " UNION ALL SELECT id, 'event', NULL, event_id, NULL FROM resumer.event_queue"
+            ") AS r ORDER BY id"
         )
     ]
 

@@ -19,13 +19,13 @@ UNPAUSED = "SELECT id FROM workflow_executions WHERE status <> 'paused'"
 UNFINISHED = """
 SELECT id::text FROM workflow_executions WHERE status <> 'completed'
 UNION ALL
-SELECT id::text FROM resumer.resume_requests WHERE outcome IS NULL OR outcome = 'held'
+SELECT id::text FROM resumer.requests WHERE outcome IS NULL OR outcome = 'held'
 """
 ENDS = """
 SELECT e.id, e.result, e.resume_count,
   ARRAY(SELECT s.step_id FROM step_executions s WHERE s.execution_id = e.id
     ORDER BY s.completed_at, s.step_id),
-  ARRAY(SELECT r.decision || ' ' || r.outcome FROM resumer.resume_requests r
+  ARRAY(SELECT r.decision || ' ' || r.outcome FROM resumer.requests r
     WHERE r.execution_id = e.id AND r.kind = 'approval' ORDER BY r.id)
 FROM workflow_executions e
 """

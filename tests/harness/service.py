@@ -197,7 +197,7 @@ class Service:
         return [
             (kind, decision, outcome)
             for kind, decision, outcome in self.database.run(
-                "SELECT kind, decision, outcome FROM resumer.resume_requests"
+                "SELECT kind, decision, outcome FROM resumer.requests"
                 " WHERE execution_id = %s ORDER BY id",
                 execution,
             )

@@ -70,9 +70,13 @@ class Case:
         """Let there be a request, made long ago."""
         given = {"kind": kind, "actor": "mia", **columns}
         names, marks = ", ".join(given), ", ".join(["%s"] * len(given))
+        table, name, value = "resume_requests", "", ""
+        if given.get("outcome") not in {None, "held"}:
+            table, name = "settled_requests", "id, "
+            value = "nextval('resumer.resume_requests_id_seq'), "
         self.database.run(
-            f"INSERT INTO resumer.resume_requests (execution_id, requested_at, due_at, {names})"
-            f" VALUES (%s, {LONG_AGO}, {LONG_AGO}, {marks})",
+            f"INSERT INTO resumer.{table} ({name}execution_id, requested_at, due_at, {names})"
+            f" VALUES ({value}%s, {LONG_AGO}, {LONG_AGO}, {marks})",
             self.execution, *given.values(),
         )  # fmt: skip
 
@@ -193,13 +197,13 @@ def _not_meant(case: Case) -> None:
         """SELECT resumer.emit('paid', '{"quote": {"id": 7}}', %s)""", case.rows.organization
     )
     case.database.run(
-        f"UPDATE resumer.resume_requests SET outcome = 'applied', requested_at = {LONG_AGO}"
-        " WHERE kind = 'event'"
+        "WITH taken AS (DELETE FROM resumer.event_queue RETURNING *)"
+        " INSERT INTO resumer.captured_events (id, event_id, captured_at, missed)"
+        f" SELECT id, event_id, {LONG_AGO}, missed FROM taken"
     )
     case.database.run(
-        "INSERT INTO resumer.event_keys (key, request_id)"
-        " SELECT resumer.event_key('paid', %s, ''), id FROM resumer.resume_requests"
-        " WHERE kind = 'event'",
+        "INSERT INTO resumer.event_keys (key, captured_id)"
+        " SELECT resumer.event_key('paid', %s, ''), id FROM resumer.captured_events",
         case.rows.organization,
     )
     case.database.run("UPDATE resumer.pauses SET paused_at = now() - interval '1 day'")

@@ -52,7 +52,7 @@ def test_they_are_shown_first_and_asked_for_in_batches(
     since = ("adopt", "--since", "2026-02-01")
     assert "5 blocked executions would" in run(url, *since, "--batch", "2")
     assert "0 blocked executions" in run(url, "adopt", "--since", "2026-02-01T00:00:01Z")
-    assert unmigrated.run("SELECT count(*) FROM resumer.resume_requests") == [(0,)]
+    assert unmigrated.run("SELECT count(*) FROM resumer.requests") == [(0,)]
     said = json.loads(run(url, *since, "--batch", "2", "--yes", "--json"))
     assert {UUID(e["id"]) for e in said["executions"]} == set(blocked.values())
     with running(unmigrated):

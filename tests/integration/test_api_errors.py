@@ -90,7 +90,7 @@ def client(daemon: Running, database: Database) -> Client:
 
 def left(database: Database) -> list[tuple[object, ...]]:
     return database.run(
-        "SELECT (SELECT count(*) FROM resumer.resume_requests), (SELECT string_agg(status, '')"
+        "SELECT (SELECT count(*) FROM resumer.requests), (SELECT string_agg(status, '')"
         " FROM workflow_executions), (SELECT count(*) FROM resumer.idempotency_keys)"
     )
 
@@ -266,9 +266,7 @@ def test_what_a_reason_holds_is_stored_or_replaced(service: Service, client: Cli
     answer = client.ask("POST", f"/executions/{execution}/cancel", body)
     assert answer.status == 202
     service.ended(execution)
-    [(reason,)] = service.database.run(
-        "SELECT reason FROM resumer.resume_requests WHERE kind = 'cancel'"
-    )
+    [(reason,)] = service.database.run("SELECT reason FROM resumer.requests WHERE kind = 'cancel'")
     assert reason == "\ufffd \ufffd \U0001f44d \x1b[31m '; DROP TABLE x; --"
 
 

@@ -33,7 +33,7 @@ def client(address: str, database: Database) -> Client:
 
 def recorded(database: Database, kind: str) -> list[tuple[Any, ...]]:
     return database.run(
-        "SELECT id, actor, reason FROM resumer.resume_requests WHERE kind = %s ORDER BY id", kind
+        "SELECT id, actor, reason FROM resumer.requests WHERE kind = %s ORDER BY id", kind
     )
 
 

@@ -99,7 +99,7 @@ def asked(client: Client, method: str, path: str) -> int:
 
 
 def ledger(database: Database) -> list[tuple[object, ...]]:
-    return database.run("SELECT count(*), max(id) FROM resumer.resume_requests")
+    return database.run("SELECT count(*), max(id) FROM resumer.requests")
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_an_inserted_status_that_is_no_word_decides_nothing(service: Service, da
 def test_a_decision_without_an_execution_is_an_orphan(service: Service, daemon: Running):
     service.approval(None, "approved")
     service.decide(service.approval(None, "pending"), "rejected")
-    settled = "SELECT decision, outcome FROM resumer.resume_requests ORDER BY id"
+    settled = "SELECT decision, outcome FROM resumer.requests ORDER BY id"
     eventually_sync(
         lambda: service.database.run(settled) == [("approved", "orphan"), ("rejected", "orphan")]
     )
@@ -165,7 +165,7 @@ def test_an_event_for_an_execution_that_is_gone_is_an_orphan(service: Service, d
     service.database.run(
         "INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (%s, 'event')", uuid4()
     )
-    settled = "SELECT kind, outcome FROM resumer.resume_requests"
+    settled = "SELECT kind, outcome FROM resumer.requests"
     eventually_sync(lambda: service.database.run(settled) == [("event", "orphan")])
 
 
@@ -234,7 +234,7 @@ def test_an_execution_that_is_deleted_while_paused_leaves_nothing_open(
     gone = ("deleted", "vanished")
     eventually_sync(lambda: service.decisions(decided) == [("approved", "vanished"), gone])
     eventually_sync(lambda: service.decisions(forgotten) == [gone])
-    open_ones = "SELECT kind, due_at FROM resumer.resume_requests WHERE outcome IS NULL"
+    open_ones = "SELECT kind, due_at FROM resumer.requests WHERE outcome IS NULL"
     eventually_sync(lambda: service.database.run(open_ones) == [], of="the timers are settled too")
 
 

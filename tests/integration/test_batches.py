@@ -23,7 +23,8 @@ WRITERS = """
 SELECT DISTINCT xmin::text FROM (
   SELECT xmin FROM workflow_executions UNION ALL SELECT xmin FROM step_executions
   UNION ALL SELECT xmin FROM resumer.pauses UNION ALL SELECT xmin FROM resumer.definitions
-  UNION ALL SELECT xmin FROM resumer.resume_requests WHERE outcome IS NOT NULL
+  UNION ALL SELECT xmin FROM resumer.settled_requests
+  UNION ALL SELECT xmin FROM resumer.resume_requests WHERE outcome = 'held'
 ) AS written
 """
 

@@ -391,7 +391,7 @@ async def test_a_refused_approval_of_a_branch_says_why_when_another_branch_moves
         await eventually(
             lambda: (
                 service.database.run(
-                    "SELECT outcome, reason FROM resumer.resume_requests WHERE kind = 'approval'"
+                    "SELECT outcome, reason FROM resumer.requests WHERE kind = 'approval'"
                     " ORDER BY outcome"
                 )
                 == [("applied", None), ("held", "missing_approver")]

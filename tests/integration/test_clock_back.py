@@ -86,7 +86,7 @@ def test_timers_wait_for_their_time_though_the_clock_went_back(
         execution = service.paused()
     with running(database):
         [(due,)] = database.run(
-            "SELECT due_at > now() + interval '3 hours' FROM resumer.resume_requests"
+            "SELECT due_at > now() + interval '3 hours' FROM resumer.requests"
             " WHERE kind = 'timeout' AND execution_id = %s",
             execution,
         )

@@ -56,7 +56,7 @@ def test_thousands_of_decisions_without_a_request_are_applied_once_each(service:
         service.decide(request, "approved")
         assert service.ended(execution)["result"] == "allowed"
     assert database.run(
-        "SELECT count(*), count(DISTINCT source_id) FROM resumer.resume_requests"
+        "SELECT count(*), count(DISTINCT source_id) FROM resumer.requests"
         " WHERE kind = 'approval' AND outcome = 'applied'"
     ) == [(MANY + 1, MANY + 1)]
 
@@ -80,7 +80,7 @@ def test_an_execution_with_more_approvals_than_a_turn_may_have_is_an_incident_un
         database.run("DELETE FROM approval_requests WHERE request_id LIKE 'many_%'")
         eventually_sync(daemon.ready)
     [(left,)] = database.run(
-        "SELECT count(*) FROM resumer.resume_requests"
+        "SELECT count(*) FROM resumer.requests"
         " WHERE execution_id = %s AND decision = 'approved'"
         " AND outcome IS DISTINCT FROM 'too_late'",
         first,

@@ -79,7 +79,7 @@ def test_audit_holds_it_with_a_reason(service: Service, auditing: Running, objec
     service.decide(request, "approved", approver(objection))
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     [(reason,)] = service.database.run(
-        "SELECT reason FROM resumer.resume_requests WHERE kind = 'approval'"
+        "SELECT reason FROM resumer.requests WHERE kind = 'approval'"
     )
     assert reason == objection
     assert service.standing(execution) == ("paused", "approval_required")

@@ -48,6 +48,7 @@ def looked_at(database: Database) -> bool:
     """Tell whether every request that is due is settled."""
     return not database.run(
         "SELECT 1 FROM resumer.resume_requests WHERE outcome IS NULL AND due_at <= now()"
+        " UNION ALL SELECT 1 FROM resumer.event_queue"
     )
 
 

@@ -41,11 +41,7 @@ def happens(service: Service, event: str, payload: object = None, **values: obje
 
 def settled(service: Service) -> bool:
     """Tell whether every event was looked at."""
-    open_ones = (
-        "SELECT count(*) FROM resumer.resume_requests"
-        " WHERE kind = 'event' AND execution_id IS NULL AND outcome IS NULL"
-    )
-    return service.database.run(open_ones) == [(0,)]
+    return service.database.run("SELECT count(*) FROM resumer.event_queue") == [(0,)]
 
 
 @BOTH
@@ -123,7 +119,7 @@ def test_an_event_from_before_the_installation_is_for_nobody(service: Service, d
     unseen(service)
     execution = service.paused()
     eventually_sync(
-        lambda: service.database.run("SELECT 1 FROM resumer.ledger WHERE kind = 'event'")
+        lambda: service.database.run("SELECT 1 FROM resumer.captured_events WHERE missed")
     )
     eventually_sync(lambda: all(outcome for _, _, outcome in service.requests(execution)))
     assert service.standing(execution) == ("paused", "waiting_for_event")

@@ -13,7 +13,7 @@ from tests.harness.service import Service, allow, ask
 
 BATCH, MANY = 20, 1_000
 LONGEST = """
-SELECT execution_id FROM resumer.resume_requests WHERE kind = 'approval' AND outcome IS NULL
+SELECT execution_id FROM resumer.requests WHERE kind = 'approval' AND outcome IS NULL
 ORDER BY due_at, id"""
 
 

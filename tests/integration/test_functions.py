@@ -208,9 +208,10 @@ def test_who_was_granted_a_function_needs_no_right_on_a_table(
     writer.run("SELECT resumer.start('flow')")
     writer.run("SELECT resumer.emit('paid', organization_id => %s)", rows.organization)
     assert database.run(
-        "SELECT kind, actor = %s FROM resumer.resume_requests WHERE kind <> 'adopt' ORDER BY id",
+        "SELECT kind, actor = %s FROM resumer.requests WHERE kind <> 'adopt' ORDER BY id",
         writer.role,
-    ) == [("approval", None), ("start", True), ("event", None)]
+    ) == [("approval", None), ("start", True)]
+    assert database.run("SELECT event_type FROM resumer.event_queue") == [("paid",)]
 
 
 def test_temporary_tables_do_not_mislead_a_function(database: Database, writer: Writer, rows: Rows):

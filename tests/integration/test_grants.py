@@ -176,7 +176,7 @@ def test_the_service_s_own_role_needs_no_new_right(database: Database):
     with a_writer(database) as writer:
         writer.run("UPDATE approval_requests SET status = 'approved'")
         assert writer.warnings == []
-    requests = "SELECT decision FROM resumer.resume_requests WHERE kind = 'approval'"
+    requests = "SELECT decision FROM resumer.requests WHERE kind = 'approval'"
     assert database.run(requests) == [("approved",)]
 
 

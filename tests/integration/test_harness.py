@@ -7,7 +7,7 @@ from tests.harness import Database, eventually, eventually_sync, every_vintage
 
 @every_vintage
 def test_a_database_is_migrated(database: Database):
-    assert database.run("SELECT count(*) FROM resumer.resume_requests") == [(0,)]
+    assert database.run("SELECT count(*) FROM resumer.requests") == [(0,)]
 
 
 @every_vintage

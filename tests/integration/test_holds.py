@@ -189,7 +189,7 @@ def test_what_goes_on_after_a_release_is_due_at_a_bounded_rate(database: Databas
     due = [
         at
         for (at,) in database.run(
-            "SELECT due_at FROM resumer.resume_requests WHERE kind = 'adopt' ORDER BY due_at"
+            "SELECT due_at FROM resumer.requests WHERE kind = 'adopt' ORDER BY due_at"
         )
     ]
     between = timedelta(seconds=0.5)

@@ -61,7 +61,7 @@ def test_a_wait_has_its_time_by_the_clock_of_the_database(
     service.paused()
     [(seconds,)] = service.database.run(
         "SELECT extract(epoch FROM due_at - clock_timestamp())::float8"
-        " FROM resumer.resume_requests WHERE kind = 'timeout'"
+        " FROM resumer.requests WHERE kind = 'timeout'"
     )
     assert 210 < seconds <= 240
 

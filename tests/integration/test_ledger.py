@@ -11,9 +11,10 @@ from tests.harness.running import running
 from tests.harness.service import Service, allow, ask, block
 
 HOUR = 3600.0
-KEPT = "SELECT execution_id, kind FROM resumer.resume_requests ORDER BY id"
-OLD = "UPDATE resumer.resume_requests SET requested_at = requested_at - interval '2 hours', "
+KEPT = "SELECT execution_id, kind FROM resumer.requests ORDER BY id"
+OLD = "UPDATE resumer.settled_requests SET requested_at = requested_at - interval '2 hours', "
 OLD += "finished_at = finished_at - interval '2 hours'"
+CAPTURED = "SELECT (SELECT count(*) FROM resumer.captured_events), count(*) FROM resumer.event_keys"
 
 
 async def test_what_was_settled_long_ago_goes_when_its_execution_has_ended(database: Database):
@@ -32,14 +33,12 @@ async def test_what_was_settled_long_ago_goes_when_its_execution_has_ended(datab
 async def test_an_event_is_remembered_for_as_long_as_it_could_be_found_again(database: Database):
     with running(database):
         database.run("SELECT resumer.emit('paid')")
-        entered = "SELECT outcome FROM resumer.resume_requests WHERE kind = 'event'"
-        eventually_sync(lambda: all(outcome for (outcome,) in database.run(entered)))
-    database.run(OLD)
-    await Ledger(Store(database.url), HOUR).beat()
-    assert database.run(KEPT) == [(None, "event")]
-    database.run(OLD.replace("2 hours", "2 days"))
-    await Ledger(Store(database.url), HOUR).beat()
-    assert database.run(KEPT) == []
+        queued = "SELECT count(*) FROM resumer.event_queue"
+        eventually_sync(lambda: database.run(queued) == [(0,)])
+    for age, kept in (("2 hours", (1, 2)), ("2 days", (0, 0))):
+        database.run("UPDATE resumer.captured_events SET captured_at = now() - %s::interval", age)
+        await Ledger(Store(database.url), HOUR).beat()
+        assert database.run(CAPTURED) == [kept]
 
 
 async def test_what_is_open_or_held_stays_however_old_it_is(database: Database):
@@ -47,7 +46,7 @@ async def test_what_is_open_or_held_stays_however_old_it_is(database: Database):
     service.workflow(ask(), allow())
     execution = service.start()
     service.approval(execution, "approved")
-    database.run(OLD)
+    database.run("UPDATE resumer.resume_requests SET requested_at = now() - interval '2 hours'")
     database.run("UPDATE resumer.resume_requests SET outcome = 'held' WHERE kind = 'approval'")
     database.run("UPDATE workflow_executions SET status = 'completed'")
     await Ledger(Store(database.url), HOUR).beat()
@@ -56,16 +55,16 @@ async def test_what_is_open_or_held_stays_however_old_it_is(database: Database):
 
 async def test_it_walks_in_slices_to_the_first_that_is_kept(database: Database):
     database.run(
-        "INSERT INTO resumer.resume_requests"
-        " (execution_id, kind, outcome, requested_at, finished_at)"
-        " SELECT gen_random_uuid(), 'event', 'vanished', now() - age, now() - age"
+        "INSERT INTO resumer.settled_requests"
+        " (id, execution_id, kind, outcome, due_at, requested_at, finished_at)"
+        " SELECT n, gen_random_uuid(), 'event', 'vanished', now() - age, now() - age, now() - age"
         " FROM generate_series(1, %s) AS n,"
         " LATERAL (SELECT make_interval(hours => CASE WHEN n <= %s THEN 2 ELSE 0 END) AS age) AS a",
         SLICE * 2 + 100,
         SLICE * 2 + 50,
     )
     await Ledger(Store(database.url), HOUR).beat()
-    assert database.run("SELECT count(*) FROM resumer.resume_requests") == [(50,)]
+    assert database.run("SELECT count(*) FROM resumer.requests") == [(50,)]
 
 
 @pytest.mark.parametrize("vintage", ["v1", "v5"])

@@ -181,7 +181,7 @@ async def test_the_service_may_live_in_another_schema(unmigrated: Database, sche
     rows = Rows.of(unmigrated)
     rows.approval(rows.execution(), request_id="one")
     unmigrated.run("SELECT resumer.approve('one')")
-    requests = "SELECT decision FROM resumer.resume_requests WHERE kind = 'approval'"
+    requests = "SELECT decision FROM resumer.requests WHERE kind = 'approval'"
     assert unmigrated.run(requests) == [("approved",)]
 
     assert await migrate.down(unmigrated.url, schema) == NAMES[::-1]

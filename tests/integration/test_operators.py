@@ -59,7 +59,7 @@ def test_a_pause_of_what_is_paused_leaves_one_request_with_its_name_and_reason(
     request = pause(database, execution)
     assert ear.heard() == 1
     assert database.run(
-        "SELECT id, execution_id, kind, actor, reason, outcome FROM resumer.resume_requests"
+        "SELECT id, execution_id, kind, actor, reason, outcome FROM resumer.requests"
     ) == [(request, execution, "pause", "mia", "stock count", None)]
 
 
@@ -160,8 +160,8 @@ def test_the_views_show_what_waits_what_is_late_what_was_decided_and_what_is_bro
     database.run("DELETE FROM resumer.resume_requests")
     pause(database, execution)
     database.run(
-        "INSERT INTO resumer.resume_requests (kind, outcome, finished_at)"
-        " VALUES ('event', 'applied', now()), ('adopt', 'superseded', now())"
+        "INSERT INTO resumer.settled_requests (id, kind, outcome, due_at, requested_at)"
+        " VALUES (-1, 'event', 'applied', now(), now()), (-2, 'adopt', 'superseded', now(), now())"
     )
     database.run(
         "INSERT INTO resumer.resume_requests (execution_id, kind, due_at)"

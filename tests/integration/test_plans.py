@@ -31,7 +31,8 @@ PAGE: Parameters = {"everywhere": True, "organization": None, "limit": 50}
 # where a look at every row would be one at all that was ever paused or finished
 CROWDED = {
     "workflow_executions", "approval_requests", "step_executions", "events",
-    "resume_requests", "pauses", "leases", "effects", "outbox", "event_waits",
+    "resume_requests", "settled_requests", "event_queue", "captured_events", "pauses", "leases",
+    "effects", "outbox", "event_waits",
 }  # fmt: skip
 
 State = Literal[
@@ -162,7 +163,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "route": True,
             "timezone": "UTC",
             "search_path": "public",
-            "requests": array(range(1_099_901, 1_100_001)),
+            "captured": array(range(1_099_901, 1_100_001)),
             "width": 2**32,
         },
         "open_waits": {
@@ -192,6 +193,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "reconcile_blocked": {"timezone": "UTC"},
         "reconcile_foreign": {},
         "trim_requests": {"after": 0, "limit": 2_000, "seconds": 3600.0},
+        "trim_events": {"after": 0, "limit": 2_000, "seconds": 3600.0},
         "page_paused": {
             "reasons": array(["approval_required", "waiting_for_event"]),
             **PAGE,

@@ -22,7 +22,7 @@ FEW = 4 * LIMIT  # rows that may be looked at in one table
 
 # 1,000,000 settled requests of one organisation, newer and older than the 60 of the other
 CROWD = """
-ALTER TABLE resumer.resume_requests SET UNLOGGED;
+ALTER TABLE resumer.settled_requests SET UNLOGGED;
 INSERT INTO organizations (id, name, slug) VALUES ('{small}', 'small', 'small'), ('{large}', 'large', 'large');
 ALTER TABLE workflow_executions DISABLE TRIGGER USER;
 INSERT INTO workflow_executions (id, execution_id, organization_id, status, trigger_event, trigger_payload)
@@ -35,13 +35,13 @@ SELECT id, 1, CASE WHEN random() < 0.5 THEN 'approval_required' ELSE 'incident' 
   now() - random() * interval '1 day' FROM workflow_executions;
 CREATE TEMPORARY TABLE ids AS SELECT row_number() OVER () - 1 AS n, id, organization_id FROM workflow_executions
   WHERE organization_id = '{large}';
-INSERT INTO resumer.resume_requests (execution_id, kind, outcome, organization_id, finished_at)
-SELECT i.id, 'start', 'applied', i.organization_id, now() FROM generate_series(1, {half}) AS g JOIN ids i ON i.n = g %% 20000;
-INSERT INTO resumer.resume_requests (execution_id, kind, outcome, organization_id, finished_at)
-SELECT id, 'start', 'applied', organization_id, now() FROM workflow_executions WHERE organization_id = '{small}';
-INSERT INTO resumer.resume_requests (execution_id, kind, outcome, organization_id, finished_at)
-SELECT i.id, 'start', 'applied', i.organization_id, now() FROM generate_series(1, {half}) AS g JOIN ids i ON i.n = g %% 20000;
-ANALYZE resumer.resume_requests; ANALYZE resumer.pauses; ANALYZE workflow_executions;
+INSERT INTO resumer.settled_requests (id, due_at, requested_at, execution_id, kind, outcome, organization_id, finished_at)
+SELECT nextval('resumer.resume_requests_id_seq'), now(), now(), i.id, 'start', 'applied', i.organization_id, now() FROM generate_series(1, {half}) AS g JOIN ids i ON i.n = g %% 20000;
+INSERT INTO resumer.settled_requests (id, due_at, requested_at, execution_id, kind, outcome, organization_id, finished_at)
+SELECT nextval('resumer.resume_requests_id_seq'), now(), now(), id, 'start', 'applied', organization_id, now() FROM workflow_executions WHERE organization_id = '{small}';
+INSERT INTO resumer.settled_requests (id, due_at, requested_at, execution_id, kind, outcome, organization_id, finished_at)
+SELECT nextval('resumer.resume_requests_id_seq'), now(), now(), i.id, 'start', 'applied', i.organization_id, now() FROM generate_series(1, {half}) AS g JOIN ids i ON i.n = g %% 20000;
+ANALYZE resumer.settled_requests; ANALYZE resumer.pauses; ANALYZE workflow_executions;
 """  # noqa: E501 - one statement a line
 
 STATEMENTS: dict[str, Parameters] = {

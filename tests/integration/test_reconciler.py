@@ -21,7 +21,7 @@ ENDS = (
     " WHERE id = (SELECT id FROM workflow_executions LIMIT 1)"
 )
 BEGINS = "INSERT INTO workflow_executions (execution_id, status) VALUES ('other', 'paused')"
-FOUND = "SELECT count(*) FROM resumer.resume_requests WHERE kind = 'approval'"
+FOUND = "SELECT count(*) FROM resumer.requests WHERE kind = 'approval'"
 
 
 @pytest.fixture
@@ -111,5 +111,5 @@ async def test_events_that_no_trigger_saw_are_found_in_slices_even_where_all_cam
     for _ in range(2):
         await reconciles.go_on()
         assert database.run(
-            "SELECT count(*), count(DISTINCT source_id) FROM resumer.resume_requests"
+            "SELECT count(*), count(DISTINCT event_id) FROM resumer.event_queue"
         ) == [(36, 36)]

@@ -16,7 +16,7 @@ from tests.harness import Database, eventually
 from tests.harness.database import Databases
 from tests.harness.rows import Rows
 
-REQUESTS = "SELECT id, kind::text, decision FROM resumer.resume_requests ORDER BY 1"
+REQUESTS = "SELECT id, kind::text, decision FROM resumer.requests ORDER BY 1"
 HISTORY = "SELECT name, sha256 FROM resumer.migrations ORDER BY 1"
 
 
@@ -71,6 +71,12 @@ async def test_a_subscriber_follows_and_may_take_over(own_server: EmbeddedPostgr
         )
     assert await migrate.up(copy.url) == []
     assert [found.verdict for found in await sequences(original)] == ["ok"]
+
+    settled = "WITH s AS (DELETE FROM resumer.resume_requests RETURNING *)"
+    settled += " INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision,"
+    settled += " due_at, requested_at, outcome) SELECT id, execution_id, kind, source_id, decision,"
+    original.run(f"{settled} due_at, requested_at, 'superseded' FROM s")
+    await eventually(partial(same, original, copy, "SELECT id FROM resumer.settled_requests"))
 
     copy.run("ALTER SUBSCRIPTION copy DISABLE")
     copy.run("ALTER SUBSCRIPTION copy SET (slot_name = NONE)")

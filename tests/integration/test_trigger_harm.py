@@ -37,7 +37,7 @@ def test_a_locked_inbox_costs_the_writer_one_warning(
     database: Database, writer: Writer, write: str, mode: str
 ):
     with database.connect() as holder, holder.transaction():
-        holder.execute(f"LOCK TABLE resumer.resume_requests IN {mode} MODE")
+        holder.execute(f"LOCK TABLE resumer.resume_requests, resumer.event_queue IN {mode} MODE")
         # without the trigger's own limit it would wait for ever; each limit is one warning
         writer.run(write)
     [(severity, sqlstate, text)] = writer.warnings
@@ -68,11 +68,14 @@ def test_an_update_of_the_control_row_holds_nobody_up(
 @pytest.mark.parametrize(
     "damage",
     [
-        "ALTER TABLE resumer.resume_requests RENAME TO gone",
+        "ALTER TABLE resumer.resume_requests RENAME TO gone;"
+        " ALTER TABLE resumer.event_queue RENAME TO gone_too",
         "ALTER TABLE resumer.control DROP COLUMN notify CASCADE",
         "ALTER VIEW resumer.asleep RENAME TO gone",
-        "ALTER TABLE resumer.resume_requests ADD CHECK (kind = 'none')",
-        "ALTER TABLE resumer.resume_requests DROP COLUMN source_id CASCADE",
+        "ALTER TABLE resumer.resume_requests ADD CHECK (kind = 'none');"
+        " ALTER TABLE resumer.event_queue ADD CHECK (event_type = 'none')",
+        "ALTER TABLE resumer.resume_requests DROP COLUMN source_id CASCADE;"
+        " ALTER TABLE resumer.event_queue DROP COLUMN event_id",
     ],
 )
 def test_where_our_schema_is_damaged_the_writer_gets_a_warning(
@@ -85,7 +88,7 @@ def test_where_our_schema_is_damaged_the_writer_gets_a_warning(
 
 def test_what_is_no_decision_meets_nothing_of_ours(database: Database, writer: Writer):
     with database.connect() as holder, holder.transaction():
-        holder.execute("LOCK TABLE resumer.resume_requests, resumer.control")
+        holder.execute("LOCK TABLE resumer.resume_requests, resumer.event_queue, resumer.control")
         writer.run("UPDATE approval_requests SET reason = 'longer', expires_at = now()")
         writer.run("UPDATE approval_requests SET status = 'approved' WHERE false")
         writer.run("INSERT INTO approval_requests (request_id, status) VALUES ('x', 'pending')")
@@ -97,7 +100,7 @@ def test_what_is_no_decision_meets_nothing_of_ours(database: Database, writer: W
 
 def test_a_writer_has_no_right_on_our_schema(writer: Writer):
     for statement in (
-        "SELECT FROM resumer.resume_requests",
+        "SELECT FROM resumer.requests",
         "SELECT FROM resumer.control",
         "SELECT resumer.wake()",
         "SELECT resumer.approve('asked')",
@@ -174,7 +177,7 @@ def test_a_hundred_thousand_decisions_after_single_ones_are_one_notification(
         # a plan that the single ones left, of a join, would take many minutes: the writer has one
         connection.execute("UPDATE approval_requests SET status = 'rejected'")
     assert ear.heard() == 1
-    counted = "SELECT count(*), count(DISTINCT source_id) FROM resumer.resume_requests"
+    counted = "SELECT count(*), count(DISTINCT source_id) FROM resumer.requests"
     assert database.run(counted) == [(many + 1, many + 1)]
     assert writer.warnings == []
 
@@ -237,6 +240,7 @@ def test_of_two_serializable_writers_in_conflict_one_gets_40001(
         for connection in (one, two):
             connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
             connection.execute("SELECT count(*) FROM resumer.resume_requests")
+            connection.execute("SELECT count(*) FROM resumer.event_queue")
         one.execute(CONFLICTS[write], first)
         one.execute("COMMIT")
         with pytest.raises(errors.SerializationFailure):

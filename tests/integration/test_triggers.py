@@ -188,7 +188,7 @@ def test_a_serializable_writer_with_a_real_conflict_fails_as_it_must(
         for connection in (one, other):
             connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
         one.execute("SELECT name FROM workflows")
-        other.execute("SELECT count(*) FROM resumer.resume_requests")
+        other.execute("SELECT count(*) FROM resumer.requests")
         other.execute("UPDATE workflows SET name = 'other' WHERE id = %s", [workflow])
         other.execute("COMMIT")
         with pytest.raises(psycopg.errors.SerializationFailure):

@@ -9,7 +9,7 @@ from tests.harness.tools import tool
 from tests.unit.documents import ROOT, blocks
 
 EXAMPLE = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
-OPEN = "SELECT 1 FROM resumer.resume_requests WHERE outcome IS NULL AND due_at <= now()"
+OPEN = "SELECT 1 FROM resumer.requests WHERE outcome IS NULL AND due_at <= now()"
 PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"}}
 
 
