@@ -36,6 +36,9 @@ ECHOES = {
     "JSON with every character escaped": answering(
         '{"a": "' + "".join(f"\\u{ord(c):04x}" for c in PLAIN) + '"}'
     ),
+    "JSON with a name whose characters are escaped": answering(
+        '{"' + "".join(f"\\u{ord(c):04x}" for c in PLAIN) + '": 1}'
+    ),
     "JSON unescaped": answering(json.dumps({"token": CANARY}, ensure_ascii=False)),
     "percent-encoded": answering("cAnary-%227%5C%2F%2B%C3%BC%3F%20s3cret"),
     "a form": answering("token=cAnary-%227%5C%2F%2B%C3%BC%3F+s3cret"),

@@ -391,6 +391,24 @@ async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
     assert min(shares) > 0  # the line is in the database, so both took of it
 
 
+async def test_only_as_many_are_held_as_have_a_place_or_wait_for_the_next(
+    service: Service, database: Database
+):
+    held = "SELECT count(*) FILTER (WHERE instance IS NOT NULL), count(*) FROM resumer.leases"
+    async with receiver(silent) as here:
+        sends(service, here)
+        for _ in range(10):
+            service.start()
+
+        def work() -> None:
+            with running(
+                database, **STOPPED | {"concurrency": 2, "effect_deadline": "1m", "lease": "3m"}
+            ):
+                eventually_sync(lambda: database.run(held) == [(4, 10)])
+
+        await beside(work)
+
+
 async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(service: Service):
     """Eight at a time, each for half a second: the last waits for longer than it may be held."""
 

@@ -8,10 +8,11 @@ import pytest
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.store.session import Session
-from tests.harness import Database, eventually
+from tests.harness import Database, eventually, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
+SILENT = "SELECT awake_until <= clock_timestamp() FROM resumer.control"
 HOUR: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "1h"}
 
 
@@ -55,6 +56,8 @@ def test_a_notification_during_a_turn_wakes_the_worker_again(
     monkeypatch.setattr(Wakeup, "set", hears)
     with running(database, **HOUR):
         execution = service.paused()
+        # else it looks by itself before long, whatever it hears
+        eventually_sync(lambda: database.run(SILENT) == [(True,)], of="writers notify")
         asked += service.asked(execution)
         database.run("NOTIFY resumer_wake")
         assert service.ended(execution)["result"] == "allowed"

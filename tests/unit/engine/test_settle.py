@@ -254,6 +254,13 @@ def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome
     assert settlement.outcomes == {7: outcome}
 
 
+def test_an_event_is_meant_for_a_wait_where_every_path_agrees() -> None:
+    match = {"order.id": 7, "kind": "full"}
+    assert meant_for(match, {}, {"order": {"id": 7}, "kind": "full"})
+    assert not meant_for(match, {}, {"order": {"id": 7}, "kind": "part"})
+    assert not meant_for(match, {}, {"order": {"id": 7}})
+
+
 def test_an_event_does_not_end_a_wait_for_a_time() -> None:
     time = replace(WAIT, reason="waiting_for_time", waiting=Waiting())
     settlement = settle(claimed(PAID._replace(decision="paid"), pause=time))
