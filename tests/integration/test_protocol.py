@@ -134,7 +134,9 @@ def test_the_service_s_columns_tell_the_pause_and_its_end(service: Service, daem
     service.workflow(ask(), allow())
     execution = service.paused()
     row = service.look(execution)
-    assert row["paused_reason"] == "approval_required"
+    context = row["context"]
+    assert context
+    assert (row["paused_reason"], row["resume_count"]) == ("approval_required", 0)
     assert row["paused_at"] is not None
     assert (row["result"], row["completed_at"], row["duration_ms"]) == (None, None, None)
     pointers = (row["paused_step_id"], row["next_step_id"])
@@ -146,6 +148,7 @@ def test_the_service_s_columns_tell_the_pause_and_its_end(service: Service, daem
     assert service.pause(execution)["step_id"] == "ask"
     service.decide(service.asked(execution)[0], "approved")
     row = service.ended(execution)
+    assert (row["context"], row["resume_count"]) == (context, 1)
     assert row["last_resumed_at"] is not None
     assert row["completed_at"] is not None
     assert row["duration_ms"] >= 0
