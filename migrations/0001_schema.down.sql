@@ -1,17 +1,10 @@
 DROP TABLE resumer.migrations;
 DROP SCHEMA resumer;
--- Take back what `migrate grants` gave beyond our own schema. The roles stay: they belong to all databases of the server.
+-- Take back what `migrate grants` gave beyond our own schema. Policies were dropped before, table by table. The roles stay: they belong to all databases of the server.
 DO $do$
 DECLARE
   taken record;
 BEGIN
-  FOR taken IN
-    SELECT format('DROP POLICY resumer ON %s', p.polrelid::regclass) AS policy
-    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-    WHERE p.polname = 'resumer' AND c.relnamespace = to_regnamespace('service_schema')
-  LOOP
-    EXECUTE taken.policy;
-  END LOOP;
   -- Only where they have something: to revoke nothing would write out rights that nobody has touched.
   FOR taken IN
     WITH roles AS (

@@ -1,5 +1,5 @@
--- Which rights are missing, of those that each role needs and no more: a role, what it lacks, and the statement that gives
--- it. `as_daemon` is the role that is asked about in place of `resumer_daemon`, for one that has its rights otherwise.
+-- Which rights are missing, of those that each role needs and no more: a role, what it lacks, the statement that gives it, and
+-- the table where that is a policy, which locks the table. `as_daemon` is the role that is asked about in place of `resumer_daemon`, for one that has its rights otherwise.
 WITH roles AS (
   SELECT n.name, r.oid
   FROM (VALUES ('resumer_owner'), ('resumer_reader'), ('resumer_operator'), ('resumer_daemon')) AS n (name)
@@ -42,26 +42,32 @@ WITH roles AS (
   JOIN pg_class c ON c.relname = t.name AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
   UNION ALL
   SELECT 'resumer_reader', ARRAY['SELECT'], o.oid, NULL FROM ours o WHERE o.name NOT IN ('tokens', 'idempotency_keys')
+  UNION ALL -- the views show what an operator decides about
+  SELECT 'resumer_operator', ARRAY['SELECT'], o.oid, NULL FROM ours o WHERE o.name IN ('inbox', 'lag', 'ledger', 'incidents')
   UNION ALL
   SELECT 'resumer_daemon', ARRAY['SELECT'], o.oid, NULL FROM ours o
   UNION ALL
-  SELECT 'resumer_daemon', ARRAY['INSERT', 'UPDATE'], o.oid, NULL FROM ours o
-  JOIN pg_class c ON c.oid = o.oid AND c.relkind <> 'v'
-  WHERE o.name NOT IN ('migrations', 'tokens', 'settled_requests', 'captured_events')
-  UNION ALL -- what became of a request is written once
-  SELECT 'resumer_daemon', ARRAY['INSERT'], o.oid, NULL FROM ours o WHERE o.name IN ('settled_requests', 'captured_events')
-  UNION ALL
-  SELECT 'resumer_daemon', ARRAY['UPDATE'], o.oid, ARRAY['last_used_at'] FROM ours o WHERE o.name = 'tokens'
-  UNION ALL
-  SELECT 'resumer_daemon', ARRAY['DELETE'], o.oid, NULL FROM ours o
-  WHERE o.name IN ('leases', 'instances', 'resume_requests', 'settled_requests', 'event_queue', 'captured_events',
-    'idempotency_keys', 'event_waits', 'event_keys')
-  UNION ALL -- `adopt --since`, `outbox retry`
-  SELECT 'resumer_operator', ARRAY['INSERT'], o.oid, ARRAY['execution_id', 'kind', 'actor', 'reason'] FROM ours o
-  WHERE o.name = 'resume_requests'
-  UNION ALL
-  SELECT 'resumer_operator', ARRAY['UPDATE'], o.oid, ARRAY['state', 'attempts', 'next_at'] FROM ours o
-  WHERE o.name = 'outbox'
+  SELECT 'resumer_daemon', string_to_array(t.verbs, ' '), o.oid, string_to_array(t.columns, ' ')
+  FROM (VALUES
+    ('INSERT UPDATE DELETE', 'resume_requests', NULL),
+    ('INSERT DELETE', 'settled_requests', NULL), -- what became of a request is written once
+    ('INSERT UPDATE DELETE', 'event_queue', NULL),
+    ('INSERT DELETE', 'captured_events', NULL),
+    ('INSERT UPDATE', 'pauses', NULL),
+    ('INSERT UPDATE DELETE', 'leases', NULL),
+    ('INSERT', 'definitions', NULL),
+    ('INSERT UPDATE DELETE', 'instances', NULL),
+    ('UPDATE', 'control', NULL),
+    ('INSERT UPDATE DELETE', 'event_waits', NULL),
+    ('INSERT DELETE', 'event_keys', NULL),
+    ('INSERT', 'event_names', NULL),
+    ('INSERT UPDATE', 'outbox', NULL),
+    ('INSERT UPDATE', 'effects', NULL),
+    ('UPDATE', 'holds', 'released_at'), -- it locks rows; `let_go` writes them
+    ('UPDATE', 'tokens', 'last_used_at'),
+    ('INSERT UPDATE DELETE', 'idempotency_keys', NULL)
+  ) AS t (verbs, name, columns)
+  JOIN ours o ON o.name = t.name
 ), tables AS (
   SELECT w.role, v.verb, w.relation, w.columns,
     (SELECT CASE WHEN c.relnamespace = to_regnamespace('resumer') THEN 'resumer.' ELSE '' END || quote_ident(c.relname)
@@ -74,18 +80,25 @@ WITH roles AS (
   FROM pg_proc f
   JOIN (VALUES
     ('resumer_daemon', 'objection queue is_ours hold_of let_go write_record service_now find about waiting_for shown_of status explain'
-      ' index_text differs may_end event_key event_names_of event_terms identities pause resume cancel retry hold release'), -- the last six for callers over HTTP
-    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain identities'),
-    ('resumer_operator', 'approve reject start emit pause resume cancel retry hold release')
+      ' index_text differs may_end event_key event_names_of event_terms sequences pause resume cancel retry hold release'), -- the last six for callers over HTTP
+    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain sequences'),
+    ('resumer_operator', 'hold_of service_now find about approvals_of waiting_for shown_of status explain'
+      ' approve reject start emit pause resume cancel retry hold release adopt retry_message')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')
-), rights (role, held, what, statement) AS (
+), policies AS ( -- with row-level security a right shows no row without a policy that lets the row pass
+  SELECT DISTINCT t.role, t.relation, t.name AS "table",
+    CASE t.role WHEN 'resumer_daemon' THEN 'resumer' ELSE format('%%s_%%s', t.role, lower(t.verb)) END AS name,
+    CASE t.role WHEN 'resumer_daemon' THEN 'ALL' ELSE t.verb END AS command
+  FROM tables t JOIN pg_class c ON c.oid = t.relation
+  WHERE c.relrowsecurity AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
+), rights (role, held, what, statement, policy_on) AS (
   SELECT r.name, has_database_privilege(r.oid, current_database(), 'CONNECT'), format('CONNECT on database %%I', current_database()),
-    format('GRANT CONNECT ON DATABASE %%I TO %%I', current_database(), r.name)
+    format('GRANT CONNECT ON DATABASE %%I TO %%I', current_database(), r.name), NULL
   FROM roles r WHERE r.name <> 'resumer_owner'
   UNION ALL
   SELECT r.name, has_schema_privilege(r.oid, n.oid, 'USAGE'), format('USAGE on schema %%I', n.nspname),
-    format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r.name)
+    format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r.name), NULL
   FROM roles r CROSS JOIN pg_namespace n WHERE n.nspname IN (%(schema)s, 'resumer')
   UNION ALL
   SELECT t.role,
@@ -94,16 +107,29 @@ WITH roles AS (
     format('%%s on %%s', t.verb, t.name),
     format('GRANT %%s%%s ON %%s TO %%I', t.verb,
       CASE WHEN t.columns IS NOT NULL THEN format(' (%%s)', (SELECT string_agg(quote_ident(p.name), ', ') FROM unnest(t.present) AS p (name))) END,
-      t.name, t.role)
+      t.name, t.role), NULL
   FROM tables t JOIN roles r ON r.name = t.role
   UNION ALL
   SELECT f.role, has_function_privilege(r.oid, f.function, 'EXECUTE'), format('EXECUTE on %%s', f.function),
-    format('GRANT EXECUTE ON FUNCTION %%s TO %%I', f.function, f.role)
+    format('GRANT EXECUTE ON FUNCTION %%s TO %%I', f.function, f.role), NULL
   FROM functions f JOIN roles r ON r.name = f.role
   UNION ALL -- for what is not entered by an insert into the queue, and to know the newest ids
   SELECT r.name, has_sequence_privilege(r.oid, s.oid, v.verb), format('%%s on sequence %%s', v.verb, s.oid::regclass),
-    format('GRANT %%s ON SEQUENCE resumer.%%I TO %%I', v.verb, s.relname, r.name)
+    format('GRANT %%s ON SEQUENCE resumer.%%I TO %%I', v.verb, s.relname, r.name), NULL
   FROM roles r CROSS JOIN (VALUES ('USAGE'), ('SELECT')) AS v (verb) JOIN pg_class s ON s.relnamespace = to_regnamespace('resumer') AND s.relname = 'resume_requests_id_seq'
   WHERE r.name = 'resumer_daemon'
+  UNION ALL
+  SELECT o.role, coalesce(w.right_one, false), format('policy %%I on %%s', o.name, o."table"),
+    CASE WHEN w.right_one IS NOT NULL THEN format('DROP POLICY %%I ON %%s; ', o.name, o."table") ELSE '' END
+      || format('CREATE POLICY %%I ON %%s FOR %%s TO %%I', o.name, o."table", o.command, o.role)
+      || CASE o.command WHEN 'INSERT' THEN '' ELSE ' USING (true)' END
+      || CASE o.command WHEN 'SELECT' THEN '' ELSE ' WITH CHECK (true)' END, o."table"
+  FROM policies o LEFT JOIN LATERAL (
+    SELECT p.polpermissive AND p.polroles = ARRAY[(SELECT r.oid FROM pg_roles r WHERE r.rolname = o.role)]
+      AND p.polcmd = CASE o.command WHEN 'ALL' THEN '*' WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' ELSE 'w' END
+      AND coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'
+      AND coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' AS right_one
+    FROM pg_policy p WHERE p.polrelid = o.relation AND p.polname = o.name) AS w ON true
 )
-SELECT g.role, g.what, g.statement FROM rights g WHERE NOT coalesce(g.held, false) ORDER BY g.role, g.statement
+SELECT g.role, g.what, g.statement, g.policy_on FROM rights g
+WHERE NOT coalesce(g.held, false) ORDER BY g.policy_on NULLS FIRST, g.role, g.statement

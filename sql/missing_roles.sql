@@ -1,7 +1,8 @@
 -- What is missing of the four roles themselves, and of our objects being in the hands of `resumer_owner`: with its rights
 -- our functions run, and not with those of whoever migrated.
 WITH me AS (
-  SELECT r.rolname, r.rolsuper FROM pg_roles r WHERE r.rolname = current_user
+  SELECT r.oid, r.rolname, r.rolsuper, current_setting('server_version_num')::integer AS version
+  FROM pg_roles r WHERE r.rolname = current_user
 ), roles (name) AS (
   VALUES ('resumer_owner'), ('resumer_reader'), ('resumer_operator'), ('resumer_daemon')
 )
@@ -10,15 +11,17 @@ FROM (
   SELECT 1, format('CREATE ROLE %I NOLOGIN', n.name) AS statement
   FROM roles n WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = n.name)
   UNION ALL
-  SELECT 2, 'GRANT resumer_reader TO resumer_operator'
-  WHERE NOT EXISTS (
-    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
-    WHERE (g.rolname, r.rolname) = ('resumer_reader', 'resumer_operator'))
+  SELECT 2, 'REVOKE resumer_reader FROM resumer_operator' -- whose policies show all rows of the service
+  FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
+  WHERE (g.rolname, r.rolname) = ('resumer_reader', 'resumer_operator')
   UNION ALL
-  SELECT 3, format('GRANT resumer_owner TO %I', me.rolname)
-  FROM me WHERE NOT me.rolsuper AND NOT EXISTS (
-    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
-    WHERE (g.rolname, r.rolname) = ('resumer_owner', me.rolname))
+  -- from PostgreSQL 16 on, who creates a role is a member of it that may neither act as it nor use its rights
+  SELECT 3, format('GRANT resumer_owner TO %I%s', me.rolname,
+    CASE WHEN me.version >= 160000 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END)
+  FROM me WHERE NOT me.rolsuper AND NOT coalesce((
+    SELECT pg_has_role(me.oid, r.oid, 'USAGE')
+      AND CASE WHEN me.version >= 160000 THEN pg_has_role(me.oid, r.oid, 'SET') ELSE pg_has_role(me.oid, r.oid, 'MEMBER') END
+    FROM pg_roles r WHERE r.rolname = 'resumer_owner'), false)
   UNION ALL
   SELECT 4, format('GRANT CREATE ON DATABASE %I TO resumer_owner', current_database())
   FROM me WHERE NOT me.rolsuper

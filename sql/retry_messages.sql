@@ -1,5 +1,3 @@
--- Make dead messages due again, with all their attempts before them; whom they have reached is not told twice.
-UPDATE resumer.outbox o
-SET state = 'pending', attempts = 0, next_at = clock_timestamp()
-WHERE o.state = 'dead' AND (%(keys)s::text[] IS NULL OR o.key = ANY (%(keys)s::text[]))
-RETURNING o.key
+-- Make dead messages due again: those of these keys, or all of them. Returns the keys of those that were dead.
+SELECT r.key
+FROM unnest(coalesce(%(keys)s::text[], '{NULL}')) AS w (key) CROSS JOIN LATERAL resumer.retry_message(w.key) AS r (key)

@@ -119,6 +119,24 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
+-- Ask a daemon to look at an execution that the service had blocked before we were there, as a trigger would have done.
+CREATE OR REPLACE FUNCTION resumer.adopt(execution_id uuid) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+DECLARE
+  asked bigint;
+BEGIN
+  IF (resumer.about(execution_id)).status IS NULL THEN
+    RAISE EXCEPTION 'no execution %', execution_id
+      USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
+  END IF;
+  INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason)
+  VALUES (adopt.execution_id, 'adopt', session_user, 'adopt --since')
+  RETURNING id INTO asked;
+  RETURN asked;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
   resumer.retry(uuid, text, text, text, text), resumer.resume(uuid, jsonb, text, text, boolean),
   resumer.pause(uuid, text, text) FROM PUBLIC;

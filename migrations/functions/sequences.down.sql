@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.identities();
+DROP FUNCTION resumer.sequences();

@@ -1,28 +1,32 @@
--- The identity columns of schema `resumer`, for `doctor`: after a switch to a logical copy their sequences begin at 1.
+-- The sequences of schema `resumer`, for `doctor`: after a switch to a logical copy they begin at 1.
 
--- Each identity column with the last value of its sequence and the highest value in use. NULL: none yet. The ids of requests
--- go with them to the ledger, and the events take theirs from the same sequence.
-CREATE OR REPLACE FUNCTION resumer.identities(
-  OUT relation text, OUT identity text, OUT last_value bigint, OUT highest bigint
-) RETURNS SETOF record
+-- Each sequence of an identity column with its last value, and the highest `id` that it has given; NULL: none yet. Tables
+-- whose `id` has no sequence of its own have ids of requests.
+CREATE OR REPLACE FUNCTION resumer.sequences(OUT sequence text, OUT last_value bigint, OUT highest bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
+DECLARE
+  here record;
+  found bigint;
 BEGIN
-  FOR relation, identity IN
-    SELECT c.oid::regclass::text, a.attname::text
+  FOR here IN
+    SELECT coalesce(pg_get_serial_sequence('resumer.' || quote_ident(c.relname), 'id'), 'resumer.resume_requests_id_seq') AS name,
+      array_agg(c.relname) AS tables
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = 'resumer'::regnamespace AND c.relkind IN ('r', 'p') AND a.attidentity <> '' AND NOT a.attisdropped
-    ORDER BY 1, 2
+    WHERE c.relnamespace = 'resumer'::regnamespace AND c.relkind IN ('r', 'p') AND a.attname = 'id'
+      AND a.atttypid = 'bigint'::regtype AND NOT c.relispartition
+    GROUP BY 1 ORDER BY 1
   LOOP
-    last_value := pg_sequence_last_value(pg_get_serial_sequence('resumer.' || relation, identity)::regclass);
-    EXECUTE format('SELECT max(t.%I) FROM resumer.%I AS t', identity, relation) INTO highest;
-    IF relation = 'resume_requests' THEN
-      highest := greatest(highest, (SELECT max(s.id) FROM resumer.settled_requests s), (SELECT max(q.id) FROM resumer.event_queue q),
-        (SELECT max(c.id) FROM resumer.captured_events c));
-    END IF;
+    sequence := here.name;
+    last_value := pg_sequence_last_value(here.name::regclass);
+    highest := NULL;
+    FOR i IN 1 .. cardinality(here.tables) LOOP
+      EXECUTE format('SELECT max(t.id) FROM resumer.%I AS t', here.tables[i]) INTO found;
+      highest := greatest(highest, found);
+    END LOOP;
     RETURN NEXT;
   END LOOP;
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.identities() FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.sequences() FROM PUBLIC;

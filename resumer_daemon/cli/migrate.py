@@ -109,7 +109,7 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
     """
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
-    statements = run(rights.missing(*place) if dry_run else rights.give(*place))
+    statements = run(rights.missing(*place) if dry_run else rights.give(*place, tell=_tell))
     for statement in statements:
         typer.echo(f"{statement};")
     if not statements:

@@ -2,6 +2,9 @@
 
 `resumer_owner` owns our schema, and our functions run with its rights; `resumer_daemon` is for the
 daemon, `resumer_operator` for who starts, decides and cancels, `resumer_reader` for who looks.
+
+Where a table of the service has row-level security, each role also gets a policy for each of its
+rights there. A policy locks its table, so the policies of a table have a transaction of their own.
 """
 
 from dataclasses import dataclass
@@ -10,7 +13,8 @@ from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connect import Connection, connect, settle_pooled
-from resumer_daemon.store.patience import Busy, or_busy, patiently
+from resumer_daemon.store.locks import Lock, blockers, lock_of_policies
+from resumer_daemon.store.patience import Busy, Tell, or_busy, patiently
 from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load
 
@@ -21,64 +25,96 @@ SAME = (errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_)
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A right that a role lacks, and the statement that gives it."""
+    """A right that a role lacks, and the statement that gives it.
+
+    `policy_on` is the table where the right is a policy.
+    """
 
     role: str
     what: str
     statement: str
+    policy_on: str | None
 
 
 async def missing(url: str, schema: str) -> list[str]:
     """Return the statements that are missing, in their order. Raises Unreachable."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
-        return await _missing(connection, schema)
+        policies = [r.statement for r in await _rights(connection, schema) if r.policy_on]
+        return await _missing(connection, schema) + policies
 
 
-async def give(url: str, schema: str) -> list[str]:
-    """Run the statements that are missing, in one transaction, and return them.
+async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
+    """Run the statements that are missing, and return them.
+
+    `tell` gets a line for each wait: which lock is not free, and who holds it.
 
     Raises:
         MigrationError: Who asks may not give these rights, or a table was locked for too long.
     """
     given: list[str] = []
-
-    async def run_all() -> str | None:
-        async with connection.transaction():
-            await prepare(connection, place)
-            given[:] = await _missing(connection, schema)
-            await connection.execute(load("grant_path"), {"schema": schema})
-            for statement in given:
-                await _run(connection, statement)
-        return None
-
     async with await connect(url) as connection:
         place = Place.of(schema, keep_columns=False)
-        await patiently(run_all)
+
+        async def roles_and_rights() -> str | None:
+            async with connection.transaction():
+                await prepare(connection, place)
+                statements = await _missing(connection, schema)
+                await _run_all(connection, schema, statements)
+            given.extend(statements)
+            return None
+
+        async def policies_of_a_table() -> str | None:
+            locks.clear()
+            async with connection.transaction():
+                await prepare(connection, place)
+                lacking = [r for r in await _rights(connection, schema) if r.policy_on]
+                if not lacking or lacking[0].policy_on is None:
+                    return None
+                table = lacking[0].policy_on
+                locks.append(lock_of_policies(table))
+                statements = [r.statement for r in lacking if r.policy_on == table]
+                await _run_all(connection, schema, statements)
+            given.extend(statements)
+            return table
+
+        async def in_the_way() -> str:
+            async with connection.transaction():
+                await settle_pooled(connection)
+                return await blockers(connection, schema, locks) if locks else ""
+
+        locks: list[Lock] = []
+        await patiently(roles_and_rights)
+        while await patiently(policies_of_a_table, in_the_way, tell) is not None:
+            pass
     return given
 
 
 async def lacks(connection: Connection, schema: str, role: str) -> list[Lack]:
     """Return what a role lacks that shall do the daemon's work."""
-    return [lack for lack in await _rights(connection, schema, role) if lack.role == DAEMON]
+    rights = await _rights(connection, schema, role)
+    return [lack for lack in rights if lack.role == DAEMON and lack.policy_on is None]
 
 
 async def _missing(connection: Connection, schema: str) -> list[str]:
     roles = await connection.execute(load("missing_roles"))
-    rights = await _rights(connection, schema, DAEMON)
-    policies = await connection.execute(load("missing_policies"), {"schema": schema})
     return [
         *(statement for (statement,) in await roles.fetchall()),
-        *(lack.statement for lack in rights),
-        *(statement for (statement,) in await policies.fetchall()),
+        *(r.statement for r in await _rights(connection, schema) if r.policy_on is None),
     ]
 
 
-async def _rights(connection: Connection, schema: str, daemon: str) -> list[Lack]:
+async def _rights(connection: Connection, schema: str, daemon: str = DAEMON) -> list[Lack]:
     cursor = await connection.execute(
         load("missing_grants"), {"schema": schema, "as_daemon": daemon}
     )
     return [Lack(*row) for row in await cursor.fetchall()]
+
+
+async def _run_all(connection: Connection, schema: str, statements: list[str]) -> None:
+    await connection.execute(load("grant_path"), {"schema": schema})
+    for statement in statements:
+        await _run(connection, statement)
 
 
 async def _run(connection: Connection, statement: str) -> None:

@@ -57,6 +57,11 @@ def locks_of_undoing(
     ]
 
 
+def lock_of_policies(table: str, *, dropped: bool = False) -> Lock:
+    """Return the lock that a policy on a table takes when it is created or dropped."""
+    return Lock("policies", table, "ACCESS EXCLUSIVE", f"{'DROP' if dropped else 'CREATE'} POLICY")
+
+
 def missing_columns(tables: Mapping[str, Table]) -> dict[str, str]:
     """Return the columns that `workflow_executions` lacks, with their types."""
     there = tables[EXECUTIONS].columns if EXECUTIONS in tables else added_columns()

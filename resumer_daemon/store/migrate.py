@@ -20,7 +20,7 @@ from resumer_daemon.store.history import (
     missing,
     read_history,
 )
-from resumer_daemon.store.locks import Lock, blockers, locks_of, locks_of_undoing
+from resumer_daemon.store.locks import Lock, blockers, lock_of_policies, locks_of, locks_of_undoing
 from resumer_daemon.store.migration_plan import Plan, read_plan
 from resumer_daemon.store.migrations import SCHEMA, Migration
 from resumer_daemon.store.patience import Busy, Tell, or_busy, patiently
@@ -89,7 +89,8 @@ async def pending(
     async with await connect(url) as connection:
         await settle_pooled(connection)
         left = _left(await read_history(connection), schema, direction)
-        scripts = []
+        steps = await _policy_steps(connection, schema) if direction == "down" else []
+        scripts = [_script(place, step) for step in steps]
         while left:
             step = await _next_step(connection, place, direction, left)
             left = left[len(step.migrations) :]
@@ -129,6 +130,19 @@ async def _next_step(
     owner = await _owner(connection, place.schema)
     parts = [(m.name, text) for m in together for text in _up_texts(m, place.schema, owner)]
     return Step(together, parts, locks_of(together, tables))
+
+
+async def _policy_steps(connection: Connection, schema: str) -> list[Step]:
+    """Return the steps that drop the policies of `migrate grants`, each on one table."""
+    cursor = await connection.execute(load("our_policies"), {"schema": schema})
+    return [
+        Step(
+            (),
+            [(f"policies of {table}", statements)],
+            [lock_of_policies(table, dropped=True)],
+        )
+        for table, statements in await cursor.fetchall()
+    ]
 
 
 async def _owner(connection: Connection, schema: str) -> str | None:
@@ -201,10 +215,11 @@ async def _step(
         if (await cursor.fetchone()) != (True,):
             raise Busy("another migrator is at work")
         left = _left(await read_history(connection), place.schema, direction)
-        if not left:
+        policies = await _policy_steps(connection, place.schema) if direction == "down" else []
+        if not left and not policies:
             return []
-        step = await _next_step(connection, place, direction, left)
+        step = policies[0] if policies else await _next_step(connection, place, direction, left)
         locks.extend(step.locks)
         for name, text in step.parts:
             await or_busy(connection.execute(text.encode(), prepare=False), f"migration {name}")
-    return [migration.name for migration in step.migrations]
+    return [migration.name for migration in step.migrations] or [step.parts[0][0]]

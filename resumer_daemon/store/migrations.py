@@ -32,6 +32,7 @@ CODE: Final = (
     "functions/pauses",
     "functions/holds",
     "functions/move",
+    "functions/outbox",
     "functions/records",
     "functions/sequences",
     "functions/status",

@@ -46,7 +46,7 @@ MAY = {
                      "approval_requests", "events")
     },
 }  # fmt: skip
-MAY["resumer_operator"] = MAY["resumer_reader"]
+MAY["resumer_operator"] = {}
 
 # a column that the daemon has no business with, for what may be updated in part
 FOREIGN = {
@@ -74,6 +74,7 @@ async def test_what_was_given_lacks_nothing_and_is_taken_back_without_a_trace(
     unmigrated: Database,
 ):
     unmigrated.run("ALTER TABLE approval_requests ENABLE ROW LEVEL SECURITY")
+    unmigrated.run("ALTER TABLE events ENABLE ROW LEVEL SECURITY")
     before = dumped(unmigrated, "pg_dump")
     await migrate.up(unmigrated.url)
     printed = await grants.missing(unmigrated.url, "public")
@@ -81,7 +82,8 @@ async def test_what_was_given_lacks_nothing_and_is_taken_back_without_a_trace(
     assert any("CREATE POLICY" in statement for statement in printed)
     assert await grants.missing(unmigrated.url, "public") == []
     assert dumped(unmigrated, "pg_dump") != before
-    await migrate.down(unmigrated.url)
+    undone = await migrate.down(unmigrated.url)
+    assert undone[:2] == ["policies of approval_requests", "policies of events"]
     assert dumped(unmigrated, "pg_dump") == before
 
 
@@ -213,3 +215,69 @@ def test_nobody_makes_a_token_and_readers_do_not_see_them(database: Database, ro
     with database.connect() as connection:
         assert _refused(connection, role, sql.Composed([insert]))
         assert _refused(connection, role, sql.Composed([look])) == (role != "resumer_daemon")
+
+
+# statements that an administrator runs: `migrate`, `token`
+ADMINISTRATION = {"enter_migration", "strike_migration", "choose_adoption", "create_token"}
+ADMINISTRATION |= {"revoke_token"}
+WRITES = {
+    "INSERT": r"INSERT INTO resumer\.(\w+)",
+    "UPDATE": r"UPDATE resumer\.(\w+)|INSERT INTO resumer\.(\w+)(?=[^;]*DO UPDATE)",
+    "DELETE": r"DELETE FROM resumer\.(\w+)",
+}
+HELD = (
+    "SELECT c.relname::text, v.verb FROM pg_class c"
+    " CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS v (verb)"
+    " WHERE c.relnamespace = 'resumer'::regnamespace AND c.relkind IN ('r', 'p', 'v')"
+    " AND CASE v.verb WHEN 'DELETE' THEN has_table_privilege(%(role)s, c.oid, v.verb)"
+    " ELSE has_any_column_privilege(%(role)s, c.oid, v.verb) END"
+)
+
+
+def test_of_our_tables_the_daemon_writes_what_its_statements_write_and_nobody_else_does(
+    database: Database,
+):
+    """Whoever adds a statement that writes a table is told to grant it (sql/missing_grants.sql)."""
+    give_rights(database.url)
+    needed = {("holds", "UPDATE")}  # for its locks; functions write it
+    for name in set(NAMES) - ADMINISTRATION:
+        text = re.sub(r"--.*", "", (FOLDER / f"{name}.sql").read_text())
+        for verb, pattern in WRITES.items():
+            for found in re.finditer(pattern, text):
+                needed.add((found[1] or found[2], verb))
+    with database.connect() as connection:
+        for role in MAY:
+            held = set(connection.execute(HELD, {"role": role}).fetchall())
+            if role != "resumer_owner":
+                assert held == (needed if role == "resumer_daemon" else set()), role
+
+
+def test_an_operator_leaves_requests_through_functions_alone(database: Database):
+    """A row that it wrote itself could name another actor, or have been applied already."""
+    give_rights(database.url)
+    rows = Rows.of(database)
+    execution = rows.execution()
+    database.run(
+        "INSERT INTO resumer.outbox (key, execution_id, kind, body, state)"
+        " VALUES ('dead', %s, 'notify', '{}', 'dead'), ('late', %s, 'notify', '{}', 'pending')",
+        execution,
+        execution,
+    )
+    with member_of(database, "resumer_operator") as operator:
+        for forged in (
+            "INSERT INTO resumer.resume_requests (kind, actor) VALUES ('start', 'somebody')",
+            "UPDATE resumer.resume_requests SET actor = 'somebody'",
+            "UPDATE resumer.outbox SET state = 'pending'",
+            "SELECT FROM resumer.tokens",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                operator.run(forged)
+        [(name,)] = operator.run("SELECT session_user")
+        operator.run("SELECT resumer.adopt(%s)", execution)
+        with pytest.raises(psycopg.Error, match="no execution"):
+            operator.run("SELECT resumer.adopt(gen_random_uuid())")
+        assert operator.run("SELECT resumer.retry_message('late')") == []
+        assert operator.run("SELECT resumer.retry_message()") == [("dead",)]
+    left = "SELECT kind::text, actor, reason FROM resumer.resume_requests"
+    assert database.run(left) == [("adopt", name, "adopt --since")]
+    assert database.run("SELECT DISTINCT state FROM resumer.outbox") == [("pending",)]

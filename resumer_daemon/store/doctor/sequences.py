@@ -15,10 +15,10 @@ async def look(patient: Patient) -> Sequence[Finding]:
     return [
         broken(
             "sequences",
-            f"{column} has values up to {highest}, its sequence is at {last}",
+            f"{sequence} is at {last}, ids up to {highest} are taken",
             "each insert conflicts until the sequence has passed them; so it is after a switch to a"
             " logical copy",
             remedy,
         )
-        for column, last, highest, remedy in behind
+        for sequence, last, highest, remedy in behind
     ]

@@ -1,0 +1,1 @@
+DROP FUNCTION resumer.retry_message(text);
