@@ -259,10 +259,24 @@ CREATE TABLE resumer.holds (
   held_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   until timestamptz,
   released_at timestamptz,
-  released_by text
+  released_by text,
+  -- what it stopped or kept goes on in slices: so many executions a second, so many by now, the next at this time
+  per_second integer NOT NULL DEFAULT 50,
+  going bigint NOT NULL DEFAULT 0,
+  next_at timestamptz NOT NULL DEFAULT '-infinity',
+  -- pauses until this time and requests up to this id may be its own, once it is released
+  stopped_to timestamptz,
+  kept_to bigint,
+  -- the place where the next slice begins: first the pauses, then, from the first request on, the requests
+  place_at timestamptz NOT NULL DEFAULT '-infinity',
+  place_execution uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+  place_request bigint,
+  -- when the last slice was let go
+  ended_at timestamptz
 );
 CREATE UNIQUE INDEX holds_one_open ON resumer.holds (coalesce(workflow_id, '*'), coalesce(organization_id::text, ''))
   WHERE released_at IS NULL;
+CREATE INDEX holds_ending ON resumer.holds (id) WHERE released_at IS NOT NULL AND ended_at IS NULL;
 
 -- One token: its SHA-256, for the token itself is shown once. Without an organisation it is good for all of them.
 CREATE TABLE resumer.tokens (

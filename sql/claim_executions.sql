@@ -2,7 +2,8 @@
 -- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
 -- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
 -- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there; and in
--- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep.
+-- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep. Where no
+-- execution was locked no hold is: a row lock is a write.
 -- `without` are left alone: a newer version wrote their state, or a turn with them failed.
 -- statement_timestamp(): clock_timestamp() is volatile and no index condition. `back`: seconds; what is older is not looked
 -- for, nor are the settled ones gone through that an old snapshot keeps.
@@ -39,5 +40,5 @@ WITH oldest AS MATERIALIZED (
 )
 SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM taken WHERE before < 16e6)::text, true)::uuid[] AS ids,
   set_config('resumer.holds', ARRAY(
-    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds,
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM taken) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds,
   extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS took

@@ -6,4 +6,4 @@ WITH running AS MATERIALIZED (
 )
 SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true)::uuid[] AS ids,
   set_config('resumer.holds', ARRAY(
-    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL FOR SHARE SKIP LOCKED)::text, true) AS holds
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM running) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds

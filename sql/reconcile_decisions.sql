@@ -1,5 +1,4 @@
--- A slice of the open pauses by key: leave a request, as the trigger would, for each decision that has none.
--- Returns where the slice ended; NULL: the lap is done.
+-- A slice of the open pauses: leave a request, as the trigger would, for each decision that has none.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id, p.reason, p.asked, p.earlier
   FROM resumer.pauses p
@@ -24,5 +23,6 @@ WITH slice AS MATERIALIZED (
   FROM missed m
   RETURNING 1
 )
-SELECT (SELECT count(*) FROM found) AS found,
-  CASE WHEN (SELECT count(*) FROM slice) = %(limit)s THEN (SELECT max(execution_id::text)::uuid FROM slice) END AS last
+SELECT (SELECT count(*) FROM found) AS decision,
+  (SELECT count(*) FROM slice) = %(limit)s AS more,
+  (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after

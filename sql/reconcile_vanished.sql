@@ -19,7 +19,11 @@ WITH slice AS MATERIALIZED (
   SELECT v.id, v.execution_id, v.kind, v.source_id, v.decision, v.pause_number, v.payload, v.actor, v.reason, v.due_at,
     v.requested_at, 'vanished'
   FROM void v
+), ended AS (
+  UPDATE resumer.pauses p SET resumed_at = clock_timestamp(), resumed_by = 'vanished'
+  WHERE p.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g)) AND p.resumed_by IS NULL
+  RETURNING 1
 )
-UPDATE resumer.pauses p SET resumed_at = clock_timestamp(), resumed_by = 'vanished'
-WHERE p.execution_id = ANY (ARRAY(SELECT g.execution_id FROM gone g)) AND p.resumed_by IS NULL
-RETURNING p.execution_id
+SELECT (SELECT count(*) FROM ended) AS vanished,
+  (SELECT count(*) FROM slice) = %(limit)s AS more,
+  (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after

@@ -1,7 +1,7 @@
 -- The SQL interface, holds: `resumer.hold` and `resumer.release`. While a workflow, or everything, is held, executions go on
 -- to the end of the step at hand and no further; decisions and starts are kept. The claim reads `resumer.holds` with the
 -- execution (sql/read_executions.sql), so nothing is written to executions when a hold begins. When it ends, each execution
--- that has something to do gets a request, due at a bounded rate.
+-- that has something to do gets a request, due at a bounded rate: some with the release, the others in slices, by the daemon.
 
 -- The hold that keeps an execution, the oldest first; NULL: none.
 CREATE OR REPLACE FUNCTION resumer.hold_of(execution uuid) RETURNS resumer.holds
@@ -47,42 +47,107 @@ BEGIN
 END
 $f$;
 
--- End a hold: what it stopped goes on, what came meanwhile is looked at, so many executions a second. What another hold
--- keeps waits for that one. Returns how many executions go on.
-CREATE OR REPLACE FUNCTION resumer.let_go(hold bigint, actor text, per_second integer DEFAULT 50) RETURNS bigint
+-- Let a slice go of what a released hold stopped or kept: each execution gets a request, so many a second. The executions that
+-- were stopped between two steps come first, then those with requests that were kept, the oldest first. What another hold
+-- keeps waits for that one. `going`: how many go on; `more`: whether there may be another slice.
+CREATE OR REPLACE FUNCTION resumer.let_go(hold bigint, most integer, OUT going bigint, OUT more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
+#variable_conflict use_column
 DECLARE
-  released resumer.holds;
-  going bigint;
+  h resumer.holds;
+  resumes boolean;
+  seen bigint;
+  ids uuid[];
 BEGIN
-  UPDATE resumer.holds h SET released_at = clock_timestamp(), released_by = let_go.actor
-  WHERE h.id = let_go.hold AND h.released_at IS NULL
-  RETURNING * INTO released;
+  let_go.going := 0;
+  SELECT o.* INTO h FROM resumer.holds o
+  WHERE o.id = let_go.hold AND o.released_at IS NOT NULL AND o.ended_at IS NULL FOR UPDATE;
+  let_go.more := FOUND;
   IF NOT FOUND THEN
-    RETURN 0; -- another was quicker
+    RETURN; -- another was quicker
+  ELSIF h.kept_to IS NULL THEN -- whoever kept something by it has committed: it had a share of its row
+    h.stopped_to := clock_timestamp();
+    h.kept_to := coalesce((
+      SELECT r.id FROM resumer.resume_requests r WHERE r.outcome = 'held' ORDER BY r.id DESC LIMIT 1), 0);
   END IF;
+  resumes := h.place_request IS NULL;
+  IF resumes THEN
+    WITH slice AS MATERIALIZED (
+      SELECT p.paused_at, p.execution_id, p.held ->> 'number' AS number FROM resumer.pauses p
+      WHERE p.resumed_at IS NULL AND p.reason = 'manual' AND p.paused_at <= h.stopped_to
+        AND (p.paused_at, p.execution_id) > (h.place_at, h.place_execution)
+      ORDER BY p.paused_at, p.execution_id
+      LIMIT let_go.most
+    ), last AS (
+      SELECT s.paused_at, s.execution_id FROM slice s ORDER BY s.paused_at DESC, s.execution_id DESC LIMIT 1
+    )
+    SELECT (SELECT count(*) FROM slice),
+      ARRAY(SELECT s.execution_id FROM slice s WHERE s.number IS NOT NULL ORDER BY s.paused_at, s.execution_id),
+      coalesce(l.paused_at, h.place_at), coalesce(l.execution_id, h.place_execution)
+    INTO seen, ids, h.place_at, h.place_execution FROM (SELECT) AS always LEFT JOIN last l ON true;
+    IF seen < let_go.most THEN
+      h.place_request := 0;
+    END IF;
+  ELSE
+    WITH slice AS MATERIALIZED (
+      SELECT r.id, r.execution_id FROM resumer.resume_requests r
+      WHERE r.outcome = 'held' AND r.id > h.place_request AND r.id <= h.kept_to
+      ORDER BY r.id
+      LIMIT let_go.most
+    ), kept AS (
+      SELECT s.execution_id, min(s.id) AS id FROM slice s GROUP BY s.execution_id
+    )
+    SELECT (SELECT count(*) FROM slice),
+      ARRAY( -- but for those that stood where a hold had stopped them, and go on from there
+        SELECT k.execution_id FROM kept k
+        WHERE (SELECT p.held ->> 'number' FROM resumer.pauses p
+          WHERE p.execution_id = k.execution_id AND p.resumed_at IS NULL AND p.reason = 'manual' LIMIT 1) IS NULL
+        ORDER BY k.id),
+      coalesce((SELECT max(s.id) FROM slice s), h.place_request)
+    INTO seen, ids, h.place_request;
+    let_go.more := seen = let_go.most;
+  END IF;
+  h.next_at := greatest(h.next_at, clock_timestamp());
+  WITH known AS MATERIALIZED (
+    SELECT s.execution_id, s.place, e.status,
+      (SELECT w.workflow_id FROM service_schema.workflows w WHERE w.id = e.workflow_id) AS workflow,
+      -- where there are no organisations, the name finds the NULL beside it
+      (SELECT organization_id FROM service_schema.workflow_executions o WHERE o.id = s.execution_id) AS organization
+    FROM unnest(ids) WITH ORDINALITY AS s (execution_id, place)
+    CROSS JOIN (SELECT NULL::uuid AS organization_id) AS none
+    CROSS JOIN LATERAL (
+      SELECT o.status::text AS status, o.workflow_id FROM service_schema.workflow_executions o WHERE o.id = s.execution_id LIMIT 1) AS e
+  ), free AS (
+    SELECT k.execution_id, row_number() OVER (ORDER BY k.place) - 1 AS before FROM known k
+    WHERE k.status IN ('pending', 'paused') AND coalesce(h.workflow_id, k.workflow) IS NOT DISTINCT FROM k.workflow
+      AND (h.organization_id IS NULL OR h.organization_id = k.organization)
+      AND NOT EXISTS (
+        SELECT FROM resumer.holds o
+        WHERE o.released_at IS NULL AND (o.until IS NULL OR o.until > clock_timestamp())
+          AND (o.workflow_id IS NULL OR o.workflow_id = k.workflow)
+          AND (o.organization_id IS NULL OR o.organization_id = k.organization))
+  )
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, due_at)
-  SELECT w.execution_id, w.kind, let_go.actor, 'hold released', CASE w.kind WHEN 'manual' THEN '{}'::jsonb END,
-    clock_timestamp() + make_interval(secs => (row_number() OVER (ORDER BY w.since) - 1)::float8 / let_go.per_second)
-  FROM (
-    SELECT DISTINCT ON (c.execution_id) c.* FROM (
-      SELECT p.execution_id, 'manual' AS kind, p.paused_at AS since FROM resumer.pauses p
-      WHERE p.resumed_at IS NULL AND p.reason = 'manual' AND p.held ->> 'number' IS NOT NULL
-      UNION ALL
-      SELECT r.execution_id, 'adopt', r.requested_at FROM resumer.resume_requests r WHERE r.outcome = 'held') AS c
-    ORDER BY c.execution_id, c.kind DESC, c.since) AS w
-  CROSS JOIN LATERAL resumer.about(w.execution_id) AS a
-  WHERE a.status IN ('pending', 'paused') AND coalesce(released.workflow_id, a.workflow) IS NOT DISTINCT FROM a.workflow
-    AND (released.organization_id IS NULL OR released.organization_id = a.organization_id)
-    AND (resumer.hold_of(w.execution_id)).id IS NULL;
+  SELECT f.execution_id, CASE WHEN resumes THEN 'manual' ELSE 'adopt' END, h.released_by, 'hold released',
+    CASE WHEN resumes THEN '{}'::jsonb END,
+    h.next_at + make_interval(secs => f.before::float8 / h.per_second)
+  FROM free f ORDER BY f.before;
   GET DIAGNOSTICS going = ROW_COUNT;
-  PERFORM resumer.wake();
-  RETURN going;
+  UPDATE resumer.holds o SET
+    stopped_to = h.stopped_to, kept_to = h.kept_to, place_at = h.place_at, place_execution = h.place_execution,
+    place_request = h.place_request, going = o.going + let_go.going,
+    next_at = h.next_at + make_interval(secs => let_go.going::float8 / h.per_second),
+    ended_at = CASE WHEN NOT let_go.more THEN clock_timestamp() END
+  WHERE o.id = h.id;
+  IF let_go.going > 0 THEN
+    PERFORM resumer.wake();
+  END IF;
 END
 $f$;
 
--- Release what `hold` holds, under the same name. Returns how many executions go on.
+-- Release what `hold` holds, under the same name. Returns how many executions go on at once: all of them, or as many as a
+-- second is enough for. The daemon lets the others go.
 CREATE OR REPLACE FUNCTION resumer.release(
   workflow_id text, actor text DEFAULT NULL, per_second integer DEFAULT 50, organization_id uuid DEFAULT NULL
 ) RETURNS bigint
@@ -90,6 +155,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   open_hold bigint;
+  going bigint := 0;
+  slice record;
 BEGIN
   IF coalesce(per_second, 0) < 1 THEN
     RAISE EXCEPTION 'at least one execution a second' USING ERRCODE = 'RZ422', HINT = 'per_second => 50';
@@ -102,7 +169,15 @@ BEGIN
     RAISE EXCEPTION '% is not on hold', CASE workflow_id WHEN '*' THEN 'everything' ELSE workflow_id END
       USING ERRCODE = 'RZ409', HINT = 'SELECT * FROM resumer.holds WHERE released_at IS NULL';
   END IF;
-  RETURN resumer.let_go(open_hold, coalesce(release.actor, session_user), release.per_second);
+  UPDATE resumer.holds h
+  SET released_at = clock_timestamp(), released_by = coalesce(release.actor, session_user), per_second = release.per_second
+  WHERE h.id = open_hold;
+  LOOP
+    SELECT * INTO slice FROM resumer.let_go(open_hold, 1000);
+    going := going + slice.going;
+    EXIT WHEN NOT slice.more OR clock_timestamp() > statement_timestamp() + interval '1 second';
+  END LOOP;
+  RETURN going;
 END
 $f$;
 
@@ -121,5 +196,5 @@ END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.hold_of(uuid), resumer.hold(text, text, text, interval, uuid),
-  resumer.let_go(bigint, text, integer), resumer.release(text, text, integer, uuid),
+  resumer.let_go(bigint, integer), resumer.release(text, text, integer, uuid),
   resumer.refuse_on_hold(uuid) FROM PUBLIC;

@@ -33,7 +33,10 @@ class Released(BaseModel):
     """What was on hold goes on."""
 
     workflow: str
-    going: int = Field(description="How many executions go on.")
+    going: int = Field(
+        description="How many executions go on: all of them, or those that a second was enough"
+        " for. The daemon lets the others go."
+    )
 
 
 class Status(BaseModel):

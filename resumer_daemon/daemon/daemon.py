@@ -15,25 +15,25 @@ from resumer_daemon.api.health import Health
 from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.background import Background
 from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.effector import Effector
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.daemon.ledger import Ledger
 from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
-from resumer_daemon.daemon.periodic import every
 from resumer_daemon.daemon.proceeding import Proceeding
-from resumer_daemon.daemon.reconciler import Reconciler
 from resumer_daemon.daemon.relief import Relief
 from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.daemon.suspects import Suspects
+from resumer_daemon.daemon.tasks import tasks
 from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.daemon.watch import Watch
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.gauges import Gauges
@@ -44,7 +44,6 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-TRIMMED = 60.0  # seconds between two looks for what the ledger keeps no longer
 HTTP_SESSIONS = 4  # connections that answer people, none of which does the daemon's work
 AGAIN = 1.0  # seconds until a task that goes on is cancelled again
 GRACE = 5.0  # to hand over what did not end within the drain timeout
@@ -93,11 +92,11 @@ class Daemon:
             self._tracing,
         )
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
-        self._reconciler = Reconciler(
-            self._pool, self.metrics, wakeup, enforces=settings.decision_guard == "enforce"
-        )
-        self._relief = Relief(self._pool, settings.notify)
-        self._rescuer = Rescuer(self._pool, silent, self.metrics, wakeup)
+        self._background = Background(self._pool, self.metrics, wakeup)
+        enforces = settings.decision_guard == "enforce"
+        watch = Watch(self.metrics, self._background.hasten, enforces=enforces)
+        rescuer = Rescuer(silent, self.metrics, wakeup)
+        self._tasks = tasks(settings, watch, Relief(settings.notify), rescuer)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         self.metrics.registry.register(PoolGauges(self._pool))
@@ -123,7 +122,6 @@ class Daemon:
         await self._pool.open()
         await self._sessions.open()
         self._heartbeat.start()
-        reconciled = self.settings.reconcile_interval
         log.info("started", http=self.server.address, instance=str(self._instance.id))
         try:
             async with asyncio.TaskGroup() as group:
@@ -131,14 +129,8 @@ class Daemon:
                     group.create_task(self._instance.register()),
                     group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
                     group.create_task(self._listener.run()),
-                    group.create_task(every(reconciled, self._reconciler.beat)),
-                    group.create_task(every(reconciled, self._reconciler.go_on)),
-                    group.create_task(every(reconciled, self._relief.beat)),
-                    group.create_task(every(silence(self.settings.lease) / 2, self._rescuer.beat)),
+                    *(group.create_task(self._background.repeat(task)) for task in self._tasks),
                 ]
-                if (retention := self.settings.retention) is not None:
-                    ledger = Ledger(self._database, retention)
-                    background.append(group.create_task(every(TRIMMED, ledger.beat)))
                 try:
                     await self._worker.run()
                     await self._effector.drain(self._until_end())

@@ -3,9 +3,11 @@
 Somebody else's session that listens, and is idle in a transaction, has the server keep all of them.
 """
 
+from collections.abc import Sequence
+
 import structlog
 
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.daemon.background import Facts, Row
 
 log = structlog.get_logger()
 
@@ -19,20 +21,18 @@ class Relief:
     has not itself seen the queue half full leaves what an administrator wrote.
     """
 
-    def __init__(self, pool: Pool, notify: str) -> None:
-        self._pool = pool
+    def __init__(self, notify: str) -> None:
         self._notify = notify
         self._spares = False
 
-    async def beat(self) -> None:
-        """Look once."""
-        facts = {"full": FULL, "free": FREE, "spares": self._spares, "notify": self._notify}
-        async with self._pool.session() as session, session.transaction():
-            cursor = await session.run("spare_queue", facts)
-            row = await cursor.fetchone()
-        if row is None:
-            raise LookupError("the queue has always a usage")
-        usage, became = row["usage"], row["became"]
-        self._spares = usage >= FULL or (self._spares and usage >= FREE)
-        if became is not None:
-            log.warning("notify_switched", notify=became, queue_usage=round(usage, 3))
+    def facts(self) -> Facts:
+        """Return what the statement goes by."""
+        return {"full": FULL, "free": FREE, "spares": self._spares, "notify": self._notify}
+
+    def found(self, rows: Sequence[Row]) -> None:
+        """Take how full the queue is, and whether triggers notify otherwise since."""
+        for row in rows:
+            usage, became = row["usage"], row["became"]
+            self._spares = usage >= FULL or (self._spares and usage >= FREE)
+            if became is not None:
+                log.warning("notify_switched", notify=became, queue_usage=round(usage, 3))

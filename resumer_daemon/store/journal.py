@@ -197,15 +197,6 @@ async def hand_over_strays(session: Session, holder: Holder, running: Iterable[U
         await session.run("hand_over_strays", facts)
 
 
-async def bury(session: Session, *, sure: bool) -> tuple[list[UUID], int]:
-    """Free what the dead hold; if `sure`, first find who died. Return those, and how much it is."""
-    async with session.transaction():
-        found = await session.run("mark_dead") if sure else None
-        freed = await session.run("end_dead_leases")
-        dead = [row["id"] for row in await found.fetchall()] if found else []
-        return dead, freed.rowcount
-
-
 async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
     """Give a lease back of which nothing is under way, to be taken again after so long."""
     async with session.transaction():
@@ -218,7 +209,6 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
 
     Those whose state a newer version wrote are left to it.
     """
-    await session.run("forget_leases")
     ids = await lock_expired(session, limit)
     if not ids:
         return []

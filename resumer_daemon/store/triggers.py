@@ -1,5 +1,7 @@
 """Our triggers on the service's tables: which there should be, and which of them fire."""
 
+from typing import Final
+
 from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.statements import load
 
@@ -19,7 +21,11 @@ TRIGGERS = frozenset(
 )
 
 
+FIRING: Final = "read_triggers"
+"""The statement that reads their names."""
+
+
 async def firing(connection: Connection, schema: str) -> frozenset[str]:
     """Return the names of those that are there and enabled."""
-    cursor = await connection.execute(load("read_triggers"), {"schema": schema})
+    cursor = await connection.execute(load(FIRING), {"schema": schema})
     return frozenset([name for (name,) in await cursor.fetchall()])

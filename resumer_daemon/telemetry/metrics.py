@@ -178,8 +178,32 @@ class Metrics:
         )
         self.reconciled = Counter(
             "resumer_reconciled_total",
-            "What the reconciler had to mend.",
+            "What the background had to mend, because no trigger saw it.",
             ["what"],
+            registry=registry,
+        )
+        self.erased = Counter(
+            "resumer_erased_total",
+            "Rows that were kept no longer: deleted, or emptied.",
+            ["table"],
+            registry=registry,
+        )
+        self.background_runs = Counter(
+            "resumer_background_runs_total",
+            "Transactions of the background that were committed, by task.",
+            ["task"],
+            registry=registry,
+        )
+        self.background_seconds = Counter(
+            "resumer_background_seconds_total",
+            "How long they took, by task.",
+            ["task"],
+            registry=registry,
+        )
+        self.background_failures = Counter(
+            "resumer_background_failures_total",
+            "Times that a task of the background failed; it comes again, and no other task waits.",
+            ["task"],
             registry=registry,
         )
         self.triggers_missing = Gauge(

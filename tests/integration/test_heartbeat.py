@@ -15,13 +15,10 @@ from resumer_daemon.config import load
 from resumer_daemon.daemon import rescuer as rescuer_module
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.daemon.rescuer import Rescuer
-from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.journal import Holder
-from resumer_daemon.store.pool import Pool
-from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database, eventually, eventually_sync
+from tests.harness.background import by_hand
 from tests.harness.receiver import Receiver, answering, receiver, silent
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow
@@ -176,13 +173,10 @@ async def test_nobody_is_called_dead_by_who_was_cut_off_himself(
         " SELECT gen_random_uuid(), id, 'infinity', now() - interval '1 minute'"
         " FROM resumer.instances"
     )
-    pool = Pool(Store(database.url), 1)
-    await pool.open()
-    rescuer = Rescuer(pool, 5.0, Metrics(), Wakeup())
     past = "SELECT 1 FROM resumer.leases WHERE lease_until <= clock_timestamp()"
-    for _ in range(2):
-        await rescuer.beat()
-        assert (len(alive(database)), database.run(past)) == (1, [])
-    await rescuer.beat()
+    async with by_hand(database, lease="10s", drain_timeout="5s") as hand:
+        for _ in range(2):
+            await hand.run("daemons")
+            assert (len(alive(database)), database.run(past)) == (1, [])
+        await hand.run("daemons")
     assert (alive(database), len(database.run(past))) == ([], 1)
-    await pool.close()

@@ -11,9 +11,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from resumer_daemon.store import claim
 from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import fence
+from resumer_daemon.store.journal import fence, lock_expired
+from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync, every_vintage
+from tests.harness.background import by_hand
 from tests.harness.receiver import answering, receiver
 from tests.harness.rows import Rows
 from tests.harness.running import running
@@ -144,6 +147,115 @@ def test_a_hold_whose_time_is_over_is_released_by_itself(service: Service):
         "SELECT released_by, released_at IS NOT NULL FROM resumer.holds"
     )
     assert (by, released) == ("its time is over", True)
+
+
+# P6: it returned no row, so that nobody heard of it
+async def test_the_end_of_a_hold_is_counted_and_wakes_the_worker(database: Database, rows: Rows):
+    held(database, rows, 3)
+    async with by_hand(database) as hand:
+        await hand.run("holds")
+        assert hand.counted("resumer_reconciled_total", what="hold") == 0
+        database.run("UPDATE resumer.holds SET until = now()")
+        await hand.lap("holds", limit=2)
+        assert hand.counted("resumer_reconciled_total", what="hold") == 3
+        assert await hand.wakeup.wait(0.0, "poll") == "reconcile"
+    assert database.run("SELECT going, ended_at IS NOT NULL FROM resumer.holds") == [(3, True)]
+
+
+def held(database: Database, rows: Rows, many: int) -> list[UUID]:
+    """Hold a workflow, and keep starts of it; return the executions in this order."""
+    rows.workflow("flow")
+    database.run("SELECT resumer.hold('flow')")
+    for _ in range(many):
+        database.run("SELECT resumer.start('flow')")
+    started = database.run("UPDATE resumer.resume_requests SET outcome = 'held' RETURNING 1")
+    assert len(started) == many
+    return [
+        execution
+        for (execution,) in database.run(
+            "SELECT execution_id FROM resumer.resume_requests ORDER BY id"
+        )
+    ]
+
+
+# P6: 400,000 in one statement, with two functions for each of them, took 72 s
+async def test_a_release_lets_go_in_slices_who_was_stopped_first_and_then_the_oldest(
+    database: Database, rows: Rows
+):
+    """And at its rate, from one slice to the next."""
+    executions = held(database, rows, 5)
+    stopped = executions[3]
+    database.run(
+        "INSERT INTO resumer.pauses (execution_id, number, reason, held)"
+        " VALUES (%s, 1, 'manual', '{\"number\": 1}')",
+        stopped,
+    )
+    database.run(
+        "UPDATE resumer.holds SET released_at = now(), released_by = 'mia', per_second = 2"
+    )
+    async with by_hand(database) as hand:
+        await hand.lap("holds", limit=2)
+        assert hand.counted("resumer_reconciled_total", what="hold") == 5
+    going = database.run(
+        "SELECT execution_id, kind, due_at FROM resumer.resume_requests"
+        " WHERE outcome IS NULL AND actor = 'mia' ORDER BY due_at"
+    )
+    executions.remove(stopped)
+    assert [(execution, kind) for execution, kind, _ in going] == [
+        (stopped, "manual"), *((execution, "adopt") for execution in executions),
+    ]  # fmt: skip
+    due = [at for _, _, at in going]
+    assert all(b - a >= timedelta(seconds=0.5) for a, b in pairwise(due))
+
+
+async def test_what_is_held_anew_during_a_release_waits_for_the_next(
+    database: Database, rows: Rows
+):
+    held(database, rows, 3)
+    database.run("UPDATE resumer.holds SET released_at = now(), released_by = 'mia'")
+    database.run("SELECT resumer.let_go(1, 1)")  # who was stopped: nobody
+    assert database.run("SELECT going, more FROM resumer.let_go(1, 1)") == [(1, True)]
+    database.run("SELECT resumer.hold('flow')")
+    async with by_hand(database) as hand:
+        await hand.lap("holds", limit=10)
+        assert hand.counted("resumer_reconciled_total", what="hold") == 0
+    assert database.run("SELECT ended_at IS NOT NULL FROM resumer.holds ORDER BY id") == [
+        (True,), (False,),
+    ]  # fmt: skip
+    assert release(Service(database), "flow") == 3
+
+
+# P19
+async def test_a_hold_in_force_makes_no_look_write_that_finds_nothing(
+    database: Database, rows: Rows
+):
+    rows.workflow("flow")
+    database.run("SELECT resumer.hold('flow')")
+    session = await Store(database.url).session()
+    async with session.connection:
+        for look in (claim_all, nothing_again, nothing_past, no_fence):
+            async with session.transaction():
+                await look(session)
+                cursor = await session.connection.execute(
+                    "SELECT pg_current_xact_id_if_assigned() IS NULL"
+                )
+                assert await cursor.fetchone() == (True,), look
+
+
+async def claim_all(session: Session) -> None:
+    assert not (await claim.claim(session, 10, newest=10)).claimed
+
+
+async def nothing_again(session: Session) -> None:
+    await claim.claim_again(session, [])
+
+
+async def nothing_past(session: Session) -> None:
+    assert await lock_expired(session, 10) == []
+
+
+async def no_fence(session: Session) -> None:
+    assert not await fence(session, UUID(int=1), 1)
 
 
 async def test_what_runs_stops_before_its_next_step_and_goes_on_after_the_release(

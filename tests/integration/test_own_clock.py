@@ -1,7 +1,6 @@
 """What a daemon concludes from its own clock: who is dead, and whether it may still send."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -14,15 +13,13 @@ from resumer_daemon.daemon import rescuer as rescuers
 from resumer_daemon.daemon import sender as senders
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.sender import Sender
-from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.journal import Holder
-from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
+from tests.harness.background import by_hand
 
 SILENCE = 10.0
 
@@ -39,14 +36,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-async def pool(database: Database) -> AsyncIterator[Pool]:
-    made = Pool(Store(database.url), 1)
-    await made.open()
-    yield made
-    await made.close()
-
-
 def silent_daemon(database: Database) -> None:
     database.run(
         "INSERT INTO resumer.instances (id, host, version, silence, heartbeat_at)"
@@ -60,16 +49,16 @@ def silent_daemon(database: Database) -> None:
 
 
 async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_time_of_silence(
-    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     clock = Clock()
     monkeypatch.setattr(rescuers, "monotonic", clock)
     silent_daemon(database)
-    rescuer = Rescuer(pool, SILENCE, Metrics(), Wakeup())
-    for later, dead in ((0.0, False), (SILENCE - 1, False), (1.0, True)):
-        clock.now += later
-        await rescuer.beat()
-        assert database.run("SELECT dead FROM resumer.instances") == [(dead,)], clock.now
+    async with by_hand(database, lease=2 * SILENCE, drain_timeout=SILENCE) as hand:
+        for later, dead in ((0.0, False), (SILENCE - 1, False), (1.0, True)):
+            clock.now += later
+            await hand.run("daemons")
+            assert database.run("SELECT dead FROM resumer.instances") == [(dead,)], clock.now
 
 
 def beating(database: Database) -> Heartbeat:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.daemon.reconciler import EVENTS
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
@@ -60,6 +59,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
     batch = {"ids": array(ids), "timezone": "UTC"}
     locked = {"claimed": array(ids), "timezone": "UTC"}
     place = {"after": UUID(int=0), "limit": SLICE, "timezone": "UTC"}
+    kept = {"seconds": 3600.0, "timezone": "UTC"}
     nothing = array([None] * many)
     keys = [f"completed {number:06}" for number in range(1, many + 1)]
     ended = [UUID(md5(key.encode(), usedforsecurity=False).hexdigest()) for key in keys]
@@ -139,7 +139,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "rescue_leases": {"ids": array(ended), "instance": UUID(int=1), "seconds": 60.0},
         "read_intents": {"ids": array(ended)},
         "read_rests": {"ids": array(ended)},
-        "forget_leases": {},
+        "forget_leases": place,
         "claim_messages": {"limit": 8, "seconds": 60.0},
         "postpone_message": {
             "key": keys[0],
@@ -179,21 +179,16 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         },
         "close_waits": {"execution_ids": array(ids), "numbers": array([1] * many)},
         "recall_events": {"ids": array(paused(1000 * number) for number in range(1, 101))},
-        "reconcile_held": {},
-        "reconcile_gone": {},
-        "reconcile_events": {
-            "timezone": "UTC",
-            "moment": "2020-01-01",
-            "after": UUID(int=0),
-            "limit": EVENTS,
-        },
+        "bury_daemons": {"sure": True, "limit": SLICE},
+        "reconcile_held": {"after": 0, "limit": SLICE},
+        "reconcile_events": {"timezone": "UTC", "moment": None, "limit": SLICE},
         "reconcile_vanished": place,
+        "reconcile_records": place,
         "reconcile_expiries": place,
         "reconcile_decisions": place,
-        "reconcile_blocked": {"timezone": "UTC"},
-        "reconcile_foreign": {},
-        "trim_requests": {"after": 0, "limit": 2_000, "seconds": 3600.0},
-        "trim_events": {"after": 0, "limit": 2_000, "seconds": 3600.0},
+        "reconcile_executions": place,
+        "erase_requests": {**kept, "after": 0, "limit": SLICE},
+        "erase_events": {**kept, "after": 0, "limit": SLICE},
         "page_paused": {
             "reasons": array(["approval_required", "waiting_for_event"]),
             **PAGE,
@@ -201,8 +196,6 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "id": UUID(int=0),
         },
         "page_ledger": {**PAGE, "execution": None, "before": 2**63 - 1},
-        "count_pauses": {},
-        "compare_pauses": {},
         "read_gauges": {},
         "read_pause_gauges": {},
     }
@@ -215,10 +208,6 @@ FEW = BATCH * 10
 BOUNDS = {
     "read_gauges": 20_000,
     # these look at all that is paused, by design: rarely, or cached
-    "reconcile_blocked": 400_000,
-    "reconcile_foreign": 400_000,
-    "count_pauses": 200_000,
-    "compare_pauses": 200_000,
     "read_pause_gauges": 200_000,
 }
 

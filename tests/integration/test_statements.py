@@ -111,13 +111,27 @@ def test_each_statement_is_run_by_one_place():
     assert {name: found for name, found in places.items() if len(found) != 1} == {}
 
 
+TASKS = {"Look", "Walk"}
+
+
 def _named(tree: ast.Module) -> Iterator[tuple[str, ast.Constant]]:
-    """Yield the statements that are named in calls of functions."""
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        callee = ast.unparse(call.func).rpartition(".")[2]
-        for given in call.args if callee[0].islower() or callee[0] == "_" else ():
+    """Yield the statements that are named in calls of functions, in tasks, and as constants."""
+    for node in ast.walk(tree):
+        for callee, given in _given(node):
             if isinstance(given, ast.Constant) and given.value in NAMES:
                 yield callee, given
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.AnnAssign(value=ast.Constant() as value):
+            yield "", value
+        case ast.Call():
+            callee = ast.unparse(node.func).rpartition(".")[2]
+            if callee[0].islower() or callee[0] == "_" or callee in TASKS:
+                yield from ((callee, given) for given in node.args)
+            if callee in TASKS:
+                yield from ((callee, each.value) for each in node.keywords)
 
 
 def test_no_sql_is_written_outside_its_folder():

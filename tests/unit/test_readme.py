@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from resumer_daemon.config import load as load_settings
 from resumer_daemon.daemon.poison import Cause
+from resumer_daemon.daemon.tasks import tasks
 from resumer_daemon.engine.requests import Settled
 from resumer_daemon.engine.respond import UnreadableCause
 from resumer_daemon.workflow.check import check
@@ -106,6 +109,12 @@ def _named(document: str, marker: str) -> set[str]:
 
 def test_every_log_event_is_explained():
     assert _named("operations.md", "events") == _source(r'\blog\.\w+\(\s*"(\w+)"')
+
+
+def test_every_background_task_is_explained():
+    settings = load_settings(database_url="postgresql://h/d")
+    made: Any = SimpleNamespace(found=None, facts=None)
+    assert _named("operations.md", "tasks") == {t.name for t in tasks(settings, made, made, made)}
 
 
 def test_every_cause_of_an_incident_is_explained():

@@ -18,7 +18,7 @@ from resumer_daemon.telemetry.histogram import Histogram
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
 
-SERIES = 2_000
+SERIES = 2_200
 
 PAGE = ROOT / "docs" / "http.md"
 STATUSES = {"200", "202", "304", *re.findall(r"(?m)^\| ([45]\d\d) ", PAGE.read_text("utf-8"))}
@@ -29,9 +29,11 @@ REQUESTS = {
     *((route, "other", "405") for _, route in [*ENDPOINTS, *OPEN]),
     *product(["other"], [*METHODS, "other"], STATUSES),
 }
-CAUSES = {row[0] for row in rows(between(ROOT / "docs" / "operations.md", "causes"))}
 GUARD = next(m for m in known() if m.name == "functions/guard_decisions").up.decode()
 OBJECTIONS = set(re.findall(r"WHEN .* THEN '(\w+)'", GUARD))
+OPERATIONS = ROOT / "docs" / "operations.md"
+CAUSES = {row[0] for row in rows(between(OPERATIONS, "causes"))}
+WHAT = {row[0] for row in rows(between(OPERATIONS, "reconciled"))}
 OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
 EVERY = {
     "trigger": {*get_args(Kind), "effect"},
@@ -44,7 +46,9 @@ EVERY = {
     "reason": OBJECTIONS,
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
-    "what": {"decision", "expiry", "event", "vanished", "foreign_pause", "held", "gone"},
+    "what": WHAT,
+    "table": {"requests", "events"},
+    "task": {row[0] for row in rows(between(OPERATIONS, "tasks"))},
 }
 
 

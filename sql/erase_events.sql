@@ -1,5 +1,6 @@
--- Delete a slice of the captured events by key, with the keys by which a look back finds them: those that were captured longer
--- ago than they are kept. Returns how many, and where the slice ended; NULL: the lap is done, or it came to what is kept.
+-- A slice of the captured events by key: delete those that were captured longer ago than they are kept, with the keys by which
+-- a look back finds them. At least two days: one that is not there would count as missed, for sql/reconcile_events.sql looks a
+-- day back, in whatever zone.
 WITH slice AS MATERIALIZED (
   SELECT c.id, c.captured_at
   FROM resumer.captured_events c
@@ -8,7 +9,6 @@ WITH slice AS MATERIALIZED (
   LIMIT %(limit)s
 ), old AS MATERIALIZED (
   SELECT s.id FROM slice s
-  -- one that is not there would count as missed: sql/reconcile_events.sql looks a day back, in whatever zone
   WHERE s.captured_at < clock_timestamp() - greatest(make_interval(secs => %(seconds)s), interval '2 days')
     AND (SELECT q.id FROM resumer.event_queue q WHERE q.id = s.id) IS NULL
 ), keys AS (
@@ -16,6 +16,6 @@ WITH slice AS MATERIALIZED (
 ), trimmed AS (
   DELETE FROM resumer.captured_events c WHERE c.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
 )
-SELECT (SELECT count(*) FROM trimmed) AS trimmed,
-  (SELECT max(s.id) FROM slice s
-   HAVING count(*) = %(limit)s AND count(*) = (SELECT count(*) FROM old)) AS last
+SELECT (SELECT count(*) FROM trimmed) AS events,
+  -- they are in the order in which they came: the rest is kept
+  (SELECT count(*) FROM slice) = %(limit)s AND (SELECT count(*) FROM old) > 0 AS more, (SELECT max(s.id) FROM slice s) AS after

@@ -1,7 +1,6 @@
--- Delete a slice of the ledger by key: what was settled longer ago than it is kept, of executions that have ended.
--- Returns how many, and where the slice ended; NULL: the lap is done, or it came to what is still kept.
+-- A slice of the ledger by key: delete what was settled longer ago than it is kept, of executions that have ended.
 WITH slice AS MATERIALIZED (
-  SELECT r.id, r.execution_id, r.finished_at, r.requested_at
+  SELECT r.id, r.execution_id, r.finished_at
   FROM resumer.settled_requests r
   WHERE r.id > %(after)s
   ORDER BY r.id
@@ -14,6 +13,5 @@ WITH slice AS MATERIALIZED (
 ), trimmed AS (
   DELETE FROM resumer.settled_requests r WHERE r.id = ANY (ARRAY(SELECT o.id FROM old o)) RETURNING 1
 )
-SELECT (SELECT count(*) FROM trimmed) AS trimmed,
-  (SELECT max(s.id) FROM slice s
-   HAVING count(*) = %(limit)s AND max(s.requested_at) < clock_timestamp() - make_interval(secs => %(seconds)s)) AS last
+SELECT (SELECT count(*) FROM trimmed) AS requests,
+  (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT max(s.id) FROM slice s) AS after
