@@ -1,1 +1,1 @@
-"""What runs: the composition root, the worker, the listener, the reconciler."""
+"""What runs: the composition root, the worker, the listener, the background tasks."""

@@ -1,4 +1,4 @@
-"""Sessions for work that comes and goes: the reconciler's, and a few while effects run."""
+"""Sessions for work that comes and goes: the background tasks', and a few while effects run."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

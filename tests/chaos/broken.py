@@ -103,8 +103,7 @@ def turns_never_halved() -> None:
 
 def adoptions_never_missed() -> None:
     """Look for no execution that the service ended unseen, not even when it is decided."""
-    text = TEXTS["reconcile_blocked"]
-    _rewrite("reconcile_blocked", text, "SELECT NULL::uuid AS execution_id WHERE false")
+    _rewrite("reconcile_executions", "s.result = 'blocked'", "false")
     _rewrite(
         "read_executions", "FILTER (WHERE r.kind = 'approval') > 0", "FILTER (WHERE false) > 0"
     )
