@@ -23,3 +23,9 @@ CREATE TRIGGER resumer_approval_move AFTER UPDATE OF execution_id ON approval_re
 CREATE TRIGGER resumer_approval_guard BEFORE INSERT OR UPDATE ON approval_requests FOR EACH ROW
   WHEN (new.status = 'approved') EXECUTE FUNCTION resumer.on_approval_guard();
 ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_guard;
+
+COMMENT ON TRIGGER resumer_approval_insert ON approval_requests IS 'Of resumer-daemon: leaves a request for each approval request that others insert or that is decided.';
+COMMENT ON TRIGGER resumer_approval_update ON approval_requests IS 'Of resumer-daemon: leaves a request for each decision.';
+COMMENT ON TRIGGER resumer_approval_delete ON approval_requests IS 'Of resumer-daemon: leaves a request for each approval request of a pause that is deleted.';
+COMMENT ON TRIGGER resumer_approval_move ON approval_requests IS 'Of resumer-daemon: leaves requests where an approval request moves to another execution.';
+COMMENT ON TRIGGER resumer_approval_guard ON approval_requests IS 'Of resumer-daemon: refuses approvals that must not count. Disabled unless RESUMER_DECISION_GUARD is enforce.';

@@ -3,3 +3,5 @@
 CREATE TRIGGER resumer_event_insert AFTER INSERT ON events
   REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_event_insert();
+
+COMMENT ON TRIGGER resumer_event_insert ON events IS 'Of resumer-daemon: queues each event for the executions that wait for it.';

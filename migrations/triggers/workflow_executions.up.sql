@@ -36,3 +36,8 @@ CREATE TRIGGER resumer_execution_insert AFTER INSERT ON workflow_executions FOR 
   WHEN ((new.status = 'paused' OR (new.status = 'completed' AND new.result = 'blocked'))
     AND current_setting('resumer.own', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION resumer.on_execution_seen();
+
+COMMENT ON TRIGGER resumer_execution_write ON workflow_executions IS 'Of resumer-daemon: refuses writes over a pause or an end of the daemon; makes a blocked end a pause.';
+COMMENT ON TRIGGER resumer_execution_rewrite ON workflow_executions IS 'Of resumer-daemon: refuses old copies of a row that the daemon has written.';
+COMMENT ON TRIGGER resumer_execution_update ON workflow_executions IS 'Of resumer-daemon: leaves a request where another program pauses, resumes or blocks an execution.';
+COMMENT ON TRIGGER resumer_execution_insert ON workflow_executions IS 'Of resumer-daemon: leaves a request for an execution that is inserted as paused or blocked.';

@@ -38,6 +38,7 @@ CODE: Final = (
     "functions/status",
     "functions/explain",
     "views",
+    "comments",
 )
 """Functions and views, in the order in which they need each other. One transaction applies them."""
 

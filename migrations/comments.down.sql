@@ -1,0 +1,1 @@
+-- Comments go with their objects.
