@@ -274,65 +274,80 @@ COMMENT ON COLUMN resumer.requests.finished_at IS 'Time when it was settled; NUL
 
 COMMENT ON VIEW resumer.asleep IS 'One row where triggers must notify, because no daemon polls. Read by trigger functions.';
 
-COMMENT ON FUNCTION resumer.about IS 'Returns what an execution is called. Called by views and functions.';
-COMMENT ON FUNCTION resumer.adopt IS 'SQL interface: asks a daemon to look at an execution that was blocked before the installation.';
-COMMENT ON FUNCTION resumer.approvals_needed IS 'Returns how many approvals a pause needs. Called by functions.';
-COMMENT ON FUNCTION resumer.approvals_of IS 'Returns the approvals that belong to a pause. Called by functions.';
-COMMENT ON FUNCTION resumer.approve IS 'SQL interface: approves an approval request.';
-COMMENT ON FUNCTION resumer.ask IS 'Leaves one request for an execution. Called by the SQL interface.';
-COMMENT ON FUNCTION resumer.branches_of IS 'Returns the branches of a pause, each as a pause. Called by functions.';
-COMMENT ON FUNCTION resumer.cancel IS 'SQL interface: ends an execution that has not ended, without result.';
-COMMENT ON FUNCTION resumer.check_size IS 'Refuses a document that is larger than allowed. Called by the SQL interface.';
-COMMENT ON FUNCTION resumer.decide IS 'Writes a decision to an approval request. Called by approve and reject.';
-COMMENT ON FUNCTION resumer.differs IS 'Returns whether two values certainly differ. Called by may_end.';
-COMMENT ON FUNCTION resumer.emit IS 'SQL interface: writes an event.';
-COMMENT ON FUNCTION resumer.event_key IS 'Returns a key by which events are found. Called by the daemon.';
-COMMENT ON FUNCTION resumer.event_names_of IS 'Returns the entities that an event names. Called by the daemon.';
-COMMENT ON FUNCTION resumer.event_terms IS 'Returns the values of an event by which it is found. Called by the daemon.';
-COMMENT ON FUNCTION resumer.explain IS 'SQL interface: says why an execution stands where it stands, and what would move it.';
-COMMENT ON FUNCTION resumer.find IS 'SQL interface: returns the id of an execution by its key or id.';
-COMMENT ON FUNCTION resumer.hold IS 'SQL interface: holds a workflow, or everything.';
-COMMENT ON FUNCTION resumer.hold_of IS 'Returns the hold that keeps an execution. Called by functions.';
-COMMENT ON FUNCTION resumer.index_text IS 'Returns a value as an index holds it. Called by the daemon.';
-COMMENT ON FUNCTION resumer.is_ours IS 'Returns whether an execution is run, paused or ended by the daemon. Called by a trigger function.';
-COMMENT ON FUNCTION resumer.lasting IS 'Returns a time as a duration from now, for people. Called by explain.';
-COMMENT ON FUNCTION resumer.let_go IS 'Lets a slice of what an ended hold kept go on. Called by the daemon.';
-COMMENT ON FUNCTION resumer.may_end IS 'Returns whether an event may end a wait. Called by the daemon.';
-COMMENT ON FUNCTION resumer.objection IS 'Returns why an approval must not count. Called by the guard and the daemon.';
-COMMENT ON FUNCTION resumer.on_approval_delete IS 'Trigger function: leaves a request for each approval request that is deleted.';
-COMMENT ON FUNCTION resumer.on_approval_guard IS 'Trigger function: refuses an approval that must not count, where RESUMER_DECISION_GUARD is enforce.';
-COMMENT ON FUNCTION resumer.on_approval_insert IS 'Trigger function: leaves a request for each approval request that is inserted by others or decided.';
-COMMENT ON FUNCTION resumer.on_approval_move IS 'Trigger function: leaves requests where an approval request moves to another execution.';
-COMMENT ON FUNCTION resumer.on_approval_update IS 'Trigger function: leaves a request for each decision that is written.';
-COMMENT ON FUNCTION resumer.on_event_insert IS 'Trigger function: queues each event that is inserted.';
-COMMENT ON FUNCTION resumer.on_execution_seen IS 'Trigger function: leaves a request where another program pauses or blocks an execution.';
-COMMENT ON FUNCTION resumer.on_execution_write IS 'Trigger function: refuses writes of others over a pause or an end of the daemon, and makes a blocked end a pause.';
-COMMENT ON FUNCTION resumer.pause IS 'SQL interface: stops an execution before its next step.';
-COMMENT ON FUNCTION resumer.printable IS 'Returns a text with its control characters spelled out. Called by functions.';
-COMMENT ON FUNCTION resumer.queue IS 'Inserts an execution with its start request. Called by start and the daemon.';
-COMMENT ON FUNCTION resumer.quoted IS 'Returns a text as a literal that is safe to paste. Called by functions.';
-COMMENT ON FUNCTION resumer.reason IS 'Returns one reason of explain as JSON.';
-COMMENT ON FUNCTION resumer.refuse_on_hold IS 'Refuses a request that would wait for the release of a hold. Called by the SQL interface.';
-COMMENT ON FUNCTION resumer.reject IS 'SQL interface: rejects an approval request.';
-COMMENT ON FUNCTION resumer.release IS 'SQL interface: ends a hold.';
-COMMENT ON FUNCTION resumer.resume IS 'SQL interface: resumes a paused execution.';
-COMMENT ON FUNCTION resumer.retry IS 'SQL interface: goes on after an incident.';
-COMMENT ON FUNCTION resumer.retry_message IS 'SQL interface: makes dead messages of the outbox due again.';
-COMMENT ON FUNCTION resumer.sequences IS 'Returns each sequence with the highest number that is taken. Called by doctor.';
-COMMENT ON FUNCTION resumer.service_now IS 'Returns the clock of the service''s columns without time zone. Called by functions.';
-COMMENT ON FUNCTION resumer.service_path IS 'Returns the search path for what the service''s own triggers call. Called by the SQL interface.';
-COMMENT ON FUNCTION resumer.shell IS 'Returns a text as an argument for a shell. Called by explain.';
-COMMENT ON FUNCTION resumer.shown_of IS 'Returns the branch of a pause that has waited longest. Called by views.';
-COMMENT ON FUNCTION resumer.start IS 'SQL interface: starts a workflow.';
-COMMENT ON FUNCTION resumer.status IS 'SQL interface: returns an execution as it stands, for programs.';
-COMMENT ON FUNCTION resumer.steers IS 'Returns whether a text holds characters that are not seen or act on a terminal. Called by functions.';
-COMMENT ON FUNCTION resumer.waiting_for IS 'Returns what a pause waits for. Called by views and functions.';
-COMMENT ON FUNCTION resumer.wake IS 'Notifies the daemons, unless one polls. Called by trigger functions and the SQL interface.';
-COMMENT ON FUNCTION resumer.why_approval IS 'Part of explain: approvals that are missing or do not count.';
-COMMENT ON FUNCTION resumer.why_around IS 'Part of explain: daemons, triggers, definition and messages.';
-COMMENT ON FUNCTION resumer.why_asked IS 'Part of explain: requests that are open, parked or failed.';
-COMMENT ON FUNCTION resumer.why_kept IS 'Part of explain: a hold, a manual pause, an incident.';
-COMMENT ON FUNCTION resumer.why_not_open IS 'Part of explain: an execution that has ended or not begun.';
-COMMENT ON FUNCTION resumer.why_running IS 'Part of explain: an execution that runs.';
-COMMENT ON FUNCTION resumer.why_waiting IS 'Part of explain: an event, a time, or a pause without record.';
-COMMENT ON FUNCTION resumer.write_record IS 'Writes a record of a step into a table that the settings name. Called by the daemon.';
+-- By name, because a function may get other arguments.
+DO $do$
+DECLARE
+  described record;
+BEGIN
+  FOR described IN
+    SELECT f.oid::regprocedure AS function, d.text
+    FROM (VALUES
+      ('about', 'Returns what an execution is called. Called by views and functions.'),
+      ('adopt', 'SQL interface: asks a daemon to look at an execution that was blocked before the installation.'),
+      ('approvals_needed', 'Returns how many approvals a pause needs. Called by functions.'),
+      ('approvals_of', 'Returns the approvals that belong to a pause. Called by functions.'),
+      ('approve', 'SQL interface: approves an approval request.'),
+      ('ask', 'Leaves one request for an execution. Called by the SQL interface.'),
+      ('branches_of', 'Returns the branches of a pause, each as a pause. Called by functions.'),
+      ('cancel', 'SQL interface: ends an execution that has not ended, without result.'),
+      ('check_size', 'Refuses a document that is larger than allowed. Called by the SQL interface.'),
+      ('decide', 'Writes a decision to an approval request. Called by approve and reject.'),
+      ('differs', 'Returns whether two values certainly differ. Called by may_end.'),
+      ('emit', 'SQL interface: writes an event.'),
+      ('event_key', 'Returns a key by which events are found. Called by the daemon.'),
+      ('event_names_of', 'Returns the entities that an event names. Called by the daemon.'),
+      ('event_terms', 'Returns the values of an event by which it is found. Called by the daemon.'),
+      ('explain', 'SQL interface: says why an execution stands where it stands, and what would move it.'),
+      ('find', 'SQL interface: returns the id of an execution by its key or id.'),
+      ('hold', 'SQL interface: holds a workflow, or everything.'),
+      ('hold_of', 'Returns the hold that keeps an execution. Called by functions.'),
+      ('index_text', 'Returns a value as an index holds it. Called by the daemon.'),
+      ('is_ours', 'Returns whether an execution is run, paused or ended by the daemon. Called by a trigger function.'),
+      ('lasting', 'Returns a time as a duration from now, for people. Called by explain.'),
+      ('let_go', 'Lets a slice of what an ended hold kept go on. Called by the daemon.'),
+      ('may_end', 'Returns whether an event may end a wait. Called by the daemon.'),
+      ('objection', 'Returns why an approval must not count. Called by the guard and the daemon.'),
+      ('on_approval_delete', 'Trigger function: leaves a request for each approval request that is deleted.'),
+      ('on_approval_guard', 'Trigger function: refuses an approval that must not count, where RESUMER_DECISION_GUARD is enforce.'),
+      ('on_approval_insert', 'Trigger function: leaves a request for each approval request that is inserted by others or decided.'),
+      ('on_approval_move', 'Trigger function: leaves requests where an approval request moves to another execution.'),
+      ('on_approval_update', 'Trigger function: leaves a request for each decision that is written.'),
+      ('on_event_insert', 'Trigger function: queues each event that is inserted.'),
+      ('on_execution_seen', 'Trigger function: leaves a request where another program pauses or blocks an execution.'),
+      ('on_execution_write', 'Trigger function: refuses writes of others over a pause or an end of the daemon, and makes a blocked end a pause.'),
+      ('pause', 'SQL interface: stops an execution before its next step.'),
+      ('printable', 'Returns a text with its control characters spelled out. Called by functions.'),
+      ('queue', 'Inserts an execution with its start request. Called by start and the daemon.'),
+      ('quoted', 'Returns a text as a literal that is safe to paste. Called by functions.'),
+      ('reason', 'Returns one reason of explain as JSON.'),
+      ('refuse_on_hold', 'Refuses a request that would wait for the release of a hold. Called by the SQL interface.'),
+      ('reject', 'SQL interface: rejects an approval request.'),
+      ('release', 'SQL interface: ends a hold.'),
+      ('resume', 'SQL interface: resumes a paused execution.'),
+      ('retry', 'SQL interface: goes on after an incident.'),
+      ('retry_message', 'SQL interface: makes dead messages of the outbox due again.'),
+      ('sequences', 'Returns each sequence with the highest number that is taken. Called by doctor.'),
+      ('service_now', 'Returns the clock of the service''s columns without time zone. Called by functions.'),
+      ('service_path', 'Returns the search path for what the service''s own triggers call. Called by the SQL interface.'),
+      ('shell', 'Returns a text as an argument for a shell. Called by explain.'),
+      ('shown_of', 'Returns the branch of a pause that has waited longest. Called by views.'),
+      ('start', 'SQL interface: starts a workflow.'),
+      ('status', 'SQL interface: returns an execution as it stands, for programs.'),
+      ('steers', 'Returns whether a text holds characters that are not seen or act on a terminal. Called by functions.'),
+      ('waiting_for', 'Returns what a pause waits for. Called by views and functions.'),
+      ('wake', 'Notifies the daemons, unless one polls. Called by trigger functions and the SQL interface.'),
+      ('why_approval', 'Part of explain: approvals that are missing or do not count.'),
+      ('why_around', 'Part of explain: daemons, triggers, definition and messages.'),
+      ('why_asked', 'Part of explain: requests that are open, parked or failed.'),
+      ('why_kept', 'Part of explain: a hold, a manual pause, an incident.'),
+      ('why_not_open', 'Part of explain: an execution that has ended or not begun.'),
+      ('why_running', 'Part of explain: an execution that runs.'),
+      ('why_waiting', 'Part of explain: an event, a time, or a pause without record.'),
+      ('write_record', 'Writes a record of a step into a table that the settings name. Called by the daemon.')
+    ) AS d (name, text)
+    JOIN pg_proc f ON f.proname = d.name AND f.pronamespace = 'resumer'::regnamespace
+  LOOP
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', described.function, described.text);
+  END LOOP;
+END
+$do$;

@@ -1,6 +1,11 @@
 """A DBA who looks with psql reads what each object of ours is, and who writes it."""
 
+import re
+from pathlib import Path
+
 from tests.harness import Database
+
+COMMENTS = Path(__file__).parents[2] / "migrations" / "comments.up.sql"
 
 OBJECTS = """
 SELECT 'schema', n.nspname::text, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n
@@ -30,3 +35,9 @@ def test_every_object_has_a_comment(database: Database):
     found = database.run(OBJECTS)
     assert {kind for kind, _, _ in found} >= {"relation", "column", "function", "trigger"}
     assert [f"{kind} {name}" for kind, name, text in found if len(text or "") < 10] == []
+
+
+def test_every_function_that_is_described_exists(database: Database):
+    described = re.findall(r"(?m)^      \('(\w+)', '", COMMENTS.read_text("utf-8"))
+    functions = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'resumer'::regnamespace"
+    assert set(described) == {name for (name,) in database.run(functions)}
