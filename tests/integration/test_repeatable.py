@@ -61,7 +61,7 @@ def test_every_file_is_listed_once():
 def test_numbered_migrations_create_no_code_and_the_others_nothing_else():
     for migration in known():
         text = migration.up.decode()
-        code = ("CREATE OR REPLACE", "CREATE TRIGGER", "COMMENT ON TABLE")
+        code = ("CREATE OR REPLACE", "CREATE TRIGGER", "COMMENT ON SCHEMA")
         assert any(each in text for each in code) == (migration.number is None)
         assert "CREATE TABLE" not in text or migration.number is not None
 
