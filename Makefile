@@ -8,13 +8,14 @@ EXPORT := $(BIN)/uv export --quiet --format requirements-txt --no-emit-project -
 # What the image has; that and an embedded PostgreSQL; all extras and tools; what builds the project.
 LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requirements-build.lock
 WORKERS ?= auto
+PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulate_anything.py
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-system lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	@echo; echo '  ARGS="..." is handed on: make dev ARGS=--once, make test ARGS="-k claim"'
 
 dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once ends by itself)
@@ -22,8 +23,15 @@ dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once en
 
 test: $(VENV)/.dev ## Run the tests on a real PostgreSQL, found or brought along
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@echo 'Left out, because they wait, kill and flood for minutes: tests/resilience. make test-resilience runs them.'
 	@echo 'Left out, because each needs Debian packages: tests/system. make test-system runs them.'
-	@echo 'Left out, because they take minutes: make field, make chaos, make mutants. CONTRIBUTING.md tells what each proves.'
+	@echo 'Left out, because they take minutes: make properties, field, chaos, mutants. CONTRIBUTING.md tells what each proves.'
+
+test-resilience: $(VENV)/.dev ## Run the tests that take servers, daemons, clocks and connections away, or flood them
+	@$(BIN)/pytest -n $(WORKERS) tests/resilience $(ARGS)
+
+properties: $(VENV)/.dev ## Run the property tests of the engine with 5,000 drawn definitions in place of 1,000
+	@RESUMER_TEST_EXAMPLES=5 $(BIN)/pytest -n $(WORKERS) $(PROPERTIES) $(ARGS)
 
 test-system: $(VENV)/.dev ## Run the tests that need Debian packages: Prometheus, pgbouncer, PostgreSQL 15, curl, jq
 	@$(BIN)/pytest -n $(WORKERS) tests/system $(ARGS)

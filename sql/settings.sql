@@ -1,6 +1,6 @@
 -- What holds on each of our connections, whatever the role, the database or the server imposes: set once for a session
 -- that keeps its backend, else `local` to each transaction. All that changes the text or the meaning of what is sent or
--- read, or that ends us: tests/integration/test_imposed.py goes through pg_settings and knows each setting that a session
+-- read, or that ends us: tests/resilience/test_imposed.py goes through pg_settings and knows each setting that a session
 -- may change. `default_transaction_read_only` is obeyed. Some do not exist on older
 -- servers. With the search path nothing is found in the schemas of others: what they create there must not be called by us.
 SELECT

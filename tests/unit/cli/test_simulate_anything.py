@@ -19,6 +19,7 @@ from resumer_daemon.engine.simulate import simulate
 from resumer_daemon.engine.world import Limits, World
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.spelling import normalise
+from tests.harness.examples import examples
 from tests.unit.engine.flows import broken_definitions, contexts, definitions
 
 NOBODY = UUID(int=0)
@@ -31,7 +32,7 @@ words = st.lists(
 events = st.lists(st.builds(Emitted, st.just("e"), contexts), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(definitions | broken_definitions(), contexts, words, events)
 def test_it_ends_and_can_be_told(
     document: Any, payload: Any, said: Any, emitted: list[Emitted]

@@ -13,17 +13,18 @@ from resumer_daemon.engine.world import Limits
 from resumer_daemon.workflow.check import check
 from resumer_daemon.workflow.faults import Refused
 from resumer_daemon.workflow.spelling import normalise
+from tests.harness.examples import examples
 from tests.unit.engine.driver import Driver
 from tests.unit.engine.flows import broken_definitions, contexts, definitions, replies, results
 
 a_run = settings(
-    max_examples=600,
+    max_examples=examples(120),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-many = settings(a_run, max_examples=2_600)
-odd = settings(a_run, max_examples=1_800)
+many = settings(a_run, max_examples=examples(520))
+odd = settings(a_run, max_examples=examples(360))
 
 
 def driven(document: Any, data: st.DataObject, **options: Any) -> Driver:
@@ -133,4 +134,4 @@ def _by_place(values: list[str]) -> Callable[[Effect], str]:
 
 
 def test_there_are_as_many_runs_as_promised() -> None:
-    assert sum(each.max_examples for each in (a_run, many, odd)) >= 5_000
+    assert sum(each.max_examples for each in (a_run, many, odd)) >= examples(1_000)
