@@ -63,7 +63,7 @@ WITH roles AS (
     ('INSERT', 'event_names', NULL),
     ('INSERT UPDATE', 'outbox', NULL),
     ('INSERT UPDATE', 'effects', NULL),
-    ('UPDATE', 'holds', 'released_at'), -- it locks rows; `let_go` writes them
+    ('UPDATE', 'holds', 'released_at released_by'), -- `let_go` writes the others
     ('UPDATE', 'tokens', 'last_used_at'),
     ('INSERT UPDATE DELETE', 'idempotency_keys', NULL)
   ) AS t (verbs, name, columns)
