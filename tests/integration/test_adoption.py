@@ -239,6 +239,17 @@ def test_a_block_of_an_execution_that_we_began_is_never_a_pause(
     assert service.look(execution)["result"] == "blocked"
 
 
+@both_vintages
+def test_a_block_of_an_execution_that_we_are_to_begin_is_never_a_pause(
+    service: Service, today: Today
+):
+    service.workflow(ask(), allow())
+    execution = service.start()
+    today.asks(execution)
+    today.blocks(execution)
+    assert service.standing(execution)[0] == "completed"
+
+
 BLIND = [
     ("completed", "blocked"),
     ("completed", "allowed"),

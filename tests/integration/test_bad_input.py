@@ -1,6 +1,7 @@
 """Definitions, statuses and approvals that make no sense: named for what they are, and no crash."""
 
 import random
+import socket
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -217,6 +218,23 @@ def test_a_decision_for_a_running_execution_waits_and_is_too_late_at_its_end(
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     service.database.run("UPDATE workflow_executions SET status = 'failed'")
     eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
+
+
+def test_a_decision_that_waits_for_a_webhook_is_looked_at_when_the_webhook_is_over(
+    service: Service,
+):
+    held = "SELECT outcome FROM resumer.requests WHERE decision = 'approved'"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        send = {"type": "webhook", "url": f"http://localhost:{nobody.getsockname()[1]}/"}
+        retry = {"max_attempts": 2, "initial_delay": "2s"}
+        service.workflow({"id": "send", "type": "execute", "execute": [send], "retry": retry})
+        with running(service.database, reconcile_interval="1h", http_allow="localhost"):
+            execution = service.start()
+            eventually_sync(lambda: service.look(execution)["status"] == "running")
+            service.approval(execution, "approved")
+            eventually_sync(lambda: service.database.run(held) == [("held",)])
+            eventually_sync(lambda: service.decisions(execution) == [("approved", "too_late")])
 
 
 def test_an_execution_that_is_deleted_while_paused_leaves_nothing_open(
