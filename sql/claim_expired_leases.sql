@@ -4,7 +4,7 @@ WITH past AS MATERIALIZED (
   SELECT e.id
   FROM resumer.leases l
   JOIN workflow_executions e ON e.id = l.execution_id
-  WHERE l.lease_until < clock_timestamp() AND coalesce(l.state -> 'v' <= to_jsonb(%(version)s::integer), true)
+  WHERE l.lease_until < statement_timestamp() AND coalesce(l.state -> 'v' <= to_jsonb(%(version)s::integer), true)
   ORDER BY l.lease_until
   LIMIT %(limit)s
   FOR NO KEY UPDATE OF e SKIP LOCKED

@@ -3,7 +3,7 @@ UPDATE resumer.outbox o
 SET attempts = o.attempts + 1, next_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE o.key = ANY (ARRAY(
   SELECT m.key FROM resumer.outbox m
-  WHERE m.state = 'pending' AND m.kind = 'notify' AND m.next_at <= clock_timestamp()
+  WHERE m.state = 'pending' AND m.kind = 'notify' AND m.next_at <= statement_timestamp()
   ORDER BY m.next_at
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED))

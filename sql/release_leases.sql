@@ -1,3 +1,2 @@
--- Let go of leases; the epoch stays, so that whoever comes next has a higher one.
-UPDATE resumer.leases SET lease_until = NULL, state = NULL, definition = NULL
-WHERE execution_id = ANY (%(execution_ids)s::uuid[])
+-- Let go of leases. Whoever comes next takes a new one, with a higher epoch: all epochs come from one sequence.
+DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])

@@ -24,8 +24,7 @@ WITH it AS MATERIALIZED (
   FROM it LEFT JOIN stood s ON s.execution_id = it.id
   WHERE NOT EXISTS (SELECT FROM open_pause)
 ), released AS (
-  UPDATE resumer.leases l SET lease_until = NULL, state = NULL, definition = NULL
-  FROM stood s WHERE l.execution_id = s.execution_id
+  DELETE FROM resumer.leases l USING stood s WHERE l.execution_id = s.execution_id
 ), due AS MATERIALIZED (
   SELECT o.id, o.kind FROM resumer.resume_requests o
   WHERE o.execution_id = ANY (current_setting('resumer.claimed')::uuid[])

@@ -1,8 +1,9 @@
 -- What holds on each of our connections, whatever the role, the database or the server imposes: set once for a session
 -- that keeps its backend, else `local` to each transaction. All that changes the text or the meaning of what is sent or
 -- read, or that ends us: tests/resilience/test_imposed.py goes through pg_settings and knows each setting that a session
--- may change. `default_transaction_read_only` is obeyed. Some do not exist on older
--- servers. With the search path nothing is found in the schemas of others: what they create there must not be called by us.
+-- may change. `default_transaction_read_only` is obeyed, and so is `synchronous_commit` but for `off`: an intent is flushed
+-- before its effect is sent. Some do not exist on older servers. With the search path nothing is found in the schemas of
+-- others: what they create there must not be called by us.
 SELECT
   pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', %(local)s),
   pg_catalog.set_config('DateStyle', 'ISO, MDY', %(local)s),
@@ -25,7 +26,8 @@ SELECT
   pg_catalog.set_config('default_table_access_method', 'heap', %(local)s),
   pg_catalog.set_config('default_transaction_isolation', 'read committed', %(local)s),
   pg_catalog.set_config('default_transaction_deferrable', 'off', %(local)s),
-  pg_catalog.set_config('synchronous_commit', 'on', %(local)s),
+  pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit') WHEN 'off' THEN 'local'
+    ELSE pg_catalog.current_setting('synchronous_commit') END, %(local)s),
   pg_catalog.set_config('exit_on_error', 'off', %(local)s),
   pg_catalog.set_config('statement_timeout', '10s', %(local)s),
   pg_catalog.set_config('lock_timeout', '2s', %(local)s),

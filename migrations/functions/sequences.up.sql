@@ -1,6 +1,6 @@
 -- The sequences of schema `resumer`, for `doctor`: after a switch to a logical copy they begin at 1.
 
--- Each sequence of an identity column with its last value, and the highest `id` that it has given; NULL: none yet. Tables
+-- Each sequence of an identity column with its last value, and the highest value that it has given; NULL: none yet. Tables
 -- whose `id` has no sequence of its own have ids of requests.
 CREATE OR REPLACE FUNCTION resumer.sequences(OUT sequence text, OUT last_value bigint, OUT highest bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
@@ -10,18 +10,18 @@ DECLARE
   found bigint;
 BEGIN
   FOR here IN
-    SELECT coalesce(pg_get_serial_sequence('resumer.' || quote_ident(c.relname), 'id'), 'resumer.resume_requests_id_seq') AS name,
-      array_agg(c.relname) AS tables
+    SELECT coalesce(pg_get_serial_sequence('resumer.' || quote_ident(c.relname), a.attname), 'resumer.resume_requests_id_seq') AS name,
+      a.attname AS of, array_agg(c.relname) AS tables
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = 'resumer'::regnamespace AND c.relkind IN ('r', 'p') AND a.attname = 'id'
+    WHERE c.relnamespace = 'resumer'::regnamespace AND c.relkind IN ('r', 'p') AND (a.attname = 'id' OR a.attidentity <> '')
       AND a.atttypid = 'bigint'::regtype AND NOT c.relispartition
-    GROUP BY 1 ORDER BY 1
+    GROUP BY 1, 2 ORDER BY 1
   LOOP
     sequence := here.name;
     last_value := pg_sequence_last_value(here.name::regclass);
     highest := NULL;
     FOR i IN 1 .. cardinality(here.tables) LOOP
-      EXECUTE format('SELECT max(t.id) FROM resumer.%I AS t', here.tables[i]) INTO found;
+      EXECUTE format('SELECT max(t.%I) FROM resumer.%I AS t', here.of, here.tables[i]) INTO found;
       highest := greatest(highest, found);
     END LOOP;
     RETURN NEXT;

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from resumer_daemon.store import journal, outbox
+from resumer_daemon.store.arrays import array
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.session import Session
@@ -55,6 +56,34 @@ def lease(database: Database) -> tuple[Any, ...]:
 async def fenced(session: Session, execution: UUID, epoch: int) -> bool:
     async with session.transaction():
         return await journal.fence(session, execution, epoch)
+
+
+async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
+    session: Session, database: Database
+):
+    """Else a daemon that was stopped before the release could write after it."""
+    execution = Service(database).insert("workflow_executions", execution_id="e", status="running")
+    seen = []
+    for _ in range(3):
+        async with session.transaction():
+            await session.run("take_leases", taking(execution))
+        seen.append(lease(database)[1])
+        database.run("UPDATE resumer.leases SET lease_until = now()")
+        seen += await rescued(session)
+        async with session.transaction():
+            await journal.release(session, [execution])
+        assert database.run("SELECT FROM resumer.leases") == []
+        for epoch in seen:
+            assert not await fenced(session, execution, epoch)
+    assert seen == sorted(set(seen))
+
+
+def taking(execution: UUID) -> dict[str, object]:
+    ids, seconds, states, definitions = (array([each]) for each in (execution, 60.0, "{}", "d"))
+    return {
+        "instance": OURS, "execution_ids": ids, "seconds": seconds, "states": states,
+        "definitions": definitions,
+    }  # fmt: skip
 
 
 async def test_the_fence_passes_the_current_epoch_alone(

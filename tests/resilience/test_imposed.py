@@ -104,6 +104,29 @@ WRITERS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("imposed", "ours"),
+    [("off", "local"), ("local", "local"), ("on", "on"), ("remote_apply", "remote_apply")],
+)
+async def test_what_commits_wait_for_is_for_the_administrator_to_say_but_for_no_flush_at_all(
+    database: Database, imposed: str, ours: str
+):  # P19
+    with database.connect() as administrator:
+        administrator.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = {}").format(
+                sql.Identifier(database.name), imposed
+            )
+        )
+    session = await store.Database(database.url).session()
+    async with session.connection:
+        shown = await session.connection.execute("SHOW synchronous_commit")
+        assert await shown.fetchone() == (ours,)
+        async with session.transaction():  # who is awake says it without a flush
+            await session.run("stay_awake")
+            shown = await session.connection.execute("SHOW synchronous_commit")
+            assert await shown.fetchone() == ("off",)
+
+
 @pytest.fixture
 def service(database: Database) -> Service:
     made = Service(database)
