@@ -27,7 +27,7 @@ COMMENT ON COLUMN resumer.resume_requests.requested_at IS 'Start of the statemen
 COMMENT ON COLUMN resumer.resume_requests.outcome IS 'NULL while it is open, held while it is parked.';
 COMMENT ON COLUMN resumer.resume_requests.organization_id IS 'Organisation of the execution, where the service has organisations.';
 
-COMMENT ON TABLE resumer.settled_requests IS 'The ledger: what became of each request. The daemon inserts a row when it settles the request, and never updates it.';
+COMMENT ON TABLE resumer.settled_requests IS 'The ledger: what became of each request. The daemon inserts a row when it settles the request; later it only erases.';
 COMMENT ON COLUMN resumer.settled_requests.id IS 'Number of the request; requests and events share one sequence.';
 COMMENT ON COLUMN resumer.settled_requests.execution_id IS 'Execution that the request is about.';
 COMMENT ON COLUMN resumer.settled_requests.kind IS 'Reason for the request.';
@@ -61,10 +61,10 @@ COMMENT ON COLUMN resumer.pauses.resumed_at IS 'Time when it went on; NULL while
 COMMENT ON COLUMN resumer.pauses.resumed_by IS 'What let it go on.';
 COMMENT ON COLUMN resumer.pauses.organization_id IS 'Organisation of the execution, where the service has organisations.';
 
-COMMENT ON TABLE resumer.leases IS 'An execution that a daemon runs beyond one transaction. The daemon that runs it writes it, or one that takes it over.';
+COMMENT ON TABLE resumer.leases IS 'An execution that a daemon runs beyond one transaction. The daemon that runs it writes and deletes it, or one that takes it over.';
 COMMENT ON COLUMN resumer.leases.execution_id IS 'Execution that is run.';
 COMMENT ON COLUMN resumer.leases.instance IS 'Daemon process that runs it; NULL while it waits for capacity.';
-COMMENT ON COLUMN resumer.leases.epoch IS 'Number that grows with each change of hands; each write of the run names it.';
+COMMENT ON COLUMN resumer.leases.epoch IS 'Number that grows with each durable point and each change of hands, over all leases; each write of the run names it.';
 COMMENT ON COLUMN resumer.leases.lease_until IS 'Time after which another daemon takes over; NULL: nobody runs it.';
 COMMENT ON COLUMN resumer.leases.claims IS 'Times that it was taken over without progress.';
 COMMENT ON COLUMN resumer.leases.state IS 'State of the run from which another daemon goes on.';

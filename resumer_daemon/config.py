@@ -183,7 +183,9 @@ class Settings(BaseSettings):
         30.0, description="How often the tables are compared with the inbox."
     )
     retention: Seconds | None = Field(
-        None, description="How long settled requests of ended executions are kept: `720h`."
+        None,
+        description="How long after the end of an execution its settled requests, webhooks,"
+        " messages and the states of its pauses are kept: `720h`.",
     )
     lease: Seconds = Field(60.0, description="How long an execution is ours beyond a transaction.")
     drain_timeout: Seconds = Field(

@@ -51,9 +51,10 @@ WITH roles AS (
   FROM (VALUES
     ('INSERT UPDATE DELETE', 'resume_requests', NULL),
     ('INSERT DELETE', 'settled_requests', NULL), -- what became of a request is written once
+    ('UPDATE', 'settled_requests', 'payload'), -- of an execution that was deleted
     ('INSERT UPDATE DELETE', 'event_queue', NULL),
     ('INSERT DELETE', 'captured_events', NULL),
-    ('INSERT UPDATE', 'pauses', NULL),
+    ('INSERT UPDATE DELETE', 'pauses', NULL),
     ('INSERT UPDATE DELETE', 'leases', NULL),
     ('INSERT', 'definitions', NULL),
     ('INSERT UPDATE DELETE', 'instances', NULL),
@@ -61,8 +62,8 @@ WITH roles AS (
     ('INSERT UPDATE DELETE', 'event_waits', NULL),
     ('INSERT DELETE', 'event_keys', NULL),
     ('INSERT', 'event_names', NULL),
-    ('INSERT UPDATE', 'outbox', NULL),
-    ('INSERT UPDATE', 'effects', NULL),
+    ('INSERT UPDATE DELETE', 'outbox', NULL),
+    ('INSERT UPDATE DELETE', 'effects', NULL),
     ('UPDATE', 'holds', 'released_at released_by'), -- `let_go` writes the others
     ('UPDATE', 'tokens', 'last_used_at'),
     ('INSERT UPDATE DELETE', 'idempotency_keys', NULL)

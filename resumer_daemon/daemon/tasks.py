@@ -12,6 +12,7 @@ from resumer_daemon.daemon.watch import Watch
 from resumer_daemon.store.journal import silence
 from resumer_daemon.store.triggers import FIRING
 
+NOBODY: Final = UUID(int=0)
 HOUR: Final = timedelta(hours=1).total_seconds()
 ERASING: Final = 60.0
 """Seconds between two beats of a walk that erases what is kept no longer."""
@@ -52,7 +53,7 @@ def tasks(settings: Settings, watch: Watch, relief: Relief, rescuer: Rescuer) ->
 
 def _by_key(name: str, statement: str, limit: int, interval: float) -> Walk:
     """Return a walk in the order of the ids of executions."""
-    first = {"after": UUID(int=0)}
+    first = {"after": NOBODY}
     return Walk(name=name, statement=statement, interval=interval, first=first, limit=limit)
 
 
@@ -74,4 +75,7 @@ def _erasing(settings: Settings) -> list[Walk]:
     return [
         erase("old_requests", "erase_requests", {"after": 0}),
         erase("old_events", "erase_events", {"after": 0}),
+        erase("old_effects", "erase_effects", {"after": ""}),
+        erase("old_messages", "erase_outbox", {"after": ""}),
+        erase("old_pauses", "erase_pauses", {"after": NOBODY, "number": 0}),
     ]

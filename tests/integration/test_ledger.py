@@ -30,6 +30,11 @@ async def test_what_was_settled_long_ago_goes_when_its_execution_has_ended(datab
         service.decide(service.asked(ended)[0], "approved")
         service.ended(ended)
     database.run(OLD)
+    with database.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL resumer.own = 'on'")
+        connection.execute(
+            "UPDATE workflow_executions SET completed_at = completed_at - interval '2 hours'"
+        )
     recent = service.start()
     await trim(database)
     assert database.run(KEPT) == [(standing, "start"), (recent, "start")]

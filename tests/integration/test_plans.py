@@ -189,6 +189,9 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "reconcile_executions": place,
         "erase_requests": {**kept, "after": 0, "limit": SLICE},
         "erase_events": {**kept, "after": 0, "limit": SLICE},
+        "erase_effects": {**kept, "after": "", "limit": SLICE},
+        "erase_outbox": {**kept, "after": "", "limit": SLICE},
+        "erase_pauses": {**kept, **place, "number": 0},
         "page_paused": {
             "reasons": array(["approval_required", "waiting_for_event"]),
             **PAGE,

@@ -47,7 +47,7 @@ EVERY = {
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
     "what": WHAT,
-    "table": {"requests", "events"},
+    "table": {"requests", "events", "effects", "outbox", "pauses"},
     "task": {row[0] for row in rows(between(OPERATIONS, "tasks"))},
 }
 
