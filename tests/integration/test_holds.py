@@ -384,6 +384,24 @@ def test_a_hold_of_one_organization_leaves_the_others_alone(database: Database):
         assert service.ended(service.start())["result"] == "allowed"
 
 
+@pytest.mark.parametrize("vintage", ["v5"])
+def test_a_release_lets_go_what_is_of_its_organization_alone(database: Database):
+    service = Service(database)
+    own = service.owner["organization_id"]
+    service.workflow(allow())
+    [(other,)] = database.run(
+        "INSERT INTO organizations (name, slug) VALUES ('other', 'other') RETURNING id"
+    )
+    service.workflow(allow(), name="theirs", organization=other)
+    ours, _ = service.start(), service.start("theirs")
+    database.run("SELECT resumer.hold('*', organization_id => %s)", own)
+    database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
+    database.run("SELECT resumer.release('*', 'mia', organization_id => %s)", own)
+    assert database.run("SELECT execution_id FROM resumer.resume_requests WHERE actor = 'mia'") == [
+        (ours,)
+    ]
+
+
 def test_a_resume_or_a_retry_that_would_only_wait_is_refused(service: Service):
     service.workflow({"id": "wait", "type": "wait", "wait": {"event": "paid"}}, allow())
     execution = service.paused()
