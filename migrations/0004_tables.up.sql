@@ -106,12 +106,17 @@ CREATE TABLE resumer.leases (
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 CREATE INDEX leases_held ON resumer.leases (lease_until) WHERE lease_until IS NOT NULL;
+-- Whether a definition is in use.
+CREATE INDEX leases_definition ON resumer.leases (definition);
+CREATE INDEX pauses_definition ON resumer.pauses (definition) WHERE resumed_at IS NULL;
 
 -- One definition as it was when an execution paused; a pause runs on the copy it was paused with.
 CREATE TABLE resumer.definitions (
   sha256 text PRIMARY KEY,
   body jsonb NOT NULL,
-  stored_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  stored_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- to the day: whoever pauses or runs with it writes that at most once a day
+  used_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 -- One daemon process. While it holds leases it beats; when it was silent for as long as it said, it is dead.

@@ -71,10 +71,11 @@ COMMENT ON COLUMN resumer.leases.state IS 'State of the run from which another d
 COMMENT ON COLUMN resumer.leases.definition IS 'SHA-256 of the definition that it runs (resumer.definitions).';
 COMMENT ON COLUMN resumer.leases.recorded_at IS 'Time when the state was written.';
 
-COMMENT ON TABLE resumer.definitions IS 'A definition as it was when an execution paused with it. The daemon inserts it; a pause goes on with its own copy.';
+COMMENT ON TABLE resumer.definitions IS 'A definition as it was when an execution paused with it. The daemon inserts it, and deletes it once nothing uses it; a pause goes on with its own copy.';
 COMMENT ON COLUMN resumer.definitions.sha256 IS 'Fingerprint of the definition''s text.';
 COMMENT ON COLUMN resumer.definitions.body IS 'The definition.';
 COMMENT ON COLUMN resumer.definitions.stored_at IS 'Time when it was stored.';
+COMMENT ON COLUMN resumer.definitions.used_at IS 'Day when an execution last paused or ran with it.';
 
 COMMENT ON TABLE resumer.instances IS 'A daemon process that is registered. The process itself writes it; others mark it as dead when its heartbeats stop.';
 COMMENT ON COLUMN resumer.instances.id IS 'Identity of the process.';

@@ -1,4 +1,5 @@
--- Keep the definitions that executions paused with; the same text is kept once.
-INSERT INTO resumer.definitions (sha256, body)
+-- Keep the definitions that executions paused with; the same text is kept once. That it is used is written once a day: what
+-- was not used for longer, and is used by nothing, may be deleted (sql/erase_definitions.sql).
+INSERT INTO resumer.definitions AS d (sha256, body)
 SELECT v.sha256, v.body FROM unnest(%(hashes)s::text[], %(bodies)s::jsonb[]) AS v (sha256, body)
-ON CONFLICT (sha256) DO NOTHING
+ON CONFLICT (sha256) DO UPDATE SET used_at = EXCLUDED.used_at WHERE d.used_at < EXCLUDED.used_at - interval '1 day'

@@ -56,7 +56,7 @@ WITH roles AS (
     ('INSERT DELETE', 'captured_events', NULL),
     ('INSERT UPDATE DELETE', 'pauses', NULL),
     ('INSERT UPDATE DELETE', 'leases', NULL),
-    ('INSERT', 'definitions', NULL),
+    ('INSERT UPDATE DELETE', 'definitions', NULL),
     ('INSERT UPDATE DELETE', 'instances', NULL),
     ('UPDATE', 'control', NULL),
     ('INSERT UPDATE DELETE', 'event_waits', NULL),

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from resumer_daemon.workflow.spelling import normalise
 from resumer_daemon.workflow.values import load
 
 CAPACITY = 1_000
+KEPT = 3_600.0
+"""Seconds until a current definition is kept again: what nobody uses is deleted after days."""
 
 
 class Library:
@@ -23,6 +26,7 @@ class Library:
     def __init__(self) -> None:
         self._found: OrderedDict[str, Found] = OrderedDict()
         self._texts: dict[str, str] = {}
+        self._kept: dict[str, float] = {}
 
     async def programs(self, session: Session, batch: Sequence[Claimed]) -> Programs:
         """Return the definitions that these executions may run on; read those not seen before."""
@@ -58,6 +62,7 @@ class Library:
         fingerprint: str = row["sha256"]
         if fingerprint not in self._found:
             self._keep(fingerprint, row["definition"])
+        if monotonic() - self._kept.get(fingerprint, -KEPT) >= KEPT:
             self._texts[fingerprint] = row["definition"]
         return self._found[fingerprint]
 
@@ -66,17 +71,18 @@ class Library:
         while len(self._found) > CAPACITY:
             forgotten, _ = self._found.popitem(last=False)
             self._texts.pop(forgotten, None)
+            self._kept.pop(forgotten, None)
 
     @property
     def texts(self) -> Mapping[str, str]:
-        """The texts of current definitions that no committed pause is known to have kept."""
+        """The texts of current definitions that no committed pause has kept for an hour."""
         return self._texts
 
     def kept(self, plans: Iterable[Plan]) -> None:
         """Note that these plans are committed, and with them the definitions they paused with."""
         for plan in plans:
-            if plan.runs_on is not None:
-                self._texts.pop(plan.runs_on, None)
+            if plan.runs_on is not None and self._texts.pop(plan.runs_on, None) is not None:
+                self._kept[plan.runs_on] = monotonic()
 
 
 def parse(fingerprint: str, text: str) -> Found:

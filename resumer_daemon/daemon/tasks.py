@@ -78,4 +78,5 @@ def _erasing(settings: Settings) -> list[Walk]:
         erase("old_effects", "erase_effects", {"after": ""}),
         erase("old_messages", "erase_outbox", {"after": ""}),
         erase("old_pauses", "erase_pauses", {"after": NOBODY, "number": 0}),
+        erase("old_definitions", "erase_definitions", {"after": ""}),
     ]

@@ -191,6 +191,7 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         "erase_events": {**kept, "after": 0, "limit": SLICE},
         "erase_effects": {**kept, "after": "", "limit": SLICE},
         "erase_outbox": {**kept, "after": "", "limit": SLICE},
+        "erase_definitions": {**kept, "after": "", "limit": SLICE},
         "erase_pauses": {**kept, **place, "number": 0},
         "page_paused": {
             "reasons": array(["approval_required", "waiting_for_event"]),

@@ -4,10 +4,13 @@ from uuid import UUID
 
 import pytest
 
+from resumer_daemon.daemon import library
 from tests.harness import Database
 from tests.harness.background import by_hand
 from tests.harness.members import give_rights, member_of
 from tests.harness.rows import Rows
+from tests.harness.running import running
+from tests.harness.service import Service, allow, ask
 
 ERASING = ("old_requests", "old_events", "old_effects", "old_messages", "old_pauses")
 LEFT = {
@@ -139,6 +142,49 @@ async def test_what_proves_an_end_of_ours_stays_where_there_was_no_pause(
     await erase(database, "1h")
     assert left(database, execution) == {"settled_requests": False}
     assert database.run("SELECT resumer.is_ours(%s, 'completed')", execution) == [(True,)]
+
+
+async def test_a_definition_goes_that_nothing_has_used_for_days(database: Database):
+    for name, ago in (("old", 3), ("new", 1), ("paused", 3), ("leased", 3)):
+        database.run(
+            "INSERT INTO resumer.definitions (sha256, body, used_at)"
+            " VALUES (%s, '{}', now() - make_interval(days => %s))",
+            name,
+            ago,
+        )
+    database.run(
+        "INSERT INTO resumer.pauses (execution_id, number, reason, definition, resumed_at)"
+        " VALUES (gen_random_uuid(), 1, 'manual', 'paused', NULL),"
+        " (gen_random_uuid(), 1, 'manual', 'old', now())"
+    )
+    database.run(
+        "INSERT INTO resumer.leases (execution_id, definition) VALUES (gen_random_uuid(), 'leased')"
+    )
+    everything = "SELECT sha256 FROM resumer.definitions ORDER BY 1"
+    for retention, kept in (
+        (None, ["leased", "new", "old", "paused"]),
+        ("1h", ["leased", "new", "paused"]),
+    ):
+        async with by_hand(database, retention=retention) as hand:
+            await hand.lap("old_definitions", limit=1)
+        assert [name for (name,) in database.run(everything)] == kept
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_daemon_says_again_that_a_definition_is_used(
+    database: Database, monkeypatch: pytest.MonkeyPatch, forgets: bool
+):
+    """Before it may be deleted; and not with each pause."""
+    if forgets:
+        monkeypatch.setattr(library, "KEPT", 0.0)
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database):
+        service.paused()
+        database.run("UPDATE resumer.definitions SET used_at = now() - interval '2 days'")
+        service.paused()
+    said = "SELECT used_at > now() - interval '1 day' FROM resumer.definitions"
+    assert database.run(said) == [(forgets,)]
 
 
 async def test_each_task_has_the_rights_that_it_needs(database: Database, rows: Rows):

@@ -47,7 +47,7 @@ EVERY = {
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
     "what": WHAT,
-    "table": {"requests", "events", "effects", "outbox", "pauses"},
+    "table": {"requests", "events", "effects", "outbox", "pauses", "definitions"},
     "task": {row[0] for row in rows(between(OPERATIONS, "tasks"))},
 }
 
