@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from resumer_daemon import __version__
 from resumer_daemon.errors import ContractError, MigrationError
 from resumer_daemon.store.connect import Connection
-from resumer_daemon.store.migrations import Migration, known
+from resumer_daemon.store.migrations import Migration, created_by, known
 from resumer_daemon.store.statements import load
 
 NAMED = 3
@@ -34,7 +34,10 @@ History: TypeAlias = Mapping[str, Applied]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The state of a migration: not applied, applied, or changed since it was applied."""
+    """The state of a migration: not applied, applied, or changed since it was applied.
+
+    One whose triggers were dropped is changed.
+    """
 
     name: str
     applied_at: datetime | None
@@ -49,6 +52,22 @@ async def read_history(connection: Connection) -> History:
     rows = connection.cursor(row_factory=class_row(Applied))
     await rows.execute(load("read_ledger"))
     return {row.name: row for row in await rows.fetchall()}
+
+
+async def read_installed(connection: Connection, schema: str) -> History:
+    """Return what was applied; where triggers were dropped since, that counts as changed.
+
+    They are gone when the service creates a table anew. `up` then binds them again.
+    """
+    history = await read_history(connection)
+    cursor = await connection.execute(load("bound_triggers"), {"schema": schema})
+    bound = {name for (name,) in await cursor.fetchall()}
+    gone = {
+        m.name: replace(history[m.name], sha256="triggers were dropped", version=__version__)
+        for m in known()
+        if m.binds and m.name in history and not bound.issuperset(c.name for c in created_by(m))
+    }
+    return {**history, **gone}
 
 
 def line(migration: Migration, schema: str) -> dict[str, int | str | None]:

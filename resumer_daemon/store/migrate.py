@@ -18,7 +18,7 @@ from resumer_daemon.store.history import (
     entries,
     line,
     missing,
-    read_history,
+    read_installed,
 )
 from resumer_daemon.store.locks import Lock, blockers, lock_of_policies, locks_of, locks_of_undoing
 from resumer_daemon.store.migration_plan import Plan, read_plan
@@ -78,7 +78,7 @@ async def status(url: str, schema: str = "public") -> list[Entry]:
     """Return the state of each migration of this version."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
-        return entries(await read_history(connection), schema)
+        return entries(await read_installed(connection, schema), schema)
 
 
 async def pending(
@@ -88,7 +88,7 @@ async def pending(
     place = Place.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
         await settle_pooled(connection)
-        left = _left(await read_history(connection), schema, direction)
+        left = _left(await read_installed(connection, schema), schema, direction)
         steps = await _policy_steps(connection, schema) if direction == "down" else []
         scripts = [_script(place, step) for step in steps]
         while left:
@@ -110,7 +110,7 @@ class Step:
 async def _plan(connection: Connection, schema: str) -> Plan:
     async with connection.transaction():
         await settle_pooled(connection)
-        history = await read_history(connection)
+        history = await read_installed(connection, schema)
         return await read_plan(connection, schema, missing(history, schema), history.keys())
 
 
@@ -214,7 +214,8 @@ async def _step(
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
             raise Busy("another migrator is at work")
-        left = _left(await read_history(connection), place.schema, direction)
+        history = await read_installed(connection, place.schema)
+        left = _left(history, place.schema, direction)
         policies = await _policy_steps(connection, place.schema) if direction == "down" else []
         if not left and not policies:
             return []

@@ -85,6 +85,32 @@ async def test_a_changed_function_is_applied_again_and_nothing_else(
     assert moved == ["functions/notify"]
 
 
+async def test_triggers_that_were_dropped_are_bound_again(database: Database):
+    """As a service does it that creates a table anew; what is in the ledger and the queue stays."""
+    before = dumped(database, "catalogue")
+    database.run("ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_delete")
+    assert await migrate.up(database.url) == []  # that one is there
+    database.run("DROP TRIGGER resumer_approval_update ON approval_requests")
+    database.run("INSERT INTO resumer.resume_requests (kind) VALUES ('start')")
+    shown = await migrate.status(database.url)
+    assert [entry.name for entry in shown if entry.changed] == ["triggers/approval_requests"]
+    assert await unapplied(database) == []  # the reconciler covers the gap: a daemon may start
+
+    assert await migrate.up(database.url) == ["triggers/approval_requests"]
+    [(state,)] = database.run(
+        "SELECT tgenabled FROM pg_trigger WHERE tgname = 'resumer_approval_delete'"
+    )
+    assert state == "D"
+    database.run("ALTER TABLE approval_requests ENABLE TRIGGER resumer_approval_delete")
+    assert dumped(database, "catalogue") == before
+    assert database.run("SELECT count(*) FROM resumer.resume_requests") == [(1,)]
+    assert await migrate.up(database.url) == []
+
+    database.run("DROP TRIGGER resumer_event_insert ON events")
+    await migrate.down(database.url)
+    assert database.run("SELECT to_regnamespace('resumer')") == [(None,)]
+
+
 def test_status_and_a_dry_run_show_what_was_changed(database: Database, change: Change):
     change("functions/notify", MENDED)
     before = dumped(database, "catalogue")

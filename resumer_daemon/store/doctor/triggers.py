@@ -23,7 +23,7 @@ def _missing(name: str) -> Finding:
         f"{name} is missing or disabled",
         "what it should leave is found by the reconciler, up to a lap later",
         f"ALTER TABLE {'events' if 'event' in name else table} ENABLE TRIGGER {name};"
-        " where it is gone: resumer-daemon migrate down --keep-columns, and up",
+        " where it is gone: resumer-daemon migrate up",
     )
 
 
