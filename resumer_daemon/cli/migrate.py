@@ -79,10 +79,12 @@ def up(
 
     [dim]Example: resumer-daemon migrate up --dry-run[/]
     """
-    _change("up", database_url, dry_run, allow_published=allow_published)
+    applied = _change("up", database_url, dry_run, allow_published=allow_published)
     _enforce(database_url, dry_run)
     if adopt_blocked is not None:
         _choose(database_url, dry_run, adopt_blocked)
+    if applied:
+        _say_what_is_not_granted(database_url)
 
 
 @migrate.command()
@@ -149,7 +151,8 @@ def _change(
     *,
     keep_columns: bool = False,
     allow_published: bool = False,
-) -> None:
+) -> list[str]:
+    """Go up or down; return what was applied or undone."""
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
     if dry_run:
@@ -157,7 +160,7 @@ def _change(
             runner.pending(place[0], direction, place[1], keep_columns=keep_columns)
         ):
             typer.echo(statement)
-        return
+        return []
     if direction == "down":
         names = run(runner.down(*place, keep_columns=keep_columns, tell=_tell))
     else:
@@ -166,6 +169,14 @@ def _change(
         console.print(f"[green]{direction}[/] {name}")
     if not names:
         console.print("nothing to do")
+    return names
+
+
+def _say_what_is_not_granted(database_url: str | None) -> None:
+    """A daemon that runs without the rights on what is new would fail."""
+    chosen = settings(database_url=database_url)
+    if run(rights.to_give_again(chosen.url, chosen.service_schema)):
+        console.print("[yellow]rights are missing now:[/] run `resumer-daemon migrate grants`")
 
 
 def _tell(line: str) -> None:

@@ -44,6 +44,14 @@ async def missing(url: str, schema: str) -> list[str]:
         return await _missing(connection, schema) + policies
 
 
+async def to_give_again(url: str, schema: str) -> bool:
+    """Return whether the server has our roles and they lack rights here. Raises Unreachable."""
+    async with await connect(url) as connection, connection.transaction():
+        await settle_pooled(connection)
+        cursor = await connection.execute(load("given_roles"))
+        return bool(await cursor.fetchall() and await _missing(connection, schema))
+
+
 async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
     """Run the statements that are missing, and return them.
 

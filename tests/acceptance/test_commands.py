@@ -50,6 +50,19 @@ def test_migrate_goes_up_and_down_and_tells_where_it_is(unmigrated: Database):
     assert json.loads(run(url, "migrate", "status", "--json")) == before
 
 
+@pytest.mark.parametrize("vintage", ["v1"])
+def test_up_says_that_rights_are_missing_where_the_roles_are_there(unmigrated: Database):
+    url = unmigrated.url
+    to_run = "run `resumer-daemon migrate grants`"
+    run(url, "migrate", "grants")  # the roles belong to the server: other tests may have made them
+    assert to_run in run(url, "migrate", "up")
+    run(url, "migrate", "grants")
+    assert to_run not in run(url, "migrate", "up")
+    unmigrated.run("DROP FUNCTION resumer.sequences")
+    unmigrated.run("DELETE FROM resumer.migrations WHERE name = 'functions/sequences'")
+    assert to_run in run(url, "migrate", "up")
+
+
 @every_vintage
 def test_an_execution_is_started_listed_approved_and_shown(service: Service, database: Database):
     url = database.url
