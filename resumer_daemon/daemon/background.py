@@ -109,6 +109,7 @@ class Background:
     async def repeat(self, task: Task) -> NoReturn:
         """Run a task every `interval` seconds, for ever; sooner, where it failed."""
         failures = 0
+        self._metrics.background_failures.labels(task.name)  # an increase is seen only from a 0
         while True:
             try:
                 await self.run(task)
