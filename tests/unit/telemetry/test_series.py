@@ -34,6 +34,7 @@ OBJECTIONS = set(re.findall(r"WHEN .* THEN '(\w+)'", GUARD))
 OPERATIONS = ROOT / "docs" / "operations.md"
 CAUSES = {row[0] for row in rows(between(OPERATIONS, "causes"))}
 WHAT = {row[0] for row in rows(between(OPERATIONS, "reconciled"))}
+ERASED = {"requests", "events", "effects", "outbox", "pauses", "definitions"}
 OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
 EVERY = {
     "trigger": {*get_args(Kind), "effect"},
@@ -47,7 +48,7 @@ EVERY = {
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
     "what": WHAT,
-    "table": {"requests", "events", "effects", "outbox", "pauses", "definitions"},
+    "table": {*ERASED, "resume_requests", "leases"},
     "task": {row[0] for row in rows(between(OPERATIONS, "tasks"))},
 }
 
