@@ -81,6 +81,7 @@ BEGIN
     processed_at timestamp
   );
   CREATE INDEX idx_events_type ON events (event_type);
+  CREATE INDEX idx_events_received ON events (received_at DESC);
 
   CREATE TABLE approval_requests (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

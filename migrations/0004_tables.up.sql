@@ -133,8 +133,8 @@ CREATE TABLE resumer.instances (
 );
 
 -- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
--- ends as blocked becomes a pause, who may decide, the status of a request that is closed undecided, and since when we are
--- there: what was blocked before is left alone.
+-- ends as blocked becomes a pause, who may decide, the status of a request that is closed undecided, which events are captured
+-- (those of types that somebody waits for, all, or none), and since when we are there: what was blocked before is left alone.
 CREATE TABLE resumer.control (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
@@ -144,6 +144,7 @@ CREATE TABLE resumer.control (
   decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce')),
   closed_status text NOT NULL DEFAULT 'expired',
   document_bytes bigint NOT NULL DEFAULT 8388608,
+  event_capture text NOT NULL DEFAULT 'awaited' CHECK (event_capture IN ('awaited', 'all', 'off')),
   installed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 10);
 INSERT INTO resumer.control DEFAULT VALUES;
@@ -186,7 +187,7 @@ CREATE TABLE resumer.event_queue (
   -- where one event has more waits than a statement has time for: the hashes of executions below this one have it
   place bigint NOT NULL DEFAULT 0
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
-CREATE INDEX event_queue_event ON resumer.event_queue (event_id);
+CREATE UNIQUE INDEX event_queue_event ON resumer.event_queue (event_id);
 
 -- The events that a look back finds, by their keys. The rows are inserted and never updated.
 CREATE TABLE resumer.captured_events (
@@ -195,7 +196,22 @@ CREATE TABLE resumer.captured_events (
   captured_at timestamptz NOT NULL,
   missed boolean NOT NULL
 );
-CREATE INDEX captured_events_event ON resumer.captured_events (event_id);
+CREATE UNIQUE INDEX captured_events_event ON resumer.captured_events (event_id);
+
+-- One type of events that definitions wait for: only events of these types are captured. A daemon registers a type with the
+-- first execution that may come to a wait for it. Events that came before, since the moment that a wait counts from, or whose
+-- transaction did not see the type yet, are searched in the service's table: once, and again when every transaction has ended
+-- that was open then.
+CREATE TABLE resumer.event_types (
+  event_type text PRIMARY KEY,
+  -- the moment from which the events of the type are captured or searched
+  since timestamptz NOT NULL,
+  -- the search has come up to here, in the service's time, which has no zone
+  searched_to text,
+  -- the transaction id that came next when the first search had ended
+  mark bigint,
+  complete boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 50);
 
 -- What a look back finds events by: hashes of what each event has (resumer.event_key), and the id of the captured event. The
 -- daemon writes them and commits before it looks who waits: a look back that does not see them is followed by that look.

@@ -248,6 +248,11 @@ class Settings(BaseSettings):
     route_events: bool = Field(
         False, description="Start workflows from events; off, because the service does it."
     )
+    capture_events: bool = Field(
+        True,
+        description="Notice events of types that a workflow waits for. Off: a wait for an event"
+        " ends by its timeout alone, and `RESUMER_ROUTE_EVENTS` must be off too.",
+    )
     approval_url: str = Field("", description="What `approval_url` renders as; `{id}` is replaced.")
 
     @field_validator("database_url", "listen_url")
@@ -295,6 +300,22 @@ class Settings(BaseSettings):
             if (file := folder / name).is_file():
                 return file.read_text("utf-8").rstrip("\n")
         return os.environ[f"RESUMER_SECRET_{name.upper()}"]
+
+    @field_validator("capture_events")
+    @classmethod
+    def _events_that_are_routed(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and info.data.get("route_events", False):
+            raise ValueError(
+                "capture_events must be on where route_events is (RESUMER_ROUTE_EVENTS)"
+            )
+        return value
+
+    @property
+    def event_capture(self) -> Literal["awaited", "all", "off"]:
+        """Which events the trigger of the service's table captures."""
+        if not self.capture_events:
+            return "off"
+        return "all" if self.route_events else "awaited"
 
     @property
     def url(self) -> str:

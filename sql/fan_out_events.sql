@@ -1,7 +1,7 @@
 -- Make of each of these events a request for each execution that waits for it, in its organisation, and take the event from
 -- its queue. Their keys are committed (sql/key_events.sql). An index finds the waits: for each kind of condition that a type's waits have (`anchor`), those with the
 -- event's value. What SQL cannot decide, the engine decides under the execution's lock. A wait is ended by one event, so
--- it has the oldest of the batch, and none while another one that may end it is unsettled: when that one does not end it,
+-- it has the oldest of the batch (those that no trigger saw come first), and none while another one that may end it is unsettled: when that one does not end it,
 -- the daemon looks back (sql/recall_events.sql). With `route`, workflows are started whose newest version the event
 -- triggers, but not by an event that no trigger saw. Where one event has more waits than a statement has time for, it is
 -- handed over in slices of executions, by the hash of their ids: from where its row says, for so many hashes (`width`).
@@ -17,7 +17,10 @@ WITH RECURSIVE due AS (
     d.place, d.place + %(width)s::bigint AS beyond,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     v.organization_id --? organization
-  FROM due d CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.event_id LIMIT 1) AS v
+  FROM due d
+  -- one that was captured twice has its keys under the first id alone
+  JOIN resumer.captured_events c ON c.id = d.id
+  CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = d.event_id LIMIT 1) AS v
 ), anchors AS (
   SELECT t.event_type, t.organization_id, a.anchor
   FROM (SELECT DISTINCT h.event_type, h.organization_id FROM happened h) AS t
@@ -42,7 +45,7 @@ WITH RECURSIVE due AS (
     SELECT CASE WHEN a.anchor LIKE '=%%' THEN coalesce(h.payload #> string_to_array(p.path, '.'), h.payload -> p.path)
       WHEN jsonb_typeof(h.payload -> p.path) = 'object' THEN h.payload -> p.path -> 'id' END AS value) AS n
 ), handed AS (
-  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.captured, q.id, q.event_type, q.payload
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.captured, q.missed, q.id, q.event_type, q.payload
   FROM asked q
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
@@ -52,25 +55,25 @@ WITH RECURSIVE due AS (
     AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
   UNION ALL
   -- an event without the value is for all waits of the anchor: each of them looks for its first one
-  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.captured, f.id, f.event_type, f.payload
+  SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.captured, f.missed, f.id, f.event_type, f.payload
   FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM asked q WHERE q.whole) AS t
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor OFFSET 0) AS w
   CROSS JOIN LATERAL (
-    SELECT q.captured, q.id, q.event_type, q.payload
+    SELECT q.captured, q.missed, q.id, q.event_type, q.payload
     FROM (
       SELECT * FROM asked o
       WHERE o.whole AND o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor
         AND w.place >= o.place AND w.place < o.beyond
-      ORDER BY o.captured OFFSET 0) AS q
+      ORDER BY NOT o.missed, o.captured OFFSET 0) AS q
     WHERE resumer.may_end(w.match, w.entities, q.payload)
       AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
     LIMIT 1) AS f
 ), found AS (
   SELECT DISTINCT ON (h.execution_id, h.pause_number, h.path) h.*
   FROM handed h
-  ORDER BY h.execution_id, h.pause_number, h.path, h.captured
+  ORDER BY h.execution_id, h.pause_number, h.path, NOT h.missed, h.captured
 ), fanned AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, pause_number, payload)
   SELECT f.execution_id, 'event', f.id, f.event_type, f.pause_number, f.payload
@@ -87,7 +90,7 @@ WITH RECURSIVE due AS (
     LIMIT 1) AS p ON true
   -- a branch that waits beside effects under way has no pause yet
   WHERE p.reason IS NULL OR (p.resumed_at IS NULL AND p.reason NOT IN ('manual', 'incident'))
-  ORDER BY f.captured
+  ORDER BY NOT f.missed, f.captured
   RETURNING 1
 ), routed AS (
   SELECT h.id, h.event_type, h.payload, w.id AS workflow, w.workflow_id,

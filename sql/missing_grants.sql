@@ -54,6 +54,7 @@ WITH roles AS (
     ('UPDATE', 'settled_requests', 'payload'), -- of an execution that was deleted
     ('INSERT UPDATE DELETE', 'event_queue', NULL),
     ('INSERT DELETE', 'captured_events', NULL),
+    ('INSERT UPDATE', 'event_types', NULL),
     ('INSERT UPDATE DELETE', 'pauses', NULL),
     ('INSERT UPDATE DELETE', 'leases', NULL),
     ('INSERT UPDATE DELETE', 'definitions', NULL),

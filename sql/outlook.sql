@@ -1,5 +1,5 @@
 -- What is left: due requests that were not claimed (bounded), the seconds until the next one is due, whether events
--- wait to be made requests of, or leases to be rescued, and the seconds until a notification is due. And whether a
+-- wait to be made requests of, or are to be searched, or leases to be rescued, and the seconds until a notification is due. And whether a
 -- daemon is awake, so that writers are silent, for how many seconds; with the transactions that are open, for one of
 -- them may have seen it awake. `ahead`: of the newest ids one is a request that waits for no time and is due later: the clock
 -- went back.
@@ -14,6 +14,9 @@ SELECT
   (SELECT extract(epoch FROM min(r.due_at) - statement_timestamp())::float8 FROM resumer.resume_requests r
    WHERE r.outcome IS NULL AND r.due_at > statement_timestamp()) AS next_due,
   EXISTS (SELECT FROM resumer.event_queue) AS events,
+  EXISTS (
+    SELECT FROM resumer.event_types t
+    WHERE NOT t.complete AND coalesce(t.mark, 0) <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS searches,
   EXISTS (SELECT FROM resumer.leases l WHERE l.lease_until < clock_timestamp()) AS leases,
   (SELECT extract(epoch FROM min(o.next_at) - clock_timestamp())::float8 FROM resumer.outbox o
    WHERE o.state = 'pending' AND o.kind = 'notify') AS next_message,

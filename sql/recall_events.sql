@@ -48,7 +48,7 @@ WITH looking AS MATERIALIZED (
       AND (r.captured_at >= w.since OR (w.since_id IS NOT NULL AND NOT r.missed))
       AND v.id <> ALL (w.used)
       AND resumer.may_end(w.match, w.entities, v.payload)
-    ORDER BY c.captured_id LIMIT 1) AS v
+    ORDER BY NOT r.missed, c.captured_id LIMIT 1) AS v
 ), ahead AS MATERIALIZED (
   SELECT w.execution_id, w.pause_number, w.path, l.captured_id
   FROM looking w

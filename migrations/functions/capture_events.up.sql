@@ -1,16 +1,30 @@
 -- An event is entered in the queue of events; the daemon makes a request of it for each execution that waits for it.
 -- `triggers/events` binds this function.
 
+-- An event that nobody may come to wait for leaves nothing (resumer.control.event_capture). A snapshot that is older than this
+-- statement may not see a type that was registered long before: its events are captured in any case.
 CREATE OR REPLACE FUNCTION resumer.on_event_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
+DECLARE
+  capture text;
 BEGIN
   IF NOT EXISTS (SELECT FROM new_rows) THEN
     RETURN NULL;
   END IF;
   BEGIN
-    INSERT INTO resumer.event_queue (event_id, event_type) SELECT n.id, n.event_type FROM new_rows n;
-    PERFORM resumer.wake();
+    SELECT CASE WHEN c.event_capture = 'awaited' AND current_setting('transaction_isolation') <> 'read committed' THEN 'all'
+      ELSE c.event_capture END INTO capture
+    FROM resumer.control c;
+    IF capture = 'off' THEN
+      RETURN NULL;
+    END IF;
+    INSERT INTO resumer.event_queue (event_id, event_type)
+    SELECT n.id, n.event_type FROM new_rows n
+    WHERE capture = 'all' OR EXISTS (SELECT FROM resumer.event_types t WHERE t.event_type = n.event_type::text);
+    IF FOUND THEN
+      PERFORM resumer.wake();
+    END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;

@@ -50,6 +50,7 @@ class Instance:
                     guard=self._settings.decision_guard,
                     closed=self._settings.closed_status,
                     document_bytes=self._settings.document_bytes,
+                    event_capture=self._settings.event_capture,
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.plan import Plan, Program
+from resumer_daemon.engine.plan import Copy, Plan, Program
 from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Found, Programs, Unusable
 from resumer_daemon.store.arrays import array
@@ -21,11 +21,11 @@ KEPT = 3_600.0
 
 
 class Library:
-    """A cache of parsed definitions, with the texts of those that are not known to be kept yet."""
+    """A cache of parsed definitions, with copies of those that are not known to be kept yet."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[str, Found] = OrderedDict()
-        self._texts: dict[str, str] = {}
+        self._copies: dict[str, Copy] = {}
         self._kept: dict[str, float] = {}
 
     async def programs(self, session: Session, batch: Sequence[Claimed]) -> Programs:
@@ -63,25 +63,27 @@ class Library:
         if fingerprint not in self._found:
             self._keep(fingerprint, row["definition"])
         if monotonic() - self._kept.get(fingerprint, -KEPT) >= KEPT:
-            self._texts[fingerprint] = row["definition"]
+            found = self._found[fingerprint]
+            awaits = found.definition.awaited if isinstance(found, Program) else frozenset()
+            self._copies[fingerprint] = Copy(row["definition"], awaits)
         return self._found[fingerprint]
 
     def _keep(self, fingerprint: str, text: str) -> None:
         self._found[fingerprint] = parse(fingerprint, text)
         while len(self._found) > CAPACITY:
             forgotten, _ = self._found.popitem(last=False)
-            self._texts.pop(forgotten, None)
+            self._copies.pop(forgotten, None)
             self._kept.pop(forgotten, None)
 
     @property
-    def texts(self) -> Mapping[str, str]:
-        """The texts of current definitions that no committed pause has kept for an hour."""
-        return self._texts
+    def copies(self) -> Mapping[str, Copy]:
+        """Current definitions that no committed pause has kept for an hour."""
+        return self._copies
 
     def kept(self, plans: Iterable[Plan]) -> None:
         """Note that these plans are committed, and with them the definitions they paused with."""
         for plan in plans:
-            if plan.runs_on is not None and self._texts.pop(plan.runs_on, None) is not None:
+            if plan.runs_on is not None and self._copies.pop(plan.runs_on, None) is not None:
                 self._kept[plan.runs_on] = monotonic()
 
 

@@ -231,7 +231,7 @@ class Proceeding:
     async def _write(
         self, session: Session, plans: Sequence[Plan], under_way: Sequence[Effect] = ()
     ) -> Mapping[UUID, int]:
-        await record(session, plans, self._library.texts)
+        await record(session, plans, self._library.copies)
         return await journal.record_launches(session, plans, self._holder, len(plans), under_way)
 
     async def rescue(self, places: int) -> tuple[int, list[Held]]:

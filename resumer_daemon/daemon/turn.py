@@ -147,7 +147,7 @@ class Turner:
         return await write_apart(session, plans, partial(self._write, session))
 
     async def _write(self, session: Session, plans: Sequence[Plan], taken: int) -> dict[UUID, int]:
-        await record(session, plans, self._library.texts)
+        await record(session, plans, self._library.copies)
         places = max(0, self._places() - taken)
         return await record_launches(session, plans, self._holder, places)
 

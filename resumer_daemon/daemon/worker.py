@@ -26,9 +26,11 @@ from resumer_daemon.store.outlook import (
     ALL_WAITS,
     EVENTS_AT_ONCE,
     Outlook,
+    discard_events,
     fan_out_events,
     follow_clock,
     lie_down,
+    search_events,
     settle_orphans,
     stay_awake,
 )
@@ -252,6 +254,8 @@ class Worker:
             return True
         if outlook.leases and await self._effector.rescue():
             return True
+        if outlook.searches and await search_events(session):
+            return True
         return outlook.events and await self._fan_out(session)
 
     async def _follow_clock(self, session: Session) -> int:
@@ -263,11 +267,16 @@ class Worker:
     async def _fan_out(self, session: Session) -> bool:
         """Hand over some events: fewer next time where so many took longer than a statement may.
 
+        Where all events are captured, those that nobody waits for are taken away first.
+
         One that takes too long alone is handed over in slices of executions.
         """
+        route = self._settings.route_events
+        if route and await discard_events(session):
+            return True
         try:
             outcomes = await fan_out_events(
-                session, route=self._settings.route_events, most=self._events, width=self._width
+                session, route=route, most=self._events, width=self._width
             )
         except psycopg.errors.QueryCanceled:
             if self._width <= LEAST_WIDTH:

@@ -31,6 +31,14 @@ class Program:
 
 
 @value(frozen=True, slots=True)
+class Copy:
+    """The text of a definition, to be kept; `awaits` are the types of events it waits for."""
+
+    text: str
+    awaits: frozenset[str] = frozenset()
+
+
+@value(frozen=True, slots=True)
 class NewPause:
     """A pause record to open. `state` is None where the flow has not begun.
 

@@ -13,6 +13,12 @@ from resumer_daemon.store.session import Session
 
 EVENTS_AT_ONCE: Final = 100
 
+SEARCHED_AT_ONCE: Final = 1_000
+"""So many events of the service's table one search looks at."""
+
+DISCARDED_AT_ONCE: Final = 2_000
+"""So many events that nobody waits for are taken from the queue at once."""
+
 ALL_WAITS: Final = 2**32
 """The hashes that the id of an execution may have: an event is handed over to so many at once."""
 
@@ -21,7 +27,8 @@ ALL_WAITS: Final = 2**32
 class Outlook:
     """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
 
-    `events`: some wait to be made requests of; `leases`: some are past. `next_message`:
+    `events`: some wait to be made requests of; `searches`: some are to be searched in the service's
+    table. `leases`: some are past. `next_message`:
     seconds until a notification is due. `awake_for`: for how many
     seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
     comes next, `oldest` the first that is still open. `ahead`: the server's clock has gone back.
@@ -30,6 +37,7 @@ class Outlook:
     left: int
     next_due: float | None
     events: bool
+    searches: bool
     leases: bool
     next_message: float | None
     awake_for: float | None
@@ -90,6 +98,30 @@ async def settle_orphans(session: Session) -> list[tuple[str, str]]:
 async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
     """Fail the due requests of an execution of which nothing else can be written."""
     await session.run("give_up_requests", {"id": execution, "why": why})
+
+
+async def search_events(session: Session) -> bool:
+    """Search a slice of the events that came before their type was registered.
+
+    Return whether there was one to search.
+    """
+    async with session.transaction():
+        facts = {"timezone": session.timezone, "limit": SEARCHED_AT_ONCE}
+        cursor = await session.run("search_events", facts)
+    return cursor.rowcount > 0
+
+
+async def discard_events(session: Session) -> int:
+    """Take from the queue what nobody waits for and what starts nothing; return how many events."""
+    async with session.transaction():
+        facts = {
+            "timezone": session.timezone,
+            "search_path": session.service_path.path,
+            "limit": DISCARDED_AT_ONCE,
+        }
+        cursor = await session.run("discard_events", facts)
+        row = await cursor.fetchone()
+    return 0 if row is None else int(row["discarded"])
 
 
 async def fan_out_events(

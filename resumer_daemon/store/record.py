@@ -9,18 +9,19 @@ from uuid import UUID
 
 from resumer_daemon.engine.adopt import AGAIN
 from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
-from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.engine.plan import Copy, NewPause, Plan
 from resumer_daemon.engine.requests import DELETED, Approval
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited
 from resumer_daemon.store.session import Session
+from resumer_daemon.store.waits import can_come
 from resumer_daemon.workflow.names import rfc3339
 from resumer_daemon.workflow.values import Json, dump
 
 
-async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, str]) -> None:
-    """Write everything that these plans hold. `texts` are the definitions, by fingerprint."""
+async def record(session: Session, plans: Sequence[Plan], copies: Mapping[str, Copy]) -> None:
+    """Write everything that these plans hold. `copies` are definitions, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
     async with session.at_the_service():
         await _write(session, "record_steps", _steps(moved))  # none ends after its execution
@@ -31,7 +32,7 @@ async def record(session: Session, plans: Sequence[Plan], texts: Mapping[str, st
     await _write(session, "close_pauses", pauses.closed(closing))
     await _write(session, "close_waits", pauses.waits_ended(plans))
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
-    await _write(session, "keep_definitions", _definitions(plans, texts))
+    await _write(session, "keep_definitions", _definitions(plans, copies))
     await _write(session, "open_pauses", pauses.opened(opening))
     await _write(session, "open_waits", pauses.waits(plans))
     stopped = [p for p in plans if p.overlay is not None]
@@ -144,10 +145,15 @@ def _outbox(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _definitions(plans: Sequence[Plan], texts: Mapping[str, str]) -> dict[str, list[Any]]:
+def _definitions(plans: Sequence[Plan], copies: Mapping[str, Copy]) -> dict[str, list[Any]]:
     hashes = [p.runs_on for p in plans if p.runs_on is not None]
-    kept = sorted({h for h in hashes if h in texts})
-    return {"hashes": kept, "bodies": [texts[h] for h in kept]}
+    kept = sorted({h for h in hashes if h in copies})
+    awaited = {event for h in kept for event in copies[h].awaits}
+    return {
+        "hashes": kept,
+        "bodies": [copies[h].text for h in kept],
+        "event_types": sorted(filter(can_come, awaited)),
+    }
 
 
 def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:

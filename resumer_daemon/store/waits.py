@@ -21,6 +21,11 @@ _TRUTHS: Final = frozenset({"true", "false"})  # which no key of an event has
 _PLAIN_PATH: Final = re.compile(r"(?!.*\.length\Z)[^.{},]+(\.[A-Za-z_][^.{},]*)*\Z")
 
 
+def can_come(event: str) -> bool:
+    """Tell whether the service's table can hold an event of this type."""
+    return len(event) <= _LONGEST_TYPE
+
+
 @value(frozen=True, slots=True)
 class EventWait:
     """One event that a pause waits for. `path` is the place of the branch, empty at the top."""
@@ -31,8 +36,8 @@ class EventWait:
 
     @property
     def can_come(self) -> bool:
-        """Tell whether the service's table can hold an event of this type."""
-        return len(self.event) <= _LONGEST_TYPE
+        """Tell whether the service's table can hold such an event."""
+        return can_come(self.event)
 
 
 def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 `workflow/spelling.py` turns what people wrote into these models, the engine reads nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final, Literal, TypeAlias, TypeGuard
 
@@ -166,6 +166,11 @@ class Definition(Model):
         """Where each top-level step stands in the list, by id."""
         return {step.id: position for position, step in enumerate(self.steps)}
 
+    @cached_property
+    def awaited(self) -> frozenset[str]:
+        """The types of events that steps wait for, nested ones too."""
+        return frozenset(_awaited(self.steps))
+
     def step(self, step_id: str) -> Step | None:
         """Return the top-level step of that id."""
         position = self.positions.get(step_id)
@@ -175,3 +180,11 @@ class Definition(Model):
         """Return the id of the step that stands after this one in the list."""
         position = self.positions[step_id] + 1
         return self.steps[position].id if position < len(self.steps) else None
+
+
+def _awaited(steps: Iterable[Step]) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step, WaitStep) and step.event:
+            yield step.event
+        elif isinstance(step, ParallelStep | ForeachStep):
+            yield from _awaited(step.steps)

@@ -57,6 +57,7 @@ INSERT INTO resumer.captured_events (id, event_id, captured_at, missed)
 SELECT 1000000 + v.event_id::integer, v.id, now() - interval '1 day', false FROM events v WHERE v.event_id <= '099990';
 INSERT INTO resumer.event_queue (id, event_id, event_type)
 SELECT 1000000 + v.event_id::integer, v.id, v.event_type FROM events v WHERE v.event_id > '099990';
+INSERT INTO resumer.event_types (event_type, since) VALUES ('paid', now() - interval '1 day');
 INSERT INTO resumer.event_names (event_type, organization_id, names) SELECT 'paid', id, '{order}' FROM organizations;
 INSERT INTO resumer.event_keys (key, captured_id)
 SELECT resumer.event_key('paid', v.organization_id, t.term), 1000000 + v.event_id::integer

@@ -31,6 +31,14 @@ def left(database: Database) -> list[Left]:
     ]
 
 
+def awaited(database: Database, event_type: str) -> None:
+    """Have the events of a type captured, as the first pause does that may wait for them."""
+    database.run(
+        "INSERT INTO resumer.event_types (event_type, since, complete) VALUES (%s, now(), true)",
+        event_type,
+    )
+
+
 class Ear:
     """Listens as the daemon does, and counts what it hears."""
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from tests.harness import Database
+from tests.harness.inbox import awaited
 from tests.harness.rows import Rows
 
 LONG_AGO = "now() - interval '3 hours 10 minutes'"
@@ -193,6 +194,7 @@ def _event(case: Case) -> None:
 
 def _not_meant(case: Case) -> None:
     _event(case)
+    awaited(case.database, "paid")
     case.database.run(
         """SELECT resumer.emit('paid', '{"quote": {"id": 7}}', %s)""", case.rows.organization
     )

@@ -16,6 +16,7 @@ from resumer_daemon.store.waits import EventWait, anchor, comparable
 from resumer_daemon.workflow.values import dump, load
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
+from tests.harness.inbox import awaited
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, insert
 
@@ -227,6 +228,7 @@ async def test_one_event_for_thousands_of_waits_is_handed_over_in_slices_once_to
         " SELECT gen_random_uuid(), 1, 'order.paid', '00000000-0000-0000-0000-000000000000'"
         " FROM generate_series(1, 20000)"
     )
+    awaited(service.database, "order.paid")
     happen(service, [{}])
     made = (
         "SELECT count(*), count(DISTINCT execution_id) FROM resumer.requests"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.harness import Database, eventually, every_vintage
-from tests.harness.inbox import Ear, Writer, left
+from tests.harness.inbox import Ear, Writer, awaited, left
 from tests.harness.rows import Rows
 
 pytestmark = every_vintage
@@ -170,6 +170,7 @@ def test_a_disabled_workflow_is_refused(database: Database, rows: Rows):
 
 
 def test_an_event_is_written_and_leaves_one_request(database: Database, rows: Rows, ear: Ear):
+    awaited(database, "paid")
     [(event,)] = database.run(
         """SELECT resumer.emit('paid', '{"order": 1}', organization_id => %s)""",
         rows.organization,
@@ -204,6 +205,7 @@ def test_who_was_granted_a_function_needs_no_right_on_a_table(
         f" GRANT USAGE ON SCHEMA resumer TO {writer.role};"
         f" GRANT EXECUTE ON FUNCTION resumer.approve, resumer.start, resumer.emit TO {writer.role}"
     )
+    awaited(database, "paid")
     writer.run("SELECT resumer.approve('one')")
     writer.run("SELECT resumer.start('flow')")
     writer.run("SELECT resumer.emit('paid', organization_id => %s)", rows.organization)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.harness import Database, eventually_sync
 from tests.harness.background import by_hand
+from tests.harness.inbox import awaited
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask, block
 
@@ -41,6 +42,7 @@ async def test_what_was_settled_long_ago_goes_when_its_execution_has_ended(datab
 
 
 async def test_an_event_is_remembered_for_as_long_as_it_could_be_found_again(database: Database):
+    awaited(database, "paid")
     with running(database):
         database.run("SELECT resumer.emit('paid')")
         queued = "SELECT count(*) FROM resumer.event_queue"

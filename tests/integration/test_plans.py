@@ -13,7 +13,7 @@ import pytest
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.outlook import EVENTS_AT_ONCE
+from resumer_daemon.store.outlook import DISCARDED_AT_ONCE, EVENTS_AT_ONCE, SEARCHED_AT_ONCE
 from resumer_daemon.store.session import Session
 from tests.harness import Database
 from tests.harness import plans as harness
@@ -158,6 +158,8 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
         },
         "outlook": {"back": ALL, "without": "{}"},
         "settle_orphans": {},
+        "search_events": {"timezone": "UTC", "limit": SEARCHED_AT_ONCE},
+        "discard_events": {"timezone": "UTC", "search_path": "public", "limit": DISCARDED_AT_ONCE},
         "key_events": {"limit": EVENTS_AT_ONCE},
         "fan_out_events": {
             "route": True,

@@ -6,7 +6,7 @@ import pytest
 from psycopg import errors
 
 from tests.harness import Database
-from tests.harness.inbox import Ear, Writer, left
+from tests.harness.inbox import Ear, Writer, awaited, left
 from tests.harness.rows import Rows
 
 DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE id = %s"
@@ -26,6 +26,7 @@ each_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 
 @pytest.fixture(autouse=True)
 def approval(database: Database, rows: Rows) -> UUID:
+    awaited(database, "paid")
     approval = rows.approval(rows.execution(), request_id="asked")
     database.run("DELETE FROM resumer.resume_requests")
     return approval

@@ -186,7 +186,7 @@ def test_while_a_daemon_looks_anyway_no_decision_notifies(service: Service, data
 
 
 def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) -> Outlook:
-    return Outlook(0, None, False, False, None, awake_for, False, newest, oldest)
+    return Outlook(0, None, False, False, False, None, awake_for, False, newest, oldest)
 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():

@@ -29,8 +29,16 @@ async def look(patient: Patient) -> Sequence[Finding]:
         settings.decision_guard,
         settings.closed_status,
         str(settings.document_bytes),
+        settings.event_capture,
     )
-    names = ("notify", "service_timezone", "decision_guard", "closed_status", "document_bytes")
+    names = (
+        "notify",
+        "service_timezone",
+        "decision_guard",
+        "closed_status",
+        "document_bytes",
+        "event_capture",
+    )
     written = tuple(str(row[name]) for name in names)
     return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
 
