@@ -236,7 +236,7 @@ def _remarks(surroundings: Sequence[Surrounding], added: frozenset[str]) -> Iter
                 "It would carry tables or columns that the other side does not have, so"
                 " replication stops there and WAL fills the disk here.",
                 "refused",
-                "create them on the other side first (docs/operations.md, Replication), then run"
+                "create them on the other side first (docs/dba.md, Replication), then run"
                 f" `migrate up {ALLOW_PUBLISHED}`",
                 replication=True,
             )

@@ -42,7 +42,7 @@ def subscribe(copy: Database, original: Database) -> None:
 
 
 async def test_a_subscriber_follows_and_may_take_over(own_server: EmbeddedPostgres):
-    """As docs/operations.md says it, under Replication."""
+    """As docs/dba.md says it, under Replication and Blue/green."""
     with psycopg.connect(own_server.url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET wal_level = logical")
     own_server.restart()
