@@ -107,11 +107,8 @@ def test_an_event_for_what_is_held_counts_after_the_resume(service: Service):
     pause(service, execution)
     held(service, execution)
     service.database.run("SELECT resumer.emit('paid', '{\"by\": 1}')")
-    eventually_sync(
-        lambda: service.database.run(
-            "SELECT 1 FROM resumer.ledger WHERE kind = 'event' AND execution_id IS NULL"
-        )
-    )
+    eventually_sync(lambda: service.database.run("SELECT 1 FROM resumer.captured_events"))
+    eventually_sync(lambda: not service.database.run("SELECT 1 FROM resumer.event_queue"))
     resume(service, execution)
     assert service.ended(execution)["resume_data"]["resume_event"] == {"by": 1}
 
