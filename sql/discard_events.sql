@@ -2,6 +2,7 @@
 -- are marked as processed, as those that start one are, and not kept. Returns how many.
 WITH oldest AS MATERIALIZED (
   SELECT q.id, q.event_id, q.event_type FROM resumer.event_queue q
+  WHERE q.id > %(after)s
   ORDER BY q.id
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED

@@ -5,7 +5,8 @@ WITH due AS (
   SELECT q.id, q.event_id, q.captured_at, q.missed
   FROM resumer.event_queue q
   -- earlier ones may be missing until those of its type have been searched once
-  WHERE (SELECT count(*) FROM resumer.event_types t WHERE t.event_type = q.event_type AND NOT t.complete AND t.mark IS NULL) = 0
+  WHERE q.id > %(after)s
+    AND (SELECT count(*) FROM resumer.event_types t WHERE t.event_type = q.event_type AND NOT t.complete AND t.mark IS NULL) = 0
   ORDER BY q.id
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED

@@ -1,9 +1,11 @@
--- Requests that no execution will ever answer for: without one, or of one that is gone.
+-- Requests that no execution will ever answer for: without one, or of one that is gone. `back`: seconds; what became due
+-- earlier is not looked for.
 WITH gone AS (
   DELETE FROM resumer.resume_requests
   WHERE id = ANY (ARRAY(
     SELECT r.id FROM resumer.resume_requests r
     WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+      AND r.due_at >= statement_timestamp() - make_interval(secs => %(back)s)
       AND (SELECT e.id FROM workflow_executions e WHERE e.id = r.execution_id) IS NULL
     ORDER BY r.due_at, r.id
     LIMIT 1000

@@ -11,6 +11,7 @@ import structlog
 from resumer_daemon.effects.channels import NotTried, Undelivered, deliver
 from resumer_daemon.effects.routes import Routes
 from resumer_daemon.store import outbox
+from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.outbox import Message
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
@@ -36,10 +37,10 @@ class Courier:
         self._random = Random()  # noqa: S311 - jitter
         self._round: asyncio.Task[None] | None = None
 
-    def look(self) -> None:
-        """Deliver what is due, unless that is being done already."""
+    def look(self, back: float = ALL) -> None:
+        """Deliver what became due so many seconds `back`, unless that is being done already."""
         if self._round is None or self._round.done():
-            self._round = asyncio.create_task(self._deliver_due())
+            self._round = asyncio.create_task(self._deliver_due(back))
             self._round.add_done_callback(_ended)
 
     async def drain(self, seconds: float) -> None:
@@ -48,13 +49,13 @@ class Courier:
             await asyncio.wait([self._round], timeout=seconds)
             self._round.cancel()
 
-    async def _deliver_due(self) -> None:
-        while messages := await self._claimed():
+    async def _deliver_due(self, back: float) -> None:
+        while messages := await self._claimed(back):
             await asyncio.gather(*map(self._deliver, messages))
 
-    async def _claimed(self) -> list[Message]:
+    async def _claimed(self, back: float) -> list[Message]:
         async with self._pool.session() as session:
-            return await outbox.claim(session, AT_ONCE, self._lease)
+            return await outbox.claim(session, AT_ONCE, self._lease, back)
 
     async def _deliver(self, message: Message) -> None:
         """Make one attempt at everybody who has not been reached yet."""

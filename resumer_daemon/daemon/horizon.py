@@ -1,11 +1,12 @@
 """How far back a look goes: all the way, unless that takes long.
 
-What is settled stays in the index of open requests for as long as somebody holds an old snapshot,
-and whoever looks from its beginning goes through all of it. Then a look begins shortly before the
+What was settled stays in an index of open work for as long as somebody holds an old snapshot, and
+whoever looks from its beginning goes through all of it. Then a look begins shortly before the
 last one that went all the way. That one is done again every few seconds, for what was locked, is
 open again, or was entered long before its commit: beside the worker while it is busy.
 """
 
+from collections import deque
 from time import monotonic
 from typing import Final
 
@@ -25,6 +26,9 @@ BESIDE: Final = 2.0
 
 MARGIN: Final = 5.0
 """How many seconds may pass from a decision to its commit, so that a short look finds it."""
+
+APART: Final = 1.0
+"""How many seconds pass between two ids that a trail keeps."""
 
 
 class Horizon:
@@ -64,3 +68,25 @@ class Horizon:
     @staticmethod
     def _passed(since: float) -> float:
         return monotonic() - since
+
+
+class Trail:
+    """Which id was the newest at which time, where an index has ids and no times."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def saw(self, newest: int) -> None:
+        """Note the id that is the newest now."""
+        now = monotonic()
+        if self._seen and newest < self._seen[-1][1]:
+            self._seen.clear()  # another database, after a failover
+        if not self._seen or now - self._seen[-1][0] >= APART:
+            self._seen.append((now, newest))
+        while len(self._seen) > 1 and now - self._seen[1][0] > AGAIN + MARGIN:
+            self._seen.popleft()
+
+    def before(self, back: float) -> int:
+        """Return an id that was the newest so many seconds ago, or earlier; 0 if none is known."""
+        until = monotonic() - back
+        return max((newest for at, newest in self._seen if at <= until), default=0)

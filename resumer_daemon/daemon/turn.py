@@ -8,14 +8,13 @@ from time import monotonic, perf_counter
 from uuid import UUID
 
 import structlog
-from psycopg import AsyncCursor
-from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.apart import Written, write_apart
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
+from resumer_daemon.daemon.lookout import Asked, Lookout
 from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.surroundings import gather
@@ -27,13 +26,12 @@ from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, Seen
 from resumer_daemon.store.journal import Holder, record_launches
-from resumer_daemon.store.outlook import Outlook, answer, ask
+from resumer_daemon.store.outlook import Outlook
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 
 log = structlog.get_logger()
 
-LOOK_AROUND = 0.1
 NEWEST = 4  # this part of a batch is of what came last
 
 Claim = Callable[[Session], Awaitable[Batch]]
@@ -53,7 +51,7 @@ class Times:
 class Turned:
     """What a turn did, once it is committed.
 
-    `outlook` is None where the turn did not look around: it claimed, so there may be more.
+    `outlook` is None where the turn has claimed something: there may be more.
     """
 
     claimed: Sequence[UUID]
@@ -89,8 +87,7 @@ class Turner:
         self._library = library
         self._holder = holder
         self._places = places
-        self._looked_around = 0.0
-        self._found = False
+        self._lookout = Lookout(settings)
         self.horizon = horizon
         self._left = LeftAlone() if left is None else left
         self._suspects = suspects or Suspects()
@@ -131,14 +128,36 @@ class Turner:
                 plans = await self._respond(session, batch)
                 advanced = perf_counter()
                 written = await write(session, plans)
-            asked = await self._look_around(session, ids)
+            # where nothing was claimed, nothing is locked that others wait for
+            asked = None if ids else await self._ask(session)
         times = Times(seen, advanced, perf_counter())
         self._library.kept(written.plans)
         held = _held(written, recorded)
-        seen_around = None if asked is None else await answer(asked)
-        if seen_around is not None and seen_around.left and self._back == ALL:
+        outlook = None if asked is None else await self._answer(asked)
+        return Turned(ids, written.plans, batch.seen, outlook, times, held, written.quarantined)
+
+    async def look_around(self, session: Session, turned: Turned) -> Outlook | None:
+        """Return what is left after a turn, where it is time to ask; the turn is committed."""
+        if not self._lookout.wanted(turned.claimed) or turned.outlook is not None:
+            return turned.outlook
+        async with session.transaction():
+            asked = await self._ask(session)
+        return await self._answer(asked)
+
+    async def _ask(self, session: Session) -> Asked:
+        return await self._lookout.ask(session, self._back, self._without)
+
+    async def _answer(self, asked: Asked) -> Outlook:
+        outlook = await self._lookout.answer(asked)
+        if outlook.left and self._back == ALL:
             self.horizon.forget()
-        return Turned(ids, written.plans, batch.seen, seen_around, times, held, written.quarantined)
+        return outlook
+
+    @property
+    def again_in(self) -> float | None:
+        """The seconds after which to look all the way back, after a short look."""
+        times = (self.horizon.again_in(), self._lookout.horizon.again_in())
+        return min((time for time in times if time is not None), default=None)
 
     async def _together(self, session: Session, plans: Sequence[Plan]) -> Written:
         return Written(list(plans), await self._write(session, plans, 0))
@@ -162,23 +181,6 @@ class Turner:
         if self.backlog:  # a small batch may be full of next to nothing
             self.horizon.forget()
         return batch
-
-    async def _look_around(
-        self, session: Session, claimed: Sequence[UUID]
-    ) -> AsyncCursor[DictRow] | None:
-        """Ask what is left where nothing was claimed; under load, now and then.
-
-        The first turn that finds something does not: its commit must not wait for an answer that
-        the next turn has time for.
-        """
-        now = monotonic()
-        if claimed and not self._found:
-            self._looked_around = now
-        self._found = bool(claimed)
-        if claimed and now - self._looked_around < LOOK_AROUND:
-            return None
-        self._looked_around = now
-        return await ask(session, self._back, self._without)
 
     async def due(self, session: Session) -> list[UUID]:
         """Return what a claim would hold now, and let go of it."""

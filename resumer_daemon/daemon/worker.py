@@ -192,6 +192,7 @@ class Worker:
             log.warning("batch_failed", error=said(error))
             return None
         self._done(turned)
+        turned = replace(turned, outlook=await self._turner.look_around(session, turned))
         if turned.claimed:
             self._metrics.wakeups.labels(self._source).inc()
         if self._turner.backlog or (turned.claimed and self._turner.horizon.wants_help):
@@ -221,7 +222,7 @@ class Worker:
         if await self._look_beside(turned.outlook, session) or turned.claimed:
             return
         if turned.outlook.left:
-            self._settled(await settle_orphans(session))
+            self._settled(await settle_orphans(session, turned.outlook.bounds.back))
             self._source = await self._wakeup.wait(self._locked_for, "awake")
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
@@ -229,7 +230,7 @@ class Worker:
 
     def _look_at_messages(self, outlook: Outlook) -> None:
         if self._courier is not None and outlook.message_due:
-            self._courier.look()
+            self._courier.look(outlook.bounds.around)
 
     async def _rest(self, outlook: Outlook, session: Session, vigil: Vigil) -> None:
         """Wait for whatever comes first: a call, the next look, a timer, the poll."""
@@ -240,7 +241,7 @@ class Worker:
         waits: list[tuple[float, Source]] = [(self.poll_interval, "poll")]
         if (rest := vigil.rest(outlook)) is not None:
             waits.append((rest, "awake"))
-        if (again := self._turner.horizon.again_in()) is not None:
+        if (again := self._turner.again_in) is not None:
             waits.append((again, "awake"))
         if outlook.next_due is not None:
             waits.append((outlook.next_due, "timer"))
@@ -256,7 +257,7 @@ class Worker:
             return True
         if outlook.searches and await search_events(session):
             return True
-        return outlook.events and await self._fan_out(session)
+        return outlook.events and await self._fan_out(session, outlook.bounds.after)
 
     async def _follow_clock(self, session: Session) -> int:
         moved = await follow_clock(session)
@@ -264,19 +265,19 @@ class Worker:
             log.warning("clock_went_back", requests=moved)
         return moved
 
-    async def _fan_out(self, session: Session) -> bool:
+    async def _fan_out(self, session: Session, after: int) -> bool:
         """Hand over some events: fewer next time where so many took longer than a statement may.
 
-        Where all events are captured, those that nobody waits for are taken away first.
-
-        One that takes too long alone is handed over in slices of executions.
+        They are those behind the id `after`. Where all events are captured, those that nobody waits
+        for are taken away first. One that takes too long alone is handed over in slices of
+        executions.
         """
         route = self._settings.route_events
-        if route and await discard_events(session):
+        if route and await discard_events(session, after):
             return True
         try:
             outcomes = await fan_out_events(
-                session, route=route, most=self._events, width=self._width
+                session, route=route, most=self._events, width=self._width, after=after
             )
         except psycopg.errors.QueryCanceled:
             if self._width <= LEAST_WIDTH:

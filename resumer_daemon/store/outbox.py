@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
 
@@ -20,10 +21,14 @@ class Message:
     reached: tuple[str, ...]
 
 
-async def claim(session: Session, limit: int, seconds: float) -> list[Message]:
-    """Take due notifications; unless they are settled, they are due again after `seconds`."""
+async def claim(session: Session, limit: int, seconds: float, back: float = ALL) -> list[Message]:
+    """Take due notifications; unless they are settled, they are due again after `seconds`.
+
+    They became due so many seconds `back` at most.
+    """
+    facts = {"limit": limit, "seconds": seconds, "back": back}
     async with session.transaction():
-        cursor = await session.run("claim_messages", {"limit": limit, "seconds": seconds})
+        cursor = await session.run("claim_messages", facts)
         return [
             Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["reached"])
             for r in await cursor.fetchall()

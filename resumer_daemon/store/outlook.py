@@ -1,7 +1,7 @@
 """What is left to do after a look: due requests that others hold, and when the next one is due."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.session import Session
 
 EVENTS_AT_ONCE: Final = 100
@@ -24,14 +25,32 @@ ALL_WAITS: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """`left`: due requests that were not claimed, at most 1,000; `next_due`: seconds, or None.
+class Bounds:
+    """How far a look goes: what an old snapshot keeps in an index, it need not go through.
 
+    `back`: how many seconds ago what is due became due, at most; `around`: the same of leases and
+    notifications. `after`: the id behind which events are looked for. `within`: for how many
+    seconds to look ahead.
+    """
+
+    within: float
+    back: float = ALL
+    around: float = ALL
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`left`: due requests that were not claimed, at most 1,000.
+
+    `next_due`: seconds until a timer is due, None if none is within the bounds.
     `events`: some wait to be made requests of; `searches`: some are to be searched in the service's
     table. `leases`: some are past. `next_message`:
-    seconds until a notification is due. `awake_for`: for how many
+    seconds until a notification is due, None as with timers. `awake_for`: for how many
     seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
     comes next, `oldest` the first that is still open. `ahead`: the server's clock has gone back.
+    `newest_id`: the last id that a request or an event got. `took`: the seconds of the server.
+    `bounds`: how far it went.
     """
 
     left: int
@@ -44,6 +63,14 @@ class Outlook:
     ahead: bool
     newest: int
     oldest: int
+    newest_id: int = 0
+    took: float = 0.0
+    bounds: Bounds = field(default_factory=lambda: Bounds(0.0))
+
+    @property
+    def found(self) -> int:
+        """Tell how much was found that is to be done now."""
+        return self.left + self.events + self.leases + self.message_due
 
     @property
     def message_due(self) -> bool:
@@ -51,21 +78,20 @@ class Outlook:
         return self.next_message is not None and self.next_message <= 0.0
 
 
-async def ask(session: Session, back: float, without: Sequence[UUID]) -> AsyncCursor[DictRow]:
+async def ask(session: Session, bounds: Bounds, without: Sequence[UUID]) -> AsyncCursor[DictRow]:
     """Send the question; the answer is fetched after the commit, for it need not be waited for.
 
-    `back` is how far the claim has looked for what is due, in seconds; `without` is what it has
-    left alone.
+    `without` is what the claim has left alone.
     """
-    return await session.run("outlook", {"back": back, "without": array(without)})
+    return await session.run("outlook", {**asdict(bounds), "without": array(without)})
 
 
-async def answer(cursor: AsyncCursor[DictRow]) -> Outlook:
-    """Fetch what `ask` asked for."""
+async def answer(cursor: AsyncCursor[DictRow], bounds: Bounds) -> Outlook:
+    """Fetch what `ask` asked for, within these bounds."""
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("the outlook has always one row")
-    return Outlook(*row.values())
+    return Outlook(**row, bounds=bounds)
 
 
 async def follow_clock(session: Session) -> int:
@@ -87,11 +113,14 @@ async def lie_down(session: Session) -> None:
         await session.run("lie_down")
 
 
-async def settle_orphans(session: Session) -> list[tuple[str, str]]:
-    """Settle due requests that no execution will ever answer for; return kinds and outcomes."""
+async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]:
+    """Settle due requests that no execution will ever answer for; return kinds and outcomes.
+
+    They became due so many seconds ago at most.
+    """
     async with session.transaction():
         await session.require_sight()
-        cursor = await session.run("settle_orphans")
+        cursor = await session.run("settle_orphans", {"back": back})
         return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
 
 
@@ -111,12 +140,16 @@ async def search_events(session: Session) -> bool:
     return cursor.rowcount > 0
 
 
-async def discard_events(session: Session) -> int:
-    """Take from the queue what nobody waits for and what starts nothing; return how many events."""
+async def discard_events(session: Session, after: int) -> int:
+    """Take from the queue what nobody waits for and what starts nothing; return how many events.
+
+    It begins behind the id `after`.
+    """
     async with session.transaction():
         facts = {
             "timezone": session.timezone,
             "search_path": session.service_path.path,
+            "after": after,
             "limit": DISCARDED_AT_ONCE,
         }
         cursor = await session.run("discard_events", facts)
@@ -125,19 +158,20 @@ async def discard_events(session: Session) -> int:
 
 
 async def fan_out_events(
-    session: Session, *, route: bool, most: int, width: int = ALL_WAITS
+    session: Session, *, route: bool, most: int, width: int = ALL_WAITS, after: int = 0
 ) -> list[str | None]:
     """Make of due events requests for the executions that wait; return the events' outcomes.
 
-    `most` is the number of events, the oldest first. `width`: how many hashes of executions each of
-    them is handed over to. An event has no outcome until it was handed over to all.
+    `most` is the number of events, the oldest first behind the id `after`. `width`: how many hashes
+    of executions each of them is handed over to. An event has no outcome until it was handed over
+    to all.
 
     Two transactions: a pause that is recorded between them finds the keys of the events, and one
     that is recorded earlier is found by the events. `route`: also start the workflows that an event
     triggers.
     """
     async with session.transaction():
-        cursor = await session.run("key_events", {"limit": most})
+        cursor = await session.run("key_events", {"limit": most, "after": after})
         keyed = [row["id"] for row in await cursor.fetchall()]
     if not keyed:
         return []

@@ -1,5 +1,6 @@
 """A look that takes long is cut short, and nothing is missed for that."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,12 +9,14 @@ from psycopg import IsolationLevel
 
 from resumer_daemon import config
 from resumer_daemon.daemon import horizon
-from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon
+from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon, Trail
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.store import outlook
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.outlook import Bounds
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
@@ -29,7 +32,22 @@ SETTLED = """
 INSERT INTO resumer.resume_requests (execution_id, kind, due_at)
 SELECT gen_random_uuid(), 'adopt', clock_timestamp() - interval '1 hour'
 FROM generate_series(1, 20000);
-DELETE FROM resumer.resume_requests"""
+INSERT INTO resumer.resume_requests (execution_id, kind, due_at)
+SELECT gen_random_uuid(), 'timeout', clock_timestamp() + interval '2 days'
+FROM generate_series(1, 20000);
+INSERT INTO resumer.event_queue (event_id, event_type)
+SELECT gen_random_uuid(), 'paid' FROM generate_series(1, 20000);
+INSERT INTO resumer.leases (execution_id, lease_until)
+SELECT gen_random_uuid(), clock_timestamp() - interval '1 hour' FROM generate_series(1, 20000);
+INSERT INTO resumer.outbox (key, execution_id, kind, body, next_at)
+SELECT n, gen_random_uuid(), 'notify', '{}', clock_timestamp() - interval '1 hour'
+FROM generate_series(1, 20000) AS n;
+DELETE FROM resumer.resume_requests;
+DELETE FROM resumer.event_queue;
+UPDATE resumer.leases SET lease_until = NULL;
+UPDATE resumer.outbox SET state = 'delivered'"""
+ALL_THE_WAY = {"back": ALL, "around": ALL, "after": 0}
+SHORT = {"back": 5.0, "around": 5.0, "after": 10**9}
 
 
 class Clock:
@@ -154,20 +172,20 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
         assert looking.back() != ALL
 
 
-async def blocks(session: Session, statement: str, back: float) -> int:
+async def blocks(session: Session, statement: str, bounds: dict[str, float]) -> int:
     """Return how many blocks a statement looks at."""
     text = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + session.text(statement)
-    facts = {"limit": 200, "newest": 0, "back": back, "without": "{}"}
-    cursor = await session.connection.execute(text, facts)
+    facts = {"limit": 200, "newest": 0, "without": "{}", "within": 5.0, "seconds": 1.0, **bounds}
+    async with session.transaction():
+        cursor = await session.connection.execute(text, facts)
     row = await cursor.fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
-@pytest.mark.parametrize("statement", ["claim_executions", "outlook"])
-async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(
-    database: Database, statement: str
+async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(  # P15
+    database: Database,
 ):
     with database.connect() as holder:
         holder.autocommit = False
@@ -176,5 +194,40 @@ async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(
         database.run(SETTLED)
         session = await Store(database.url).session()
         async with session.connection:
-            assert await blocks(session, statement, ALL) > 200
-            assert await blocks(session, statement, 5.0) < 50
+            for statement in ("claim_executions", "outlook", "settle_orphans", "key_events",
+                              "claim_messages"):  # fmt: skip
+                assert await blocks(session, statement, ALL_THE_WAY) > 90, statement
+                assert await blocks(session, statement, SHORT) < 50, statement
+
+
+def test_a_trail_tells_an_id_from_before_the_margin(monkeypatch: pytest.MonkeyPatch):
+    clock = Clock()
+    monkeypatch.setattr(horizon, "monotonic", clock)
+    trail = Trail()
+    assert trail.before(MARGIN) == 0
+    for newest in range(100, 400):
+        trail.saw(newest)
+        clock.now += 0.1
+    for back in (0.0, MARGIN, MARGIN + AGAIN):
+        seen_at = clock.now - 0.1 * (400 - trail.before(back))
+        assert back <= clock.now - seen_at <= back + 1.2
+    assert trail.before(MARGIN) == trail.before(MARGIN)
+    trail.saw(7)  # after a failover to a server that is behind
+    assert trail.before(0.0) == 7
+    assert trail.before(MARGIN) == 0
+
+
+async def test_what_is_due_beyond_the_next_look_is_not_told(database: Database):
+    later = "INSERT INTO resumer.resume_requests (kind, due_at) VALUES ('timeout', now() + %s)"
+    session = await Store(database.url).session()
+    async with session.connection:
+        found = []
+        for seconds in (100, 30, 3):
+            database.run(later, timedelta(seconds=seconds))
+            async with session.transaction():
+                bounds = Bounds(within=60.0)
+                asked = await outlook.ask(session, bounds, ())
+            found.append((await outlook.answer(asked, bounds)).next_due)
+    assert found[0] is None
+    assert found[1] is not None
+    assert (found[2] or 4.0) <= 3.0
