@@ -63,10 +63,10 @@ beside: $(VENV)/.dev ## Let a stand-in of the service write in 10,000 random int
 # As in the field: daemons behind pgbouncer with the rights of resumer_daemon, on both ends of the versions.
 POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 
-field: $(VENV)/.dev ## Run the acceptance tests through pgbouncer on PostgreSQL 18, and both ways on 15
+field: $(VENV)/.dev ## Run the acceptance tests through pgbouncer on PostgreSQL 18 and both ways on 15; there the tests of triggers too
 	@test -x $(POSTGRESQL_15)/postgres || { echo 'This needs: apt-get install postgresql-15 pgbouncer' >&2; exit 1; }
 	RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
-	RESUMER_PG_BIN=$(POSTGRESQL_15) $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
+	RESUMER_PG_BIN=$(POSTGRESQL_15) $(BIN)/pytest -n $(WORKERS) tests/acceptance tests/integration/test_trigger*.py $(ARGS)
 	RESUMER_PG_BIN=$(POSTGRESQL_15) RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL

@@ -9,10 +9,13 @@ AS $f$
 DECLARE
   capture text;
 BEGIN
-  IF NOT EXISTS (SELECT FROM new_rows) THEN
+  IF current_setting('resumer.given_up', true) = 'on' THEN
     RETURN NULL;
   END IF;
   BEGIN
+    IF NOT EXISTS (SELECT FROM new_rows) THEN
+      RETURN NULL;
+    END IF;
     SELECT CASE WHEN c.event_capture = 'awaited' AND current_setting('transaction_isolation') <> 'read committed' THEN 'all'
       ELSE c.event_capture END INTO capture
     FROM resumer.control c;
@@ -26,6 +29,7 @@ BEGIN
       PERFORM resumer.wake();
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+    PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   RETURN NULL;

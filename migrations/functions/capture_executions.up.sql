@@ -1,110 +1,214 @@
 -- What other programs write of executions. Today's service ends an execution as `completed` and `blocked` where it should
 -- pause, and creates the approval in another transaction, before or after. Each side leaves an `adopt` request, which the
 -- daemon sees only after the commit, and decides under the execution's lock. Its blind whole-row writes undo no pause and
--- no end of ours. As all triggers: for rows that decide nothing there is only the WHEN, any error is a WARNING, a locked
--- table costs 100 ms. Names are written out, for whoever may create in the service's schema shall not be called by us.
--- `triggers/workflow_executions` binds these functions.
-
--- After: an execution became paused, or is paused no more, or ended as blocked, or the word on its pause was written:
--- somebody has to look.
-CREATE OR REPLACE FUNCTION resumer.on_execution_seen() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
-AS $f$
-DECLARE
-  said boolean := false;
-BEGIN
-  BEGIN
-    IF new.status = 'paused' THEN -- a word of an earlier pause, left in the column, is none on this one
-      said := new.resume_data ? 'approved' AND (TG_OP = 'INSERT'
-        OR new.resume_data -> 'approved' IS DISTINCT FROM old.resume_data -> 'approved');
-    END IF;
-    INSERT INTO resumer.resume_requests (execution_id, kind, decision)
-    VALUES (new.id, 'adopt', CASE WHEN said THEN 'said' END);
-    PERFORM resumer.wake();
-  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
-    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
-  END;
-  RETURN NULL;
-END
-$f$;
+-- no end of ours. `triggers/workflow_executions` binds these functions.
+--
+-- A row trigger looks at each row that is updated, keeps what is ours, and says in a setting of the transaction that the
+-- statement has rows which somebody has to look at. A trigger at the end of the statement leaves the requests of all of
+-- them with one INSERT. As all triggers: any error is a WARNING, and a locked table costs a transaction 100 ms once.
+--
+-- Settings of the writer's transaction: `resumer.look` (on: some row needs a look), `resumer.refused` (what was written
+-- over a row of ours), `resumer.unchecked` (our tables cannot be read; `noted`: the inbox takes requests, `lost`: it does
+-- not) and `resumer.given_up` (on: nothing more of this transaction is captured, the reconciler finds it).
 
 -- Whether an execution with this status is ours: we run it, it stands at a pause that we have recorded, or it has ended
--- after we began, paused or cancelled it. One row by index in each case.
+-- after we began, paused or cancelled it. One row by index in each case: a plan that was made while the tables were small
+-- would be kept, so no other plan is allowed. `jit` is off because the planner adds 1e10 to the cost of what is not
+-- allowed. It names the schema of every operator in place of a search path, which would take longer than the look.
 CREATE OR REPLACE FUNCTION resumer.is_ours(execution uuid, status text) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
-SET enable_seqscan = 'off' -- a plan that was made while the tables were small would be kept
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET lock_timeout = '100ms' SET enable_seqscan = 'off' SET jit = 'off'
 AS $f$
 BEGIN
-  CASE status
-    WHEN 'running' THEN
-      RETURN EXISTS (SELECT FROM resumer.leases l WHERE l.execution_id = execution AND l.lease_until IS NOT NULL);
-    WHEN 'paused' THEN
-      RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution AND p.resumed_at IS NULL);
-    WHEN 'completed', 'failed', 'cancelled' THEN
-      RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution)
-        OR EXISTS (
-          SELECT FROM resumer.settled_requests r
-          WHERE r.execution_id = execution AND r.kind IN ('start', 'cancel') AND r.outcome = 'applied');
-    ELSE
-      RETURN false;
-  END CASE;
+  IF status OPERATOR(pg_catalog.=) 'running' THEN
+    RETURN EXISTS (
+      SELECT FROM resumer.leases l WHERE l.execution_id OPERATOR(pg_catalog.=) execution AND l.lease_until IS NOT NULL);
+  ELSIF status OPERATOR(pg_catalog.=) 'paused' THEN
+    RETURN EXISTS (
+      SELECT FROM resumer.pauses p WHERE p.execution_id OPERATOR(pg_catalog.=) execution AND p.resumed_at IS NULL);
+  ELSIF status OPERATOR(pg_catalog.=) ANY (ARRAY['completed', 'failed', 'cancelled']) THEN
+    RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id OPERATOR(pg_catalog.=) execution)
+      OR EXISTS (
+        SELECT FROM resumer.settled_requests r
+        WHERE r.execution_id OPERATOR(pg_catalog.=) execution AND r.outcome::pg_catalog.text OPERATOR(pg_catalog.=) 'applied'
+          AND r.kind::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY['start', 'cancel']));
+  END IF;
+  RETURN false;
 END
 $f$;
 
--- Before: keep what is ours, and shorten the gap in which a pause can be seen as an end. Where a lock keeps the trigger
--- from looking whether the row is ours, the write passes, and its `adopt` request has the row as it was: the daemon looks,
--- and undoes the write (sql/undo_writes.sql). Where that request cannot be written either, a row that was paused, or that
--- we have resumed, stays as it was.
-CREATE OR REPLACE FUNCTION resumer.on_execution_write() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
-SET enable_seqscan = 'off' -- a plan that was made while the tables were small would be kept
+-- Whether an execution has ever been paused by us, or taken over while it was paused.
+CREATE OR REPLACE FUNCTION resumer.was_paused(execution uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+SET enable_seqscan = 'off' SET jit = 'off' -- as above
 AS $f$
-DECLARE
-  refused boolean;
-  pauses boolean := false;
 BEGIN
-  BEGIN
-    refused := resumer.is_ours(old.id, old.status);
-    IF NOT refused AND new.status = 'completed' AND new.result = 'blocked'
-      AND (old.status, old.result) IS DISTINCT FROM (new.status, new.result) THEN
-      -- not where reading what other writers write would make one of them fail
-      pauses := current_setting('transaction_isolation') <> 'serializable'
-        AND EXISTS (SELECT FROM resumer.control c WHERE c.adopt_blocked)
-        AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = old.id)
-        AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = old.id)
-        AND NOT EXISTS (SELECT FROM resumer.requests r WHERE r.execution_id = old.id AND r.kind = 'start');
-    END IF;
-    IF pauses THEN
-      new.status := 'paused';
-      new.result := NULL;
-      new.completed_at := NULL;
-      new.duration_ms := NULL;
-      new.paused_at := resumer.service_now();
-      new.paused_reason := 'approval_required';
-    END IF;
-  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
-    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
-    IF NOT refused THEN
-      RETURN new;
-    END IF;
-  END;
-  IF refused IS FALSE THEN
-    RETURN new;
-  ELSIF refused THEN
-    RAISE WARNING 'resumer: execution % is %: a write of % was refused', resumer.printable(old.execution_id), old.status,
-      resumer.printable(new.status)
+  RETURN EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution);
+END
+$f$;
+
+-- Whether an execution that another program ends as blocked becomes a pause at once: where an approval can be seen, and
+-- we know nothing of the execution. That shortens the time in which the end can be seen.
+CREATE OR REPLACE FUNCTION resumer.pauses_at_once(execution uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+SET enable_seqscan = 'off' SET jit = 'off' -- as above
+AS $f$
+BEGIN
+  -- not where reading what other writers write would make one of them fail
+  RETURN current_setting('transaction_isolation') <> 'serializable'
+    AND EXISTS (SELECT FROM resumer.control c WHERE c.one AND c.adopt_blocked)
+    AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = execution)
+    AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution)
+    AND NOT EXISTS (SELECT FROM resumer.requests r WHERE r.execution_id = execution AND r.kind = 'start');
+END
+$f$;
+
+-- Whether a write is of the kind that the guard keeps from rows of ours. `same`: it leaves status, result and id as they
+-- are; `same_id`: it leaves the id; `same_rest`: it leaves what nobody but a daemon writes. Of what we run, `failed` and
+-- `cancelled` pass; of all else of ours, `cancelled`. It has no SET, so that it is inlined, and therefore names the schema
+-- of every operator.
+CREATE OR REPLACE FUNCTION resumer.is_guarded(was text, becomes text, same boolean, same_id boolean, same_rest boolean)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $f$
+  SELECT CASE
+    WHEN same THEN
+      NOT same_rest AND was OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'paused', 'completed', 'failed', 'cancelled'])
+    WHEN same_id AND becomes OPERATOR(pg_catalog.=) 'cancelled' THEN false
+    WHEN was OPERATOR(pg_catalog.=) 'running' THEN NOT same_id OR becomes OPERATOR(pg_catalog.<>) 'failed'
+    ELSE was OPERATOR(pg_catalog.=) ANY (ARRAY['paused', 'completed', 'failed', 'cancelled'])
+      OR becomes OPERATOR(pg_catalog.=) 'completed' END
+$f$;
+
+-- Take the lock of the inbox that an INSERT takes.
+CREATE OR REPLACE FUNCTION resumer.reach_inbox() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+AS $f$
+BEGIN
+  LOCK TABLE resumer.resume_requests IN ROW EXCLUSIVE MODE;
+END
+$f$;
+
+-- Before an update of a row. It runs for every row that anybody updates. So the first test is one short expression that
+-- reads no table; there is no SET; every operator is named with its schema; and the binding names no column, so that the
+-- service may change them. Rows are compared by their bytes (`*=`), which works for every type. Where a lock keeps it from
+-- looking whether the row is ours, the write passes, and the `adopt` request has the row as it was: the daemon looks, and
+-- undoes the write (sql/undo_writes.sql). Where that request cannot be written either, a row that was paused, or that we
+-- have resumed, stays as it was.
+CREATE OR REPLACE FUNCTION resumer.on_execution_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+AS $f$
+DECLARE -- without values: each would be an expression more for every row
+  was pg_catalog.text;
+  becomes pg_catalog.text;
+  written pg_catalog.text;
+  same pg_catalog.bool;
+  same_rest pg_catalog.bool;
+  compares pg_catalog.bool; -- the documents, which may be large, where a daemon holds the lease
+  looks pg_catalog.bool;
+  guarded pg_catalog.bool;
+  refused pg_catalog.bool;
+  unchecked pg_catalog.text;
+  refusal pg_catalog.text;
+  paused record;
+  tries pg_catalog.int4;
+BEGIN
+  LOOP
+    BEGIN
+      IF ROW(old.id, old.status, old.result, old.completed_at, old.paused_at, old.resume_count, old.last_resumed_at)::pg_catalog.record
+        OPERATOR(pg_catalog.*=)
+        ROW(new.id, new.status, new.result, new.completed_at, new.paused_at, new.resume_count, new.last_resumed_at)::pg_catalog.record
+        AND (CASE
+          WHEN old.status::pg_catalog.text OPERATOR(pg_catalog.=) 'running' THEN
+            GREATEST(pg_catalog.pg_column_size(old.context), pg_catalog.pg_column_size(old.resume_data)) OPERATOR(pg_catalog.<) 2000
+            AND ROW(old.context, old.resume_data)::pg_catalog.record OPERATOR(pg_catalog.*=)
+              ROW(new.context, new.resume_data)::pg_catalog.record
+          WHEN old.status::pg_catalog.text OPERATOR(pg_catalog.=) 'paused' THEN
+            old.resume_data IS NULL AND new.resume_data IS NULL
+          ELSE true END) THEN
+        RETURN new;
+      ELSIF pg_catalog.current_setting('resumer.own', true) OPERATOR(pg_catalog.=) 'on' THEN
+        RETURN new;
+      END IF;
+      was := old.status;
+      becomes := new.status;
+      same := ROW(old.id, was, old.result)::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(new.id, becomes, new.result)::pg_catalog.record;
+      IF same THEN
+        same_rest := ROW(old.completed_at, old.resume_count, old.last_resumed_at)::pg_catalog.record OPERATOR(pg_catalog.*=)
+            ROW(new.completed_at, new.resume_count, new.last_resumed_at)::pg_catalog.record
+          AND (old.paused_at IS NULL
+            OR ROW(old.paused_at)::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(new.paused_at)::pg_catalog.record);
+        compares := same_rest AND was OPERATOR(pg_catalog.=) 'running';
+        looks := was OPERATOR(pg_catalog.=) 'paused'
+          AND ROW(old.resume_data OPERATOR(pg_catalog.->) 'approved')::pg_catalog.record OPERATOR(pg_catalog.*<>)
+            ROW(new.resume_data OPERATOR(pg_catalog.->) 'approved')::pg_catalog.record;
+      ELSE
+        looks := was OPERATOR(pg_catalog.=) 'paused' OR becomes OPERATOR(pg_catalog.=) 'paused'
+          OR (becomes OPERATOR(pg_catalog.=) 'completed' AND new.result::pg_catalog.text OPERATOR(pg_catalog.=) 'blocked');
+      END IF;
+      guarded := resumer.is_guarded(was, becomes, same, new.id OPERATOR(pg_catalog.=) old.id,
+        same_rest AND compares IS NOT TRUE);
+      IF guarded THEN
+        unchecked := pg_catalog.current_setting('resumer.unchecked', true);
+        IF unchecked OPERATOR(pg_catalog.<>) '' THEN
+          looks := true;
+          refused := unchecked OPERATOR(pg_catalog.=) 'lost'
+            AND (was OPERATOR(pg_catalog.=) 'paused' OR old.resume_count OPERATOR(pg_catalog.>) 0);
+        ELSE
+          refused := resumer.is_ours(old.id, was);
+        END IF;
+      END IF;
+      IF refused THEN
+        IF compares AND ROW(old.context, old.resume_data)::pg_catalog.record OPERATOR(pg_catalog.*=)
+            ROW(new.context, new.resume_data)::pg_catalog.record THEN
+          RETURN new;
+        END IF;
+        looks := true;
+        written := pg_catalog.concat_ws('/', becomes, new.result);
+        refusal := pg_catalog.format('execution %s is %s: a write of %s was refused',
+          resumer.printable(old.execution_id), was, resumer.printable(written));
+      ELSIF same IS NOT TRUE AND coalesce(unchecked, '') OPERATOR(pg_catalog.=) ''
+        AND becomes OPERATOR(pg_catalog.=) 'completed' AND new.result::pg_catalog.text OPERATOR(pg_catalog.=) 'blocked'
+        AND resumer.pauses_at_once(old.id) THEN
+        paused := new; -- where an assignment fails, `new` is as it was written
+        paused.status := 'paused';
+        paused.result := NULL;
+        paused.completed_at := NULL;
+        paused.duration_ms := NULL;
+        paused.paused_at := resumer.service_now();
+        paused.paused_reason := 'approval_required';
+        new := paused;
+      END IF;
+      EXIT;
+    EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+      tries := coalesce(tries, 0) OPERATOR(pg_catalog.+) 1;
+      IF SQLSTATE OPERATOR(pg_catalog.=) '42804' AND tries OPERATOR(pg_catalog.=) 1 THEN
+        EXECUTE 'DISCARD PLANS'; -- a column has another type than when this session made its plans
+        CONTINUE;
+      END IF;
+      IF coalesce(pg_catalog.current_setting('resumer.warned', true), '') OPERATOR(pg_catalog.<>) 'on' THEN
+        PERFORM pg_catalog.set_config('resumer.warned', 'on', true); -- once is enough for a transaction
+        RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+      END IF;
+      IF guarded IS NOT TRUE OR unchecked OPERATOR(pg_catalog.<>) '' OR tries OPERATOR(pg_catalog.>) 2 THEN
+        RETURN new;
+      END IF;
+    END;
+    -- nobody can look whose row it is: once more, by what can be left in the inbox
+    BEGIN
+      PERFORM resumer.reach_inbox(), pg_catalog.set_config('resumer.unchecked', 'noted', true);
+    EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+      RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
+      PERFORM pg_catalog.set_config('resumer.unchecked', 'lost', true), pg_catalog.set_config('resumer.given_up', 'on', true);
+    END;
+  END LOOP;
+  IF refused AND coalesce(pg_catalog.current_setting('resumer.refused', true), '') OPERATOR(pg_catalog.=) '' THEN
+    PERFORM pg_catalog.set_config('resumer.refused', written, true);
+    RAISE WARNING 'resumer: %', refusal -- once for a statement
       USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
   END IF;
-  BEGIN -- to be counted, or to be looked at
-    INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason, payload)
-    VALUES (old.id, 'adopt', CASE WHEN refused THEN 'refused' ELSE 'unchecked' END, session_user,
-      format('wrote %s over %s', concat_ws('/', new.status, new.result), concat_ws('/', old.status, old.result)),
-      CASE WHEN refused THEN NULL ELSE to_jsonb(old) END);
-    PERFORM resumer.wake();
-  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
-    RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
-    refused := coalesce(refused, old.status = 'paused' OR old.resume_count > 0);
-  END;
+  IF looks AND coalesce(pg_catalog.current_setting('resumer.look', true), '') OPERATOR(pg_catalog.<>) 'on' THEN
+    PERFORM pg_catalog.set_config('resumer.look', 'on', true);
+  END IF;
   IF refused THEN
     RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
   END IF;
@@ -112,5 +216,111 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.on_execution_seen(), resumer.is_ours(uuid, text),
-  resumer.on_execution_write() FROM PUBLIC;
+-- After a statement that updates executions: what became paused, or is paused no more, or ended as blocked; pauses on
+-- which a word was written; writes that were refused, or that nobody could check. New minus old by EXCEPT and GROUP BY,
+-- never a join: plpgsql keeps the plan of the session's first call, which was made for one row.
+CREATE OR REPLACE FUNCTION resumer.on_execution_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+AS $f$
+DECLARE
+  refused text;
+  unchecked boolean;
+BEGIN
+  IF current_setting('resumer.look', true) IS DISTINCT FROM 'on' THEN
+    RETURN NULL;
+  END IF;
+  refused := nullif(current_setting('resumer.refused', true), '');
+  IF refused IS NOT NULL THEN
+    PERFORM set_config('resumer.refused', '', true);
+  END IF;
+  IF 'on' IN (current_setting('resumer.own', true), current_setting('resumer.given_up', true)) THEN
+    RETURN NULL;
+  END IF;
+  unchecked := coalesce(current_setting('resumer.unchecked', true) = 'noted', false);
+  BEGIN
+    INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason, payload)
+    SELECT s.id, 'adopt', CASE WHEN bool_or(s.said) THEN 'said' END, NULL, NULL, NULL::jsonb
+    FROM (
+      SELECT c.id, false AS said FROM (
+        SELECT n.id, n.status::text, n.result::text FROM new_rows n
+        WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked')
+        EXCEPT SELECT o.id, o.status::text, o.result::text FROM old_rows o) AS c
+      UNION ALL
+      SELECT c.id, false FROM (
+        SELECT o.id, o.status::text, o.result::text FROM old_rows o WHERE o.status::text = 'paused'
+        EXCEPT SELECT n.id, n.status::text, n.result::text FROM new_rows n) AS c
+      UNION ALL -- a word of an earlier pause, left in the column, is none on this one
+      SELECT c.id, c.word IS NOT NULL FROM (
+        SELECT n.id, to_jsonb(n.resume_data) -> 'approved' AS word FROM new_rows n WHERE n.status::text = 'paused'
+        EXCEPT SELECT o.id, to_jsonb(o.resume_data) -> 'approved' FROM old_rows o) AS c) AS s
+    GROUP BY s.id
+    UNION ALL
+    SELECT u.id, 'adopt', 'refused', session_user, format('wrote %s over %s', refused, concat_ws('/', u.status, u.result)), NULL
+    FROM (
+      SELECT o.id, o.status::text, o.result::text, o.completed_at, o.paused_at, o.resume_count, o.last_resumed_at FROM old_rows o
+      INTERSECT
+      SELECT n.id, n.status::text, n.result::text, n.completed_at, n.paused_at, n.resume_count, n.last_resumed_at FROM new_rows n
+      OFFSET 0 -- asked of what both have, and not of each row of both
+    ) AS u
+    WHERE refused IS NOT NULL AND resumer.is_ours(u.id, u.status)
+    UNION ALL
+    SELECT u.id, 'adopt', 'unchecked', session_user,
+      format('wrote %s over %s', min(u.stands) FILTER (WHERE NOT u.before), min(u.stands) FILTER (WHERE u.before)),
+      (array_agg(u.whole) FILTER (WHERE u.before))[1]
+    FROM (
+      SELECT true AS before, o.id, o.status::text AS status, concat_ws('/', o.status, o.result) AS stands, o.paused_at,
+        jsonb_build_array(o.completed_at, o.resume_count, o.last_resumed_at, CASE WHEN o.status::text = 'running'
+          THEN jsonb_build_array(o.context, o.resume_data) END) AS rest, to_jsonb(o) AS whole
+      FROM old_rows o WHERE unchecked
+      UNION ALL
+      SELECT false, n.id, n.status::text, concat_ws('/', n.status, n.result), n.paused_at,
+        jsonb_build_array(n.completed_at, n.resume_count, n.last_resumed_at, CASE WHEN n.status::text = 'running'
+          THEN jsonb_build_array(n.context, n.resume_data) END), NULL
+      FROM new_rows n WHERE unchecked) AS u
+    GROUP BY u.id
+    HAVING bool_or(u.before) AND resumer.is_guarded(
+      min(u.status) FILTER (WHERE u.before), min(u.status) FILTER (WHERE NOT u.before),
+      count(*) = 2 AND count(DISTINCT u.stands) = 1, count(*) = 2,
+      count(DISTINCT u.rest) = 1 AND (count(u.paused_at) FILTER (WHERE u.before) = 0
+        OR (count(u.paused_at) = 2 AND count(DISTINCT u.paused_at) = 1)));
+    IF FOUND THEN
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+    END IF;
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+    PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
+    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN NULL;
+END
+$f$;
+
+-- After a statement that inserts executions: what is born paused, or blocked.
+CREATE OR REPLACE FUNCTION resumer.on_execution_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
+AS $f$
+BEGIN
+  IF 'on' IN (current_setting('resumer.own', true), current_setting('resumer.given_up', true)) THEN
+    RETURN NULL;
+  END IF;
+  BEGIN
+    IF NOT EXISTS (
+      SELECT FROM new_rows n
+      WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked')) THEN
+      RETURN NULL;
+    END IF;
+    INSERT INTO resumer.resume_requests (execution_id, kind, decision)
+    SELECT n.id, 'adopt', CASE WHEN n.status::text = 'paused' AND to_jsonb(n.resume_data) ? 'approved' THEN 'said' END
+    FROM new_rows n
+    WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked');
+    PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
+    PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
+    RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
+  END;
+  RETURN NULL;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.is_ours(uuid, text), resumer.was_paused(uuid), resumer.pauses_at_once(uuid),
+  resumer.is_guarded(text, text, boolean, boolean, boolean), resumer.reach_inbox(), resumer.on_execution_write(),
+  resumer.on_execution_update(), resumer.on_execution_insert() FROM PUBLIC;

@@ -323,8 +323,8 @@ BEGIN
   END IF;
   FOR x IN
     SELECT n.name, t.tgrelid::regclass AS relation FROM unnest(ARRAY['resumer_approval_insert', 'resumer_approval_update',
-      'resumer_approval_delete', 'resumer_approval_move', 'resumer_event_insert', 'resumer_execution_insert', 'resumer_execution_update',
-      'resumer_execution_rewrite', 'resumer_execution_write']) AS n (name)
+      'resumer_approval_delete', 'resumer_event_insert', 'resumer_execution_insert', 'resumer_execution_update',
+      'resumer_execution_write']) AS n (name)
     LEFT JOIN (pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid AND f.pronamespace = 'resumer'::regnamespace)
       ON t.tgname = n.name
     WHERE coalesce(t.tgenabled, 'D') NOT IN ('O', 'A') ORDER BY n.name

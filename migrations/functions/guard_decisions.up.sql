@@ -22,24 +22,33 @@ CREATE OR REPLACE FUNCTION resumer.on_approval_guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
 DECLARE
+  written jsonb;
+  was jsonb;
   of_execution uuid;
   objection text;
 BEGIN
-  IF TG_OP = 'UPDATE' AND old.status = 'approved' AND old.approver_id IS NOT DISTINCT FROM new.approver_id THEN
-    RETURN new; -- it was so already
-  END IF;
-  BEGIN
-    IF to_jsonb(new) ->> 'organization_id' IS NOT NULL THEN -- one vintage has organisations, the other has not
-      SELECT e.organization_id INTO of_execution FROM service_schema.workflow_executions e WHERE e.id = new.execution_id;
+  BEGIN -- by documents: one vintage has organisations and requesters, the other has not, and types may change
+    written := to_jsonb(new);
+    IF written ->> 'status' IS DISTINCT FROM 'approved' THEN
+      RETURN new;
+    ELSIF TG_OP = 'UPDATE' THEN
+      was := to_jsonb(old);
+      IF was ->> 'status' = 'approved' AND was -> 'approver_id' = written -> 'approver_id' THEN
+        RETURN new; -- it was so already
+      END IF;
     END IF;
-    objection := resumer.objection( -- there are tables without a requester
-      new.approver_id, (to_jsonb(new) ->> 'requester_id')::uuid, resumer.service_now() AT TIME ZONE 'UTC', new.expires_at AT TIME ZONE 'UTC',
-      (to_jsonb(new) ->> 'organization_id')::uuid, of_execution);
-  EXCEPTION WHEN OTHERS THEN
+    IF written ->> 'organization_id' IS NOT NULL THEN
+      SELECT e.organization_id INTO of_execution FROM service_schema.workflow_executions e
+      WHERE e.id = (written ->> 'execution_id')::uuid;
+    END IF;
+    objection := resumer.objection(
+      (written ->> 'approver_id')::uuid, (written ->> 'requester_id')::uuid, resumer.service_now() AT TIME ZONE 'UTC',
+      (written ->> 'expires_at')::timestamp AT TIME ZONE 'UTC', (written ->> 'organization_id')::uuid, of_execution);
+  EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the daemon', SQLERRM USING ERRCODE = SQLSTATE;
   END;
   IF objection IS NOT NULL THEN
-    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(new.request_id), replace(objection, '_', ' ')
+    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(written ->> 'request_id'), replace(objection, '_', ' ')
       USING ERRCODE = 'RZ403', HINT = 'RESUMER_DECISION_GUARD is enforce: name an approver other than the requester, in time';
   END IF;
   RETURN new;

@@ -1,4 +1,5 @@
 -- Our triggers on `approval_requests`. CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers go on, writers wait.
+-- None names a column: the service could not change the type of one that a WHEN or a column list names.
 -- The guard is disabled until RESUMER_DECISION_GUARD is `enforce`, which takes the same lock.
 
 CREATE TRIGGER resumer_approval_insert AFTER INSERT ON approval_requests
@@ -7,25 +8,17 @@ CREATE TRIGGER resumer_approval_insert AFTER INSERT ON approval_requests
 
 CREATE TRIGGER resumer_approval_update AFTER UPDATE ON approval_requests
   REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-  FOR EACH STATEMENT
-  -- a request that the daemon closes because nobody waits for it is no decision
-  WHEN (current_setting('resumer.closing', true) IS DISTINCT FROM 'on')
-  EXECUTE FUNCTION resumer.on_approval_update();
+  FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_update();
 
 CREATE TRIGGER resumer_approval_delete AFTER DELETE ON approval_requests
   REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_approval_delete();
 
-CREATE TRIGGER resumer_approval_move AFTER UPDATE OF execution_id ON approval_requests FOR EACH ROW
-  WHEN (new.execution_id IS DISTINCT FROM old.execution_id)
-  EXECUTE FUNCTION resumer.on_approval_move();
-
-CREATE TRIGGER resumer_approval_guard BEFORE INSERT OR UPDATE ON approval_requests FOR EACH ROW
-  WHEN (new.status = 'approved') EXECUTE FUNCTION resumer.on_approval_guard();
+CREATE TRIGGER resumer_approval_guard BEFORE INSERT OR UPDATE ON approval_requests
+  FOR EACH ROW EXECUTE FUNCTION resumer.on_approval_guard();
 ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_guard;
 
 COMMENT ON TRIGGER resumer_approval_insert ON approval_requests IS 'Of resumer-daemon: leaves a request for each approval request that others insert or that is decided.';
-COMMENT ON TRIGGER resumer_approval_update ON approval_requests IS 'Of resumer-daemon: leaves a request for each decision.';
+COMMENT ON TRIGGER resumer_approval_update ON approval_requests IS 'Of resumer-daemon: leaves a request for each decision, and for each approval request that moves to another execution.';
 COMMENT ON TRIGGER resumer_approval_delete ON approval_requests IS 'Of resumer-daemon: leaves a request for each approval request of a pause that is deleted.';
-COMMENT ON TRIGGER resumer_approval_move ON approval_requests IS 'Of resumer-daemon: leaves requests where an approval request moves to another execution.';
 COMMENT ON TRIGGER resumer_approval_guard ON approval_requests IS 'Of resumer-daemon: refuses approvals that must not count. Disabled unless RESUMER_DECISION_GUARD is enforce.';

@@ -10,11 +10,9 @@ TRIGGERS = frozenset(
     {
         "resumer_approval_delete",
         "resumer_approval_insert",
-        "resumer_approval_move",
         "resumer_approval_update",
         "resumer_event_insert",
         "resumer_execution_insert",
-        "resumer_execution_rewrite",
         "resumer_execution_update",
         "resumer_execution_write",
     }

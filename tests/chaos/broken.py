@@ -129,11 +129,13 @@ END $do$
 
 DATABASES: Mapping[str, str] = {
     "guard_without_leases": GUARD.format(
-        part="EXISTS (SELECT FROM resumer.leases l"
-        " WHERE l.execution_id = execution AND l.lease_until IS NOT NULL)",
+        part="l.lease_until IS NOT NULL",
         by="false",
     ),
-    "guard_of_pauses_alone": GUARD.format(part="r.kind IN ('start', 'cancel')", by="false"),
+    "guard_of_pauses_alone": GUARD.format(
+        part="r.kind::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY['start', 'cancel'])",
+        by="false",
+    ),
 }
 """The same for what is wrong with the database: statements to be run beforehand."""
 

@@ -265,7 +265,7 @@ def test_what_is_written_while_the_triggers_are_off_is_found(
     adopted(service, execution)
     database.run("UPDATE workflow_executions SET status = 'cancelled'")
     eventually_sync(lambda: service.pause(execution)["resumed_by"] == "cancelled")
-    eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 4)
+    eventually_sync(lambda: daemon.metric("resumer_triggers_missing") == 3)
 
 
 def test_a_pause_that_began_and_one_that_ended_while_nobody_looked_are_both_found(

@@ -17,13 +17,23 @@ from resumer_daemon.store.apart import set_apart
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.statements import load
 from tests.harness import Database, every_vintage
+from tests.harness.captured import WRITES, fill, written
 from tests.harness.database import migrate_up
+from tests.harness.inbox import Writer
 from tests.harness.members import give_rights, member_of
 from tests.harness.prepared import NAMES, numbered
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
 OWN = "search_path=pg_catalog, resumer, pg_temp"
+
+# these run for each row that is updated, and a path would take longer than they do: all that they
+# name, they name with its schema
+EXACT = (
+    "resumer.is_guarded(text,text,boolean,boolean,boolean)",
+    "resumer.is_ours(uuid,text)",
+    "resumer.on_execution_write()",
+)
 
 TRAPS = """
 SET search_path = pg_catalog, public;
@@ -107,7 +117,80 @@ def test_each_function_of_ours_looks_up_names_in_no_schema_of_others(database: D
     )
     assert len(paths) > 30
     trusted = {OWN, "search_path=pg_catalog, pg_temp"}
-    assert {name: path for name, path in paths if path not in trusted} == {}
+    assert sorted(name for name, path in paths if path not in trusted) == sorted(EXACT)
+
+
+# all that a function without a path might find before that of PostgreSQL: what is exact, too
+FIRST = """
+CREATE SCHEMA first;
+CREATE TABLE first.sprung (as_role name);
+GRANT USAGE ON SCHEMA first TO PUBLIC;
+GRANT ALL ON first.sprung TO PUBLIC;
+CREATE FUNCTION first.spring() RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO first.sprung VALUES (current_user); RETURN NULL; END $$;
+CREATE FUNCTION first.current_setting(text, boolean) RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN RETURN first.spring(); END $$;
+CREATE FUNCTION first.set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN RETURN first.spring(); END $$;
+CREATE FUNCTION first.format(text, VARIADIC text[]) RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN RETURN first.spring(); END $$;
+CREATE FUNCTION first.concat_ws(text, VARIADIC text[]) RETURNS text LANGUAGE plpgsql AS
+  $$ BEGIN RETURN first.spring(); END $$;
+CREATE FUNCTION first.pg_column_size(anyelement) RETURNS integer LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM first.spring(); RETURN 0; END $$;
+DO $do$
+DECLARE
+  op record;
+  t text;
+BEGIN
+  FOR op IN SELECT * FROM unnest('{=,<>,<,>,*=,*<>,+,->,->>}'::text[]) AS o (name) LOOP
+    FOREACH t IN ARRAY '{varchar,text,uuid,jsonb,timestamp,timestamptz,int4,bool,record}'::text[]
+    LOOP
+      EXECUTE format('CREATE FUNCTION first.%I (l %2$s, r %2$s) RETURNS bool LANGUAGE plpgsql AS'
+        ' $$ BEGIN PERFORM first.spring(); RETURN false; END $$', 'trap ' || op.name, t);
+      EXECUTE format('CREATE OPERATOR first.%s'
+        ' (FUNCTION = first.%I, LEFTARG = %3$s, RIGHTARG = %3$s)', op.name, 'trap ' || op.name, t);
+    END LOOP;
+  END LOOP;
+END $do$;
+CREATE FUNCTION first.careless() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS
+  $$ BEGIN RETURN 'a'::text = 'b'; END $$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA first TO PUBLIC;
+"""
+
+
+def test_a_function_without_a_path_names_the_schema_of_everything(
+    database: Database, writer: Writer
+):
+    """What a writer has on its path is not called with the rights of our functions' owner."""
+    rights = [("postgres",)]
+    assert (
+        database.run("SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE prosecdef")
+        == rights
+    )
+    database.run(FIRST)
+    with database.connect() as connection:
+        fill(connection, 0, 2)
+    with writer.connect() as connection, database.connect() as holder:
+        connection.execute("SET search_path = first, pg_catalog, public")
+        for tables in (
+            "",
+            "resumer.pauses, resumer.leases",
+            "resumer.resume_requests, resumer.pauses",
+        ):
+            with holder.transaction():
+                if tables:
+                    holder.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+                for write in WRITES:
+                    with connection.transaction(force_rollback=True):
+                        connection.execute("SAVEPOINT before")
+                        connection.execute(written(write))
+                        [sprung] = connection.execute(
+                            "SELECT coalesce(string_agg(as_role, ','), '') FROM first.sprung"
+                        ).fetchall()
+                        assert "postgres" not in sprung[0], (write, tables)
+        connection.execute("SELECT careless()")
+    assert database.run("SELECT as_role FROM first.sprung") == rights
 
 
 def test_an_operator_of_the_service_s_schema_is_not_called_by_approve(database: Database):
