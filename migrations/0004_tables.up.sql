@@ -133,7 +133,7 @@ CREATE TABLE resumer.instances (
 );
 
 -- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
--- ends as blocked becomes a pause, who may decide, the status of a request that is closed undecided, which events are captured
+-- ends as blocked becomes a pause, and how old it may be when we hear of it, who may decide, the status of a request that is closed undecided, which events are captured
 -- (those of types that somebody waits for, all, or none), and since when we are there: what was blocked before is left alone.
 CREATE TABLE resumer.control (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -141,6 +141,7 @@ CREATE TABLE resumer.control (
   awake_until timestamptz NOT NULL DEFAULT '-infinity',
   service_timezone text NOT NULL DEFAULT 'UTC',
   adopt_blocked boolean NOT NULL DEFAULT true,
+  adopt_within interval NOT NULL DEFAULT '1 day',
   decision_guard text NOT NULL DEFAULT 'off' CHECK (decision_guard IN ('off', 'audit', 'enforce')),
   closed_status text NOT NULL DEFAULT 'expired',
   document_bytes bigint NOT NULL DEFAULT 8388608,

@@ -93,6 +93,7 @@ COMMENT ON COLUMN resumer.control.notify IS 'Whether triggers notify: on, off, o
 COMMENT ON COLUMN resumer.control.awake_until IS 'Time until which a daemon polls, so that triggers need not notify.';
 COMMENT ON COLUMN resumer.control.service_timezone IS 'Time zone in which the service''s columns without zone are meant.';
 COMMENT ON COLUMN resumer.control.adopt_blocked IS 'Whether an execution that the service ends as blocked becomes a pause.';
+COMMENT ON COLUMN resumer.control.adopt_within IS 'How long after it ended as blocked an execution may become a pause; what is older is imported history.';
 COMMENT ON COLUMN resumer.control.decision_guard IS 'Whether approvals are checked for who gave them: off, audit or enforce.';
 COMMENT ON COLUMN resumer.control.closed_status IS 'Status that an approval request gets when nobody waits for it any more.';
 COMMENT ON COLUMN resumer.control.document_bytes IS 'Largest document that start and emit accept.';

@@ -182,6 +182,11 @@ class Settings(BaseSettings):
     reconcile_interval: Seconds = Field(
         30.0, description="How often the tables are compared with the inbox."
     )
+    adopt_within: Seconds = Field(
+        86_400.0,
+        description="How long after the service has ended an execution as blocked it may become a"
+        " pause. What is older when it is written is imported history: `resumer-daemon adopt`.",
+    )
     retention: Seconds | None = Field(
         None,
         description="How long after the end of an execution its settled requests, webhooks,"

@@ -35,13 +35,17 @@ SELECT
   p.asked,
   p.earlier,
   CASE WHEN e.status = 'completed' AND e.result = 'blocked' AND p.number IS NULL THEN
-    (SELECT c.adopt_blocked FROM resumer.control c)
-    AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
-    -- a trigger or the reconciler asked to look; or the trigger was off, and a decision is the first that we hear of it
-    AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND (count(*) FILTER (WHERE r.kind = 'adopt') > 0
-        OR (count(*) FILTER (WHERE r.kind = 'approval') > 0 AND coalesce(e.completed_at, e.started_at)
-          >= (SELECT c.installed_at AT TIME ZONE %(timezone)s FROM resumer.control c)))
-      FROM resumer.requests r WHERE r.execution_id = e.id)
+    (SELECT c.adopt_blocked
+      AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
+      -- a person asked; or the end was recent when a trigger or the reconciler asked to look, else it is imported history; or
+      -- the trigger was off, and a decision is the first that we hear of an end since the installation
+      AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND count(*) FILTER (WHERE
+          (r.kind = 'adopt' AND r.decision IS NULL AND r.actor IS NOT NULL)
+          OR (r.kind IN ('adopt', 'approval')
+            AND coalesce(e.completed_at, e.started_at) >= (r.requested_at - c.adopt_within) AT TIME ZONE %(timezone)s
+            AND (r.kind = 'adopt' OR coalesce(e.completed_at, e.started_at) >= c.installed_at AT TIME ZONE %(timezone)s))) > 0
+        FROM resumer.requests r WHERE r.execution_id = e.id)
+      FROM resumer.control c)
   ELSE false END AS blocked_by_service,
   CASE WHEN p.number IS NULL THEN (
     SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,

@@ -1,14 +1,12 @@
 -- A slice of the executions by key: ask for a look at what another program wrote while no trigger fired. A pause without a
--- record of ours; and, once for each, an end as blocked since the installation, where an approval was asked for and there
--- was no pause. A request that a trigger left before the end says nothing about it. Such an end counts while the approval is
--- pending, else for a day from the start of the execution.
+-- record of ours; and, once for each, a recent end as blocked since the installation, where an approval was asked for and there
+-- was no pause. A request that a trigger left before the end says nothing about it. What ended earlier may be imported history.
 -- The slice is counted before the status is compared, because no index of the service has the status and the key.
 WITH times AS MATERIALIZED (
-  SELECT c.installed_at AT TIME ZONE %(timezone)s AS installed,
-    (statement_timestamp() AT TIME ZONE %(timezone)s) - interval '1 day' AS recent
+  SELECT GREATEST(c.installed_at, statement_timestamp() - c.adopt_within) AT TIME ZONE %(timezone)s AS earliest
   FROM resumer.control c WHERE c.adopt_blocked
 ), slice AS MATERIALIZED (
-  SELECT e.id, e.status::text AS status, e.result::text AS result, e.started_at, coalesce(e.completed_at, e.started_at) AS ended
+  SELECT e.id, e.status::text AS status, e.result::text AS result, coalesce(e.completed_at, e.started_at) AS ended
   FROM workflow_executions e
   WHERE e.id > %(after)s
   ORDER BY e.id
@@ -23,12 +21,11 @@ WITH times AS MATERIALIZED (
          WHERE r.execution_id = s.id AND r.kind = 'adopt' AND coalesce(r.outcome::text, '') = '') = 0
 ), blocked AS MATERIALIZED (
   SELECT s.id FROM times t CROSS JOIN slice s
-  WHERE s.status = 'completed' AND s.result = 'blocked' AND s.ended >= t.installed
+  WHERE s.status = 'completed' AND s.result = 'blocked' AND s.ended >= t.earliest
     AND (SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = s.id) IS NULL
     AND (SELECT count(*) FROM resumer.requests r
          WHERE r.execution_id = s.id AND (r.kind = 'start' OR (r.kind = 'adopt' AND r.decision = 'missed'))) = 0
-    AND (SELECT count(*) FROM approval_requests a
-         WHERE a.execution_id = s.id AND (s.started_at >= t.recent OR a.status = 'pending')) > 0
+    AND (SELECT count(*) FROM approval_requests a WHERE a.execution_id = s.id) > 0
 ), asked AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, decision)
   SELECT u.id, 'adopt', NULL FROM unrecorded u

@@ -4,9 +4,10 @@ WITH settings AS (
   UPDATE resumer.control
   SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s, closed_status = %(closed)s,
     document_bytes = %(document_bytes)s,
-    event_capture = %(event_capture)s
-  WHERE (notify, service_timezone, decision_guard, closed_status, document_bytes, event_capture)
-    IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s, %(closed)s, %(document_bytes)s, %(event_capture)s)
+    event_capture = %(event_capture)s, adopt_within = make_interval(secs => %(adopt_within)s)
+  WHERE (notify, service_timezone, decision_guard, closed_status, document_bytes, event_capture, adopt_within)
+    IS DISTINCT FROM (%(notify)s, %(timezone)s, %(guard)s, %(closed)s, %(document_bytes)s, %(event_capture)s,
+      make_interval(secs => %(adopt_within)s))
 ), forgotten AS (
   DELETE FROM resumer.instances WHERE dead AND heartbeat_at < clock_timestamp() - interval '7 days'
 )

@@ -51,6 +51,7 @@ class Instance:
                     closed=self._settings.closed_status,
                     document_bytes=self._settings.document_bytes,
                     event_capture=self._settings.event_capture,
+                    adopt_within=self._settings.adopt_within,
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,

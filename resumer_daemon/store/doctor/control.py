@@ -30,6 +30,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
         settings.closed_status,
         str(settings.document_bytes),
         settings.event_capture,
+        str(settings.adopt_within),
     )
     names = (
         "notify",
@@ -38,6 +39,7 @@ async def look(patient: Patient) -> Sequence[Finding]:
         "closed_status",
         "document_bytes",
         "event_capture",
+        "adopt_within",
     )
     written = tuple(str(row[name]) for name in names)
     return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
