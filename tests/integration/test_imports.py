@@ -1,6 +1,7 @@
 """Executions of long ago that arrive as new rows are history: nobody resumes them unless asked."""
 
 import json
+from functools import partial
 from io import StringIO
 from uuid import UUID, uuid4
 
@@ -102,7 +103,7 @@ class History:
 
     @staticmethod
     def _copy(connection: psycopg.Connection, table: str, lines: str) -> None:
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:  # type: ignore[arg-type]  # names of this file
+        with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
             copy.write(lines)
 
 
@@ -133,7 +134,7 @@ def test_a_copy_of_old_executions_is_left_alone(
     with database.connect() as connection:
         history.arrives(connection, first=first)
     for execution in executions.values():
-        eventually_sync(lambda execution=execution: is_settled(service, execution))
+        eventually_sync(partial(is_settled, service, execution))
         left_alone(service, execution)
     # a decision that is written only now resumes as little
     late = executions["pending"]
@@ -154,7 +155,7 @@ def test_who_asks_for_old_executions_gets_them(
     with database.connect() as connection:
         history.arrives(connection, first="executions")
     for execution in (approved, pending):
-        eventually_sync(lambda execution=execution: is_settled(service, execution))
+        eventually_sync(partial(is_settled, service, execution))
     said = json.loads(run(database.url, "adopt", "--since", "2024-01-01", "--yes", "--json"))
     assert {UUID(each["id"]) for each in said["executions"]} == {approved, pending}
     assert service.until(approved, "completed") is not None
