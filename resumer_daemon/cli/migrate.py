@@ -1,4 +1,4 @@
-"""`migrate plan|up|down|status|grants`: bring a database to this version, and back."""
+"""`migrate plan|up|down|status|grants|triggers`: bring a database to this version, and back."""
 
 from typing import Annotated, Literal
 
@@ -21,6 +21,7 @@ from resumer_daemon.cli.planned import as_document, print_plan
 from resumer_daemon.store import choices
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate as runner
+from resumer_daemon.store import triggers as switches
 from resumer_daemon.store.history import Entry
 from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED
 
@@ -115,6 +116,35 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
     for statement in statements:
         typer.echo(f"{statement};")
     if not statements:
+        console.print("nothing to do")
+
+
+@migrate.command()
+def triggers(
+    state: Annotated[
+        Literal["on", "off"], typer.Argument(help="Whether our triggers fire.", show_default=False)
+    ],
+    database_url: DatabaseUrl = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Switch our triggers on the service's tables off, or on again.
+
+    While they are off the daemon finds decisions by itself, up to a lap of the reconciler later.
+
+    [dim]Example: resumer-daemon migrate triggers off --dry-run[/]
+    """
+    chosen = settings(database_url=database_url)
+    place, on = (chosen.url, chosen.service_schema), state == "on"
+    if dry_run:
+        for statement in run(switches.pending_switch(*place, on=on)):
+            typer.echo(f"{statement};")
+        return
+    tables = run(switches.switch(*place, on=on, tell=_tell))
+    for table in tables:
+        console.print(f"the triggers of {table} are {state} now")
+    if on:
+        _enforce(database_url, dry_run)
+    if not tables:
         console.print("nothing to do")
 
 

@@ -23,14 +23,23 @@ class Watch:
         self._enforces = enforces
 
     def found(self, rows: Sequence[Row]) -> None:
-        """Take the names of the triggers that fire."""
-        present = {row["tgname"] for row in rows}
+        """Take the names of the triggers that are there, and which of them fire."""
+        present = {row["tgname"] for row in rows if row["fires"]}
         if self._enforces and GUARD not in present:
             log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
         missing = TRIGGERS - present
         self._metrics.triggers_missing.set(len(missing))
         self._hasten(bool(missing))
-        if missing:
+        disabled = missing.intersection(row["tgname"] for row in rows)
+        if disabled:
+            log.warning(
+                "triggers_off",
+                triggers=sorted(disabled),
+                remedy="resumer-daemon migrate triggers on",
+            )
+        if missing - disabled:
             log.error(
-                "triggers_missing", triggers=sorted(missing), remedy="resumer-daemon migrate up"
+                "triggers_missing",
+                triggers=sorted(missing - disabled),
+                remedy="resumer-daemon migrate up",
             )

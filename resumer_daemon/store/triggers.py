@@ -1,8 +1,11 @@
 """Our triggers on the service's tables: which there should be, and which of them fire."""
 
+from dataclasses import dataclass
 from typing import Final
 
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connect import Connection, connect, settle_pooled
+from resumer_daemon.store.patience import Tell, or_busy, patiently
+from resumer_daemon.store.place import Place, prepare
 from resumer_daemon.store.statements import load
 
 GUARD = "resumer_approval_guard"
@@ -20,10 +23,61 @@ TRIGGERS = frozenset(
 
 
 FIRING: Final = "read_triggers"
-"""The statement that reads their names."""
+"""The statement that reads which there are."""
 
 
-async def firing(connection: Connection, schema: str) -> frozenset[str]:
-    """Return the names of those that are there and enabled."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The names of our triggers that are there: those that fire, and those that are disabled."""
+
+    firing: frozenset[str]
+    disabled: frozenset[str]
+
+
+async def present(connection: Connection, schema: str) -> Present:
+    """Return which triggers are there."""
     cursor = await connection.execute(load(FIRING), {"schema": schema})
-    return frozenset([name for (name,) in await cursor.fetchall()])
+    rows = await cursor.fetchall()
+    return Present(
+        frozenset(name for name, fires in rows if fires),
+        frozenset(name for name, fires in rows if not fires),
+    )
+
+
+async def pending_switch(url: str, schema: str = "public", *, on: bool) -> list[str]:
+    """Return the statements that would switch our triggers, a transaction each."""
+    async with await connect(url) as connection:
+        await settle_pooled(connection)
+        return [statement for _, statement in await _statements(connection, schema, on=on)]
+
+
+async def switch(
+    url: str, schema: str = "public", *, on: bool, tell: Tell | None = None
+) -> list[str]:
+    """Switch our triggers off or on, a table at a time; return the tables that were switched.
+
+    Raises:
+        MigrationError: Somebody who is not the owner of a table asks, or it is locked for long.
+    """
+    async with await connect(url) as connection:
+        place = Place.of(schema, keep_columns=False)
+
+        async def one() -> str | None:
+            async with connection.transaction():
+                await prepare(connection, place)
+                left = await _statements(connection, schema, on=on)
+                if not left:
+                    return None
+                table, statement = left[0]
+                await or_busy(connection.execute(statement.encode()), f"the triggers of {table}")
+                return table
+
+        done: list[str] = []
+        while (table := await patiently(one, tell=tell)) is not None:
+            done.append(table)
+        return done
+
+
+async def _statements(connection: Connection, schema: str, *, on: bool) -> list[tuple[str, str]]:
+    cursor = await connection.execute(load("switch_triggers"), {"schema": schema, "on": on})
+    return [(name, statement) for name, statement in await cursor.fetchall()]

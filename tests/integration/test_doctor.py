@@ -14,6 +14,7 @@ from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.store.migrations import known
+from resumer_daemon.store.triggers import switch
 from tests.harness import Database, every_vintage
 from tests.harness.members import give_rights, member_of
 from tests.harness.rows import Rows
@@ -85,9 +86,10 @@ async def test_a_trigger_that_is_off_is_named_and_the_remedy_enables_it(
 ):
     database.run("ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_update")
     found = await ill(bound)
-    assert found["triggers"].verdict == "error"
+    assert found["triggers"].verdict == "warning"
     assert "resumer_approval_update" in found["triggers"].what
-    database.run(found["triggers"].remedy.partition(";")[0])
+    assert found["triggers"].remedy == "resumer-daemon migrate triggers on"
+    assert await switch(database.url, on=True) == ["approval_requests"]
     assert await ill(bound) == {}
 
 
@@ -189,10 +191,10 @@ def test_the_command_says_what_why_and_how_to_mend_it(bound: Database, database:
     code, text = _doctor(bound.url)
     assert code == 0, text
     assert "0 of " in text
-    database.run("ALTER TABLE events DISABLE TRIGGER resumer_event_insert")
+    database.run("DROP TRIGGER resumer_event_insert ON events")
     code, text = _doctor(bound.url)
     assert code == 1
-    for part in ("resumer_event_insert", "why", "remedy", "ALTER TABLE events ENABLE TRIGGER"):
+    for part in ("resumer_event_insert is missing", "why", "remedy", "migrate up"):
         assert part in text
 
 

@@ -1,29 +1,40 @@
 """Our triggers: there, enabled, and as the settings ask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from resumer_daemon.store.doctor.finding import Finding, Patient, broken, well
-from resumer_daemon.store.triggers import GUARD, TRIGGERS, firing
+from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
+from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
 
 async def look(patient: Patient) -> Sequence[Finding]:
     """Look at the triggers, and at the guard of decisions."""
-    found = await firing(patient.connection, patient.schema)
+    found = await present(patient.connection, patient.schema)
+    silent = TRIGGERS - found.firing
     return [
-        *(_missing(name) for name in sorted(TRIGGERS - found)),
-        *([] if TRIGGERS - found else [well("triggers", "all are there and enabled")]),
-        _guard(patient, enabled=GUARD in found),
+        *(_missing(name) for name in sorted(silent - found.disabled)),
+        *([_disabled(silent & found.disabled)] if silent & found.disabled else []),
+        *([] if silent else [well("triggers", "all are there and enabled")]),
+        _guard(patient, enabled=GUARD in found.firing),
     ]
 
 
 def _missing(name: str) -> Finding:
-    table = "approval_requests" if "approval" in name else "workflow_executions"
     return broken(
         "triggers",
-        f"{name} is missing or disabled",
+        f"{name} is missing",
         "what it should leave is found by the reconciler, up to a lap later",
-        f"ALTER TABLE {'events' if 'event' in name else table} ENABLE TRIGGER {name};"
-        " where it is gone: resumer-daemon migrate up",
+        "resumer-daemon migrate up",
+    )
+
+
+def _disabled(names: Iterable[str]) -> Finding:
+    """Somebody may have switched them off on purpose, such as for a change of the tables."""
+    return warning(
+        "triggers",
+        f"disabled: {', '.join(sorted(names))}",
+        "what they should leave is found by the reconciler, up to a lap later, and writes of others"
+        " over what is ours are not refused",
+        "resumer-daemon migrate triggers on",
     )
 
 
