@@ -9,7 +9,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT CASE WHEN moment IS NULL THEN NULL WHEN s >= 172800 THEN floor(s / 86400) || ' d' WHEN s >= 7200 THEN floor(s / 3600) || ' h'
     WHEN s >= 120 THEN floor(s / 60) || ' min' WHEN isfinite(moment) THEN floor(s) || ' s' ELSE 'ever' END
-  FROM abs(extract(epoch FROM CASE WHEN isfinite(moment) THEN clock_timestamp() - moment END)) AS s
+  FROM abs(extract(epoch FROM CASE WHEN isfinite(moment) THEN statement_timestamp() - moment END)) AS s
 $f$;
 
 -- One reason. `rank` orders them. What would steer a terminal is spelled out, or not suggested.
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION resumer.reason(
   rank integer, code text, sentence text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
   sql text DEFAULT NULL, command text DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT jsonb_build_object('rank', rank, 'code', code, 'sentence', resumer.printable(sentence), 'since', since, 'until', until,
     'sql', CASE WHEN NOT resumer.steers(sql) THEN sql END, 'command', CASE WHEN NOT resumer.steers(command) THEN command END)
@@ -90,9 +90,9 @@ BEGIN
   ELSIF l.instance IS NULL THEN
     RETURN NEXT resumer.reason(20, 'in_line', format('It has stood in line for %s: every daemon has as many webhooks as it may'
       ' (RESUMER_CONCURRENCY).', resumer.lasting(l.recorded_at)), l.recorded_at, l.lease_until, NULL, 'resumer-daemon run');
-  ELSIF l.lease_until < clock_timestamp() OR l.dead THEN
+  ELSIF l.lease_until < statement_timestamp() OR l.dead THEN
     RETURN NEXT resumer.reason(20, 'lease_past', format('%s ran it and %s; nobody has taken it over.', l.host,
-      CASE WHEN l.lease_until < clock_timestamp() THEN format('its lease ran out %s ago', resumer.lasting(l.lease_until))
+      CASE WHEN l.lease_until < statement_timestamp() THEN format('its lease ran out %s ago', resumer.lasting(l.lease_until))
         ELSE 'is dead' END), l.lease_until, NULL, NULL, 'resumer-daemon run');
   ELSE
     RETURN NEXT resumer.reason(20, 'runs_here', format('%s runs it; unless it goes on, others take it over in %s.',
@@ -100,7 +100,7 @@ BEGIN
       format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon pause ' || resumer.shell(key));
   END IF;
   FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
-    IF f.next_at > clock_timestamp() THEN
+    IF f.next_at > statement_timestamp() THEN
       RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
         f.path, resumer.lasting(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
         format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
@@ -168,7 +168,7 @@ BEGIN
   LOOP
     SELECT r.id, r.outcome, r.reason, r.requested_at INTO said FROM resumer.requests r
     WHERE r.execution_id = p.execution_id AND r.source_id = a.id AND r.kind = 'approval' ORDER BY r.id DESC LIMIT 1;
-    IF a.status = 'pending' AND a.expires_at < clock_timestamp() THEN
+    IF a.status = 'pending' AND a.expires_at < statement_timestamp() THEN
       RETURN NEXT resumer.reason(31, 'approval_expired', format('%s expired %s ago, and nobody has written so yet: a daemon does,'
         ' unless somebody is deciding at this moment.', a.request_id, resumer.lasting(a.expires_at)), a.expires_at, NULL,
         format('UPDATE approval_requests SET status = ''expired'' WHERE request_id = %s', resumer.quoted(a.request_id)), 'resumer-daemon doctor');
@@ -269,13 +269,13 @@ BEGIN
   LOOP
     what := format('%s%s%s %s ago', r.kind, coalesce(' (' || r.decision || ')', ''), coalesce(' of ' || r.actor, ''),
       resumer.lasting(r.requested_at));
-    IF r.outcome IS NULL AND r.kind = 'timeout' AND r.due_at > clock_timestamp() AND r.source_id IS NULL THEN
+    IF r.outcome IS NULL AND r.kind = 'timeout' AND r.due_at > statement_timestamp() AND r.source_id IS NULL THEN
       RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.lasting(r.due_at),
         coalesce(p.ways ->> 'timeout', p.ways ->> 'expired', p.ways ->> 'event', 'its end')), r.requested_at, r.due_at);
     ELSIF r.kind = 'pause' AND (r.outcome IS NULL OR r.outcome = 'held') THEN
       RETURN NEXT resumer.reason(12, 'pause_asked', format('%s wants it paused%s: it stops before its next step.', r.actor,
         coalesce(' (' || r.reason || ')', '')), r.requested_at);
-    ELSIF r.outcome IS NULL AND r.due_at <= clock_timestamp() THEN
+    ELSIF r.outcome IS NULL AND r.due_at <= statement_timestamp() THEN
       RETURN NEXT resumer.reason(40, 'request_open', format('A request is due and not taken: %s.', what), r.due_at, NULL,
         'SELECT * FROM resumer.lag ORDER BY due_at LIMIT 10', 'resumer-daemon doctor');
     ELSIF r.outcome = 'held' THEN
@@ -350,7 +350,7 @@ BEGIN
     RETURN NEXT resumer.reason(53, CASE x.state WHEN 'dead' THEN 'message_dead' ELSE 'message_late' END, format(
       'A notification of it %s after %s attempts: %s.', CASE x.state WHEN 'dead' THEN 'was given up' ELSE 'is not delivered' END,
       x.attempts, coalesce(x.error, 'no reason was written')
-        || CASE WHEN x.next_at > clock_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
+        || CASE WHEN x.next_at > statement_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
           || resumer.lasting(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
       NULL, CASE x.state WHEN 'dead' THEN 'resumer-daemon outbox retry ' || resumer.shell(x.key) END);
   END LOOP;

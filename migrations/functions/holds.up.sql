@@ -9,7 +9,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_t
 AS $f$
   SELECT h
   FROM resumer.about(execution) AS a JOIN resumer.holds h ON h.released_at IS NULL AND a.status IS NOT NULL
-    AND (h.until IS NULL OR h.until > clock_timestamp())
+    AND (h.until IS NULL OR h.until > statement_timestamp())
     AND (h.workflow_id IS NULL OR h.workflow_id = a.workflow)
     AND (h.organization_id IS NULL OR h.organization_id = a.organization_id)
   ORDER BY h.id LIMIT 1

@@ -3,7 +3,7 @@
 -- Each sequence of an identity column with its last value, and the highest value that it has given; NULL: none yet. Tables
 -- whose `id` has no sequence of its own have ids of requests.
 CREATE OR REPLACE FUNCTION resumer.sequences(OUT sequence text, OUT last_value bigint, OUT highest bigint) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   here record;
