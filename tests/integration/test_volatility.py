@@ -1,4 +1,4 @@
-"""Functions are labelled as they are: else the planner calls one less often, or keeps what it gave."""
+"""Functions are as stable as their labels say: the planner calls them less often for it."""
 
 from tests.harness import Database
 
@@ -7,7 +7,8 @@ CALLED = """
 SELECT f.oid::regprocedure::text AS name, called.word
 FROM pg_proc f
 CROSS JOIN LATERAL (
-  SELECT regexp_replace(regexp_replace(f.prosrc, '-- [^\\n]*', '', 'g'), $q$'[^']*'$q$, '', 'g') AS body
+  SELECT regexp_replace(
+    regexp_replace(f.prosrc, '-- [^\\n]*', '', 'g'), $q$'[^']*'$q$, '', 'g') AS body
 ) AS b
 CROSS JOIN LATERAL (
   SELECT DISTINCT m[1] AS word FROM regexp_matches(b.body, '([a-z_][a-z_0-9]*)\\s*\\(', 'g') AS m
