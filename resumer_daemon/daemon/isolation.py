@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from resumer_daemon.daemon.poison import REMEDIES, is_poison
+from resumer_daemon.daemon.poison import REMEDIES, is_foreign, is_poison
 from resumer_daemon.daemon.suspects import Group, Suspects, Verdict
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.engine.outcome import Incident
@@ -122,7 +122,7 @@ class Isolation:
                 return True
         except (psycopg.Error, ValueError) as error:
             log.error("not_set_apart", execution=str(execution), error=said(error))
-            if not is_poison(error):
+            if not (is_poison(error) or is_foreign(error)):
                 return False
             async with session.transaction():
                 await give_up_requests(session, execution, why)

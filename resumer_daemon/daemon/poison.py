@@ -1,5 +1,6 @@
 """Causes of a failed turn: a row at fault, a turn that needs too much, or the database itself."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
@@ -8,6 +9,7 @@ from psycopg import errors
 
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.claim import TooMany
+from resumer_daemon.store.migrations import created_by, known
 
 Cause: TypeAlias = Literal[
     "row_unreadable", "turn_timeout", "too_large", "too_many_requests", "turn_failed"
@@ -32,6 +34,14 @@ _ROWS_FAULT = (
     errors.ProgramLimitExceeded,
     ValueError,
 )
+_WRONG_CODE = "42"  # names, types and syntax that a function of somebody is wrong about
+_DENIED = "42501"  # a right that is missing is missing for all executions
+_FRAME = re.compile(
+    r'PL/pgSQL\D*?\s(?P<name>[^\s()]+)\(|^SQL function "(?P<sql>[^"]+)"', re.MULTILINE
+)
+_OURS = frozenset(
+    each.name for migration in known() for each in created_by(migration) if each.kind == "function"
+)
 _PLPGSQL = "P0"
 _DAMAGED = "XX"
 _TOO_LONG = frozenset({"57014", "25P03", "25P04"})  # statement, idle and transaction timeouts
@@ -50,6 +60,24 @@ def is_poison(error: Exception) -> bool:
     if not isinstance(error, psycopg.Error) or error.sqlstate is None:
         return False
     return error.sqlstate.startswith(_PLPGSQL) or type(error) is psycopg.DatabaseError
+
+
+def is_foreign(error: Exception) -> bool:
+    """Tell whether a function of the service is wrong in its text or its search path.
+
+    The server names the functions that it was in: with their schema where the path does not lead
+    to it. A function without a schema that has the name of one of ours counts as ours.
+    """
+    state = getattr(error, "sqlstate", None) or ""
+    if not isinstance(error, psycopg.Error) or state == _DENIED or state[:2] != _WRONG_CODE:
+        return False
+    frames = _FRAME.finditer(error.diag.context or "")
+    return any(_is_not_ours(frame["name"] or frame["sql"]) for frame in frames)
+
+
+def _is_not_ours(function: str) -> bool:
+    schema, _, name = function.rpartition(".")
+    return name not in _OURS if not schema else schema != "resumer"
 
 
 def cause_of(error: Exception, seconds: float) -> Cause:

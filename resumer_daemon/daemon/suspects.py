@@ -2,7 +2,8 @@
 
 A failed turn is repeated in halves, down to one execution. An execution that fails alone several
 times in a row is at fault. It is not at fault where every other turn fails as well, where another
-session is in the way, or where the database cannot be reached meanwhile.
+session is in the way, or where the database cannot be reached meanwhile. An error in a function of
+the service is its own where no other execution is suspected, though nothing else moves.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
-from resumer_daemon.daemon.poison import Cause, cause_of, is_lock, is_lost
+from resumer_daemon.daemon.poison import Cause, cause_of, is_foreign, is_lock, is_lost
 
 MOST: Final = 1_000
 """How many executions may be suspected at once."""
@@ -119,7 +120,8 @@ class Suspects:
             return group.failures >= TIMES
         if is_lost(error):
             return group.failures >= TIMES_LOST
-        return group.failures >= TIMES and self.moved > group.moved
+        alone = is_foreign(error) and len(self._groups) == 1
+        return group.failures >= TIMES and (alone or self.moved > group.moved)
 
     def _drop(self, group: Group) -> None:
         if group in self._groups:  # else it was forgotten meanwhile

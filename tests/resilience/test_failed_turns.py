@@ -80,6 +80,43 @@ def test_an_execution_with_which_no_turn_can_finish_is_an_incident_and_the_other
     assert service.decisions(first) == [("approved", "applied")]
 
 
+BROKEN = (
+    "CREATE FUNCTION public.mine() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog"
+    " AS $$ BEGIN PERFORM notes_of(new.id); RETURN new; END $$"
+)
+"""A function of the service that finds nothing on its own path."""
+
+
+def test_an_execution_that_breaks_a_function_of_the_service_is_an_incident_though_nothing_moves(
+    service: Service,
+):  # P7
+    with running(service.database):
+        first = service.paused()
+    service.database.run(BROKEN)
+    when_it_ends(service, first)
+    service.database.run("UPDATE approval_requests SET status = 'approved'")
+    with running(service.database):
+        eventually_sync(lambda: is_incident(service, first, "turn_failed"))
+        service.database.run("DROP TRIGGER mine ON workflow_executions")
+        service.database.run("SELECT resumer.retry(%s, 'me', 'mended')", first)
+        assert service.ended(first)["result"] == "allowed"
+
+
+def test_where_not_even_the_incident_can_be_written_the_requests_are_given_up(service: Service):
+    first, others = paused(service)  # P7
+    service.database.run(BROKEN)
+    service.database.run(
+        "CREATE TRIGGER mine BEFORE UPDATE ON workflow_executions FOR EACH ROW"
+        f" WHEN (old.id = '{first}') EXECUTE FUNCTION mine()"
+    )
+    service.database.run("UPDATE approval_requests SET status = 'approved'")
+    with running(service.database) as daemon:
+        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
+        eventually_sync(lambda: service.decisions(first) == [("approved", "failed")])
+        assert service.standing(first) == ("paused", "approval_required")
+        eventually_sync(daemon.ready)
+
+
 # C30
 def test_an_execution_that_loses_the_connection_of_each_of_its_turns_is_an_incident(
     service: Service,
@@ -132,11 +169,11 @@ def test_an_execution_that_is_in_the_way_of_a_lock_waits_for_it_and_is_no_incide
 
 
 # C30
-def test_where_every_turn_fails_no_execution_is_at_fault(service: Service):
+@pytest.mark.parametrize("error", ["insufficient_privilege", "undefined_function"])
+def test_where_every_turn_fails_no_execution_is_at_fault(service: Service, error: str):
     first, others = paused(service)
     service.database.run(
-        "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " RAISE insufficient_privilege; END $$"
+        f"CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE {error}; END $$"
     )
     service.database.run(
         "CREATE TRIGGER mine BEFORE INSERT ON step_executions FOR EACH ROW EXECUTE FUNCTION mine()"
