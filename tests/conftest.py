@@ -13,6 +13,8 @@ from hypothesis import settings
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, Vintage, field
 from tests.harness.database import Databases
+from tests.harness.inbox import Ear, Writer, a_writer, listening
+from tests.harness.rows import Rows
 from tests.harness.server import binaries, described, running_server
 
 _SERVER = pytest.StashKey[str]()
@@ -94,3 +96,23 @@ def own_server() -> Iterator[EmbeddedPostgres]:
 def own_database(own_server: EmbeddedPostgres, vintage: Vintage) -> Database:
     """A migrated database on `own_server`."""
     return Databases(own_server.url(), "own").make(vintage, migrated=True)
+
+
+@pytest.fixture
+def rows(database: Database) -> Rows:
+    """Rows of the service in `database`."""
+    return Rows.of(database)
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    """A program that may write the service's tables and has no right on ours."""
+    with a_writer(database) as made:
+        yield made
+
+
+@pytest.fixture
+def ear(database: Database) -> Iterator[Ear]:
+    """Hears what the daemon would."""
+    with listening(database) as made:
+        yield made
