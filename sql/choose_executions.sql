@@ -1,5 +1,6 @@
 -- Executions that a bulk move is about: of these keys, or those that stand so. What runs counts as long as a daemon runs it.
-SELECT e.execution_id, w.workflow_id AS workflow, e.status, p.reason AS paused_for, p.step_id AS paused_at_step, p.paused_at
+SELECT e.execution_id, w.workflow_id AS workflow, e.status, p.reason AS paused_for, p.step_id AS paused_at_step, p.paused_at,
+  p.number AS pause_number
 FROM workflow_executions e
 LEFT JOIN resumer.pauses p ON p.execution_id = e.id AND p.resumed_at IS NULL
 LEFT JOIN workflows w ON w.id = e.workflow_id

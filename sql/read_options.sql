@@ -1,5 +1,5 @@
 -- What decides which moves are possible for one execution, where the caller reaches it.
-SELECT e.status, p.reason, p.held ->> 'before' AS over, p.step_id AS step, p.ways::text AS ways,
+SELECT e.status, p.reason, p.number AS pause_number, p.held ->> 'before' AS over, p.step_id AS step, p.ways::text AS ways,
   (SELECT coalesce(array_agg(a.request_id ORDER BY a.requested_at, a.id), '{}') FROM approval_requests a
    WHERE a.execution_id = e.id AND a.status = 'pending' AND (a.id = ANY (p.asked) OR a.id <> ALL (p.earlier))) AS asked,
   -- webhooks that the flow still waits for: their keys are in the state from which a retry goes on

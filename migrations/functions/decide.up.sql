@@ -1,13 +1,15 @@
 -- The SQL interface, decisions: `resumer.approve` and `resumer.reject`, which a person calls in psql. Each error of the SQL
 -- interface has a SQLSTATE of class RZ (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ413 too large, RZ422 ambiguous).
 
--- Write a decision; the table's own trigger makes the request of it.
-CREATE OR REPLACE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS void
+-- Write a decision; the table's own trigger makes the request of it. Returns that request's id, by which its outcome is found
+-- in resumer.requests; NULL where the trigger left none, because it is disabled or met an error.
+CREATE OR REPLACE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   approval record;
   now_there timestamp := resumer.service_now();
+  newest bigint;
 BEGIN
   SELECT a.id, a.status, a.expires_at, a.decision_reason INTO approval FROM approval_requests a
   WHERE a.request_id = decide.request_id FOR NO KEY UPDATE;
@@ -22,19 +24,25 @@ BEGIN
     RAISE EXCEPTION 'approval request % expired at %', resumer.quoted(decide.request_id), approval.expires_at
       USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
   END IF;
+  -- nobody else decides it meanwhile: its row is locked
+  SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END INTO newest FROM resumer.resume_requests_id_seq s;
   PERFORM set_config('search_path', resumer.service_path(), true);
   UPDATE service_schema.approval_requests a
   SET status = verdict, approver_id = coalesce(decide.approver, a.approver_id), decision_reason = decide.reason,
     decided_at = now_there
   WHERE a.id OPERATOR(pg_catalog.=) approval.id;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true);
+  RETURN (
+    SELECT max(r.id) FROM resumer.resume_requests r
+    WHERE r.id > newest AND r.source_id = approval.id AND r.kind = 'approval');
 END
 $f$;
 
-CREATE OR REPLACE FUNCTION resumer.approve(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+CREATE OR REPLACE FUNCTION resumer.approve(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT resumer.decide(request_id, 'approved', approver, reason) $f$;
 
-CREATE OR REPLACE FUNCTION resumer.reject(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS void
+CREATE OR REPLACE FUNCTION resumer.reject(request_id text, approver uuid DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT resumer.decide(request_id, 'rejected', approver, reason) $f$;
 

@@ -7,14 +7,13 @@ AS $f$
 DECLARE
   emitted uuid := gen_random_uuid();
   event_key text := 'evt_' || left(replace(emitted::text, '-', ''), 16);
-  written jsonb := coalesce(emit.payload, '{}');
   now_there timestamp := resumer.service_now();
   owners uuid[];
 BEGIN
   IF coalesce(emit.event_type, '') = '' THEN
     RAISE EXCEPTION 'an event needs a type' USING ERRCODE = 'RZ422';
   END IF;
-  PERFORM resumer.check_size(written);
+  PERFORM resumer.check_object('payload', emit.payload), resumer.check_size(emit.payload);
   IF NOT EXISTS (
     SELECT FROM pg_attribute a
     WHERE a.attrelid = 'service_schema.events'::regclass AND a.attname = 'organization_id' AND NOT a.attisdropped) THEN
@@ -23,7 +22,7 @@ BEGIN
     END IF;
     PERFORM set_config('search_path', resumer.service_path(), true);
     INSERT INTO service_schema.events (id, event_id, event_type, source, payload, received_at)
-    VALUES (emitted, event_key, emit.event_type, 'resumer', written, now_there);
+    VALUES (emitted, event_key, emit.event_type, 'resumer', emit.payload, now_there);
     RETURN emitted;
   END IF;
   SELECT array_agg(o.id) INTO owners FROM service_schema.organizations o
@@ -36,7 +35,7 @@ BEGIN
   END IF;
   PERFORM set_config('search_path', resumer.service_path(), true);
   INSERT INTO service_schema.events (id, event_id, event_type, source, payload, received_at, organization_id)
-  VALUES (emitted, event_key, emit.event_type, 'resumer', written, now_there, owners[1]);
+  VALUES (emitted, event_key, emit.event_type, 'resumer', emit.payload, now_there, owners[1]);
   RETURN emitted;
 END
 $f$;

@@ -136,11 +136,13 @@ BEGIN
       CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
         WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
         ELSE coalesce(', before step ' || p.step_id, '') END), since, NULL,
-      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'', pause_number => %s)', execution, p.number),
+      'resumer-daemon resume ' || resumer.shell(key) || ' --pause ' || p.number);
   ELSIF p.reason = 'incident' THEN
     RETURN NEXT resumer.reason(11, 'incident', format('Incident %s at %s: %s. Remedy: %s.', p.incident ->> 'cause',
       coalesce(p.step_id, 'the beginning'), p.incident ->> 'detail', p.incident ->> 'remedy'), p.paused_at, NULL,
-      format('SELECT resumer.retry(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon retry ' || resumer.shell(key));
+      format('SELECT resumer.retry(%L, ''WHY'', ''YOU'', pause_number => %s)', execution, p.number),
+      'resumer-daemon retry ' || resumer.shell(key) || ' --pause ' || p.number);
   END IF;
 END
 $f$;
@@ -160,8 +162,9 @@ BEGIN
     RETURN;
   ELSIF waits -> 'approvals' = '[]' THEN
     RETURN NEXT resumer.reason(30, 'no_approval', 'It waits for an approval, and there is none: it was deleted.', p.paused_at,
-      NULL, format('SELECT resumer.resume(%L, force => true, actor => ''YOU'', reason => ''WHY'')', p.execution_id),
-      'resumer-daemon resume ' || resumer.shell(key) || ' --force --as YOU --reason WHY');
+      NULL, format('SELECT resumer.resume(%L, force => true, actor => ''YOU'', reason => ''WHY'', pause_number => %s)', p.execution_id,
+        p.number),
+      'resumer-daemon resume ' || resumer.shell(key) || ' --force --as YOU --reason WHY --pause ' || p.number);
   END IF;
   FOR a IN SELECT * FROM jsonb_to_recordset(waits -> 'approvals') AS v (
     id uuid, request_id text, status text, role text, approver_id uuid, requested_at timestamptz, expires_at timestamptz)
@@ -248,7 +251,8 @@ BEGIN
     END IF;
   ELSIF p.reason = 'waiting_for_time' THEN
     RETURN NEXT resumer.reason(30, 'waits_for_time', format('It waits for a time: in %s.', resumer.lasting(due)), p.paused_at, due,
-      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'')', execution), 'resumer-daemon resume ' || resumer.shell(key));
+      format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'', pause_number => %s)', execution, p.number),
+      'resumer-daemon resume ' || resumer.shell(key) || ' --pause ' || p.number);
   ELSIF p.number IS NULL AND (resumer.about(execution)).status = 'paused' THEN
     RETURN NEXT resumer.reason(30, 'pause_without_record', 'Another program paused it, and no daemon has looked where it stands'
       ' yet.', NULL, NULL, NULL, 'resumer-daemon doctor');
@@ -385,7 +389,7 @@ BEGIN
       SELECT resumer.why_around(p, explain.execution_id)) AS o (reason)
     WHERE a.status NOT IN ('completed', 'failed', 'cancelled')) AS w (reason);
   RETURN jsonb_build_object('id', execution_id, 'execution_id', a.execution_key, 'workflow', a.workflow,
-    'organization_id', a.organization_id, 'status', a.status, 'summary', reasons #>> '{0,sentence}', 'reasons', reasons);
+    'organization_id', a.organization_id, 'status', a.status, 'pause_number', p.number, 'summary', reasons #>> '{0,sentence}', 'reasons', reasons);
 END
 $f$;
 

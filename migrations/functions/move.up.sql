@@ -1,28 +1,44 @@
 -- The SQL interface, what a person can ask of an execution: `resumer.cancel`, `resumer.retry`, `resumer.resume` and
 -- `resumer.pause`. Each leaves one request, with a name and a reason on it.
 
+-- Refuse a request that is meant for another pause than the open one: its author has not seen what it would end.
+CREATE OR REPLACE FUNCTION resumer.refuse_other_pause(execution uuid, seen integer, open_now integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+BEGIN
+  IF seen IS DISTINCT FROM open_now THEN
+    RAISE EXCEPTION 'execution % stands at % now, not at %: it has to be looked at again', execution,
+      coalesce('pause ' || open_now, 'no recorded pause'), coalesce('pause ' || seen, 'no recorded pause')
+      USING ERRCODE = 'RZ409', HINT = format('SELECT resumer.explain(%L)', execution);
+  END IF;
+END
+$f$;
+
+-- Leave a request. A resume and a retry are stored for the pause that their checks were made for. The status and the open
+-- pause are read by one statement, and that pause has to be the same one.
 CREATE OR REPLACE FUNCTION resumer.ask(
-  execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[]
+  execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[], pause_number integer DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   found text;
+  open_now integer;
   asked bigint;
 BEGIN
-  SELECT e.status INTO found FROM workflow_executions e WHERE e.id = ask.execution_id;
+  SELECT e.status, (SELECT p.number FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL)
+  INTO found, open_now FROM workflow_executions e WHERE e.id = ask.execution_id;
   IF found IS NULL THEN
     RAISE EXCEPTION 'no execution %', ask.execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
   ELSIF found <> ALL (ask.allowed) THEN
     RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, resumer.printable(found), ask.kind
       USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
+  ELSIF ask.kind IN ('manual', 'retry') THEN
+    PERFORM resumer.refuse_other_pause(ask.execution_id, ask.pause_number, open_now);
   END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)
-  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload,
-    -- it is meant for the pause that is seen now, and not for one that comes before it is settled
-    CASE WHEN ask.kind IN ('manual', 'retry') THEN (
-      SELECT p.number FROM resumer.pauses p WHERE p.execution_id = ask.execution_id AND p.resumed_at IS NULL) END)
+  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload, ask.pause_number)
   RETURNING id INTO asked;
   PERFORM resumer.wake();
   RETURN asked;
@@ -38,16 +54,23 @@ $f$;
 
 -- Continue after an incident: from where the execution stood, or from another step of its definition, or with an effect
 -- of this Idempotency-Key taken as done. The last two need an actor and a reason, for they change what the flow does.
+-- `pause_number`: the pause that was looked at; refused where another one is open by now.
 CREATE OR REPLACE FUNCTION resumer.retry(
   execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL, from_step text DEFAULT NULL,
-  skip_effect text DEFAULT NULL
+  skip_effect text DEFAULT NULL, pause_number integer DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
+DECLARE
+  stopped_for text;
+  open_now integer;
 BEGIN
-  IF NOT EXISTS (
-    SELECT FROM resumer.pauses p
-    WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL AND p.reason = 'incident') THEN
+  SELECT p.reason, p.number INTO stopped_for, open_now FROM resumer.pauses p
+  WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL;
+  IF retry.pause_number IS NOT NULL AND open_now IS NOT NULL THEN
+    PERFORM resumer.refuse_other_pause(retry.execution_id, retry.pause_number, open_now);
+  END IF;
+  IF stopped_for IS DISTINCT FROM 'incident' THEN
     RAISE EXCEPTION 'execution % has no incident', execution_id
       USING ERRCODE = 'RZ409', HINT = 'a retry continues after an incident; a pause is ended by what it waits for';
   ELSIF coalesce(from_step, skip_effect) IS NOT NULL AND (actor IS NULL OR reason IS NULL) THEN
@@ -61,23 +84,31 @@ BEGIN
   END IF;
   PERFORM resumer.refuse_on_hold(execution_id);
   RETURN resumer.ask(execution_id, 'retry', actor, reason,
-    nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused']);
+    nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused'],
+    open_now);
 END
 $f$;
 
 -- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason. What is held by
--- hand waits again for what it waited for; with force it does not, and goes on.
+-- hand waits again for what it waited for; with force it does not, and goes on. `pause_number`: the pause that was looked at;
+-- refused where another one is open by now, and required with force over an approval: the next gate may be open already.
 CREATE OR REPLACE FUNCTION resumer.resume(
-  execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false
+  execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false,
+  pause_number integer DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   waits_for text;
   held_over text;
+  open_now integer;
 BEGIN
-  SELECT p.reason, p.held ->> 'before' INTO waits_for, held_over FROM resumer.pauses p
+  PERFORM resumer.check_object('resume data', data);
+  SELECT p.reason, p.held ->> 'before', p.number INTO waits_for, held_over, open_now FROM resumer.pauses p
   WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
+  IF resume.pause_number IS NOT NULL AND open_now IS NOT NULL THEN
+    PERFORM resumer.refuse_other_pause(resume.execution_id, resume.pause_number, open_now);
+  END IF;
   IF waits_for = 'incident' THEN
     RAISE EXCEPTION 'execution % has an incident', execution_id
       USING ERRCODE = 'RZ409', HINT = 'look at it, then: SELECT resumer.retry(...)';
@@ -87,10 +118,18 @@ BEGIN
   ELSIF (waits_for = 'approval_required' OR (held_over = 'approval_required' AND force))
     AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
     RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
-      USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...''';
+      USING ERRCODE = 'RZ409', HINT = 'force => true, actor => ''...'', reason => ''...'', pause_number => N';
+  ELSIF (waits_for = 'approval_required' OR (held_over = 'approval_required' AND force)) AND resume.pause_number IS NULL THEN
+    RAISE EXCEPTION 'an approval is missing: force needs the number of the pause that was looked at'
+      USING ERRCODE = 'RZ409', HINT = 'it is pause_number in resumer.status, resumer.explain, resumer.inbox and resume-options, '
+        || 'and `resumer-daemon explain` prints it: pause_number => N, or --pause N';
+  ELSIF force AND open_now IS NULL AND (resumer.about(execution_id)).status = 'paused' THEN
+    RAISE EXCEPTION 'another program paused execution %, and no daemon has looked where it stands yet', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'an approval may be missing there: force it once resumer.status tells its pause_number';
   END IF;
   PERFORM resumer.refuse_on_hold(execution_id);
-  RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused']);
+  RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused'],
+    open_now);
 END
 $f$;
 
@@ -137,6 +176,7 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.ask(uuid, text, text, text, jsonb, text[]), resumer.cancel(uuid, text, text),
-  resumer.retry(uuid, text, text, text, text), resumer.resume(uuid, jsonb, text, text, boolean),
-  resumer.pause(uuid, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.ask(uuid, text, text, text, jsonb, text[], integer),
+  resumer.cancel(uuid, text, text), resumer.retry(uuid, text, text, text, text, integer),
+  resumer.resume(uuid, jsonb, text, text, boolean, integer), resumer.pause(uuid, text, text),
+  resumer.refuse_other_pause(uuid, integer, integer) FROM PUBLIC;

@@ -35,4 +35,18 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.check_size(jsonb) FROM PUBLIC;
+-- Refuse what is no JSON object: its names are what conditions and templates look for.
+CREATE OR REPLACE FUNCTION resumer.check_object(what text, document jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $f$
+BEGIN
+  IF jsonb_typeof(document) IS DISTINCT FROM 'object' THEN
+    RAISE EXCEPTION 'the % has to be a JSON object, and is %', what,
+      coalesce('of type ' || jsonb_typeof(document), 'NULL')
+      USING ERRCODE = 'RZ422', HINT = 'conditions and templates look for the names in it; without any it is ''{}''';
+  END IF;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.service_now(), resumer.service_path(), resumer.check_size(jsonb),
+  resumer.check_object(text, jsonb) FROM PUBLIC;

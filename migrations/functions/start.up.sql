@@ -38,10 +38,7 @@ DECLARE
   chosen record;
   owners integer;
 BEGIN
-  IF jsonb_typeof(payload) <> 'object' THEN
-    RAISE EXCEPTION 'a payload is a JSON object, this is of type %', jsonb_typeof(payload)
-      USING ERRCODE = 'RZ422', HINT = 'its names are what conditions and templates look for';
-  END IF;
+  PERFORM resumer.check_object('payload', payload);
   PERFORM resumer.check_size(payload);
   SELECT count(DISTINCT to_jsonb(w) -> 'organization_id') INTO owners FROM workflows w
   WHERE w.workflow_id = start.workflow_id AND (start.version IS NULL OR w.version = start.version)

@@ -16,7 +16,7 @@ BEGIN
     'status', e.status, 'result', e.result, 'error', e.error_message,
     'started_at', e.started_at AT TIME ZONE zone, 'completed_at', e.completed_at AT TIME ZONE zone,
     'paused_at', coalesce(p.paused_at, e.paused_at AT TIME ZONE zone), 'paused_reason', coalesce(p.reason, e.paused_reason),
-    'paused_step_id', p.step_id,
+    'pause_number', p.number, 'paused_step_id', p.step_id,
     'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
       WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
     'on_reject', p.ways ->> 'refused', 'on_timeout', coalesce(p.ways ->> 'expired', p.ways ->> 'timeout'),

@@ -55,6 +55,7 @@ class Status(BaseModel):
     completed_at: datetime | None
     paused_at: datetime | None
     paused_reason: str | None
+    pause_number: int | None = Field(description="Number of the open pause; name it to resume.")
     paused_step_id: str | None
     next_step_id: str | None = Field(description="Where an approval, the event or the time leads.")
     on_reject: str | None = Field(description="Where a rejection leads; null: it ends as blocked.")
@@ -85,6 +86,7 @@ class Explanation(BaseModel):
     workflow: str | None
     organization_id: UUID | None
     status: str | None
+    pause_number: int | None = Field(description="Number of the open pause; null: none.")
     summary: str | None
     reasons: list[Reason] | None
 
@@ -107,6 +109,7 @@ class Options(BaseModel):
     execution: UUID
     status: str | None
     paused_for: str | None
+    pause_number: int | None = Field(description="Number of the open pause; null: none.")
     options: list[Option]
 
 

@@ -20,6 +20,7 @@ def _as_integer(value: object) -> object:
 
 
 Count = Annotated[int, Field(ge=1, lt=LARGEST), BeforeValidator(_as_integer)]
+PauseNumber = Annotated[int, Field(ge=0, lt=2**31), BeforeValidator(_as_integer)]
 Why = Annotated[str, Field(min_length=1, max_length=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -48,6 +49,13 @@ class LedgerQuery(Page):
         default=None, pattern=cursor.ENTRY, description="`next` of the page before."
     )
     execution: UUID | None = Field(default=None, description="Only of this one.")
+
+
+PAUSE_SEEN = Field(
+    default=None,
+    description="`pause_number` of the status, of the pause that the caller has looked at: refused"
+    " where another one is open by now.",
+)
 
 
 class Asked(BaseModel):
@@ -88,7 +96,7 @@ class Cancel(Asked):
 
 
 class Resume(Asked):
-    """Resume by hand; while an approval is missing it needs force and a reason."""
+    """Resume by hand; over a missing approval it needs force, a reason and the pause's number."""
 
     data: dict[str, Any] = Field(
         default={},
@@ -96,6 +104,7 @@ class Resume(Asked):
         description="What the resume brings into the context; `resume_data` is another name of it.",
     )
     force: bool = Field(default=False, description="Though an approval is missing.")
+    pause_number: PauseNumber | None = PAUSE_SEEN
 
 
 class Retry(Asked):
@@ -105,3 +114,4 @@ class Retry(Asked):
     skip_effect: Name | None = Field(
         None, description="Take the effect of this Idempotency-Key as done; needs a reason."
     )
+    pause_number: PauseNumber | None = PAUSE_SEEN

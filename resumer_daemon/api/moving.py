@@ -66,7 +66,7 @@ async def pause(caller: MayPause, ask: Asking, asked: ToPause) -> Left:
 
 @router.post("/resume", status_code=202)
 async def resume(caller: MayResume, ask: Asking, asked: ToResume) -> Left:
-    """Resume it by hand; while an approval is missing that needs `force` and a reason."""
+    """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
     facts = {**asked.model_dump(), "data": dump(asked.data)}
     return await ask(caller, "resume", "request_resume", facts)
 

@@ -32,7 +32,7 @@ def options(row: Mapping[str, Any]) -> Options:
 def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
     match row["reason"]:
         case "approval_required":
-            yield from _for_an_approval(row["asked"], ways)
+            yield from _for_an_approval(row["asked"], row["pause_number"], ways)
         case "waiting_for_event" | "waiting_for_time":
             yield _option("resume", "go on as if it had come", {}, ways.get("event"))
         case "manual" if row["over"] is not None:
@@ -45,11 +45,13 @@ def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
             yield _option("resume", "go on from where another program paused it", {}, None)
 
 
-def _for_an_approval(asked: list[str], ways: Mapping[str, str | None]) -> Options:
+def _for_an_approval(
+    asked: list[str], pause_number: int, ways: Mapping[str, str | None]
+) -> Options:
     for request in asked:
         told = f"{_command(request)}, reject, or a plain UPDATE of its status"
         yield _option("decide", told, {}, ways.get("approved"))
-    forced: dict[str, Json] = {"force": True, "reason": "..."}
+    forced: dict[str, Json] = {"force": True, "reason": "...", "pause_number": pause_number}
     yield _option("resume", "go on without the approval", forced, ways.get("approved"))
     refused = {**forced, "data": {"approved": False}}
     yield _option("resume", "refuse without the approval", refused, ways.get("refused"))

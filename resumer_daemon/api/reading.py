@@ -73,7 +73,12 @@ async def list_options(execution: Execution, caller: Reader, opened: Opened) -> 
         {**option, **_asked_for(option["move"], execution, caller, opened)}
         for option in options(row)
     ]
-    head = {"execution": str(execution), "status": row["status"], "paused_for": row["reason"]}
+    head = {
+        "execution": str(execution),
+        "status": row["status"],
+        "paused_for": row["reason"],
+        "pause_number": row["pause_number"],
+    }
     return _as_json(dump({**head, "options": found}))
 
 

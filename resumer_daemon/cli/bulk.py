@@ -32,7 +32,7 @@ SHOWN = 20
 class Choice:
     """Which executions: by key, or all of a workflow (or at all) that stand so.
 
-    `seconds`: paused for at least so long.
+    `seconds`: paused for at least so long. `pause_number`: that of the one execution that is named.
     """
 
     keys: Sequence[str] | None
@@ -41,6 +41,7 @@ class Choice:
     statuses: tuple[str, ...]
     reason: str | None = None
     seconds: float | None = None
+    pause_number: int | None = None
 
     @property
     def filtered(self) -> bool:
@@ -61,6 +62,8 @@ def move(
     """Ask for one move of each chosen execution; exit with 1 where one was refused."""
     if bool(choice.keys) == choice.filtered:
         fail("name executions, or choose them: --workflow, --older-than, --all", USAGE)
+    if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
+        fail("--pause is the number of one execution's pause: name that execution alone", USAGE)
     word = statement.removeprefix("ask_")
     chosen = run(_choose(choice, url))
     if dry_run:
@@ -70,7 +73,7 @@ def move(
         if not as_json:
             _show(chosen)
         typer.confirm(f"{word} {len(chosen)}?", abort=True, err=True)
-    asked, refused = run(_ask_all(statement, [row["execution_id"] for row in chosen], facts, url))
+    asked, refused = run(_ask_all(statement, chosen, facts, url))
     if as_json:
         print_json({"requests": asked, "refused": refused})
     else:
@@ -81,7 +84,9 @@ def move(
 
 async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
     if not choice.filtered:
-        return [{"execution_id": key} for key in choice.keys or ()]
+        return [
+            {"execution_id": key, "pause_number": choice.pause_number} for key in choice.keys or ()
+        ]
     async with opened(url) as session:
         return await views.choose_executions(
             session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
@@ -89,25 +94,31 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
 
 
 async def _ask_all(
-    statement: Move, keys: Sequence[str], facts: Mapping[str, Any], url: str | None
+    statement: Move, chosen: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Ask for one after the other; what is refused stops none of the others."""
+    """Ask for one after the other, each for the pause that it was chosen in.
+
+    A refusal of one stops none of the others.
+    """
     asked: dict[str, int] = {}
     refused: dict[str, str] = {}
     async with opened(url) as session:
-        for key in _counted(keys):
+        for row in _counted(chosen):
+            key, seen = row["execution_id"], row["pause_number"]
             try:
-                asked[key] = await desk.ask(session, statement, {**facts, "key": key})
+                asked[key] = await desk.ask(
+                    session, statement, {**facts, "key": key, "pause_number": seen}
+                )
             except Refused as error:
                 refused[key] = str(error)
     return asked, refused
 
 
-def _counted(keys: Sequence[str]) -> Iterable[str]:
+def _counted(chosen: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """Show how far it is where there are many."""
-    if len(keys) < 2:
-        return keys
-    return track(keys, description="asking", console=errors, transient=True)
+    if len(chosen) < 2:
+        return chosen
+    return track(chosen, description="asking", console=errors, transient=True)
 
 
 def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> None:
@@ -120,14 +131,17 @@ def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> No
 
 
 def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
-    made = table("execution", "workflow", "status", "waits for", "since")
+    made = table("execution", "workflow", "status", "pause", "waits for", "since")
     for row in chosen[:SHOWN]:
         if "status" not in row:
             made.add_row(*cells(row["execution_id"]))
             continue
         named = cells(row["execution_id"], row["workflow"])
         made.add_row(
-            *named, coloured(row["status"]), *cells(row["paused_for"]), ago(row["paused_at"])
+            *named,
+            coloured(row["status"]),
+            *cells(row["pause_number"], row["paused_for"]),
+            ago(row["paused_at"]),
         )
     console.print(made)
     if len(chosen) > SHOWN:

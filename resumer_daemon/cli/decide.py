@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
+from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import desk
 
@@ -16,24 +16,24 @@ Reason = Annotated[str | None, typer.Option(help="Why; it goes into the record."
 
 def approve(
     request_id: RequestId, approver: Approver = None, reason: Reason = None,
-    database_url: DatabaseUrl = None,
+    database_url: DatabaseUrl = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Approve a pending request.
 
     [dim]Example: resumer-daemon approve appr_5f0c77ab --reason fine[/]
     """
-    _decide("approve", request_id, approver, reason, database_url)
+    _decide("approve", request_id, approver, reason, database_url, as_json=as_json)
 
 
 def reject(
     request_id: RequestId, approver: Approver = None, reason: Reason = None,
-    database_url: DatabaseUrl = None,
+    database_url: DatabaseUrl = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Reject a pending request.
 
     [dim]Example: resumer-daemon reject appr_5f0c77ab --reason late[/]
     """
-    _decide("reject", request_id, approver, reason, database_url)
+    _decide("reject", request_id, approver, reason, database_url, as_json=as_json)
 
 
 def _decide(
@@ -42,10 +42,16 @@ def _decide(
     approver: UUID | None,
     reason: str | None,
     url: str | None,
+    *,
+    as_json: bool,
 ) -> None:
-    async def work() -> None:
+    async def work() -> int | None:
         async with opened(url) as session:
-            await desk.decide(session, verdict, request_id, approver, reason)
+            return await desk.decide(session, verdict, request_id, approver, reason)
 
-    run(work())
-    console.print(f"{escape(request_id)}: {verdict.removesuffix('e')}ed", highlight=False)
+    left, decision = run(work()), f"{verdict.removesuffix('e')}ed"
+    if as_json:
+        print_json({"request_id": request_id, "decision": decision, "request": left})
+        return
+    told = "the reconciler finds it" if left is None else f"request {left}"
+    console.print(f"{escape(request_id)}: {decision}, {told}", highlight=False)

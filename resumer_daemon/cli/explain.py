@@ -25,9 +25,10 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
 
 
 def _print(found: Mapping[str, Any]) -> None:
+    number = found["pause_number"]
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
-        f" {coloured(found['status'])}",
+        f" {coloured(found['status'])}{'' if number is None else f', pause {number}'}",
         highlight=False,
     )
     for reason in found["reasons"] or ():

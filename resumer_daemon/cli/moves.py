@@ -20,6 +20,10 @@ from resumer_daemon.cli.options import (
 from resumer_daemon.workflow.values import dump
 
 Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
+PauseNumber = Annotated[
+    int | None,
+    typer.Option("--pause", help="The pause that you looked at, of one execution that you name."),
+]
 Everything = Annotated[bool, typer.Option("--all", help="All that stand so.")]
 
 
@@ -54,6 +58,7 @@ def resume(
     everything: Everything = False,
     data: Annotated[str, typer.Option(help="What the resume brings, as a JSON object.")] = "{}",
     force: Annotated[bool, typer.Option("--force", help="Though an approval is missing.")] = False,
+    pause_number: PauseNumber = None,
     actor: Actor = None,
     reason: Why = None,
     yes: Yes = False,
@@ -63,13 +68,18 @@ def resume(
 ) -> None:
     """Resume paused executions by hand. Chosen are, unless told, those that are held by hand.
 
-    [dim]Example: resumer-daemon resume exec_5f0c77ab --force --as mia --reason "by phone"[/]
+    Over a missing approval it needs `--force`, and `--pause` with the number that `explain` prints.
+    Executions that are chosen by a filter are resumed from the pause that the choice has shown.
+
+    [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
     """
     brought = document("--data", data)
     if not isinstance(brought, dict):
         fail("--data is no JSON object, such as '{\"counted\": 7}'", USAGE)
     waits, seconds = paused_for or "manual", duration(older_than)
-    choice = Choice(executions, workflow, everything, ("paused",), waits, seconds)
+    choice = Choice(
+        executions, workflow, everything, ("paused",), waits, seconds, pause_number=pause_number
+    )
     facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
     move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
@@ -84,6 +94,7 @@ def retry(
     skip_effect: Annotated[
         str | None, typer.Option(help="Take the effect of this Idempotency-Key as done.")
     ] = None,
+    pause_number: PauseNumber = None,
     actor: Actor = None,
     reason: Why = None,
     yes: Yes = False,
@@ -95,7 +106,9 @@ def retry(
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
-    choice = Choice(executions, workflow, everything, ("paused",), "incident")
+    choice = Choice(
+        executions, workflow, everything, ("paused",), "incident", pause_number=pause_number
+    )
     facts = {
         "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
     }  # fmt: skip

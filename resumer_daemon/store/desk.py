@@ -41,9 +41,15 @@ async def emit(
 
 async def decide(
     session: Session, verdict: str, request: str, approver: UUID | None, reason: str | None
-) -> None:
-    """Write a decision, `approve` or `reject`. Raises `Refused` with the database's own words."""
-    await asked(session, verdict, {"request": request, "approver": approver, "reason": reason})
+) -> int | None:
+    """Write a decision, `approve` or `reject`; return its request's id, `None` where none was left.
+
+    Raises:
+        Refused: With the database's own words.
+    """
+    facts = {"request": request, "approver": approver, "reason": reason}
+    left: int | None = (await asked(session, verdict, facts))[0]["request"]
+    return left
 
 
 async def ask(session: Session, move: str, facts: Mapping[str, Any]) -> int:

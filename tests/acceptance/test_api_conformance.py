@@ -100,7 +100,10 @@ def test_each_operation_succeeds_when_it_is_asked_for_as_the_document_says(datab
             "explain": (paused[0], None),
             "list_options": (paused[0], None),
             "pause": (paused[1], {"reason": "why"}),
-            "resume": (paused[2], {"force": True, "reason": "why", "data": {"a": 1.5}}),
+            "resume": (
+                paused[2],
+                {"force": True, "reason": "why", "data": {"a": 1.5}, "pause_number": 1},
+            ),
             "cancel": (paused[3], {}),
             "retry": (incident, {"from_step": "turn", "reason": "why"}),
             "hold": (None, {"workflow": "flow"}),

@@ -76,7 +76,10 @@ def test_an_execution_is_started_listed_approved_and_shown(service: Service, dat
         assert listed["execution_id"] in run(url, "list")
         [request] = service.asked(execution)
         approver = str(uuid4())
-        run(url, "approve", request, "--as", approver, "--reason", "as always")
+        decided = json.loads(
+            run(url, "approve", request, "--as", approver, "--reason", "as always", "--json")
+        )
+        assert (decided["request_id"], decided["decision"]) == (request, "approved")
         service.ended(execution)
     shown = json.loads(run(url, "show", listed["execution_id"], "--json"))
     assert (shown["status"], shown["result"]) == ("completed", "allowed")

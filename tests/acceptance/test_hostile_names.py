@@ -145,7 +145,7 @@ def test_a_problem_over_http_spells_out_what_steers_a_terminal():
 
 @pytest.mark.parametrize("request_id", [PASTED, HOSTILE, "--help"])
 def test_an_option_over_http_quotes_the_request_for_a_shell(request_id: str, tmp_path: Path):
-    told = next(iter(_for_an_approval([request_id], {})))["says"]
+    told = next(iter(_for_an_approval([request_id], 1, {})))["says"]
     line = told.partition(", reject, or")[0]
     assert steering(told) == set()
     given = ["approve", request_id] if request_id == PASTED else ["approve"]

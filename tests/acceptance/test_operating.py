@@ -68,7 +68,7 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     said = run(service, "explain", str(execution))
     assert "mia has held it" in said
-    assert f"resumer-daemon resume {key}" in said
+    assert f"resumer-daemon resume {key} --pause 1" in said
     reasons = read(service, "explain", key)["reasons"]
     assert [reason["code"] for reason in reasons] == ["held_by_hand", "request_kept"]
     run(service, "resume", key, "--as", "mia")
@@ -112,6 +112,25 @@ def test_many_are_shown_first_and_asked_about(service: Service):
     for execution in executions:
         assert service.ended(execution)["status"] == "cancelled"
     assert "nothing stands so" in run(service, *cancel)
+
+
+def test_each_that_is_chosen_is_resumed_from_the_pause_that_was_shown(service: Service):
+    service.workflow(ask("g1", on_true="g2"), ask("g2"), allow(), name="gates")
+    moved, seen = service.paused("gates"), service.paused("gates")
+    service.decide(service.asked(moved)[0], "approved")
+    eventually_sync(lambda: service.pause(moved)["number"] == 2)
+    choice = ("resume", "--workflow", "gates", "--paused-for", "approval_required")
+    by_force = (*choice, "--force", "--as", "mia", "--reason", "by phone")
+    chosen = {
+        row["execution_id"]: row["pause_number"] for row in read(service, *choice, "--dry-run")
+    }
+    assert chosen == {key_of(service, moved): 2, key_of(service, seen): 1}
+    assert "pause" in run(service, *by_force, code=REFUSED, given="n\n")
+    assert sorted(read(service, *by_force, "--yes")["requests"]) == sorted(chosen)
+    assert service.ended(moved)["result"] == "allowed"
+    eventually_sync(lambda: service.pause(seen)["number"] == 2)
+    for words in (("resume", "a", "b"), ("retry", "--all"), ("resume", "--workflow", "gates")):
+        assert "name that execution alone" in run(service, *words, "--pause", "1", code=USAGE)
 
 
 def test_what_is_refused_stops_none_of_the_others(service: Service):

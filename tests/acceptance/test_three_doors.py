@@ -89,9 +89,39 @@ def test_an_approval_is_gone_past_by_force_alone(service: Service, door: Door):
         door.ask("resume", execution, "in a hurry")
     with pytest.raises(Refused, match="needs force"):
         door.ask("resume", execution, None, force=True)
-    door.ask("resume", execution, "by phone", force=True)
+    with pytest.raises(Refused, match="needs the number of the pause"):
+        door.ask("resume", execution, "by phone", force=True)
+    seen = door.explain(execution)["pause_number"]
+    door.ask("resume", execution, "by phone", force=True, pause_number=seen)
     stands(door, execution, "completed", result="allowed")
     assert moves(service, execution) == [("manual", ACTOR, "by phone", "applied")]
+
+
+def test_of_two_who_force_a_gate_the_second_does_not_open_the_next(service: Service, door: Door):
+    service.workflow(ask("g1", on_true="g2"), ask("g2"), allow(), name="two_gates")
+    execution = service.paused("two_gates")
+    seen = [door.explain(execution)["pause_number"] for _ in range(2)]
+    door.ask("resume", execution, "urgent", force=True, pause_number=seen[0])
+    eventually_sync(lambda: service.pause(execution)["number"] == 2)
+    with pytest.raises(Refused, match="stands at pause 2 now, not at pause 1: it has to be looked"):
+        door.ask("resume", execution, "urgent", force=True, pause_number=seen[1])
+    assert service.standing(execution) == ("paused", "approval_required")
+    assert service.steps(execution) == ["g1", "g2"]
+    assert moves(service, execution) == [("manual", ACTOR, "urgent", "applied")]
+    again = door.explain(execution)["pause_number"]
+    door.ask("resume", execution, "looked at", force=True, pause_number=again)
+    stands(door, execution, "completed", result="allowed")
+
+
+def test_a_retry_is_for_the_incident_that_was_looked_at(service: Service, door: Door):
+    execution = service.incident()
+    with pytest.raises(Refused, match="stands at pause 1 now, not at pause 7"):
+        door.ask("retry", execution, "mended", pause_number=7)
+    door.ask("retry", execution, "mended", pause_number=1)
+    eventually_sync(lambda: moves(service, execution) == [("retry", ACTOR, "mended", "applied")])
+    eventually_sync(lambda: service.pause(execution)["number"] == 2)
+    with pytest.raises(Refused, match="stands at pause 2 now, not at pause 1"):
+        door.ask("retry", execution, "mended", pause_number=1)
 
 
 def test_a_cancelled_execution_is_moved_by_nothing_any_more(service: Service, door: Door):

@@ -261,9 +261,9 @@ def _standing(
     return connection.execute(STANDING, asked).fetchall()
 
 
-RESUME = "SELECT resumer.resume(%s, %s, 'ann', 'why', true)"
+RESUME = "SELECT resumer.resume(%s, %s, 'ann', 'why', true, %s)"
 ASKED = """
-SELECT e.id, w.workflow_id FROM resumer.pauses p
+SELECT e.id, w.workflow_id, p.number FROM resumer.pauses p
 JOIN workflow_executions e ON e.id = p.execution_id
 JOIN workflows w ON w.id = e.workflow_id
 WHERE p.resumed_at IS NULL AND p.reason = 'approval_required' AND w.workflow_id = ANY (%(flows)s)
@@ -274,10 +274,16 @@ ORDER BY 1
 def _resume(connection: Connection, gated: Gated, chance: random.Random) -> None:
     """Resume by force what waits for an approval, as an approver's no or yes."""
     names = [name for name, flow in gated.flows.items() if not (flow.stuck or flow.adopted)]
-    for execution, name in connection.execute(ASKED, {"flows": names}).fetchall():
+    for execution, name, number in connection.execute(ASKED, {"flows": names}).fetchall():
         if chance.random() < gated.flows[name].forced / 4:
             data = Jsonb({"approved": chance.random() < 0.3})
-            connection.execute(RESUME, [execution, data])
+            try:
+                connection.execute(RESUME, [execution, data, number])
+            except psycopg.Error as error:
+                connection.rollback()
+                if error.sqlstate != "RZ409":
+                    raise
+                continue  # it went on meanwhile, and nobody has looked at where it stands now
             connection.commit()
             gated.forced += 1
 

@@ -52,13 +52,15 @@ class Sql:
     def ask(self, move: Move, execution: UUID, reason: str | None, **more: Any) -> None:
         calls: Mapping[Move, LiteralString] = {
             "pause": "SELECT resumer.pause(%s, actor => %s, reason => %s)",
-            "resume": "SELECT resumer.resume(%s, actor => %s, reason => %s, force => %s)",
+            "resume": "SELECT resumer.resume(%s, actor => %s, reason => %s, pause_number => %s,"
+            " force => %s)",
             "cancel": "SELECT resumer.cancel(%s, actor => %s, reason => %s)",
-            "retry": "SELECT resumer.retry(%s, actor => %s, reason => %s)",
+            "retry": "SELECT resumer.retry(%s, actor => %s, reason => %s, pause_number => %s)",
         }
+        seen = [more.get("pause_number")] if move in ("resume", "retry") else []
         forced = [more.get("force", False)] if move == "resume" else []
         try:
-            self.database.run(calls[move], execution, ACTOR, reason, *forced)
+            self.database.run(calls[move], execution, ACTOR, reason, *seen, *forced)
         except psycopg.Error as error:
             raise _refused(error) from error
 
@@ -91,8 +93,9 @@ class Command:
 
     def ask(self, move: Move, execution: UUID, reason: str | None, **more: Any) -> None:
         given = [] if reason is None else ["--reason", reason]
-        flags = [f"--{name}" for name, value in more.items() if value]
-        self._run(move, str(execution), "--as", ACTOR, *given, *flags)
+        forced = ["--force"] if more.get("force") else []
+        seen = ["--pause", str(more["pause_number"])] if "pause_number" in more else []
+        self._run(move, str(execution), "--as", ACTOR, *given, *forced, *seen)
 
     def _run(self, *arguments: str) -> str:
         ended = CliRunner().invoke(

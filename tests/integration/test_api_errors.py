@@ -41,6 +41,11 @@ BODIES: dict[str, tuple[str, bytes, int]] = {
     "too much": ("cancel", b'{"reason": "%s"}' % (b"x" * LARGEST), 413),
     "no incident to retry": ("retry", b"{}", 409),
     "no approval and no force": ("resume", b'{"reason": "I say so"}', 409),
+    "a pause that is a text": ("resume", b'{"pause_number": "1"}', 422),
+    "a pause below zero": ("retry", b'{"pause_number": -1}', 422),
+    "a pause beyond an integer": ("retry", b'{"pause_number": 2147483648}', 422),
+    "force without the pause": ("resume", b'{"force": true, "reason": "I say so"}', 409),
+    "another pause": ("resume", b'{"force": true, "reason": "now", "pause_number": 2}', 409),
     "force without a reason": ("resume", b'{"force": true}', 409),
 }
 

@@ -69,7 +69,7 @@ def test_whoever_asks_is_named(service: Service, address: str, database: Databas
 
 def test_a_resume_over_an_approval_brings_its_data(service: Service, client: Client):
     execution, refused = service.paused(), service.paused()
-    asked = {"force": True, "reason": "by phone", "data": {"note": "ok"}}
+    asked = {"force": True, "reason": "by phone", "data": {"note": "ok"}, "pause_number": 1}
     assert client.post(f"/executions/{execution}/resume", asked).status == 202
     refusal = {**asked, "data": {"approved": False}}
     assert client.post(f"/executions/{refused}/resume", refusal).status == 202
@@ -162,7 +162,7 @@ def test_what_a_resume_brings_has_the_name_of_the_service_too(
     service: Service, client: Client, name: str
 ):  # C27
     execution = service.paused()
-    asked = {name: {"note": "seen"}, "force": True, "reason": "urgent"}
+    asked = {name: {"note": "seen"}, "force": True, "reason": "urgent", "pause_number": 1}
     assert client.post(f"/executions/{execution}/resume", asked).status == 202
     assert service.ended(execution)["resume_data"]["note"] == "seen"
 

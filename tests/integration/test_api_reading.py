@@ -145,6 +145,9 @@ def test_the_options_tell_where_each_move_leads(service: Service, client: Client
         ("cancel", None),
     ]
     assert options(client, waiting) == [("resume", "release"), ("pause", None), ("cancel", None)]
+    told = client.get(f"/executions/{execution}/resume-options").json
+    assert told["pause_number"] == 1
+    assert [o["body"].get("pause_number") for o in told["options"]] == [None, 1, 1, None, None]
     client.post(f"/executions/{waiting}/cancel")
     service.ended(waiting)
     assert options(client, waiting) == []
@@ -241,7 +244,8 @@ def test_a_time_that_python_cannot_hold_is_told_as_text(  # C41
 def test_numbers_are_told_as_they_are_stored(service: Service, client: Client):
     exact = "123456789012345678901234567890.123456789012345678901234567890"
     execution = service.paused()
-    body = f'{{"force": true, "reason": "exactly", "data": {{"total": {exact}}}}}'
+    forced = '"force": true, "reason": "exactly", "pause_number": 1'
+    body = f'{{{forced}, "data": {{"total": {exact}}}}}'
     assert client.ask("POST", f"/executions/{execution}/resume", body.encode()).status == 202
     service.ended(execution)
     [(stored,)] = service.database.run("SELECT resume_data ->> 'total' FROM workflow_executions")

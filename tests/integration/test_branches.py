@@ -310,7 +310,7 @@ def test_a_request_that_nobody_waits_for_is_closed(service: Service, end: str): 
     if end == "rejected":
         service.decide(legal, "rejected", approver=uuid4())
     elif end == "forced":
-        service.database.run("SELECT resumer.resume(%s, '{}', 'me', 'why', true)", execution)
+        service.database.run("SELECT resumer.resume(%s, '{}', 'me', 'why', true, 1)", execution)
     else:
         service.database.run("SELECT resumer.cancel(%s)", execution)
     service.ended(execution)
@@ -352,7 +352,7 @@ def test_a_forced_refusal_is_the_answer_of_its_gate(service: Service):  # C21
     service.decide(service.asked(execution)[0], "approved", approver=uuid4())
     eventually_sync(lambda: step_of_pause(service, execution) == "g2")
     service.database.run(
-        "SELECT resumer.resume(%s, %s, 'me', 'why', true)", execution, Jsonb({"approved": False})
+        "SELECT resumer.resume(%s, %s, 'me', 'why', true, 2)", execution, Jsonb({"approved": False})
     )
     assert service.ended(execution)["result"] == "blocked"
 

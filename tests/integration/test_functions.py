@@ -38,7 +38,8 @@ def test_a_decision_is_written_and_leaves_one_request(
     database.run("DELETE FROM resumer.resume_requests")
     ear.heard()
     approver = uuid4()
-    database.run(f"SELECT resumer.{word}('one', %s, 'seen it')", approver)
+    [(request,)] = database.run(f"SELECT resumer.{word}('one', %s, 'seen it')", approver)
+    assert database.run("SELECT id FROM resumer.resume_requests") == [(request,)]
     assert left(database) == [("approval", execution, approval, status)]
     assert ear.heard() == 1
     [(*written, age)] = database.run(
@@ -47,6 +48,23 @@ def test_a_decision_is_written_and_leaves_one_request(
     )
     assert written == [status, approver, "seen it"]
     assert abs(age) < AN_HOUR / 2
+
+
+def test_a_decision_returns_the_request_that_it_left_and_no_earlier_one(
+    database: Database, rows: Rows
+):
+    rows.approval(request_id="one")
+    given = [database.run("SELECT resumer.approve('one')")]
+    database.run("UPDATE approval_requests SET status = 'pending'")
+    given.append(database.run("SELECT resumer.reject('one')"))
+    assert [[row] for row in database.run(
+        "SELECT id FROM resumer.resume_requests WHERE decision IN ('approved', 'rejected')"
+        " ORDER BY id"
+    )] == given  # fmt: skip
+    database.run("UPDATE approval_requests SET status = 'pending'")
+    database.run("ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_update")
+    assert database.run("SELECT resumer.approve('one')") == [(None,)]
+    assert database.run("SELECT status FROM approval_requests") == [("approved",)]
 
 
 def test_who_was_asked_stays_where_nobody_is_named(database: Database, rows: Rows):
@@ -125,12 +143,12 @@ def test_a_start_queues_an_execution_and_leaves_one_request(
     assert row["result"] is row["completed_at"] is row["context"] is None
 
 
-@pytest.mark.parametrize("payload", ["[1]", "null", "7", '"text"'])
+@pytest.mark.parametrize("payload", ["[1]", "null", "7", '"text"', None])
 def test_a_start_with_a_payload_that_has_no_names_is_refused(
-    database: Database, rows: Rows, payload: str
+    database: Database, rows: Rows, payload: str | None
 ):
     rows.workflow("flow")
-    with refused("RZ422", "a payload is a JSON object"):
+    with refused("RZ422", "the payload has to be a JSON object"):
         database.run("SELECT resumer.start('flow', %s::jsonb)", payload)
     assert left(database) == []
 
@@ -187,6 +205,36 @@ def test_an_event_without_a_type_is_refused(database: Database, type_: str):
     with pytest.raises(psycopg.Error, match="needs a type") as caught:
         database.run(f"SELECT resumer.emit({type_})")
     assert caught.value.sqlstate == "RZ422"
+
+
+@pytest.mark.parametrize("payload", ["[1]", "null", "5", '"text"', None])
+def test_an_event_with_a_payload_that_has_no_names_is_refused(
+    database: Database, payload: str | None
+):
+    with refused("RZ422", "the payload has to be a JSON object"):
+        database.run("SELECT resumer.emit('paid', %s::jsonb)", payload)
+    assert database.run("SELECT 1 FROM events") == []
+
+
+def test_a_function_is_labelled_no_calmer_than_what_it_calls(database: Database):
+    """What is called is read off the text, so a name counts where all its functions are so."""
+    found = database.run(
+        """
+        WITH called AS (
+          SELECT f.proname, f.provolatile, c.name[1] AS name FROM pg_proc f
+          CROSS JOIN LATERAL regexp_matches(
+            regexp_replace(f.prosrc, '--[^\\n]*|''[^'']*''', '', 'g'), '([a-z_]+)\\(', 'g'
+          ) AS c (name)
+          WHERE f.pronamespace = 'resumer'::regnamespace AND f.provolatile <> 'v'
+        )
+        SELECT DISTINCT c.proname, c.name, f.calmest
+        FROM called c CROSS JOIN LATERAL (
+          SELECT min(p.provolatile) AS calmest FROM pg_proc p WHERE p.proname = c.name
+            AND p.pronamespace IN ('pg_catalog'::regnamespace, 'resumer'::regnamespace)) AS f
+        WHERE f.calmest > c.provolatile
+        ORDER BY 1, 2"""
+    )
+    assert found == []
 
 
 def test_an_event_of_an_organization_that_is_not_there_is_refused(database: Database):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.harness import Database, eventually_sync
@@ -83,7 +84,7 @@ def test_a_forced_resume_ends_what_lies_beneath_too(service: Service):
     execution = service.paused()
     pause(service, execution)
     held(service, execution)
-    resume(service, execution, ", force => true, data => '{\"seen\": 1}'")
+    resume(service, execution, ", force => true, data => '{\"seen\": 1}', pause_number => 1")
     assert service.ended(execution)["result"] == "allowed"
     assert service.look(execution)["resume_data"]["seen"] == 1
 
@@ -94,11 +95,49 @@ def test_a_forced_resume_is_for_the_pause_that_was_seen_and_not_for_the_next(dat
     with running(database):
         execution = service.paused()
         with database.connect() as late, late.transaction():
-            late.execute("SELECT resumer.resume(%s, '{}', 'mia', 'urgent', true)", [execution])
+            late.execute("SELECT resumer.resume(%s, '{}', 'mia', 'urgent', true, 1)", [execution])
             service.decide(service.asked(execution)[0], "approved")
             eventually_sync(lambda: service.pause(execution)["number"] == 2)
         eventually_sync(lambda: ("manual", None, "superseded") in service.requests(execution))
     assert service.standing(execution) == ("paused", "approval_required")
+
+
+def test_a_request_is_left_for_the_pause_that_was_checked_or_not_at_all(service: Service):
+    service.workflow(wait(), allow())
+    execution = service.paused()
+    for checked, said in ((2, "pause 2"), (None, "no recorded pause")):
+        with pytest.raises(psycopg.Error, match=f"stands at pause 1 now, not at {said}") as caught:
+            service.database.run(
+                "SELECT resumer.ask(%s, 'manual', 'mia', NULL, '{}', ARRAY['paused'], %s)",
+                execution, checked,
+            )  # fmt: skip
+        assert caught.value.sqlstate == "RZ409"
+    assert of_kind(service, execution, "manual") == []
+    resume(service, execution, ", pause_number => 1")
+    assert service.ended(execution)["result"] == "allowed"
+
+
+def test_a_pause_that_nobody_has_recorded_is_not_forced(database: Database):
+    service = Service(database)
+    workflow = service.workflow(ask(), allow())
+    execution = service.insert(
+        "workflow_executions", workflow_id=workflow, execution_id="exec_1", status="paused",
+        paused_step_id="ask", **service.owner,
+    )  # fmt: skip
+    for number in ("NULL", "1"):
+        with pytest.raises(psycopg.Error, match="no daemon has looked where it stands yet"):
+            resume(service, execution, f", force => true, pause_number => {number}")
+    assert of_kind(service, execution, "manual") == []
+
+
+@pytest.mark.parametrize("data", ["[1]", "5", "null", None])
+def test_what_a_resume_brings_is_an_object(service: Service, data: str | None):
+    service.workflow(wait(), allow())
+    execution = service.paused()
+    with pytest.raises(psycopg.Error, match="the resume data has to be a JSON object") as caught:
+        service.database.run("SELECT resumer.resume(%s, data => %s::jsonb)", execution, data)
+    assert caught.value.sqlstate == "RZ422"
+    assert of_kind(service, execution, "manual") == []
 
 
 def test_an_event_for_what_is_held_counts_after_the_resume(service: Service):
