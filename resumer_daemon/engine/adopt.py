@@ -37,10 +37,12 @@ def adopt(
     None: it is no pause, the service has blocked it for good.
     """
     step = _blocking_step(program.definition, claimed, last_step)
-    if step is None and claimed.blocked_by_service:
-        last = program.definition.step(last_step) if last_step else None
-        if not claimed.approvals or (isinstance(last, ActionStep) and last.action == "block"):
-            return None
+    last = program.definition.step(last_step) if last_step else None
+    for_good = isinstance(last, ActionStep) and last.action == "block"
+    if step is None and claimed.blocked_by_service and (for_good or not claimed.approvals):
+        return None
+    if step is None and for_good and _turned_by_trigger(claimed):
+        return None
     if step is None:
         return Incident(
             "pause_without_pointer",
@@ -103,6 +105,18 @@ def _blocking_step(
         return None  # nothing says that it waits for one, or a step ended it that does not ask
     can_ask = list(_askers(definition.steps))
     return asking[0] if can_ask == asking and len(asking) == 1 else None
+
+
+def _turned_by_trigger(claimed: Claimed) -> bool:
+    """Tell whether it looks as our trigger leaves what the service ended, and nobody asked more."""
+    return (
+        claimed.status == "paused"
+        and claimed.pause is None
+        and claimed.last_pause == 0
+        and claimed.paused_reason == "approval_required"
+        and claimed.pointers == (None, None)
+        and bool(claimed.approvals)
+    )
 
 
 def _was_asked(claimed: Claimed) -> bool:

@@ -20,7 +20,7 @@ from resumer_daemon.engine.outcome import (
     NewApproval,
     Paused,
 )
-from resumer_daemon.engine.parking import COVERING, parked
+from resumer_daemon.engine.parking import COVERING, after_the_end, parked
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
 from resumer_daemon.engine.requests import ENDED, SAID, Claimed, Settled
 from resumer_daemon.engine.resume import (
@@ -75,6 +75,12 @@ def adopted(claimed: Claimed, opens: NewPause) -> Plan:
     """
     shown = claimed.status == "paused" and claimed.pointers[0] == opens.step_id
     return Plan(claimed, {}, status=None if shown else "paused", opens=opens, adopts=True)
+
+
+def blocked(claimed: Claimed) -> Plan:
+    """Plan for an end of the service that our trigger took for a pause: it is an end again."""
+    outcomes = {r.id: after_the_end(r) for r in claimed.requests}
+    return Plan(claimed, outcomes, status="completed", result="blocked")
 
 
 def later(claimed: Claimed, looks_at: datetime | None) -> Plan:

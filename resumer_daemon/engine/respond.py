@@ -140,7 +140,8 @@ def _adopt(
 ) -> Plan | None:
     """Give another program's pause its record; the next look, which it asks for, settles.
 
-    None: the service has blocked it plainly, and it stays an end.
+    None: the service has blocked it plainly, and it stays an end. Where our trigger made a pause of
+    that end, it becomes one again.
     """
     found = programs.of_workflow(claimed.workflow)
     if isinstance(found, Unusable):
@@ -152,7 +153,9 @@ def _adopt(
         if any(again):
             return plans.incident(claimed, None, opens)
         return plans.later(claimed, None if again else world.now + GRACE)
-    return None if opens is None else plans.adopted(claimed, opens)
+    if opens is None:
+        return plans.blocked(claimed) if claimed.status == "paused" else None
+    return plans.adopted(claimed, opens)
 
 
 def _find(

@@ -182,6 +182,23 @@ def test_a_plain_block_stays_as_it_is(
     assert service.pause(execution) == {}
 
 
+@both_vintages
+@pytest.mark.parametrize("status", ["rejected", "approved", "pending"])
+def test_a_plain_block_after_an_approval_is_an_end_again(
+    service: Service, today: Today, execution: UUID, database: Database, status: str
+):
+    today.ran(execution, "refuse")
+    today.asks(execution, status=status)
+    today.blocks(execution)
+    assert service.standing(execution) == ("paused", "approval_required")  # by the trigger
+    with running(database):
+        row = service.ended(execution)
+    assert (row["status"], row["result"]) == ("completed", "blocked")
+    assert (row["paused_at"], row["paused_reason"], row["context"]) == (None, None, CONTEXT)
+    assert service.pause(execution) == {}
+    assert service.steps(execution) == ["refuse"]
+
+
 def test_a_step_that_asks_is_a_pause_although_nobody_was_asked_yet(
     service: Service, today: Today, execution: UUID, daemon: Running
 ):
