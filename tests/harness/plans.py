@@ -16,6 +16,19 @@ from tests.harness.prepared import numbered
 
 Parameters = Mapping[str, object]
 
+IMPOSED = (
+    "join_collapse_limit = 1",
+    "from_collapse_limit = 1",
+    "geqo = on",
+    "geqo_threshold = 2",
+    "max_parallel_workers_per_gather = 8",
+    "min_parallel_table_scan_size = 0",
+    "min_parallel_index_scan_size = 0",
+    "parallel_setup_cost = 0",
+    "parallel_tuple_cost = 0",
+)
+"""What a role or a database may impose on the planner, and what we leave as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -57,6 +70,8 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
         for statement in ("settings", "session_settings"):
             ask(load(statement).decode() % settings)
         ask("SET LOCAL statement_timeout = '5s'")
+        for setting in IMPOSED:
+            ask(f"SET LOCAL {setting}")
         ask(f"SET LOCAL resumer.claimed = {_literal(parameters.get('claimed', '{}'))}")
         prepared = ask(
             f"SELECT name FROM pg_prepared_statements WHERE statement = {_literal(text.decode())}"

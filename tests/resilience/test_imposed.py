@@ -38,25 +38,18 @@ IMPOSED = {
     "client_min_messages": "error",
     "default_transaction_deferrable": "on",
     "default_transaction_isolation": "serializable",
-    "enable_bitmapscan": "on",
-    "enable_hashjoin": "on",
     "enable_indexonlyscan": "off",
     "enable_indexscan": "off",
-    "enable_mergejoin": "on",
     "enable_nestloop": "off",
     "enable_seqscan": "on",
     "escape_string_warning": "off",
     "exit_on_error": "on",
     "extra_float_digits": "-15",
-    "from_collapse_limit": "1",
-    "geqo": "on",
     "gin_fuzzy_search_limit": "1",
     "idle_in_transaction_session_timeout": "100ms",
     "idle_session_timeout": "200ms",
     "jit": "on",
-    "join_collapse_limit": "1",
     "lock_timeout": "1ms",
-    "max_parallel_workers_per_gather": "8",
     "plan_cache_mode": "force_custom_plan",
     "quote_all_identifiers": "on",
     "restrict_nonsystem_relation_kind": "view, foreign-table",
@@ -84,10 +77,10 @@ HARMLESS = re.compile(
     r"application_name|backend_flush_after|client_connection_check_interval|commit_siblings"
     r"|constraint_exclusion|cpu_.*|createrole_self_grant|cursor_tuple_fraction|debug_.*"
     r"|default_(statistics_target|tablespace|text_search_config|toast_compression)|effective_.*"
-    r"|enable_(?!seqscan|bitmapscan|hashjoin|mergejoin|index|nestloop).*|file_copy_method"
-    r"|force_parallel_mode|geqo_.*|gin_pending_list_limit|hash_mem_multiplier|icu_validation_level"
-    r"|io_.*|jit_.*|lc_.*|local_preload_libraries|log_.*|logical_.*|maintenance_.*"
-    r"|max_parallel_(maintenance_)?workers|md5_.*|min_parallel_.*|parallel_.*|password_encryption"
+    r"|enable_(?!seqscan|index|nestloop).*|file_copy_method"
+    r"|force_parallel_mode|from_collapse_limit|geqo.*|gin_pending_list_limit|hash_mem_multiplier|icu_validation_level"
+    r"|io_.*|jit_.*|join_collapse_limit|lc_.*|local_preload_libraries|log_.*|logical_.*|maintenance_.*"
+    r"|max_parallel_(maintenance_)?workers(_per_gather)?|md5_.*|min_parallel_.*|parallel_.*|password_encryption"
     r"|random_page_cost|recursive_.*|scram_.*|seq_page_cost|stats_fetch_.*|synchronize_seqscans"
     r"|tcp_.*|temp_.*|timezone_abbreviations|trace_.*|vacuum_.*|wal_.*|work_mem"
 )
@@ -225,9 +218,7 @@ async def test_each_connection_of_ours_has_settings_of_its_own(
             found = await settings_of(session.connection)
     assert found["transaction_isolation"] == "read committed"
     assert found["transaction_deferrable"] == "off"
-    of_sessions = re.compile(
-        r"enable_.*|.*_collapse_limit|geqo|jit|max_parallel.*|plan_.*|search_path"
-    )
+    of_sessions = re.compile(r"enable_.*|jit|plan_.*|search_path")
     left = of_sessions if kind == "connection" else re.compile("row_security")  # where none filters
     hostile = dict(
         database.run(

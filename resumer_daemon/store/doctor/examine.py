@@ -11,6 +11,7 @@ from resumer_daemon.store.connect import settings as ours
 from resumer_daemon.store.doctor import (
     connection,
     control,
+    foreign,
     imposed,
     listening,
     role,
@@ -34,6 +35,7 @@ FAMILIES: Sequence[Family] = (
     tables.look,
     sequences.look,
     triggers.look,
+    foreign.look,
     control.look,
     listening.look,
     writers.look,
