@@ -97,7 +97,15 @@ COMMENT ON COLUMN resumer.control.adopt_within IS 'How long after it ended as bl
 COMMENT ON COLUMN resumer.control.decision_guard IS 'Whether approvals are checked for who gave them: off, audit or enforce.';
 COMMENT ON COLUMN resumer.control.closed_status IS 'Status that an approval request gets when nobody waits for it any more.';
 COMMENT ON COLUMN resumer.control.document_bytes IS 'Largest document that start and emit accept.';
+COMMENT ON COLUMN resumer.control.event_capture IS 'Which events are captured: those of awaited types, all, or none (off).';
 COMMENT ON COLUMN resumer.control.installed_at IS 'Time of the installation; what was blocked before is left alone.';
+
+COMMENT ON TABLE resumer.event_types IS 'An event type that some workflow may wait for: its events are captured. The daemon writes it.';
+COMMENT ON COLUMN resumer.event_types.event_type IS 'Type of the events.';
+COMMENT ON COLUMN resumer.event_types.since IS 'Time from which the events of the type are captured or searched.';
+COMMENT ON COLUMN resumer.event_types.searched_to IS 'Time, without a zone as the service has it, up to which events were searched.';
+COMMENT ON COLUMN resumer.event_types.mark IS 'Transaction id that came next when the first search had ended.';
+COMMENT ON COLUMN resumer.event_types.complete IS 'Whether all events since then are captured.';
 
 COMMENT ON TABLE resumer.event_waits IS 'One wait for an event of an open pause. The daemon writes it with the pause, and deletes it when the pause ends.';
 COMMENT ON COLUMN resumer.event_waits.execution_id IS 'Execution that waits.';
