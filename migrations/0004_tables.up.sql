@@ -88,7 +88,9 @@ CREATE TABLE resumer.pauses (
   PRIMARY KEY (execution_id, number)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
-CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at) WHERE resumed_at IS NULL;
+-- The paused in the order in which they wait: of one reason, and all of them.
+CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at, execution_id) WHERE resumed_at IS NULL;
+CREATE INDEX pauses_open_since ON resumer.pauses (paused_at, execution_id) WHERE resumed_at IS NULL;
 -- The paused of one organisation.
 CREATE INDEX pauses_organization ON resumer.pauses (organization_id, reason, paused_at, execution_id)
   WHERE resumed_at IS NULL AND organization_id IS NOT NULL;

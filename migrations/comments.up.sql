@@ -345,6 +345,8 @@ BEGIN
       ('service_now', 'Returns the clock of the service''s columns without time zone. Called by functions.'),
       ('service_path', 'Returns the search path for what the service''s own triggers call. Called by the SQL interface.'),
       ('shell', 'Returns a text as an argument for a shell. Called by explain.'),
+      ('inbox_page', 'Returns a page of resumer.inbox behind a row. Called by programs.'),
+      ('ledger_page', 'Returns a page of resumer.ledger before a request. Called by programs.'),
       ('shown_of', 'Returns the branch of a pause that has waited longest. Called by views.'),
       ('start', 'SQL interface: starts a workflow.'),
       ('status', 'SQL interface: returns an execution as it stands, for programs.'),

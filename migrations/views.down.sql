@@ -1,1 +1,2 @@
+DROP FUNCTION resumer.ledger_page(bigint, integer), resumer.inbox_page(timestamptz, uuid, integer);
 DROP VIEW resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents, resumer.requests;

@@ -1,10 +1,13 @@
--- The views that people and programs read.
+-- The views that people and programs read. A function that looks an execution up is called for a column that is asked for, and
+-- for the rows that a LIMIT leaves: it stands in the list of columns, and beside it nothing that is volatile. The rows come by
+-- index in the order of `paused_at` or `request`.
 
 -- Paused executions and what they wait for: of several branches, the one that has waited longest.
 CREATE OR REPLACE VIEW resumer.inbox AS
-SELECT p.execution_id, a.execution_key, a.workflow, p.organization_id, p.number AS pause_number, p.reason, p.step_id,
-  p.paused_at, clock_timestamp() - p.paused_at AS age, resumer.waiting_for(resumer.shown_of(p)) AS waiting_for
-FROM resumer.pauses p CROSS JOIN LATERAL resumer.about(p.execution_id) AS a
+SELECT p.execution_id, (resumer.about(p.execution_id)).execution_key, (resumer.about(p.execution_id)).workflow,
+  p.organization_id, p.number AS pause_number, p.reason, p.step_id,
+  p.paused_at, statement_timestamp() - p.paused_at AS age, resumer.waiting_for(resumer.shown_of(p)) AS waiting_for
+FROM resumer.pauses p
 WHERE p.resumed_at IS NULL;
 
 -- All requests: open, parked, and settled. A look by id, execution, source or organisation uses an index of each table.
@@ -20,21 +23,51 @@ FROM resumer.settled_requests s;
 -- Requests that are due and not settled, by age: the daemon's arrears.
 CREATE OR REPLACE VIEW resumer.lag AS
 SELECT r.id AS request, r.kind, r.execution_id, r.decision, r.actor, r.reason, r.requested_at, r.due_at,
-  clock_timestamp() - r.due_at AS age
+  statement_timestamp() - r.due_at AS age
 FROM resumer.resume_requests r
 WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp();
 
 -- Decisions, and all else that people and clocks asked for, with what became of each.
 CREATE OR REPLACE VIEW resumer.ledger AS
-SELECT r.id AS request, r.execution_id, a.execution_key, a.workflow, r.organization_id, r.kind, r.decision, r.source_id,
+SELECT r.id AS request, r.execution_id, (resumer.about(r.execution_id)).execution_key,
+  (resumer.about(r.execution_id)).workflow, r.organization_id, r.kind, r.decision, r.source_id,
   r.pause_number, r.actor, r.reason, r.requested_at, r.outcome, r.finished_at, r.finished_at - r.requested_at AS took
-FROM resumer.requests r CROSS JOIN LATERAL resumer.about(r.execution_id) AS a
+FROM resumer.requests r
 WHERE r.outcome IS NOT NULL AND r.kind <> 'adopt';
 
 -- What waits for a person because the daemon must not decide it.
 CREATE OR REPLACE VIEW resumer.incidents AS
-SELECT p.execution_id, a.execution_key, a.workflow, p.organization_id, p.number AS pause_number, p.step_id,
+SELECT p.execution_id, (resumer.about(p.execution_id)).execution_key, (resumer.about(p.execution_id)).workflow,
+  p.organization_id, p.number AS pause_number, p.step_id,
   p.incident ->> 'cause' AS cause, p.incident ->> 'detail' AS detail, p.incident ->> 'remedy' AS remedy,
-  p.incident ->> 'reason' AS over, p.paused_at, clock_timestamp() - p.paused_at AS age
-FROM resumer.pauses p CROSS JOIN LATERAL resumer.about(p.execution_id) AS a
+  p.incident ->> 'reason' AS over, p.paused_at, statement_timestamp() - p.paused_at AS age
+FROM resumer.pauses p
 WHERE p.resumed_at IS NULL AND p.reason = 'incident';
+
+-- Pages for programs: what a view has, in its order, behind the last row of the page before.
+
+CREATE OR REPLACE FUNCTION resumer.inbox_page(
+  after_paused_at timestamptz DEFAULT '-infinity', after_execution uuid DEFAULT '00000000-0000-0000-0000-000000000000',
+  page_size integer DEFAULT 100
+) RETURNS SETOF resumer.inbox
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+BEGIN
+  RETURN QUERY SELECT i.* FROM resumer.inbox i
+  WHERE (i.paused_at, i.execution_id) > (inbox_page.after_paused_at, inbox_page.after_execution)
+  ORDER BY i.paused_at, i.execution_id LIMIT inbox_page.page_size;
+END
+$f$;
+
+CREATE OR REPLACE FUNCTION resumer.ledger_page(
+  before_request bigint DEFAULT 9223372036854775807, page_size integer DEFAULT 100
+) RETURNS SETOF resumer.ledger
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, resumer, pg_temp
+AS $f$
+BEGIN
+  RETURN QUERY SELECT l.* FROM resumer.ledger l
+  WHERE l.request < ledger_page.before_request ORDER BY l.request DESC LIMIT ledger_page.page_size;
+END
+$f$;
+
+REVOKE ALL ON FUNCTION resumer.inbox_page(timestamptz, uuid, integer), resumer.ledger_page(bigint, integer) FROM PUBLIC;

@@ -2,8 +2,8 @@
 WITH held AS (
   UPDATE resumer.pauses p
   SET reason = 'manual', held = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
-  FROM unnest(%(execution_ids)s::uuid[], %(holds)s::jsonb[]) AS v (execution_id, hold)
-  WHERE p.execution_id = v.execution_id AND p.resumed_at IS NULL
+  FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(holds)s::jsonb[]) AS v (execution_id, number, hold)
+  WHERE p.execution_id = v.execution_id AND p.number = v.number
   RETURNING p.execution_id
 )
 UPDATE workflow_executions e SET paused_reason = 'manual'

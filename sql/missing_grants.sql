@@ -83,9 +83,10 @@ WITH roles AS (
   JOIN (VALUES
     ('resumer_daemon', 'objection queue is_ours hold_of let_go write_record service_now find about waiting_for shown_of status explain'
       ' index_text differs may_end event_key event_names_of event_terms sequences pause resume cancel retry hold release'), -- the last six for callers over HTTP
-    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain sequences'),
+    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain sequences'
+      ' inbox_page ledger_page'),
     ('resumer_operator', 'hold_of service_now find about approvals_of waiting_for shown_of status explain'
-      ' approve reject start emit pause resume cancel retry hold release adopt retry_message')
+      ' inbox_page ledger_page approve reject start emit pause resume cancel retry hold release adopt retry_message')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')
 ), policies AS ( -- with row-level security a right shows no row without a policy that lets the row pass

@@ -8,20 +8,20 @@ FROM (
     (SELECT o.execution_id, o.paused_at
      FROM resumer.pauses o
      JOIN workflow_executions e ON e.id = o.execution_id
-     WHERE o.reason = r.reason AND o.resumed_at IS NULL
+     -- a range, and in its order: a plan for any reason or organisation would rather walk what all others have
+     WHERE o.reason BETWEEN r.reason AND r.reason AND o.resumed_at IS NULL
        AND (o.paused_at, o.execution_id) > (coalesce(%(at)s::timestamptz, '-infinity'), %(id)s::uuid)
        AND %(everywhere)s --? organization
-     ORDER BY o.paused_at, o.execution_id
+     ORDER BY o.reason, o.paused_at, o.execution_id
      LIMIT %(limit)s)
     UNION ALL --? organization
     (SELECT o.execution_id, o.paused_at --? organization
      FROM resumer.pauses o --? organization
      JOIN workflow_executions e ON e.id = o.execution_id --? organization
-     -- a range, and in its order: a plan for any organisation would rather walk what all others have
      WHERE NOT %(everywhere)s AND o.organization_id BETWEEN %(organization)s AND %(organization)s --? organization
-       AND o.reason = r.reason AND o.resumed_at IS NULL --? organization
+       AND o.reason BETWEEN r.reason AND r.reason AND o.resumed_at IS NULL --? organization
        AND (o.paused_at, o.execution_id) > (coalesce(%(at)s::timestamptz, '-infinity'), %(id)s::uuid) --? organization
-     ORDER BY o.organization_id, o.paused_at, o.execution_id --? organization
+     ORDER BY o.organization_id, o.reason, o.paused_at, o.execution_id --? organization
      LIMIT %(limit)s) --? organization
   ) AS p
   ORDER BY p.paused_at, p.execution_id

@@ -116,8 +116,7 @@ def incident_as_json(what: Incident) -> Json:
 def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return the incidents that are laid over open pauses."""
     return {
-        "execution_ids": [p.claimed.id for p in plans],
-        "numbers": [p.claimed.pause.number for p in plans if p.claimed.pause is not None],
+        **_open_pauses(plans),
         "incidents": [dump(incident_as_json(p.overlay)) for p in plans if p.overlay is not None],
     }
 
@@ -125,11 +124,20 @@ def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def held(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return by whom open pauses are held from now on."""
     return {
-        "execution_ids": [p.claimed.id for p in plans],
+        **_open_pauses(plans),
         "holds": [dump(p.holds._asdict()) for p in plans if p.holds is not None],
     }
 
 
 def lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the executions whose open pause is what it was before again."""
-    return {"execution_ids": [p.claimed.id for p in plans]}
+    """Return the open pauses that are what they were before again."""
+    return _open_pauses(plans)
+
+
+def _open_pauses(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the keys of the open pauses of these plans, each of which has one."""
+    pauses = [(p.claimed.id, p.claimed.pause) for p in plans]
+    return {
+        "execution_ids": [execution for execution, _ in pauses],
+        "numbers": [pause.number for _, pause in pauses if pause is not None],
+    }

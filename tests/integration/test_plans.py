@@ -120,7 +120,13 @@ def loop(ids: list[UUID]) -> dict[str, Parameters]:
             "numbers": array([1] * many),
             "incidents": array(["{}"] * many),
         },
-        "lift_incidents": {"execution_ids": array(ids)},
+        "lift_incidents": {"execution_ids": array(ids), "numbers": array([1] * many)},
+        "let_pauses_go": {"execution_ids": array(ids), "numbers": array([1] * many)},
+        "hold_pauses": {
+            "execution_ids": array(ids),
+            "numbers": array([1] * many),
+            "holds": array(["{}"] * many),
+        },
         "undo_writes": {"ids": array(range(200_001, 200_001 + many))},
         "record_outcomes": {
             "keys": array(keys),

@@ -107,6 +107,43 @@ def test_a_view_that_is_filtered_by_organisation_looks_by_index(
     assert too_many(looks) == []
 
 
+LIMITED = (
+    "SELECT * FROM resumer.inbox ORDER BY paused_at LIMIT 10",
+    "SELECT * FROM resumer.inbox_page(page_size => 10)",
+    "SELECT * FROM resumer.incidents ORDER BY paused_at LIMIT 10",
+    "SELECT * FROM resumer.ledger ORDER BY request DESC LIMIT 10",
+    "SELECT * FROM resumer.ledger_page(page_size => 10)",
+    "SELECT count(*) FROM resumer.inbox",
+    "SELECT reason, count(*) FROM resumer.inbox GROUP BY reason",
+)
+
+
+@pytest.mark.parametrize("query", LIMITED)
+def test_a_view_calls_its_functions_for_what_is_shown_alone(crowded: Database, query: str):  # P16
+    calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions"
+    with crowded.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL track_functions = 'all'")
+        shown = connection.execute(query.encode()).fetchall()
+        [(called,)] = connection.execute(f"{calls} WHERE funcname IN ('about', 'shown_of')")
+    assert called == (0 if "count" in query else len(shown) * (3 if "inbox" in query else 2))
+
+
+def test_pages_of_the_views_follow_each_other(crowded: Database):  # P16
+    with crowded.connect() as connection:
+        pages = [("-infinity", UUID(int=0))]
+        for _ in range(3):
+            page = connection.execute(
+                "SELECT paused_at, execution_id FROM resumer.inbox_page(%s, %s, 5)", pages[-1]
+            ).fetchall()
+            pages += page
+    at_once = "SELECT paused_at, execution_id FROM resumer.inbox ORDER BY 1, 2 LIMIT 15"
+    assert pages[1:] == crowded.run(at_once)
+    [(last,)] = crowded.run("SELECT min(request) FROM resumer.ledger_page(page_size => 7)")
+    rest = crowded.run("SELECT request FROM resumer.ledger_page(%s, 3)", last)
+    newest = crowded.run("SELECT request FROM resumer.ledger ORDER BY 1 DESC LIMIT 10")
+    assert rest == newest[7:]
+
+
 @pytest.mark.parametrize("vintage", ["v5"])
 def test_what_the_daemon_writes_is_listed_for_its_organisation(database: Database):  # C33
     """What it settles and what it pauses; an execution that is gone has none."""
