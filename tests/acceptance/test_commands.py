@@ -100,7 +100,9 @@ def test_a_rejection_is_written_with_its_reason(service: Service, database: Data
     with running(database):
         execution = service.paused()
         [request] = service.asked(execution)
-        assert run(database.url, "reject", request, "--reason", "no") == f"{request}: rejected"
+        said = run(database.url, "reject", request, "--reason", "no")
+        left = database.run("SELECT id FROM resumer.requests WHERE decision = 'rejected'")
+        assert left == [(int(said.removeprefix(f"{request}: rejected, request ")),)]
         assert service.ended(execution)["result"] == "blocked"
 
 
