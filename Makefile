@@ -11,7 +11,7 @@ WORKERS ?= auto
 PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulate_anything.py
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-plans test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -23,9 +23,13 @@ dev: $(VENV)/.run ## Start a database, the daemon and an example (ARGS=--once en
 
 test: $(VENV)/.dev ## Run the tests on a real PostgreSQL, found or brought along
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@echo 'Left out, because they fill tables with hundreds of thousands of rows: tests/plans. make test-plans runs them.'
 	@echo 'Left out, because they wait, kill and flood for minutes: tests/resilience. make test-resilience runs them.'
 	@echo 'Left out, because each needs Debian packages: tests/system. make test-system runs them.'
 	@echo 'Left out, because they take minutes: make properties, field, chaos, mutants. CONTRIBUTING.md tells what each proves.'
+
+test-plans: $(VENV)/.dev ## Run the tests that read the plans of our statements beside large tables
+	@$(BIN)/pytest -n $(WORKERS) tests/plans $(ARGS)
 
 test-resilience: $(VENV)/.dev ## Run the tests that take servers, daemons, clocks and connections away, or flood them
 	@$(BIN)/pytest -n $(WORKERS) tests/resilience $(ARGS)
