@@ -19,6 +19,8 @@ WITH asked AS MATERIALIZED (
     %(organization)s::uuid
   FROM void v
 )
-SELECT p.id FROM approval_requests p
-WHERE p.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND p.status = 'pending'
+SELECT p.id FROM (
+  -- by the execution: there may be more that are pending than anything else
+  SELECT * FROM approval_requests o WHERE o.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) OFFSET 0) AS p
+WHERE p.status = 'pending'
 LIMIT 20000

@@ -1,17 +1,17 @@
--- What else a scrape tells, each bounded: timers of approvals that fire within the hour, messages that wait or are dead,
--- leases; and what the server says of itself: the queue of notifications, dead rows, how far back an open transaction
--- holds them; and whether commits hang, because no standby is there that they have to wait for.
+-- What else a scrape tells, each bounded, and in the order of its index: timers of approvals that fire within the hour,
+-- messages that wait or are dead, leases; and what the server says of itself: the queue of notifications, dead rows, how far
+-- back an open transaction holds them; and whether commits hang, because no standby is there that they have to wait for.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
     WHERE r.outcome IS NULL AND r.kind = 'timeout' AND r.source_id IS NOT NULL
       AND r.due_at > statement_timestamp() AND r.due_at <= statement_timestamp() + interval '1 hour'
-    LIMIT 10001) AS expiring) AS approvals_expiring,
+    ORDER BY r.due_at LIMIT 10001) AS expiring) AS approvals_expiring,
   (SELECT count(*) FROM (
-    SELECT FROM resumer.outbox o WHERE o.state = 'pending' AND o.kind = 'notify' LIMIT 10001) AS pending) AS pending,
-  (SELECT count(*) FROM (SELECT FROM resumer.outbox o WHERE o.state = 'dead' LIMIT 10001) AS dead) AS dead,
+    SELECT FROM resumer.outbox o WHERE o.state = 'pending' AND o.kind = 'notify' ORDER BY o.next_at LIMIT 10001) AS pending) AS pending,
+  (SELECT count(*) FROM (SELECT FROM resumer.outbox o WHERE o.state = 'dead' ORDER BY o.created_at LIMIT 10001) AS dead) AS dead,
   (SELECT count(*) FROM (
-    SELECT FROM resumer.leases l WHERE l.lease_until IS NOT NULL LIMIT 10001) AS held) AS leases_held,
+    SELECT FROM resumer.leases l WHERE l.lease_until IS NOT NULL ORDER BY l.lease_until LIMIT 10001) AS held) AS leases_held,
   (current_setting('synchronous_standby_names') <> '' AND NOT EXISTS (SELECT FROM pg_stat_replication))
     OR EXISTS (
       SELECT FROM pg_stat_activity a
