@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.harness.database import Database
 
 COMMITTED = b"C\0\0\0\x0bCOMMIT\0"  # how the server says that a commit is done
+LONGEST = 256  # bytes that are kept of what has passed: more than any words have
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Proxy:
     _last_words: bytes | None = None
     _doomed: socket.socket | None = None
     _flows: threading.Event = field(default_factory=threading.Event)
+    _clients: set[socket.socket] = field(default_factory=set)
     _sockets: list[socket.socket] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -51,6 +53,7 @@ class Proxy:
                 here, _ = self.listener.accept()
                 there = self._connect()
                 self._sockets += [here, there]
+                self._clients.add(here)
                 self._start(here, there)
                 self._start(there, here)
 
@@ -77,24 +80,34 @@ class Proxy:
         thread.start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        before = b""
         with suppress(OSError):
             while data := source.recv(65536):
                 if not self._flows.is_set():
                     return  # and never again, with both sockets open
-                if self._loses(source, sink, data):
+                if self._loses(source, sink, before, data):
                     source.shutdown(socket.SHUT_RDWR)
                     break
                 sink.sendall(data)
+                before = (before + data)[-LONGEST:]
             sink.shutdown(socket.SHUT_WR)
 
-    def _loses(self, source: socket.socket, sink: socket.socket, data: bytes) -> bool:
+    def _loses(
+        self, source: socket.socket, sink: socket.socket, before: bytes, data: bytes
+    ) -> bool:
         """Tell whether this is the answer to the commit of who has sent the last words."""
-        if self._last_words is not None and self._last_words in data:
+        sends = source in self._clients  # what the server reads back to us has the words too
+        if sends and self._last_words is not None and _brings(self._last_words, before, data):
             self._last_words, self._doomed = None, sink
-        if source is not self._doomed or COMMITTED not in data:
+        if source is not self._doomed or not _brings(COMMITTED, before, data):
             return False
         self.lost.set()
         return True
+
+
+def _brings(words: bytes, before: bytes, data: bytes) -> bool:
+    """Tell whether `data` has the words, or ends them: a part may have come `before`."""
+    return words in (before + data)[max(0, len(before) - len(words) + 1) :]
 
 
 @contextmanager
