@@ -7,6 +7,7 @@ Where a table of the service has row-level security, each role also gets a polic
 rights there. A policy locks its table, so the policies of a table have a transaction of their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import errors
@@ -60,41 +61,34 @@ async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
     Raises:
         MigrationError: Who asks may not give these rights, or a table was locked for too long.
     """
-    given: list[str] = []
     async with await connect(url) as connection:
         place = Place.of(schema, keep_columns=False)
 
-        async def roles_and_rights() -> str | None:
+        async def roles_and_rights() -> list[str]:
             async with connection.transaction():
                 await prepare(connection, place)
                 statements = await _missing(connection, schema)
                 await _run_all(connection, schema, statements)
-            given.extend(statements)
-            return None
+            return statements
 
-        async def policies_of_a_table() -> str | None:
-            locks.clear()
+        async def policies_of_a_table() -> list[str]:
             async with connection.transaction():
                 await prepare(connection, place)
                 lacking = [r for r in await _rights(connection, schema) if r.policy_on]
-                if not lacking or lacking[0].policy_on is None:
-                    return None
-                table = lacking[0].policy_on
-                locks.append(lock_of_policies(table))
+                if not lacking or (table := lacking[0].policy_on) is None:
+                    return []
                 statements = [r.statement for r in lacking if r.policy_on == table]
-                await _run_all(connection, schema, statements)
-            given.extend(statements)
-            return table
+                await _run_all(connection, schema, statements, [lock_of_policies(table)])
+            return statements
 
-        async def in_the_way() -> str:
+        async def in_the_way(locks: Sequence[Lock]) -> str:
             async with connection.transaction():
                 await settle_pooled(connection)
                 return await blockers(connection, schema, locks) if locks else ""
 
-        locks: list[Lock] = []
-        await patiently(roles_and_rights)
-        while await patiently(policies_of_a_table, in_the_way, tell) is not None:
-            pass
+        given = await patiently(roles_and_rights)
+        while policies := await patiently(policies_of_a_table, in_the_way, tell):
+            given += policies
     return given
 
 
@@ -119,17 +113,19 @@ async def _rights(connection: Connection, schema: str, daemon: str = DAEMON) -> 
     return [Lack(*row) for row in await cursor.fetchall()]
 
 
-async def _run_all(connection: Connection, schema: str, statements: list[str]) -> None:
+async def _run_all(
+    connection: Connection, schema: str, statements: Sequence[str], locks: Sequence[Lock] = ()
+) -> None:
     await connection.execute(load("grant_path"), {"schema": schema})
     for statement in statements:
-        await _run(connection, statement)
+        await _run(connection, statement, locks)
 
 
-async def _run(connection: Connection, statement: str) -> None:
+async def _run(connection: Connection, statement: str, locks: Sequence[Lock]) -> None:
     """Roles belong to all databases of a server: another migrator may give the same just now."""
     try:
-        await or_busy(connection.execute(statement.encode(), prepare=False), statement)
+        await or_busy(connection.execute(statement.encode(), prepare=False), statement, locks)
     except MigrationError as error:
         if isinstance(error.__cause__, SAME):
-            raise Busy(str(error)) from error
+            raise Busy(str(error), locks) from error
         raise

@@ -100,7 +100,7 @@ async def pending(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one transaction does: SQL by the migration that it is a part of, and its locks."""
+    """One transaction: its SQL, by migration, and its locks."""
 
     migrations: Sequence[Migration]
     parts: Sequence[tuple[str, str]]
@@ -183,31 +183,21 @@ def _script(place: Place, step: Step) -> str:
 async def _run(
     connection: Connection, place: Place, direction: Direction, tell: Tell | None
 ) -> list[str]:
-    names: list[str] = []
-    locks: list[Lock] = []
-
-    async def step() -> str | None:
-        locks.clear()
-        done = await _step(connection, place, direction, locks)
-        names.extend(done)
-        return done[-1] if done else None
-
-    async def in_the_way() -> str:
+    async def in_the_way(locks: Sequence[Lock]) -> str:
         async with connection.transaction():
             await settle_pooled(connection)
             return await blockers(connection, place.schema, locks)
 
-    while await patiently(step, in_the_way, tell) is not None:
-        pass
+    names: list[str] = []
+    while done := await patiently(lambda: _step(connection, place, direction), in_the_way, tell):
+        names += done
     return names
 
 
-async def _step(
-    connection: Connection, place: Place, direction: Direction, locks: list[Lock]
-) -> list[str]:
-    """Choose by what is applied once we have the lock, and run that: one transaction.
+async def _step(connection: Connection, place: Place, direction: Direction) -> list[str]:
+    """Choose the next step under the migrators' lock, and run it: one transaction.
 
-    `locks` gets the locks that it waits for.
+    Return the names of what it applied; none if nothing is left.
     """
     async with connection.transaction():
         await prepare(connection, place)
@@ -220,7 +210,7 @@ async def _step(
         if not left and not policies:
             return []
         step = policies[0] if policies else await _next_step(connection, place, direction, left)
-        locks.extend(step.locks)
         for name, text in step.parts:
-            await or_busy(connection.execute(text.encode(), prepare=False), f"migration {name}")
+            work = connection.execute(text.encode(), prepare=False)
+            await or_busy(work, f"migration {name}", step.locks)
     return [migration.name for migration in step.migrations] or [step.parts[0][0]]

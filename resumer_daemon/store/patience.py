@@ -1,7 +1,7 @@
-"""Waiting for what others have locked: step back and try again, for others come first."""
+"""Wait for locks: step back and try again, because other sessions come first."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 from psycopg import errors
 from tenacity import (
@@ -13,6 +13,9 @@ from tenacity import (
 )
 
 from resumer_daemon.errors import MigrationError
+from resumer_daemon.store.locks import Lock
+
+T = TypeVar("T")
 
 PATIENCE = 120.0
 REST = wait_exponential_jitter(multiplier=0.3, max=8.0, jitter=0.3)
@@ -22,28 +25,35 @@ Tell: TypeAlias = Callable[[str], None]
 
 
 class Busy(Exception):
-    """Somebody holds a lock that is needed: worth another try."""
+    """Another session holds a lock that is needed. `locks` are those that are waited for."""
+
+    def __init__(self, message: str, locks: Sequence[Lock] = ()) -> None:
+        super().__init__(message)
+        self.locks = locks
 
 
 async def patiently(
-    step: Callable[[], Awaitable[str | None]],
-    in_the_way: Callable[[], Awaitable[str]] | None = None,
+    step: Callable[[], Awaitable[T]],
+    in_the_way: Callable[[Sequence[Lock]], Awaitable[str]] | None = None,
     tell: Tell | None = None,
-) -> str | None:
-    """Take one step; step back from locks and try again, until the patience is at its end.
+) -> T:
+    """Take one step. Step back from locks and try again, for at most two minutes.
 
-    `in_the_way` says after each attempt who holds the locks; `tell` gets that when it changes.
+    `in_the_way` names after each attempt who holds the locks; `tell` gets that when it changes.
 
     Raises:
         MigrationError: It could not be done, or not in time.
     """
     said = ""
 
+    async def holders(busy: Busy) -> str:
+        return await in_the_way(busy.locks) if in_the_way else ""
+
     async def look(state: RetryCallState) -> None:
         nonlocal said
-        found = await in_the_way() if in_the_way else ""
+        busy = state.outcome.exception() if state.outcome else None
+        found = await holders(busy) if isinstance(busy, Busy) else ""
         if tell and found and found != said:
-            busy = state.outcome.exception() if state.outcome else None
             tell(f"{busy}; waiting for: {found}")
         said = found or said
 
@@ -59,17 +69,17 @@ async def patiently(
             with attempt:
                 return await step()
     except Busy as busy:
-        found = (await in_the_way() if in_the_way else "") or said
+        found = await holders(busy) or said
         held = f"; it is held by: {found}" if found else ""
         raise MigrationError(f"{busy}: not free within {PATIENCE:g} s{held}") from busy.__cause__
-    return None
+    raise AssertionError("it returns or raises")
 
 
-async def or_busy(work: Awaitable[object], what: str) -> None:
-    """Do a piece of work of which what others have locked is worth another try."""
+async def or_busy(work: Awaitable[object], what: str, locks: Sequence[Lock] = ()) -> None:
+    """Do work that takes these locks. Raise Busy if another session holds one of them."""
     try:
         await work
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-        raise Busy(f"{what}: {error}") from error
+        raise Busy(f"{what}: {error}", locks) from error
     except errors.Error as error:
         raise MigrationError(f"{what}: {error}") from error
