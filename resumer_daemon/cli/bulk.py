@@ -30,7 +30,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which executions: by key, or all of a workflow (or at all) that stand so.
+    """A choice of executions: by key, or all of a workflow (or of all workflows) in this state.
 
     `seconds`: paused for at least so long. `pause_number`: that of the one execution that is named.
     """
@@ -125,7 +125,8 @@ def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> No
     for key, request in asked.items():
         console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
     for key, why in refused.items():
-        errors.print(f"[red]error:[/] {escape(key)}: {escape(why)}", highlight=False)
+        lines = "\n".join(escape(line) for line in why.splitlines())  # a hint has its own
+        errors.print(f"[red]error:[/] {escape(key)}: {lines}", highlight=False)
     if not asked and not refused:
         console.print("nothing stands so")
 
