@@ -1,4 +1,4 @@
-"""What settling a request costs: in one table with the ledger, by an update, or moved into another.
+"""The cost of settling a request: updated in one table with the ledger, or moved into another.
 
 Two layouts of bare tables stand beside each other in one database, and take turns. What is counted
 (bytes of WAL, buffers) does not depend on the machine; times do.
@@ -65,7 +65,7 @@ ORDER BY r.due_at, r.id LIMIT 200 FOR NO KEY UPDATE OF e SKIP LOCKED"""
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one statement took the server.
+    """The cost of one statement for the server.
 
     Microseconds, bytes of WAL, images of whole pages in it, buffers that it touched.
     """

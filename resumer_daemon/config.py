@@ -76,7 +76,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST)]
 
 
 class ContextEndpoint(BaseModel):
-    """Where a resource of `context.load` is had; headers are templates that may name secrets."""
+    """The address of a resource of `context.load`. Headers are templates that may name secrets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -317,7 +317,7 @@ class Settings(BaseSettings):
 
     @property
     def event_capture(self) -> Literal["awaited", "all", "off"]:
-        """Which events the trigger of the service's table captures."""
+        """Return the events that the trigger on the service's table captures."""
         if not self.capture_events:
             return "off"
         return "all" if self.route_events else "awaited"

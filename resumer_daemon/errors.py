@@ -1,4 +1,4 @@
-"""What the program can fail with, by what the caller should do about it."""
+"""The exceptions of the program, grouped by the reaction that they ask of the caller."""
 
 from dataclasses import dataclass, field
 
@@ -62,4 +62,4 @@ class ContractError(ResumerError):
 
 
 class Refused(ResumerError):
-    """What was asked for is not possible as things stand; nothing was changed. Exit code 1."""
+    """The request is not possible in the present state. Nothing was changed. Exit code 1."""

@@ -1,4 +1,4 @@
-"""What is answered over HTTP, as the OpenAPI document has it.
+"""The bodies of HTTP responses, as the OpenAPI document describes them.
 
 Most of it is written by the database and handed on as it is, so numbers stay exact.
 """
@@ -30,7 +30,7 @@ class InForce(BaseModel):
 
 
 class Released(BaseModel):
-    """What was on hold goes on."""
+    """The executions that were on hold continue."""
 
     workflow: str
     going: int = Field(
@@ -79,7 +79,7 @@ class Reason(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Why an execution stands where it stands; the first reason is the nearest."""
+    """The reasons for the state of an execution; the first reason is the nearest."""
 
     id: UUID
     execution_id: str

@@ -1,4 +1,4 @@
-"""What is asked over HTTP, strictly read: fields and parameters that nobody knows are faults."""
+"""The bodies and parameters of HTTP requests. Unknown fields and parameters are errors."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Page(BaseModel):
-    """How long a page may be."""
+    """The length of a page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class Page(BaseModel):
 
 
 class PausedQuery(Page):
-    """Which of the paused."""
+    """A selection of the paused executions."""
 
     cursor: str | None = Field(
         default=None, pattern=cursor.PAUSED, description="`next` of the page before."
@@ -43,7 +43,7 @@ class PausedQuery(Page):
 
 
 class LedgerQuery(Page):
-    """Which of the ledger."""
+    """A selection of the ledger."""
 
     cursor: str | None = Field(
         default=None, pattern=cursor.ENTRY, description="`next` of the page before."
@@ -59,7 +59,7 @@ PAUSE_SEEN = Field(
 
 
 class Asked(BaseModel):
-    """What every move takes."""
+    """The field that every move takes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

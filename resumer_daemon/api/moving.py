@@ -1,4 +1,4 @@
-"""What a caller asks of an execution. Each leaves one request; a daemon settles it."""
+"""The endpoints that move an execution. Each leaves one request, which a daemon settles."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, TypeAlias

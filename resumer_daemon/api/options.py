@@ -1,4 +1,4 @@
-"""Which moves are possible for an execution now, where each leads, and what it needs."""
+"""The moves that are possible for an execution now, with their next steps and their needs."""
 
 from collections.abc import Iterator, Mapping
 from shlex import quote

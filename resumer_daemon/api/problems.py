@@ -22,7 +22,7 @@ DOCUMENT = "/api/v1/openapi.json"
 
 
 class Problem(BaseModel):
-    """What went wrong, and what to do about it."""
+    """An error, and the remedy for it."""
 
     type: str = Field("about:blank", description="The status says it all.")
     title: str = Field(description="The name of the status.")

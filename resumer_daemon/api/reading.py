@@ -1,4 +1,4 @@
-"""What a caller looks at: one execution, all that is paused, the ledger."""
+"""The endpoints that read: one execution, the paused executions, the ledger."""
 
 from hashlib import sha256
 from typing import Annotated, Any

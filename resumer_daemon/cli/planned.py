@@ -1,4 +1,4 @@
-"""How `migrate plan` shows what `migrate up` would do, for people and for programs."""
+"""The output of `migrate plan`, for people and for programs."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

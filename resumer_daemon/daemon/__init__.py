@@ -1,1 +1,1 @@
-"""What runs: the composition root, the worker, the listener, the background tasks."""
+"""The running daemon: the composition root, the worker, the listener, the background tasks."""

@@ -71,7 +71,7 @@ Task: TypeAlias = Look | Walk
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a walk has come. `whole`: it goes on to the end of its lap; `again`: the next too."""
+    """The progress of a walk. `whole`: it goes to the end of its lap; `again`: the next too."""
 
     place: Facts
     limit: int

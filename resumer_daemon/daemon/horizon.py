@@ -1,4 +1,4 @@
-"""How far back a look goes: all the way, unless that takes long.
+"""The lower bound of a scan of open requests: none, unless a whole scan takes long.
 
 What was settled stays in an index of open work for as long as somebody holds an old snapshot, and
 whoever looks from its beginning goes through all of it. Then a look begins shortly before the
@@ -32,7 +32,7 @@ APART: Final = 1.0
 
 
 class Horizon:
-    """What the lanes of one worker know of their looks."""
+    """The lower bound that the lanes of one worker share."""
 
     def __init__(self) -> None:
         self._all_at: float | None = None
@@ -71,7 +71,7 @@ class Horizon:
 
 
 class Trail:
-    """Which id was the newest at which time, where an index has ids and no times."""
+    """The newest id at each time, for an index that has ids and no times."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()

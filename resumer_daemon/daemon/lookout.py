@@ -1,4 +1,4 @@
-"""What is left beside the requests that a turn claims: asked seldom, and within bounds."""
+"""Read the queue's status beside a turn's claim: seldom, and within bounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When an effect is sent: when it is its time, its host's, and a place is free."""
+"""Send an effect as soon as it is due, its host may be called, and a place is free."""
 
 import asyncio
 from contextlib import suppress

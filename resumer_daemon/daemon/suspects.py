@@ -46,7 +46,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why one execution is set apart."""
+    """The reason to set one execution apart."""
 
     execution: UUID
     cause: Cause
@@ -54,7 +54,7 @@ class Verdict:
 
 
 class Suspects:
-    """What is known of them; `moved` counts the executions that moved in turns that succeeded."""
+    """The suspects. `moved` counts the executions that moved in turns that succeeded."""
 
     def __init__(self) -> None:
         self._groups: deque[Group] = deque()

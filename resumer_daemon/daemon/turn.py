@@ -40,7 +40,7 @@ Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a turn had read what it claimed, had advanced it, was committed: on `perf_counter`."""
+    """The times at which a turn had read, had advanced and had committed, on `perf_counter`."""
 
     seen: float
     advanced: float
@@ -49,7 +49,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What a turn did, once it is committed.
+    """The result of a turn that is committed.
 
     `outlook` is None where the turn has claimed something: there may be more.
     """

@@ -30,7 +30,7 @@ NO_TRACE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How many seconds an attempt waits for one thing, whatever its deadline."""
+    """The seconds that an attempt waits for one step, whatever its deadline is."""
 
     connect: float = 3.0
     first_byte: float = 10.0

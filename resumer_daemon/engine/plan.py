@@ -71,7 +71,7 @@ class Launch:
 
 @value(frozen=True, slots=True)
 class Plan:
-    """What is written of one execution. `status` None: it stays as it is, only requests settle.
+    """All writes of one execution. `status` None: its row stays, and only requests are settled.
 
     `waited` is what waited beside effects under way before this. `withdraws` are approvals that
     nobody waits for any more, though nobody has decided them.
@@ -114,14 +114,14 @@ class Plan:
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """What waits once this is written: at an open pause, or beside effects under way."""
+        """The branches that wait after the write: at an open pause, or beside effects under way."""
         if self.opens is not None:
             return self.opens.branches
         return self.launch.state.branches if self.launch is not None else ()
 
     @property
     def begun(self) -> tuple[Branch, ...]:
-        """What waits from now on: at a new pause all of it, beside effects only what is new."""
+        """The branches that begin to wait: all of a new pause, or the new ones beside effects."""
         if self.opens is not None:
             return self.branches
         before = {branch.path for branch in self.waited}
@@ -140,7 +140,7 @@ class Plan:
 
     @property
     def objections(self) -> Mapping[int, str]:
-        """Why requests are held that would have approved, by their ids."""
+        """The objections to approvals, by the ids of their requests, which are held."""
         return self.settlement.objections if self.settlement is not None else {}
 
     @property

@@ -1,4 +1,4 @@
-"""What a claimed execution is answered with: the one entry of the pure half of a turn."""
+"""Plan a claimed execution: the one entry to the pure half of a turn."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the daemon needs of the service's tables, and which optional columns a database has.
+"""The columns that the daemon needs in the service's tables, and the optional ones.
 
 Databases between the vintages are real: columns are probed, never a version number.
 """

@@ -1,4 +1,4 @@
-"""What people ask for: a start, an event, a decision, a move, a hold. Each is one statement."""
+"""The commands of people: start, event, decision, move, hold. Each is one statement."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which migrations a database has, and what of this version it lacks."""
+"""The migrations that a database has, and those of this version that it lacks."""
 
 import re
 from collections.abc import Mapping

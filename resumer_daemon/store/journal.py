@@ -20,7 +20,7 @@ WAIT: Final = 1.0
 
 @dataclass(slots=True)
 class Holder:
-    """Who takes leases, and for how many seconds at least beyond what an effect may take.
+    """The owner of leases, and their seconds beyond the longest effect.
 
     Whoever was called dead goes on as another `instance`.
     """

@@ -29,7 +29,7 @@ class Lock:
 
     @property
     def waiting(self) -> str:
-        """Which other sessions wait while it is held."""
+        """The other sessions that wait while it is held."""
         return "readers and writers" if self.mode == "ACCESS EXCLUSIVE" else "writers"
 
     def __str__(self) -> str:

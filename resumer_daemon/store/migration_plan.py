@@ -1,4 +1,4 @@
-"""What `migrate up` would do, and what in the database speaks against it.
+"""The effects of `migrate up`, and the objections to it in the database.
 
 It reads the catalogs, so it takes no lock that another session waits for.
 """
@@ -43,7 +43,7 @@ WHY: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Who would migrate. `installed`: schema `resumer` is there."""
+    """The role that would migrate. `installed`: schema `resumer` exists."""
 
     name: str
     database: str
@@ -64,7 +64,7 @@ class Surrounding:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What matters for the migration. One that is refused says what to do.
+    """A fact that matters for the migration. A refusal has a remedy.
 
     `replication`: the administrator may allow it.
     """
@@ -80,7 +80,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one table of the service; `table` is None where it is created."""
+    """The change of one table of the service; `table` is None if it is created."""
 
     name: str
     table: Table | None
@@ -92,7 +92,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `migrate up` would do now."""
+    """The effects that `migrate up` would have now."""
 
     role: Role
     schema: str
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def refused(self) -> Sequence[Remark]:
-        """What keeps `migrate up` from beginning, unless it is allowed."""
+        """The remarks that keep `migrate up` from beginning, unless they are allowed."""
         return [remark for remark in self.remarks if remark.verdict == "refused"]
 
     def require(self, *, allow_published: bool) -> None:

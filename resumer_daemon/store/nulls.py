@@ -1,4 +1,4 @@
-"""Where the service's tables refuse what we write, so that each write of it would fail."""
+"""Find columns of the service's tables that refuse the daemon's values."""
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ OWNED_WITH: Mapping[str, str] = {"audit_log": "audit_organization"}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What was found of a column.
+    """The properties of a column.
 
     `omissible`: an insert may leave it out. `computed`: generated, or an identity column that takes
     no value of ours.

@@ -1,4 +1,4 @@
-"""What is left to do after a look: due requests that others hold, and when the next one is due."""
+"""The status of the queue after a scan: due requests that are left, and the next due time."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,7 +26,7 @@ ALL_WAITS: Final = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far a look goes: what an old snapshot keeps in an index, it need not go through.
+    """The bounds of a scan, which skip index entries that an old snapshot keeps.
 
     `back`: how many seconds ago what is due became due, at most; `around`: the same of leases and
     notifications. `after`: the id behind which events are looked for. `within`: for how many

@@ -1,4 +1,4 @@
-"""Where what changes the schema works, and what holds in its transactions."""
+"""The place of schema changes, and the settings of their transactions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,12 +27,12 @@ class Place:
 
     @property
     def lock_timeout(self) -> str:
-        """How long its transactions wait for a lock."""
+        """The time that its transactions wait for a lock."""
         return LOCK_TIMEOUT
 
     @property
     def settings(self) -> dict[str, str]:
-        """What holds in the transaction of each."""
+        """The settings of a transaction that changes the schema."""
         return {
             "lock_timeout": self.lock_timeout,
             "deadlock_timeout": DEADLOCK_TIMEOUT,

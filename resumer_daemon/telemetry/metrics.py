@@ -1,4 +1,4 @@
-"""What is counted and measured. Label sets are closed: no ids, no names of workflows."""
+"""All metrics. Label sets are closed: no ids, no names of workflows."""
 
 from prometheus_client import (
     CollectorRegistry,

@@ -33,7 +33,7 @@ class Model(BaseModel):
 
 
 class Retry(Model):
-    """How often a failed step is tried again, and how long before each attempt."""
+    """The number of attempts of a failed step, and the delay before each."""
 
     max_attempts: int = 1
     backoff: Literal["exponential", "linear", "fixed"] = "exponential"
@@ -58,7 +58,7 @@ class Act(Model):
 
 
 class StepBase(Model):
-    """What any step may carry."""
+    """The fields that any step may have."""
 
     id: str
     next: str | None = None
@@ -163,7 +163,7 @@ class Definition(Model):
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
-        """Where each top-level step stands in the list, by id."""
+        """The position of each top-level step in the list, by id."""
         return {step.id: position for position, step in enumerate(self.steps)}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Who runs it, at a shell: see what stands where and why, and move one or many."""
+"""An operator at a shell sees the state of executions and its reasons, and moves one or many."""
 
 import json
 import os

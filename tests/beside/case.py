@@ -8,7 +8,7 @@ VERDICTS = ("approved", "approved", "approved", "rejected", "expired")
 
 @dataclass(slots=True)
 class Case:
-    """What was committed, for the checker. `silent`: no trigger fired for some decision of it."""
+    """The committed writes of a case. `silent`: approvals with a decision that no trigger saw."""
 
     execution: UUID
     workflow: UUID

@@ -1,4 +1,4 @@
-"""What must hold when the service has written all it wants, and a poll has passed."""
+"""Check a case after the service's last write and one poll of the daemon."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence

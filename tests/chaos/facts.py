@@ -1,4 +1,4 @@
-"""What a run has left behind, read from the tables and from the receiver's log."""
+"""Read the facts of a run from the tables and from the receiver's log."""
 
 import json
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What happens to the database while it is written: triggers off, locks, settings, its clock.
+"""Disturb the database under load: triggers off, locks, settings, its clock.
 
 A server's clock cannot be set here. What a failover to a host that is behind leaves is written
 instead: requests, leases and heartbeats that say a time which has not come.

@@ -88,7 +88,7 @@ WHERE id = %s
 
 @dataclass
 class Gated:
-    """How many executions of flows; what people were told is committed, and what they tried.
+    """The executions of flows, the commits that people saw, and their attempts.
 
     `tried` are the executions that somebody has tried to cancel, `copies` rows as they once were.
     `unguarded` is held while the guard is off: who writes an old copy then cannot be stopped.

@@ -32,7 +32,7 @@ WAVE, UNDER_WAY = 50, 200
 
 @dataclass
 class Work:
-    """How many executions of which shapes; what was started so far, and what was acknowledged."""
+    """The executions of each shape: those started so far, and those acknowledged."""
 
     seed: int
     executions: int

@@ -1,4 +1,4 @@
-"""Where the executions of flows stand, and all facts of them, read from the tables."""
+"""Read the state of the executions of flows, and all facts about them, from the tables."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

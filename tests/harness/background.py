@@ -22,7 +22,7 @@ from tests.harness.database import Database
 
 @dataclass(frozen=True)
 class ByHand:
-    """What runs the tasks, and what can be seen of them."""
+    """A runner of tasks, with its visible effects."""
 
     background: Background
     metrics: Metrics

@@ -1,4 +1,4 @@
-"""What other programs write that our triggers have work with, and the executions for it."""
+"""Writes of other programs that our triggers capture, and the executions for them."""
 
 from typing import Any, LiteralString
 

@@ -25,7 +25,7 @@ CROWDED = {
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """How many there are of each; the numbers begin at 1."""
+    """The size of each table; the numbers begin at 1."""
 
     finished: int
     paused: int

@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 class Door(Protocol):
-    """What a person does through any of them; the requests are mia's."""
+    """The moves that a person makes through any door; the requests are mia's."""
 
     def status(self, execution: UUID) -> dict[str, Any]:
         """Return how an execution stands."""

@@ -1,4 +1,4 @@
-"""How many examples a property test draws: `make properties` draws five times as many."""
+"""The number of examples of a property test. `make properties` draws five times as many."""
 
 import os
 

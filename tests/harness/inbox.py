@@ -1,4 +1,4 @@
-"""What another program's writing leaves: rows in the inbox, notifications, warnings."""
+"""The traces of another program's write: rows in the inbox, notifications, warnings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How the server runs the statements that a session of ours has prepared."""
+"""The server's plans of the statements that a session of ours has prepared."""
 
 import json
 from collections.abc import Iterator, Mapping

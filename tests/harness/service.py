@@ -71,7 +71,7 @@ class Service:
 
     @property
     def owner(self) -> dict[str, object]:
-        """What a row of the service needs beside all else."""
+        """The organisation columns that each row of the service needs."""
         return {"organization_id": self.organization()} if self.database.vintage == "v5" else {}
 
     def organization(self) -> UUID:

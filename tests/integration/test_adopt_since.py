@@ -1,4 +1,4 @@
-"""What was blocked before we were there is left alone, unless a person says otherwise."""
+"""Executions that were blocked before the installation stay so, unless a person adopts them."""
 
 import json
 from uuid import UUID

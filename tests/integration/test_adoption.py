@@ -1,4 +1,4 @@
-"""What the service ends as blocked where it should pause becomes a pause, and stays one."""
+"""An execution that the service ends as blocked on an approval becomes a pause, and stays one."""
 
 from collections.abc import Callable
 from typing import Any

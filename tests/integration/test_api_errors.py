@@ -1,4 +1,4 @@
-"""What HTTP is given and cannot take: each has its status and the one form, and changes nothing."""
+"""Bad requests over HTTP: each has its status and the one form, and changes nothing."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What HTTP asks of executions: the same requests as SQL, once a key, with the caller's name on."""
+"""Moves over HTTP leave the same requests as SQL, once for each key, under the caller's name."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: every endpoint, every kind of caller, in its organisation and not."""
+"""Permissions over HTTP: every endpoint, every kind of caller, in its organisation and not."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What HTTP tells: how an execution stands, which moves are possible, pages of what is paused."""
+"""Reading over HTTP: the state of an execution, its possible moves, pages of the paused."""
 
 import asyncio
 from collections.abc import Iterator

@@ -31,7 +31,7 @@ WHERE f.pronamespace = 'resumer'::regnamespace AND NOT t.tgisinternal
 
 
 def test_every_object_has_a_comment(database: Database):
-    """Whoever adds one is told to describe it (migrations/comments.up.sql)."""
+    """A new object without a comment fails here (migrations/comments.up.sql)."""
     found = database.run(OBJECTS)
     assert {kind for kind, _, _ in found} >= {"relation", "column", "function", "trigger"}
     assert [f"{kind} {name}" for kind, name, text in found if len(text or "") < 10] == []

@@ -1,4 +1,4 @@
-"""Who may approve: off, held by the daemon, or refused by the database."""
+"""The decision guard: off, held by the daemon, or refused by the database."""
 
 from itertools import product
 from typing import Any

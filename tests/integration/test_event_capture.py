@@ -1,4 +1,4 @@
-"""Which events are captured, and that those are found which came before anybody waited for them."""
+"""Capture of awaited events, and the search for those that came before anybody waited."""
 
 from collections.abc import Iterator
 from typing import Any

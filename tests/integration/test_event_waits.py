@@ -1,4 +1,4 @@
-"""Which events count for a wait, how few requests they become, and whose they are."""
+"""The events that count for a wait, and the few requests that they become."""
 
 from typing import Any
 from uuid import UUID, uuid4

@@ -217,7 +217,7 @@ def test_an_event_with_a_payload_that_has_no_names_is_refused(
 
 
 def test_a_function_is_labelled_no_calmer_than_what_it_calls(database: Database):
-    """What is called is read off the text, so a name counts where all its functions are so."""
+    """The calls are read from the text, so a name counts if all functions of that name are so."""
     found = database.run(
         """
         WITH called AS (

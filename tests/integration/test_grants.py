@@ -187,7 +187,7 @@ def test_the_service_s_own_role_needs_no_new_right(database: Database):
 def test_every_function_that_a_statement_calls_may_be_called_by_one_of_the_roles(
     database: Database,
 ):
-    """Whoever writes a statement that calls a new function is told to grant it."""
+    """A statement that calls a function without a grant fails here."""
     give_rights(database.url)
     texts = [(FOLDER / f"{name}.sql").read_text() for name in NAMES]
     called = {name for text in texts for name in re.findall(r"resumer\.(\w+)\(", text)}
@@ -239,7 +239,7 @@ HELD = (
 def test_of_our_tables_the_daemon_writes_what_its_statements_write_and_nobody_else_does(
     database: Database,
 ):
-    """Whoever adds a statement that writes a table is told to grant it (sql/missing_grants.sql)."""
+    """A statement that writes a table without a grant fails here (sql/missing_grants.sql)."""
     give_rights(database.url)
     needed = set()
     for name in set(NAMES) - ADMINISTRATION:

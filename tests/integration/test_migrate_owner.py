@@ -1,4 +1,4 @@
-"""Who owns what a migration creates: `resumer_owner` as soon as it has its rights there."""
+"""Migrations create objects as `resumer_owner` as soon as it has its rights there."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What people see and ask in SQL, without a daemon: views, status, and what a pause refuses."""
+"""The SQL interface without a daemon: views, status, and the moves that a pause refuses."""
 
 from contextlib import contextmanager
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a pause waits for, what ends it, and what becomes of all that arrives meanwhile."""
+"""The life of a pause: its waits, its end, and the requests that arrive meanwhile."""
 
 from typing import Any
 from uuid import uuid4

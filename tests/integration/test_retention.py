@@ -1,4 +1,4 @@
-"""What is kept: for some time after the end of its execution; of a deleted one no body at all."""
+"""Retention after the end of an execution; a deleted execution keeps no body at all."""
 
 from uuid import UUID
 
@@ -89,7 +89,7 @@ EMPTY = dict.fromkeys(LEFT, False)
 async def test_all_of_an_execution_goes_some_time_after_its_end_but_for_the_proof_that_it_was_ours(
     database: Database, rows: Rows
 ):
-    """What is left of a pause keeps the guard, and nobody adopts the execution again."""
+    """The remaining row of a pause keeps the guard, and nobody adopts the execution again."""
     old, recent, running = (rows.execution(s) for s in ("completed", "completed", "running"))
     for number, execution in enumerate((old, recent, running), 1):
         worked(database, execution, number)

@@ -162,7 +162,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA first TO PUBLIC;
 def test_a_function_without_a_path_names_the_schema_of_everything(
     database: Database, writer: Writer
 ):
-    """What a writer has on its path is not called with the rights of our functions' owner."""
+    """Functions on a writer's path never run with the rights of our functions' owner."""
     rights = [("postgres",)]
     assert (
         database.run("SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE prosecdef")

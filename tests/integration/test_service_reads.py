@@ -1,4 +1,4 @@
-"""What the existing service reads of our rows: no NULL in its texts, steps in their order."""
+"""The existing service reads our rows: no NULL in its texts, steps in their order."""
 
 import asyncio
 import re

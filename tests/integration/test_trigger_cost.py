@@ -1,4 +1,4 @@
-"""What a trigger of ours costs a writer: one wait, no subtransaction for a row, plans by index."""
+"""The cost of our triggers for a writer: one wait, no subtransaction per row, plans by index."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What wakes the worker, where no poll would for an hour."""
+"""The wakeups of a worker that would not poll for an hour."""
 
 from threading import Event
 from typing import Any

@@ -146,7 +146,7 @@ def test_pages_of_the_views_follow_each_other(crowded: Database):  # P16
 
 @pytest.mark.parametrize("vintage", ["v5"])
 def test_what_the_daemon_writes_is_listed_for_its_organisation(database: Database):  # C33
-    """What it settles and what it pauses; an execution that is gone has none."""
+    """Settled requests and pauses have it; those of an execution that is gone have none."""
     service = Service(database)
     service.workflow(ask(), allow())
     with running(database):

@@ -1,4 +1,4 @@
-"""Who decides much at once does not make all others wait."""
+"""A bulk of decisions does not make all others wait."""
 
 from uuid import UUID, uuid4
 

@@ -112,7 +112,7 @@ def statements(draw: st.DrawFn) -> str:
 
 @dataclass
 class Turns:
-    """How many turns have failed one after the other, at most."""
+    """The longest run of failed turns."""
 
     failed: int = 0
     most: int = 0

@@ -1,4 +1,4 @@
-"""What a role, a database or a full server imposes on our sessions: it costs time, no decision."""
+"""Settings that a role or a database imposes on our sessions cost time, and no decision."""
 
 import json
 import re
@@ -129,7 +129,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture
 def statement_timeout() -> str:
-    """How long a statement may take that nobody gave more time."""
+    """The imposed timeout of statements."""
     return IMPOSED["statement_timeout"]
 
 

@@ -371,7 +371,7 @@ async def test_a_row_that_cannot_be_read_when_an_answer_comes_names_what_was_sen
 async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
     service: Service, database: Database, delivery: str
 ):
-    """What waits for a place is neither lost nor failed, whoever has one takes it."""
+    """An execution that waits for a place is not lost and does not fail: a daemon takes it."""
     few = {**LEASE, "concurrency": 2}
     async with receiver(slow) as here:
         sends(service, here, delivery=delivery)

@@ -1,4 +1,4 @@
-"""What breaks around a daemon: connections, notifications, triggers, the whole server."""
+"""Outages around a daemon: connections, notifications, triggers, the whole server."""
 
 from typing import Any
 

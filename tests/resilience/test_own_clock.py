@@ -1,4 +1,4 @@
-"""What a daemon concludes from its own clock: who is dead, and whether it may still send."""
+"""Conclusions of a daemon from its own clock: the death of others, and its right to send."""
 
 import asyncio
 from types import SimpleNamespace

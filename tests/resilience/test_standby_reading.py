@@ -1,4 +1,4 @@
-"""What only reads works on a standby; a daemon whose commits hang says so."""
+"""Commands that only read work on a standby; a daemon whose commits hang says so."""
 
 import json
 from collections.abc import Iterator

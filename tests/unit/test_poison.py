@@ -7,7 +7,7 @@ from resumer_daemon.daemon.poison import is_foreign
 
 
 class Diagnostic:
-    """What a server says beside the message."""
+    """The fields of a server's error beside its message."""
 
     def __init__(self, context: str | None) -> None:
         self.context = context

@@ -1,4 +1,4 @@
-"""Whatever a definition is: a simulation ends, can be told, and tells the same again."""
+"""A simulation of any definition ends, can be printed, and repeats itself."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What holds for every definition, context and order of answers, however odd they are."""
+"""Properties of every definition, context and order of answers, however odd they are."""
 
 from collections import Counter
 from collections.abc import Callable
