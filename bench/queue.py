@@ -1,6 +1,7 @@
 """The cost of settling a request: updated in one table with the ledger, or moved into another.
 
-Two layouts of bare tables stand beside each other in one database, and take turns. What is counted
+Two layouts of bare tables stand beside each other in one database, and take turns. They are copies
+on purpose: a measurement can be repeated after our own tables have changed. What is counted
 (bytes of WAL, buffers) does not depend on the machine; times do.
 """
 

@@ -3,8 +3,9 @@
 -- A trigger must never make another program's statement fail or wait. All that it does stands in a guarded block (a
 -- subtransaction), and every error in it is a WARNING: a column may be gone, or of a type that does not know a word. It
 -- gives up on a locked inbox after 100 ms, and then captures nothing more of this transaction: the reconciler finds what
--- it could not leave. It looks for work before it locks the inbox. One error is the writer's own, whoever meets it first:
--- a transaction that asked to be serializable and cannot be. If that were hidden, it could commit what it must not.
+-- it could not leave. Every function writes its handler out, because a handler that called a function could itself fail.
+-- Each looks for work before it locks the inbox. One error is the writer's own, whoever meets it first: a transaction that
+-- asked to be serializable and cannot be. If that were hidden, it could commit what it must not.
 
 CREATE OR REPLACE FUNCTION resumer.on_approval_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'

@@ -1,7 +1,7 @@
 """Documents and rows that cannot be read or written: each stops alone, its whole batch goes on."""
 
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -56,23 +56,27 @@ def test_a_payload_that_cannot_be_read_is_an_incident_of_its_own(service: Servic
     assert service.steps(first) == []
 
 
-@pytest.mark.parametrize("column", ["context", "resume_data"])
-@pytest.mark.parametrize("text", [LONG, DEEP])
-def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
-    service: Service, column: str, text: str
-):
+def stops_alone(service: Service, poisoning: LiteralString, document: str) -> UUID:
+    """Poison one of a batch by a statement; check that it stops and that all others end."""
+
     def poison(execution: UUID) -> None:
-        service.database.run(
-            f"UPDATE workflow_executions SET {column} = %s::jsonb WHERE id = %s",
-            text,
-            execution,
-        )
+        service.database.run(poisoning, document, execution)
 
     first, others = paused_and_decided_while_away(service, poison)
     with running(service.database):
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
         eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
     assert service.decisions(first) == [("approved", "held")]
+    return first
+
+
+@pytest.mark.parametrize("column", ["context", "resume_data"])
+@pytest.mark.parametrize("text", [LONG, DEEP])
+def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
+    service: Service, column: LiteralString, text: str
+):
+    poisoning = f"UPDATE workflow_executions SET {column} = %s::jsonb WHERE id = %s"
+    first = stops_alone(service, poisoning, text)
     assert service.database.run(
         "SELECT resume_count FROM workflow_executions WHERE id = %s", first
     ) == [(0,)]
@@ -83,20 +87,10 @@ def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
     [("ways", "[]"), ("ways", '{"up": "x"}'), ("waiting", "[1]"), ("state", "[]"), ("state", "{}")],
 )
 def test_a_pause_record_that_is_damaged_is_an_incident_of_its_own(
-    service: Service, column: str, text: str
+    service: Service, column: LiteralString, text: str
 ):
-    def poison(execution: UUID) -> None:
-        service.database.run(
-            f"UPDATE resumer.pauses SET {column} = %s::jsonb WHERE execution_id = %s",
-            text,
-            execution,
-        )
-
-    first, others = paused_and_decided_while_away(service, poison)
-    with running(service.database):
-        assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
-    assert service.decisions(first) == [("approved", "held")]
+    poisoning = f"UPDATE resumer.pauses SET {column} = %s::jsonb WHERE execution_id = %s"
+    stops_alone(service, poisoning, text)
 
 
 def unreadable(service: Service, execution: UUID) -> None:
