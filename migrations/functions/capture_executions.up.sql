@@ -10,6 +10,7 @@
 -- Settings of the writer's transaction: `resumer.look` (on: some row needs a look), `resumer.refused` (what was written
 -- over a row of ours), `resumer.unchecked` (our tables cannot be read; `noted`: the inbox takes requests, `lost`: it does
 -- not) and `resumer.given_up` (on: nothing more of this transaction is captured, the reconciler finds it).
+-- `resumer.look` stays on: a statement inside of another one would turn it off for both.
 
 -- Whether an execution with this status is ours: we run it, it stands at a pause that we have recorded, or it has ended
 -- after we began, paused or cancelled it. One row by index in each case: a plan that was made while the tables were small
