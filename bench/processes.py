@@ -64,7 +64,7 @@ def floor(url: str, pipe: Connection) -> None:
 def daemon(url: str, pipe: Connection) -> None:
     """The daemon as it is run, with an ear at the place where it counts what it committed."""
     from resumer_daemon.cli.common import run
-    from resumer_daemon.config import load
+    from resumer_daemon.config import load_settings
     from resumer_daemon.daemon import memory, worker
     from resumer_daemon.daemon.daemon import Daemon
     from resumer_daemon.telemetry import logs
@@ -82,8 +82,8 @@ def daemon(url: str, pipe: Connection) -> None:
     logs.configure("console", "warning")
 
     async def serve() -> None:
-        running = Daemon(load(database_url=url, http_port=0, allow_superuser=True))
-        memory.settle()
+        running = Daemon(load_settings(database_url=url, http_port=0, allow_superuser=True))
+        memory.tune_gc()
         task = asyncio.create_task(running.run())
         await running.listening.wait()
         pipe.send("ready")

@@ -334,7 +334,7 @@ class Settings(BaseSettings):
         return secured(given.get_secret_value(), self.database_sslmode)
 
 
-def load(**flags: Any) -> Settings:
+def load_settings(**flags: Any) -> Settings:
     """Read the environment; flags that are not None win over it.
 
     Raises:

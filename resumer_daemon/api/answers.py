@@ -67,7 +67,7 @@ class Status(BaseModel):
     lease: Document | None = Field(description="Which daemon advances it now.")
 
 
-class Reason(BaseModel):
+class PauseReason(BaseModel):
     """One reason, and what would change it."""
 
     code: str = Field(description="Always the same for the same reason, for programs.")
@@ -88,7 +88,7 @@ class Explanation(BaseModel):
     status: str | None
     pause_number: int | None = Field(description="Number of the open pause; null: none.")
     summary: str | None
-    reasons: list[Reason] | None
+    reasons: list[PauseReason] | None
 
 
 class Option(BaseModel):

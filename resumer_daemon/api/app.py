@@ -45,9 +45,9 @@ def build(health: Health, doors: Doors, requests: Counter) -> Application:
     app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate, proxies=doors.proxies)
     app.add_middleware(Framing)
     app.add_middleware(Counted, requests=requests)  # around all that refuses
-    app.include_router(reading.router)
-    app.include_router(moving.router)
-    app.include_router(holding.router)
+    app.include_router(reading.reading)
+    app.include_router(moving.moving)
+    app.include_router(holding.holding)
     handle(app)
     watch(app, health)
 

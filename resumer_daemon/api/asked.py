@@ -37,7 +37,7 @@ class PausedQuery(Page):
     """A selection of the paused executions."""
 
     cursor: str | None = Field(
-        default=None, pattern=cursor.PAUSED, description="`next` of the page before."
+        default=None, pattern=cursor.PAUSED_CURSOR, description="`next` of the page before."
     )
     reason: Reason | None = Field(default=None, description="Only these.")
 
@@ -46,7 +46,7 @@ class LedgerQuery(Page):
     """A selection of the ledger."""
 
     cursor: str | None = Field(
-        default=None, pattern=cursor.ENTRY, description="`next` of the page before."
+        default=None, pattern=cursor.ENTRY_CURSOR, description="`next` of the page before."
     )
     execution: UUID | None = Field(default=None, description="Only of this one.")
 

@@ -9,7 +9,7 @@ from resumer_daemon.store.tokens import find_holder, server_time
 from resumer_daemon.workflow.values import load
 
 DOTS = 2  # of a JWT
-LONGEST = 8_192  # characters
+LONGEST_TOKEN = 8_192  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Credentials:
         """
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
-        if scheme.lower() != "bearer" or not key or len(key) > LONGEST:
+        if scheme.lower() != "bearer" or not key or len(key) > LONGEST_TOKEN:
             return None
         if key.count(".") == DOTS and self.jwt_secret is not None:
             async with self.sessions.session() as session:

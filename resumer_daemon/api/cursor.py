@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-PAUSED = r"^[0-9]{1,16}-[0-9a-f]{32}$"
-ENTRY = r"^[0-9]{1,18}$"
+PAUSED_CURSOR = r"^[0-9]{1,16}-[0-9a-f]{32}$"
+ENTRY_CURSOR = r"^[0-9]{1,18}$"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -15,7 +15,7 @@ from resumer_daemon.api.moving import ONCE, MayPause, MayResume
 from resumer_daemon.api.problems import documented
 from resumer_daemon.store import reach
 
-router = APIRouter(
+holding = APIRouter(
     prefix="/api/v1",
     route_class=ExactRoute,
     max_body_size=LARGEST,
@@ -24,31 +24,31 @@ router = APIRouter(
 )
 
 
-def _asking(opened: Opened, key: Annotated[str | None, ONCE] = None) -> "Ask":
+def _workflow_mover(opened: Opened, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
     """Return what asks for it, once for each key."""
 
     async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
         within = reach_of(caller).facts(actor=caller.actor, **facts)
         named = None if key is None else reach.Key(caller.identity, key)
         async with opened.sessions.session() as session:
-            return await reach.ask(session, statement, within, named)
+            return await reach.request_in_scope(session, statement, within, named)
 
     return ask
 
 
-Ask: TypeAlias = Callable[[Caller, str, Mapping[str, Any]], Coroutine[Any, Any, int]]
-Asking = Annotated[Ask, Depends(_asking)]
+MoveWorkflow: TypeAlias = Callable[[Caller, str, Mapping[str, Any]], Coroutine[Any, Any, int]]
+WorkflowMover = Annotated[MoveWorkflow, Depends(_workflow_mover)]
 
 
-@router.post("/hold")
-async def hold(caller: MayPause, ask: Asking, asked: Hold) -> InForce:
+@holding.post("/hold")
+async def hold(caller: MayPause, ask: WorkflowMover, asked: Hold) -> InForce:
     """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
     made = await ask(caller, "request_hold", asked.model_dump())
     return InForce(workflow=asked.workflow, hold=made)
 
 
-@router.post("/release")
-async def release(caller: MayResume, ask: Asking, asked: Release) -> Released:
+@holding.post("/release")
+async def release(caller: MayResume, ask: WorkflowMover, asked: Release) -> Released:
     """Release what is on hold; it goes on at a bounded rate."""
     going = await ask(caller, "request_release", asked.model_dump())
     return Released(workflow=asked.workflow, going=going)

@@ -15,7 +15,7 @@ from resumer_daemon.api.problems import documented
 from resumer_daemon.store import reach
 from resumer_daemon.workflow.values import dump
 
-router = APIRouter(
+moving = APIRouter(
     prefix="/api/v1/executions/{id}",
     route_class=ExactRoute,
     max_body_size=LARGEST,
@@ -29,17 +29,17 @@ ONCE = Header(
 )  # fmt: skip
 
 
-def _asking(
+def _execution_mover(
     execution: Execution, opened: Opened, answer: Response,
     key: Annotated[str | None, ONCE] = None,
-) -> "Ask":  # fmt: skip
+) -> "MoveExecution":  # fmt: skip
     """Return what leaves a request for the execution of the path, once for each key."""
 
     async def ask(caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]) -> Left:
         within = reach_of(caller).facts(execution=execution, actor=caller.actor, **facts)
         named = None if key is None else reach.Key(caller.identity, key)
         async with opened.sessions.session() as session:
-            request = await reach.ask(session, statement, within, named)
+            request = await reach.request_in_scope(session, statement, within, named)
         status = f"/api/v1/executions/{execution}/status"
         answer.headers["Location"] = status
         return Left(request=request, move=move, execution=execution, status=status)
@@ -47,8 +47,10 @@ def _asking(
     return ask
 
 
-Ask: TypeAlias = Callable[[Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, Left]]
-Asking = Annotated[Ask, Depends(_asking)]
+MoveExecution: TypeAlias = Callable[
+    [Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, Left]
+]
+ExecutionMover = Annotated[MoveExecution, Depends(_execution_mover)]
 ToPause = Annotated[Pause, Body(default_factory=Pause)]
 ToResume = Annotated[Resume, Body(default_factory=Resume)]
 ToCancel = Annotated[Cancel, Body(default_factory=Cancel)]
@@ -58,26 +60,26 @@ MayResume = Annotated[Caller, who_may(Permission.RESUME)]
 MayCancel = Annotated[Caller, who_may(Permission.CANCEL)]
 
 
-@router.post("/pause", status_code=202)
-async def pause(caller: MayPause, ask: Asking, asked: ToPause) -> Left:
+@moving.post("/pause", status_code=202)
+async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> Left:
     """Stop it before its next step, or hold it where it is paused: decisions are kept."""
     return await ask(caller, "pause", "request_pause", asked.model_dump())
 
 
-@router.post("/resume", status_code=202)
-async def resume(caller: MayResume, ask: Asking, asked: ToResume) -> Left:
+@moving.post("/resume", status_code=202)
+async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> Left:
     """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
     facts = {**asked.model_dump(), "data": dump(asked.data)}
     return await ask(caller, "resume", "request_resume", facts)
 
 
-@router.post("/cancel", status_code=202)
-async def cancel(caller: MayCancel, ask: Asking, asked: ToCancel) -> Left:
+@moving.post("/cancel", status_code=202)
+async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> Left:
     """End it, whatever it waits for; it has no result."""
     return await ask(caller, "cancel", "request_cancel", asked.model_dump())
 
 
-@router.post("/retry", status_code=202)
-async def retry(caller: MayResume, ask: Asking, asked: ToRetry) -> Left:
+@moving.post("/retry", status_code=202)
+async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> Left:
     """Go on after an incident, from where it stood, or from another step."""
     return await ask(caller, "retry", "request_retry", asked.model_dump())

@@ -15,10 +15,10 @@ NEEDS = {
     "cancel": Permission.CANCEL,
 }
 
-Options = Iterator[dict[str, Json]]
+Moves = Iterator[dict[str, Json]]
 
 
-def options(row: Mapping[str, Any]) -> Options:
+def moves_of(row: Mapping[str, Any]) -> Moves:
     """Yield the moves, the likeliest first, for what `sql/read_options.sql` found."""
     if row["status"] not in ENDLESS:
         return
@@ -29,7 +29,7 @@ def options(row: Mapping[str, Any]) -> Options:
     yield _option("cancel", "end it without a result", {}, None)
 
 
-def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
+def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Moves:
     match row["reason"]:
         case "approval_required":
             yield from _for_an_approval(row["asked"], row["pause_number"], ways)
@@ -45,9 +45,7 @@ def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Options:
             yield _option("resume", "go on from where another program paused it", {}, None)
 
 
-def _for_an_approval(
-    asked: list[str], pause_number: int, ways: Mapping[str, str | None]
-) -> Options:
+def _for_an_approval(asked: list[str], pause_number: int, ways: Mapping[str, str | None]) -> Moves:
     for request in asked:
         told = f"{_command(request)}, reject, or a plain UPDATE of its status"
         yield _option("decide", told, {}, ways.get("approved"))
@@ -64,7 +62,7 @@ def _command(request: str) -> str:
     return f"resumer-daemon approve {quote(request)}"
 
 
-def _after_an_incident(effects: list[str], step: str | None) -> Options:
+def _after_an_incident(effects: list[str], step: str | None) -> Moves:
     yield _option("retry", "go on from where it stood", {}, step)
     for key in effects:
         skipped: dict[str, Json] = {"skip_effect": key, "reason": "..."}

@@ -11,18 +11,18 @@ from resumer_daemon.api.answers import Explanation, LedgerPage, Options, PausedP
 from resumer_daemon.api.asked import LedgerQuery, PausedQuery
 from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.doors import Doors, Execution, Opened, Reader, reach_of
-from resumer_daemon.api.options import NEEDS, options
+from resumer_daemon.api.options import NEEDS, moves_of
 from resumer_daemon.api.problems import documented
 from resumer_daemon.store import reach
 from resumer_daemon.workflow.values import dump
 
-router = APIRouter(prefix="/api/v1", tags=["reading"])
+reading = APIRouter(prefix="/api/v1", tags=["reading"])
 
 ONE = "/executions/{id}"
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as the caller knows it."}}
 
 
-@router.get("/executions/paused", response_model=PausedPage, responses=documented())
+@reading.get("/executions/paused", response_model=PausedPage, responses=documented())
 async def list_paused(
     caller: Reader, opened: Opened, query: Annotated[PausedQuery, Query()]
 ) -> Response:
@@ -34,7 +34,7 @@ async def list_paused(
     return _page(rows, cursor.of_paused(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
 
-@router.get("/ledger", response_model=LedgerPage, responses=documented())
+@reading.get("/ledger", response_model=LedgerPage, responses=documented())
 async def read_ledger(
     caller: Reader, opened: Opened, query: Annotated[LedgerQuery, Query()]
 ) -> Response:
@@ -45,7 +45,7 @@ async def read_ledger(
     return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
 
 
-@router.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})
+@reading.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})
 async def read_status(
     execution: Execution, caller: Reader, opened: Opened,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
@@ -59,19 +59,19 @@ async def read_status(
     return _as_json(text, {"ETag": tag})
 
 
-@router.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
+@reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
 async def explain(execution: Execution, caller: Reader, opened: Opened) -> Response:
     """Tell why one execution does not move, and what would move it."""
     return _as_json((await _read("read_explanation", opened, caller, execution))["document"])
 
 
-@router.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
+@reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
 async def list_options(execution: Execution, caller: Reader, opened: Opened) -> Response:
     """List the moves that are possible now, where each leads, and whether the caller may."""
     row = await _read("read_options", opened, caller, execution)
     found = [
         {**option, **_asked_for(option["move"], execution, caller, opened)}
-        for option in options(row)
+        for option in moves_of(row)
     ]
     head = {
         "execution": str(execution),

@@ -9,7 +9,7 @@ from resumer_daemon.api.caller import Caller
 from resumer_daemon.workflow.jsontext import storable
 
 ALGORITHMS = ["HS256"]  # and `none` never
-LONGEST = 200  # characters of a name
+LONGEST_JWT = 200  # characters of a name
 NAMES = ("sub", "user_id", "username", "email")
 """The claims that say who it is; the first that is there names the actor."""
 
@@ -41,7 +41,7 @@ def read(token: str, secret: str, now: float) -> Caller | None:
         return None
     name = storable(next((str(claims[name]) for name in NAMES if claims.get(name)), "unnamed"))
     scopes = frozenset(texts(claims.get("permissions")))
-    return Caller(f"user:{of}:{name}", f"user:{name[:LONGEST]}", scopes, of)
+    return Caller(f"user:{of}:{name}", f"user:{name[:LONGEST_JWT]}", scopes, of)
 
 
 def texts(found: object) -> list[str]:

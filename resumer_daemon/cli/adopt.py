@@ -45,7 +45,7 @@ def adopt(
         async with opened(database_url) as session:
             async for found in adoption.blocked_since(session, begin, batch=batch):
                 if yes:
-                    await adoption.ask(session, found)
+                    await adoption.request_adoption(session, found)
                 rows += found
         return rows
 

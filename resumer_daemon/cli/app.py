@@ -13,7 +13,7 @@ from resumer_daemon.cli.exporter import exporter
 from resumer_daemon.cli.health import health
 from resumer_daemon.cli.hold import hold, release
 from resumer_daemon.cli.ledger import incidents, ledger
-from resumer_daemon.cli.migrate import migrate
+from resumer_daemon.cli.migrate import migrate_app
 from resumer_daemon.cli.moves import cancel, pause, resume, retry
 from resumer_daemon.cli.outbox import outbox
 from resumer_daemon.cli.run import run
@@ -34,7 +34,7 @@ app = typer.Typer(
 
 app.command()(dev)
 app.command()(run)
-app.add_typer(migrate, name="migrate")
+app.add_typer(migrate_app, name="migrate")
 app.command()(doctor)
 app.command()(adopt)
 app.command()(start)

@@ -106,7 +106,7 @@ async def _ask_all(
         for row in _counted(chosen):
             key, seen = row["execution_id"], row["pause_number"]
             try:
-                asked[key] = await desk.ask(
+                asked[key] = await desk.request_move(
                     session, statement, {**facts, "key": key, "pause_number": seen}
                 )
             except Refused as error:

@@ -14,7 +14,7 @@ import typer
 import uvloop
 
 from resumer_daemon.cli.plain import PlainConsole, escape
-from resumer_daemon.config import Settings, load
+from resumer_daemon.config import Settings, load_settings
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.database import Database
 from resumer_daemon.store.moments import as_text
@@ -79,7 +79,7 @@ def fail(error: object, code: int) -> NoReturn:
 def settings(**flags: Any) -> Settings:
     """Read the settings, flags over the environment; wrong ones end the command with code 2."""
     try:
-        return load(**flags)
+        return load_settings(**flags)
     except SettingsError as error:
         fail(error, USAGE)
 

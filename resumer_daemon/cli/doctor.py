@@ -33,12 +33,12 @@ def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(finding) for finding in found]})
     else:
-        _print(found)
+        _print_finding(found)
     if wrong:
         raise typer.Exit(REFUSED)
 
 
-def _print(found: Sequence[Finding]) -> None:
+def _print_finding(found: Sequence[Finding]) -> None:
     for finding in found:
         _line(f"[{COLOURS[finding.verdict]}]{finding.verdict:8}[/]", finding.check, finding.what)
         if finding.why:

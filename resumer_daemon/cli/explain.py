@@ -21,10 +21,10 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
             return await views.explain(session, execution)
 
     found = run(work())
-    print_json(found) if as_json else _print(found)
+    print_json(found) if as_json else _print_explanation(found)
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print_explanation(found: Mapping[str, Any]) -> None:
     number = found["pause_number"]
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"

@@ -33,10 +33,10 @@ def exporter(
     """
     chosen = settings(database_url=database_url, http_port=http_port)
     logs.configure(chosen.log_format, chosen.log_level)
-    run_work(_serve(chosen))
+    run_work(_serve_gauges(chosen))
 
 
-async def _serve(chosen: Settings) -> None:
+async def _serve_gauges(chosen: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

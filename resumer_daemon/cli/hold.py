@@ -19,14 +19,14 @@ from resumer_daemon.cli.plain import escape
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.arrays import array
 
-Workflow = Annotated[str | None, typer.Option(help="The workflow_id.")]
-Everything = Annotated[bool, typer.Option("--all", help="Every workflow.")]
+WorkflowName = Annotated[str | None, typer.Option(help="The workflow_id.")]
+AllWorkflows = Annotated[bool, typer.Option("--all", help="Every workflow.")]
 OPEN = ("pending", "running", "paused")
 
 
 def hold(
-    workflow: Workflow = None,
-    everything: Everything = False,
+    workflow: WorkflowName = None,
+    everything: AllWorkflows = False,
     time: Annotated[
         str | None, typer.Option("--for", help="Release it by itself after so long: 30m, 2h.")
     ] = None,
@@ -55,7 +55,7 @@ def hold(
 
     async def work() -> int:
         async with opened(database_url) as session:
-            return await desk.ask(session, "ask_hold", facts)
+            return await desk.request_move(session, "ask_hold", facts)
 
     made = run(work())
     if as_json:
@@ -65,8 +65,8 @@ def hold(
 
 
 def release(
-    workflow: Workflow = None,
-    everything: Everything = False,
+    workflow: WorkflowName = None,
+    everything: AllWorkflows = False,
     per_second: Annotated[
         int, typer.Option(min=1, help="At most so many executions go on in a second.")
     ] = 50,
@@ -83,7 +83,7 @@ def release(
 
     async def work() -> int:
         async with opened(database_url) as session:
-            return await desk.ask(session, "ask_release", facts)
+            return await desk.request_move(session, "ask_release", facts)
 
     going = run(work())
     if as_json:

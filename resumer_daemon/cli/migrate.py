@@ -25,7 +25,7 @@ from resumer_daemon.store import triggers as switches
 from resumer_daemon.store.history import Entry
 from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED
 
-migrate = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
+migrate_app = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
 
 AdoptBlocked = Annotated[
     bool | None,
@@ -50,7 +50,7 @@ AllowPublished = Annotated[
 ]
 
 
-@migrate.command()
+@migrate_app.command()
 def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Show what `migrate up` would do: objects, locks, and what speaks against it.
 
@@ -69,7 +69,7 @@ def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
         raise typer.Exit(REFUSED)
 
 
-@migrate.command()
+@migrate_app.command()
 def up(
     database_url: DatabaseUrl = None,
     dry_run: DryRun = False,
@@ -88,7 +88,7 @@ def up(
         _say_what_is_not_granted(database_url)
 
 
-@migrate.command()
+@migrate_app.command()
 def down(
     database_url: DatabaseUrl = None,
     dry_run: DryRun = False,
@@ -104,7 +104,7 @@ def down(
     _change("down", database_url, dry_run, keep_columns=keep_columns)
 
 
-@migrate.command()
+@migrate_app.command()
 def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
     """Make four roles of least privilege, and give each the rights that it lacks.
 
@@ -119,7 +119,7 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
         console.print("nothing to do")
 
 
-@migrate.command()
+@migrate_app.command()
 def triggers(
     state: Annotated[
         Literal["on", "off"], typer.Argument(help="Whether our triggers fire.", show_default=False)
@@ -148,7 +148,7 @@ def triggers(
         console.print("nothing to do")
 
 
-@migrate.command()
+@migrate_app.command()
 def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Show which migrations are applied, and which were changed since.
 

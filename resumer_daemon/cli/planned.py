@@ -8,7 +8,7 @@ from resumer_daemon.cli.plain import escape
 from resumer_daemon.store.migration_plan import Change, Plan, Remark
 from resumer_daemon.workflow.values import Json
 
-COLOURS = {"refused": "red", "note": "yellow"}
+REMARK_COLOURS = {"refused": "red", "note": "yellow"}
 
 
 def as_document(plan: Plan) -> Json:
@@ -28,17 +28,17 @@ def as_document(plan: Plan) -> Json:
 
 def print_plan(plan: Plan) -> None:
     """Print the plan for people."""
-    _print(f"Database {plan.role.database}, as role {plan.role.name}")
+    _print_lines(f"Database {plan.role.database}, as role {plan.role.name}")
     if not plan.migrations:
-        _print("All migrations are applied.")
+        _print_lines("All migrations are applied.")
     for line in _lines(plan):
-        _print(line)
+        _print_lines(line)
     if plan.changes:
-        _print("No table of the service is scanned or rewritten.")
+        _print_lines("No table of the service is scanned or rewritten.")
     for remark in plan.remarks:
         _remark(remark)
     if plan.refused:
-        _print("`migrate up` refuses to begin.")
+        _print_lines("`migrate up` refuses to begin.")
 
 
 def _table(change: Change) -> Json:
@@ -77,12 +77,12 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 
 def _remark(remark: Remark) -> None:
-    colour = COLOURS[remark.verdict]
+    colour = REMARK_COLOURS[remark.verdict]
     said = escape(f"{remark.kind} {remark.name}: {remark.detail}. {remark.why}")
     console.print(f"[{colour}]{remark.verdict:9}[/] {said}", highlight=False, soft_wrap=True)
     if remark.remedy:
-        _print(f"  to do   {remark.remedy}")
+        _print_lines(f"  to do   {remark.remedy}")
 
 
-def _print(line: str) -> None:
+def _print_lines(line: str) -> None:
     console.print(escape(line), highlight=False, soft_wrap=True)

@@ -9,8 +9,8 @@ import typer
 from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon import memory
 from resumer_daemon.daemon.daemon import Daemon
+from resumer_daemon.daemon.memory import tune_gc
 from resumer_daemon.errors import NotAllowed
 from resumer_daemon.telemetry import logs
 
@@ -28,13 +28,13 @@ def run(
     """
     chosen = settings(database_url=database_url, http_port=http_port, log_format=log_format)
     logs.configure(chosen.log_format, chosen.log_level)
-    run_work(_serve(chosen))
+    run_work(_run_daemon(chosen))
 
 
-async def _serve(chosen: Settings) -> None:
+async def _run_daemon(chosen: Settings) -> None:
     daemon = Daemon(chosen)
     daemon.stop_on_signals()
-    memory.settle()
+    tune_gc()
     try:
         with suppress(asyncio.CancelledError):  # a second signal, or a drain that took too long
             await daemon.run()

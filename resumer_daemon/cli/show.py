@@ -34,10 +34,10 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
             return await views.show_execution(session, execution)
 
     found = run(work())
-    print_json(found) if as_json else _print(found)
+    print_json(found) if as_json else _print_execution(found)
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print_execution(found: Mapping[str, Any]) -> None:
     result = f" {coloured(found['result'])}" if found["result"] else ""
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"

@@ -21,10 +21,10 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
             return await views.read_stats(session)
 
     found = run(work())
-    print_json(found) if as_json else _print(found)
+    print_json(found) if as_json else _print_stats(found)
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print_stats(found: Mapping[str, Any]) -> None:
     standing = ", ".join(f"{n} {coloured(s)}" for s, n in sorted(found["executions"].items()))
     lag = found["lag"]
     late = f"{lag['number']} due" + (f", the oldest {ago(lag['oldest'])}" if lag["number"] else "")

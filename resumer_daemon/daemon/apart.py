@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 PARTS = 8  # two would fail more often, and what has failed was work for nothing
 
-Write = Callable[[Sequence[Plan], int], Awaitable[dict[UUID, int]]]
+WriteAtEpoch = Callable[[Sequence[Plan], int], Awaitable[dict[UUID, int]]]
 """Writes plans, knowing how many leases are taken already; returns the epochs of its own."""
 
 
@@ -32,14 +32,16 @@ class Written:
     quarantined: list[UUID] = field(default_factory=list)
 
 
-async def write_apart(session: Session, plans: Sequence[Plan], write: Write) -> Written:
+async def write_apart(session: Session, plans: Sequence[Plan], write: WriteAtEpoch) -> Written:
     """Write all that can be written of these, and stop alone what cannot."""
     written = Written()
     await _parts(session, plans, write, written)
     return written
 
 
-async def _parts(session: Session, plans: Sequence[Plan], write: Write, written: Written) -> None:
+async def _parts(
+    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
+) -> None:
     size = -(-len(plans) // PARTS)
     for part in [plans[begin : begin + size] for begin in range(0, len(plans), size)]:
         fault = await _tried(session, part, write, written)
@@ -52,7 +54,7 @@ async def _parts(session: Session, plans: Sequence[Plan], write: Write, written:
 
 
 async def _tried(
-    session: Session, plans: Sequence[Plan], write: Write, written: Written
+    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
 ) -> str | None:
     """Write these or nothing of them; return what is wrong with one of them."""
     try:
@@ -68,7 +70,7 @@ async def _tried(
 
 
 async def _quarantine(
-    session: Session, claimed: Claimed, fault: str, write: Write, written: Written
+    session: Session, claimed: Claimed, fault: str, write: WriteAtEpoch, written: Written
 ) -> None:
     """Stop one execution; where even that cannot be written, its requests fail."""
     written.quarantined.append(claimed.id)

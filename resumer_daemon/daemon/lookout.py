@@ -14,7 +14,7 @@ from resumer_daemon.daemon.horizon import Horizon, Trail
 from resumer_daemon.store.outlook import Bounds, Outlook, answer, ask
 from resumer_daemon.store.session import Session
 
-BUSY: Final = 0.1
+BUSY_INTERVAL: Final = 0.1
 """How many seconds pass between two questions while every turn finds work."""
 
 
@@ -47,7 +47,7 @@ class Lookout:
         if claimed and not self._found:
             self._asked_at = now
         self._found = bool(claimed)
-        return not claimed or now - self._asked_at >= BUSY
+        return not claimed or now - self._asked_at >= BUSY_INTERVAL
 
     async def ask(self, session: Session, back: float, without: Sequence[UUID]) -> Asked:
         """Send the question in an open transaction; its answer is fetched after the commit."""

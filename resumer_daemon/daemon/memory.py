@@ -9,7 +9,7 @@ import gc
 YOUNG, MIDDLE, OLD = 50_000, 20, 20
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Keep what is loaded out of every look, and look less often. For the whole process."""
     gc.collect()
     gc.freeze()

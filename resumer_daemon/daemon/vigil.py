@@ -18,7 +18,7 @@ STEPS: Final = (0.005, 0.01, 0.02)
 LATE: Final = 0.5
 """How often to look for who has read "awake" and has not committed yet."""
 
-BUSY: Final = 20
+MANY_FOUND: Final = 20
 """After so many executions turn after turn, to be called would cost the writers more.
 
 One at a time, however often, costs them nothing that they would notice, and a call is quicker.
@@ -47,7 +47,7 @@ class Vigil:
     @property
     def stays_awake(self) -> bool:
         """Tell whether "awake" should be said now, for the first time or again."""
-        busy = self.awake or self._found >= BUSY
+        busy = self.awake or self._found >= MANY_FOUND
         return busy and monotonic() - self._said >= RENEWED
 
     def said_awake(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import assert_never
 
-from resumer_daemon.engine.attempts import run
+from resumer_daemon.engine.attempts import run_step
 from resumer_daemon.engine.branch import PAUSE
 from resumer_daemon.engine.keys import segment
 from resumer_daemon.engine.outcome import (
@@ -52,7 +52,7 @@ def advance(
     `context` is the effective one; `results` are of the effects that the state waits for, by path.
     Effects that are under way and have no result yet are handed over again as they were.
     """
-    walk = Walk(state, world, results, run)
+    walk = Walk(state, world, results, run_step)
     pointer = Pointer(state)
     outcome = _go(definition, pointer, context, walk)
     records = walk.records
@@ -77,7 +77,7 @@ def _go(
             return stopped
         following = definition.following(step.id)
         place = Place(path, pointer.visits.get(step.id, 1), context, following, limit=walk.limit)
-        end = run(step, place, walk)
+        end = run_step(step, place, walk)
         match end:
             case Passed():
                 pointer.follow(end)

@@ -23,17 +23,17 @@ from resumer_daemon.workflow.faults import Fault
 
 # By type and not by `match`: a pydantic class answers isinstance ten times slower than a dict.
 _STEPS: Final[Mapping[str, Any]] = {
-    "condition": condition.run,
-    "action": action.run,
-    "execute": execute.run,
-    "parallel": parallel.run,
-    "foreach": foreach.run,
-    "wait": wait.run,
-    "broken": broken.run,
+    "condition": condition.run_condition,
+    "action": action.run_action,
+    "execute": execute.run_execute,
+    "parallel": parallel.run_parallel,
+    "foreach": foreach.run_foreach,
+    "wait": wait.run_wait,
+    "broken": broken.run_invalid,
 }
 
 
-def run(step: Step, place: Place, walk: Walk) -> Ended:
+def run_step(step: Step, place: Place, walk: Walk) -> Ended:
     """Try a step until it passes, has failed for good, or needs something that is not here yet."""
     progress = walk.progress(place.path)
     if progress.waits is not None:

@@ -38,6 +38,6 @@ async def blocked_since(
         after = found[-1]["id"]
 
 
-async def ask(session: Session, found: Sequence[dict[str, Any]]) -> None:
+async def request_adoption(session: Session, found: Sequence[dict[str, Any]]) -> None:
     """Ask a daemon to look at each of them."""
     await session.run("ask_adoption", {"ids": array(row["id"] for row in found)})

@@ -52,7 +52,7 @@ async def decide(
     return left
 
 
-async def ask(session: Session, move: str, facts: Mapping[str, Any]) -> int:
+async def request_move(session: Session, move: str, facts: Mapping[str, Any]) -> int:
     """Ask by one of the statements `ask_...`; return what it returns, the request's id by most.
 
     Raises:

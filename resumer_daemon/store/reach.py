@@ -81,7 +81,9 @@ async def ledger(
         return await (await session.run("page_ledger", facts)).fetchall()
 
 
-async def ask(session: Session, statement: str, facts: Mapping[str, Any], key: Key | None) -> int:
+async def request_in_scope(
+    session: Session, statement: str, facts: Mapping[str, Any], key: Key | None
+) -> int:
     """Ask for a move, and return what the statement does, a request's id by most.
 
     Under a key that was used for just that it is what was returned then.

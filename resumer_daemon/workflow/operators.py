@@ -48,12 +48,12 @@ def _in_text(question: Callable[[str, str], bool]) -> Operator:
 def _regex(actual: Json, value: Json) -> bool:
     if isinstance(value, list | dict):
         raise ConditionFault(f"expected a pattern as value, found {shown(value)}")
-    patterns.check(printed(value))
+    patterns.check_pattern(printed(value))
     if isinstance(actual, list | dict):
         raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
     if actual is None or value is None:
         return False
-    return patterns.matches(printed(value), printed(actual))
+    return patterns.matches_pattern(printed(value), printed(actual))
 
 
 def _negated(operator: Operator) -> Operator:

@@ -19,7 +19,7 @@ _OPTIONS.log_errors = False  # or it writes each bad pattern to stderr
 _OPTIONS.max_mem = _MEMORY
 
 
-def matches(pattern: str, text: str) -> bool:
+def matches_pattern(pattern: str, text: str) -> bool:
     """Tell whether the pattern matches anywhere in the text.
 
     Raises:
@@ -37,8 +37,8 @@ def matches(pattern: str, text: str) -> bool:
     return compiled.search(encoded) is not None
 
 
-def check(pattern: str) -> None:
-    """Raise what `matches` would raise for this pattern.
+def check_pattern(pattern: str) -> None:
+    """Raise what `matches_pattern` would raise for this pattern.
 
     Raises:
         ConditionFault: RE2 refuses the pattern, or it is too long.

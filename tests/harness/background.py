@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resumer_daemon.config import Settings, load
+from resumer_daemon.config import Settings, load_settings
 from resumer_daemon.daemon.background import Background, Task, Walk
 from resumer_daemon.daemon.relief import Relief
 from resumer_daemon.daemon.rescuer import Rescuer
@@ -63,7 +63,7 @@ class ByHand:
 @asynccontextmanager
 async def by_hand(database: Database, **settings: Any) -> AsyncIterator[ByHand]:
     """Yield the tasks of a daemon that does nothing by itself."""
-    read = load(database_url=database.url, **settings)
+    read = load_settings(database_url=database.url, **settings)
     pool = Pool(Store(database.url, read.service_schema, read.service_timezone), 1)
     await pool.open()
     try:

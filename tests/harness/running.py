@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.daemon.daemon import Daemon
 from tests.harness import field
 from tests.harness.database import Database
@@ -119,7 +119,7 @@ def running(
 
 @contextmanager
 def _run(**settings: Any) -> Iterator[Running]:
-    daemon = Daemon(load(**settings))
+    daemon = Daemon(load_settings(**settings))
     loops: Future[asyncio.AbstractEventLoop] = Future()
 
     async def main() -> None:

@@ -9,7 +9,7 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
 from resumer_daemon.store.embedded import EmbeddedPostgres
@@ -32,7 +32,7 @@ def bound(database: Database) -> Iterator[Database]:
 
 async def ill(database: Database, **settings: Any) -> dict[str, Finding]:
     """Return what is not well, by the name of the check."""
-    found = await examine(load(database_url=database.url, **settings))
+    found = await examine(load_settings(database_url=database.url, **settings))
     return {finding.check: finding for finding in found if finding.verdict != "ok"}
 
 
@@ -138,7 +138,7 @@ async def test_what_is_imposed_on_writers_is_named(bound: Database, database: Da
         for setting in ("statement_timeout = '5s'", "temp_file_limit = '10MB'",
                         "session_replication_role = 'replica'"):  # fmt: skip
             administrator.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(name))
-    found = await examine(load(database_url=bound.url))
+    found = await examine(load_settings(database_url=bound.url))
     imposed = {f.what: f.verdict for f in found if f.check == "writers"}
     assert imposed == {
         "everybody: statement_timeout = 5s": "warning",

@@ -157,4 +157,4 @@ def test_capture_can_be_switched_off(service: Service):  # P14
 
 def test_routing_needs_capture():
     with pytest.raises(SettingsError, match=r"RESUMER_CAPTURE_EVENTS.*must be on"):
-        config.load(database_url="postgresql://x", route_events=True, capture_events=False)
+        config.load_settings(database_url="postgresql://x", route_events=True, capture_events=False)

@@ -244,7 +244,7 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
 
     A claim's snapshot can be older than its lock: a request that it saw open may be held by then.
     """
-    settings = config.load(database_url=database.url)
+    settings = config.load_settings(database_url=database.url)
     turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
     execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
     service.approval(execution, "approved")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.errors import SettingsError
 from tests.harness import Database, eventually_sync
 from tests.harness.receiver import answering, receiver
@@ -187,4 +187,4 @@ def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
 )
 def test_a_mapping_that_cannot_be_is_named_at_the_start(wrong: dict[str, Any]):
     with pytest.raises(SettingsError, match="RESUMER_RECORDS"):
-        load(database_url="postgresql://h/d", records=json.dumps({"invoice": wrong}))
+        load_settings(database_url="postgresql://h/d", records=json.dumps({"invoice": wrong}))

@@ -48,7 +48,7 @@ class Daemon:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        settings = config.load(database_url=database.url)
+        settings = config.load_settings(database_url=database.url)
         holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
         self._parts = settings, Library(), holder, lambda: 1, Horizon()
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))

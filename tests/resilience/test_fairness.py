@@ -18,7 +18,7 @@ ORDER BY due_at, id"""
 
 
 async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
-    settings = config.load(database_url=database.url, batch_size=BATCH)
+    settings = config.load_settings(database_url=database.url, batch_size=BATCH)
     turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
     service = Service(database)
     service.workflow(ask(), allow())

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.daemon import rescuer as rescuer_module
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
@@ -145,7 +145,7 @@ def alive(database: Database) -> list[Any]:
 
 async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database: Database):
     holder = Holder(uuid4(), lease=1.0, effect_deadline=1.0)
-    instance = Instance(Store(database.url), holder, load(database_url=database.url))
+    instance = Instance(Store(database.url), holder, load_settings(database_url=database.url))
     heartbeat = Heartbeat(database.url, instance, 0.5, lambda: None)
     assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # nobody knows of it
     await instance.register()

@@ -160,7 +160,7 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
 ):
     for _ in range(2):
         service.start()
-    settings = config.load(database_url=database.url, batch_size=1)
+    settings = config.load_settings(database_url=database.url, batch_size=1)
     looking = Horizon()
     turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, looking)
     session = await Store(database.url).session()

@@ -23,7 +23,7 @@ START = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
 async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database: Database):
     Service(database).workflow(allow())
     database.run(START, 7)
-    settings = config.load(database_url=database.url, batch_size=2)
+    settings = config.load_settings(database_url=database.url, batch_size=2)
     holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
     turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
     turns: list[Turned] = []
@@ -36,7 +36,7 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
 
 
 async def test_without_a_database_it_is_left_to_the_worker():
-    settings = config.load(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    settings = config.load_settings(database_url="postgresql://nobody@127.0.0.1:1/nothing")
     holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
     turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
     turns: list[Turned] = []

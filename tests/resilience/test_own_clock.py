@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.daemon import heartbeat as heartbeats
 from resumer_daemon.daemon import rescuer as rescuers
 from resumer_daemon.daemon import sender as senders
@@ -63,7 +63,7 @@ async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_tim
 
 def beating(database: Database) -> Heartbeat:
     instance = Instance(
-        Store(database.url), Holder(uuid4(), 1.0, 1.0), load(database_url=database.url)
+        Store(database.url), Holder(uuid4(), 1.0, 1.0), load_settings(database_url=database.url)
     )
     instance.registered = True
     database.run(
@@ -106,7 +106,9 @@ async def test_nothing_is_sent_once_another_may_have_taken_over(
 ):
     clock, carrier = Clock(), Carrier()
     monkeypatch.setattr(senders, "monotonic", clock)
-    settings = load(database_url="postgresql:///nowhere", lease="60s", effect_deadline="1s")
+    settings = load_settings(
+        database_url="postgresql:///nowhere", lease="60s", effect_deadline="1s"
+    )
     alive: Any = SimpleNamespace(trusted_until=lambda _recorded: trusted)
     effect: Any = Effect("p", "k", "webhook", {"url": "http://a.example/"}, 1, "at_least_once")
     held: Any = SimpleNamespace(recorded=clock.now, launch=SimpleNamespace(effects=[effect]))

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon.vigil import BUSY, LATE, STEPS, Vigil
+from resumer_daemon.daemon.vigil import LATE, MANY_FOUND, STEPS, Vigil
 from resumer_daemon.store.outlook import Outlook
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening
@@ -93,8 +93,8 @@ def awake(service: Service, executions: list[UUID]) -> Iterator[psycopg.Connecti
     *others, last = executions
     many = "UPDATE approval_requests SET status = 'approved' WHERE execution_id = ANY (%s)"
     with psycopg.connect(service.database.url) as connection:
-        for start in range(0, len(others), BUSY):
-            service.database.run(many, others[start : start + BUSY])
+        for start in range(0, len(others), MANY_FOUND):
+            service.database.run(many, others[start : start + MANY_FOUND])
             if read_awake(connection, last):
                 break
             connection.rollback()
@@ -191,7 +191,7 @@ def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():
     vigil = Vigil()
-    vigil.worked(BUSY - 1)
+    vigil.worked(MANY_FOUND - 1)
     assert not vigil.stays_awake
     assert vigil.rest(look()) == 0.0  # sure of it, and once more
     assert vigil.rest(look()) is None
@@ -199,7 +199,7 @@ def test_one_decision_now_and_then_does_not_keep_it_awake():
 
 def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
     vigil = Vigil()
-    for _ in range(BUSY):
+    for _ in range(MANY_FOUND):
         vigil.worked(1)
     assert vigil.stays_awake
     vigil.said_awake()

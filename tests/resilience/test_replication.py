@@ -6,7 +6,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.errors import PlanRefused
 from resumer_daemon.store import migrate
 from resumer_daemon.store.doctor.examine import examine
@@ -21,7 +21,7 @@ HISTORY = "SELECT name, sha256 FROM resumer.migrations ORDER BY 1"
 
 
 async def sequences(database: Database) -> list[Finding]:
-    found = await examine(load(database_url=database.url, allow_superuser=True))
+    found = await examine(load_settings(database_url=database.url, allow_superuser=True))
     return [each for each in found if each.check == "sequences"]
 
 

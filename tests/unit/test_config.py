@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.errors import SettingsError
 
 TEXTS = {"order_held": "Order {{order.id}} waits"}
@@ -16,14 +16,17 @@ def test_notification_templates_are_json_or_a_file_of_it(tmp_path: Path):  # C26
     file = tmp_path / "texts.json"
     file.write_text(json.dumps(TEXTS))
     for given in (json.dumps(TEXTS), str(file), TEXTS):
-        assert load(database_url=URL, notification_templates=given).notification_templates == TEXTS
-    assert load(database_url=URL).notification_templates == {}
+        assert (
+            load_settings(database_url=URL, notification_templates=given).notification_templates
+            == TEXTS
+        )
+    assert load_settings(database_url=URL).notification_templates == {}
 
 
 @pytest.mark.parametrize("given", ["{", "no/such/file.json", "[]", '{"a": 1}'])
 def test_notification_templates_that_are_none_are_named(given: str):  # C26
     with pytest.raises(SettingsError, match="RESUMER_NOTIFICATION_TEMPLATES"):
-        load(database_url=URL, notification_templates=given)
+        load_settings(database_url=URL, notification_templates=given)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ def test_notification_templates_that_are_none_are_named(given: str):  # C26
      ("90", 90), ("1.5", 1.5), (" 5m ", 300), (90, 90)],
 )  # fmt: skip
 def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, seconds: float):  # C9
-    assert load(database_url=URL, retention=given).retention == seconds
+    assert load_settings(database_url=URL, retention=given).retention == seconds
 
 
 @pytest.mark.parametrize(
@@ -40,4 +43,4 @@ def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, se
 )
 def test_a_setting_that_is_no_duration_is_named(given: str):  # C9
     with pytest.raises(SettingsError, match="RESUMER_RETENTION"):
-        load(database_url=URL, retention=given)
+        load_settings(database_url=URL, retention=given)

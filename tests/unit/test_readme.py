@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from resumer_daemon.config import load as load_settings
+from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.poison import Cause
 from resumer_daemon.daemon.tasks import tasks
 from resumer_daemon.engine.requests import Settled

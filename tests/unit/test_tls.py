@@ -3,7 +3,7 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.tls import secured
 
 LOCAL = [
@@ -57,7 +57,7 @@ def test_the_environment_may_say_less(monkeypatch):
 
 def test_settings_are_strict_unless_they_say_otherwise():
     given = {"database_url": "host=db.internal", "listen_url": "host=other.internal"}
-    for settings, mode in ((load(**given), "verify-full"),
-                           (load(**given, database_sslmode="require"), "require")):  # fmt: skip
+    strict, told = load_settings(**given), load_settings(**given, database_sslmode="require")
+    for settings, mode in ((strict, "verify-full"), (told, "require")):
         for url in (settings.url, settings.listening_url):
             assert conninfo_to_dict(url)["sslmode"] == mode

@@ -22,7 +22,7 @@ def create_record(task: Task) -> dict[str, Json] | None:
         case RecordTable() as table:
             return attempt(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
-            return attempt(task, "webhook", lambda: _request(task, "POST", endpoint, body))
+            return attempt(task, "webhook", lambda: _record_request(task, "POST", endpoint, body))
         case None:
             return put(task, "create_record", body)
 
@@ -38,7 +38,7 @@ def update_record(task: Task) -> dict[str, Json] | None:
         case RecordTable() as table:
             return attempt(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
-            return attempt(task, "webhook", lambda: _request(task, "PATCH", endpoint, body))
+            return attempt(task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body))
         case None:
             return put(task, "update_record", body)
 
@@ -55,7 +55,9 @@ def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Jso
     return {"table": table.name, "key": table.key, **body}
 
 
-def _request(task: Task, method: str, endpoint: Endpoint, body: dict[str, Json]) -> dict[str, Json]:
+def _record_request(
+    task: Task, method: str, endpoint: Endpoint, body: dict[str, Json]
+) -> dict[str, Json]:
     headers = {name: task.rendered(value) for name, value in endpoint.headers.items()}
     identity = quote(str(body.get("entity_id", "")), safe="")
     url = endpoint.url.replace("{id}", identity)

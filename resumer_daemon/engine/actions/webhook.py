@@ -17,10 +17,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 def webhook(task: Task) -> dict[str, Json] | None:
     """Send a request, or return what it came to; None while there is no result."""
-    return attempt(task, "webhook", lambda: _request(task))
+    return attempt(task, "webhook", lambda: _webhook_request(task))
 
 
-def _request(task: Task) -> dict[str, Json]:
+def _webhook_request(task: Task) -> dict[str, Json]:
     url = task.url()
     _check_url(url)
     method = (task.text("method") or "POST").upper()

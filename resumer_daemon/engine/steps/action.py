@@ -25,7 +25,7 @@ _REASONS: Final = {
 }
 
 
-def run(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_action(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Carry out the list, then allow, block, or wait for the approval."""
     if progress.reply is not None:
         return _answered(step, place, progress.reply, progress.note)

@@ -12,7 +12,7 @@ GATE = "gate_not_understood"
 """The cause of an incident that a correction of the workflow's definition ends."""
 
 
-def run(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unfinished:
+def run_invalid(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unfinished:
     """Fail; where a gate is not understood, stop for a person, for a failure may have a way on.
 
     Raises:

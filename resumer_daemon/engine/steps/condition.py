@@ -9,7 +9,7 @@ from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.definition import ConditionStep
 
 
-def run(step: ConditionStep, place: Place, walk: Walk, _: Progress) -> Passed:
+def run_condition(step: ConditionStep, place: Place, walk: Walk, _: Progress) -> Passed:
     """Answer the condition.
 
     Raises:

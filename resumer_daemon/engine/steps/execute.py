@@ -9,7 +9,7 @@ from resumer_daemon.workflow.definition import ExecuteStep
 from resumer_daemon.workflow.faults import Fault
 
 
-def run(step: ExecuteStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_execute(step: ExecuteStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Carry out the list.
 
     Raises:

@@ -15,7 +15,7 @@ from resumer_daemon.workflow.values import MISSING, Json
 INDEX = "_index"
 
 
-def run(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_foreach(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Run the items that are left; the first failure ends the step.
 
     Raises:

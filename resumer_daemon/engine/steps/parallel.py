@@ -26,7 +26,7 @@ from resumer_daemon.workflow.values import Json
 SUPERSEDED = "superseded: another branch has passed"
 
 
-def run(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_parallel(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Run what has not ended of each member.
 
     Raises:

@@ -16,7 +16,7 @@ from resumer_daemon.workflow.templates import mask_secrets, render
 from resumer_daemon.workflow.values import Json, printed
 
 
-def run(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_wait(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
     """Pause, or go on from the pause.
 
     Raises:

@@ -6,7 +6,7 @@ from resumer_daemon.store.doctor.finding import Finding, Patient, warning, well
 from resumer_daemon.tls import is_local
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_connection(patient: Patient) -> Sequence[Finding]:
     """Look at the connection itself."""
     return [_pooler(patient), _tls(patient)]
 

@@ -8,7 +8,7 @@ from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warnin
 from resumer_daemon.store.statements import load
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_control_row(patient: Patient) -> Sequence[Finding]:
     """Look at what is written there, and what the settings say."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_control"))

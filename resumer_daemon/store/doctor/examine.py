@@ -28,18 +28,18 @@ from resumer_daemon.store.statements import load
 Family: TypeAlias = Callable[[Patient], Awaitable[Sequence[Finding]]]
 
 FAMILIES: Sequence[Family] = (
-    connection.look,
-    server.look,
-    imposed.look,
-    role.look,
-    tables.look,
-    sequences.look,
-    triggers.look,
-    foreign.look,
-    control.look,
-    listening.look,
-    writers.look,
-    work.look,
+    connection.check_connection,
+    server.check_server,
+    imposed.check_imposed_settings,
+    role.check_role,
+    tables.check_tables,
+    sequences.check_sequences,
+    triggers.check_triggers,
+    foreign.check_foreign_triggers,
+    control.check_control_row,
+    listening.check_listening,
+    writers.check_writers,
+    work.check_work,
 )
 
 

@@ -8,7 +8,7 @@ from resumer_daemon.store.statements import load
 CHECK = "foreign triggers"
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_foreign_triggers(patient: Patient) -> Sequence[Finding]:
     """List them, each with what it runs: who looks for a slow write begins there."""
     cursor = await patient.connection.execute(
         load("doctor_foreign_triggers"), {"schema": patient.schema}

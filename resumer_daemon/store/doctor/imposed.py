@@ -27,7 +27,7 @@ BEYOND: Final[Mapping[str, str]] = {
 """What a session without special rights cannot set, or should not, and what it means for us."""
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_imposed_settings(patient: Patient) -> Sequence[Finding]:
     """Look at what is imposed."""
     cursor = await patient.connection.execute(load("doctor_imposed"))
     rows = await cursor.fetchall()

@@ -12,7 +12,7 @@ from resumer_daemon.store.hearing import listen, ping, sender
 DEADLINE = 2.0
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_listening(patient: Patient) -> Sequence[Finding]:
     """Listen where the daemon would, and notify ourselves."""
     name = "RESUMER_LISTEN_URL" if patient.settings.listen_url else "RESUMER_DATABASE_URL"
     try:

@@ -10,7 +10,7 @@ from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.statements import load
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_role(patient: Patient) -> Sequence[Finding]:
     """Look at the role, its rights, the policies, and whose rights our functions have."""
     role = await read_role(patient.connection, patient.schema)
     return [

@@ -6,7 +6,7 @@ from resumer_daemon.store.doctor.finding import Finding, Patient, broken, well
 from resumer_daemon.store.statements import load
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_sequences(patient: Patient) -> Sequence[Finding]:
     """Look whether a sequence is behind the rows of its table."""
     cursor = await patient.connection.execute(load("doctor_sequences"))
     behind = await cursor.fetchall()

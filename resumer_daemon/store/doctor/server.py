@@ -19,7 +19,7 @@ BESIDE_POOL = 10
 FEWEST = 4  # the worker, the listener, the heartbeat, and one that records effects
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_server(patient: Patient) -> Sequence[Finding]:
     """Look at the server."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_server"))

@@ -8,7 +8,7 @@ from resumer_daemon.store.doctor.finding import Finding, Patient, broken, well
 from resumer_daemon.store.history import read_history, unapplied
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_tables(patient: Patient) -> Sequence[Finding]:
     """Look at both."""
     return [await _migrations(patient), await _columns(patient)]
 

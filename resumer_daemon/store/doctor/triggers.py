@@ -6,7 +6,7 @@ from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warnin
 from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_triggers(patient: Patient) -> Sequence[Finding]:
     """Look at the triggers, and at the guard of decisions."""
     found = await present(patient.connection, patient.schema)
     silent = TRIGGERS - found.firing

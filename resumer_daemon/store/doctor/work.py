@@ -13,7 +13,7 @@ LATE = 60.0
 MANY = 10_000
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_work(patient: Patient) -> Sequence[Finding]:
     """Look at the inbox, at incidents and at dead rows."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_work"), {"version": VERSION})

@@ -10,7 +10,7 @@ from resumer_daemon.store.statements import load
 UNLIMITED = {"statement_timeout": ("0", "0ms"), "temp_file_limit": ("-1", "-1kB")}
 
 
-async def look(patient: Patient) -> Sequence[Finding]:
+async def check_writers(patient: Patient) -> Sequence[Finding]:
     """Look at what roles, this database and the server impose, and at the writers' clocks."""
     cursor = await patient.connection.execute(load("doctor_writers"))
     imposed = list(_imposed(await cursor.fetchall()))

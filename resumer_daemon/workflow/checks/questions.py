@@ -78,6 +78,6 @@ def _pattern(path: str, value: Json) -> Findings:
         yield warning(path, "regex without a pattern matches nothing")
         return
     try:
-        patterns.check(printed(value))
+        patterns.check_pattern(printed(value))
     except Fault as fault:
         yield error(path, str(fault))

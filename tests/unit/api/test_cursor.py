@@ -15,11 +15,11 @@ times = st.datetimes(datetime(1970, 1, 1), datetime(2280, 1, 1), timezones=st.ju
 @given(times, st.uuids())
 def test_a_cursor_is_read_as_it_was_written(at: datetime, execution: UUID):
     written = cursor.of_paused(at, execution)
-    assert re.search(cursor.PAUSED, written)
+    assert re.search(cursor.PAUSED_CURSOR, written)
     assert cursor.to_paused(written) == (at, execution)
 
 
-@given(st.from_regex(cursor.PAUSED, fullmatch=True).filter(str.isascii))
+@given(st.from_regex(cursor.PAUSED_CURSOR, fullmatch=True).filter(str.isascii))
 def test_what_has_the_form_of_a_cursor_is_one(text: str):
     at, execution = cursor.to_paused(text.rstrip("\n"))
     assert at.tzinfo is UTC

@@ -3,7 +3,7 @@
 import pytest
 
 from resumer_daemon.api.proxies import Proxies
-from resumer_daemon.config import load
+from resumer_daemon.config import load_settings
 from resumer_daemon.errors import SettingsError
 
 URL = "postgresql://resumer@localhost/orders"
@@ -30,11 +30,11 @@ URL = "postgresql://resumer@localhost/orders"
     ],
 )
 def test_the_client_is_the_rightmost_address_that_is_not_trusted(peer, forwarded, client):
-    settings = load(database_url=URL, http_trusted_proxies="10.0.0.0/8, ::1")
+    settings = load_settings(database_url=URL, http_trusted_proxies="10.0.0.0/8, ::1")
     assert Proxies(settings.http_trusted_proxies).client(peer, forwarded) == client
 
 
 @pytest.mark.parametrize("wrong", ["proxy.local", "10.1.0.0/33", "10.1.0.5/16", "10.0.0.0/8; ::1"])
 def test_what_is_no_network_is_refused_with_its_setting(wrong):
     with pytest.raises(SettingsError, match="RESUMER_HTTP_TRUSTED_PROXIES"):
-        load(database_url=URL, http_trusted_proxies=wrong)
+        load_settings(database_url=URL, http_trusted_proxies=wrong)

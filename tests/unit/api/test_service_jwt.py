@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.api.service_jwt import LONGEST, read
+from resumer_daemon.api.service_jwt import LONGEST_JWT, read
 from tests.harness.holders import SECRET
 
 NOW = 1_800_000_000.0
@@ -60,7 +60,7 @@ def test_an_end_that_is_none_or_past_is_worth_nothing(exp: object):
 def test_a_name_is_cut_and_cleaned_for_the_record():
     caller = read(signed({"exp": FAR, "sub": "\0" + "x" * 5_000}), SECRET, NOW)
     assert caller is not None
-    assert caller.actor == "user:\ufffd" + "x" * (LONGEST - 1)
+    assert caller.actor == "user:\ufffd" + "x" * (LONGEST_JWT - 1)
 
 
 @pytest.mark.parametrize(("nbf", "counts"), [(NOW, True), (NOW + 1, False), ("soon", False)])

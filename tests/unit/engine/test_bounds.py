@@ -60,9 +60,9 @@ def test_a_webhook_of_many_is_tried_when_it_begins_and_when_its_result_is_here(
 
     def counted(step: Step, place: Place, walk: Walk) -> Ended:
         tried[place.path] += 1
-        return attempts.run(step, place, walk)
+        return attempts.run_step(step, place, walk)
 
-    monkeypatch.setattr("resumer_daemon.engine.advance.run", counted)
+    monkeypatch.setattr("resumer_daemon.engine.advance.run_step", counted)
     inner = [{"id": f"m{each}", **SEND} for each in range(16)]
     outer = [
         {"id": f"p{each}", "type": "parallel", "strategy": strategy, "steps": inner}
