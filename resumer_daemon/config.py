@@ -1,18 +1,20 @@
-"""The settings: the only reader of the environment. All errors are found before anything starts."""
+"""Settings: the only reader of the environment. All errors are reported before anything starts."""
 
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -27,9 +29,79 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from resumer_daemon.durations import EXPECTED, LONGEST, seconds
-from resumer_daemon.entities import HttpUrl, RecordTarget
 from resumer_daemon.errors import SettingsError
-from resumer_daemon.tls import secured
+
+NAME: Final = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
+
+
+_USER: Final = re.compile(r"https?:[/\\]*[^/?#\\]*@")
+
+
+def _without_user(url: str) -> str:
+    if _USER.match(url):
+        raise ValueError("a user name or a password in a URL; send an Authorization header")
+    return url
+
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_user)]
+"""Where the daemon sends requests to."""
+
+
+class RecordTarget(BaseModel):
+    """A table with the columns that may be written, or a URL.
+
+    `key` is the column that `entity_id` names a row by. Headers are templates, so may name secrets.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str | None = Field(None, pattern=rf"^{NAME}(\.{NAME})?$")
+    key: str = Field("id", pattern=rf"^{NAME}$")
+    columns: frozenset[str] = frozenset()
+    url: HttpUrl | None = None
+    headers: Mapping[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.table is None) == (self.url is None) or bool(self.table) != bool(self.columns):
+            raise ValueError("either a table with its columns, or a url")
+        if self.table is not None and self.table.startswith(("resumer.", "pg_")):
+            raise ValueError("not a table of ours or of the server")
+        return self
+
+
+ROOTS = Path("~/.postgresql/root.crt")
+
+
+def secured(url: str, sslmode: str) -> str:
+    """Return the address as it is connected to.
+
+    What the address, `PGSSLMODE` or a service file says of TLS stands. Else a host beyond this
+    machine gets `sslmode`, and the roots of the system where no others are given.
+    """
+    given = conninfo_to_dict(url)
+    if "sslmode" in given or "service" in given or os.environ.get("PGSSLMODE"):
+        return url
+    hosts = str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or "")
+    if all(is_local(host) for host in hosts.split(",")):
+        return url
+    roots = {}
+    if sslmode == "verify-full" and not (
+        "sslrootcert" in given or os.environ.get("PGSSLROOTCERT") or ROOTS.expanduser().exists()
+    ):
+        roots["sslrootcert"] = "system"
+    return make_conninfo(url, sslmode=sslmode, **roots)
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a host is this machine: a socket, a loopback address, or `localhost`."""
+    if not host or host[0] in "/@" or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 Network: TypeAlias = IPv4Network | IPv6Network
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from resumer_daemon.config import Settings
+from resumer_daemon.config import RecordTarget, Settings
 from resumer_daemon.daemon.allowance import Allowance
 from resumer_daemon.engine.loading import endpoint_of
 from resumer_daemon.engine.plan import Program
@@ -17,11 +17,10 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Programs
 from resumer_daemon.engine.rules import rule_ids
 from resumer_daemon.engine.world import Endpoint, RecordTable, Rule, World
-from resumer_daemon.entities import RecordTarget
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.context import entity_of, key_of
-from resumer_daemon.workflow.values import Json, load
+from resumer_daemon.workflow.jsontext import Json, load
 
 log = structlog.get_logger()
 

@@ -12,9 +12,8 @@ import httpcore2
 
 from resumer_daemon.effects.masking import Revealed
 from resumer_daemon.engine.outcome import EffectResult
-from resumer_daemon.value import value
-from resumer_daemon.workflow.jsontext import storable
-from resumer_daemon.workflow.values import Json, Unreadable, load
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json, Unreadable, load, storable
 
 KEPT: Final = 64 * 1024
 """How many bytes of a response are kept; the rest is not read."""
@@ -24,7 +23,7 @@ _WINDOWS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "windows-1252": 
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Answer(EffectResult):
     """The result of an attempt; `sent` False means that not a byte of the request has left.
 

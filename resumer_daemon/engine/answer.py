@@ -5,11 +5,11 @@ from dataclasses import field
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Decided:
     """One approval with its verdict, as it goes into `resume_data.approval`.
 
@@ -24,7 +24,7 @@ class Decided:
     decided_at: str | None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Decision:
     """The policy's word on an approval pause: the deciding one, and all that were decided."""
 
@@ -32,19 +32,19 @@ class Decision:
     all: tuple[Decided, ...]
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Event:
     """The event that a wait waited for."""
 
     payload: Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class TimedOut:
     """The due time of a wait has come."""
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Manual:
     """A person resumes by hand; `force` is needed while an approval is missing.
 

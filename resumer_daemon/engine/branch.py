@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 Reason: TypeAlias = Literal["approval_required", "waiting_for_event", "waiting_for_time"]
 
@@ -15,7 +15,7 @@ PAUSE = ""
 """The path of the only branch of a pause at a step of the top level."""
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Ways:
     """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
 
@@ -37,7 +37,7 @@ class Ways:
         return {name: step for name, step in named.items() if step is not None}
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Waiting:
     """What a branch waits for. `approvals` and `roles` count decisions; `due_at` is a time.
 
@@ -87,7 +87,7 @@ class Waiting:
         )
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Branch:
     """One place that waits. `path` is `PAUSE` at the top level, else the place inside a container.
 

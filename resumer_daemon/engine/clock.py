@@ -1,11 +1,11 @@
 """Points of time on the clock of a run, which counts the seconds that an execution really runs."""
 
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 
 _UNITS = (("h", 3600.0), ("m", 60.0))
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Limit:
     """Until when something must be done, and how long it was given."""
 

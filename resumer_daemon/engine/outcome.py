@@ -8,8 +8,8 @@ from uuid import UUID
 
 from resumer_daemon.engine.branch import Branch, Reason, Waiting, Ways
 from resumer_daemon.engine.state import State
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 
 class StepRecord(NamedTuple):
@@ -31,7 +31,7 @@ class StepRecord(NamedTuple):
     began: datetime | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class NewApproval:
     """A row of `approval_requests`, written in the transaction that records its step."""
 
@@ -46,7 +46,7 @@ class NewApproval:
     requester_id: UUID | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class OutboxMessage:
     """A message that the daemon delivers later, written in the same transaction."""
 
@@ -58,7 +58,7 @@ class OutboxMessage:
 Write: TypeAlias = NewApproval | OutboxMessage
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Effect:
     """Something that leaves the database: the shell runs it and hands its result back by `path`.
 
@@ -78,7 +78,7 @@ class Effect:
     deadline: float | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class EffectResult:
     """What became of an effect. `error` None is success; `retry_class` is what `retry_on` names.
 
@@ -92,7 +92,7 @@ class EffectResult:
     sent: bool = True
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Paused:
     """The flow stands and waits. The fields before `branches` are of what has waited longest.
 
@@ -109,7 +109,7 @@ class Paused:
     branches: tuple[Branch, ...] = ()
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Completed:
     """The flow came to its end. `reason` is of the last deciding action, or of its decision."""
 
@@ -117,14 +117,14 @@ class Completed:
     reason: str | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Failed:
     """A step failed by its own meaning, or the time is up."""
 
     error: str
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Incident:
     """The engine must not decide: a person has to look."""
 
@@ -133,7 +133,7 @@ class Incident:
     remedy: str
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Effects:
     """The flow goes on when these have results; several only inside `parallel`.
 

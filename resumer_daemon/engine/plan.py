@@ -15,14 +15,14 @@ from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRe
 from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, Hold, Settled
 from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "running"]
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Program:
     """A definition to run, with the fingerprint under which its text is kept."""
 
@@ -30,7 +30,7 @@ class Program:
     definition: Definition
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Copy:
     """The text of a definition, to be kept; `awaits` are the types of events it waits for."""
 
@@ -38,7 +38,7 @@ class Copy:
     awaits: frozenset[str] = frozenset()
 
 
-@value(frozen=True, slots=True)
+@frozen
 class NewPause:
     """A pause record to open. `state` is None where the flow has not begun.
 
@@ -60,7 +60,7 @@ class NewPause:
     branches: tuple[Branch, ...] = ()
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Launch:
     """Effects to be run once their intents are committed, and the state to go on from."""
 
@@ -69,7 +69,7 @@ class Launch:
     effects: tuple[Effect, ...]
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Plan:
     """All writes of one execution. `status` None: its row stays, and only requests are settled.
 

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from resumer_daemon.engine.branch import Waiting
 from resumer_daemon.engine.requests import Approval
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Verdict:
     """The policy's word, the approvals that brought it about, and the one that decided last."""
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from resumer_daemon.engine.branch import PAUSE, Branch, Waiting, Ways
 from resumer_daemon.engine.state import State
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 Kind: TypeAlias = Literal[
     "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"
@@ -83,7 +83,7 @@ class Hold(NamedTuple):
     number: int | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class OpenPause:
     """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
 
@@ -146,7 +146,7 @@ class OpenPause:
         return request.pause_number in (None, self.number)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Claimed:
     """One execution under our lock, and everything that was read after we had the lock.
 

@@ -15,10 +15,10 @@ from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.engine.retrying import retry
 from resumer_daemon.engine.settle import Settlement, settle
 from resumer_daemon.engine.world import World
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Unusable:
     """A definition that cannot be run, and why."""
 
@@ -35,7 +35,7 @@ REMEDIES: Mapping[UnreadableCause, str] = {
 }
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Programs:
     """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from resumer_daemon.engine.world import Rule
 from resumer_daemon.workflow.definition import ConditionStep, Definition, Step
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 
 def rule_ids(definition: Definition) -> frozenset[str]:

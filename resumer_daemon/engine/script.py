@@ -9,9 +9,9 @@ from uuid import UUID
 from resumer_daemon.engine.answer import Answer
 from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.names import rfc3339
-from resumer_daemon.workflow.values import Json
 
 Answers: TypeAlias = Mapping[str, Answer]
 Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
@@ -19,7 +19,7 @@ Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
 _REQUEST: Final = 0
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Emitted:
     """An event that somebody would write."""
 
@@ -27,7 +27,7 @@ class Emitted:
     payload: Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Script:
     """Words in their order, one a pause, and the events that there are.
 

@@ -28,11 +28,11 @@ from resumer_daemon.engine.requests import (
 )
 from resumer_daemon.engine.spoken import report, spoken
 from resumer_daemon.engine.state import State
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Settlement:
     """What the requests come to. At most one of `answers`, `begins`, `cancelled`, `holds` is set.
 
@@ -124,7 +124,7 @@ def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
     return Settlement(outcomes, holds=True)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class _Heard:
     """The answer to one branch, the requests that count for it, and approvals without a request."""
 

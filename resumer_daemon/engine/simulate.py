@@ -28,11 +28,11 @@ from resumer_daemon.engine.script import Answers, Script, take
 from resumer_daemon.engine.standing import Stop, stands
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.conditions import Comparison
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 CarryOut: TypeAlias = Callable[[Effect], EffectResult]
 
@@ -44,7 +44,7 @@ _ROUND_TRIP: Final = timedelta(milliseconds=10)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Seen:
     """One attempt of a step, and what it compared where it is a condition."""
 
@@ -52,7 +52,7 @@ class Seen:
     comparisons: tuple[Comparison, ...] = ()
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Stretch:
     """From answers (none: from the start) to the next pause, or to the end."""
 
@@ -67,7 +67,7 @@ class Stretch:
         return next(iter(self.answers), None)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Simulation:
     """What would happen, where the execution would stand then, and the answers that nothing met."""
 

@@ -8,8 +8,8 @@ from typing import Final, Literal, TypeAlias
 from resumer_daemon.engine.branch import Branch, Reason
 from resumer_daemon.engine.progress import EPOCH, Progress, exact
 from resumer_daemon.errors import Refused
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
 
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
 Awaits: TypeAlias = Literal["approval", "event", "time"]
@@ -31,7 +31,7 @@ class Damaged(Refused):
     """A stored state that no version has written."""
 
 
-@value(frozen=True, slots=True)
+@frozen
 class State:
     """The pointer and what surrounds it; a JSON round trip changes nothing.
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from resumer_daemon.engine.branch import Ways
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 
 
-@value(frozen=True, slots=True)
+@frozen
 class PausePoint:
     """Where executions are paused: at a step, for a reason, with a way for each answer."""
 

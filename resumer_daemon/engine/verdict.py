@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, TypeAlias
 from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.state import Result
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 
 class Passed(NamedTuple):
@@ -24,7 +24,7 @@ class Passed(NamedTuple):
     reason: str | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Broken:
     """The try has failed. `final`: repeating it would change nothing."""
 
@@ -34,7 +34,7 @@ class Broken:
     retry_class: str | None = None
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Pausing:
     """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
 
@@ -43,7 +43,7 @@ class Pausing:
     asks: tuple[NewApproval, ...] = field(default=())
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Unfinished:
     """The step needs results of effects, waits for an answer, or yields to the shell."""
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Rule:
     """A row of `rules` as it is now; a missing rule is absent from `World.rules`."""
 
@@ -20,7 +20,7 @@ class Rule:
     definition: Json
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """Where a resource of `context.load` is had over HTTP: `{id}` in the URL is its entity's id.
 
@@ -31,7 +31,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@value(frozen=True, slots=True)
+@frozen
 class RecordTable:
     """Where records of an entity are rows: the table, the column that names one, what is written.
 
@@ -43,7 +43,7 @@ class RecordTable:
     columns: frozenset[str]
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Limits:
     """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
 
@@ -64,7 +64,7 @@ def never() -> bool:
     return False
 
 
-@value(frozen=True, slots=True)
+@frozen
 class World:
     """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
 

@@ -21,11 +21,11 @@ from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, R
 from resumer_daemon.engine.respond import UnreadableCause
 from resumer_daemon.engine.state import Damaged, Newer, State
 from resumer_daemon.errors import ResumerError
+from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json, load
+from resumer_daemon.workflow.jsontext import Json, load
 
 Parse = Callable[[str], Json]
 
@@ -46,7 +46,7 @@ class TooMany(ResumerError):
     """The claimed executions have more requests or approvals than one turn may have."""
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Unreadable:
     """A claimed execution of which something cannot be parsed, or is too large: it stops alone."""
 
@@ -55,7 +55,7 @@ class Unreadable:
     cause: UnreadableCause = "row_unreadable"
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Seen:
     """When a request was made, or a timer was due, and when it was first seen: for latencies."""
 
@@ -63,7 +63,7 @@ class Seen:
     seen_at: datetime
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Batch:
     """What one claim holds: executions that can be read, those that cannot, and request times.
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Final
 
-from resumer_daemon.value import value
-from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import is_number, printed
 
 _LONGEST_TYPE: Final = 255  # characters that `events.event_type` has
 _LONGEST_PATH: Final = 200
@@ -26,7 +27,7 @@ def can_come(event: str) -> bool:
     return len(event) <= _LONGEST_TYPE
 
 
-@value(frozen=True, slots=True)
+@frozen
 class EventWait:
     """One event that a pause waits for. `path` is the place of the branch, empty at the top."""
 

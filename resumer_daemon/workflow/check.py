@@ -9,9 +9,8 @@ from resumer_daemon.workflow.checks.questions import check_condition
 from resumer_daemon.workflow.checks.sites import flows
 from resumer_daemon.workflow.checks.steps import check_step
 from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.jsontext import clean
+from resumer_daemon.workflow.jsontext import Json, Unreadable, clean
 from resumer_daemon.workflow.spelling import inner_part, normalise
-from resumer_daemon.workflow.values import Json, Unreadable
 
 __all__ = ["Finding", "check"]
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from resumer_daemon.workflow.faults import ConditionFault, Fault, FieldNotFound
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.membership import is_literal
 from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
 from resumer_daemon.workflow.references import follow, reference
-from resumer_daemon.workflow.values import MISSING, Json, find, lookup
+from resumer_daemon.workflow.values import MISSING, find, lookup
 from resumer_daemon.workflow.wording import shown
 
 DEPTH: Final = 64

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.references import reference
-from resumer_daemon.workflow.values import Json, printed, same
+from resumer_daemon.workflow.values import printed, same
 
 LONG: Final = 32
 """From so many members on a list is remembered."""

@@ -8,9 +8,10 @@ from typing import Final
 from uuid import UUID
 
 from resumer_daemon.durations import seconds
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.references import bare, follow
 from resumer_daemon.workflow.secretrefs import PREFIX
-from resumer_daemon.workflow.values import MISSING, Json
+from resumer_daemon.workflow.values import MISSING
 
 _LATER: Final = re.compile(r"now(?:\+|_plus_)(.+)")
 _APPROVAL: Final = "approval.id"

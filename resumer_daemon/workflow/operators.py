@@ -5,8 +5,9 @@ from typing import Final, TypeAlias
 
 from resumer_daemon.workflow import patterns
 from resumer_daemon.workflow.faults import ConditionFault
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.membership import among
-from resumer_daemon.workflow.values import Json, is_number, printed, same
+from resumer_daemon.workflow.values import is_number, printed, same
 from resumer_daemon.workflow.wording import shown
 
 Operator: TypeAlias = Callable[[Json, Json], bool]

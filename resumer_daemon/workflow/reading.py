@@ -6,8 +6,9 @@ from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from resumer_daemon.durations import EXPECTED, seconds
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.references import REFERENCE
-from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.workflow.values import is_number, printed
 from resumer_daemon.workflow.wording import shown
 
 Value = TypeVar("Value")

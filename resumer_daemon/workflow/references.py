@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from resumer_daemon.workflow.values import MISSING, Json, find
+from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import MISSING, find
 
 # Braces cannot be inside, so a text is read in one go, however many of them it holds.
 REFERENCE = re.compile(r"\{\{([^{}]*)\}\}|\$\{([^{}]*)\}")

@@ -3,10 +3,10 @@
 from resumer_daemon.durations import LONGEST
 from resumer_daemon.workflow.definition import LONGEST_ID, Definition, Step, is_id
 from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.jsontext import clean, storable
+from resumer_daemon.workflow.jsontext import Json, Unreadable, clean, storable
 from resumer_daemon.workflow.reading import NotUnderstood, Reader, not_understood
 from resumer_daemon.workflow.spelling_steps import read_step
-from resumer_daemon.workflow.values import Json, Unreadable, is_number
+from resumer_daemon.workflow.values import is_number
 from resumer_daemon.workflow.wording import kind
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from resumer_daemon.workflow.definition import ActionStep, Requires
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.reading import (
     MISSPELT,
     NotUnderstood,
@@ -13,7 +14,7 @@ from resumer_daemon.workflow.reading import (
     within_gate,
 )
 from resumer_daemon.workflow.spelling_acts import APPROVAL, acts
-from resumer_daemon.workflow.values import Json, printed
+from resumer_daemon.workflow.values import printed
 
 REQUIRE_APPROVAL: Final = "require_approval"
 """The type, of a step or of its action, of a block that requires an approval."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from resumer_daemon.workflow.definition import Act
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.reading import (
     MISSPELT,
     NotUnderstood,
@@ -12,7 +13,7 @@ from resumer_daemon.workflow.reading import (
     not_understood,
     within_gate,
 )
-from resumer_daemon.workflow.values import Json, is_number
+from resumer_daemon.workflow.values import is_number
 
 APPROVAL: Final = "create_approval_request"
 """The action that makes a block require an approval."""

@@ -10,12 +10,11 @@ from resumer_daemon.workflow.definition import (
     Step,
     WaitStep,
 )
-from resumer_daemon.workflow.jsontext import clean
+from resumer_daemon.workflow.jsontext import Json, Unreadable, clean
 from resumer_daemon.workflow.reading import NotUnderstood, Reader, alike, within_gate
 from resumer_daemon.workflow.spelling_action import REQUIRE_APPROVAL, action_step, refuse_requires
 from resumer_daemon.workflow.spelling_acts import act, acts
 from resumer_daemon.workflow.spelling_groups import foreach_step, parallel_step
-from resumer_daemon.workflow.values import Json, Unreadable
 
 WAIT_KEYS: Final = ("event", "match", "timeout", "on_timeout", "on_event", "for", "duration")
 """The keys of a `wait`, nested or on its step."""

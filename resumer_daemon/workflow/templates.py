@@ -9,11 +9,12 @@ from typing import Final
 
 from resumer_daemon.workflow import secretrefs
 from resumer_daemon.workflow.faults import TemplateFault
+from resumer_daemon.workflow.jsontext import Json, dump
 from resumer_daemon.workflow.names import Names, resolve
 from resumer_daemon.workflow.references import REFERENCE, bare, path_of, reference
 from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
 from resumer_daemon.workflow.urls import UrlBuilder
-from resumer_daemon.workflow.values import MISSING, Json, dump, printed
+from resumer_daemon.workflow.values import MISSING, printed
 
 __all__ = [
     "SIZE",

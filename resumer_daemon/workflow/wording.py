@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from resumer_daemon.workflow.values import Json, dump
+from resumer_daemon.workflow.jsontext import Json, dump
 
 _LONGEST: Final = 60
 

@@ -11,15 +11,10 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.templates import (
-    Names,
-    mask_secrets,
-    render,
-    render_text,
-    resolve_secrets,
-    secrets_in,
-)
-from resumer_daemon.workflow.values import Json, dump, load
+from resumer_daemon.workflow.jsontext import Json, dump, load
+from resumer_daemon.workflow.names import Names
+from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
+from resumer_daemon.workflow.templates import render, render_text
 from tests.conformance.cases import groups, name
 
 NAMES = {

@@ -20,9 +20,10 @@ from resumer_daemon.workflow.check import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build
 from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.jsontext import Json, dump, load
+from resumer_daemon.workflow.names import Names
 from resumer_daemon.workflow.spelling import normalise
-from resumer_daemon.workflow.templates import Names, render
-from resumer_daemon.workflow.values import Json, dump, load
+from resumer_daemon.workflow.templates import render
 from tests.harness import Database
 from tests.unit import documents
 from tests.unit.documents import DOCUMENTS, ROOT, Block, between, blocks, prose, rows

@@ -3,8 +3,7 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from resumer_daemon.config import load_settings
-from resumer_daemon.tls import secured
+from resumer_daemon.config import load_settings, secured
 
 LOCAL = [
     "postgresql:///orders",

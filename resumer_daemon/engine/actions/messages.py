@@ -6,8 +6,10 @@ from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import OutboxMessage
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import mask_secrets, render_text
-from resumer_daemon.workflow.values import Json, dump, printed
+from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.templates import render_text
+from resumer_daemon.workflow.values import printed
 
 
 def notify(task: Task) -> dict[str, Json]:

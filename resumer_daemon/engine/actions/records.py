@@ -11,8 +11,8 @@ from resumer_daemon.engine.actions.messages import put
 from resumer_daemon.engine.actions.task import Task
 from resumer_daemon.engine.world import Endpoint, RecordTable
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import secrets_in
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.secretrefs import secrets_in
 
 
 def create_record(task: Task) -> dict[str, Json] | None:

@@ -9,7 +9,7 @@ from resumer_daemon.engine.verdict import UNFINISHED, Broken, Unfinished, output
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ActionStep, ExecuteStep
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 
 def run_list(

@@ -9,11 +9,11 @@ from resumer_daemon.engine.steps.members import remember
 from resumer_daemon.engine.verdict import UNFINISHED, Broken, Ended, Passed, Unfinished
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import targets
-from resumer_daemon.value import value
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
 
 
-@value(frozen=True, slots=True)
+@frozen
 class Body:
     """Steps that belong together. `flows`: they name each other, so their ways are followed."""
 

@@ -8,9 +8,9 @@ from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, Verdict, o
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ForeachStep
 from resumer_daemon.workflow.faults import Fault, FieldNotFound
-from resumer_daemon.workflow.references import follow
-from resumer_daemon.workflow.templates import reference
-from resumer_daemon.workflow.values import MISSING, Json
+from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.references import follow, reference
+from resumer_daemon.workflow.values import MISSING
 
 INDEX = "_index"
 

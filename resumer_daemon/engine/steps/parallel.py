@@ -21,7 +21,7 @@ from resumer_daemon.engine.verdict import (
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ParallelStep, Step
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.values import Json
+from resumer_daemon.workflow.jsontext import Json
 
 SUPERSEDED = "superseded: another branch has passed"
 

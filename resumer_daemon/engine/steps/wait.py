@@ -12,8 +12,10 @@ from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import wait_ways
 from resumer_daemon.workflow.definition import WaitStep
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import mask_secrets, render
-from resumer_daemon.workflow.values import Json, printed
+from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.templates import render
+from resumer_daemon.workflow.values import printed
 
 
 def run_wait(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from resumer_daemon.config import is_local
 from resumer_daemon.store.doctor.finding import Finding, Patient, warning, well
-from resumer_daemon.tls import is_local
 
 
 async def check_connection(patient: Patient) -> Sequence[Finding]:

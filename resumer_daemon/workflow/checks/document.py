@@ -3,8 +3,8 @@
 from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.values import Json
 from resumer_daemon.workflow.wording import kind, shown
 
 _NAMES: Final = "workflow_id", "version", "name"

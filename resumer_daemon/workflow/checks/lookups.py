@@ -8,10 +8,10 @@ from resumer_daemon.workflow.checks.finding import Findings, warning
 from resumer_daemon.workflow.checks.sites import Site
 from resumer_daemon.workflow.checks.uses import Use, uses
 from resumer_daemon.workflow.definition import ConditionStep, Definition
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.names import is_built_in
 from resumer_daemon.workflow.references import bare
 from resumer_daemon.workflow.secretrefs import PREFIX, marked
-from resumer_daemon.workflow.values import Json
 
 _MEMBERS: Final = {
     "_meta": "version enriched_at",

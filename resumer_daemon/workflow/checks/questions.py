@@ -8,9 +8,10 @@ from resumer_daemon.workflow.checks.sites import Site
 from resumer_daemon.workflow.conditions import parts
 from resumer_daemon.workflow.definition import ConditionStep
 from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
 from resumer_daemon.workflow.references import REFERENCE, reference
-from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.workflow.values import is_number, printed
 from resumer_daemon.workflow.wording import kind, shown
 
 _ORDERING: Final = ("gt", ">", "gte", ">=", "lt", "<", "lte", "<=")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resumer_daemon.workflow.definition import Definition, ForeachStep, ParallelStep, Step
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.values import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from resumer_daemon.workflow.checks.acts import acts_of
 from resumer_daemon.workflow.checks.sites import Site
 from resumer_daemon.workflow.definition import ActionStep, ConditionStep, ForeachStep, WaitStep
+from resumer_daemon.workflow.jsontext import Json
 from resumer_daemon.workflow.references import REFERENCE, path_of
-from resumer_daemon.workflow.values import Json
 
 _SENT: Final = frozenset({"webhook", "notify", "create_record", "update_record"})
 

@@ -11,10 +11,13 @@ from resumer_daemon.workflow.conditions import evaluate, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.faults import Fault, Refused
+from resumer_daemon.workflow.jsontext import dump, load
+from resumer_daemon.workflow.names import Names
 from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
+from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets
 from resumer_daemon.workflow.spelling import normalise
-from resumer_daemon.workflow.templates import Names, mask_secrets, render, resolve_secrets
-from resumer_daemon.workflow.values import dump, load, printed, same
+from resumer_daemon.workflow.templates import render
+from resumer_daemon.workflow.values import printed, same
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = Names(NOW, "e", "exec_1", "w", "s")

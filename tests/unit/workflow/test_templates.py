@@ -5,16 +5,10 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.templates import (
-    SIZE,
-    Names,
-    mask_secrets,
-    reference,
-    render,
-    render_text,
-    resolve_secrets,
-    secrets_in,
-)
+from resumer_daemon.workflow.names import Names
+from resumer_daemon.workflow.references import reference
+from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
+from resumer_daemon.workflow.templates import SIZE, render, render_text
 
 NAMES = Names(
     now=datetime(2026, 1, 31, 9, 30, 59, 999_999, tzinfo=UTC),

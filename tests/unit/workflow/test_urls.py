@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.names import Names
 from resumer_daemon.workflow.secretrefs import marked
-from resumer_daemon.workflow.templates import Names, render_url
+from resumer_daemon.workflow.templates import render_url
 from resumer_daemon.workflow.urls import LONGEST, names_user, refusal, resolve_url
 
 NAMES = Names(datetime(2026, 1, 31, tzinfo=UTC), "e", "exec_1", "w", "s")

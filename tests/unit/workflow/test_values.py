@@ -4,17 +4,8 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.faults import Fault, FieldNotFound
-from resumer_daemon.workflow.jsontext import DEPTH, DIGITS, clean, is_deeper
-from resumer_daemon.workflow.values import (
-    MISSING,
-    Unreadable,
-    dump,
-    find,
-    load,
-    lookup,
-    printed,
-    same,
-)
+from resumer_daemon.workflow.jsontext import DEPTH, DIGITS, Unreadable, clean, dump, is_deeper, load
+from resumer_daemon.workflow.values import MISSING, find, lookup, printed, same
 
 
 def nested(depth: int) -> list[Any]:
