@@ -18,8 +18,8 @@ from resumer_daemon.engine.answer import Decided, Decision
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.resume import resume
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.jsontext import Json, dump, load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json, dump, load
 
 CALLS, ROUNDS = 2_000, 7
 WORLD = World(datetime.now(UTC), UUID(int=1), "exec_bench", "bench", 1)

@@ -17,7 +17,7 @@ from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.world import World
 from resumer_daemon.store import migrate
 from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 
 DEFINITION = {
     "steps": [

@@ -6,7 +6,7 @@ from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.service_jwt import read, texts
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.store.tokens import find_holder, server_time
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 
 DOTS = 2  # of a JWT
 LONGEST_TOKEN = 8_192  # characters

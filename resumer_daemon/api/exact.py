@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from resumer_daemon.api.problems import Refusal
-from resumer_daemon.workflow.jsontext import Json, Unreadable, load
+from resumer_daemon.workflow.values import Json, Unreadable, load
 
 
 class ExactRequest(Request):

@@ -13,7 +13,7 @@ from resumer_daemon.api.exact import ExactRoute
 from resumer_daemon.api.gate import LARGEST
 from resumer_daemon.api.problems import documented
 from resumer_daemon.store import reach
-from resumer_daemon.workflow.jsontext import dump
+from resumer_daemon.workflow.values import dump
 
 moving = APIRouter(
     prefix="/api/v1/executions/{id}",

@@ -5,7 +5,7 @@ from shlex import quote
 from typing import Any
 
 from resumer_daemon.api.caller import Permission
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 ENDLESS = ("pending", "running", "waiting", "paused")
 NEEDS = {

@@ -14,7 +14,7 @@ from resumer_daemon.api.doors import Doors, Execution, Opened, Reader, reach_of
 from resumer_daemon.api.options import NEEDS, moves_of
 from resumer_daemon.api.problems import documented
 from resumer_daemon.store import reach
-from resumer_daemon.workflow.jsontext import dump
+from resumer_daemon.workflow.values import dump
 
 reading = APIRouter(prefix="/api/v1", tags=["reading"])
 

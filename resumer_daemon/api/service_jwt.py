@@ -6,7 +6,7 @@ from uuid import UUID
 import jwt
 
 from resumer_daemon.api.caller import Caller
-from resumer_daemon.workflow.jsontext import storable
+from resumer_daemon.workflow.values import storable
 
 ALGORITHMS = ["HS256"]  # and `none` never
 LONGEST_JWT = 200  # characters of a name

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from resumer_daemon.engine.stranded import stranded
 from resumer_daemon.store.snapshot import PausedPlace
-from resumer_daemon.workflow.check import check
+from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.finding import Finding, error
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.jsontext import Json, load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json, load
 
 
 @dataclass(frozen=True, slots=True)

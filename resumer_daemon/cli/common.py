@@ -20,7 +20,7 @@ from resumer_daemon.store.database import Database
 from resumer_daemon.store.moments import as_text
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import GRANTED
-from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.values import Json, dump
 
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 

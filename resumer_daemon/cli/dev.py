@@ -24,7 +24,7 @@ from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry import logs
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 DATABASE = "resumer"
 EXAMPLE = "high_value_order_approval"

@@ -17,7 +17,7 @@ from resumer_daemon.cli.options import (
     document,
     duration,
 )
-from resumer_daemon.workflow.jsontext import dump
+from resumer_daemon.workflow.values import dump
 
 Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
 PauseNumber = Annotated[

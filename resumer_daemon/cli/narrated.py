@@ -7,9 +7,8 @@ from typing import Any
 from resumer_daemon.cli.common import console
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured
-from resumer_daemon.workflow.jsontext import Json, dump
-from resumer_daemon.workflow.names import rfc3339
-from resumer_daemon.workflow.values import printed
+from resumer_daemon.workflow.templates import rfc3339
+from resumer_daemon.workflow.values import Json, dump, printed
 
 Document = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ import typer
 
 from resumer_daemon.cli.common import USAGE, fail
 from resumer_daemon.durations import seconds
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 Reason = Literal[
     "approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from resumer_daemon.cli.common import console
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.store.migration_plan import Change, Plan, Remark
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 REMARK_COLOURS = {"refused": "red", "note": "yellow"}
 

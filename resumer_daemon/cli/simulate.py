@@ -22,7 +22,7 @@ from resumer_daemon.cli.simulated import fails, told
 from resumer_daemon.cli.subject import Subject, from_database, from_file
 from resumer_daemon.engine.script import Emitted, Script, Word
 from resumer_daemon.engine.simulate import simulate as play
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 _WORDS: Final[tuple[Word, ...]] = get_args(Word)
 _LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event

@@ -12,7 +12,7 @@ from resumer_daemon.engine.script import Script
 from resumer_daemon.engine.simulate import Seen, Simulation, Stretch
 from resumer_daemon.engine.standing import Stop
 from resumer_daemon.workflow.conditions import Comparison
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Document = dict[str, Any]
 

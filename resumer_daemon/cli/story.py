@@ -14,7 +14,7 @@ from resumer_daemon.cli.shown import coloured, steps_table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import desk, views
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 PATIENCE = 20.0
 PAYLOAD = {

@@ -22,7 +22,7 @@ from resumer_daemon.store import views
 from resumer_daemon.store.claim import look
 from resumer_daemon.store.snapshot import snapshot
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 _NOTHING: Final = Definition(steps=())
 

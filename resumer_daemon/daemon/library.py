@@ -11,9 +11,9 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.respond import Found, Programs, Unusable
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.jsontext import load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import load
 
 CAPACITY = 1_000
 KEPT = 3_600.0

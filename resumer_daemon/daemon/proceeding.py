@@ -41,7 +41,7 @@ from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace import Trace
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from resumer_daemon.engine.world import Endpoint, RecordTable, Rule, World
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.context import entity_of, key_of
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 log = structlog.get_logger()
 

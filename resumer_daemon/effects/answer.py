@@ -13,7 +13,7 @@ import httpcore2
 from resumer_daemon.effects.masking import Revealed
 from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json, Unreadable, load, storable
+from resumer_daemon.workflow.values import Json, Unreadable, load, storable
 
 KEPT: Final = 64 * 1024
 """How many bytes of a response are kept; the rest is not read."""

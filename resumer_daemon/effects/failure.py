@@ -9,7 +9,7 @@ from resumer_daemon.effects.answer import Answer
 from resumer_daemon.effects.guard import AddressRefused, NotResolved
 from resumer_daemon.effects.meter import TooMuch
 from resumer_daemon.effects.shortage import SHORTAGE, is_shortage
-from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.errors import Fault
 
 TROUBLE: Final = (
     AddressRefused,

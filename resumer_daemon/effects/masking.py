@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from resumer_daemon.effects.shortage import is_shortage
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import PREFIX, resolve_secrets
-from resumer_daemon.workflow.urls import resolve_url
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import PREFIX, resolve_secrets
+from resumer_daemon.workflow.url_templates import resolve_url
+from resumer_daemon.workflow.values import Json
 
 Lookup: TypeAlias = Callable[[str], str]
 """Returns a secret's value by its name; raises LookupError, OSError or UnicodeError."""

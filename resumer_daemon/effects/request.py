@@ -9,10 +9,10 @@ from resumer_daemon import __version__
 from resumer_daemon.effects.masking import Revealed
 from resumer_daemon.effects.url import Url, read_url
 from resumer_daemon.engine.outcome import Effect
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json, dump
-from resumer_daemon.workflow.secretrefs import mask_secrets
-from resumer_daemon.workflow.urls import refusal
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets
+from resumer_daemon.workflow.url_templates import refusal
+from resumer_daemon.workflow.values import Json, dump
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 HEADERS: Final = 64

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote
 
 from resumer_daemon.effects.hostnames import host_name, v6_address
-from resumer_daemon.workflow.urls import LONGEST
+from resumer_daemon.workflow.url_templates import LONGEST
 
 _URL: Final = re.compile(
     r"""(?P<scheme> https? ) ://

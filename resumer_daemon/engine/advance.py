@@ -28,7 +28,7 @@ from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, failure
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition, Step
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_RESULTS: Mapping[str, EffectResult] = {}

@@ -19,7 +19,7 @@ from resumer_daemon.engine.verdict import (
 )
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import Retry, Step
-from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.errors import Fault
 
 # By type and not by `match`: a pydantic class answers isinstance ten times slower than a dict.
 _STEPS: Final[Mapping[str, Any]] = {

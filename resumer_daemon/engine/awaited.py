@@ -8,8 +8,7 @@ from typing import Final, TypeAlias
 from resumer_daemon.engine.branch import PAUSE, Branch
 from resumer_daemon.engine.match import meant_for
 from resumer_daemon.engine.requests import Request
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.values import MISSING, find, is_number, printed
+from resumer_daemon.workflow.values import MISSING, Json, find, is_number, printed
 
 Paths: TypeAlias = tuple[str, ...]
 Key: TypeAlias = tuple[str | None, ...]

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Reason: TypeAlias = Literal["approval_required", "waiting_for_event", "waiting_for_time"]
 

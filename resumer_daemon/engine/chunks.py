@@ -12,7 +12,7 @@ from resumer_daemon.engine.outcome import Advance, EffectResult, Effects, Incide
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 CHUNKS = 100
 NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})

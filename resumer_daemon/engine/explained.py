@@ -8,9 +8,9 @@ from resumer_daemon.engine.rules import condition_of
 from resumer_daemon.engine.world import Rule
 from resumer_daemon.workflow.conditions import Comparison, explain
 from resumer_daemon.workflow.definition import ConditionStep, Definition, ForeachStep, Step
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.references import follow, reference
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.templates import follow, reference
+from resumer_daemon.workflow.values import Json
 
 
 def comparisons(

@@ -13,9 +13,8 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.world import Endpoint, World
 from resumer_daemon.workflow.context import build, entity_of, key_of
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.templates import render_text
+from resumer_daemon.workflow.templates import Names, render_text
+from resumer_daemon.workflow.values import Json
 
 PLACE = "context.load/"
 

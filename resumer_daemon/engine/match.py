@@ -9,9 +9,8 @@ from collections.abc import Mapping
 
 from resumer_daemon.engine.resume import OWN_NAMES
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.values import lookup, same
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json, lookup, same
 
 
 def entities(context: Json, resume_data: Json) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from resumer_daemon.engine.branch import Branch, Reason, Waiting, Ways
 from resumer_daemon.engine.state import State
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 class StepRecord(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from resumer_daemon.engine.branch import PAUSE, Ways
 from resumer_daemon.engine.clock import Limit
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 class Place(NamedTuple):

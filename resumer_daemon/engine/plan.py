@@ -17,7 +17,7 @@ from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "running"]
 

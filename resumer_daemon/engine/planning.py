@@ -34,7 +34,7 @@ from resumer_daemon.engine.state import State
 from resumer_daemon.engine.steps.broken import GATE
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import build, effective
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 def stay(claimed: Claimed, settlement: Settlement) -> Plan:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from resumer_daemon.engine.branch import Branch
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Reply: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
 """What ended the pause of a step inside a container, or a wait that has no way for its timeout."""

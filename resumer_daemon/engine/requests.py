@@ -8,7 +8,7 @@ from uuid import UUID
 from resumer_daemon.engine.branch import PAUSE, Branch, Waiting, Ways
 from resumer_daemon.engine.state import State
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Kind: TypeAlias = Literal[
     "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"

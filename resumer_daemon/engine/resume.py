@@ -14,8 +14,8 @@ from resumer_daemon.engine.progress import Progress, Reply
 from resumer_daemon.engine.state import AWAITS, Awaits, Result, State
 from resumer_daemon.workflow.context import OVERRIDDEN
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import rfc3339
+from resumer_daemon.workflow.templates import rfc3339
+from resumer_daemon.workflow.values import Json
 
 OWN_NAMES: Final = frozenset(
     {"approval", "approvals", "approved", OVERRIDDEN, "resume_event", "resume", "resumed_at"}

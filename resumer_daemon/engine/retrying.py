@@ -15,7 +15,7 @@ from resumer_daemon.engine.settle import Settlement
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 def retry(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan | None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from resumer_daemon.engine.world import Rule
 from resumer_daemon.workflow.definition import ConditionStep, Definition, Step
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json
 
 
 def rule_ids(definition: Definition) -> frozenset[str]:

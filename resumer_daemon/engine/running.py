@@ -16,7 +16,7 @@ from resumer_daemon.engine.settle import Settlement, settle_beside
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 def proceed(

@@ -10,8 +10,8 @@ from resumer_daemon.engine.answer import Answer
 from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, OpenPause, Request
 from resumer_daemon.engine.settle import settle
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import rfc3339
+from resumer_daemon.workflow.templates import rfc3339
+from resumer_daemon.workflow.values import Json
 
 Answers: TypeAlias = Mapping[str, Answer]
 Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]

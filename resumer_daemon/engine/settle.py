@@ -29,7 +29,7 @@ from resumer_daemon.engine.requests import (
 from resumer_daemon.engine.spoken import report, spoken
 from resumer_daemon.engine.state import State
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 @frozen

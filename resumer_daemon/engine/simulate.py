@@ -32,7 +32,7 @@ from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.conditions import Comparison
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 CarryOut: TypeAlias = Callable[[Effect], EffectResult]
 

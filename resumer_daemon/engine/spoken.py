@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from resumer_daemon.engine.answer import Manual
 from resumer_daemon.engine.requests import SAID, Claimed, OpenPause, Request
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 def report(pause: OpenPause, requests: Sequence[Request]) -> Request | None:

@@ -14,7 +14,7 @@ from resumer_daemon.engine.outcome import (
 from resumer_daemon.engine.requests import Approval, Claimed, OpenPause
 from resumer_daemon.engine.resume import resume_data_at_pause
 from resumer_daemon.engine.state import State
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Stop: TypeAlias = Paused | Completed | Failed | Incident
 

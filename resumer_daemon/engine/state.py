@@ -9,7 +9,7 @@ from resumer_daemon.engine.branch import Branch, Reason
 from resumer_daemon.engine.progress import EPOCH, Progress, exact
 from resumer_daemon.errors import Refused
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
 Awaits: TypeAlias = Literal["approval", "event", "time"]

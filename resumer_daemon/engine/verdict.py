@@ -9,7 +9,7 @@ from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.state import Result
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 class Passed(NamedTuple):

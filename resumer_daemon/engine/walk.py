@@ -22,9 +22,8 @@ from resumer_daemon.engine.state import State
 from resumer_daemon.engine.verdict import Ended
 from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.definition import Step
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.values import size_of
+from resumer_daemon.workflow.templates import Names
+from resumer_daemon.workflow.values import Json, size_of
 
 FEW: Final = 20
 """So many records are written whatever their size: to measure those of short flows costs more."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 @frozen

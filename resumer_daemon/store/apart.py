@@ -11,7 +11,7 @@ from resumer_daemon.store.journal import lock_expired, release
 from resumer_daemon.store.pauses import incident_as_json
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import dump
+from resumer_daemon.workflow.values import dump
 
 
 async def set_apart(session: Session, execution: UUID, what: Incident) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 from resumer_daemon.engine.answer import Decision
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.values import Json, dump
 
 
 class Entry(NamedTuple):

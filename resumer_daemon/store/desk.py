@@ -9,7 +9,7 @@ import psycopg
 from resumer_daemon.errors import Refused
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import written
-from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.values import Json, dump
 
 
 async def start(

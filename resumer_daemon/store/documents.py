@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 LARGE: Final = 16_384
 """From so many characters on it costs more to parse a text than to recognise it."""

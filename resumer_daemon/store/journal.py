@@ -12,7 +12,7 @@ from resumer_daemon.engine.state import VERSION
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import dump
+from resumer_daemon.workflow.values import dump
 
 WAIT: Final = 1.0
 """The seconds at least in which an effect may find a place and a connection."""

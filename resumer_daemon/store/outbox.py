@@ -7,7 +7,7 @@ from typing import Any
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from resumer_daemon.engine.plan import NewPause, Plan
 from resumer_daemon.engine.requests import ENDED
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.waits import EventWait, anchor, comparable
-from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.values import Json, dump
 
 
 def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:

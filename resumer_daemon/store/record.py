@@ -16,8 +16,8 @@ from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.waits import can_come
-from resumer_daemon.workflow.jsontext import Json, dump
-from resumer_daemon.workflow.names import rfc3339
+from resumer_daemon.workflow.templates import rfc3339
+from resumer_daemon.workflow.values import Json, dump
 
 
 async def record(session: Session, plans: Sequence[Plan], copies: Mapping[str, Copy]) -> None:

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import Json, dump
+from resumer_daemon.workflow.values import Json, dump
 
 FAULTS = ("22", "42")  # classes of SQLSTATE that another attempt does not mend: data, names
 

@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.stranded import PausePoint
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from resumer_daemon.store.desk import asked
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.jsontext import Json, load
+from resumer_daemon.workflow.values import Json, load
 
 DOCUMENTS = (
     "steps", "pauses", "approvals", "requests", "effects", "messages", "resume_data",

@@ -10,8 +10,7 @@ from dataclasses import field
 from typing import Final
 
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.values import is_number, printed
+from resumer_daemon.workflow.values import Json, is_number, printed
 
 _LONGEST_TYPE: Final = 255  # characters that `events.event_type` has
 _LONGEST_PATH: Final = 200

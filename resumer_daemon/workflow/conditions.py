@@ -1,16 +1,31 @@
-"""Conditions: `{field, operator, value}`, joined by `and` and `or`, answered left to right."""
+"""Conditions: `{field, operator, value}`, joined by `and` and `or`, evaluated left to right.
 
-from collections.abc import Mapping
+Regular expressions are RE2 only: their time grows with the input, whatever the pattern.
+Membership in a long list is decided with a set, because a `foreach` asks the same list again for
+each item.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Any, Final, TypeAlias
 
-from resumer_daemon.workflow.faults import ConditionFault, Fault, FieldNotFound
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.membership import is_literal
-from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
-from resumer_daemon.workflow.references import follow, reference
-from resumer_daemon.workflow.values import MISSING, find, lookup
-from resumer_daemon.workflow.wording import shown
+import re2
+
+from resumer_daemon.workflow.errors import ConditionFault, Fault, FieldNotFound
+from resumer_daemon.workflow.reader import shown
+from resumer_daemon.workflow.templates import follow, reference
+from resumer_daemon.workflow.values import (
+    MISSING,
+    Json,
+    find,
+    is_number,
+    lookup,
+    printed,
+    same,
+    storable,
+)
 
 DEPTH: Final = 64
 """How deep `and` and `or` may nest."""
@@ -132,3 +147,193 @@ def _followed(value: Json, context: Mapping[str, Json]) -> Json:
     if found is MISSING:
         raise FieldNotFound(path)
     return found
+
+
+Operator: TypeAlias = Callable[[Json, Json], bool]
+
+
+def _ordering(compare: Callable[[Json, Json], bool]) -> Operator:
+    def ordered(actual: Json, value: Json) -> bool:
+        for side in (actual, value):
+            if not is_number(side):
+                raise ConditionFault(f"ordering needs numbers on both sides, found {shown(side)}")
+        return compare(actual, value)
+
+    return ordered
+
+
+def _found_in(actual: Json, value: Json) -> bool:
+    if not isinstance(value, list):
+        raise ConditionFault(f"expected a list as value, found {shown(value)}")
+    return actual is not None and among(actual, value)
+
+
+def _contains(actual: Json, value: Json) -> bool:
+    if isinstance(actual, list):
+        return _found_in(value, actual)
+    return _in_text(str.__contains__)(actual, value)
+
+
+def _in_text(question: Callable[[str, str], bool]) -> Operator:
+    def ask(actual: Json, value: Json) -> bool:
+        if actual is None:
+            return False
+        if not isinstance(actual, str):
+            raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
+        return value is not None and question(actual, printed(value))
+
+    return ask
+
+
+def _regex(actual: Json, value: Json) -> bool:
+    if isinstance(value, list | dict):
+        raise ConditionFault(f"expected a pattern as value, found {shown(value)}")
+    check_pattern(printed(value))
+    if isinstance(actual, list | dict):
+        raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
+    if actual is None or value is None:
+        return False
+    return matches_pattern(printed(value), printed(actual))
+
+
+def _negated(operator: Operator) -> Operator:
+    return lambda actual, value: not operator(actual, value)
+
+
+def _named(*table: tuple[tuple[str, ...], Operator]) -> Mapping[str, Operator]:
+    return {name: operator for names, operator in table for name in names}
+
+
+OPERATORS: Final = _named(
+    (("eq", "=="), same),
+    (("neq", "!="), _negated(same)),
+    (("gt", ">"), _ordering(lambda actual, value: bool(actual > value))),
+    (("gte", ">="), _ordering(lambda actual, value: bool(actual >= value))),
+    (("lt", "<"), _ordering(lambda actual, value: bool(actual < value))),
+    (("lte", "<="), _ordering(lambda actual, value: bool(actual <= value))),
+    (("in",), _found_in),
+    (("not_in",), _negated(_found_in)),
+    (("contains",), _contains),
+    (("starts_with",), _in_text(str.startswith)),
+    (("ends_with",), _in_text(str.endswith)),
+    (("regex",), _regex),
+)
+"""Every operator that compares; `exists` and `not_exists` ask for the field, not for its value."""
+
+EXISTENCE: Final = {"exists": True, "not_exists": False}
+"""The operators that only ask whether the path leads somewhere, and the answer they hope for."""
+
+
+LONG: Final = 32
+"""From so many members on a list is remembered."""
+
+_REMEMBERED: Final = 4
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A list and what was found of it. It is kept with the answer, so that its id stays its own."""
+
+    members: list[Json]
+
+    @cached_property
+    def keys(self) -> frozenset[Hashable]:
+        """What its members are equal by."""
+        return frozenset(map(_key, self.members))
+
+    @cached_property
+    def is_literal(self) -> bool:
+        """Tell whether none of its members is a reference."""
+        return not any(isinstance(each, str) and reference(each) for each in self.members)
+
+
+_known: OrderedDict[int, _Known] = OrderedDict()
+
+
+def among(value: Json, members: list[Json]) -> bool:
+    """Tell whether one of the members is the same as the value."""
+    if len(members) < LONG:
+        return any(same(value, member) for member in members)
+    return _key(value) in _of(members).keys
+
+
+def is_literal(members: list[Json]) -> bool:
+    """Tell whether a list is known to have no reference; short ones are not looked at."""
+    return len(members) >= LONG and _of(members).is_literal
+
+
+def _of(members: list[Json]) -> _Known:
+    known = _known.get(id(members))
+    if known is None:
+        known = _known[id(members)] = _Known(members)
+        if len(_known) > _REMEMBERED:
+            _known.popitem(last=False)
+    return known
+
+
+def _key(value: Json) -> Hashable:
+    """Return what two values have in common exactly when they are the `same`."""
+    match value:
+        case None:
+            return None
+        case list():
+            return list, tuple(map(_key, value))
+        case dict():
+            return dict, frozenset((name, _key(member)) for name, member in value.items())
+        case _:  # texts, numbers and booleans are the same when they read the same
+            return printed(value)
+
+
+_LONGEST_PATTERN = 1_024
+_LONGEST_INPUT = 65_536
+_COMPILED = 128
+_MEMORY = 2 << 20
+_MOST_WORK = 30_000_000  # instructions times bytes, in which RE2 is linear: 0.2 s at the worst
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False  # or it writes each bad pattern to stderr
+_OPTIONS.max_mem = _MEMORY
+
+
+def matches_pattern(pattern: str, text: str) -> bool:
+    """Tell whether the pattern matches anywhere in the text.
+
+    Raises:
+        ConditionFault: RE2 refuses the pattern, or it is too much work with a text of this length.
+    """
+    compiled = _compiled(pattern)
+    encoded = storable(text).encode()
+    if len(encoded) > _LONGEST_INPUT:
+        raise ConditionFault(f"regex input has {len(encoded):,} bytes, at most {_LONGEST_INPUT:,}")
+    if len(encoded) * compiled.programsize > _MOST_WORK:
+        most = _MOST_WORK // compiled.programsize
+        raise ConditionFault(
+            f"regex is too large to search {len(encoded):,} bytes, at most {most:,} with this one"
+        )
+    return compiled.search(encoded) is not None
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise what `matches_pattern` would raise for this pattern.
+
+    Raises:
+        ConditionFault: RE2 refuses the pattern, or it is too long.
+    """
+    _compiled(pattern)
+
+
+def _compiled(pattern: str) -> Any:
+    encoded = storable(pattern).encode()
+    if len(encoded) > _LONGEST_PATTERN:
+        raise ConditionFault(f"regex has {len(encoded):,} bytes, at most {_LONGEST_PATTERN:,}")
+    return _compile(encoded)
+
+
+@lru_cache(_COMPILED)
+def _compile(pattern: bytes) -> Any:
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise ConditionFault(f"invalid regex: {text}") from None

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import rfc3339
-from resumer_daemon.workflow.values import find, is_number, printed
+from resumer_daemon.workflow.templates import rfc3339
+from resumer_daemon.workflow.values import Json, find, is_number, printed
 
 VERSION: Final = "1.0"
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 LONGEST_ID: Final = 255
 """How many characters the id of a step may have."""

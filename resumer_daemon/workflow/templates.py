@@ -1,32 +1,112 @@
-"""Templates: lookups put into the texts of an action, in one pass; what was put in is never read.
+"""Templates: references (`{{path}}`, `${path}`) in the texts of an action, resolved in one pass.
 
-What is rendered leaves through a request, a message or a record. See `secretrefs` for what stands
-in it for a secret: resolve that in what is sent, mask it in everything else.
+A value that was put in is never read as a template. What is rendered leaves through a request, a
+message or a record. `secret_refs` tells what stands in it for a secret: resolve that in what is
+sent, mask it in everything else.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from resumer_daemon.workflow import secretrefs
-from resumer_daemon.workflow.faults import TemplateFault
-from resumer_daemon.workflow.jsontext import Json, dump
-from resumer_daemon.workflow.names import Names, resolve
-from resumer_daemon.workflow.references import REFERENCE, bare, path_of, reference
-from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
-from resumer_daemon.workflow.urls import UrlBuilder
-from resumer_daemon.workflow.values import MISSING, printed
+from resumer_daemon.durations import seconds
+from resumer_daemon.workflow import secret_refs
+from resumer_daemon.workflow.errors import TemplateFault
+from resumer_daemon.workflow.secret_refs import PREFIX
+from resumer_daemon.workflow.url_templates import UrlBuilder
+from resumer_daemon.workflow.values import MISSING, Json, dump, find, printed
 
-__all__ = [
-    "SIZE",
-    "Names",
-    "mask_secrets",
-    "reference",
-    "render",
-    "render_text",
-    "render_url",
-    "resolve_secrets",
-    "secrets_in",
-]
+# Braces cannot be inside, so a text is read in one go, however many of them it holds.
+REFERENCE = re.compile(r"\{\{([^{}]*)\}\}|\$\{([^{}]*)\}")
+
+
+def path_of(match: re.Match[str]) -> str:
+    """Return the path of a match, blank when the braces were empty."""
+    return (match[1] if match[2] is None else match[2]).strip()
+
+
+def reference(text: Json) -> str | None:
+    """Return the path if the text is exactly one reference."""
+    match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
+    return (path_of(match) or None) if match else None
+
+
+def bare(path: str) -> str:
+    """Return a path without the blanks in it."""
+    return "".join(path.split())
+
+
+def follow(path: str, context: Mapping[str, Json]) -> Json:
+    """Return what a reference leads to, as it stands or else without its blanks, or `MISSING`."""
+    value = find(path, context)
+    return find(bare(path), context) if value is MISSING else value
+
+
+_LATER: Final = re.compile(r"now(?:\+|_plus_)(.+)")
+_APPROVAL: Final = "approval.id"
+
+_BUILT_IN: Final[Mapping[str, Callable[["Names"], str]]] = {
+    "now": lambda names: rfc3339(names.now),
+    "execution.id": lambda names: str(names.execution_id),
+    "execution.key": lambda names: names.execution_key,
+    "workflow.id": lambda names: names.workflow_id,
+    "step.id": lambda names: names.step_id,
+    "approval_url": lambda names: names.approval_url,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the built-in names stand for in one step; `now` is aware, or taken as UTC."""
+
+    now: datetime
+    execution_id: UUID | str
+    execution_key: str
+    workflow_id: str
+    step_id: str
+    approval_id: UUID | str | None = None
+    approval_url: str = ""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment as text in UTC, cut to the second: `2026-01-31T09:30:00Z`."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def resolve(path: str, context: Mapping[str, Json], names: Names) -> Json:
+    """Return what a path of a template stands for, unless it is a secret, or `MISSING`."""
+    name = bare(path)
+    if name.startswith(PREFIX):
+        return MISSING
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](names) or MISSING
+    if name == _APPROVAL and names.approval_id is not None:
+        return str(names.approval_id)
+    delay = _delay(name)
+    return follow(path, context) if delay is None else _later(names.now, delay)
+
+
+def is_built_in(path: str) -> bool:
+    """Tell whether a path of a template is a built-in name, whatever the context holds."""
+    name = bare(path)
+    return name in _BUILT_IN or name == _APPROVAL or _delay(name) is not None
+
+
+def _delay(name: str) -> float | None:
+    match = _LATER.fullmatch(name)
+    return seconds(match[1]) if match else None
+
+
+def _later(now: datetime, delay: float) -> Json:
+    try:
+        return rfc3339(now + timedelta(seconds=delay))
+    except OverflowError:
+        return MISSING
+
 
 SIZE: Final = 4_194_304
 """How many characters a rendered value may have, each member of a list or object being 16."""
@@ -84,7 +164,7 @@ class _Renderer:
             return self.text(value) if path is None else self._whole(path)
         if not isinstance(value, list | dict):
             return value
-        if depth > secretrefs.DEPTH:
+        if depth > secret_refs.DEPTH:
             raise TemplateFault("nested too deeply")
         if isinstance(value, list):
             return [self.value(member, depth + 1) for member in value]
@@ -106,7 +186,7 @@ class _Renderer:
         for match in REFERENCE.finditer(text):
             if path := path_of(match):
                 builder.literal(self._foreign(text[position : match.start()]))
-                if mark := secretrefs.marked(bare(path)):
+                if mark := secret_refs.marked(bare(path)):
                     builder.literal(mark)
                 else:
                     builder.value(self._piece(path))
@@ -115,18 +195,18 @@ class _Renderer:
         return builder.build()
 
     def _whole(self, path: str) -> Json:
-        if mark := secretrefs.marked(bare(path)):
+        if mark := secret_refs.marked(bare(path)):
             return mark
         found = self._found(path)
         if isinstance(found, list | dict):
             written = dump(found)
             self._spend(len(written))
             # Searching one text is quick, and it is seldom that the value has to be copied.
-            return secretrefs.unmarked_within(found) if secretrefs.has_mark(written) else found
+            return secret_refs.unmarked_within(found) if secret_refs.has_mark(written) else found
         return self._foreign(found) if isinstance(found, str) else found
 
     def _piece(self, path: str) -> str:
-        return secretrefs.marked(bare(path)) or self._foreign(printed(self._found(path)))
+        return secret_refs.marked(bare(path)) or self._foreign(printed(self._found(path)))
 
     def _found(self, path: str) -> Json:
         found = resolve(path, self._context, self._names)
@@ -137,7 +217,7 @@ class _Renderer:
 
     def _foreign(self, text: str) -> str:
         self._spend(len(text))
-        return secretrefs.unmarked(text)
+        return secret_refs.unmarked(text)
 
     def _spend(self, amount: int) -> None:
         self._left -= amount

@@ -12,8 +12,8 @@ from resumer_daemon.engine.script import Emitted, Script, Word
 from resumer_daemon.engine.simulate import Simulation, simulate
 from resumer_daemon.engine.standing import Stop
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.jsontext import Json, load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json, load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

@@ -8,10 +8,10 @@ from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.outcome import Effects, Failed
 from resumer_daemon.engine.script import Emitted
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.check import check
-from resumer_daemon.workflow.checks.sites import Flow, flows
-from resumer_daemon.workflow.checks.ways import ways
-from resumer_daemon.workflow.spelling import inner_part, normalise
+from resumer_daemon.workflow.checks.document import check
+from resumer_daemon.workflow.checks.flow import ways
+from resumer_daemon.workflow.checks.steps import Flow, flows
+from resumer_daemon.workflow.parser import inner_part, normalise
 from tests.acceptance.example_cases import cases, extracted, quote, quote_answered
 from tests.acceptance.played import EXAMPLES, NOBODY, NOW, Case, document, end, path, play
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process
 from tests.harness.service import Service

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from resumer_daemon.workflow.jsontext import Json, dump, load
+from resumer_daemon.workflow.values import Json, dump, load
 
 _HERE = Path(__file__).parent
 

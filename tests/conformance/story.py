@@ -32,8 +32,8 @@ from resumer_daemon.engine.resume import (
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import Limits, Rule, World
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.jsontext import Json, dump, load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json, dump, load
 
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 EXECUTION = UUID("00000000-0000-4000-8000-000000000001")

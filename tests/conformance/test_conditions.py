@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.conditions import evaluate, explain
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json
 from tests.conformance.cases import groups, name
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.jsontext import Json, dump, load
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
-from resumer_daemon.workflow.templates import render, render_text
+from resumer_daemon.workflow.secret_refs import mask_secrets, resolve_secrets, secrets_in
+from resumer_daemon.workflow.templates import Names, render, render_text
+from resumer_daemon.workflow.values import Json, dump, load
 from tests.conformance.cases import groups, name
 
 NAMES = {

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resumer_daemon.workflow.jsontext import Json, load
-from resumer_daemon.workflow.values import same
+from resumer_daemon.workflow.values import Json, load, same
 from tests.conformance.story import Shell, told
 
 FOLDER = Path(__file__).parent / "workflows"

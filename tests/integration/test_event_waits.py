@@ -13,7 +13,7 @@ from resumer_daemon.engine.match import entities, meant_for
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.outlook import ALL_WAITS, fan_out_events
 from resumer_daemon.store.waits import EventWait, anchor, comparable
-from resumer_daemon.workflow.jsontext import dump, load
+from resumer_daemon.workflow.values import dump, load
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.inbox import awaited

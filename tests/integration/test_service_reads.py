@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from resumer_daemon.workflow.jsontext import dump, load
+from resumer_daemon.workflow.values import dump, load
 from tests.harness import Database, eventually_sync
 from tests.harness.database import every_vintage
 from tests.harness.receiver import answering, receiver

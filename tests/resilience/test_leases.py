@@ -15,7 +15,7 @@ import pytest
 from resumer_daemon.store import journal
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.session import NOTHING, Session
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.receiver import Receiver, answering, receiver, silent
 from tests.harness.running import process, running

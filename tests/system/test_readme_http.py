@@ -1,6 +1,6 @@
 """The session of the README over HTTP: typed into a shell, it prints what stands there."""
 
-from resumer_daemon.workflow.jsontext import load
+from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service

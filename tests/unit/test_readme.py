@@ -16,14 +16,13 @@ from resumer_daemon.daemon.poison import Cause
 from resumer_daemon.daemon.tasks import tasks
 from resumer_daemon.engine.requests import Settled
 from resumer_daemon.engine.respond import UnreadableCause
-from resumer_daemon.workflow.check import check
+from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json, dump, load
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.spelling import normalise
-from resumer_daemon.workflow.templates import render
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.templates import Names, render
+from resumer_daemon.workflow.values import Json, dump, load
 from tests.harness import Database
 from tests.unit import documents
 from tests.unit.documents import DOCUMENTS, ROOT, Block, between, blocks, prose, rows

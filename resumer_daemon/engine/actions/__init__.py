@@ -8,8 +8,8 @@ from resumer_daemon.engine.actions.messages import notify
 from resumer_daemon.engine.actions.records import create_record, update_record
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.actions.webhook import webhook
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json
 
 Action: TypeAlias = Callable[[Task], dict[str, Json] | None]
 

@@ -11,11 +11,11 @@ from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.reader import shown as shown_value
+from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render, render_text
-from resumer_daemon.workflow.wording import shown as shown_value
+from resumer_daemon.workflow.values import Json
 
 ENTITY = "execution"  # what an approval is about that names nothing else: the service reads a text
 ROLE = "manager"

@@ -8,7 +8,7 @@ from resumer_daemon.engine.clock import Limit, earlier
 from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.engine.progress import exact
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.values import Json
 
 
 def attempt(

@@ -5,11 +5,10 @@ from typing import Literal
 from resumer_daemon.engine.actions.task import Task, shown
 from resumer_daemon.engine.keys import effect_key
 from resumer_daemon.engine.outcome import OutboxMessage
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json, dump
-from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render_text
-from resumer_daemon.workflow.values import printed
+from resumer_daemon.workflow.values import Json, dump, printed
 
 
 def notify(task: Task) -> dict[str, Json]:

@@ -10,9 +10,9 @@ from resumer_daemon.engine.actions.attempt import attempt
 from resumer_daemon.engine.actions.messages import put
 from resumer_daemon.engine.actions.task import Task
 from resumer_daemon.engine.world import Endpoint, RecordTable
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import secrets_in
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import secrets_in
+from resumer_daemon.workflow.values import Json
 
 
 def create_record(task: Task) -> dict[str, Json] | None:

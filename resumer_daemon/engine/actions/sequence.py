@@ -8,8 +8,8 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.verdict import UNFINISHED, Broken, Unfinished, output
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ActionStep, ExecuteStep
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json
 
 
 def run_list(

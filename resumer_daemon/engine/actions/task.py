@@ -7,11 +7,10 @@ from resumer_daemon.engine.place import Place
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import Act, Step
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.secretrefs import mask_secrets
-from resumer_daemon.workflow.templates import render, render_text, render_url
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets
+from resumer_daemon.workflow.templates import Names, render, render_text, render_url
+from resumer_daemon.workflow.values import Json
 
 
 class ActionFailed(Exception):

@@ -6,10 +6,10 @@ from typing import Final
 
 from resumer_daemon.engine.actions.attempt import attempt
 from resumer_daemon.engine.actions.task import Task
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import mask_secrets, secrets_in
-from resumer_daemon.workflow.urls import is_url, names_user, refusal
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets, secrets_in
+from resumer_daemon.workflow.url_templates import is_url, names_user, refusal
+from resumer_daemon.workflow.values import Json
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

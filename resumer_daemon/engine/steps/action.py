@@ -14,9 +14,9 @@ from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, outp
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import approval_ways
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render_text
+from resumer_daemon.workflow.values import Json
 
 _RESULTS: Final = {"allow": "allowed", "block": "blocked", "execute": None}
 _REASONS: Final = {

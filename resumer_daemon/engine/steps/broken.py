@@ -6,7 +6,7 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.verdict import UNFINISHED, Unfinished
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import BrokenStep
-from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.errors import Fault
 
 GATE = "gate_not_understood"
 """The cause of an incident that a correction of the workflow's definition ends."""

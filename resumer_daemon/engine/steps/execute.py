@@ -6,7 +6,7 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.verdict import Passed, Verdict, output
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ExecuteStep
-from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.errors import Fault
 
 
 def run_execute(step: ExecuteStep, place: Place, walk: Walk, progress: Progress) -> Verdict:

@@ -7,10 +7,9 @@ from resumer_daemon.engine.steps.members import check_size, within
 from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, Verdict, output
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ForeachStep
-from resumer_daemon.workflow.faults import Fault, FieldNotFound
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.references import follow, reference
-from resumer_daemon.workflow.values import MISSING
+from resumer_daemon.workflow.errors import Fault, FieldNotFound
+from resumer_daemon.workflow.templates import follow, reference
+from resumer_daemon.workflow.values import MISSING, Json
 
 INDEX = "_index"
 

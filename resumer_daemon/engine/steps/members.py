@@ -8,7 +8,7 @@ from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.verdict import UNFINISHED, Broken, Ended, Passed
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ForeachStep, ParallelStep, Step
-from resumer_daemon.workflow.faults import Fault
+from resumer_daemon.workflow.errors import Fault
 
 
 def check_size(step: ParallelStep | ForeachStep, place: Place, walk: Walk) -> None:

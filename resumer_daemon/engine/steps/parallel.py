@@ -20,8 +20,8 @@ from resumer_daemon.engine.verdict import (
 )
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.workflow.definition import ParallelStep, Step
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.values import Json
 
 SUPERSEDED = "superseded: another branch has passed"
 

@@ -11,11 +11,10 @@ from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, outp
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.ways import wait_ways
 from resumer_daemon.workflow.definition import WaitStep
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.secretrefs import mask_secrets
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render
-from resumer_daemon.workflow.values import printed
+from resumer_daemon.workflow.values import Json, printed
 
 
 def run_wait(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:

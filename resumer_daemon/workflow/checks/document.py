@@ -1,11 +1,42 @@
-"""The names, the trigger and the context of a definition."""
+"""`check-definition`: every finding about a definition, before an execution runs it."""
 
 from typing import Final
 
-from resumer_daemon.workflow.checks.finding import Findings, error, warning
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.wording import kind, shown
+from resumer_daemon.workflow.checks.finding import Finding, Findings, error, warning
+from resumer_daemon.workflow.checks.flow import check_flow
+from resumer_daemon.workflow.checks.references import check_lookups
+from resumer_daemon.workflow.checks.steps import check_acts, check_condition, check_step, flows
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import inner_part, normalise
+from resumer_daemon.workflow.reader import Reader, kind, shown
+from resumer_daemon.workflow.values import Json, Unreadable, clean
+
+
+def check(document: Json) -> list[Finding]:
+    """Return what is wrong with a definition, or probably not meant, subject by subject.
+
+    An error fails an execution that comes there; a definition without one may still run.
+    """
+    try:
+        cleaned = clean(document)
+        definition = normalise(cleaned)
+    except Unreadable as unreadable:
+        return [error("$", str(unreadable))]
+    except Refused as refused:
+        return [error(refused.path, refused.reason)]
+    inner = inner_part(cleaned)
+    findings = list(check_document(cleaned, inner))
+    if definition.timeout_error is not None:
+        path, _, message = definition.timeout_error.partition(": ")
+        findings.append(error(path, f"{message}: no execution can start"))
+    all_flows = list(flows(definition, inner.members("steps")))
+    for flow in all_flows:
+        findings += check_flow(flow)
+        for site in flow.sites:
+            findings += [*check_step(site, flow), *check_condition(site), *check_acts(site)]
+    findings += check_lookups(definition, [site for flow in all_flows for site in flow.sites])
+    return findings
+
 
 _NAMES: Final = "workflow_id", "version", "name"
 

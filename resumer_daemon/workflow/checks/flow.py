@@ -1,12 +1,153 @@
-"""Steps that nothing leads to, ways to nowhere, dead ends, and loops that only burn the budget."""
+"""Check the flow: unreachable steps, missing targets, dead ends and endless loops.
 
+No function here is recursive, because a flow may have any length.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
-from resumer_daemon.workflow.checks.graph import loops, reachable
-from resumer_daemon.workflow.checks.sites import Flow
-from resumer_daemon.workflow.checks.ways import Way, has_effect, ways
-from resumer_daemon.workflow.definition import ConditionStep
+from resumer_daemon.workflow.checks.steps import Flow, Site
+from resumer_daemon.workflow.definition import (
+    ActionStep,
+    ConditionStep,
+    ExecuteStep,
+    ForeachStep,
+    ParallelStep,
+    Step,
+    WaitStep,
+)
+
+_SPELLINGS: Final = {
+    "next": ("next", "on_pass"),
+    "on_error": ("on_error", "on_fail"),
+    "on_false": ("on_false", "on_reject"),
+    "on_timeout": ("on_timeout", "on_expired"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way out of a step, with its JSON path; without a target the flow ends there."""
+
+    path: str
+    target: str | None
+
+
+def ways(flow: Flow) -> list[list[Way]]:
+    """Return the ways out of each step of a flow, in the order of the steps."""
+    following = [*(site.step.id for site in flow.sites), None][1:]
+    return [
+        [_way(site, key, target) for key, target in _targets(site.step, after)]
+        for site, after in zip(flow.sites, following, strict=True)
+    ]
+
+
+def has_effect(step: Step) -> bool:
+    """Tell whether a step waits, asks for an approval, or does what can be seen from outside."""
+    match step:
+        case WaitStep():
+            return True
+        case ActionStep(requires=None, execute=execute) | ExecuteStep(execute=execute):
+            return any(act.type != "log" for act in execute)
+        case ActionStep():
+            return True
+        case ParallelStep(steps=steps) | ForeachStep(steps=steps):
+            return any(has_effect(member) for member in steps)
+    return False
+
+
+def _targets(step: Step, following: str | None) -> Iterator[tuple[str, str | None]]:
+    match step:
+        case ConditionStep():
+            yield "on_true", step.on_true
+            yield "on_false", step.on_false
+        case ActionStep() if step.requires is not None:
+            yield "on_true" if step.on_true else "next", step.on_true or step.next or following
+            yield "on_false", step.on_false
+            if step.on_timeout:
+                yield "on_timeout", step.on_timeout
+        case WaitStep():
+            yield "on_event" if step.on_event else "next", step.on_event or step.next or following
+            if step.on_timeout:
+                yield "on_timeout", step.on_timeout
+        case _:
+            yield "next", step.next
+    if step.on_error:
+        yield "on_error", step.on_error
+
+
+def _way(site: Site, key: str, target: str | None) -> Way:
+    written = site.written
+    if isinstance(site.step, WaitStep | ParallelStep | ForeachStep):
+        written = written.inner(site.step.type, beneath=written)
+    path, _ = written.located(*_SPELLINGS.get(key, (key,)))
+    return Way(path, target)
+
+
+Edges = list[set[int]]
+
+
+def reachable(edges: Edges) -> set[int]:
+    """Return the places that the first one leads to, itself included."""
+    reached: set[int] = set()
+    waiting = [0] if edges else []
+    while waiting:
+        place = waiting.pop()
+        if place not in reached:
+            reached.add(place)
+            waiting += edges[place] - reached
+    return reached
+
+
+def loops(edges: Edges) -> list[list[int]]:
+    """Return each set of places that all lead to each other, as a sorted list (Kosaraju)."""
+    backwards: Edges = [set() for _ in edges]
+    for place, targets in enumerate(edges):
+        for target in targets:
+            backwards[target].add(place)
+    found: list[list[int]] = []
+    taken: set[int] = set()
+    for start in reversed(_finished(edges)):
+        group = _collect(start, backwards, taken)
+        if len(group) > 1 or (group and start in edges[start]):
+            found.append(sorted(group))
+    return sorted(found)
+
+
+def _finished(edges: Edges) -> list[int]:
+    """Return the places in the order in which a search in depth leaves them."""
+    order: list[int] = []
+    seen: set[int] = set()
+    for start in range(len(edges)):
+        if start in seen:
+            continue
+        seen.add(start)
+        path = [(start, iter(edges[start]))]
+        while path:
+            place, targets = path[-1]
+            onward = next((target for target in targets if target not in seen), None)
+            if onward is None:
+                order.append(place)
+                path.pop()
+            else:
+                seen.add(onward)
+                path.append((onward, iter(edges[onward])))
+    return order
+
+
+def _collect(start: int, edges: Edges, taken: set[int]) -> list[int]:
+    group: list[int] = []
+    waiting = [start]
+    while waiting:
+        place = waiting.pop()
+        if place not in taken:
+            taken.add(place)
+            group.append(place)
+            waiting += edges[place] - taken
+    return group
+
 
 _SHOWN: Final = 6
 

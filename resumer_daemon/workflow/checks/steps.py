@@ -1,21 +1,79 @@
-"""Single steps: what is not understood of them, their size, and the ways of an approval."""
+"""Check single steps: type, size, conditions, actions and the approval of a block."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from resumer_daemon.durations import EXPECTED, seconds
+from resumer_daemon.workflow import conditions
+from resumer_daemon.workflow.action_parser import APPROVAL
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
-from resumer_daemon.workflow.checks.sites import Flow, Site
+from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, parts
 from resumer_daemon.workflow.definition import (
     NESTED,
     WIDEST,
+    Act,
     ActionStep,
     BrokenStep,
+    ConditionStep,
+    Definition,
+    ExecuteStep,
     ForeachStep,
     ParallelStep,
     Requires,
+    Step,
     WaitStep,
 )
-from resumer_daemon.workflow.reading import Reader
-from resumer_daemon.workflow.spelling_acts import APPROVAL
-from resumer_daemon.workflow.wording import shown
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.reader import NotUnderstood, Reader, kind, shown
+from resumer_daemon.workflow.templates import REFERENCE, reference
+from resumer_daemon.workflow.url_templates import NAMES_USER, is_url, names_user, refusal
+from resumer_daemon.workflow.values import Json, is_number, printed
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A step, what was written for it, and the names of the items in whose scope it stands."""
+
+    step: Step
+    written: Reader
+    item_vars: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Steps that stand in one list, inside of so many others."""
+
+    of: Literal["definition", "foreach", "parallel"]
+    sites: tuple[Site, ...]
+    depth: int = 0
+
+
+def flows(definition: Definition, written: list[tuple[str, Json]]) -> Iterator[Flow]:
+    """Return every list of steps; `written` is what was written for the outermost, and where."""
+    waiting = [Flow("definition", _sites(definition.steps, written, frozenset()))]
+    while waiting:
+        flow = waiting.pop()
+        yield flow
+        waiting += [inner for site in flow.sites for inner in _inner(site, flow.depth + 1)]
+
+
+def _inner(site: Site, depth: int) -> Iterator[Flow]:
+    step = site.step
+    if isinstance(step, ParallelStep | ForeachStep):
+        item_vars = site.item_vars
+        if isinstance(step, ForeachStep):
+            item_vars |= {f"{step.item_var}", f"{step.item_var}_index", "_index"}
+        written = site.written.inner(step.type, beneath=site.written).members("steps")
+        yield Flow(step.type, _sites(step.steps, written, item_vars), depth)
+
+
+def _sites(
+    steps: tuple[Step, ...], written: list[tuple[str, Json]], item_vars: frozenset[str]
+) -> tuple[Site, ...]:
+    pairs = zip(steps, written, strict=True)
+    return tuple(Site(step, Reader(raw, path), item_vars) for step, (path, raw) in pairs)
 
 
 def check_step(site: Site, flow: Flow) -> Findings:
@@ -93,3 +151,147 @@ def _enough_asked(path: str, step: ActionStep, requires: Requires) -> Findings:
     if 0 < asked < needed:
         missing = "others must add what is missing"
         yield warning(path, f"{needed} approvals are needed, the list asks for {asked}: {missing}")
+
+
+NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
+"""Methods that no webhook has."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+NEEDED: Final = {
+    "log": (),
+    "notify": ("recipients",),
+    "webhook": ("url",),
+    "create_record": ("entity",),
+    "update_record": ("entity", "entity_id"),
+    "create_approval_request": ("entity",),
+}
+"""The types of actions, and what each cannot do without."""
+
+
+def check_acts(site: Site) -> Findings:
+    """Check the `execute` list of a step."""
+    for path, act in acts_of(site):
+        if act.type not in NEEDED:
+            severity = warning if act.continue_on_error else error
+            known = act.type or "no type is given"
+            yield severity(f"{path}.type", f"unknown action: {known}")
+            continue
+        for name in NEEDED[act.type]:
+            if act.params.get(name) in (None, "", []):
+                yield error(f"{path}.{name}", f"{act.type} needs {name}")
+        if act.type == "webhook":
+            yield from _address(path, act)
+            yield from _method(path, act)
+        if act.type == "notify" and not (act.params.get("message") or act.params.get("template")):
+            yield error(f"{path}.message", "notify needs message or template")
+        if act.type == APPROVAL:
+            yield from _expiry(path, act)
+
+
+def _address(path: str, act: Act) -> Findings:
+    url = printed(act.params.get("url"))
+    literal = REFERENCE.sub("", url)
+    if names_user(literal):
+        yield error(f"{path}.url", NAMES_USER)
+    elif url and literal == url and not is_url(url):
+        yield error(f"{path}.url", refusal(url))
+
+
+def _method(path: str, act: Act) -> Findings:
+    method = act.params.get("method")
+    if method in (None, "") or (isinstance(method, str) and REFERENCE.search(method)):
+        return
+    is_token = isinstance(method, str) and _TOKEN.fullmatch(method) is not None
+    if not is_token or printed(method).upper() in NOT_SENT:
+        yield error(f"{path}.method", f"not a method that is sent: {shown(method)}")
+
+
+def _expiry(path: str, act: Act) -> Findings:
+    try:
+        Reader(dict(act.params), path).delay("expires_in")
+    except NotUnderstood as wrong:
+        path, _, message = str(wrong).partition(": ")
+        yield error(path, message)
+
+
+def acts_of(site: Site) -> Iterator[tuple[str, Act]]:
+    """Return each action of a step, with its path."""
+    if not isinstance(site.step, ActionStep | ExecuteStep):
+        return
+    holder = site.written
+    if isinstance(holder.value("action"), dict):
+        holder = holder.inner("action", beneath=holder)
+    # The list of one that an `action` with a `config` is stands on the step itself.
+    paths = [path for path, _ in holder.members("execute")] or [holder.path]
+    yield from zip(paths, site.step.execute, strict=False)
+
+
+_ORDERING: Final = ("gt", ">", "gte", ">=", "lt", "<", "lte", "<=")
+_KNOWN: Final = " ".join([*OPERATORS, *EXISTENCE])
+_MEMBERSHIP: Final = ("in", "not_in")
+
+
+def check_condition(site: Site) -> Findings:
+    """Check the condition of a step, unless a rule stands in for it."""
+    if not isinstance(site.step, ConditionStep) or site.step.rule_id is not None:
+        return
+    waiting = [(f"{site.written.path}.condition", site.step.condition, 0)]
+    while waiting:
+        path, condition, depth = waiting.pop()
+        try:
+            joined = parts(condition, depth)
+        except Fault as fault:
+            yield error(path, str(fault))
+            continue
+        if joined is None:
+            yield from _compared(path, condition)
+            continue
+        join, members = joined
+        yield from _ignored(path, condition, join)
+        inside = [(f"{path}.{join}[{at}]", member, depth + 1) for at, member in enumerate(members)]
+        waiting += reversed(inside)
+
+
+def _ignored(path: str, condition: dict[str, Json], join: str) -> Findings:
+    ignored = [key for key in ("or", "field") if key != join and condition.get(key)]
+    if ignored:
+        yield warning(path, f"{join} wins: {' and '.join(ignored)} beside it is ignored")
+
+
+def _compared(path: str, condition: dict[str, Json]) -> Findings:
+    field, operator = condition.get("field"), condition.get("operator")
+    if not isinstance(field, str):
+        yield error(f"{path}.field", f"expected a path, found {shown(field)}")
+    elif REFERENCE.search(field):
+        yield error(f"{path}.field", "a field is a path as it stands, without braces")
+    if not isinstance(operator, str):
+        yield error(f"{path}.operator", f"expected an operator, found {shown(operator)}")
+    elif operator in OPERATORS:
+        yield from _value(f"{path}.value", operator, condition.get("value"))
+    elif operator not in EXISTENCE:
+        yield error(f"{path}.operator", f"unknown operator: {operator} (known: {_KNOWN})")
+
+
+def _value(path: str, operator: str, value: Json) -> Findings:
+    if reference(value) is not None:
+        return
+    if operator in _ORDERING and not is_number(value):
+        yield error(path, f"{operator} needs a number, found {shown(value)}")
+    if operator in _MEMBERSHIP and not isinstance(value, list):
+        yield error(path, f"{operator} needs a list, found {kind(value)}")
+    if operator == "regex":
+        yield from _pattern(path, value)
+
+
+def _pattern(path: str, value: Json) -> Findings:
+    if isinstance(value, list | dict):
+        yield error(path, f"regex needs a pattern, found {shown(value)}")
+        return
+    if value is None:
+        yield warning(path, "regex without a pattern matches nothing")
+        return
+    try:
+        conditions.check_pattern(printed(value))
+    except Fault as fault:
+        yield error(path, str(fault))

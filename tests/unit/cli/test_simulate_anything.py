@@ -17,8 +17,8 @@ from resumer_daemon.engine.requests import Claimed
 from resumer_daemon.engine.script import Emitted, Script
 from resumer_daemon.engine.simulate import simulate
 from resumer_daemon.engine.world import Limits, World
-from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import normalise
 from tests.harness.examples import examples
 from tests.unit.engine.flows import broken_definitions, contexts, definitions
 

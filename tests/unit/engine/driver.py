@@ -35,7 +35,7 @@ from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import Limits, Rule, World
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.jsontext import Json, dump, load
+from resumer_daemon.workflow.values import Json, dump, load
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 GOOD = {"conditions": [{"field": "total", "operator": "gt", "value": 1}]}

@@ -17,8 +17,8 @@ from resumer_daemon.engine.respond import Programs, respond
 from resumer_daemon.engine.running import hear, proceed
 from resumer_daemon.engine.world import World
 from resumer_daemon.store.record import own_requests
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json
 
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 EXECUTION, WORKFLOW = UUID(int=1), UUID(int=2)

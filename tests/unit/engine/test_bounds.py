@@ -12,8 +12,8 @@ from resumer_daemon.engine.verdict import Ended
 from resumer_daemon.engine.walk import Walk
 from resumer_daemon.engine.world import Limits
 from resumer_daemon.workflow.definition import Step
-from resumer_daemon.workflow.jsontext import dump
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import Driver
 
 LOG = {"type": "execute", "execute": [{"type": "log"}]}

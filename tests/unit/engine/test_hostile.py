@@ -11,8 +11,8 @@ from resumer_daemon.engine.outcome import EffectResult, Failed
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.jsontext import dump
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import NOW
 
 WORLD = World(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")

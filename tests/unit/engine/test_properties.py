@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.world import Limits
-from resumer_daemon.workflow.check import check
-from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.checks.document import check
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import normalise
 from tests.harness.examples import examples
 from tests.unit.engine.driver import Driver
 from tests.unit.engine.flows import broken_definitions, contexts, definitions, replies, results

@@ -9,7 +9,7 @@ from resumer_daemon.engine.outcome import Completed, Paused
 from resumer_daemon.engine.resume import resume
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 from tests.unit.engine.driver import NOW
 
 WORLD = World(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")

@@ -8,7 +8,7 @@ from resumer_daemon.engine.plan import Plan, Program
 from resumer_daemon.engine.requests import Claimed, OpenPause, Request
 from resumer_daemon.engine.respond import Programs, respond
 from resumer_daemon.engine.world import Limits, World
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 from tests.unit.engine.driver import NOW
 
 WORLD = World(NOW, UUID(int=1), "e", "w", limits=Limits(step_budget=5, items=3))

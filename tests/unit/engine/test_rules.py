@@ -1,5 +1,5 @@
 from resumer_daemon.engine.rules import rule_ids
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 
 
 def test_the_rules_of_members_and_items_are_needed_too() -> None:

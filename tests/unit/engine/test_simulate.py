@@ -13,8 +13,8 @@ from resumer_daemon.engine.requests import Claimed, Request
 from resumer_daemon.engine.script import Emitted, Script, Word
 from resumer_daemon.engine.simulate import Simulation, simulate
 from resumer_daemon.engine.world import World
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import Json
 
 NOBODY = UUID(int=0)
 WORLD = World(datetime(2026, 1, 31, 9, 30, tzinfo=UTC), NOBODY, "exec_1", "flow")

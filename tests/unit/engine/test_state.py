@@ -7,7 +7,7 @@ from resumer_daemon.engine.branch import Branch, Waiting, Ways
 from resumer_daemon.engine.progress import Progress
 from resumer_daemon.engine.state import State
 from resumer_daemon.errors import Refused
-from resumer_daemon.workflow.jsontext import dump, load
+from resumer_daemon.workflow.values import dump, load
 from tests.unit.engine.driver import NOW
 
 WAITS = Branch(

@@ -6,7 +6,7 @@ import pytest
 
 from resumer_daemon.engine.branch import Ways
 from resumer_daemon.engine.stranded import PausePoint, stranded
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 
 ASK = {"id": "ask", "type": "require_approval"}
 WAIT = {"id": "wait", "type": "wait", "event": "paid"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from resumer_daemon.workflow.definition import BrokenStep
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 
 
 def step(written: Any, step_id: str = "s") -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.check import check
+from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.context import build
 
 FINDINGS = json.loads(Path(__file__).with_name("findings.json").read_text())

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.conditions import DEPTH, Comparison, evaluate, explain
-from resumer_daemon.workflow.faults import ConditionFault, Fault, FieldNotFound
+from resumer_daemon.workflow.errors import ConditionFault, Fault, FieldNotFound
 
 CONTEXT = {"a": 1, "b": {"c": [1, 2]}, "text": "x" * 65_536, "long": "x" * 65_537}
 

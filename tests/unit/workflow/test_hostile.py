@@ -6,18 +6,15 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resumer_daemon.workflow.check import check
-from resumer_daemon.workflow.conditions import evaluate, explain
+from resumer_daemon.workflow.checks.document import check
+from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, evaluate, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.faults import Fault, Refused
-from resumer_daemon.workflow.jsontext import dump, load
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.operators import EXISTENCE, OPERATORS
-from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets
-from resumer_daemon.workflow.spelling import normalise
-from resumer_daemon.workflow.templates import render
-from resumer_daemon.workflow.values import printed, same
+from resumer_daemon.workflow.errors import Fault, Refused
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.secret_refs import mask_secrets, resolve_secrets
+from resumer_daemon.workflow.templates import Names, render
+from resumer_daemon.workflow.values import dump, load, printed, same
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = Names(NOW, "e", "exec_1", "w", "s")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.check import check
-from resumer_daemon.workflow.faults import Fault, Refused
-from resumer_daemon.workflow.jsontext import load
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.checks.document import check
+from resumer_daemon.workflow.errors import Fault, Refused
+from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.values import load
 
 MANY = 5_000
 ALLOW: dict[str, Any] = {"type": "action", "action": "allow"}

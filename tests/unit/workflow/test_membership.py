@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.workflow.conditions import evaluate
-from resumer_daemon.workflow.faults import FieldNotFound
-from resumer_daemon.workflow.membership import LONG, among
+from resumer_daemon.workflow.conditions import LONG, among, evaluate
+from resumer_daemon.workflow.errors import FieldNotFound
 from resumer_daemon.workflow.values import same
 
 scalars = (

@@ -1,7 +1,7 @@
 import pytest
 
-from resumer_daemon.workflow.faults import Refused
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.parser import normalise
 
 INNER = {
     "trigger": {"type": "event", "event": "order.created"},

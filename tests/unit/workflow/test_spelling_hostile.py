@@ -5,7 +5,7 @@ import pytest
 from resumer_daemon.workflow.definition import (
     ActionStep,
 )
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 from tests.unit.workflow.spelled import error, step
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from resumer_daemon.workflow.definition import Act, ActionStep, ConditionStep, ExecuteStep, Retry
-from resumer_daemon.workflow.spelling import normalise
+from resumer_daemon.workflow.parser import normalise
 from tests.unit.workflow.spelled import error, step
 
 

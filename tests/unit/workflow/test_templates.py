@@ -4,11 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.references import reference
-from resumer_daemon.workflow.secretrefs import mask_secrets, resolve_secrets, secrets_in
-from resumer_daemon.workflow.templates import SIZE, render, render_text
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets, resolve_secrets, secrets_in
+from resumer_daemon.workflow.templates import SIZE, Names, reference, render, render_text
 
 NAMES = Names(
     now=datetime(2026, 1, 31, 9, 30, 59, 999_999, tzinfo=UTC),

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.faults import Fault
-from resumer_daemon.workflow.names import Names
-from resumer_daemon.workflow.secretrefs import marked
-from resumer_daemon.workflow.templates import render_url
-from resumer_daemon.workflow.urls import LONGEST, names_user, refusal, resolve_url
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import marked
+from resumer_daemon.workflow.templates import Names, render_url
+from resumer_daemon.workflow.url_templates import LONGEST, names_user, refusal, resolve_url
 
 NAMES = Names(datetime(2026, 1, 31, tzinfo=UTC), "e", "exec_1", "w", "s")
 H = "https://h.example"

@@ -3,9 +3,21 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.faults import Fault, FieldNotFound
-from resumer_daemon.workflow.jsontext import DEPTH, DIGITS, Unreadable, clean, dump, is_deeper, load
-from resumer_daemon.workflow.values import MISSING, find, lookup, printed, same
+from resumer_daemon.workflow.errors import Fault, FieldNotFound
+from resumer_daemon.workflow.values import (
+    DEPTH,
+    DIGITS,
+    MISSING,
+    Unreadable,
+    clean,
+    dump,
+    find,
+    is_deeper,
+    load,
+    lookup,
+    printed,
+    same,
+)
 
 
 def nested(depth: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What is wrong with a definition or with data, as opposed to what is wrong with the program."""
+"""Errors in a definition or in data, as opposed to errors of this program."""
 
 
 class Fault(Exception):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from resumer_daemon.workflow.faults import TemplateFault
-from resumer_daemon.workflow.jsontext import Json
+from resumer_daemon.workflow.errors import TemplateFault
+from resumer_daemon.workflow.values import Json
 
 PREFIX: Final = "secrets."
 """What a path begins with that names a secret, whatever the context holds under that name."""

@@ -1,4 +1,4 @@
-"""Reading what a stranger wrote: a value of an object by key, or what was found and expected."""
+"""Typed access to JSON that nobody has checked. Errors name the path and what was expected."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -6,10 +6,8 @@ from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from resumer_daemon.durations import EXPECTED, seconds
-from resumer_daemon.workflow.jsontext import Json
-from resumer_daemon.workflow.references import REFERENCE
-from resumer_daemon.workflow.values import is_number, printed
-from resumer_daemon.workflow.wording import shown
+from resumer_daemon.workflow.templates import REFERENCE
+from resumer_daemon.workflow.values import Json, dump, is_number, printed
 
 Value = TypeVar("Value")
 
@@ -179,3 +177,33 @@ class Reader:
             value = self.written.get(key)
             if value is not None and value != "":
                 yield f"{self.path}.{key}", value
+
+
+_LONGEST: Final = 60
+
+
+def kind(value: Json) -> str:
+    """Return what a value is, in words for a message."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case "":
+            return "an empty text"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"
+
+
+def shown(value: Json) -> str:
+    """Return a value for a message: as JSON, cut when it is long; a list or an object by kind."""
+    if isinstance(value, list | dict):
+        return kind(value)
+    text = dump(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,12 +1,12 @@
-"""Percent-encoding of references in URLs: by the position in which each one stands."""
+"""Percent-encode references in URLs, each by the position in which it stands."""
 
 import re
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from resumer_daemon.workflow.faults import TemplateFault
-from resumer_daemon.workflow.secretrefs import MARK, mask_secrets
+from resumer_daemon.workflow.errors import TemplateFault
+from resumer_daemon.workflow.secret_refs import MARK, mask_secrets
 
 LONGEST: Final = 8192
 """How many characters the path and the query of a URL may have as they are sent."""
