@@ -14,10 +14,9 @@ from uuid import UUID
 from bench.ground import DEFINITION, PAYLOAD
 from bench.report import Row
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.answer import Decided, Decision
+from resumer_daemon.engine.inputs import Decided, Decision, World
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.resume import resume
-from resumer_daemon.engine.world import World
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import Json, dump, load
 

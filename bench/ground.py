@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.inputs import World
 from resumer_daemon.store import migrate
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.workflow.parser import normalise

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from resumer_daemon.engine.stranded import stranded
+from resumer_daemon.engine.compatibility import stranded
 from resumer_daemon.store.snapshot import PausedPlace
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.finding import Finding, error

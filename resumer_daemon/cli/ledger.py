@@ -7,7 +7,7 @@ import typer
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.options import duration
 from resumer_daemon.cli.shown import ago, cells, coloured, table
-from resumer_daemon.engine.requests import Kind, Settled
+from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.store import views
 from resumer_daemon.store.views import Entries
 

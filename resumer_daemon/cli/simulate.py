@@ -20,8 +20,8 @@ from resumer_daemon.cli.narrated import print_simulated
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.simulated import fails, told
 from resumer_daemon.cli.subject import Subject, from_database, from_file
-from resumer_daemon.engine.script import Emitted, Script, Word
-from resumer_daemon.engine.simulate import simulate as play
+from resumer_daemon.engine.simulation import Emitted, Script, Word
+from resumer_daemon.engine.simulation import simulate as play
 from resumer_daemon.workflow.values import Json, load
 
 _WORDS: Final[tuple[Word, ...]] = get_args(Word)

@@ -4,13 +4,10 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from resumer_daemon.cli.subject import Subject
-from resumer_daemon.engine.answer import Answer, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Branch, Waiting, Ways
+from resumer_daemon.engine.inputs import Answer, Approval, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.outcome import Completed, Failed, Incident, NewApproval, Paused
-from resumer_daemon.engine.requests import Approval
-from resumer_daemon.engine.script import Script
-from resumer_daemon.engine.simulate import Seen, Simulation, Stretch
-from resumer_daemon.engine.standing import Stop
+from resumer_daemon.engine.simulation import Script, Seen, Simulation, Stop, Stretch
+from resumer_daemon.engine.state import Branch, Waiting, Ways
 from resumer_daemon.workflow.conditions import Comparison
 from resumer_daemon.workflow.values import Json
 

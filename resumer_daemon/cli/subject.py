@@ -11,12 +11,11 @@ from resumer_daemon.cli.common import opened, settings
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.library import Library, parse
 from resumer_daemon.daemon.surroundings import Surroundings, gather
-from resumer_daemon.engine.adopt import adopt
+from resumer_daemon.engine.adoption import adopt
+from resumer_daemon.engine.inputs import Claimed, OpenPause, World
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Program
-from resumer_daemon.engine.requests import Claimed, OpenPause
-from resumer_daemon.engine.respond import Found, Programs, Unusable
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.planner import Found, Programs, Unusable
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import views
 from resumer_daemon.store.claim import look

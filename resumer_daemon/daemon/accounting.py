@@ -10,8 +10,8 @@ import structlog
 from resumer_daemon.daemon.counting import count
 from resumer_daemon.daemon.tracing import Tracing
 from resumer_daemon.daemon.turn import Turned
+from resumer_daemon.engine.inputs import REFUSED
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.engine.requests import REFUSED
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace import Trace
 

@@ -8,9 +8,9 @@ import psycopg
 import structlog
 
 from resumer_daemon.daemon.poison import is_poison
+from resumer_daemon.engine.inputs import Claimed
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import unreadable
+from resumer_daemon.engine.planner import unreadable
 from resumer_daemon.store.outlook import give_up_requests
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import said

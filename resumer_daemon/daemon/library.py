@@ -6,9 +6,9 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from resumer_daemon.engine.inputs import Claimed
 from resumer_daemon.engine.plan import Copy, Plan, Program
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import Found, Programs, Unusable
+from resumer_daemon.engine.planner import Found, Programs, Unusable
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.errors import Refused

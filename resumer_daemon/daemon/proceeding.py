@@ -15,12 +15,13 @@ from resumer_daemon.daemon.left_alone import LeftAlone
 from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.resting import following, remaining
 from resumer_daemon.daemon.surroundings import gather
+from resumer_daemon.engine.inputs import Claimed, World
+from resumer_daemon.engine.moves import undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
 from resumer_daemon.engine.plan import Launch, Plan, Program
-from resumer_daemon.engine.planning import undo
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import REMEDIES, Programs
-from resumer_daemon.engine.running import (
+from resumer_daemon.engine.planner import (
+    REMEDIES,
+    Programs,
     doubtful,
     ended_elsewhere,
     hear,
@@ -30,7 +31,6 @@ from resumer_daemon.engine.running import (
     unreadable_row,
 )
 from resumer_daemon.engine.state import Damaged, State
-from resumer_daemon.engine.world import World
 from resumer_daemon.store import claim, journal, records
 from resumer_daemon.store.apart import set_apart_first
 from resumer_daemon.store.claim import Batch, Unreadable

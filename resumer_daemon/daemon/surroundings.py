@@ -11,12 +11,10 @@ import structlog
 
 from resumer_daemon.config import RecordTarget, Settings
 from resumer_daemon.daemon.allowance import Allowance
-from resumer_daemon.engine.loading import endpoint_of
+from resumer_daemon.engine.inputs import Claimed, Endpoint, RecordTable, Rule, World
 from resumer_daemon.engine.plan import Program
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import Programs
-from resumer_daemon.engine.rules import rule_ids
-from resumer_daemon.engine.world import Endpoint, RecordTable, Rule, World
+from resumer_daemon.engine.planner import Programs
+from resumer_daemon.engine.preload import endpoint_of, rule_ids
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.context import entity_of, key_of

@@ -19,10 +19,9 @@ from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.daemon.suspects import Suspects
+from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.respond import Programs, broken, respond, unreadable
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.planner import Programs, broken, respond, unreadable
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, Seen
 from resumer_daemon.store.journal import Holder, record_launches

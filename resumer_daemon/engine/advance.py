@@ -1,12 +1,16 @@
-"""Advance: run the definition from where it stands to the next durable point."""
+"""Advance an execution: run its definition from where it stands to the next durable point.
+
+A long `foreach` is run in chunks, because nothing between them waits. Where an operator has put
+the workflow on hold, a flow that waits for nothing stops before its next step, as a manual pause.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import assert_never
 
-from resumer_daemon.engine.attempts import run_step
-from resumer_daemon.engine.branch import PAUSE
-from resumer_daemon.engine.keys import segment
+from resumer_daemon.engine.identifiers import segment
+from resumer_daemon.engine.inputs import World
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -18,17 +22,47 @@ from resumer_daemon.engine.outcome import (
     Paused,
     StepRecord,
 )
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.pointer import Pointer
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.state import AWAITS, State
-from resumer_daemon.engine.steps.body import over_budget
-from resumer_daemon.engine.steps.members import under_way
-from resumer_daemon.engine.verdict import Broken, Passed, Unfinished, failure
-from resumer_daemon.engine.walk import Walk
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.state import (
+    AWAITS,
+    PAUSE,
+    Awaits,
+    Progress,
+    Result,
+    State,
+    Waiting,
+    Ways,
+)
+from resumer_daemon.engine.step_result import Broken, Passed, Unfinished, failure
+from resumer_daemon.engine.steps.containers import over_budget, under_way
+from resumer_daemon.engine.steps.dispatch import run_step
 from resumer_daemon.workflow.definition import Definition, Step
 from resumer_daemon.workflow.values import Json
+
+
+class Pointer:
+    """Where the top level stands during one advance."""
+
+    def __init__(self, state: State) -> None:
+        self.step = state.step
+        self.visits = dict(state.visits)
+        self.taken = state.taken
+        self.result: Result = state.result
+        self.reason = state.reason
+        self.awaits: Awaits | None = None
+
+    def enter(self, step_id: str) -> None:
+        """Count a step that is run now."""
+        self.visits[step_id] = self.visits.get(step_id, 0) + 1
+        self.taken += 1
+
+    def follow(self, passed: Passed) -> None:
+        """Go the way of a step that is done; a deciding action sets the result."""
+        self.step = passed.way
+        if passed.result is not None:
+            self.result = passed.result
+            self.reason = passed.reason
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_RESULTS: Mapping[str, EffectResult] = {}
@@ -185,3 +219,42 @@ def _moment(pointer: Pointer, walk: Walk) -> datetime | None:
 
 def _began(record: StepRecord) -> datetime:
     return record.began or _EPOCH
+
+
+CHUNKS = 100
+NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})
+
+
+def advance_through(
+    definition: Definition,
+    state: State,
+    context: Mapping[str, Json],
+    world: World,
+    results: Mapping[str, EffectResult] = NO_RESULTS,
+) -> Advance:
+    """Advance until there is something to wait for, or until others should move first.
+
+    What each chunk recorded is put together. Where others should move the outcome is `Effects(())`:
+    record it, and advance again.
+    """
+    advanced = advance(definition, state, context, world, results)
+    for _ in range(CHUNKS):
+        if advanced.outcome != Effects(()):
+            return advanced
+        if world.hold:
+            return advanced._replace(
+                outcome=Paused("manual", advanced.state.step, Ways(), Waiting())
+            )
+        if world.out_of_time() or advanced.written >= world.limits.written:
+            return advanced
+        more = advance(definition, advanced.state, context, world)
+        advanced = more._replace(
+            records=advanced.records + more.records,
+            writes=advanced.writes + more.writes,
+            withdrawn=advanced.withdrawn + more.withdrawn,
+            written=advanced.written + more.written,
+        )
+    limit = CHUNKS * world.limits.chunk
+    detail = f"more than {limit:,} steps inside of one step"
+    outcome = Incident("step_budget", detail, "make the list shorter, then retry")
+    return advanced._replace(outcome=outcome)

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Branch, Reason, Waiting, Ways
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.state import Branch, Reason, State, Waiting, Ways
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 

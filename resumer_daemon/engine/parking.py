@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from resumer_daemon.engine.requests import (
+from resumer_daemon.engine.inputs import (
     DELETED,
     REFUSED,
     SAID,

@@ -9,12 +9,10 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.answer import Event
-from resumer_daemon.engine.branch import Branch, Waiting, Ways
+from resumer_daemon.engine.inputs import VERDICTS, Approval, Claimed, Event, Hold, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
-from resumer_daemon.engine.requests import VERDICTS, Approval, Claimed, Hold, Settled
-from resumer_daemon.engine.settle import Settlement
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.settlement import Settlement
+from resumer_daemon.engine.state import Branch, State, Waiting, Ways
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json

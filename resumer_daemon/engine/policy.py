@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Waiting
-from resumer_daemon.engine.requests import Approval
+from resumer_daemon.engine.inputs import Approval
+from resumer_daemon.engine.state import Waiting
 from resumer_daemon.frozen import frozen
 
 

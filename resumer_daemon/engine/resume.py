@@ -7,11 +7,9 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
-from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Ways
-from resumer_daemon.engine.keys import segment
-from resumer_daemon.engine.progress import Progress, Reply
-from resumer_daemon.engine.state import AWAITS, Awaits, Result, State
+from resumer_daemon.engine.identifiers import segment
+from resumer_daemon.engine.inputs import Answer, Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.state import AWAITS, Awaits, Progress, Reply, Result, State, Ways
 from resumer_daemon.workflow.context import OVERRIDDEN
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.templates import rfc3339

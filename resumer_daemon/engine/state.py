@@ -1,15 +1,233 @@
-"""Where an execution stands: everything the engine needs to go on, and nothing it can derive."""
+"""The state of an execution: where it stands, what it waits for, and the JSON of both.
+
+It holds everything the engine needs to go on, and nothing that can be derived.
+"""
 
 from collections.abc import Mapping
-from dataclasses import field
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Literal, TypeAlias
+from uuid import UUID
 
-from resumer_daemon.engine.branch import Branch, Reason
-from resumer_daemon.engine.progress import EPOCH, Progress, exact
 from resumer_daemon.errors import Refused
 from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.definition import ActionStep, Step, WaitStep
 from resumer_daemon.workflow.values import Json
+
+Reason: TypeAlias = Literal["approval_required", "waiting_for_event", "waiting_for_time"]
+
+PAUSE = ""
+"""The path of the only branch of a pause at a step of the top level."""
+
+
+@frozen
+class Ways:
+    """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
+
+    approved: str | None = None
+    refused: str | None = None
+    expired: str | None = None
+    timeout: str | None = None
+    event: str | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the form that is stored; a way that ends the flow is left out."""
+        named = {
+            "approved": self.approved,
+            "refused": self.refused,
+            "expired": self.expired,
+            "timeout": self.timeout,
+            "event": self.event,
+        }
+        return {name: step for name, step in named.items() if step is not None}
+
+
+@frozen
+class Waiting:
+    """What a branch waits for. `approvals` and `roles` count decisions; `due_at` is a time.
+
+    `approvals` None means: as many as the step asked for. `firm`: they were counted at a pause of
+    another program, and when some are deleted, so many less are needed, but never fewer than this.
+    `asked_of` keeps the role that each approval was created for, by its id, where roles count: the
+    service may hand a request to another role later.
+    """
+
+    approvals: int | None = None
+    roles: tuple[str, ...] = ()
+    event: str | None = None
+    match: Mapping[str, Json] = field(default_factory=dict)
+    due_at: datetime | None = None
+    firm: int | None = None
+    asked_of: Mapping[str, str | None] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the form that is stored, without what is not waited for."""
+        named = {
+            "approvals": self.approvals,
+            "roles": list(self.roles),
+            "event": self.event,
+            "match": self.match,
+            "due_at": self.due_at.isoformat() if self.due_at else None,
+            "firm": self.firm,
+            "asked_of": self.asked_of,
+        }
+        return {name: each for name, each in named.items() if each}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "Waiting":
+        """Read what `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError, AttributeError: It was written by something else.
+        """
+        due_at = stored.get("due_at")
+        return cls(
+            approvals=stored.get("approvals"),
+            roles=tuple(stored.get("roles", ())),
+            event=stored.get("event"),
+            match=stored.get("match", {}),
+            due_at=None if due_at is None else datetime.fromisoformat(due_at),
+            firm=stored.get("firm"),
+            asked_of=stored.get("asked_of", {}),
+        )
+
+
+@frozen
+class Branch:
+    """One place that waits. `path` is `PAUSE` at the top level, else the place inside a container.
+
+    `asked` are the approvals that its step created; `since` is when it began to wait.
+    """
+
+    path: str
+    step_id: str | None
+    reason: Reason
+    ways: Ways
+    waiting: Waiting
+    asked: tuple[UUID, ...] = ()
+    since: datetime | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the form that is stored in the state."""
+        return {
+            "path": self.path,
+            "step": self.step_id,
+            "reason": self.reason,
+            "ways": self.ways.to_json(),
+            "waiting": self.waiting.to_json(),
+            "asked": [str(each) for each in self.asked],
+            "since": None if self.since is None else self.since.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "Branch":
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: It was written by something else.
+        """
+        since = stored["since"]
+        return cls(
+            path=stored["path"],
+            step_id=stored["step"],
+            reason=stored["reason"],
+            ways=Ways(**stored["ways"]),
+            waiting=Waiting.from_json(stored["waiting"]),
+            asked=tuple(UUID(each) for each in stored["asked"]),
+            since=None if since is None else datetime.fromisoformat(since),
+        )
+
+
+Reply: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
+"""What ended the pause of a step inside a container, or a wait that has no way for its timeout."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Progress:
+    """One step under way, or one member that has ended.
+
+    `began` and `clock` are when this attempt began: by the calendar, and in seconds of the run.
+    `results` are the actions of its list that are done, `pending` the effect that is not, `asked`
+    the approvals it created. `waits` is what a step inside of a container waits for; `reply` is
+    what ended that, with the decision's reason in `note`.
+    `ended`, `error`, `failed_as` and `final` tell how a member ended. `item`, `at` and `taken` say
+    where a `foreach` stands: the item, the step of its body, how many steps the item has taken,
+    and `rested` how many of them before the last resume.
+    """
+
+    attempt: int = 1
+    began: datetime = EPOCH
+    clock: float = 0.0
+    results: tuple[Json, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    pending: Mapping[str, Json] | None = None
+    waits: Branch | None = None
+    reply: Reply | None = None
+    note: str | None = None
+    ended: Literal["passed", "failed"] | None = None
+    error: str | None = None
+    failed_as: str | None = None
+    final: bool = False
+    item: int = 0
+    at: int = 0
+    taken: int = 0
+    rested: int = 0
+
+    @property
+    def sends(self) -> bool:
+        """Tell whether an effect of its list is handed over."""
+        return self.pending is not None and not self.pending.get("failed")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the form that is stored: what says nothing is left out."""
+        stored: dict[str, Json] = {}
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if value != default:
+                stored[name] = _written(value)
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "Progress":
+        """Read what `to_json` wrote; unknown keys are of a newer version, and ignored."""
+        known = {name: stored[name] for name in _DEFAULTS if name in stored}
+        if "began" in known:
+            known["began"] = datetime.fromisoformat(known["began"])
+        if "clock" in known:
+            known["clock"] = float(known["clock"])
+        if "waits" in known:
+            known["waits"] = Branch.from_json(known["waits"])
+        for name in _TUPLES.intersection(known):
+            known[name] = tuple(known[name])
+        return cls(**known)
+
+
+def exact(seconds: float) -> Decimal:
+    """Return a float as the JSON number that reads back as the same float."""
+    return Decimal(repr(seconds))
+
+
+def _written(value: object) -> Json:
+    match value:
+        case float():
+            return exact(value)
+        case Branch():
+            return value.to_json()
+        case tuple():
+            return list(value)
+        case datetime():
+            return value.isoformat()
+        case _:
+            return value
+
+
+_DEFAULTS: Mapping[str, object] = {each.name: each.default for each in fields(Progress)}
+_TUPLES = frozenset({"results", "unresolved", "asked"})
+
 
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
 Awaits: TypeAlias = Literal["approval", "event", "time"]
@@ -131,3 +349,31 @@ def _read(stored: Mapping[str, Json]) -> State:
 
 def _seconds(value: Json) -> float | None:
     return None if value is None else float(value)
+
+
+def approval_ways(step: ActionStep, following: str | None) -> Ways:
+    """Return the ways of a block that requires an approval; an expiry refuses unless it has one."""
+    return Ways(
+        approved=step.on_true or step.next or following,
+        refused=step.on_false,
+        expired=step.on_timeout or step.on_false,
+    )
+
+
+def wait_ways(step: WaitStep, following: str | None) -> Ways:
+    """Return the ways of a wait: on with the event or at the time, else after the timeout."""
+    return Ways(event=step.on_event or step.next or following, timeout=step.on_timeout)
+
+
+def targets(step: Step) -> frozenset[str]:
+    """Return every step that this one names as a way."""
+    named: list[str | None] = [step.next, step.on_error]
+    match step.type:
+        case "condition":
+            named += [step.on_true, step.on_false]
+        case "action":
+            named += [step.on_true, step.on_false, step.on_timeout]
+        case "wait":
+            ways = wait_ways(step, None)
+            named += [ways.event, ways.timeout]
+    return frozenset(name for name in named if name)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from uuid import UUID
 
+from resumer_daemon.engine.moves import cancel
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.planning import cancel
-from resumer_daemon.engine.settle import settle
+from resumer_daemon.engine.settlement import settle
 from resumer_daemon.store.claim import lock_again, read_cancel
 from resumer_daemon.store.journal import lock_expired, release
 from resumer_daemon.store.pauses import incident_as_json

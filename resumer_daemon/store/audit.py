@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from resumer_daemon.engine.answer import Decision
+from resumer_daemon.engine.inputs import Decision
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.workflow.values import Json, dump

@@ -16,10 +16,9 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
-from resumer_daemon.engine.branch import Waiting, Ways
-from resumer_daemon.engine.requests import Approval, Claimed, Hold, OpenPause, Request
-from resumer_daemon.engine.respond import UnreadableCause
-from resumer_daemon.engine.state import Damaged, Newer, State
+from resumer_daemon.engine.inputs import Approval, Claimed, Hold, OpenPause, Request
+from resumer_daemon.engine.planner import UnreadableCause
+from resumer_daemon.engine.state import Damaged, Newer, State, Waiting, Ways
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array

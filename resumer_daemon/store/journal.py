@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Launch, Plan
-from resumer_daemon.engine.state import VERSION
+from resumer_daemon.engine.state import VERSION, Branch
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session

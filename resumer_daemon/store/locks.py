@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from psycopg.rows import class_row
 
-from resumer_daemon.engine.clock import spoken
+from resumer_daemon.engine.runtime import spoken
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.connect import Connection
 from resumer_daemon.store.migrations import PAUSE_COLUMNS, Migration, added_columns

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resumer_daemon.engine.branch import Branch
-from resumer_daemon.engine.match import entities
+from resumer_daemon.engine.event_matching import entities
+from resumer_daemon.engine.inputs import ENDED
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Plan
-from resumer_daemon.engine.requests import ENDED
+from resumer_daemon.engine.state import Branch
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.waits import EventWait, anchor, comparable
 from resumer_daemon.workflow.values import Json, dump

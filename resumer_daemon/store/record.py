@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.adopt import AGAIN
+from resumer_daemon.engine.adoption import AGAIN
+from resumer_daemon.engine.inputs import DELETED, Approval
 from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import Copy, NewPause, Plan
-from resumer_daemon.engine.requests import DELETED, Approval
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.audit import audited

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from resumer_daemon.engine.requests import Kind
+from resumer_daemon.engine.inputs import Kind
 
 
 class ExecutionRow(NamedTuple):

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from psycopg import IsolationLevel
 
-from resumer_daemon.engine.branch import Ways
-from resumer_daemon.engine.stranded import PausePoint
+from resumer_daemon.engine.compatibility import PausePoint
+from resumer_daemon.engine.state import Ways
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import load
 

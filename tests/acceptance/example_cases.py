@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resumer_daemon.engine.script import Emitted
+from resumer_daemon.engine.simulation import Emitted
 from tests.acceptance.played import Case
 
 

@@ -6,12 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Failed
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.script import Emitted, Script, Word
-from resumer_daemon.engine.simulate import Simulation, simulate
-from resumer_daemon.engine.standing import Stop
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.simulation import Emitted, Script, Simulation, Stop, Word, simulate
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import Json, load
 

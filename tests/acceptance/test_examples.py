@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.inputs import World
 from resumer_daemon.engine.outcome import Effects, Failed
-from resumer_daemon.engine.script import Emitted
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.simulation import Emitted
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.flow import ways
 from resumer_daemon.workflow.checks.steps import Flow, flows

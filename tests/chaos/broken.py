@@ -14,9 +14,9 @@ from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import carrier, isolation
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects import http
-from resumer_daemon.engine import planning, resume, settle
+from resumer_daemon.engine import moves, resume, settlement
+from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.engine.requests import Claimed, OpenPause, Settled
 from resumer_daemon.store import journal
 from resumer_daemon.store.statements import TEXTS
 
@@ -71,18 +71,18 @@ def sent_without_intent() -> None:
 
 def settled_for_all() -> None:
     """Hear the branch that has waited longest, and take what is void for it as void for all."""
-    decisions = settle._decisions
+    decisions = settlement._decisions
 
     def of_the_longest(pause: OpenPause, claimed: Claimed) -> dict[str, Any]:
         shown = {branch.path for branch in pause.branches[:1]}
         heard = decisions(pause, claimed)
         return {path: part for path, part in heard.items() if path in shown}
 
-    def as_settled(settlement: settle.Settlement, *_: object) -> Mapping[int, Settled]:
-        return settlement.outcomes
+    def as_settled(found: settlement.Settlement, *_: object) -> Mapping[int, Settled]:
+        return found.outcomes
 
-    _replace(settle, "_decisions", of_the_longest)
-    _replace(planning, "_settled", as_settled)
+    _replace(settlement, "_decisions", of_the_longest)
+    _replace(moves, "_settled", as_settled)
 
 
 def resumed_without_a_word() -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from resumer_daemon.engine.match import entities, meant_for
+from resumer_daemon.engine.event_matching import entities, meant_for
 from resumer_daemon.store.database import Database as Store
 from resumer_daemon.store.outlook import ALL_WAITS, fan_out_events
 from resumer_daemon.store.waits import EventWait, anchor, comparable

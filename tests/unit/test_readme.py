@@ -14,8 +14,8 @@ import pytest
 from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.poison import Cause
 from resumer_daemon.daemon.tasks import tasks
-from resumer_daemon.engine.requests import Settled
-from resumer_daemon.engine.respond import UnreadableCause
+from resumer_daemon.engine.inputs import Settled
+from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build

@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from resumer_daemon.durations import EXPECTED, seconds
-from resumer_daemon.engine.actions.task import Task, shown
-from resumer_daemon.engine.keys import approval_id, digest, request_id
+from resumer_daemon.engine.actions.base import Task, shown
+from resumer_daemon.engine.identifiers import approval_id, digest, request_id
 from resumer_daemon.engine.outcome import NewApproval
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.walk import Walk
+from resumer_daemon.engine.runtime import Place, Walk
 from resumer_daemon.workflow.definition import ActionStep, Requires
 from resumer_daemon.workflow.errors import Fault
 from resumer_daemon.workflow.reader import shown as shown_value

@@ -3,13 +3,9 @@
 from datetime import datetime, timedelta
 
 from resumer_daemon.durations import seconds
-from resumer_daemon.engine.branch import Branch, Waiting
-from resumer_daemon.engine.clock import spoken
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, output
-from resumer_daemon.engine.walk import Walk
-from resumer_daemon.engine.ways import wait_ways
+from resumer_daemon.engine.runtime import Place, Walk, spoken
+from resumer_daemon.engine.state import Branch, Progress, Waiting, wait_ways
+from resumer_daemon.engine.step_result import Broken, Passed, Pausing, Verdict, output
 from resumer_daemon.workflow.definition import WaitStep
 from resumer_daemon.workflow.errors import Fault
 from resumer_daemon.workflow.secret_refs import mask_secrets

@@ -12,11 +12,9 @@ from rich.console import Console
 from resumer_daemon.cli import narrated
 from resumer_daemon.cli.simulated import told
 from resumer_daemon.cli.subject import Subject
+from resumer_daemon.engine.inputs import Claimed, Limits, World
 from resumer_daemon.engine.outcome import Paused
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.script import Emitted, Script
-from resumer_daemon.engine.simulate import simulate
-from resumer_daemon.engine.world import Limits, World
+from resumer_daemon.engine.simulation import Emitted, Script, simulate
 from resumer_daemon.workflow.errors import Refused
 from resumer_daemon.workflow.parser import normalise
 from tests.harness.examples import examples

@@ -8,8 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Ways
+from resumer_daemon.engine.inputs import (
+    Answer,
+    Decided,
+    Decision,
+    Event,
+    Limits,
+    Manual,
+    Rule,
+    TimedOut,
+    World,
+)
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -31,8 +40,7 @@ from resumer_daemon.engine.resume import (
     resume_data_at_pause,
     resume_inside,
 )
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.world import Limits, Rule, World
+from resumer_daemon.engine.state import State, Ways
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, dump, load

@@ -9,13 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Branch
+from resumer_daemon.engine.inputs import Approval, Claimed, OpenPause, Request, World
 from resumer_daemon.engine.outcome import Effect, EffectResult, NewApproval, StepRecord
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program
-from resumer_daemon.engine.requests import Approval, Claimed, OpenPause, Request
-from resumer_daemon.engine.respond import Programs, respond
-from resumer_daemon.engine.running import hear, proceed
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.planner import Programs, hear, proceed, respond
+from resumer_daemon.engine.state import Branch
 from resumer_daemon.store.record import own_requests
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import Json

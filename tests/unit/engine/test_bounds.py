@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.engine import attempts
+from resumer_daemon.engine.inputs import Limits
 from resumer_daemon.engine.outcome import Completed, Failed
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.verdict import Ended
-from resumer_daemon.engine.walk import Walk
-from resumer_daemon.engine.world import Limits
+from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.step_result import Ended
+from resumer_daemon.engine.steps import dispatch
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import dump
@@ -60,7 +59,7 @@ def test_a_webhook_of_many_is_tried_when_it_begins_and_when_its_result_is_here(
 
     def counted(step: Step, place: Place, walk: Walk) -> Ended:
         tried[place.path] += 1
-        return attempts.run_step(step, place, walk)
+        return dispatch.run_step(step, place, walk)
 
     monkeypatch.setattr("resumer_daemon.engine.advance.run_step", counted)
     inner = [{"id": f"m{each}", **SEND} for each in range(16)]

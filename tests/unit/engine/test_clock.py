@@ -1,6 +1,6 @@
 import pytest
 
-from resumer_daemon.engine.clock import Limit, earlier, spoken
+from resumer_daemon.engine.runtime import Limit, earlier, spoken
 
 
 @pytest.mark.parametrize(

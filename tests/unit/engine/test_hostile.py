@@ -7,10 +7,9 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.inputs import World
 from resumer_daemon.engine.outcome import EffectResult, Failed
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.state import Progress, State
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import NOW

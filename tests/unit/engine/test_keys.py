@@ -3,8 +3,8 @@ from hashlib import sha256
 from itertools import combinations
 from uuid import UUID
 
-from resumer_daemon.engine.keys import approval_id, digest, effect_key, request_id, segment
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.identifiers import approval_id, digest, effect_key, request_id, segment
+from resumer_daemon.engine.inputs import World
 from tests.unit.engine.driver import NOW
 
 EXECUTION = UUID("00000000-0000-4000-8000-000000000001")

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.branch import Waiting
+from resumer_daemon.engine.inputs import Approval
 from resumer_daemon.engine.policy import decide
-from resumer_daemon.engine.requests import Approval
+from resumer_daemon.engine.state import Waiting
 
 ANN, BOB = UUID(int=1), UUID(int=2)
 

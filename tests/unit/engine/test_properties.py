@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
+from resumer_daemon.engine.inputs import Limits
 from resumer_daemon.engine.outcome import Effect
-from resumer_daemon.engine.world import Limits
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.errors import Refused
 from resumer_daemon.workflow.parser import normalise

@@ -3,12 +3,10 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Ways
+from resumer_daemon.engine.inputs import Answer, Decided, Decision, Event, Manual, TimedOut, World
 from resumer_daemon.engine.outcome import Completed, Paused
 from resumer_daemon.engine.resume import resume
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.state import State, Ways
 from resumer_daemon.workflow.parser import normalise
 from tests.unit.engine.driver import NOW
 

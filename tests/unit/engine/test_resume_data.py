@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from resumer_daemon.engine.answer import Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.inputs import Decided, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.resume import resume_data_after, resume_data_at_pause
 from tests.unit.engine.driver import NOW
 

@@ -3,11 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Waiting, Ways
+from resumer_daemon.engine.inputs import Claimed, Limits, OpenPause, Request, World
 from resumer_daemon.engine.plan import Plan, Program
-from resumer_daemon.engine.requests import Claimed, OpenPause, Request
-from resumer_daemon.engine.respond import Programs, respond
-from resumer_daemon.engine.world import Limits, World
+from resumer_daemon.engine.planner import Programs, respond
+from resumer_daemon.engine.state import Waiting, Ways
 from resumer_daemon.workflow.parser import normalise
 from tests.unit.engine.driver import NOW
 

@@ -1,4 +1,4 @@
-from resumer_daemon.engine.rules import rule_ids
+from resumer_daemon.engine.preload import rule_ids
 from resumer_daemon.workflow.parser import normalise
 
 

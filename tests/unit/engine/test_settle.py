@@ -6,13 +6,21 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.answer import Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.branch import Branch, Waiting, Ways
-from resumer_daemon.engine.match import meant_for
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.requests import DELETED, SAID, Approval, Claimed, OpenPause, Request
-from resumer_daemon.engine.settle import settle
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.event_matching import meant_for
+from resumer_daemon.engine.inputs import (
+    DELETED,
+    SAID,
+    Approval,
+    Claimed,
+    Decision,
+    Event,
+    Manual,
+    OpenPause,
+    Request,
+    TimedOut,
+)
+from resumer_daemon.engine.settlement import settle
+from resumer_daemon.engine.state import Branch, Progress, State, Waiting, Ways
 
 ONE, TWO, OLD = UUID(int=1), UUID(int=2), UUID(int=9)
 ANN, BOB = UUID(int=11), UUID(int=12)
@@ -285,7 +293,7 @@ def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch)
         compared.append(given)
         return meant_for(*given)
 
-    monkeypatch.setattr("resumer_daemon.engine.awaited.meant_for", counted)
+    monkeypatch.setattr("resumer_daemon.engine.event_matching.meant_for", counted)
     many = range(2_000)
     waits = {f"all/{n}": {p: v.format(n=n) for p, v in match.items()} for n in many}
     done = {

@@ -7,12 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.answer import Decision
+from resumer_daemon.engine.inputs import Claimed, Decision, Request, World
 from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Incident, Paused
-from resumer_daemon.engine.requests import Claimed, Request
-from resumer_daemon.engine.script import Emitted, Script, Word
-from resumer_daemon.engine.simulate import Simulation, simulate
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.simulation import Emitted, Script, Simulation, Word, simulate
 from resumer_daemon.workflow.parser import normalise
 from resumer_daemon.workflow.values import Json
 

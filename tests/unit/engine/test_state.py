@@ -3,9 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.branch import Branch, Waiting, Ways
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.state import Branch, Progress, State, Waiting, Ways
 from resumer_daemon.errors import Refused
 from resumer_daemon.workflow.values import dump, load
 from tests.unit.engine.driver import NOW

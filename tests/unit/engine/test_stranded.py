@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.engine.branch import Ways
-from resumer_daemon.engine.stranded import PausePoint, stranded
+from resumer_daemon.engine.compatibility import PausePoint, stranded
+from resumer_daemon.engine.state import Ways
 from resumer_daemon.workflow.parser import normalise
 
 ASK = {"id": "ask", "type": "require_approval"}

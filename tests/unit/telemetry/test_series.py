@@ -10,8 +10,8 @@ from prometheus_client import Counter, Gauge
 from resumer_daemon.api.counted import METHODS
 from resumer_daemon.daemon.counting import STEPS
 from resumer_daemon.daemon.wakeup import Source
+from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.engine.plan import Status
-from resumer_daemon.engine.requests import Kind, Settled
 from resumer_daemon.store.gauges import REASONS, Gauges
 from resumer_daemon.store.migrations import known
 from resumer_daemon.telemetry.histogram import Histogram

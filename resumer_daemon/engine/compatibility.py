@@ -1,9 +1,9 @@
-"""Stranded: pauses at a place that another definition of their workflow does not have."""
+"""Find paused executions that another definition of their workflow cannot continue."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
-from resumer_daemon.engine.branch import Ways
+from resumer_daemon.engine.state import Ways
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 

@@ -1,18 +1,18 @@
-"""What `context.load` asks of HTTP endpoints, before the first step: one effect for each path.
+"""What an advance needs before it starts: rules of conditions and documents of `context.load`.
 
-It is a read, so it is sent again wherever nobody knows what became of it. What was found so far,
-in the cache or by an endpoint, is kept in the state until the context is built of it.
+A load is a read, so it is sent again wherever its result is unknown. What was found so far, in
+the cache or by an endpoint, is kept in the state until the context is built from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-from resumer_daemon.engine.keys import digest, effect_key
+from resumer_daemon.engine.identifiers import digest, effect_key
+from resumer_daemon.engine.inputs import Claimed, Endpoint, Rule, World
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.engine.requests import Claimed
-from resumer_daemon.engine.world import Endpoint, World
 from resumer_daemon.workflow.context import build, entity_of, key_of
-from resumer_daemon.workflow.definition import Definition
+from resumer_daemon.workflow.definition import ConditionStep, Definition, Step
+from resumer_daemon.workflow.errors import Fault
 from resumer_daemon.workflow.templates import Names, render_text
 from resumer_daemon.workflow.values import Json
 
@@ -78,3 +78,38 @@ def _told(result: EffectResult) -> Json:
     told = result.data.get("response")
     whole = result.error is None and not result.data.get("response_truncated")
     return told if whole and isinstance(told, dict | list) else None
+
+
+def rule_ids(definition: Definition) -> frozenset[str]:
+    """Return the rules that a definition may ask for, so that they can be read beforehand."""
+    return frozenset(_rule_ids(definition.steps))
+
+
+def condition_of(step: ConditionStep, rules: Mapping[str, Rule]) -> Json:
+    """Return the condition that a step asks.
+
+    Raises:
+        Fault: Its rule is missing, disabled, empty or of another type.
+    """
+    if step.rule_id is None:
+        return step.condition
+    rule = rules.get(step.rule_id)
+    if rule is None:
+        raise Fault(f"rule not found: {step.rule_id}")
+    if not rule.enabled:
+        raise Fault(f"rule is disabled: {step.rule_id}")
+    if rule.rule_type != "condition":
+        raise Fault(f"rule is no condition but of type {rule.rule_type}: {step.rule_id}")
+    conditions = rule.definition.get("conditions") if isinstance(rule.definition, dict) else None
+    if not isinstance(conditions, list) or not conditions:
+        raise Fault(f"rule has no condition: {step.rule_id}")
+    return conditions[0]
+
+
+def _rule_ids(steps: Iterable[Step]) -> Iterator[str]:
+    for step in steps:
+        match step.type:
+            case "condition" if step.rule_id is not None:
+                yield step.rule_id
+            case "parallel" | "foreach":
+                yield from _rule_ids(step.steps)

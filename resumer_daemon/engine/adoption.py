@@ -1,7 +1,7 @@
-"""Give a pause that another program made its record: from its pointers, the definition, the steps.
+"""Adopt a pause that another program wrote: from its pointers, the definition and the steps.
 
-The existing service makes one without knowing: it completes as blocked where it should pause. Never
-by guessing: what nothing tells is an incident.
+The existing service writes one without knowing: it completes as blocked where it should pause.
+Nothing is guessed: an ambiguous pause becomes an incident.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from resumer_daemon.engine.branch import Waiting
+from resumer_daemon.engine.inputs import Approval, Claimed
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Program
-from resumer_daemon.engine.requests import Approval, Claimed
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.ways import approval_ways
+from resumer_daemon.engine.state import State, Waiting, approval_ways
 from resumer_daemon.workflow.definition import (
     ActionStep,
     Definition,

@@ -1,13 +1,11 @@
-"""One step, whatever its type, tried as often as its `retry` allows."""
+"""Run one step by its type, as often as its `retry` allows."""
 
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.retry import backoff, worth_repeating
-from resumer_daemon.engine.steps import action, broken, condition, execute, foreach, parallel, wait
-from resumer_daemon.engine.verdict import (
+from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.state import Progress
+from resumer_daemon.engine.step_result import (
     UNFINISHED,
     Broken,
     Ended,
@@ -17,19 +15,19 @@ from resumer_daemon.engine.verdict import (
     Verdict,
     failure,
 )
-from resumer_daemon.engine.walk import Walk
+from resumer_daemon.engine.steps import basic, containers, wait
 from resumer_daemon.workflow.definition import Retry, Step
 from resumer_daemon.workflow.errors import Fault
 
 # By type and not by `match`: a pydantic class answers isinstance ten times slower than a dict.
 _STEPS: Final[Mapping[str, Any]] = {
-    "condition": condition.run_condition,
-    "action": action.run_action,
-    "execute": execute.run_execute,
-    "parallel": parallel.run_parallel,
-    "foreach": foreach.run_foreach,
+    "condition": basic.run_condition,
+    "action": basic.run_action,
+    "execute": basic.run_execute,
+    "parallel": containers.run_parallel,
+    "foreach": containers.run_foreach,
     "wait": wait.run_wait,
-    "broken": broken.run_invalid,
+    "broken": basic.run_invalid,
 }
 
 
@@ -111,3 +109,34 @@ def _begin_again(progress: Progress, delay: float, walk: Walk) -> None:
     progress.began = walk.moment()
     progress.clock = walk.clock + delay
     progress.waits = progress.reply = progress.note = progress.ended = progress.error = None
+
+
+_LARGEST_POWER = 32
+
+
+def worth_repeating(retry: Retry, attempt: int, broken: Broken) -> bool:
+    """Tell whether a failed attempt is followed by another one."""
+    if broken.final or attempt >= retry.max_attempts:
+        return False
+    return not retry.retry_on or any(_means(entry, broken) for entry in retry.retry_on)
+
+
+def backoff(retry: Retry, attempt: int) -> float:
+    """Return the seconds to wait before this attempt; jitter is the shell's, and only shortens."""
+    match retry.backoff:
+        case "exponential":
+            return 2.0 ** min(attempt - 1, _LARGEST_POWER)
+        case "linear":
+            return float(attempt)
+        case "fixed":
+            return 1.0
+
+
+def _means(entry: str, broken: Broken) -> bool:
+    """Tell whether an entry of `retry_on` means this failure."""
+    failed_as = broken.retry_class or ""
+    if entry in ("*", failed_as):
+        return True
+    if entry == "5xx" and len(failed_as) == 3 and failed_as.startswith("5"):
+        return True
+    return bool(entry) and entry.lower() in broken.error.lower()

@@ -1,12 +1,12 @@
-"""One advance while it lasts: what it reads, and what it collects to be written."""
+"""The state of one advance: what the steps read, and what they add to be written."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.clock import Limit
+from resumer_daemon.engine.inputs import World
 from resumer_daemon.engine.outcome import (
     Effect,
     EffectResult,
@@ -16,14 +16,76 @@ from resumer_daemon.engine.outcome import (
     StepRecord,
     Write,
 )
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.verdict import Ended
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.state import PAUSE, Progress, State, Ways
+from resumer_daemon.engine.step_result import Ended
+from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json, size_of
+
+_UNITS = (("h", 3600.0), ("m", 60.0))
+
+
+@frozen
+class Limit:
+    """Until when something must be done, and how long it was given."""
+
+    at: float
+    allowed: float
+
+    def error(self) -> str:
+        """Return what a step or an execution fails with that is not done by then."""
+        return f"timed out after {spoken(self.allowed)}"
+
+
+def earlier(one: Limit | None, other: Limit | None) -> Limit | None:
+    """Return the limit that comes first."""
+    if one is None or other is None:
+        return one or other
+    return one if one.at <= other.at else other
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration as Go writes it: `1h30m`, `45s`, `1.5s`, `250ms`."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    text = ""
+    for unit, size in _UNITS:
+        if seconds >= size:
+            text += f"{int(seconds // size)}{unit}"
+            seconds %= size
+    return f"{text}{seconds:.9g}s" if seconds or not text else text
+
+
+class Place(NamedTuple):
+    """One place in one run; a tuple, for each step of each advance makes one.
+
+    `context` is what the step sees, an item in its scope included. `following` is the next step
+    in the list. `container` is the top-level step that this is inside of, None at the top level.
+    `flows`: ways are followed here. `delay` is the backoff of the retry that leads here.
+    """
+
+    path: str
+    visit: int
+    context: Mapping[str, Json]
+    following: str | None = None
+    container: str | None = None
+    flows: bool = True
+    depth: int = 0
+    limit: Limit | None = None
+    delay: float = 0.0
+
+    @property
+    def branch(self) -> str:
+        """The path under which what waits here is known."""
+        return PAUSE if self.container is None else self.path
+
+    def ways(self, ways: Ways) -> Ways:
+        """Return where the answer to a pause leads: inside of a container always on with that."""
+        if self.container is None:
+            return ways
+        return Ways(*(self.container,) * 5)
+
 
 FEW: Final = 20
 """So many records are written whatever their size: to measure those of short flows costs more."""

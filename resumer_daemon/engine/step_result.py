@@ -1,12 +1,11 @@
-"""What one try of a step comes to: closed types, for the engine's own use."""
+"""What one attempt of a step results in: closed types, used within the engine only."""
 
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Final, NamedTuple, TypeAlias
 
-from resumer_daemon.engine.branch import Branch
 from resumer_daemon.engine.outcome import NewApproval
-from resumer_daemon.engine.state import Result
+from resumer_daemon.engine.state import Branch, Result
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json

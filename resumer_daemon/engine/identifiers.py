@@ -1,10 +1,10 @@
-"""Names that are derived, never drawn: the same place in the same run always has the same ones."""
+"""Identifiers that are derived, never drawn: the same place in the same run has the same ones."""
 
 from base64 import b32encode
 from hashlib import sha256
 from uuid import UUID
 
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.inputs import World
 
 
 def segment(step_id: str) -> str:

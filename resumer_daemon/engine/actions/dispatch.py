@@ -1,15 +1,47 @@
-"""An `execute` list: one action after the other, until one fails."""
+"""Run an `execute` list: one action after the other, until one fails."""
 
-from resumer_daemon.engine.actions import carry_out
-from resumer_daemon.engine.actions.approval import first_needed_id
-from resumer_daemon.engine.actions.task import ActionFailed, Task
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.progress import Progress
-from resumer_daemon.engine.verdict import UNFINISHED, Broken, Unfinished, output
-from resumer_daemon.engine.walk import Walk
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from resumer_daemon.engine.actions.approval import create_approval_request, first_needed_id
+from resumer_daemon.engine.actions.base import ActionFailed, Task, shown
+from resumer_daemon.engine.actions.outgoing import create_record, notify, update_record, webhook
+from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.state import Progress
+from resumer_daemon.engine.step_result import UNFINISHED, Broken, Unfinished, output
 from resumer_daemon.workflow.definition import ActionStep, ExecuteStep
 from resumer_daemon.workflow.errors import Fault
 from resumer_daemon.workflow.values import Json
+
+Action: TypeAlias = Callable[[Task], dict[str, Json] | None]
+
+
+def carry_out(task: Task) -> dict[str, Json] | None:
+    """Do an action and return its rendered parameters; None while its effect has no result.
+
+    Raises:
+        ActionFailed: It has failed, and may be repeated.
+        Fault: It has failed, and repeating it would change nothing.
+    """
+    action = _ACTIONS.get(task.act.type)
+    if action is None:
+        raise Fault(f"unknown action type: {task.act.type or 'no type is given'}")
+    return action(task)
+
+
+def _log(task: Task) -> dict[str, Json]:
+    return shown(message=task.text("message"))
+
+
+_ACTIONS: Final[Mapping[str, Action]] = {
+    "log": _log,
+    "notify": notify,
+    "webhook": webhook,
+    "http_request": webhook,
+    "create_record": create_record,
+    "update_record": update_record,
+    "create_approval_request": create_approval_request,
+}
 
 
 def run_list(

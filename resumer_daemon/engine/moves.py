@@ -1,38 +1,47 @@
-"""From a claimed execution and what moves it to a plan: resume, advance, and put together."""
+"""The moves of an execution, each as a plan: resume, fail, cancel, incident, retry."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from resumer_daemon.engine.advance import advance_through as advance
 from resumer_daemon.engine.advance import begin
-from resumer_daemon.engine.answer import Decision
-from resumer_daemon.engine.branch import PAUSE, Branch
-from resumer_daemon.engine.chunks import advance_through as advance
-from resumer_daemon.engine.hold import paused_as_asked
-from resumer_daemon.engine.loading import built, still_to_load
+from resumer_daemon.engine.inputs import (
+    ENDED,
+    SAID,
+    Claimed,
+    Decision,
+    Manual,
+    Request,
+    Settled,
+    World,
+)
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
+    Effect,
+    EffectResult,
     Effects,
     Failed,
     Incident,
     NewApproval,
+    Outcome,
     Paused,
 )
 from resumer_daemon.engine.parking import COVERING, after_the_end, parked
 from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
-from resumer_daemon.engine.requests import ENDED, SAID, Claimed, Settled
+from resumer_daemon.engine.preload import built, still_to_load
 from resumer_daemon.engine.resume import (
+    rested,
     resume,
     resume_data_after,
     resume_data_at_pause,
     resume_inside,
 )
-from resumer_daemon.engine.settle import Settlement
-from resumer_daemon.engine.state import State
-from resumer_daemon.engine.steps.broken import GATE
-from resumer_daemon.engine.world import World
+from resumer_daemon.engine.settlement import Settlement
+from resumer_daemon.engine.state import PAUSE, Branch, State
+from resumer_daemon.engine.steps.basic import GATE
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.values import Json
 
@@ -342,3 +351,92 @@ def _unasked(claimed: Claimed, state: State) -> set[UUID]:
     if pause is None or not state.branches:
         return set()
     return {each.id for each in pause.owned(claimed.approvals)}.difference(pause.asked)
+
+
+def hold(claimed: Claimed, settlement: Settlement) -> Plan:
+    """Plan for a person's hand on a pause: it keeps what it waits for, and what arrives is kept."""
+    return Plan(claimed, settlement.outcomes, settlement, holds=claimed.stops)
+
+
+def let_go(claimed: Claimed, settlement: Settlement, manual: Manual) -> Plan:
+    """Plan for the hand taken off: the pause waits again for what it waited for.
+
+    A forced resume stays open, for the next look: it also ends that.
+    """
+    asked = settlement.moved_by
+    outcomes: dict[int, Settled] = {} if asked is None or manual.force else {asked.id: "applied"}
+    return Plan(claimed, outcomes, settlement, lets_go=True)
+
+
+def paused_as_asked(claimed: Claimed, outcome: Outcome) -> dict[int, Settled]:
+    """Settle the requests to pause that made it stand still; else they wait for the next look."""
+    if not isinstance(outcome, Paused) or outcome.reason != "manual":
+        return {}
+    return {r.id: "duplicate" if number else "applied" for number, r in enumerate(claimed.to_pause)}
+
+
+def retry(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan | None:
+    """Plan for a retry as its request has it.
+
+    None: it names a step that the definition has not, or an effect that the flow does not wait for.
+    """
+    request = settlement.moved_by
+    asked = request.payload if request is not None and isinstance(request.payload, dict) else {}
+    state = _state(claimed, program, asked, world)
+    if state is None:
+        return None
+    begun = claimed.pause is not None and claimed.pause.state is not None
+    if not begun and "from_step" not in asked:
+        return start(claimed, settlement, program, world)
+    if claimed.context is None:
+        return load_first(claimed, settlement, program, state, world)
+    context = effective(as_object(claimed.context), as_object(claimed.resume_data))
+    if "skip_effect" not in asked:
+        advanced = advance(program.definition, state, context, world)
+        if "from_step" in asked:
+            advanced = advanced._replace(withdrawn=advanced.withdrawn + _left_behind(claimed))
+        return planned(claimed, settlement, program, advanced, claimed.resume_data)
+    waits_for = advance(program.definition, state, context, world).outcome
+    effect = _named(waits_for, asked["skip_effect"])
+    if effect is None:
+        return None
+    skipped = _skipped(request)
+    advanced = advance(program.definition, state, context, world, {effect.path: skipped})
+    plan = planned(claimed, settlement, program, advanced, claimed.resume_data)
+    return replace(plan, results={effect.key: skipped})
+
+
+def _state(
+    claimed: Claimed, program: Program, asked: Mapping[str, Json], world: World
+) -> State | None:
+    """Return where the flow goes on; a person has looked, so the budgets of steps begin anew."""
+    pause = claimed.pause
+    stood = pause.state if pause is not None else None
+    if stood is None:
+        stood = begin(program.definition, program.definition.timeout or world.default_timeout)
+    if "from_step" not in asked:
+        return rested(stood)
+    step = asked["from_step"]
+    if not isinstance(step, str) or step not in program.definition.positions:
+        return None
+    return State(
+        step=step, result=stood.result, time_left=stood.time_left, allowed_time=stood.allowed_time
+    )
+
+
+def _left_behind(claimed: Claimed) -> tuple[UUID, ...]:
+    """Return the approvals of the step under way, which the flow does not come back to."""
+    state = claimed.pause.state if claimed.pause is not None else None
+    under_way = () if state is None else state.done.values()
+    return tuple(UUID(asked) for progress in under_way for asked in progress.asked)
+
+
+def _named(outcome: object, key: Json) -> Effect | None:
+    effects = outcome.effects if isinstance(outcome, Effects) else ()
+    return next((effect for effect in effects if effect.key == key), None)
+
+
+def _skipped(request: Request | None) -> EffectResult:
+    """Return what stands for the answer of an effect that a person has taken out."""
+    said = (request.actor, request.reason) if request is not None else (None, None)
+    return EffectResult(data={"skipped": True, "skipped_by": said[0], "skip_reason": said[1]})

@@ -1,9 +1,15 @@
-"""All requests of one execution, settled together: which one moves it, what becomes of the rest.
+"""Settle all requests of one execution together: which one moves it, and what becomes of the rest.
 
-Cancel first; then a person's hand; then, for each branch that waits, the policy over its approvals
-as they stand now; then events, timeouts and people in the order they came, each for the branch that
-has waited longest for it. What moves a branch is `applied`; what the end of its wait makes void is
-`superseded`; a decision that does not decide yet is `held`.
+A cancel comes first, then a manual pause or resume. Then, for each branch that waits, the
+approval policy over its approvals as they are now. Then events, timeouts and manual resumes in
+the order in which they came, each for the branch that has waited longest for it. A request that
+moves a branch is `applied`. One that the end of a wait makes void is `superseded`. A decision
+that does not decide yet is `held`.
+
+On a pause that another program wrote, the boolean `approved` in `resume_data` is a decision,
+without an approver. The trigger marks that it was written while the row was paused, because one
+of an earlier pause may be left there. On the daemon's own pauses it is ignored: only approvals
+decide.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,23 +17,26 @@ from dataclasses import field, replace
 from datetime import datetime
 from uuid import UUID
 
-from resumer_daemon.engine.answer import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.awaited import Awaited
-from resumer_daemon.engine.branch import PAUSE, Branch, Waiting
-from resumer_daemon.engine.match import entities
-from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
-from resumer_daemon.engine.policy import Verdict, decide
-from resumer_daemon.engine.requests import (
+from resumer_daemon.engine.event_matching import Awaited, entities
+from resumer_daemon.engine.inputs import (
     ENDED,
+    SAID,
     VERDICTS,
+    Answer,
     Approval,
     Claimed,
+    Decided,
+    Decision,
+    Event,
+    Manual,
     OpenPause,
     Request,
     Settled,
+    TimedOut,
 )
-from resumer_daemon.engine.spoken import report, spoken
-from resumer_daemon.engine.state import State
+from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
+from resumer_daemon.engine.policy import Verdict, decide
+from resumer_daemon.engine.state import PAUSE, Branch, State, Waiting
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 
@@ -388,3 +397,25 @@ def _objections(
 
 def _needs_timer(approval: Approval) -> bool:
     return approval.expires_at is not None and not approval.expired
+
+
+def report(pause: OpenPause, requests: Sequence[Request]) -> Request | None:
+    """Return the newest request that tells of a word on this pause, if it may have one."""
+    if pause.reason != "approval_required" or _ours(pause):
+        return None
+    told = [request for request in requests if request.due and request.decision == SAID]
+    return told[-1] if told else None
+
+
+def spoken(claimed: Claimed) -> Manual | None:
+    """Return the word that stands in the row, if it is a decision."""
+    data = claimed.resume_data
+    word: Json = data.get("approved") if isinstance(data, dict) else None
+    if not isinstance(word, bool):
+        return None
+    return Manual("manual", None, None, {"approved": word}, approves=word)
+
+
+def _ours(pause: OpenPause) -> bool:
+    """Where a step of ours paused, its attempt is remembered."""
+    return pause.state is None or bool(pause.state.done)

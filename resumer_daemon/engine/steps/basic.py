@@ -1,19 +1,33 @@
-"""An action step: `allow`, `block` or `execute`; a block that requires an approval pauses."""
+"""Steps that hold no other step: action, condition, execute, and a step that was not understood."""
 
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 from resumer_daemon.engine.actions.approval import REASON, needed_approvals, rendered
-from resumer_daemon.engine.actions.sequence import results, run_list
-from resumer_daemon.engine.branch import Branch, Waiting
-from resumer_daemon.engine.outcome import NewApproval
-from resumer_daemon.engine.place import Place
-from resumer_daemon.engine.progress import Progress, Reply
-from resumer_daemon.engine.verdict import Broken, Passed, Pausing, Verdict, output
-from resumer_daemon.engine.walk import Walk
-from resumer_daemon.engine.ways import approval_ways
-from resumer_daemon.workflow.definition import ActionStep, Requires
+from resumer_daemon.engine.actions.dispatch import results, run_list
+from resumer_daemon.engine.outcome import Incident, NewApproval
+from resumer_daemon.engine.preload import condition_of
+from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.state import Branch, Progress, Reply, Waiting, approval_ways
+from resumer_daemon.engine.step_result import (
+    UNFINISHED,
+    Broken,
+    Passed,
+    Pausing,
+    Unfinished,
+    Verdict,
+    output,
+)
+from resumer_daemon.workflow.conditions import evaluate
+from resumer_daemon.workflow.definition import (
+    ActionStep,
+    BrokenStep,
+    ConditionStep,
+    ExecuteStep,
+    Requires,
+)
+from resumer_daemon.workflow.errors import Fault
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render_text
 from resumer_daemon.workflow.values import Json
@@ -106,3 +120,50 @@ def _reason(
     names = walk.names(step, progress.asked[-1] if progress.asked else None)
     reason = mask_secrets(render_text(step.reason, place.context, names, unresolved))
     return reason or _REASONS[step.action], unresolved
+
+
+def run_condition(step: ConditionStep, place: Place, walk: Walk, _: Progress) -> Passed:
+    """Answer the condition.
+
+    Raises:
+        Fault: It cannot be answered.
+    """
+    holds = evaluate(condition_of(step, walk.world.rules), place.context)
+    answer = output("condition", True, None, {"result": holds})
+    return Passed(answer, step.on_true if holds else step.on_false)
+
+
+def run_execute(step: ExecuteStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+    """Carry out the list.
+
+    Raises:
+        Fault: There is none.
+    """
+    if not step.execute:
+        raise Fault("execute step has no actions")
+    stopped = run_list(step, place, walk, progress)
+    if stopped is not None:
+        return stopped
+    done = output("execute", True, None, results(progress), progress.unresolved)
+    return Passed(done, step.next)
+
+
+GATE = "gate_not_understood"
+"""The cause of an incident that a correction of the workflow's definition ends."""
+
+
+def run_invalid(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unfinished:
+    """Fail; where a gate is not understood, stop for a person, for a failure may have a way on.
+
+    Raises:
+        Fault: What is wrong with the step.
+    """
+    if not step.gate:
+        raise Fault(step.error)
+    walk.incident = walk.incident or Incident(
+        "gate_not_understood",
+        f"step {step.id}: {step.error}",
+        "correct the definition of the workflow, then retry: it goes on with the corrected one",
+    )
+    walk.yielded = True  # nor may another branch pass in its place
+    return UNFINISHED

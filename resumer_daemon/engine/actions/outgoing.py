@@ -1,0 +1,162 @@
+"""Actions that leave the engine: webhooks, records and notifications.
+
+A webhook is rendered once; every attempt sends the same bytes under the same key. A record that
+is mapped to a table is an effect that stays in the database: the daemon writes it in the
+transaction that records its result, so it is there exactly once, and a failure is the step's. A
+notification, and a record that is mapped to nothing, goes to the outbox.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import quote
+
+from resumer_daemon.engine.actions.base import Task, attempt, shown
+from resumer_daemon.engine.identifiers import effect_key
+from resumer_daemon.engine.inputs import Endpoint, RecordTable
+from resumer_daemon.engine.outcome import OutboxMessage
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.secret_refs import mask_secrets, secrets_in
+from resumer_daemon.workflow.templates import render_text
+from resumer_daemon.workflow.url_templates import is_url, names_user, refusal
+from resumer_daemon.workflow.values import Json, dump, printed
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def webhook(task: Task) -> dict[str, Json] | None:
+    """Send a request, or return what it came to; None while there is no result."""
+    return attempt(task, "webhook", lambda: _webhook_request(task))
+
+
+def _webhook_request(task: Task) -> dict[str, Json]:
+    url = task.url()
+    _check_url(url)
+    method = (task.text("method") or "POST").upper()
+    if not _TOKEN.fullmatch(method):
+        raise Fault(f"webhook: not a method: {mask_secrets(method)}")
+    return {
+        "method": method,
+        "url": url,
+        "headers": _headers(task),
+        "body": task.value("body"),
+    }
+
+
+def _check_url(url: str) -> None:
+    """Refuse what cannot be sent. A URL with secrets in it is checked whole when it is sent."""
+    if names_user(url) or not (secrets_in(url) or is_url(url)):
+        raise Fault(f"webhook: {refusal(url)}")
+
+
+def _headers(task: Task) -> dict[str, str]:
+    given = task.act.params.get("headers")
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Fault("webhook: headers are no object")
+    headers = {name: task.rendered(value) for name, value in given.items()}
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
+            raise Fault(f"webhook: not a header: {name}")
+    return headers
+
+
+def create_record(task: Task) -> dict[str, Json] | None:
+    """Make a new record; None while there is no result."""
+    body = {"entity": task.needed("entity"), "data": task.value("data")}
+    match task.walk.world.records.get(body["entity"]):
+        case RecordTable() as table:
+            return attempt(task, "record", lambda: _row(task, table, body))
+        case Endpoint() as endpoint:
+            return attempt(task, "webhook", lambda: _record_request(task, "POST", endpoint, body))
+        case None:
+            return put(task, "create_record", body)
+
+
+def update_record(task: Task) -> dict[str, Json] | None:
+    """Change a record; None while there is no result."""
+    body = {
+        "entity": task.needed("entity"),
+        "entity_id": task.needed("entity_id"),
+        "data": task.value("data"),
+    }
+    match task.walk.world.records.get(body["entity"]):
+        case RecordTable() as table:
+            return attempt(task, "record", lambda: _row(task, table, body))
+        case Endpoint() as endpoint:
+            return attempt(task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body))
+        case None:
+            return put(task, "update_record", body)
+
+
+def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Json]:
+    """Return what is to be written, of columns that may be."""
+    data = body["data"]
+    if not isinstance(data, dict) or not data:
+        raise Fault(f"{task.act.type} needs data: an object with columns of {table.name}")
+    if forbidden := sorted(data.keys() - table.columns):
+        raise Fault(f"{task.act.type}: not among the columns allowed: {', '.join(forbidden)}")
+    if secrets_in(body):
+        raise Fault(f"{task.act.type}: secrets are in what is sent, never in a table")
+    return {"table": table.name, "key": table.key, **body}
+
+
+def _record_request(
+    task: Task, method: str, endpoint: Endpoint, body: dict[str, Json]
+) -> dict[str, Json]:
+    headers = {name: task.rendered(value) for name, value in endpoint.headers.items()}
+    identity = quote(str(body.get("entity_id", "")), safe="")
+    url = endpoint.url.replace("{id}", identity)
+    return {"method": method, "url": url, "headers": headers, "body": body}
+
+
+def notify(task: Task) -> dict[str, Json]:
+    """Put a message to its recipients into the outbox."""
+    recipients = _recipients(task.value("recipients"))
+    if not recipients:
+        raise task.needs("recipients")
+    template, data = task.text("template"), task.value("data")
+    message = _message(task, template, data)
+    body = {"recipients": recipients, "message": message}
+    beside = {"channel": task.text("channel"), "template": template, "data": data}
+    return put(
+        task, "notify", body | {k: value for k, value in beside.items() if value is not None}
+    )
+
+
+def _message(task: Task, template: str | None, data: Json) -> str:
+    if template is not None:
+        return _filled(task, template, data)
+    if task.act.params.get("message") is None:
+        raise Fault("notify needs message or template")
+    return task.needed("message")
+
+
+def _filled(task: Task, template: str, data: Json) -> str:
+    """Return the text of a template; one that is not configured is its name, followed by its data.
+
+    The text knows the keys of `data` before those of the context, and `data` itself.
+    """
+    text = task.walk.world.notification_templates.get(template)
+    if text is None:
+        return template if data is None else f"{template} {dump(data)}"
+    known = data if isinstance(data, dict) else {}
+    scope = {**task.place.context, **known, "data": data}
+    return render_text(text, scope, task.names, task.unresolved)
+
+
+def _recipients(value: Json) -> list[str]:
+    """Return who is told; one alone needs no list."""
+    given = value if isinstance(value, list) else [value]
+    return [text for text in map(printed, given) if text.strip()]
+
+
+def put(
+    task: Task, kind: Literal["notify", "create_record", "update_record"], body: dict[str, Json]
+) -> dict[str, Json]:
+    """Put a message into the outbox, without secrets: it is kept, and people read it."""
+    message = OutboxMessage(effect_key(task.digest()), kind, mask_secrets(body))
+    task.walk.write(message)
+    return shown(**body)

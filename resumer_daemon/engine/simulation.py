@@ -1,0 +1,394 @@
+"""Simulate an execution with given answers. Nothing is sent and nothing is written.
+
+It uses the settlement, resume and advance of the daemon. Every effect is taken to have succeeded.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias, assert_never
+from uuid import UUID
+
+from resumer_daemon.engine.advance import advance_through, begin
+from resumer_daemon.engine.identifiers import segment
+from resumer_daemon.engine.inputs import (
+    VERDICTS,
+    Answer,
+    Approval,
+    Claimed,
+    Decision,
+    OpenPause,
+    Request,
+    Rule,
+    TimedOut,
+    World,
+)
+from resumer_daemon.engine.outcome import (
+    Advance,
+    Completed,
+    Effect,
+    EffectResult,
+    Effects,
+    Failed,
+    Incident,
+    NewApproval,
+    Paused,
+    StepRecord,
+    Write,
+)
+from resumer_daemon.engine.preload import condition_of
+from resumer_daemon.engine.resume import (
+    resume,
+    resume_data_after,
+    resume_data_at_pause,
+    resume_inside,
+)
+from resumer_daemon.engine.settlement import settle
+from resumer_daemon.engine.state import PAUSE, State
+from resumer_daemon.frozen import frozen
+from resumer_daemon.workflow.conditions import Comparison, explain
+from resumer_daemon.workflow.context import build, effective
+from resumer_daemon.workflow.definition import ConditionStep, Definition, ForeachStep, Step
+from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.templates import follow, reference, rfc3339
+from resumer_daemon.workflow.values import Json
+
+
+def comparisons(
+    record: StepRecord,
+    definition: Definition,
+    context: Mapping[str, Json],
+    rules: Mapping[str, Rule],
+) -> tuple[Comparison, ...]:
+    """Return the comparisons of a condition's record; none of any other record.
+
+    `context` is the one that the step ran on. A rule that cannot be asked has no comparisons: the
+    record's error tells of it.
+    """
+    if record.step_type != "condition":
+        return ()
+    first, *inner = record.path.split("/")
+    step = next((step for step in definition.steps if segment(step.id) == first), None)
+    while inner and step is not None:
+        step, context, inner = _enter(step, context, inner)
+    if not isinstance(step, ConditionStep):
+        return ()
+    try:
+        return tuple(explain(condition_of(step, rules), context))
+    except Fault:
+        return ()
+
+
+def _enter(
+    step: Step, context: Mapping[str, Json], path: list[str]
+) -> tuple[Step | None, Mapping[str, Json], list[str]]:
+    """Return the member that the path leads to, its context, and the rest of the path."""
+    match step.type:
+        case "parallel":
+            return step.steps[int(path[0])], context, path[1:]
+        case "foreach":
+            position = int(path[1].partition("@")[0])
+            return step.steps[position], _scope(step, context, int(path[0])), path[2:]
+        case _:
+            return None, context, []
+
+
+def _scope(step: ForeachStep, context: Mapping[str, Json], number: int) -> dict[str, Json]:
+    items = follow(reference(step.items) or "", context)
+    return {**context, f"{step.item_var}": items[number], f"{step.item_var}_index": number}
+
+
+Answers: TypeAlias = Mapping[str, Answer]
+Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
+
+_REQUEST: Final = 0
+
+
+@frozen
+class Emitted:
+    """An event that somebody would write."""
+
+    type: str
+    payload: Json
+
+
+@frozen
+class Script:
+    """Words in their order, one a pause, and the events that there are.
+
+    A wait without a word takes an event that fits; `timeout` and `event` say which comes first.
+    """
+
+    words: tuple[Word, ...] = ()
+    events: tuple[Emitted, ...] = ()
+
+
+def take(claimed: Claimed, script: Script, now: datetime) -> tuple[Answers, Script]:
+    """Return what answers branches of an execution's pause, by path, and the script without it.
+
+    What is written already comes first. None at all: nothing that is left of the script does.
+    """
+    pause = claimed.pause
+    if claimed.status != "paused" or pause is None or pause.reason == "incident":
+        return {}, script
+    answers = settle(claimed).answers
+    if answers:
+        return answers, script
+    if pause.reason == "approval_required":
+        return _decision(claimed, pause, script, now)
+    if script.words[:1] == ("timeout",):
+        return _timeout(claimed, pause, script)
+    return _event(claimed, pause, script)
+
+
+def _decision(
+    claimed: Claimed, pause: OpenPause, script: Script, now: datetime
+) -> tuple[Answers, Script]:
+    """Let the approvers decide: all who are asked approve, or one refuses."""
+    word = next(iter(script.words), None)
+    if word not in VERDICTS:
+        return {}, script
+    branch, owned = pause.asking(claimed.approvals)[0]
+    pending = [each for each in owned if each.status == "pending"]
+    missing = range((branch.waiting.approvals or 1) - len(owned))
+    unasked = [_unasked(pause.number, number) for number in missing]
+    deciding = [*pending, *unasked] if word == "approved" else [*pending, *unasked][:1]
+    said = {a.id: a._replace(status=word, decided_at=rfc3339(now)) for a in deciding}
+    approvals = (said.get(each.id, each) for each in (*claimed.approvals, *unasked))
+    answers = settle(replace(claimed, approvals=tuple(approvals))).answers
+    return answers, replace(script, words=script.words[1:]) if answers else script
+
+
+def _unasked(pause: int, number: int) -> Approval:
+    """Return one of the approvals that a pause needs and nobody has asked for yet."""
+    return Approval(UUID(int=pause << 32 | number), f"unasked_{pause}_{number}", "pending")
+
+
+def _event(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answers, Script]:
+    awaited = {branch.waiting.event for branch in pause.branches}
+    for number, event in enumerate(script.events):
+        if event.type not in awaited:
+            continue
+        answers = _settled(
+            claimed, Request(_REQUEST, "event", decision=event.type, payload=event.payload)
+        )
+        if answers:
+            said = script.words[:1] == ("event",)
+            left = script.events[:number] + script.events[number + 1 :]
+            return answers, Script(script.words[said:], left)
+    return {}, script
+
+
+def _timeout(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answers, Script]:
+    due = [each for each in pause.branches if each.waiting.due_at is not None]
+    if not due:
+        return {}, script
+    answers = _settled(claimed, Request(_REQUEST, "timeout", decision=due[0].path))
+    return answers, replace(script, words=script.words[1:]) if answers else script
+
+
+def _settled(claimed: Claimed, request: Request) -> Answers:
+    return settle(replace(claimed, requests=(request,))).answers
+
+
+Stop: TypeAlias = Paused | Completed | Failed | Incident
+
+
+def stands(claimed: Claimed, stop: Stop, advanced: Advance, data: dict[str, Json]) -> Claimed:
+    """Return the execution at this stop; `data` is what its resume brought."""
+    created = (_pending(each) for each in advanced.writes if isinstance(each, NewApproval))
+    stood = replace(
+        claimed,
+        requests=(),
+        approvals=(*claimed.approvals, *created),
+        resume_data=resume_data_at_pause(data),
+        pause=None,
+    )
+    match stop:
+        case Completed():
+            return replace(stood, status="completed")
+        case Failed():
+            return replace(stood, status="failed")
+        case Incident():
+            return replace(stood, status="paused")
+        case Paused():
+            pause = _opened(stood, stop, advanced.state)
+            return replace(stood, status="paused", pause=pause, last_pause=pause.number)
+        case _:
+            assert_never(stop)
+
+
+def _opened(claimed: Claimed, paused: Paused, state: State) -> OpenPause:
+    there = frozenset(approval.id for approval in claimed.approvals)
+    asked = tuple(a for branch in paused.branches for a in branch.asked) or paused.asked
+    return OpenPause(
+        number=claimed.last_pause + 1,
+        reason=paused.reason,
+        step_id=paused.step_id,
+        ways=paused.ways,
+        waiting=paused.waiting,
+        state=state,
+        definition=None,
+        asked=asked,
+        earlier=there.difference(asked),
+    )
+
+
+def _pending(asked: NewApproval) -> Approval:
+    expires_at = asked.expires_at.isoformat() if asked.expires_at else None
+    return Approval(
+        asked.id, asked.request_id, "pending", asked.approver_id, asked.approver_role,
+        expires_at=expires_at,
+    )  # fmt: skip
+
+
+CarryOut: TypeAlias = Callable[[Effect], EffectResult]
+
+ROUNDS: Final = 20_000
+"""How many rounds of effects one stretch may take: a definition can be anybody's."""
+
+# So that records keep their order from one round to the next; templates show whole seconds.
+_ROUND_TRIP: Final = timedelta(milliseconds=10)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@frozen
+class Seen:
+    """One attempt of a step, and what it compared where it is a condition."""
+
+    record: StepRecord
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@frozen
+class Stretch:
+    """From answers (none: from the start) to the next pause, or to the end."""
+
+    answers: tuple[Answer, ...]
+    steps: tuple[Seen, ...]
+    writes: tuple[Write, ...]
+    stop: Stop
+
+    @property
+    def answer(self) -> Answer | None:
+        """The first of the answers."""
+        return next(iter(self.answers), None)
+
+
+@frozen
+class Simulation:
+    """What would happen, where the execution would stand then, and the answers that nothing met."""
+
+    stretches: tuple[Stretch, ...]
+    claimed: Claimed
+    unused: Script
+
+
+def as_if_done(_: Effect) -> EffectResult:
+    """Answer an effect that is never carried out."""
+    return EffectResult(data={"status_code": 200, "response": ""})
+
+
+def simulate(
+    definition: Definition,
+    claimed: Claimed,
+    world: World,
+    script: Script,
+    carry_out: CarryOut = as_if_done,
+) -> Simulation:
+    """Play the answers to an execution that is to start or is paused, until they or it end.
+
+    What was decided already, and only waits for a daemon, comes before the script.
+    """
+    rehearsal = _Rehearsal(definition, claimed, world, carry_out)
+    if claimed.status == "pending":
+        rehearsal.start()
+    while True:
+        answers, script = take(rehearsal.claimed, script, rehearsal.world.now)
+        if not answers:
+            return Simulation(tuple(rehearsal.stretches), rehearsal.claimed, script)
+        rehearsal.resume(answers)
+
+
+class _Rehearsal:
+    """An execution that exists here alone, and moves."""
+
+    def __init__(
+        self, definition: Definition, claimed: Claimed, world: World, carry_out: CarryOut
+    ) -> None:
+        if claimed.status == "pending" or claimed.context is None:
+            claimed = replace(claimed, context=build(claimed.payload, world.loaded, world.now))
+        self.definition = definition
+        self.claimed = claimed
+        self.world = world
+        self.stretches: list[Stretch] = []
+        self._carry_out = carry_out
+
+    def start(self) -> None:
+        """Run from the first step to the first stop."""
+        timeout = self.definition.timeout or self.world.default_timeout
+        self._play((), begin(self.definition, timeout), _object(self.claimed.resume_data))
+
+    def resume(self, answers: Answers) -> None:
+        """Run from the open pause to the next stop."""
+        pause = self.claimed.pause
+        if pause is None:
+            raise ValueError("a resume needs an open pause")
+        due = [_due(path, each, pause, self.claimed) for path, each in answers.items()]
+        now = max([self.world.now, *(each for each in due if each is not None)])
+        self.world = replace(self.world, now=now, pause_number=self.claimed.last_pause)
+        if pause.state is None or PAUSE in answers:
+            state = resume(self.definition, pause.state, pause.ways, answers[PAUSE])
+        else:
+            state = resume_inside(pause.state, answers)
+        given = tuple(answers.values())
+        data = _object(self.claimed.resume_data)
+        self._play(given, state, resume_data_after(data, *given, number=pause.number, at=now))
+
+    def _play(self, answers: tuple[Answer, ...], state: State, data: dict[str, Json]) -> None:
+        context = effective(self.claimed.context, data)
+        advanced = self._advance(state, context)
+        records = sorted(advanced.records, key=lambda record: record.began or _EPOCH)
+        steps = tuple(
+            Seen(record, comparisons(record, self.definition, context, self.world.rules))
+            for record in records
+        )
+        stop = advanced.outcome
+        if isinstance(stop, Effects):
+            stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
+        self.stretches.append(Stretch(answers, steps, advanced.writes, stop))
+        self.claimed = stands(self.claimed, stop, advanced, data)
+
+    def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
+        """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
+        advanced = advance_through(self.definition, state, context, self.world)
+        records, writes = [*advanced.records], [*advanced.writes]
+        for _ in range(ROUNDS):
+            if not isinstance(advanced.outcome, Effects):
+                break
+            self.world = replace(self.world, now=self.world.now + _ROUND_TRIP)
+            results = {each.path: self._carry_out(each) for each in advanced.outcome.effects}
+            advanced = advance_through(
+                self.definition, advanced.state, context, self.world, results
+            )
+            records += advanced.records
+            writes += advanced.writes
+        return advanced._replace(records=tuple(records), writes=tuple(writes))
+
+
+def _due(path: str, answer: Answer, pause: OpenPause, claimed: Claimed) -> datetime | None:
+    """Return when a timeout or an expiry comes: a simulation lets that time pass."""
+    match answer:
+        case TimedOut():
+            due = (each.waiting.due_at for each in pause.branches if each.path == path)
+            return next(due, None)
+        case Decision(deciding) if deciding.decision == "expired":
+            expiries = (a.expires_at for a in claimed.approvals if a.id == deciding.id)
+            expires_at = next(expiries, None)
+            return datetime.fromisoformat(expires_at) if expires_at else None
+        case _:
+            return None
+
+
+def _object(document: Json) -> dict[str, Json]:
+    return document if isinstance(document, dict) else {}
