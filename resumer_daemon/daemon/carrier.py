@@ -9,8 +9,7 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.daemon.tracing import Tracing
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.loading import load_context
+from resumer_daemon.effects.http_client import HttpClient, load_context
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.telemetry.metrics import Metrics
 

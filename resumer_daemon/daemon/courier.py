@@ -8,8 +8,7 @@ from random import Random
 
 import structlog
 
-from resumer_daemon.effects.channels import NotTried, Undelivered, deliver
-from resumer_daemon.effects.routes import Routes
+from resumer_daemon.effects.channels import NotTried, Routes, Undelivered, deliver
 from resumer_daemon.store import outbox
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.outbox import Message

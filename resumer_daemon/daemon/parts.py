@@ -5,11 +5,11 @@ from uuid import UUID
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.courier import Courier
 from resumer_daemon.daemon.tracing import Tracing
-from resumer_daemon.effects.allow import read_allow_list
-from resumer_daemon.effects.guard import Guard
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.routes import Routes
-from resumer_daemon.effects.signature import Signer
+from resumer_daemon.effects.address_guard import Guard
+from resumer_daemon.effects.allowlist import read_allow_list
+from resumer_daemon.effects.channels import Routes
+from resumer_daemon.effects.http_client import HttpClient
+from resumer_daemon.effects.http_message import Signer
 from resumer_daemon.store.pool import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 

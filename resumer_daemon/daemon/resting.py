@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-from resumer_daemon.effects.answer import Answer
-from resumer_daemon.effects.pauses import full_jitter, pause
+from resumer_daemon.effects.http_message import Answer
+from resumer_daemon.effects.throttle import full_jitter, pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.engine.plan import Launch
 

@@ -13,8 +13,8 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.proceeding import Held
-from resumer_daemon.effects.hosts import Hosts, NotNow
 from resumer_daemon.effects.shortage import SHORTAGE
+from resumer_daemon.effects.throttle import Hosts, NotNow
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.journal import Holder
 from resumer_daemon.store.pool import Pool

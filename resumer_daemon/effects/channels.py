@@ -1,10 +1,13 @@
-"""Hands a message to a channel: e-mail, chat, pagers and what else Apprise knows to reach.
+"""Notification channels: e-mail, chat, pagers and others, and the route to each recipient.
 
-The channels take their time to load, and their memory, so only a first message loads them.
+The channels take time and memory to import, so the first message imports them.
 """
 
 import logging
 import threading
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from urllib.parse import quote
 
 from resumer_daemon.effects.shortage import is_short, is_shortage
 
@@ -66,3 +69,29 @@ class _Complaints(logging.Handler):
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger("apprise").removeHandler(self)
+
+
+class Routes:
+    """Patterns of recipients, each with the address of its channel, in the order of the settings.
+
+    In an address, `{recipient}` is the whole recipient and `{target}` what follows its first colon,
+    both quoted for a URL: nothing that a definition says can lead to another channel.
+    """
+
+    def __init__(self, routes: Mapping[str, str]) -> None:
+        self._routes = routes
+
+    def address(self, recipient: str, channel: str | None) -> str | None:
+        """Return the address of a recipient; None where no route fits.
+
+        A message for a `channel` is for `channel:recipient` first, then for the recipient alone.
+        """
+        names = [f"{channel}:{recipient}", recipient] if channel else [recipient]
+        for name in names:
+            for pattern, address in self._routes.items():
+                if fnmatchcase(name, pattern):
+                    target = name.partition(":")[2] or name
+                    return address.replace("{recipient}", quote(recipient, safe="")).replace(
+                        "{target}", quote(target, safe="")
+                    )
+        return None

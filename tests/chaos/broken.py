@@ -13,7 +13,7 @@ from uuid import uuid4
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import carrier, isolation
 from resumer_daemon.daemon.proceeding import Held
-from resumer_daemon.effects import http
+from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
 from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult
@@ -25,22 +25,22 @@ DELAY = 1.0
 
 def key_of_each_attempt() -> None:
     """Send under a key that nobody can know a second time."""
-    prepare: Callable[..., Any] = vars(http)["prepare"]
+    prepare: Callable[..., Any] = vars(http_client)["prepare"]
 
     def changed(effect: Effect, *rest: object) -> object:
         return prepare(replace(effect, key=uuid4().hex), *rest)
 
-    _replace(http, "prepare", changed)
+    _replace(http_client, "prepare", changed)
 
 
 def sent_without_key() -> None:
     """Send what no receiver can tell from anything else, and mark it afterwards."""
-    prepare: Callable[..., Any] = vars(http)["prepare"]
+    prepare: Callable[..., Any] = vars(http_client)["prepare"]
 
     def bare(effect: Effect, *rest: object) -> object:
         return prepare(replace(effect, key=""), *rest)
 
-    _replace(http, "prepare", bare)
+    _replace(http_client, "prepare", bare)
 
 
 def marked_then_sent() -> None:

@@ -9,11 +9,10 @@ from typing import Any, TypeAlias
 
 import httpcore2
 
-from resumer_daemon.effects.allow import read_allow_list
-from resumer_daemon.effects.guard import Guard
-from resumer_daemon.effects.http import HttpClient, Timeouts
-from resumer_daemon.effects.masking import Lookup
-from resumer_daemon.effects.resolve import Resolver
+from resumer_daemon.effects.address_guard import Guard, Resolver
+from resumer_daemon.effects.allowlist import read_allow_list
+from resumer_daemon.effects.http_client import HttpClient, Timeouts
+from resumer_daemon.effects.redaction import Lookup
 from resumer_daemon.engine.outcome import Effect
 
 PACE = 0.01

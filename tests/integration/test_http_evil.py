@@ -7,9 +7,9 @@ import zlib
 
 import pytest
 
-from resumer_daemon.effects.answer import KEPT, Answer
-from resumer_daemon.effects.http import Timeouts
-from resumer_daemon.effects.meter import LARGEST
+from resumer_daemon.effects.address_guard import LARGEST
+from resumer_daemon.effects.http_client import Timeouts
+from resumer_daemon.effects.http_message import KEPT, Answer
 from tests.harness import eventually
 from tests.harness.receiver import (
     CountingBackend,

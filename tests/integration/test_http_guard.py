@@ -7,10 +7,9 @@ from pathlib import Path
 import httpcore2
 import pytest
 
-from resumer_daemon.effects.allow import read_allow_list
-from resumer_daemon.effects.guard import Guard, GuardedBackend
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.meter import Meter
+from resumer_daemon.effects.address_guard import Guard, GuardedBackend, Meter
+from resumer_daemon.effects.allowlist import read_allow_list
+from resumer_daemon.effects.http_client import HttpClient
 from tests.harness.receiver import CountingBackend, answering, at_home, client, effect, receiver
 
 HOSTILE = json.loads((Path(__file__).parents[1] / "data/hostile_urls.json").read_text())

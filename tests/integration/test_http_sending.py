@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.effects.answer import Answer
-from resumer_daemon.effects.signature import Signer
+from resumer_daemon.effects.http_message import Answer, Signer
 from tests.harness.receiver import Received, answering, client, effect, receiver, saying, secret
 
 REFUSED = re.compile("webhook: (not a (header|method|URL)|headers are|no secret|a body)")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import httpcore2
 import pytest
 
-from resumer_daemon.effects.guard import Guard
-from resumer_daemon.effects.http import HttpClient
-from resumer_daemon.effects.masking import Lookup
+from resumer_daemon.effects.address_guard import Guard
+from resumer_daemon.effects.http_client import HttpClient
+from resumer_daemon.effects.redaction import Lookup
 from tests.harness import Database, eventually_sync
 from tests.harness.receiver import answering, client, effect, receiver
 from tests.harness.running import Observed, Process, process, running

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.daemon import sender
-from resumer_daemon.effects.hosts import Hosts
+from resumer_daemon.effects.throttle import Hosts
 from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.addresses import as_address, refusal
+from resumer_daemon.effects.allowlist import as_address, refusal
 
 INSIDE = [
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),

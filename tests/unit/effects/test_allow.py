@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from resumer_daemon.effects.allow import read_allow_list
+from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.errors import SettingsError
 
 

@@ -5,9 +5,7 @@ from heapq import heappop, heappush
 
 import pytest
 
-from resumer_daemon.effects.breaker import Breaker
-from resumer_daemon.effects.budget import RetryBudget
-from resumer_daemon.effects.hosts import REMEMBERED, Hosts, NotNow
+from resumer_daemon.effects.throttle import REMEMBERED, Breaker, Hosts, NotNow, RetryBudget
 from resumer_daemon.engine.outcome import EffectResult
 from tests.harness import eventually
 from tests.harness.receiver import effect

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from resumer_daemon.effects.resolve import SystemResolver
+from resumer_daemon.effects.address_guard import SystemResolver
 from tests.harness import eventually
 
 

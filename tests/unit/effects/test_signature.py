@@ -2,7 +2,7 @@
 
 import pytest
 
-from resumer_daemon.effects.signature import Signer
+from resumer_daemon.effects.http_message import Signer
 from resumer_daemon.errors import SettingsError
 
 

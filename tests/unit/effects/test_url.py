@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.hosts import origin
-from resumer_daemon.effects.url import read_url
+from resumer_daemon.effects.throttle import origin
+from resumer_daemon.effects.urls import read_url
 from tests.harness.receiver import effect, secret
 
 HOSTILE = json.loads((Path(__file__).parents[2] / "data/hostile_urls.json").read_text())

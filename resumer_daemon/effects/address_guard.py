@@ -1,17 +1,150 @@
-"""The guard against requests that are led inside: resolve once, check all, connect to just that."""
+"""SSRF guard: resolve a host once, check all its addresses, connect to the checked one only.
+
+It also counts the bytes that an attempt sends and receives, and ends a response that is too
+large.
+"""
 
 import asyncio
 import errno
-from collections.abc import Iterable
-from typing import Final, Self, TypeAlias
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, Final, Self, TypeAlias
 
 import httpcore2
 
-from resumer_daemon.effects.addresses import as_address, refusal
-from resumer_daemon.effects.allow import AllowList
-from resumer_daemon.effects.meter import Meter, MeteredStream
-from resumer_daemon.effects.resolve import Resolver, SystemResolver
+from resumer_daemon.effects.allowlist import AllowList, as_address, refusal
 from resumer_daemon.effects.shortage import is_short, is_shortage
+
+Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+"""Returns all addresses of a host as texts, best first; raises OSError."""
+
+AT_ONCE: Final = 32
+
+
+class SystemResolver:
+    """Asks the system, in threads of its own.
+
+    The event loop's own threads are few and the database's driver looks names up in them: a name
+    server that hangs must not keep the daemon from its database. A thread that hangs on is let go
+    of, and counts until it ends.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._free = asyncio.Semaphore(at_once)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Return all addresses of a host.
+
+        Raises:
+            OSError: It has none, or nobody could say.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str]] = loop.create_future()
+
+        def settle(found: list[str] | OSError) -> None:
+            self._free.release()
+            if answer.done():
+                return
+            if isinstance(found, OSError):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        def work() -> None:
+            found = _look_up(host, port)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(settle, found)
+
+        await self._free.acquire()
+        try:
+            Thread(target=work, name="resolve", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            self._free.release()
+            raise OSError(errno.ENOMEM, str(error)) from error
+        return await answer
+
+
+def _look_up(host: str, port: int) -> list[str] | OSError:
+    try:
+        found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+LARGEST: Final = 512 * 1024
+"""How many bytes one attempt receives at most: head, framing and what of the body is kept."""
+
+_AT_ONCE: Final = 16 * 1024
+"""How many bytes are read at once: others have their turn before the next ones are parsed."""
+
+
+class TooMuch(httpcore2.ReadError):
+    """The answer went on beyond all measure, before its end or what is kept of it was there."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """The bytes of HTTP that one attempt has sent and received."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class MeteredStream(httpcore2.AsyncNetworkStream):
+    """A connection whose bytes are counted; beyond `LARGEST` it is broken off."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, meter: Meter) -> None:
+        self._stream = stream
+        self._meter = meter
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface's
+    ) -> bytes:
+        """Read what is there, at most `max_bytes`.
+
+        Raises:
+            TooMuch: There seems to be no end to it.
+        """
+        if self._meter.received >= LARGEST:
+            raise TooMuch
+        data = await self._stream.read(min(max_bytes, _AT_ONCE), timeout)
+        self._meter.received += len(data)
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface's
+    ) -> None:
+        """Write all of it; what fails half-way counts as sent, for who knows."""
+        self._meter.sent += len(buffer)
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface's
+    ) -> httpcore2.AsyncNetworkStream:
+        """Go on encrypted; the handshake is not counted."""
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return MeteredStream(stream, self._meter)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the connection knows about itself."""
+        return self._stream.get_extra_info(info)
+
 
 SocketOptions: TypeAlias = Iterable[httpcore2.SOCKET_OPTION] | None
 

@@ -1,16 +1,127 @@
-"""Who may send where and when: places per host, circuit breakers, one budget for all retries."""
+"""Limit requests per host: concurrency, circuit breaker, one budget for all retries, backoff."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
-from resumer_daemon.effects.breaker import Breaker
-from resumer_daemon.effects.budget import RetryBudget
-from resumer_daemon.effects.url import read_url
+from resumer_daemon.effects.urls import read_url
 from resumer_daemon.engine.outcome import Effect, EffectResult
+
+LONGEST: Final = 3600.0
+"""How many seconds a receiver may ask us to wait."""
+
+
+def full_jitter(seconds: float, random: Random) -> float:
+    """Return any time up to `seconds`: what failed together must not come back together."""
+    return random.uniform(0.0, seconds)
+
+
+def pause(backoff: float, retry_after: float | None, random: Random) -> float:
+    """Return the seconds before the next attempt: a jittered backoff, or what the receiver asked.
+
+    What it asked is only made longer, by up to a tenth, and never beyond an hour.
+    """
+    jittered = full_jitter(backoff, random)
+    if retry_after is None:
+        return jittered
+    asked = min(retry_after, LONGEST)
+    return max(jittered, asked + full_jitter(asked / 10, random))
+
+
+class RetryBudget:
+    """A token bucket for all hosts together: each first attempt pays in, each retry takes one out.
+
+    `share` of a token is paid in by a first attempt, and `floor` tokens by every second, so that a
+    daemon with little to do may retry too; at most `most` are kept. It starts full.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        share: float = 0.1,
+        floor: float = 1.0,
+        most: float = 100.0,
+    ) -> None:
+        self._clock = clock
+        self._share = share
+        self._floor = floor
+        self._most = most
+        self._tokens = most
+        self._seen = clock()
+
+    def pay(self) -> None:
+        """Pay in for a first attempt."""
+        self._flow()
+        self._tokens = min(self._most, self._tokens + self._share)
+
+    def wait(self) -> float:
+        """Return the seconds before a retry is worth asking for; 0 is now."""
+        self._flow()
+        return max(0.0, (1.0 - self._tokens) / self._floor)
+
+    def take(self) -> None:
+        """Take one out for a retry, after `wait` returned 0."""
+        self._tokens -= 1.0
+
+    def _flow(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + (now - self._seen) * self._floor)
+        self._seen = now
+
+
+_PROBE: Final = 1.0
+
+
+class Breaker:
+    """Opens after `failures` in a row for `rest` seconds, then lets a single probe through.
+
+    The probe's outcome closes it, or opens it again. Times are of a monotonic clock.
+    """
+
+    def __init__(self, failures: int, rest: float, clock: Callable[[], float]) -> None:
+        self._limit = failures
+        self._rest = rest
+        self._clock = clock
+        self._failures = 0
+        self._closed_until = 0.0
+        self._probing = False
+
+    @property
+    def pristine(self) -> bool:
+        """Tell whether there is nothing to remember about this host."""
+        return self._failures == 0
+
+    def wait(self) -> float:
+        """Return the seconds before the next request is worth asking for; 0 is now."""
+        if self._failures < self._limit:
+            return 0.0
+        if self._probing:
+            return min(self._rest, _PROBE)
+        return max(0.0, self._closed_until - self._clock())
+
+    def enter(self) -> bool:
+        """Note that a request goes out, and tell whether it is the probe; `leave` wants to know."""
+        probe = self._failures >= self._limit
+        self._probing = self._probing or probe
+        return probe
+
+    def leave(self, well: bool | None, probe: bool) -> None:
+        """Note what became of a request; None is for what says nothing about the host."""
+        if probe:
+            self._probing = False
+        if well:
+            self._failures = 0
+        elif well is not None:
+            self._failures += 1
+            # Not for what was under way already: a slow failure says nothing new.
+            if probe or self._failures == self._limit:
+                self._closed_until = self._clock() + self._rest
+
 
 REMEMBERED: Final = 1000
 """How many hosts are remembered, save those that something is under way to."""

@@ -1,4 +1,4 @@
-"""The secrets of one request: put in at the last moment, taken out of whatever comes back."""
+"""Insert secrets into a request at the last moment; remove them from what comes back."""
 
 import json
 import re
