@@ -19,7 +19,7 @@ from bench import (
     writers,
 )
 from bench.report import Row, report
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import psycopg
 
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import World
 from resumer_daemon.store import migrate
-from resumer_daemon.store.embedded import EmbeddedPostgres
 from resumer_daemon.workflow.parser import normalise
 
 DEFINITION = {

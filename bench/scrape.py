@@ -12,7 +12,7 @@ import psycopg
 
 from bench.report import Row
 from bench.scale import OPEN, PAUSED, fill
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 
 PORT, ROUNDS, WARM = 9470, 5, 50
 URL = f"http://127.0.0.1:{PORT}"

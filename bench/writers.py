@@ -8,7 +8,7 @@ import psycopg
 
 from bench import ground
 from bench.report import Row
-from resumer_daemon.store.pg_binaries import find_binaries
+from resumer_daemon.embedded.files import find_binaries
 
 CLIENTS, SECONDS, ROUNDS, ROWS = 8, 5, 3, 20_000
 DECIDE = """\\set n random(1, {rows})

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, Vintage, field
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, listening

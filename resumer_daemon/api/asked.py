@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from resumer_daemon.api import cursor
-from resumer_daemon.store.reach import Reason
+from resumer_daemon.store.commands import Reason
 
 LARGEST = 10**9
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.service_jwt import read, texts
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.session import Pool
 from resumer_daemon.store.tokens import find_holder, server_time
 from resumer_daemon.workflow.values import load
 

@@ -11,8 +11,8 @@ from resumer_daemon.api.caller import Caller, Permission
 from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.problems import Refusal
 from resumer_daemon.api.proxies import Proxies
-from resumer_daemon.store.pool import Pool
-from resumer_daemon.store.reach import Reach
+from resumer_daemon.store.commands import Reach
+from resumer_daemon.store.session import Pool
 
 BEARER = HTTPBearer(
     auto_error=False,

@@ -13,7 +13,7 @@ from resumer_daemon.api.exact import ExactRoute
 from resumer_daemon.api.gate import LARGEST
 from resumer_daemon.api.moving import ONCE, MayPause, MayResume
 from resumer_daemon.api.problems import documented
-from resumer_daemon.store import reach
+from resumer_daemon.store import commands
 
 holding = APIRouter(
     prefix="/api/v1",
@@ -29,9 +29,9 @@ def _workflow_mover(opened: Opened, key: Annotated[str | None, ONCE] = None) -> 
 
     async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
         within = reach_of(caller).facts(actor=caller.actor, **facts)
-        named = None if key is None else reach.Key(caller.identity, key)
+        named = None if key is None else commands.Key(caller.identity, key)
         async with opened.sessions.session() as session:
-            return await reach.request_in_scope(session, statement, within, named)
+            return await commands.request_in_scope(session, statement, within, named)
 
     return ask
 

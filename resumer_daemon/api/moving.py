@@ -12,7 +12,7 @@ from resumer_daemon.api.doors import Execution, Opened, reach_of, who_may
 from resumer_daemon.api.exact import ExactRoute
 from resumer_daemon.api.gate import LARGEST
 from resumer_daemon.api.problems import documented
-from resumer_daemon.store import reach
+from resumer_daemon.store import commands
 from resumer_daemon.workflow.values import dump
 
 moving = APIRouter(
@@ -37,9 +37,9 @@ def _execution_mover(
 
     async def ask(caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]) -> Left:
         within = reach_of(caller).facts(execution=execution, actor=caller.actor, **facts)
-        named = None if key is None else reach.Key(caller.identity, key)
+        named = None if key is None else commands.Key(caller.identity, key)
         async with opened.sessions.session() as session:
-            request = await reach.request_in_scope(session, statement, within, named)
+            request = await commands.request_in_scope(session, statement, within, named)
         status = f"/api/v1/executions/{execution}/status"
         answer.headers["Location"] = status
         return Left(request=request, move=move, execution=execution, status=status)

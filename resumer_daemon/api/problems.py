@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from resumer_daemon.store.reach import KeyReused, Unknown
+from resumer_daemon.store.commands import KeyReused, Unknown
 from resumer_daemon.telemetry.logs import printable
 
 log = structlog.get_logger()

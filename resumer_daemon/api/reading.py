@@ -13,7 +13,7 @@ from resumer_daemon.api.caller import Caller
 from resumer_daemon.api.doors import Doors, Execution, Opened, Reader, reach_of
 from resumer_daemon.api.options import NEEDS, moves_of
 from resumer_daemon.api.problems import documented
-from resumer_daemon.store import reach
+from resumer_daemon.store import commands
 from resumer_daemon.workflow.values import dump
 
 reading = APIRouter(prefix="/api/v1", tags=["reading"])
@@ -29,7 +29,7 @@ async def list_paused(
     """List what is paused, that first which is paused for longest."""
     after = None if query.cursor is None else cursor.to_paused(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await reach.paused(session, reach_of(caller), query.reason, after, query.limit)
+        rows = await commands.paused(session, reach_of(caller), query.reason, after, query.limit)
     full = len(rows) == query.limit
     return _page(rows, cursor.of_paused(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
@@ -41,7 +41,9 @@ async def read_ledger(
     """List what was decided and asked, and what became of it, newest first."""
     before = None if query.cursor is None else int(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await reach.ledger(session, reach_of(caller), query.execution, before, query.limit)
+        rows = await commands.ledger(
+            session, reach_of(caller), query.execution, before, query.limit
+        )
     return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
 
 
@@ -96,7 +98,7 @@ def _asked_for(move: str, execution: UUID, caller: Caller, opened: Doors) -> dic
 
 async def _read(statement: str, opened: Doors, caller: Caller, execution: UUID) -> dict[str, Any]:
     async with opened.sessions.session() as session:
-        return await reach.read(session, statement, reach_of(caller), execution)
+        return await commands.read(session, statement, reach_of(caller), execution)
 
 
 def _page(rows: list[dict[str, Any]], following: str | None) -> Response:

@@ -18,7 +18,7 @@ from resumer_daemon.cli.common import (
 )
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.durations import seconds
-from resumer_daemon.store import adoption
+from resumer_daemon.store import commands
 
 SHOWN = 20
 
@@ -43,9 +43,9 @@ def adopt(
     async def work() -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         async with opened(database_url) as session:
-            async for found in adoption.blocked_since(session, begin, batch=batch):
+            async for found in commands.blocked_since(session, begin, batch=batch):
                 if yes:
-                    await adoption.request_adoption(session, found)
+                    await commands.request_adoption(session, found)
                 rows += found
         return rows
 

@@ -20,7 +20,7 @@ from resumer_daemon.cli.common import (
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.errors import Refused
-from resumer_daemon.store import desk, views
+from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
 
 Move = Literal["ask_pause", "ask_resume", "ask_retry", "ask_cancel"]
@@ -88,7 +88,7 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
             {"execution_id": key, "pause_number": choice.pause_number} for key in choice.keys or ()
         ]
     async with opened(url) as session:
-        return await views.choose_executions(
+        return await queries.choose_executions(
             session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
         )
 
@@ -106,7 +106,7 @@ async def _ask_all(
         for row in _counted(chosen):
             key, seen = row["execution_id"], row["pause_number"]
             try:
-                asked[key] = await desk.request_move(
+                asked[key] = await commands.request_move(
                     session, statement, {**facts, "key": key, "pause_number": seen}
                 )
             except Refused as error:

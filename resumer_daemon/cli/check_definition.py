@@ -17,7 +17,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.plain import escape
-from resumer_daemon.store.snapshot import paused_places, snapshot
+from resumer_daemon.store.queries import paused_places, snapshot
 
 _SHOWN: Final = 100
 _NAMED: Final = 5

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resumer_daemon.engine.compatibility import stranded
-from resumer_daemon.store.snapshot import PausedPlace
+from resumer_daemon.store.queries import PausedPlace
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.finding import Finding, error
 from resumer_daemon.workflow.definition import Definition

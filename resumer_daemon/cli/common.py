@@ -16,9 +16,7 @@ import uvloop
 from resumer_daemon.cli.plain import PlainConsole, escape
 from resumer_daemon.config import Settings, load_settings
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.moments import as_text
-from resumer_daemon.store.session import Session
+from resumer_daemon.store.session import Database, Session, as_text
 from resumer_daemon.telemetry.logs import GRANTED
 from resumer_daemon.workflow.values import Json, dump
 

@@ -7,7 +7,7 @@ import typer
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.plain import escape
-from resumer_daemon.store import desk
+from resumer_daemon.store import commands
 
 RequestId = Annotated[str, typer.Argument(help="The request_id of the approval.")]
 Approver = Annotated[UUID | None, typer.Option("--as", help="The approver's user id (UUID).")]
@@ -47,7 +47,7 @@ def _decide(
 ) -> None:
     async def work() -> int | None:
         async with opened(url) as session:
-            return await desk.decide(session, verdict, request_id, approver, reason)
+            return await commands.decide(session, verdict, request_id, approver, reason)
 
     left, decision = run(work()), f"{verdict.removesuffix('e')}ed"
     if as_json:

@@ -18,10 +18,9 @@ from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.story import Story
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
-from resumer_daemon.store import desk, migrate, views
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.session import Session
+from resumer_daemon.embedded.server import EmbeddedPostgres
+from resumer_daemon.store import commands, migrate, queries
+from resumer_daemon.store.session import Database, Session
 from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry import logs
 from resumer_daemon.workflow.values import Json
@@ -97,8 +96,8 @@ async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> N
 async def _invite(story: Story, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and what to type to move it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
-    found = await views.show_execution(session, await story.pause())
-    statement = desk.plain_decision(found["approvals"][0]["request_id"], "approved")
+    found = await queries.show_execution(session, await story.pause())
+    statement = commands.plain_decision(found["approvals"][0]["request_id"], "approved")
     url, programs = daemon.settings.url, get_path("scripts")
     for label, text in (
         ("connect", f"psql {url}"),

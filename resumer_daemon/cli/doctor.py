@@ -15,8 +15,8 @@ from resumer_daemon.cli.common import (
     settings,
 )
 from resumer_daemon.cli.plain import escape
-from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
+from resumer_daemon.store.doctor.report import examine
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 

@@ -22,8 +22,8 @@ from resumer_daemon.cli.common import (
 from resumer_daemon.cli.options import OlderThan, PausedFor, Workflow, duration
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import ago, coloured, table
-from resumer_daemon.store import views
-from resumer_daemon.store.views import Filter
+from resumer_daemon.store import queries
+from resumer_daemon.store.queries import Filter
 
 LOOKED = 1.0  # seconds between two looks of the live view
 
@@ -36,7 +36,7 @@ def list_(
     reason: PausedFor = None,
     role: Annotated[str | None, typer.Option(help="Only what waits for this role.")] = None,
     older_than: OlderThan = None,
-    sort: Annotated[views.Sort, typer.Option(help="By what to sort.")] = "started",
+    sort: Annotated[queries.Sort, typer.Option(help="By what to sort.")] = "started",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again.")] = False,
     database_url: DatabaseUrl = None,
@@ -55,7 +55,7 @@ def list_(
 
     async def work() -> list[dict[str, Any]]:
         async with opened(database_url, reads=True) as session:
-            return await views.list_executions(session, wanted)
+            return await queries.list_executions(session, wanted)
 
     rows = run(work())
     print_json(rows) if as_json else console.print(listed(rows))
@@ -66,7 +66,7 @@ async def _watch(wanted: Filter, url: str | None) -> None:
     with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
         async with opened(url, reads=True) as session:
             while True:
-                rows = await views.list_executions(session, wanted)
+                rows = await queries.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)
                 await asyncio.sleep(LOOKED)
 

@@ -7,7 +7,7 @@ from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, prin
 from resumer_daemon.cli.options import Key
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured
-from resumer_daemon.store import views
+from resumer_daemon.store import queries
 
 
 def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -18,7 +18,7 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
 
     async def work() -> dict[str, Any]:
         async with opened(database_url, reads=True) as session:
-            return await views.explain(session, execution)
+            return await queries.explain(session, execution)
 
     found = run(work())
     print_json(found) if as_json else _print_explanation(found)

@@ -16,7 +16,7 @@ from resumer_daemon.cli.common import (
 )
 from resumer_daemon.cli.options import Actor, DryRun, Why, Yes, duration
 from resumer_daemon.cli.plain import escape
-from resumer_daemon.store import desk, views
+from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
 
 WorkflowName = Annotated[str | None, typer.Option(help="The workflow_id.")]
@@ -55,7 +55,7 @@ def hold(
 
     async def work() -> int:
         async with opened(database_url) as session:
-            return await desk.request_move(session, "ask_hold", facts)
+            return await commands.request_move(session, "ask_hold", facts)
 
     made = run(work())
     if as_json:
@@ -83,7 +83,7 @@ def release(
 
     async def work() -> int:
         async with opened(database_url) as session:
-            return await desk.request_move(session, "ask_release", facts)
+            return await commands.request_move(session, "ask_release", facts)
 
     going = run(work())
     if as_json:
@@ -104,4 +104,4 @@ def _spoken(name: str) -> str:
 
 async def _in_scope(workflow: str | None, url: str | None) -> int:
     async with opened(url) as session:
-        return len(await views.choose_executions(session, array(OPEN), workflow, None, None))
+        return len(await queries.choose_executions(session, array(OPEN), workflow, None, None))

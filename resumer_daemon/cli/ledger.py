@@ -8,8 +8,8 @@ from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, prin
 from resumer_daemon.cli.options import duration
 from resumer_daemon.cli.shown import ago, cells, coloured, table
 from resumer_daemon.engine.inputs import Kind, Settled
-from resumer_daemon.store import views
-from resumer_daemon.store.views import Entries
+from resumer_daemon.store import queries
+from resumer_daemon.store.queries import Entries
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
@@ -31,7 +31,7 @@ def ledger(
 
     async def work() -> list[dict[str, Any]]:
         async with opened(database_url, reads=True) as session:
-            return await views.list_ledger(session, wanted)
+            return await queries.list_ledger(session, wanted)
 
     rows = run(work())
     if as_json:
@@ -56,7 +56,7 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
 
     async def work() -> list[dict[str, Any]]:
         async with opened(database_url, reads=True) as session:
-            return await views.list_incidents(session, limit)
+            return await queries.list_incidents(session, limit)
 
     rows = run(work())
     if as_json:

@@ -18,11 +18,11 @@ from resumer_daemon.cli.common import (
 from resumer_daemon.cli.options import Yes
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.planned import as_document, print_plan
-from resumer_daemon.store import choices
 from resumer_daemon.store import grants as rights
+from resumer_daemon.store import migrate
 from resumer_daemon.store import migrate as runner
 from resumer_daemon.store import triggers as switches
-from resumer_daemon.store.history import Entry
+from resumer_daemon.store.migration_history import Entry
 from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED
 
 migrate_app = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
@@ -219,15 +219,15 @@ def _enforce(database_url: str | None, dry_run: bool) -> None:
     enforced = chosen.decision_guard == "enforce"
     if dry_run:
         return
-    if run(choices.refuse_approvals(chosen.url, chosen.service_schema, on=enforced)):
+    if run(migrate.refuse_approvals(chosen.url, chosen.service_schema, on=enforced)):
         console.print(f"approvals are {'refused' if enforced else 'not refused'} by the guard now")
 
 
 def _choose(database_url: str | None, dry_run: bool, on: bool) -> None:
     if dry_run:
-        typer.echo(choices.written_choice(on=on))
+        typer.echo(migrate.written_choice(on=on))
         return
-    if run(choices.adopt_blocked(settings(database_url=database_url).url, on=on)):
+    if run(migrate.adopt_blocked(settings(database_url=database_url).url, on=on)):
         console.print(
             f"blocked executions are {'adopted' if on else 'left as they are'} from now on"
         )

@@ -8,7 +8,7 @@ from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, prin
 from resumer_daemon.cli.options import Key
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured, table
-from resumer_daemon.store import views
+from resumer_daemon.store import queries
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
 
     async def work() -> dict[str, Any]:
         async with opened(database_url, reads=True) as session:
-            return await views.show_execution(session, execution)
+            return await queries.show_execution(session, execution)
 
     found = run(work())
     print_json(found) if as_json else _print_execution(found)

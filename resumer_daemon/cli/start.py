@@ -7,7 +7,7 @@ import typer
 
 from resumer_daemon.cli.common import DatabaseUrl, console, opened, run
 from resumer_daemon.cli.options import document
-from resumer_daemon.store import desk
+from resumer_daemon.store import commands
 
 
 def start(
@@ -25,7 +25,7 @@ def start(
 
     async def work() -> str:
         async with opened(database_url) as session:
-            return await desk.start(session, workflow, given, version, organization)
+            return await commands.start(session, workflow, given, version, organization)
 
     console.print(run(work()), highlight=False)
 
@@ -44,6 +44,6 @@ def emit(
 
     async def work() -> str:
         async with opened(database_url) as session:
-            return await desk.emit(session, event_type, given, organization)
+            return await commands.emit(session, event_type, given, organization)
 
     console.print(run(work()), highlight=False)

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
 from resumer_daemon.cli.shown import ago, cells, coloured, lasting
-from resumer_daemon.store import views
+from resumer_daemon.store import queries
 
 
 def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -18,7 +18,7 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
     async def work() -> dict[str, Any]:
         async with opened(database_url, reads=True) as session:
-            return await views.read_stats(session)
+            return await queries.read_stats(session)
 
     found = run(work())
     print_json(found) if as_json else _print_stats(found)

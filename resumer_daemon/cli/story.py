@@ -12,7 +12,7 @@ from resumer_daemon.cli.common import console
 from resumer_daemon.cli.plain import escape
 from resumer_daemon.cli.shown import coloured, steps_table
 from resumer_daemon.errors import Refused
-from resumer_daemon.store import desk, views
+from resumer_daemon.store import commands, queries
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json
 
@@ -34,7 +34,7 @@ class Story:
 
     async def tell(self) -> None:
         """Take the workflow through an approval, a rejection and an expiry."""
-        await desk.load_workflow(self._session, self._document)
+        await commands.load_workflow(self._session, self._document)
         await self._decided("approved", "the sales manager approves")
         await self._decided("rejected", "the sales manager rejects")
         await self._expired()
@@ -42,8 +42,8 @@ class Story:
     async def _decided(self, verdict: str, title: str) -> None:
         console.print(Rule(f"[bold]{title}[/]", align="left", style="dim"))
         execution = await self.pause()
-        asked = (await views.show_execution(self._session, execution))["approvals"][0]
-        statement = desk.plain_decision(asked["request_id"], verdict)
+        asked = (await queries.show_execution(self._session, execution))["approvals"][0]
+        statement = commands.plain_decision(asked["request_id"], verdict)
         console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False, soft_wrap=True)
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
             await other.execute(statement.encode())
@@ -52,13 +52,13 @@ class Story:
     async def _expired(self) -> None:
         console.print(Rule("[bold]nobody answers in time[/]", align="left", style="dim"))
         hasty = _with_timeout(self._document, "1s")
-        await desk.load_workflow(self._session, hasty)
+        await commands.load_workflow(self._session, hasty)
         execution = await self.pause(hasty["workflow_id"])
         await self._ended(execution)
 
     async def pause(self, workflow: str | None = None) -> str:
         """Start an execution and wait until it is paused; return its id."""
-        execution = await desk.start(self._session, workflow or self._workflow, PAYLOAD)
+        execution = await commands.start(self._session, workflow or self._workflow, PAYLOAD)
         found = await self._until(execution, lambda e: e["status"] == "paused")
         asked, pause = found["approvals"][0], found["pauses"][-1]
         console.print(
@@ -72,7 +72,7 @@ class Story:
 
     async def _ended(self, execution: str) -> None:
         found = await self._until(execution, lambda e: e["status"] != "paused")
-        after = await desk.resumed_after(self._session, execution)
+        after = await commands.resumed_after(self._session, execution)
         took = (
             "" if after is None else f", resumed [bold]{after * 1000:.1f} ms[/] after the decision"
         )
@@ -91,7 +91,7 @@ class Story:
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    found = await views.show_execution(self._session, execution)
+                    found = await queries.show_execution(self._session, execution)
                     if fact(found):
                         return found
                     await asyncio.sleep(0.01)

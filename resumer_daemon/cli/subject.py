@@ -9,17 +9,16 @@ from uuid import UUID
 
 from resumer_daemon.cli.common import opened, settings
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.library import Library, parse
-from resumer_daemon.daemon.surroundings import Surroundings, gather
 from resumer_daemon.engine.adoption import adopt
 from resumer_daemon.engine.inputs import Claimed, OpenPause, World
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import NewPause, Program
 from resumer_daemon.engine.planner import Found, Programs, Unusable
 from resumer_daemon.errors import Refused
-from resumer_daemon.store import views
+from resumer_daemon.store import queries
 from resumer_daemon.store.claim import look
-from resumer_daemon.store.snapshot import snapshot
+from resumer_daemon.store.inputs import Library, Surroundings, gather, parse
+from resumer_daemon.store.queries import snapshot
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, load
 
@@ -76,7 +75,7 @@ async def from_database(key: str, url: str | None) -> Subject:
     """
     chosen = settings(database_url=url)
     async with opened(url, reads=True) as session, snapshot(session):
-        row = await views.show_execution(session, key)
+        row = await queries.show_execution(session, key)
         batch = await look(session, row["id"])
         if batch.unreadable:
             raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")

@@ -11,7 +11,7 @@ from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.engine.inputs import Claimed
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.planner import unreadable
-from resumer_daemon.store.outlook import give_up_requests
+from resumer_daemon.store.inbox import give_up_requests
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import said
 

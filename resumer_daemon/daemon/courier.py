@@ -12,7 +12,7 @@ from resumer_daemon.effects.channels import NotTried, Routes, Undelivered, deliv
 from resumer_daemon.store import outbox
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.outbox import Message
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.workflow.values import printed
 

@@ -22,7 +22,6 @@ from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.left_alone import LeftAlone
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
 from resumer_daemon.daemon.proceeding import Proceeding
@@ -35,11 +34,10 @@ from resumer_daemon.daemon.turn import Turner
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.watch import Watch
 from resumer_daemon.daemon.worker import Worker
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.gauges import Gauges
-from resumer_daemon.store.journal import Holder, silence
-from resumer_daemon.store.pool import Pool
-from resumer_daemon.store.pool_gauges import PoolGauges
+from resumer_daemon.store.gauges import Gauges, PoolGauges
+from resumer_daemon.store.inputs import Library
+from resumer_daemon.store.leases import Holder, silence
+from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()

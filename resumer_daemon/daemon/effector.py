@@ -30,7 +30,7 @@ from resumer_daemon.daemon.suspects import TIMES
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store.journal import margin
+from resumer_daemon.store.leases import margin
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import said
 

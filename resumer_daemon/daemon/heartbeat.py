@@ -16,7 +16,7 @@ import structlog
 from psycopg import IsolationLevel
 
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.store.connect import ARGUMENTS, settings
+from resumer_daemon.store.connection import ARGUMENTS, settings
 from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry.logs import said
 

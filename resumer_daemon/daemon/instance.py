@@ -11,8 +11,8 @@ from resumer_daemon import __version__
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.state import VERSION
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.journal import Holder, silence
+from resumer_daemon.store.leases import Holder, silence
+from resumer_daemon.store.session import Database
 from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()

@@ -17,10 +17,9 @@ from resumer_daemon.daemon.suspects import Group, Suspects, Verdict
 from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.apart import set_apart
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.outlook import give_up_requests
-from resumer_daemon.store.session import Session
+from resumer_daemon.store.inbox import give_up_requests
+from resumer_daemon.store.quarantine import set_apart
+from resumer_daemon.store.session import Database, Session
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from resumer_daemon.daemon.turn import Turned, Turner
-from resumer_daemon.store.database import Database
+from resumer_daemon.store.session import Database
 from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()

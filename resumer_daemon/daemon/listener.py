@@ -17,8 +17,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.hearing import PING, hear, listen, ping, sender
+from resumer_daemon.store.connection import PING, Connection, connect, hear, listen, ping, sender
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.horizon import Horizon, Trail
-from resumer_daemon.store.outlook import Bounds, Outlook, answer, ask
+from resumer_daemon.store.inbox import Bounds, Outlook, answer, ask
 from resumer_daemon.store.session import Session
 
 BUSY_INTERVAL: Final = 0.1

@@ -10,7 +10,7 @@ from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.effects.channels import Routes
 from resumer_daemon.effects.http_client import HttpClient
 from resumer_daemon.effects.http_message import Signer
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
 

@@ -9,7 +9,7 @@ from psycopg import errors
 
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.claim import TooMany
-from resumer_daemon.store.migrations import created_by, known
+from resumer_daemon.store.migration_files import created_by, known
 
 Cause: TypeAlias = Literal[
     "row_unreadable", "turn_timeout", "too_large", "too_many_requests", "turn_failed"

@@ -12,9 +12,7 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.counting import count
 from resumer_daemon.daemon.left_alone import LeftAlone
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.resting import following, remaining
-from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.moves import undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
@@ -31,14 +29,13 @@ from resumer_daemon.engine.planner import (
     unreadable_row,
 )
 from resumer_daemon.engine.state import Damaged, State
-from resumer_daemon.store import claim, journal, records
-from resumer_daemon.store.apart import set_apart_first
+from resumer_daemon.store import claim, leases, outbox
 from resumer_daemon.store.claim import Batch, Unreadable
-from resumer_daemon.store.documents import Documents
-from resumer_daemon.store.journal import Holder, Rescued
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.inputs import Library, gather
+from resumer_daemon.store.leases import Documents, Holder, Rescued
+from resumer_daemon.store.quarantine import set_apart_first
 from resumer_daemon.store.record import record
-from resumer_daemon.store.session import Session
+from resumer_daemon.store.session import Pool, Session
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace import Trace
 from resumer_daemon.workflow.values import load
@@ -101,7 +98,7 @@ class Proceeding:
         """
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
-            if not await journal.fence(session, held.execution, held.epoch):
+            if not await leases.fence(session, held.execution, held.epoch):
                 return await self._found(session, held, unanswered)
             results = dict(results) | await self._records(session, held, results)
             plan = await self._next(session, held, results)
@@ -119,14 +116,14 @@ class Proceeding:
         """
         branches = held.launch.state.branches
         async with self._pool.session() as session:
-            if not await journal.something_came(session, held.execution, branches):
+            if not await leases.something_came(session, held.execution, branches):
                 return held
             return await self._hear(session, held, unanswered)
 
     async def _hear(self, session: Session, held: Held, unanswered: list[Held]) -> Held | None:
         recorded = monotonic()
         async with session.transaction():
-            if not await journal.fence(session, held.execution, held.epoch):
+            if not await leases.fence(session, held.execution, held.epoch):
                 return await self._found(session, held, unanswered)
             plan = await self._heard(session, held, recorded - held.recorded)
             if plan is None:
@@ -169,13 +166,13 @@ class Proceeding:
     async def _found(self, session: Session, held: Held, unanswered: Sequence[Held]) -> Held | None:
         """Return what an earlier attempt has recorded, None where the lease is lost."""
         for each in unanswered:
-            if await journal.recorded(session, self._holder, each.execution, each.epoch):
+            if await leases.recorded(session, self._holder, each.execution, each.epoch):
                 log.warning("answer_lost", execution=str(each.execution), epoch=each.epoch)
                 return each
         self._metrics.fenced_writes.inc()
         log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
         # where it is ours still, another program has ended the execution: look at what that leaves
-        await journal.hand_over_now(session, {held.execution: held.epoch})
+        await leases.hand_over_now(session, {held.execution: held.epoch})
         return None
 
     async def _records(
@@ -185,7 +182,7 @@ class Proceeding:
         written = {}
         for effect in held.launch.effects:
             if effect.kind == "record" and effect.path in due:
-                result = written[effect.path] = await records.write(session, effect.request)
+                result = written[effect.path] = await outbox.write(session, effect.request)
                 self._metrics.effects.labels("record", "failed" if result.error else "done").inc()
         return written
 
@@ -232,7 +229,7 @@ class Proceeding:
         self, session: Session, plans: Sequence[Plan], under_way: Sequence[Effect] = ()
     ) -> Mapping[UUID, int]:
         await record(session, plans, self._library.copies)
-        return await journal.record_launches(session, plans, self._holder, len(plans), under_way)
+        return await leases.record_launches(session, plans, self._holder, len(plans), under_way)
 
     async def rescue(self, places: int) -> tuple[int, list[Held]]:
         """Take over executions whose lease is past, or that stand in line, at most so many.
@@ -241,13 +238,13 @@ class Proceeding:
         """
         recorded = monotonic()
         async with self._pool.session() as session, session.transaction():
-            rescued = await journal.rescue(session, self._holder, places)
+            rescued = await leases.rescue(session, self._holder, places)
             if not rescued:
-                self._left.note(await journal.newer_leases(session))
+                self._left.note(await leases.newer_leases(session))
             batch = await self._read(session) if rescued else None
             stopped = [each.execution for each in rescued if each.claims]
-            doubts = await journal.doubtful_intents(session, stopped) if stopped else {}
-            rests = await journal.rests(session, [r.execution for r in rescued]) if rescued else {}
+            doubts = await leases.doubtful_intents(session, stopped) if stopped else {}
+            rests = await leases.rests(session, [r.execution for r in rescued]) if rescued else {}
             known = {} if batch is None else _known(batch)
             now = batch.now if batch else claim.NEVER
             held, plans = [], []
@@ -263,7 +260,7 @@ class Proceeding:
                     )
                 elif plan is not None:
                     plans.append(plan)
-            await journal.outlast(session, {h.execution: h.launch for h in held}, self._holder)
+            await leases.outlast(session, {h.execution: h.launch for h in held}, self._holder)
             epochs = await self._write(session, plans) if plans else {}
         held += [
             Held(
@@ -288,7 +285,7 @@ class Proceeding:
         """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
         claimed = found.claimed if isinstance(found, Unreadable) else found
         if claimed is None or claimed.status != "running":
-            await journal.release(session, [each.execution])
+            await leases.release(session, [each.execution])
             return None if claimed is None else ended_elsewhere(claimed)
         if each.claims:
             log.warning(
@@ -322,16 +319,16 @@ class Proceeding:
     async def stand_in_line(self, held: Held, seconds: float) -> None:
         """Give back what has no place here; whoever has one goes on with it after so long."""
         async with self._pool.session() as session:
-            await journal.stand_in_line(session, held.execution, held.epoch, seconds)
+            await leases.stand_in_line(session, held.execution, held.epoch, seconds)
 
     async def hand_over_strays(self, session: Session, running: Iterable[UUID]) -> None:
         """Give leases that we took without hearing of it to whoever looks first."""
-        await journal.hand_over_strays(session, self._holder, running)
+        await leases.hand_over_strays(session, self._holder, running)
 
     async def hand_over(self, held: Sequence[Held]) -> None:
         """Give these leases to whoever looks first."""
         async with self._pool.session() as session:
-            await journal.hand_over(session, {each.execution: each.epoch for each in held})
+            await leases.hand_over(session, {each.execution: each.epoch for each in held})
 
 
 def _known(batch: Batch) -> dict[UUID, Claimed | Unreadable]:

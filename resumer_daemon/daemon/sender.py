@@ -16,8 +16,8 @@ from resumer_daemon.daemon.proceeding import Held
 from resumer_daemon.effects.shortage import SHORTAGE
 from resumer_daemon.effects.throttle import Hosts, NotNow
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.journal import Holder
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 

@@ -9,7 +9,7 @@ from resumer_daemon.daemon.background import Facts, Look, Task, Walk
 from resumer_daemon.daemon.relief import Relief
 from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.watch import Watch
-from resumer_daemon.store.journal import silence
+from resumer_daemon.store.leases import silence
 from resumer_daemon.store.triggers import FIRING
 
 NOBODY: Final = UUID(int=0)

@@ -13,19 +13,18 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.apart import Written, write_apart
 from resumer_daemon.daemon.horizon import Horizon
 from resumer_daemon.daemon.left_alone import LeftAlone
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.lookout import Asked, Lookout
 from resumer_daemon.daemon.poison import is_poison
 from resumer_daemon.daemon.proceeding import Held
-from resumer_daemon.daemon.surroundings import gather
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.planner import Programs, broken, respond, unreadable
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, Seen
-from resumer_daemon.store.journal import Holder, record_launches
-from resumer_daemon.store.outlook import Outlook
+from resumer_daemon.store.inbox import Outlook
+from resumer_daemon.store.inputs import Library, gather
+from resumer_daemon.store.leases import Holder, record_launches
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 

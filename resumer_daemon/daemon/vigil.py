@@ -10,7 +10,7 @@ more, for what was committed between that look's claim and its question; then un
 from time import monotonic
 from typing import Final
 
-from resumer_daemon.store.outlook import Outlook
+from resumer_daemon.store.inbox import Outlook
 
 STEPS: Final = (0.005, 0.01, 0.02)
 """How long after the last work to look again; the last step is the longest wait of a decision."""

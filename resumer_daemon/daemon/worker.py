@@ -20,9 +20,7 @@ from resumer_daemon.daemon.turn import Turned, Turner
 from resumer_daemon.daemon.vigil import Vigil
 from resumer_daemon.daemon.wakeup import Source, Wakeup
 from resumer_daemon.errors import NotAllowed, ResumerError
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.history import read_history, require_applied
-from resumer_daemon.store.outlook import (
+from resumer_daemon.store.inbox import (
     ALL_WAITS,
     EVENTS_AT_ONCE,
     Outlook,
@@ -34,7 +32,8 @@ from resumer_daemon.store.outlook import (
     settle_orphans,
     stay_awake,
 )
-from resumer_daemon.store.session import Session
+from resumer_daemon.store.migration_history import read_history, require_applied
+from resumer_daemon.store.session import Database, Session
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 

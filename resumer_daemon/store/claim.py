@@ -1,8 +1,9 @@
-"""Claim executions and read them: lock first, then read, in statements of their own.
+"""Claim executions and read them: lock first, then read, in separate statements.
 
 A SKIP LOCKED join reads what it does not lock as of its snapshot, which may be older than the
-lock; whatever is decided on is therefore read by later statements of the same transaction. The
-server hands what is locked from one to the next (`resumer.claimed`): all are one round trip.
+lock. Whatever is decided on is therefore read by later statements of the same transaction. The
+server passes the locked ids from one statement to the next (`resumer.claimed`), so all are one
+round trip.
 """
 
 from collections import defaultdict
@@ -10,21 +11,94 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
-from resumer_daemon.engine.inputs import Approval, Claimed, Hold, OpenPause, Request
+from resumer_daemon.engine.inputs import Approval, Claimed, Hold, Kind, OpenPause, Request
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.engine.state import Damaged, Newer, State, Waiting, Ways
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.rows import ApprovalRow, ExecutionRow, RequestRow
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
+
+
+class ExecutionRow(NamedTuple):
+    """A row of `sql/read_executions.sql`; documents are text."""
+
+    id: UUID
+    key: str
+    workflow_id: UUID | None
+    workflow_key: str | None
+    status: str
+    context: str | None
+    resume_data: str | None
+    trigger_payload: str | None
+    too_large: str | None
+    organization_id: UUID | None
+    paused_step_id: str | None
+    next_step_id: str | None
+    paused_reason: str | None
+    pause_number: int | None
+    pause_reason: str
+    pause_step: str | None
+    ways: str
+    waiting: str
+    state: str | None
+    definition: str | None
+    reason_before: str | None
+    held_before: str | None
+    hold: str | None
+    lost: bool
+    asked: list[UUID]
+    earlier: list[UUID]
+    blocked_by_service: bool
+    last_pause: int | None
+    used: list[UUID] | None
+    paused_at: datetime | None
+    time_left: float | None
+    now: float
+
+
+class RequestRow(NamedTuple):
+    """A row of `sql/read_requests.sql`."""
+
+    id: int
+    execution_id: UUID
+    kind: Kind
+    source_id: UUID | None
+    decision: str | None
+    pause_number: int | None
+    payload: str | None
+    actor: str | None
+    reason: str | None
+    due: bool
+    due_at: str
+    wanted_at: datetime
+    seen_at: datetime
+    consumed: str | None
+
+
+class ApprovalRow(NamedTuple):
+    """A row of `sql/read_approvals.sql`."""
+
+    id: UUID
+    execution_id: UUID
+    request_id: str
+    status: str
+    approver_id: UUID | None
+    approver_role: str | None
+    decision_reason: str | None
+    decided_at: str | None
+    expired: bool
+    expires_at: str | None
+    objection: str | None
+    traceparent: str | None
+
 
 Parse = Callable[[str], Json]
 

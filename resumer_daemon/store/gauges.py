@@ -1,8 +1,8 @@
-"""Gauges read from the database at scrape time: true also while the daemon is stuck.
+"""Gauges read from the database at scrape time, so they are true while the daemon is stuck.
 
-On connections of their own, bounded. A database that is away, or does not answer in time, shows as
-`resumer_db_up 0`, never as a failing or a slow scrape. Counting the open pauses takes as long as
-there are many: it is done beside the scrape, and what it came to is kept for a while.
+They use bounded connections of their own. A database that is away, or does not respond in time,
+shows as `resumer_db_up 0`, never as a failing or slow scrape. Counting the open pauses takes as
+long as there are many: it runs beside the scrape, and its result is kept for a while.
 """
 
 import asyncio
@@ -11,10 +11,66 @@ from time import monotonic
 from typing import Any, Final
 
 import psycopg
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.rows import dict_row
 
-from resumer_daemon.store.scrape import Rows, Scrape
+from resumer_daemon.store.connection import ARGUMENTS, READING, settings
+from resumer_daemon.store.session import Pool
+from resumer_daemon.store.statements import load
+
+Rows = list[dict[str, Any]]
+
+
+class Scrape:
+    """Opens its connection when it is asked, and again after it was forgotten.
+
+    `standby`: to whatever server there is, also to one that takes no writes.
+    """
+
+    def __init__(self, url: str, *, standby: bool = False) -> None:
+        self._url = url
+        self._arguments = READING if standby else ARGUMENTS
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def rows(self, statement: str) -> Rows:
+        """Return the rows of a statement. Raises psycopg's errors.
+
+        A connection that was ended since the last scrape does not mean that the database is away.
+        """
+        if self._connection is not None:
+            try:
+                return await self._ask(statement)
+            except psycopg.OperationalError:
+                self.forget()
+        return await self._ask(statement)
+
+    async def _ask(self, statement: str) -> Rows:
+        if self._connection is None:
+            self._connection = await AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                application_name="resumer-metrics",
+                prepare_threshold=None,
+                row_factory=dict_row,
+                **self._arguments,
+            )
+            await self._connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            await self._connection.set_read_only(True)
+            await self._connection.set_deferrable(False)
+        async with self._connection.transaction():
+            await self._connection.execute(*settings(local=True))
+            await self._connection.execute(load("bound_scrape"))
+            cursor = await self._connection.execute(load(statement))
+            return await cursor.fetchall()
+
+    def forget(self) -> None:
+        """Close the connection hard: a polite close would wait for a path that may be dead."""
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+            self._connection = None
+
 
 PATIENCE: Final = 0.5  # seconds that a scrape waits for the database
 DEAR: Final = 0.05  # seconds more that it waits for a new count of the pauses
@@ -164,3 +220,49 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         ("open_transactions_span", "Transaction ids from the oldest that is open to the newest."),
     ):
         yield GaugeMetricFamily(f"resumer_{name}", meaning, value=facts.get(name, 0))
+
+
+class PoolGauges(Collector):
+    """Tells what the pool counts of itself."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield its connections, who waits for one, and for how long."""
+        said = self._pool.stats()
+        idle = said.get("pool_available", 0)
+        connections = GaugeMetricFamily(
+            "resumer_pool_connections", "Connections of the pool.", labels=["state"]
+        )
+        connections.add_metric(["idle"], idle)
+        connections.add_metric(["used"], said.get("pool_size", 0) - idle)
+        yield connections
+        yield GaugeMetricFamily(
+            "resumer_pool_max_connections",
+            "How many it may have (`RESUMER_POOL_SIZE`).",
+            value=said.get("pool_max", 0),
+        )
+        yield GaugeMetricFamily(
+            "resumer_pool_waiting",
+            "Who waits for a connection now.",
+            value=said.get("requests_waiting", 0),
+        )
+        yield CounterMetricFamily(
+            "resumer_pool_requests",
+            "Times that somebody wanted a connection.",
+            value=said.get("requests_num", 0),
+        )
+        yield CounterMetricFamily(
+            "resumer_pool_wait_seconds",
+            "How long all of them waited together.",
+            value=said.get("requests_wait_ms", 0) / 1000,
+        )
+        yield CounterMetricFamily(
+            "resumer_pool_errors",
+            "Connections that could not be opened, or were lost, or waited for in vain.",
+            value=sum(
+                said.get(what, 0)
+                for what in ("connections_errors", "connections_lost", "requests_errors")
+            ),
+        )

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connect import Connection, connect, settle_pooled
-from resumer_daemon.store.locks import Lock, blockers, lock_of_policies
-from resumer_daemon.store.patience import Busy, Tell, or_busy, patiently
-from resumer_daemon.store.place import Place, prepare
+from resumer_daemon.store.connection import Connection, connect, settle_pooled
+from resumer_daemon.store.migration_locks import Lock, blockers, lock_of_policies
+from resumer_daemon.store.schema_change import Busy, Place, Tell, or_busy, patiently, prepare
 from resumer_daemon.store.statements import load
 
 DAEMON = "resumer_daemon"

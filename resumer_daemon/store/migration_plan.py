@@ -11,17 +11,16 @@ from psycopg.rows import class_row
 
 from resumer_daemon.errors import Mismatch, PlanRefused
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.connect import Connection
-from resumer_daemon.store.contract import before_installation
-from resumer_daemon.store.locks import EXECUTIONS, Lock, locks_of, missing_columns
-from resumer_daemon.store.migrations import (
+from resumer_daemon.store.connection import Connection
+from resumer_daemon.store.migration_files import (
     PAUSE_COLUMNS,
     SERVICE_TABLES,
     Migration,
     added_columns,
     created_by,
 )
-from resumer_daemon.store.service_tables import Table, read_tables
+from resumer_daemon.store.migration_locks import EXECUTIONS, Lock, locks_of, missing_columns
+from resumer_daemon.store.service_schema import Table, before_installation, read_tables
 from resumer_daemon.store.statements import SERVICE_TABLES as NAMES
 from resumer_daemon.store.statements import load
 

@@ -1,13 +1,16 @@
-"""The outbox: messages that wait to be delivered, each claimed for one attempt at a time."""
+"""The outbox: messages to deliver, each claimed for one attempt; and records in mapped tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import sql
+
+from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.session import Session
-from resumer_daemon.workflow.values import Json, load
+from resumer_daemon.workflow.values import Json, dump, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +88,28 @@ async def retry(session: Session, keys: Sequence[str] | None) -> list[str]:
         named = {"keys": None if keys is None else array(keys)}
         cursor = await session.run("retry_messages", named)
         return [row["key"] for row in await cursor.fetchall()]
+
+
+FAULTS = ("22", "42")  # classes of SQLSTATE that another attempt does not mend: data, names
+
+
+async def write(session: Session, request: Mapping[str, Json]) -> EffectResult:
+    """Write one record in the transaction at hand; a refusal is a result."""
+    named = request["table"].split(".")
+    place = named if len(named) > 1 else [session.schema, *named]
+    facts = {
+        "table": sql.Identifier(*place).as_string(),
+        "key": request["key"],
+        "identity": request.get("entity_id"),
+        "data": dump(request["data"]),
+        "search_path": session.service_path.path,
+    }
+    cursor = await session.run("write_record", facts)
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError("a function has always an answer")
+    if row["error"] is None:
+        return EffectResult(data={"id": row["written"]})
+    state = row["failed_as"]
+    failed_as = "fault" if state.startswith(FAULTS) else state
+    return EffectResult(f"record refused ({state}): {row['error']}", failed_as, sent=False)

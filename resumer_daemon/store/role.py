@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from resumer_daemon.errors import ContractError, NotAllowed
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connection import Connection
 from resumer_daemon.store.statements import load
 
 

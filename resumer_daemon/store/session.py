@@ -1,19 +1,31 @@
-"""One connection that runs the statements of `sql/`, in transactions that begin as ours do."""
+"""Sessions: connections that run named statements in transactions, and the pool of them."""
 
 from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 import psycopg
-from psycopg import AsyncCursor
+from psycopg import AsyncCursor, errors
+from psycopg.abc import Buffer
 from psycopg.generators import send
 from psycopg.rows import BaseRowFactory, DictRow, dict_row
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
+from psycopg_pool import AsyncConnectionPool
 
-from resumer_daemon.store.connect import Connection, settings
-from resumer_daemon.store.deadline import answered
+from resumer_daemon.store.connection import (
+    ARGUMENTS,
+    Connection,
+    answered,
+    connect,
+    prepare,
+    settings,
+    settle_pooled,
+)
 from resumer_daemon.store.role import Role, read_role
+from resumer_daemon.store.service_schema import probe
 from resumer_daemon.store.statements import load
 
 Row = TypeVar("Row")
@@ -159,3 +171,141 @@ class Session:
             ContractError: A policy may hide some.
         """
         (await read_role(self.connection, self.schema)).require_sight()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The database of the service, and how its zone-less times are meant."""
+
+    url: str
+    schema: str = "public"
+    timezone: str = "UTC"
+
+    async def session(self, name: str = "resumer-daemon", *, reads: bool = False) -> Session:
+        """Open a session, with the service's columns probed. One that `reads` may be of a standby.
+
+        Raises:
+            Unreachable: The server does not answer.
+            ContractError: The tables are not as needed, or rows of them may be hidden from us.
+        """
+        connection = await connect(self.url, name=name, reads=reads)
+        try:
+            return await self.opened(connection)
+        except BaseException:  # whoever is cancelled leaves no connection either
+            await connection.close()
+            raise
+
+    async def opened(self, connection: Connection) -> Session:
+        """Make a session of a connection that was prepared. Errors as `session`."""
+        async with answered(connection):
+            return await self._opened(connection)
+
+    async def _opened(self, connection: Connection) -> Session:
+        await settle_pooled(connection)
+        features = await probe(connection, self.schema)
+        cursor = await connection.execute(load("read_path", schema=self.schema))
+        foreign = ServicePath(*(await cursor.fetchone() or ("", False)))
+        pooled = connection.prepare_threshold is None
+        role = await read_role(connection, self.schema)
+        role.require_sight()
+        session = Session(connection, features, foreign, self.schema, self.timezone, pooled, role)
+        if not pooled:
+            await session.settle(local=False)
+        await connection.commit()
+        return session
+
+
+# what the service has altered under us: columns went, came, or are of another type; or it has a
+# trigger now, which needs the path that role and database set
+CHANGED = (
+    errors.UndefinedColumn,
+    errors.UndefinedTable,
+    errors.UndefinedFunction,
+    errors.UndefinedObject,
+    errors.FeatureNotSupported,
+)
+
+
+class Pool:
+    """A bounded pool of sessions; nobody holds one while an effect is under way."""
+
+    def __init__(self, database: Database, size: int) -> None:
+        self._database = database
+        self._like: Session | None = None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            database.url,
+            kwargs={**ARGUMENTS, "application_name": "resumer-pool"},
+            configure=self._configure,
+            min_size=0,
+            max_size=size,
+            timeout=10.0,
+            reconnect_timeout=5.0,  # then it begins anew, at short intervals
+            max_idle=60.0,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Begin to give out sessions."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        await self._pool.close()
+
+    def stats(self) -> Mapping[str, int]:
+        """Return what it counts of itself, under the names of psycopg_pool."""
+        return self._pool.get_stats()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Lend a session. Raises psycopg's errors where the database is away."""
+        async with self._pool.connection() as connection:
+            if self._like is None:
+                raise LookupError("a connection of the pool was configured, or not given out")
+            try:
+                yield replace(self._like, connection=connection)
+            except CHANGED:
+                await connection.close()  # the next one is probed anew
+                raise
+
+    async def require(self) -> None:
+        """Make sure that a session can be had. Raises psycopg's errors where none can in time.
+
+        The server is asked: what it has ended looks idle in the pool.
+        """
+        async with self._pool.connection() as connection:
+            await AsyncConnectionPool.check_connection(connection)
+
+    async def _configure(self, connection: Connection) -> None:
+        await prepare(connection)
+        self._like = await self._database.opened(connection)
+
+
+class _Date(DateLoader):
+    def load(self, data: Buffer) -> date | str:  # type: ignore[override]
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+class _Timestamp(TimestampLoader):
+    def load(self, data: Buffer) -> datetime | str:  # type: ignore[override]
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+class _Timestamptz(TimestamptzLoader):
+    def load(self, data: Buffer) -> datetime | str:  # type: ignore[override]
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+def as_text(connection: Connection) -> None:
+    """Let a connection return such times as text, as PostgreSQL writes them: rows for people."""
+    for name, loader in (("date", _Date), ("timestamp", _Timestamp), ("timestamptz", _Timestamptz)):
+        connection.adapters.register_loader(name, loader)

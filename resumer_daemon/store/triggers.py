@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from resumer_daemon.store.connect import Connection, connect, settle_pooled
-from resumer_daemon.store.patience import Tell, or_busy, patiently
-from resumer_daemon.store.place import Place, prepare
+from resumer_daemon.store.connection import Connection, connect, settle_pooled
+from resumer_daemon.store.schema_change import Place, Tell, or_busy, patiently, prepare
 from resumer_daemon.store.statements import load
 
 GUARD = "resumer_approval_guard"

@@ -17,7 +17,7 @@ from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
 from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store import journal
+from resumer_daemon.store import leases
 from resumer_daemon.store.statements import TEXTS
 
 DELAY = 1.0
@@ -61,12 +61,12 @@ def marked_then_sent() -> None:
 
 def sent_without_intent() -> None:
     """Send what no row of the journal speaks of."""
-    record: Callable[..., Any] = journal._intents
+    record: Callable[..., Any] = leases._intents
 
     def forgotten(*given: Any) -> Mapping[str, Any]:
         return dict.fromkeys(record(*given), "{}")
 
-    _replace(journal, "_intents", forgotten)
+    _replace(leases, "_intents", forgotten)
 
 
 def settled_for_all() -> None:

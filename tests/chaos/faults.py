@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.chaos.intents import open_intents
 from tests.chaos.observer import named
 from tests.harness.eventually import eventually_sync

@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.chaos.checker import violations
 from tests.chaos.facts import facts_of
 from tests.chaos.failing import DELIVERY_POINTS, POINTS

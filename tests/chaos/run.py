@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.chaos.checker import Facts, violations
 from tests.chaos.facts import facts_of
 from tests.chaos.faults import Faults, Slot

@@ -13,9 +13,9 @@ from resumer_daemon.daemon.rescuer import Rescuer
 from resumer_daemon.daemon.tasks import tasks
 from resumer_daemon.daemon.wakeup import Wakeup
 from resumer_daemon.daemon.watch import Watch
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import silence
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.leases import silence
+from resumer_daemon.store.session import Database as Store
+from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness.database import Database
 

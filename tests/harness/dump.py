@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from resumer_daemon.store.pg_binaries import find_binaries
+from resumer_daemon.embedded.files import find_binaries
 from tests.harness.database import Database
 from tests.harness.server import binaries
 

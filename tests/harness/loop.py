@@ -4,7 +4,7 @@ from uuid import UUID
 
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import ALL
-from resumer_daemon.store.outlook import DISCARDED_AT_ONCE, EVENTS_AT_ONCE, SEARCHED_AT_ONCE
+from resumer_daemon.store.inbox import DISCARDED_AT_ONCE, EVENTS_AT_ONCE, SEARCHED_AT_ONCE
 from tests.harness.crowd import DECISIONS, EVENTS, Crowd, finished, paused
 from tests.harness.plans import Parameters
 

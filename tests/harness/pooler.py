@@ -9,9 +9,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from resumer_daemon.store.pg_account import account_for
-from resumer_daemon.store.pg_folder import WorkFolder, short_parent
-from resumer_daemon.store.pg_process import spawn
+from resumer_daemon.embedded.cluster import account_for, spawn
+from resumer_daemon.embedded.files import WorkFolder, short_parent
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync
 from tests.harness.tools import tool

@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 import psycopg
 import pytest
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 
 Kind = Literal["given", "docker", "embedded"]
 

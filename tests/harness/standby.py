@@ -9,11 +9,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.pg_account import Account, account_for
-from resumer_daemon.store.pg_binaries import find_binaries, usable_by
-from resumer_daemon.store.pg_folder import WorkFolder, short_parent
-from resumer_daemon.store.pg_process import spawn
+from resumer_daemon.embedded.cluster import Account, account_for, spawn
+from resumer_daemon.embedded.files import WorkFolder, find_binaries, short_parent, usable_by
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness.eventually import eventually_sync
 from tests.harness.server import binaries
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 from psycopg.pq import Trace
 
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connection import Connection
 
 SENT = re.compile(r"^F\t\d+\t(\w+)", re.MULTILINE)
 

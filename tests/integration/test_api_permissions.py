@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 
 from resumer_daemon.api.caller import Permission
-from resumer_daemon.store import contract
-from resumer_daemon.store.connect import connect
+from resumer_daemon.store import service_schema
+from resumer_daemon.store.connection import connect
 from tests.harness import Database, eventually_sync
 from tests.harness.client import Client
 from tests.harness.holders import ALL, SECRET, Holders
@@ -275,7 +275,7 @@ async def test_keys_that_our_role_may_not_read_are_as_good_as_none(
     """It may not, on a database whose grants are older than the HTTP interface."""
     role = sql.Identifier(writer.role)
     async with await connect(database.url) as connection:
-        assert "api_keys" in await contract.probe(connection, "public")
+        assert "api_keys" in await service_schema.probe(connection, "public")
         await connection.execute(sql.SQL("REVOKE SELECT ON public.api_keys FROM {}").format(role))
         await connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(role))
-        assert "no_api_keys" in await contract.probe(connection, "public")
+        assert "no_api_keys" in await service_schema.probe(connection, "public")

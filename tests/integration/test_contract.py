@@ -7,9 +7,8 @@ import pytest
 from psycopg.errors import UndefinedColumn
 
 from resumer_daemon.errors import ContractError, Mismatch
-from resumer_daemon.store import database as store
-from resumer_daemon.store.pool import Pool
-from resumer_daemon.store.session import Session
+from resumer_daemon.store import session as store
+from resumer_daemon.store.session import Pool, Session
 from tests.harness import Database
 from tests.harness.receiver import answering, receiver
 from tests.harness.running import running

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.config import load_settings
-from resumer_daemon.store.doctor.examine import examine
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.store.doctor.finding import Finding
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.migrations import known
+from resumer_daemon.store.doctor.report import examine
+from resumer_daemon.store.migration_files import known
 from resumer_daemon.store.triggers import switch
 from tests.harness import Database, every_vintage
 from tests.harness.members import give_rights, member_of

@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 
 from resumer_daemon import config
 from resumer_daemon.errors import SettingsError
-from resumer_daemon.store import outlook
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store import inbox
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import Ear
 from tests.harness.running import Running, running
@@ -102,7 +102,7 @@ def test_an_event_counts_whose_transaction_began_before_its_type_was_known(  # P
 async def test_it_is_searched_in_slices_from_where_waits_count_from_and_in_its_order(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(outlook, "SEARCHED_AT_ONCE", 3)
+    monkeypatch.setattr(inbox, "SEARCHED_AT_ONCE", 3)
     database.run(
         "INSERT INTO events (event_id, event_type, payload, received_at) SELECT n::text,"
         " CASE WHEN n % 4 = 0 THEN 'paid' ELSE 'other' END, '{}', now() AT TIME ZONE 'UTC'"
@@ -115,7 +115,7 @@ async def test_it_is_searched_in_slices_from_where_waits_count_from_and_in_its_o
     session = await Store(database.url).session()
     async with session.connection:
         while database.run("SELECT mark FROM resumer.event_types") == [(None,)]:
-            assert await outlook.search_events(session)
+            assert await inbox.search_events(session)
     found = database.run(
         "SELECT e.event_id, q.missed FROM resumer.event_queue q JOIN events e ON e.id = q.event_id"
         " ORDER BY q.id"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from resumer_daemon.engine.event_matching import entities, meant_for
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.outlook import ALL_WAITS, fan_out_events
-from resumer_daemon.store.waits import EventWait, anchor, comparable
+from resumer_daemon.store.inbox import ALL_WAITS, fan_out_events
+from resumer_daemon.store.pauses import EventWait, anchor, comparable
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.workflow.values import dump, load
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from resumer_daemon.store.migrations import known
+from resumer_daemon.store.migration_files import known
 from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.receiver import answering, receiver
 from tests.harness.running import process

@@ -7,10 +7,10 @@ from psycopg.types.json import Jsonb
 
 from resumer_daemon import config
 from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turner
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.inputs import Library
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, block

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from resumer_daemon.store import contract, grants, migrate
-from resumer_daemon.store.connect import connect
+from resumer_daemon.store import grants, migrate, service_schema
+from resumer_daemon.store.connection import connect
 from resumer_daemon.store.statements import load
 from tests.harness import Database
 from tests.harness.dump import dumped
@@ -294,7 +294,7 @@ async def test_the_daemon_may_run_every_statement_that_is_not_for_others(databas
     """EXPLAIN checks the rights on each table and column."""
     give_rights(database.url)
     async with await connect(database.url) as connection:
-        features = await contract.probe(connection, "public")
+        features = await service_schema.probe(connection, "public")
     denied = set()
     with database.connect() as session:
         session.execute("SET search_path = pg_catalog, resumer, pg_temp")

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from resumer_daemon.store import claim
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import fence, lock_expired
+from resumer_daemon.store.leases import fence, lock_expired
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync, every_vintage
 from tests.harness.background import by_hand

@@ -6,8 +6,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.store import grants, migrate
-from resumer_daemon.store.embedded import EmbeddedPostgres
 from tests.harness import Database
 from tests.harness.database import Databases
 from tests.harness.dump import dumped

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import PlanRefused
-from resumer_daemon.store import history, migrate
-from resumer_daemon.store.connect import connect
+from resumer_daemon.store import migrate, migration_history
+from resumer_daemon.store.connection import connect
 from resumer_daemon.store.migration_plan import Plan
 from tests.harness import Database, every_vintage
 from tests.harness.dump import dumped
@@ -65,7 +65,7 @@ async def planned(database: Database) -> dict[str, Any]:
 
 async def applied(database: Database) -> list[str]:
     async with await connect(database.url) as connection:
-        return [*await history.read_history(connection)]
+        return [*await migration_history.read_history(connection)]
 
 
 def taken(connection: psycopg.Connection[Any], script: str) -> set[tuple[str, str]]:

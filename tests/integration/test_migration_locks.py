@@ -6,11 +6,11 @@ import psycopg
 import pytest
 from tenacity import AsyncRetrying, RetryCallState
 
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import migrate, patience, place
-from resumer_daemon.store.connect import connect
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.migrations import known
+from resumer_daemon.store import migrate, schema_change
+from resumer_daemon.store.connection import connect
+from resumer_daemon.store.migration_files import known
 from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually
 from tests.harness.database import Databases
@@ -64,7 +64,7 @@ async def test_a_reader_of_executions_holds_nobody_up_where_no_column_is_missing
 async def test_a_table_that_is_never_free_is_told_when_patience_ends(
     unmigrated: Database, monkeypatch
 ):
-    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(schema_change, "PATIENCE", 0.1)
     reports = await unmigrated.aconnect(application_name="reports")
     async with reports as holder, holder.transaction():
         await holder.execute("SELECT FROM workflow_executions")
@@ -81,7 +81,7 @@ async def test_a_table_that_is_never_free_is_told_when_patience_ends(
 async def test_a_migrator_that_never_ends_is_told_when_patience_ends(
     unmigrated: Database, monkeypatch
 ):
-    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(schema_change, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
         await holder.execute(load("lock_migrations"))
         with pytest.raises(MigrationError, match=r"another migrator.*held by: the lock of migr"):
@@ -125,7 +125,7 @@ async def test_a_prepared_transaction_in_the_way_is_named(
     with psycopg.connect(own_server.url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET max_prepared_transactions = 1")
     own_server.restart()
-    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(schema_change, "PATIENCE", 0.1)
     database = Databases(own_server.url(), "own").make("v1", migrated=False)
     database.run("BEGIN; LOCK TABLE events IN SHARE MODE; PREPARE TRANSACTION 'transfer'")
     with pytest.raises(MigrationError, match="by prepared transaction transfer for"):
@@ -136,14 +136,14 @@ def test_locks_are_waited_for_a_small_part_of_the_time():
     """All who come later stand behind the wait, readers too; it was 66 % of the time."""
     state = RetryCallState(AsyncRetrying(), None, (), {})
     rests: list[float] = []
-    while sum(rests) < patience.PATIENCE:
+    while sum(rests) < schema_change.PATIENCE:
         state.attempt_number = len(rests) + 1
-        rests.append(patience.REST(state))
-    waited = len(rests) * int(place.LOCK_TIMEOUT.removesuffix("ms")) / 1000
-    assert 0.1 <= int(place.LOCK_TIMEOUT.removesuffix("ms")) / 1000 <= 0.2
+        rests.append(schema_change.REST(state))
+    waited = len(rests) * int(schema_change.LOCK_TIMEOUT.removesuffix("ms")) / 1000
+    assert 0.1 <= int(schema_change.LOCK_TIMEOUT.removesuffix("ms")) / 1000 <= 0.2
     assert rests[0] >= 0.3
     assert max(rests) <= 10
-    assert waited < 0.04 * patience.PATIENCE
+    assert waited < 0.04 * schema_change.PATIENCE
 
 
 async def test_a_superuser_ends_an_autovacuum_that_is_in_the_way(database: Database):
@@ -152,6 +152,8 @@ async def test_a_superuser_ends_an_autovacuum_that_is_in_the_way(database: Datab
         "current_setting('deadlock_timeout')::interval < current_setting('lock_timeout')::interval"
     )
     async with await connect(database.url) as connection, connection.transaction():
-        await place.prepare(connection, place.Place.of("public", keep_columns=False))
+        await schema_change.prepare(
+            connection, schema_change.Place.of("public", keep_columns=False)
+        )
         cursor = await connection.execute(f"SELECT {shorter}")
         assert await cursor.fetchone() == (True,)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import history, migrate
-from resumer_daemon.store.migrations import Migration, known
+from resumer_daemon.store import migrate, migration_history
+from resumer_daemon.store.migration_files import Migration, known
 from tests.harness import Database, every_vintage
 from tests.harness.database import DATA, Databases, migrate_up
 from tests.harness.dump import Way, dumped, fitting_pg_dump
@@ -108,7 +108,7 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
     before = dumped(unmigrated, "catalogue")
     broken = Migration(9000, "9000_broken", b"CREATE TABLE resumer.half (); SELECT 1 / 0", b"")
     with_broken = [*known(), broken]  # a number that comes later is applied last
-    monkeypatch.setattr(history, "known", lambda: with_broken)
+    monkeypatch.setattr(migration_history, "known", lambda: with_broken)
     with pytest.raises(MigrationError, match="9000_broken: division by zero"):
         await migrate.up(unmigrated.url)
     assert dumped(unmigrated, "catalogue") == before
@@ -118,7 +118,7 @@ async def test_a_migration_that_fails_changes_nothing(unmigrated: Database, monk
 async def test_an_undo_that_fails_changes_nothing(database: Database, monkeypatch):
     *older, newest = known()
     broken = replace(newest, down=newest.down + b"; SELECT 1 / 0")
-    monkeypatch.setattr(history, "known", lambda: [*older, broken])
+    monkeypatch.setattr(migration_history, "known", lambda: [*older, broken])
     before = dumped(database, "catalogue")
     with pytest.raises(MigrationError, match="division by zero"):
         await migrate.down(database.url)

@@ -6,9 +6,8 @@ from uuid import UUID
 import pytest
 from psycopg import errors
 
-from resumer_daemon.store.connect import connect
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.hearing import hear, listen
+from resumer_daemon.embedded.server import EmbeddedPostgres
+from resumer_daemon.store.connection import connect, hear, listen
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, left, listening

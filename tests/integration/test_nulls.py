@@ -4,8 +4,8 @@ import pytest
 from psycopg import sql
 
 from resumer_daemon.errors import ContractError, Mismatch
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.nulls import EMPTIED, FILLED, NO_DEFAULT, NOT_NULL
+from resumer_daemon.store.service_schema import EMPTIED, FILLED, NO_DEFAULT, NOT_NULL
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from resumer_daemon.daemon import courier
 from resumer_daemon.store import outbox
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.receiver import Receiver, answering, listening, receiver
 from tests.harness.running import running

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from resumer_daemon.daemon import relief
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.running import running

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import history, migrate
-from resumer_daemon.store.connect import connect
-from resumer_daemon.store.migrations import known
+from resumer_daemon.store import migrate, migration_history
+from resumer_daemon.store.connection import connect
+from resumer_daemon.store.migration_files import known
 from tests.harness import Database, eventually_sync
 from tests.harness.database import migrate_up
 from tests.harness.dump import dumped
@@ -37,14 +37,16 @@ def change(monkeypatch: pytest.MonkeyPatch) -> Change:
 
     def changed(name: str, more: str) -> None:
         listed = [replace(m, up=m.up + more.encode()) if m.name == name else m for m in known()]
-        monkeypatch.setattr(history, "known", lambda: listed)
+        monkeypatch.setattr(migration_history, "known", lambda: listed)
 
     return changed
 
 
 async def unapplied(database: Database) -> list[str]:
     async with await connect(database.url) as connection:
-        return history.unapplied(await history.read_history(connection), "public")
+        return migration_history.unapplied(
+            await migration_history.read_history(connection), "public"
+        )
 
 
 def test_every_file_is_listed_once():

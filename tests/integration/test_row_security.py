@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors, sql
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store import grants, migrate, patience
+from resumer_daemon.store import grants, migrate, schema_change
 from tests.harness import Database
 from tests.harness.members import give_rights, member_of
 from tests.harness.running import running
@@ -161,7 +161,7 @@ async def test_each_table_gets_its_policies_in_a_transaction_of_its_own(
     guarded: Database, monkeypatch: pytest.MonkeyPatch
 ):
     """A policy takes ACCESS EXCLUSIVE: what can be given is given, and the holder is named."""
-    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(schema_change, "PATIENCE", 0.1)
     async with await guarded.aconnect() as holder, holder.transaction():
         await holder.execute("LOCK TABLE events IN ACCESS SHARE MODE")
         with pytest.raises(MigrationError, match=r"held by: public\.events by pid \d+"):

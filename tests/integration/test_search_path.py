@@ -13,8 +13,8 @@ from psycopg.pq import ExecStatus
 
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.store import statements
-from resumer_daemon.store.apart import set_apart
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.quarantine import set_apart
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.statements import load
 from tests.harness import Database, every_vintage
 from tests.harness.captured import WRITES, fill, written

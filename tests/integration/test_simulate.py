@@ -11,9 +11,9 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.store import desk
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.snapshot import snapshot
+from resumer_daemon.store import commands
+from resumer_daemon.store.queries import snapshot
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, every_vintage
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask, block
@@ -99,7 +99,7 @@ def test_a_write_is_refused_by_the_server(database: Database) -> None:
     async def write() -> None:
         session = await Store(database.url).session()
         async with session.connection, snapshot(session):
-            await desk.start(session, "flow", {})
+            await commands.start(session, "flow", {})
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         asyncio.run(write())

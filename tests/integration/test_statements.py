@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.pq import ExecStatus
 
-from resumer_daemon.store import contract
-from resumer_daemon.store.connect import connect
+from resumer_daemon.store import service_schema
+from resumer_daemon.store.connection import connect
 from resumer_daemon.store.statements import OPTIONAL, OWN_PATH, load
 from tests.harness import Database, every_vintage
 from tests.harness.prepared import FOLDER, NAMES, numbered
@@ -39,7 +39,7 @@ each_statement = pytest.mark.parametrize("name", NAMES)
 @every_vintage
 async def test_the_server_can_prepare_and_plan_each_statement(database: Database):
     async with await connect(database.url) as connection:
-        features = await contract.probe(connection, "public")
+        features = await service_schema.probe(connection, "public")
     settings = (
         "-c plan_cache_mode=force_generic_plan -c resumer.claimed={} -c resumer.holds={}"
         f" -c search_path={OWN_PATH.replace(' ', '')}"
@@ -91,7 +91,7 @@ def test_no_placeholder_is_inside_a_text(name: str):
 
 @each_statement
 def test_each_optional_line_names_something_that_is_probed(name: str):
-    known = {*contract.OPTIONAL, *(f"no_{feature}" for feature in contract.OPTIONAL)}
+    known = {*service_schema.OPTIONAL, *(f"no_{feature}" for feature in service_schema.OPTIONAL)}
     lines = (FOLDER / f"{name}.sql").read_text().splitlines()
     named = {found["feature"] for line in lines if (found := OPTIONAL.match(line))}
     assert named <= known

@@ -8,7 +8,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness.server import binaries
 from tests.mutants.listing import Mutant, mutants
 from tests.mutants.run import Verdict, failing, verdicts

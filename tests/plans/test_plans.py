@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import TEXTS
 from tests.harness import Database

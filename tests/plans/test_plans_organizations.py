@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
 from tests.harness import plans as harness
 from tests.harness.database import Databases

@@ -7,10 +7,10 @@ import pytest
 
 from resumer_daemon import config
 from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turned, Turner
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.inputs import Library
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
 from tests.harness.database import Databases
 from tests.harness.service import Service, allow, ask, block

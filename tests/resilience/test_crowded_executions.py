@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness import plans as harness
 from tests.harness.running import running

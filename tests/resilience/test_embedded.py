@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.pg_binaries import PostgresNotFound, find_binaries
-from resumer_daemon.store.pg_cluster import PostgresFailed
+from resumer_daemon.embedded.cluster import PostgresFailed
+from resumer_daemon.embedded.files import PostgresNotFound, find_binaries
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import eventually_sync
 
 NOBODY = 65534
@@ -186,7 +186,7 @@ AS_PLAIN_USER = f"""
 import os, sys
 from pathlib import Path
 import psycopg
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
 with EmbeddedPostgres(Path(sys.argv[1]), binaries=Path(sys.argv[2])) as server:

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store import database as store
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.store import session as store
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from resumer_daemon.store import journal, outbox
+from resumer_daemon.store import leases, outbox
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database
 from tests.harness.service import Service
@@ -55,7 +55,7 @@ def lease(database: Database) -> tuple[Any, ...]:
 
 async def fenced(session: Session, execution: UUID, epoch: int) -> bool:
     async with session.transaction():
-        return await journal.fence(session, execution, epoch)
+        return await leases.fence(session, execution, epoch)
 
 
 async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
@@ -71,7 +71,7 @@ async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
         database.run("UPDATE resumer.leases SET lease_until = now()")
         seen += await rescued(session)
         async with session.transaction():
-            await journal.release(session, [execution])
+            await leases.release(session, [execution])
         assert database.run("SELECT FROM resumer.leases") == []
         for epoch in seen:
             assert not await fenced(session, execution, epoch)
@@ -112,24 +112,24 @@ async def test_the_fence_does_not_pass_an_execution_that_ended(
 async def test_a_daemon_with_an_old_epoch_cannot_stand_in_line(
     session: Session, database: Database, execution: UUID
 ):
-    await journal.stand_in_line(session, execution, OLD, 1.0)
+    await leases.stand_in_line(session, execution, OLD, 1.0)
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await journal.stand_in_line(session, execution, CURRENT, 1.0)
+    await leases.stand_in_line(session, execution, CURRENT, 1.0)
     assert lease(database) == (None, CURRENT, 0, "past")
 
 
 async def test_a_daemon_with_an_old_epoch_cannot_hand_over(
     session: Session, database: Database, execution: UUID
 ):
-    await journal.hand_over(session, {execution: OLD})
+    await leases.hand_over(session, {execution: OLD})
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await journal.hand_over(session, {execution: CURRENT})
+    await leases.hand_over(session, {execution: CURRENT})
     assert lease(database) == (OURS, CURRENT, 3, "past")
 
 
 async def rescued(session: Session) -> list[int]:
     async with session.transaction():
-        found = await journal.rescue(session, Holder(OTHERS, 3600.0, 1.0), 10)
+        found = await leases.rescue(session, Holder(OTHERS, 3600.0, 1.0), 10)
     return [each.epoch for each in found]
 
 
@@ -160,7 +160,7 @@ async def test_a_commit_is_ours_only_as_it_was_recorded(
     leased(database, execution, **({"claims": 0} | changed))
     holder = Holder(OURS, 1.0, 1.0)
     async with session.transaction():
-        assert await journal.recorded(session, holder, execution, CURRENT) == ours
+        assert await leases.recorded(session, holder, execution, CURRENT) == ours
 
 
 @pytest.mark.parametrize(

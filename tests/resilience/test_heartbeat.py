@@ -15,8 +15,8 @@ from resumer_daemon.config import load_settings
 from resumer_daemon.daemon import rescuer as rescuer_module
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.background import by_hand
 from tests.harness.receiver import Receiver, answering, receiver, silent

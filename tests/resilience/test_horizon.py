@@ -10,13 +10,13 @@ from psycopg import IsolationLevel
 from resumer_daemon import config
 from resumer_daemon.daemon import horizon
 from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon, Trail
-from resumer_daemon.daemon.library import Library
 from resumer_daemon.daemon.turn import Turner
-from resumer_daemon.store import outlook
+from resumer_daemon.store import inbox
 from resumer_daemon.store.claim import ALL
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
-from resumer_daemon.store.outlook import Bounds
+from resumer_daemon.store.inbox import Bounds
+from resumer_daemon.store.inputs import Library
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
@@ -226,8 +226,8 @@ async def test_what_is_due_beyond_the_next_look_is_not_told(database: Database):
             database.run(later, timedelta(seconds=seconds))
             async with session.transaction():
                 bounds = Bounds(within=60.0)
-                asked = await outlook.ask(session, bounds, ())
-            found.append((await outlook.answer(asked, bounds)).next_due)
+                asked = await inbox.ask(session, bounds, ())
+            found.append((await inbox.answer(asked, bounds)).next_due)
     assert found[0] is None
     assert found[1] is not None
     assert (found[2] or 4.0) <= 3.0

@@ -12,10 +12,10 @@ from psycopg.types.json import Jsonb
 from typer.testing import CliRunner, Result
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.store import database as store
-from resumer_daemon.store.connect import Connection, connect
-from resumer_daemon.store.doctor.imposed import OURS
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
+from resumer_daemon.store import session as store
+from resumer_daemon.store.connection import Connection, connect
+from resumer_daemon.store.doctor.server import OURS
 from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.database import Databases
 from tests.harness.load import Load

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from resumer_daemon.store import database as store
+from resumer_daemon.store import session as store
 from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask

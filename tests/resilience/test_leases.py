@@ -12,9 +12,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from resumer_daemon.store import journal
-from resumer_daemon.store.database import Database as Store
+from resumer_daemon.store import leases
 from resumer_daemon.store.session import NOTHING, Session
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.receiver import Receiver, answering, receiver, silent
@@ -122,7 +122,7 @@ async def test_the_fence_stops_a_zombie_that_waited_for_its_rescuer(
 
         async def zombie() -> bool:
             async with session.transaction():
-                return await journal.fence(session, execution, 1)
+                return await leases.fence(session, execution, 1)
 
         late = asyncio.create_task(zombie())
         await waiting(database)
@@ -527,7 +527,7 @@ async def test_a_large_context_is_parsed_once_for_all_webhooks_of_a_foreach(
         parsed.append(len(text))
         return load(text)
 
-    monkeypatch.setattr("resumer_daemon.store.documents.load", counted)
+    monkeypatch.setattr("resumer_daemon.store.leases.load", counted)
     async with receiver(answering()) as here:
         act = {"type": "webhook", "url": here.url("/{{item}}")}
         send = {"id": "send", "type": "execute", "execute": [act]}

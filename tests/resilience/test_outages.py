@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.load import Load
 from tests.harness.members import member_of

@@ -15,8 +15,8 @@ from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instance import Instance
 from resumer_daemon.daemon.sender import Sender
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.database import Database as Store
-from resumer_daemon.store.journal import Holder
+from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.session import Database as Store
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
 from tests.harness.background import by_hand

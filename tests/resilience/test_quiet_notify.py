@@ -16,7 +16,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from resumer_daemon.daemon.vigil import LATE, MANY_FOUND, STEPS, Vigil
-from resumer_daemon.store.outlook import Outlook
+from resumer_daemon.store.inbox import Outlook
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening
 from tests.harness.running import process, running

@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from resumer_daemon.config import load_settings
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import PlanRefused
 from resumer_daemon.store import migrate
-from resumer_daemon.store.doctor.examine import examine
 from resumer_daemon.store.doctor.finding import Finding
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.store.doctor.report import examine
 from tests.harness import Database, eventually
 from tests.harness.database import Databases
 from tests.harness.rows import Rows

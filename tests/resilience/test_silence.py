@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store import database as store
-from resumer_daemon.store import deadline, gauges
-from resumer_daemon.store.connect import ARGUMENTS
+from resumer_daemon.store import connection, gauges
+from resumer_daemon.store import session as store
+from resumer_daemon.store.connection import ARGUMENTS
 from tests.harness import Database, eventually_sync
 from tests.harness.proxy import Proxy, proxying
 from tests.harness.running import running
@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {
 
 @pytest.fixture
 def proxy(database: Database, monkeypatch) -> Iterator[Proxy]:
-    monkeypatch.setattr(deadline, "SILENCE", 0.5)
+    monkeypatch.setattr(connection, "SILENCE", 0.5)
     monkeypatch.setattr(gauges, "PATIENCE", 0.5)
     monkeypatch.setitem(ARGUMENTS, "connect_timeout", 2)
     with proxying(database) as made:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask

@@ -10,7 +10,7 @@ import pytest
 
 from resumer_daemon.daemon import sender
 from resumer_daemon.effects.throttle import Hosts
-from resumer_daemon.store.embedded import EmbeddedPostgres
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask

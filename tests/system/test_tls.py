@@ -10,11 +10,11 @@ import pytest
 import trustme
 from psycopg.conninfo import make_conninfo
 
+from resumer_daemon.embedded.cluster import account_for
+from resumer_daemon.embedded.files import WorkFolder, short_parent
+from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store.connect import connect
-from resumer_daemon.store.embedded import EmbeddedPostgres
-from resumer_daemon.store.pg_account import account_for
-from resumer_daemon.store.pg_folder import WorkFolder, short_parent
+from resumer_daemon.store.connection import connect
 from tests.harness.tools import tool
 
 

@@ -15,9 +15,8 @@ from typer.main import get_command
 from resumer_daemon.cli.app import app
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.runtime import spoken
-from resumer_daemon.store.gauges import Gauges
-from resumer_daemon.store.pool import Pool
-from resumer_daemon.store.pool_gauges import PoolGauges
+from resumer_daemon.store.gauges import Gauges, PoolGauges
+from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resumer_daemon.config import Settings
-from resumer_daemon.store.connect import Connection
+from resumer_daemon.store.connection import Connection
 
 Verdict = Literal["ok", "warning", "error"]
 

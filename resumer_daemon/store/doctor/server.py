@@ -1,12 +1,18 @@
-"""The server: its version, its limits, and what holds everybody up."""
+"""Checks of the server: version, limits, pooler, TLS, notifications, forced settings."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import psycopg
 from psycopg.rows import dict_row
 
+from resumer_daemon.config import is_local
+from resumer_daemon.errors import Unreachable
+from resumer_daemon.store.connection import connect, listen, ping, sender, settings
 from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
+from resumer_daemon.store.session import session_settings
 from resumer_daemon.store.statements import load
 
 OLDEST = 13
@@ -119,4 +125,106 @@ def _transactions(seen: Mapping[str, Any]) -> Finding:
         "dead rows of the inbox stay while it is open, and every look gets slower",
         "SELECT pid, usename, xact_start, query FROM pg_stat_activity ORDER BY xact_start;"
         " SELECT * FROM pg_prepared_xacts;",
+    )
+
+
+async def check_connection(patient: Patient) -> Sequence[Finding]:
+    """Look at the connection itself."""
+    return [_pooler(patient), _tls(patient)]
+
+
+def _pooler(patient: Patient) -> Finding:
+    if patient.connection.prepare_threshold is not None:
+        return well("pooler", "connected directly")
+    if patient.settings.listen_url is not None:
+        return well("pooler", "through a pooler; RESUMER_LISTEN_URL leads to the server")
+    return warning(
+        "pooler",
+        "something between us and the server shares backends",
+        "LISTEN does not work through a transaction pooler: decisions are found by polling",
+        "RESUMER_LISTEN_URL=<an address that leads to the server directly>",
+    )
+
+
+def _tls(patient: Patient) -> Finding:
+    if patient.connection.pgconn.ssl_in_use:
+        return well("tls", "encrypted")
+    host = patient.connection.info.host
+    if is_local(host):
+        return well("tls", "not needed: the server is on this machine")
+    return warning(
+        "tls",
+        f"the connection to {host} is not encrypted",
+        "whoever is on the way reads the password and decides in our name",
+        "remove sslmode from the URL and RESUMER_DATABASE_SSLMODE: verify-full is the default",
+    )
+
+
+DEADLINE = 2.0
+
+
+async def check_listening(patient: Patient) -> Sequence[Finding]:
+    """Listen where the daemon would, and notify ourselves."""
+    name = "RESUMER_LISTEN_URL" if patient.settings.listen_url else "RESUMER_DATABASE_URL"
+    try:
+        if await _heard(patient.settings.listening_url):
+            return [well("listen path", f"notifications arrive through {name}")]
+        said = "a notification did not come back: is a pooler between us?"
+    except (Unreachable, psycopg.Error) as error:
+        said = str(error).strip()
+    return [
+        warning(
+            "listen path",
+            f"{name}: {said}",
+            "decisions are found by polling every RESUMER_POLL_ONLY_INTERVAL",
+            "RESUMER_LISTEN_URL=<an address that leads to the server directly>",
+        )
+    ]
+
+
+async def _heard(url: str) -> bool:
+    """Tell whether anything arrives; what others say proves it as well."""
+    async with await connect(url, autocommit=True, name="resumer-doctor") as connection:
+        await listen(connection)
+        async with sender(connection, url) as by:
+            await ping(by)
+        heard = [note async for note in connection.notifies(timeout=DEADLINE, stop_after=1)]
+    return bool(heard)
+
+
+OURS: Final = frozenset(
+    name.lower()
+    for statement in (settings(local=True)[0], session_settings())
+    for name in re.findall(r"set_config\('(\w+)'", statement.decode())
+) | {"client_encoding"}
+"""What each of our sessions sets itself."""
+
+BEYOND: Final[Mapping[str, str]] = {
+    "session_replication_role": "our triggers do not see what we write: expiries wait",
+    "temp_file_limit": "a large batch fails when its rows do not fit, and is repeated in parts",
+    "role": "we have the rights of that role, and not of our own",
+    "ignore_checksum_failure": "damaged pages are read as if they were whole",
+    "zero_damaged_pages": "damaged pages are read as if they were empty",
+    "lo_compat_privileges": "it widens rights",
+}
+"""What a session without special rights cannot set, or should not, and what it means for us."""
+
+
+async def check_imposed_settings(patient: Patient) -> Sequence[Finding]:
+    """Look at what is imposed."""
+    cursor = await patient.connection.execute(load("doctor_imposed"))
+    rows = await cursor.fetchall()
+    found = [_reaching(*row) for row in rows if row[1].lower() in BEYOND]
+    overridden = [f"{who}: {name} = {value}" for who, name, value in rows if name.lower() in OURS]
+    if overridden:
+        told = "; ".join(overridden)
+        found.append(well("session settings", f"our sessions set their own: {told}"))
+    return found or [well("session settings", "nothing is imposed on us that matters")]
+
+
+def _reaching(who: str, name: str, value: str) -> Finding:
+    verdict = broken if name == "session_replication_role" and value != "origin" else warning
+    place = who.replace(" in ", " IN ").replace("role ", "ROLE ").replace("database ", "DATABASE ")
+    return verdict(
+        "session settings", f"{who}: {name} = {value}", BEYOND[name], f"ALTER {place} RESET {name};"
     )

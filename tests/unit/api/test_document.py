@@ -11,8 +11,7 @@ from resumer_daemon.api.credentials import Credentials
 from resumer_daemon.api.doors import Doors
 from resumer_daemon.api.health import Health
 from resumer_daemon.api.proxies import Proxies
-from resumer_daemon.store.database import Database
-from resumer_daemon.store.pool import Pool
+from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
 

@@ -13,7 +13,7 @@ from resumer_daemon.daemon.wakeup import Source
 from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.store.gauges import REASONS, Gauges
-from resumer_daemon.store.migrations import known
+from resumer_daemon.store.migration_files import known
 from resumer_daemon.telemetry.histogram import Histogram
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows

@@ -1,0 +1,252 @@
+"""Commands of people and programs: start, emit, decide, pause, resume, cancel, retry, hold.
+
+Over HTTP a command reaches the caller's organization only. A row outside it looks like a missing
+one.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+import psycopg
+
+from resumer_daemon.errors import Refused
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
+from resumer_daemon.store.statements import written
+from resumer_daemon.workflow.values import Json, dump
+
+
+async def start(
+    session: Session,
+    workflow: str,
+    payload: Json,
+    version: str | None = None,
+    organization: UUID | None = None,
+) -> str:
+    """Queue an execution and return its id. Raises `Refused` with the database's own words."""
+    facts = {
+        "workflow": workflow,
+        "payload": dump(payload),
+        "version": version,
+        "organization": organization,
+    }
+    rows = await asked(session, "start", facts)
+    return str(rows[0]["id"])
+
+
+async def emit(
+    session: Session, event_type: str, payload: Json, organization: UUID | None = None
+) -> str:
+    """Write an event and return its id. Raises `Refused` with the database's own words."""
+    facts = {"type": event_type, "payload": dump(payload), "organization": organization}
+    rows = await asked(session, "emit", facts)
+    return str(rows[0]["id"])
+
+
+async def decide(
+    session: Session, verdict: str, request: str, approver: UUID | None, reason: str | None
+) -> int | None:
+    """Write a decision, `approve` or `reject`; return its request's id, `None` where none was left.
+
+    Raises:
+        Refused: With the database's own words.
+    """
+    facts = {"request": request, "approver": approver, "reason": reason}
+    left: int | None = (await asked(session, verdict, facts))[0]["request"]
+    return left
+
+
+async def request_move(session: Session, move: str, facts: Mapping[str, Any]) -> int:
+    """Ask by one of the statements `ask_...`; return what it returns, the request's id by most.
+
+    Raises:
+        Refused: With the database's own words.
+    """
+    rows = await asked(session, move, facts)
+    request: int = rows[0]["request"]
+    return request
+
+
+async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
+    """Put a definition into `workflows`, for development."""
+    async with session.transaction():
+        await session.run(
+            "load_workflow",
+            {
+                "workflow": document["workflow_id"],
+                "version": document["version"],
+                "name": document["name"],
+                "definition": dump(document),
+            },
+        )
+
+
+async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run a statement; what the database refuses is `Refused` with its own words and hint."""
+    try:
+        async with session.transaction():
+            cursor = await session.run(statement, facts)
+            return await cursor.fetchall()
+    except psycopg.Error as error:
+        if (error.sqlstate or "").startswith(("RZ", "22")):
+            hint = f"\n  {error.diag.message_hint}" if error.diag.message_hint else ""
+            raise Refused(f"{error.diag.message_primary}{hint}") from error
+        raise
+
+
+def plain_decision(request: str, status: str) -> str:
+    """Return a decision as a plain UPDATE, to be run or pasted."""
+    return written("plain_decision", request=request, status=status)
+
+
+async def resumed_after(session: Session, execution: str) -> float | None:
+    """Return the seconds from the last decision's statement until it was settled."""
+    async with session.transaction():
+        cursor = await session.run("resumed_after", {"id": execution})
+        row = await cursor.fetchone()
+    return None if row is None else row["seconds"]
+
+
+FIRST = UUID(int=0)
+NEWEST = 2**63 - 1
+Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
+
+
+class Unknown(Refused):
+    """There is no such execution or workflow, or it is another organisation's."""
+
+
+class KeyReused(Refused):
+    """Something else was asked under this Idempotency-Key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An organisation, or `everywhere`. Where the database has none, all reach all."""
+
+    organization: UUID | None
+    everywhere: bool
+
+    def facts(self, **more: Any) -> dict[str, Any]:
+        """Return the parameters of a statement."""
+        return {"organization": self.organization, "everywhere": self.everywhere, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An Idempotency-Key, and whose."""
+
+    caller: str
+    key: str
+
+
+async def read(session: Session, statement: str, reach: Reach, execution: UUID) -> dict[str, Any]:
+    """Return the one row that a statement has of an execution.
+
+    Raises:
+        Unknown: It is not within reach.
+    """
+    async with session.transaction():
+        cursor = await session.run(statement, reach.facts(execution=execution))
+        row = await cursor.fetchone()
+    if row is None:
+        raise Unknown(f"no execution {execution}")
+    return row
+
+
+async def paused(
+    session: Session, reach: Reach, reason: Reason | None, after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return paused executions, for longest first, those behind `after`, each with its document."""
+    at, last = after or (None, FIRST)
+    reasons = array([reason] if reason else get_args(Reason))
+    facts = reach.facts(reasons=reasons, at=at, id=last, limit=limit)
+    async with session.transaction():
+        return await (await session.run("page_paused", facts)).fetchall()
+
+
+async def ledger(
+    session: Session, reach: Reach, execution: UUID | None, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return settled requests, newest first, those older than `before`, each with its document."""
+    facts = reach.facts(
+        execution=execution, before=NEWEST if before is None else before, limit=limit
+    )
+    async with session.transaction():
+        return await (await session.run("page_ledger", facts)).fetchall()
+
+
+async def request_in_scope(
+    session: Session, statement: str, facts: Mapping[str, Any], key: Key | None
+) -> int:
+    """Ask for a move, and return what the statement does, a request's id by most.
+
+    Under a key that was used for just that it is what was returned then.
+
+    Raises:
+        Unknown: The execution or the workflow is not within reach.
+        KeyReused: The key was used for something else.
+    """
+    async with session.transaction():
+        if key is None:
+            return await _left(session, statement, facts)
+        await session.run("trim_idempotency_keys")
+        fingerprint = sha256(repr((statement, sorted(facts.items()))).encode()).hexdigest()
+        named = {"caller": key.caller, "key": key.key}
+        cursor = await session.run("take_idempotency_key", {**named, "fingerprint": fingerprint})
+        [taken] = await cursor.fetchall()
+        if taken["fingerprint"] != fingerprint:
+            raise KeyReused(f"something else was asked under the Idempotency-Key {key.key!r}")
+        if taken["request"] is None:
+            taken["request"] = await _left(session, statement, facts)
+            await session.run("keep_idempotency_key", {**named, "request": taken["request"]})
+    request: int = taken["request"]
+    return request
+
+
+async def _left(session: Session, statement: str, facts: Mapping[str, Any]) -> int:
+    row = await (await session.run(statement, facts)).fetchone()
+    if row is None:
+        what = "execution" if "execution" in facts else "workflow"
+        raise Unknown(f"no {what} {facts[what]}")
+    request: int = row["request"]
+    return request
+
+
+BATCH = 500
+
+
+async def blocked_since(
+    session: Session, since: datetime | timedelta, *, batch: int = BATCH
+) -> AsyncIterator[Sequence[dict[str, Any]]]:
+    """Yield, in batches, what the service ended as blocked with an approval, and nobody looked at.
+
+    `since` is a time, or how long before now. Each batch is a transaction of its own, open while
+    it is looked at.
+    """
+    after = FIRST
+    ago = since.total_seconds() if isinstance(since, timedelta) else None
+    begin = None if isinstance(since, timedelta) else since
+    while True:
+        async with session.transaction():
+            cursor = await session.run(
+                "find_blocked",
+                {"since": begin, "ago": ago, "after": after, "limit": batch,
+                 "timezone": session.timezone},
+            )  # fmt: skip
+            found = await cursor.fetchall()
+            if found:
+                yield found
+        if len(found) < batch:
+            return
+        after = found[-1]["id"]
+
+
+async def request_adoption(session: Session, found: Sequence[dict[str, Any]]) -> None:
+    """Ask a daemon to look at each of them."""
+    await session.run("ask_adoption", {"ids": array(row["id"] for row in found)})

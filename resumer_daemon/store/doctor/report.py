@@ -1,0 +1,57 @@
+"""Run all checks of `doctor`, in an order in which the first error explains the rest."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import psycopg
+
+from resumer_daemon.config import Settings
+from resumer_daemon.store.connection import connect
+from resumer_daemon.store.connection import settings as ours
+from resumer_daemon.store.doctor import activity, schema, server
+from resumer_daemon.store.doctor.finding import Finding, Patient
+from resumer_daemon.store.statements import load
+
+Family: TypeAlias = Callable[[Patient], Awaitable[Sequence[Finding]]]
+
+FAMILIES: Sequence[Family] = (
+    server.check_connection,
+    server.check_server,
+    server.check_imposed_settings,
+    schema.check_role,
+    schema.check_tables,
+    schema.check_sequences,
+    schema.check_triggers,
+    schema.check_foreign_triggers,
+    schema.check_control_row,
+    server.check_listening,
+    activity.check_writers,
+    activity.check_work,
+)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Return what was found, family by family.
+
+    Raises:
+        Unreachable: The database does not answer, or takes no writes.
+    """
+    found: list[Finding] = []
+    async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
+        patient = Patient(opened, settings)
+        for family in FAMILIES:
+            found += await _looked(family, patient)
+    return found
+
+
+async def _looked(family: Family, patient: Patient) -> Sequence[Finding]:
+    """Look in a transaction of its own, bounded; what cannot be looked at is a finding too."""
+    name = family.__module__.rpartition(".")[2]
+    try:
+        async with patient.connection.transaction(force_rollback=True):
+            await patient.connection.execute(*ours(local=True))
+            await patient.connection.execute(load("doctor_bounds"))
+            return await family(patient)
+    except psycopg.Error as error:
+        said = str(error).strip().partition("\n")[0]
+        return [Finding(name, "error", f"could not be looked at: {said}", remedy="mend the above")]

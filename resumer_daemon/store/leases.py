@@ -1,0 +1,292 @@
+"""Leases and the journal of effects: how one daemon continues where another has stopped."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from resumer_daemon.engine.outcome import Effect
+from resumer_daemon.engine.plan import Launch, Plan
+from resumer_daemon.engine.state import VERSION, Branch
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.claim import locked
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, dump, load
+
+WAIT: Final = 1.0
+"""The seconds at least in which an effect may find a place and a connection."""
+
+
+@dataclass(slots=True)
+class Holder:
+    """The owner of leases, and their seconds beyond the longest effect.
+
+    Whoever was called dead goes on as another `instance`.
+    """
+
+    instance: UUID
+    lease: float
+    effect_deadline: float
+
+    def seconds(self, launch: Launch) -> float:
+        """Return how long these effects may keep their execution."""
+        longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
+        return max(self.lease, WAIT + longest + margin(self.lease))
+
+    @property
+    def wait(self) -> float:
+        """Return how long an effect may wait to be sent, so that its lease outlasts its answer."""
+        return max(WAIT, self.lease - self.effect_deadline - margin(self.lease))
+
+
+def silence(lease: float) -> float:
+    """Return after how many seconds without a sign a daemon that holds leases is dead."""
+    return lease / 2
+
+
+def margin(lease: float) -> float:
+    """Return the seconds of a lease that are left to record what came back."""
+    return lease / 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A lease that was taken over. `claims` counts how often that happened without progress.
+
+    0: it stood in line, and nothing of what it waits for was sent.
+    """
+
+    execution: UUID
+    epoch: int
+    claims: int
+    state: str
+    definition: str
+
+
+async def record_launches(
+    session: Session,
+    plans: Sequence[Plan],
+    holder: Holder,
+    places: int,
+    under_way: Iterable[Effect] = (),
+) -> dict[UUID, int]:
+    """Write outcomes, intents and leases of these plans; return the epoch of each lease held.
+
+    More than `places` are not held: they stand in line for whoever has a place. The intents of the
+    attempts that are `under_way` are there already.
+    """
+    await _outcomes(session, plans)
+    ended = [p.claimed.id for p in plans if _ends_run(p)]
+    if ended:
+        await release(session, ended)
+        await session.run("look_again", {"execution_ids": array(ended)})
+    launching = [p for p in plans if p.launch is not None]
+    if not launching:
+        return {}
+    taken = await session.run("take_leases", _leases(launching, holder, places))
+    known = {(effect.key, effect.attempt) for effect in under_way}
+    intents = _intents(launching, known)
+    if intents["keys"] != "{}":
+        await session.run("record_intents", intents)
+    held = {p.claimed.id for p in launching[:places]}
+    epochs = {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
+    return {execution: epoch for execution, epoch in epochs.items() if execution in held}
+
+
+def _ends_run(plan: Plan) -> bool:
+    return plan.claimed.status == "running" and plan.status is not None and plan.launch is None
+
+
+def _leases(plans: Sequence[Plan], holder: Holder, places: int) -> dict[str, Any]:
+    launches = [p.launch for p in plans if p.launch is not None]
+    return {
+        "instance": holder.instance,
+        "execution_ids": array(p.claimed.id for p in plans),
+        "seconds": array(
+            holder.seconds(each) if number < places else None
+            for number, each in enumerate(launches)
+        ),
+        "states": array(dump(each.state.to_json()) for each in launches),
+        "definitions": array(each.program.sha256 for each in launches),
+    }
+
+
+def _intents(plans: Sequence[Plan], known: Container[tuple[str, int]]) -> dict[str, Any]:
+    rows = [
+        (p.claimed.id, effect)
+        for p in plans
+        if p.launch
+        for effect in p.launch.effects
+        if (effect.key, effect.attempt) not in known
+    ]
+    return {
+        "keys": array(e.key for _, e in rows),
+        "execution_ids": array(execution for execution, _ in rows),
+        "paths": array(e.path for _, e in rows),
+        "kinds": array(e.kind for _, e in rows),
+        "requests": array(dump(e.request) for _, e in rows),
+        "deliveries": array(e.delivery for _, e in rows),
+        "attempts": array(e.attempt for _, e in rows),
+        "delays": array(e.delay for _, e in rows),
+    }
+
+
+async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
+    rows = [row for plan in plans for row in plan.results.items()]
+    if rows:
+        outcomes = {
+            "keys": array(key for key, _ in rows),
+            "statuses": array("failed" if r.error else "done" for _, r in rows),
+            "responses": array(dump(r.data) for _, r in rows),
+            "errors": array(r.error for _, r in rows),
+        }
+        await session.run("record_outcomes", outcomes)
+
+
+async def fence(session: Session, execution: UUID, epoch: int) -> bool:
+    """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
+    cursor = await session.run("fence_execution", {"id": execution})
+    if not await locked(cursor):
+        return False
+    cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
+    return await cursor.fetchone() is not None
+
+
+async def something_came(session: Session, execution: UUID, branches: Sequence[Branch]) -> bool:
+    """Tell, without a lock, whether a branch that waits beside effects may have its answer."""
+    due = [branch.waiting.due_at for branch in branches]
+    facts = {
+        "id": execution,
+        "due": min((each for each in due if each is not None), default=None),
+        "asked": array(approval for branch in branches for approval in branch.asked),
+        "timezone": session.timezone,
+    }
+    cursor = await session.run("find_answers", facts)
+    return await cursor.fetchone() is not None
+
+
+async def recorded(session: Session, holder: Holder, execution: UUID, epoch: int) -> bool:
+    """Tell, after the fence, whether we have recorded this lease and it is ours still."""
+    facts = {"id": execution, "epoch": epoch, "instance": holder.instance}
+    cursor = await session.run("find_recorded", facts)
+    return await cursor.fetchone() is not None
+
+
+async def release(session: Session, executions: Sequence[UUID]) -> None:
+    """Let go of the leases of executions that do not run any more."""
+    await session.run("release_leases", {"execution_ids": array(executions)})
+
+
+async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
+    """End these leases now, so that whoever looks first goes on."""
+    async with session.transaction():
+        await hand_over_now(session, epochs)
+
+
+async def hand_over_now(session: Session, epochs: Mapping[UUID, int]) -> None:
+    """Do that within a transaction that does more."""
+    facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
+    await session.run("hand_over_leases", facts)
+
+
+async def hand_over_strays(session: Session, holder: Holder, running: Iterable[UUID]) -> None:
+    """End the leases that are ours but for those that run here, so that whoever looks goes on."""
+    async with session.transaction():
+        facts = {"instance": holder.instance, "running": array(running)}
+        await session.run("hand_over_strays", facts)
+
+
+async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
+    """Give a lease back of which nothing is under way, to be taken again after so long."""
+    async with session.transaction():
+        facts = {"id": execution, "epoch": epoch, "seconds": seconds}
+        await session.run("stand_in_line", facts)
+
+
+async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
+    """Take over leases that are past; the executions stay locked until the transaction ends.
+
+    Those whose state a newer version wrote are left to it.
+    """
+    ids = await lock_expired(session, limit)
+    if not ids:
+        return []
+    taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
+    cursor = await session.run("rescue_leases", taken)
+    return [
+        Rescued(row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"])
+        for row in await cursor.fetchall()
+    ]
+
+
+async def lock_expired(session: Session, limit: int) -> list[UUID]:
+    """Lock executions whose lease is past for longest, and return their ids."""
+    cursor = await session.run("claim_expired_leases", {"limit": limit, "version": VERSION})
+    return await locked(cursor)
+
+
+async def newer_leases(session: Session) -> list[UUID]:
+    """Return executions with a lease that is past and whose state a newer version wrote."""
+    cursor = await session.run("find_newer_leases", {"version": VERSION})
+    return [row["execution_id"] for row in await cursor.fetchall()]
+
+
+async def outlast(session: Session, launches: Mapping[UUID, Launch], holder: Holder) -> None:
+    """Keep what was taken over for as long as its effects may take, where a lease is too short."""
+    seconds = {execution: holder.seconds(launch) for execution, launch in launches.items()}
+    longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
+    if longer:
+        facts = {"execution_ids": array(longer), "seconds": array(longer.values())}
+        await session.run("outlast_effects", facts)
+
+
+async def rests(session: Session, ids: Sequence[UUID]) -> Mapping[str, float]:
+    """Return the seconds until effects are sent that rest before an attempt, by key."""
+    cursor = await session.run("read_rests", {"ids": array(ids)})
+    return {row["key"]: row["seconds"] for row in await cursor.fetchall()}
+
+
+async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+    """Return the keys of at-most-once effects without an outcome, by execution."""
+    cursor = await session.run("read_intents", {"ids": array(ids)})
+    found: dict[UUID, list[str]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["execution_id"], []).append(row["key"])
+    return found
+
+
+LARGE: Final = 16_384
+"""From so many characters on it costs more to parse a text than to recognise it."""
+
+KEPT: Final = 16_000_000
+"""So many characters of texts are known at most; what was asked for longest ago goes first."""
+
+
+class Documents:
+    """Parses texts, and recognises large ones. Nobody changes what it returns."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Json] = {}
+        self._characters = 0
+
+    def __call__(self, text: str) -> Json:
+        """Return what a text says.
+
+        Raises:
+            ValueError: It cannot be parsed.
+        """
+        if not LARGE <= len(text) <= KEPT:
+            return load(text)
+        known = text in self._known
+        document = self._known.pop(text) if known else load(text)
+        self._known[text] = document
+        if not known:
+            self._characters += len(text)
+            self._make_room()
+        return document
+
+    def _make_room(self) -> None:
+        while self._characters > KEPT:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._characters -= len(oldest)

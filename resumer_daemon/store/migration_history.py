@@ -1,0 +1,160 @@
+"""The migrations that a database has, and those of this version that it lacks."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias
+
+from psycopg.rows import class_row
+
+from resumer_daemon import __version__
+from resumer_daemon.errors import ContractError, MigrationError
+from resumer_daemon.store.connection import Connection
+from resumer_daemon.store.migration_files import Migration, created_by, known
+from resumer_daemon.store.statements import load
+
+NAMED = 3
+"""Migrations that a message names; `doctor` names them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A line of the history; `version` is that of the program that applied it."""
+
+    number: int | None
+    name: str
+    sha256: str
+    version: str
+    applied_at: datetime
+
+
+History: TypeAlias = Mapping[str, Applied]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The state of a migration: not applied, applied, or changed since it was applied.
+
+    One whose triggers were dropped is changed.
+    """
+
+    name: str
+    applied_at: datetime | None
+    changed: bool
+
+
+async def read_history(connection: Connection) -> History:
+    """Return what was applied, by name; nothing where no migration ever was."""
+    cursor = await connection.execute(load("has_ledger"))
+    if (await cursor.fetchone()) != (True,):
+        return {}
+    rows = connection.cursor(row_factory=class_row(Applied))
+    await rows.execute(load("read_ledger"))
+    return {row.name: row for row in await rows.fetchall()}
+
+
+async def read_installed(connection: Connection, schema: str) -> History:
+    """Return what was applied; where triggers were dropped since, that counts as changed.
+
+    They are gone when the service creates a table anew. `up` then binds them again.
+    """
+    history = await read_history(connection)
+    cursor = await connection.execute(load("bound_triggers"), {"schema": schema})
+    bound = {name for (name,) in await cursor.fetchall()}
+    gone = {
+        m.name: replace(history[m.name], sha256="triggers were dropped", version=__version__)
+        for m in known()
+        if m.binds and m.name in history and not bound.issuperset(c.name for c in created_by(m))
+    }
+    return {**history, **gone}
+
+
+def line(migration: Migration, schema: str) -> dict[str, int | str | None]:
+    """Return the line that an applied migration has in the history."""
+    return {
+        "number": migration.number,
+        "name": migration.name,
+        "sha256": migration.sha256(schema),
+        "version": __version__,
+    }
+
+
+def entries(history: History, schema: str) -> list[Entry]:
+    """Return the state of each migration of this version."""
+    return [_entry(m, history, schema) for m in known()]
+
+
+def unapplied(history: History, schema: str) -> list[str]:
+    """Return the migrations that a database lacks, or that this version has changed.
+
+    A database that a newer version has migrated lacks none: its functions serve older daemons too.
+    """
+    if _is_newer(history, schema):
+        return []
+    return [e.name for e in entries(history, schema) if e.applied_at is None or e.changed]
+
+
+def require_applied(history: History, schema: str) -> None:
+    """Raise ContractError where a migration of this version is not applied as it is here."""
+    lacking = unapplied(history, schema)
+    if lacking:
+        more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
+        raise ContractError(
+            "migrations are missing, or were changed since they were applied:"
+            f" {', '.join(lacking[:NAMED])}{more}; run `resumer-daemon migrate up`"
+        )
+
+
+def missing(history: History, schema: str) -> list[Migration]:
+    """Return what `up` applies, in its order.
+
+    Raises:
+        MigrationError: A newer version has migrated, or a numbered migration was changed.
+    """
+    _refuse_newer(history, schema)
+    found = []
+    for migration in known():
+        entry = _entry(migration, history, schema)
+        if entry.changed and migration.number is not None:
+            raise MigrationError(f"migration {migration.name} was changed after it was applied")
+        if entry.changed or entry.applied_at is None:
+            found.append(migration)
+    return found
+
+
+def applied(history: History, schema: str) -> list[Migration]:
+    """Return what `down` undoes, in its order. Raises MigrationError as `missing`."""
+    _refuse_newer(history, schema)
+    return [m for m in reversed(known()) if m.name in history]
+
+
+def _entry(migration: Migration, history: History, schema: str) -> Entry:
+    found = history.get(migration.name)
+    changed = found is not None and found.sha256 != migration.sha256(schema)
+    return Entry(migration.name, found.applied_at if found else None, changed)
+
+
+def _is_newer(history: History, schema: str) -> bool:
+    """Return whether a newer version has applied what this version does not have."""
+    ours = {m.name: m for m in known()}
+    newest = max(m.number for m in ours.values() if m.number is not None)
+    return any(
+        found.number > newest
+        if found.number is not None
+        else _release(found.version) > _release(__version__)
+        and (name not in ours or ours[name].sha256(schema) != found.sha256)
+        for name, found in history.items()
+    )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version by which it is older or newer than another."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _refuse_newer(history: History, schema: str) -> None:
+    if _is_newer(history, schema):
+        raise MigrationError(
+            "the database was migrated by a newer version of resumer-daemon; upgrade the program"
+        )

@@ -1,0 +1,141 @@
+"""Read for people: lists, one execution, the ledger, incidents, numbers, and explanations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg import IsolationLevel
+
+from resumer_daemon.engine.compatibility import PausePoint
+from resumer_daemon.engine.state import Ways
+from resumer_daemon.store.commands import asked
+from resumer_daemon.store.session import Session
+from resumer_daemon.workflow.values import Json, load
+
+DOCUMENTS = (
+    "steps", "pauses", "approvals", "requests", "effects", "messages", "resume_data",
+)  # fmt: skip
+
+Sort = Literal["started", "paused", "workflow", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which executions to list; None lets everything pass. `seconds`: paused for at least so long.
+
+    `sort`: newest first, else the longest paused first, or by name.
+    """
+
+    status: str | None = None
+    workflow: str | None = None
+    reason: str | None = None
+    role: str | None = None
+    seconds: float | None = None
+    sort: Sort = "started"
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Which requests of the ledger to list; None lets everything pass. `seconds`: not older."""
+
+    key: str | None = None
+    kind: str | None = None
+    outcome: str | None = None
+    seconds: float | None = None
+    limit: int = 50
+
+
+async def list_executions(session: Session, wanted: Filter) -> list[dict[str, Any]]:
+    """Return executions."""
+    facts = {**asdict(wanted), "timezone": session.timezone}
+    return await asked(session, "list_executions", facts)
+
+
+async def choose_executions(
+    session: Session,
+    statuses: str,
+    workflow: str | None,
+    reason: str | None,
+    seconds: float | None,
+) -> list[dict[str, Any]]:
+    """Return the executions that a bulk move is about; `statuses` is an array."""
+    facts = {"statuses": statuses, "workflow": workflow, "reason": reason, "seconds": seconds}
+    return await asked(session, "choose_executions", facts)
+
+
+async def show_execution(session: Session, key: str) -> dict[str, Any]:
+    """Return one execution with its steps, pauses, approvals, requests and effects.
+
+    Raises:
+        Refused: There is no such execution.
+    """
+    facts = {"key": key, "timezone": session.timezone}
+    [row] = await asked(session, "show_execution", facts)
+    return {name: _read(value) if name in DOCUMENTS else value for name, value in row.items()}
+
+
+async def explain(session: Session, key: str) -> dict[str, Any]:
+    """Return why an execution stands where it stands. Raises Refused: there is none."""
+    [row] = await asked(session, "explain_execution", {"key": key})
+    explained: dict[str, Any] = load(row["explained"])
+    return explained
+
+
+async def list_ledger(session: Session, wanted: Entries) -> list[dict[str, Any]]:
+    """Return settled requests, newest first. Raises Refused: there is no such execution."""
+    return await asked(session, "list_ledger", asdict(wanted))
+
+
+async def list_incidents(session: Session, limit: int) -> list[dict[str, Any]]:
+    """Return open incidents, the oldest first."""
+    return await asked(session, "list_incidents", {"limit": limit})
+
+
+async def read_stats(session: Session) -> dict[str, Any]:
+    """Return how it goes, in numbers."""
+    [row] = await asked(session, "read_stats", {})
+    stats: dict[str, Any] = load(row["stats"])
+    return stats
+
+
+def _read(text: str | None) -> Json:
+    return None if text is None else load(text)
+
+
+@dataclass(frozen=True, slots=True)
+class PausedPlace:
+    """Executions that are paused at the same place. `kept`: each goes on with its own copy."""
+
+    version: str
+    point: PausePoint
+    kept: bool
+    since: datetime | None
+    executions: tuple[str, ...]
+
+
+@asynccontextmanager
+async def snapshot(session: Session) -> AsyncIterator[None]:
+    """Read everything inside as of one moment; a write would be an error of the server."""
+    await session.connection.set_read_only(True)
+    await session.connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    async with session.transaction():
+        yield
+
+
+async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
+    """Return where the executions of a workflow are paused, in all of its versions."""
+    facts = {"workflow": workflow, "timezone": session.timezone}
+    cursor = await session.run("paused_of_workflow", facts)
+    return [
+        PausedPlace(
+            row["version"],
+            PausePoint(row["step_id"], row["reason"], Ways(**load(row["ways"]))),
+            row["kept"],
+            row["since"],
+            tuple(row["executions"]),
+        )
+        for row in await cursor.fetchall()
+    ]

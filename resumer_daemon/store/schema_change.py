@@ -1,0 +1,128 @@
+"""Transactions that change the schema: their settings, and the retry on a lock."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+from psycopg import errors
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from resumer_daemon.errors import MigrationError
+from resumer_daemon.store.connection import Connection, settings
+from resumer_daemon.store.migration_locks import Lock
+from resumer_daemon.store.statements import load
+
+LOCK_TIMEOUT = "150ms"
+"""How long a migration waits for a lock. All who come later wait behind it, readers too."""
+
+DEADLOCK_TIMEOUT = "50ms"
+"""A superuser's wait ends an autovacuum that holds the lock after this; less than LOCK_TIMEOUT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The service's schema, and what of it a migration keeps."""
+
+    schema: str
+    keep_columns: Literal["on", "off"]
+
+    @classmethod
+    def of(cls, schema: str, *, keep_columns: bool) -> "Place":
+        """Return the place for a schema of this name."""
+        return cls(schema, "on" if keep_columns else "off")
+
+    @property
+    def lock_timeout(self) -> str:
+        """The time that its transactions wait for a lock."""
+        return LOCK_TIMEOUT
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a transaction that changes the schema."""
+        return {
+            "lock_timeout": self.lock_timeout,
+            "deadlock_timeout": DEADLOCK_TIMEOUT,
+            "keep_columns": self.keep_columns,
+        }
+
+
+async def prepare(connection: Connection, place: Place) -> None:
+    """Make the settings of a transaction that changes the schema."""
+    await connection.execute(*settings(local=True))
+    await connection.execute(load("prepare_migration"), place.settings)
+
+
+T = TypeVar("T")
+
+PATIENCE = 120.0
+REST = wait_exponential_jitter(multiplier=0.3, max=8.0, jitter=0.3)
+"""Seconds between two attempts. Whoever waited behind us gets the lock meanwhile."""
+
+Tell: TypeAlias = Callable[[str], None]
+
+
+class Busy(Exception):
+    """Another session holds a lock that is needed. `locks` are those that are waited for."""
+
+    def __init__(self, message: str, locks: Sequence[Lock] = ()) -> None:
+        super().__init__(message)
+        self.locks = locks
+
+
+async def patiently(
+    step: Callable[[], Awaitable[T]],
+    in_the_way: Callable[[Sequence[Lock]], Awaitable[str]] | None = None,
+    tell: Tell | None = None,
+) -> T:
+    """Take one step. Step back from locks and try again, for at most two minutes.
+
+    `in_the_way` names after each attempt who holds the locks; `tell` gets that when it changes.
+
+    Raises:
+        MigrationError: It could not be done, or not in time.
+    """
+    said = ""
+
+    async def holders(busy: Busy) -> str:
+        return await in_the_way(busy.locks) if in_the_way else ""
+
+    async def look(state: RetryCallState) -> None:
+        nonlocal said
+        busy = state.outcome.exception() if state.outcome else None
+        found = await holders(busy) if isinstance(busy, Busy) else ""
+        if tell and found and found != said:
+            tell(f"{busy}; waiting for: {found}")
+        said = found or said
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Busy),
+        wait=REST,
+        stop=stop_after_delay(PATIENCE),
+        before_sleep=look,
+        reraise=True,
+    )
+    try:
+        async for attempt in retrying:
+            with attempt:
+                return await step()
+    except Busy as busy:
+        found = await holders(busy) or said
+        held = f"; it is held by: {found}" if found else ""
+        raise MigrationError(f"{busy}: not free within {PATIENCE:g} s{held}") from busy.__cause__
+    raise AssertionError("it returns or raises")
+
+
+async def or_busy(work: Awaitable[object], what: str, locks: Sequence[Lock] = ()) -> None:
+    """Do work that takes these locks. Raise Busy if another session holds one of them."""
+    try:
+        await work
+    except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+        raise Busy(f"{what}: {error}", locks) from error
+    except errors.Error as error:
+        raise MigrationError(f"{what}: {error}") from error
