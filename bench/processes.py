@@ -65,7 +65,7 @@ def daemon(url: str, pipe: Connection) -> None:
     """The daemon as it is run, with an ear at the place where it counts what it committed."""
     from resumer_daemon.cli.common import run
     from resumer_daemon.config import load_settings
-    from resumer_daemon.daemon import memory, worker
+    from resumer_daemon.daemon import daemon, worker
     from resumer_daemon.daemon.daemon import Daemon
     from resumer_daemon.telemetry import logs
 
@@ -83,7 +83,7 @@ def daemon(url: str, pipe: Connection) -> None:
 
     async def serve() -> None:
         running = Daemon(load_settings(database_url=url, http_port=0, allow_superuser=True))
-        memory.tune_gc()
+        daemon.tune_gc()
         task = asyncio.create_task(running.run())
         await running.listening.wait()
         pipe.send("ready")

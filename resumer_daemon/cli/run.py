@@ -9,8 +9,7 @@ import typer
 from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.daemon import Daemon
-from resumer_daemon.daemon.memory import tune_gc
+from resumer_daemon.daemon.daemon import Daemon, tune_gc
 from resumer_daemon.errors import NotAllowed
 from resumer_daemon.telemetry import logs
 

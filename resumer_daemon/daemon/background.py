@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import structlog
 
-from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics

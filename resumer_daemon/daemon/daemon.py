@@ -1,10 +1,11 @@
 """The composition root: what a daemon is made of, and the order in which it starts and stops."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Collection
 from time import monotonic
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -16,29 +17,59 @@ from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Background
-from resumer_daemon.daemon.carrier import Carrier
-from resumer_daemon.daemon.effector import Effector
-from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.daemon.left_alone import LeftAlone
+from resumer_daemon.daemon.batch import LeftAlone, Turner
+from resumer_daemon.daemon.effect_runner import Effector
+from resumer_daemon.daemon.effect_sender import Carrier, Sender
+from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
+from resumer_daemon.daemon.instrumentation import Tracing
+from resumer_daemon.daemon.isolation import Suspects
+from resumer_daemon.daemon.leased import Proceeding
 from resumer_daemon.daemon.listener import Listener
-from resumer_daemon.daemon.parts import courier_of, http_client_of, tracing_of
-from resumer_daemon.daemon.proceeding import Proceeding
-from resumer_daemon.daemon.relief import Relief
-from resumer_daemon.daemon.rescuer import Rescuer
-from resumer_daemon.daemon.sender import Sender
-from resumer_daemon.daemon.suspects import Suspects
-from resumer_daemon.daemon.tasks import tasks
-from resumer_daemon.daemon.turn import Turner
-from resumer_daemon.daemon.wakeup import Wakeup
-from resumer_daemon.daemon.watch import Watch
+from resumer_daemon.daemon.maintenance import Relief, Rescuer, Watch, tasks
+from resumer_daemon.daemon.outbox import Courier
+from resumer_daemon.daemon.polling import Horizon, Wakeup
 from resumer_daemon.daemon.worker import Worker
+from resumer_daemon.effects.address_guard import Guard
+from resumer_daemon.effects.allowlist import read_allow_list
+from resumer_daemon.effects.channels import Routes
+from resumer_daemon.effects.http_client import HttpClient
+from resumer_daemon.effects.http_message import Signer
 from resumer_daemon.store.gauges import Gauges, PoolGauges
 from resumer_daemon.store.inputs import Library
 from resumer_daemon.store.leases import Holder, silence
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
+
+YOUNG, MIDDLE, OLD = 50_000, 20, 20
+
+
+def tune_gc() -> None:
+    """Keep what is loaded out of every look, and look less often. For the whole process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+def courier_of(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
+    """Return who delivers notifications, where there are routes."""
+    if not settings.routes:
+        return None
+    routes = Routes({fits: url.get_secret_value() for fits, url in settings.routes.items()})
+    return Courier(pool, routes, settings.message_attempts, settings.lease, metrics)
+
+
+def tracing_of(settings: Settings, instance: UUID) -> Tracing | None:
+    """Return who tells moves to a collector, where there is one."""
+    endpoint = settings.otlp_endpoint
+    return None if endpoint is None else Tracing(endpoint, instance)
+
+
+def http_client_of(settings: Settings) -> HttpClient:
+    """Return who sends webhooks: to allowed hosts, and signed where there is a secret."""
+    secret = settings.webhook_secret
+    signer = None if secret is None else Signer(secret.get_secret_value())
+    return HttpClient(Guard(read_allow_list(settings.http_allow)), settings.secret, signer=signer)
+
 
 log = structlog.get_logger()
 

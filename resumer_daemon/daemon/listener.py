@@ -14,7 +14,7 @@ import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connection import PING, Connection, connect, hear, listen, ping, sender

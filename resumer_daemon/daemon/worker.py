@@ -1,24 +1,25 @@
-"""The claim loop: look, answer, sleep; and what to do when the database or a row is not well."""
+"""The worker: claim, process a batch, follow up, wait.
 
+During a backlog a second worker processes one batch while the server writes the other. Their
+claims never overlap, because each skips what the other has locked.
+"""
+
+import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.accounting import account
-from resumer_daemon.daemon.courier import Courier
-from resumer_daemon.daemon.effector import Effector
-from resumer_daemon.daemon.isolation import Isolation
-from resumer_daemon.daemon.lane import Lane
-from resumer_daemon.daemon.poison import is_poison
-from resumer_daemon.daemon.suspects import Suspects
-from resumer_daemon.daemon.tracing import Tracing
-from resumer_daemon.daemon.turn import Turned, Turner
-from resumer_daemon.daemon.vigil import Vigil
-from resumer_daemon.daemon.wakeup import Source, Wakeup
+from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.effect_runner import Effector
+from resumer_daemon.daemon.failures import is_poison
+from resumer_daemon.daemon.instrumentation import Tracing, account
+from resumer_daemon.daemon.isolation import Isolation, Suspects
+from resumer_daemon.daemon.outbox import Courier
+from resumer_daemon.daemon.polling import Source, Vigil, Wakeup
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.inbox import (
     ALL_WAITS,
@@ -296,3 +297,41 @@ class Worker:
     def _settled(self, settled: Sequence[tuple[str, str]]) -> None:
         for kind, outcome in settled:
             self._metrics.requests.labels(kind, outcome).inc()
+
+
+class Lane:
+    """Takes turns beside the worker from `open` until one of them finds less than a batch."""
+
+    def __init__(self, database: Database, turner: Turner, done: Callable[[Turned], None]) -> None:
+        self._database = database
+        self._turner = turner
+        self._done = done
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Work beside the worker, unless that is being done already."""
+        if self._task is not None and self._task.done():
+            self._task.result()  # a fault of ours is not to be overlooked
+            self._task = None
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Take no further turn; the one at hand is finished."""
+        self._closing = True
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        """Take turns. The worker meets what goes wrong here too, and isolates it."""
+        try:
+            session = await self._database.session("resumer-lane")
+            async with session.connection:
+                while not self._closing:
+                    turned = await self._turner.take(session)
+                    self._done(turned)
+                    if not self._turner.backlog:
+                        return
+        except Exception as error:  # a turn may fail with anything
+            log.warning("lane_closed", error=said(error))

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon import carrier, isolation
-from resumer_daemon.daemon.proceeding import Held
+from resumer_daemon.daemon import effect_sender, isolation
+from resumer_daemon.daemon.leased import Held
 from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
 from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
@@ -45,10 +45,10 @@ def sent_without_key() -> None:
 
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
-    attempt = carrier.Carrier.carry_out
+    attempt = effect_sender.Carrier.carry_out
     later = set()
 
-    async def marked(self: carrier.Carrier, held: Held, effect: Effect) -> EffectResult:
+    async def marked(self: effect_sender.Carrier, held: Held, effect: Effect) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
             await attempt(self, held, effect)
@@ -56,7 +56,7 @@ def marked_then_sent() -> None:
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
 
-    _replace(carrier.Carrier, "carry_out", marked)
+    _replace(effect_sender.Carrier, "carry_out", marked)
 
 
 def sent_without_intent() -> None:

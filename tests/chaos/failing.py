@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import structlog
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon.carrier import Carrier
-from resumer_daemon.daemon.courier import Courier
+from resumer_daemon.daemon.batch import Turner
+from resumer_daemon.daemon.effect_sender import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.proceeding import Proceeding
-from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.daemon.leased import Proceeding
+from resumer_daemon.daemon.outbox import Courier
 from resumer_daemon.store.session import Session
 
 T = TypeVar("T")

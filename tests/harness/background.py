@@ -8,11 +8,8 @@ from typing import Any
 
 from resumer_daemon.config import Settings, load_settings
 from resumer_daemon.daemon.background import Background, Task, Walk
-from resumer_daemon.daemon.relief import Relief
-from resumer_daemon.daemon.rescuer import Rescuer
-from resumer_daemon.daemon.tasks import tasks
-from resumer_daemon.daemon.wakeup import Wakeup
-from resumer_daemon.daemon.watch import Watch
+from resumer_daemon.daemon.maintenance import Relief, Rescuer, Watch, tasks
+from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.store.leases import silence
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Pool

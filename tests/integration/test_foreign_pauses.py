@@ -6,8 +6,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from resumer_daemon import config
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.daemon.batch import Turner
+from resumer_daemon.daemon.polling import Horizon
 from resumer_daemon.store.inputs import Library
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.daemon import courier
 from resumer_daemon.store import outbox
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
@@ -29,7 +28,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "FIRST", 0.02)
+    monkeypatch.setattr("resumer_daemon.daemon.outbox.FIRST", 0.02)
 
 
 def tells(*recipients: str, **more: str) -> dict[str, Any]:

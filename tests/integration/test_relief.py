@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from resumer_daemon.daemon import relief
+from resumer_daemon.daemon import maintenance
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
@@ -18,8 +18,8 @@ from tests.harness.service import Service, allow, ask
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A database on a server of its own, whose queue counts as half full after 4 MB."""
-    monkeypatch.setattr(relief, "FULL", 0.0005)
-    monkeypatch.setattr(relief, "FREE", 0.0001)
+    monkeypatch.setattr(maintenance, "FULL", 0.0005)
+    monkeypatch.setattr(maintenance, "FREE", 0.0001)
     with EmbeddedPostgres(binaries=binaries()) as server:
         yield Databases(server.url(), "queue").make("empty", migrated=True)
 

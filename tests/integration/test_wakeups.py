@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.daemon.turn import Turned, Turner
-from resumer_daemon.daemon.wakeup import Source, Wakeup
+from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.polling import Source, Wakeup
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.running import running

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from resumer_daemon import config
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.polling import Horizon
 from resumer_daemon.store.inputs import Library
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store

@@ -3,8 +3,8 @@
 from uuid import UUID, uuid4
 
 from resumer_daemon import config
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.turn import NEWEST, Turner
+from resumer_daemon.daemon.batch import NEWEST, Turner
+from resumer_daemon.daemon.polling import Horizon
 from resumer_daemon.store.inputs import Library
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store

@@ -12,9 +12,8 @@ from uuid import uuid4
 import pytest
 
 from resumer_daemon.config import load_settings
-from resumer_daemon.daemon import rescuer as rescuer_module
-from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.instance import Instance
+from resumer_daemon.daemon import maintenance as rescuer_module
+from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync

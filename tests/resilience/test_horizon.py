@@ -8,9 +8,9 @@ import pytest
 from psycopg import IsolationLevel
 
 from resumer_daemon import config
-from resumer_daemon.daemon import horizon
-from resumer_daemon.daemon.horizon import AGAIN, BESIDE, MARGIN, SLOW, Horizon, Trail
-from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.daemon import polling
+from resumer_daemon.daemon.batch import Turner
+from resumer_daemon.daemon.polling import AGAIN, BESIDE, MARGIN, SLOW, Horizon, Trail
 from resumer_daemon.store import inbox
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.inbox import Bounds
@@ -60,7 +60,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(horizon, "monotonic", clock)
+    monkeypatch.setattr(polling, "monotonic", clock)
     return clock
 
 
@@ -125,7 +125,7 @@ def service(database: Database) -> Service:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look takes too long."""
-    monkeypatch.setattr(horizon, "SLOW", -1.0)
+    monkeypatch.setattr(polling, "SLOW", -1.0)
 
 
 def test_what_is_older_than_a_short_look_is_found_without_a_poll(
@@ -202,7 +202,7 @@ async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(  # P
 
 def test_a_trail_tells_an_id_from_before_the_margin(monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
-    monkeypatch.setattr(horizon, "monotonic", clock)
+    monkeypatch.setattr(polling, "monotonic", clock)
     trail = Trail()
     assert trail.before(MARGIN) == 0
     for newest in range(100, 400):

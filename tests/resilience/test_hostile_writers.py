@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resumer_daemon.daemon.turn import Turner
+from resumer_daemon.daemon.batch import Turner
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import Writer
 from tests.harness.running import running

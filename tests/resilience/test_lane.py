@@ -5,9 +5,9 @@ from uuid import uuid4
 from structlog.testing import capture_logs
 
 from resumer_daemon import config
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.lane import Lane
-from resumer_daemon.daemon.turn import Turned, Turner
+from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.polling import Horizon
+from resumer_daemon.daemon.worker import Lane
 from resumer_daemon.store.inputs import Library
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store

@@ -8,12 +8,11 @@ from uuid import uuid4
 import pytest
 
 from resumer_daemon.config import load_settings
+from resumer_daemon.daemon import effect_sender as senders
 from resumer_daemon.daemon import heartbeat as heartbeats
-from resumer_daemon.daemon import rescuer as rescuers
-from resumer_daemon.daemon import sender as senders
-from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.instance import Instance
-from resumer_daemon.daemon.sender import Sender
+from resumer_daemon.daemon import maintenance as rescuers
+from resumer_daemon.daemon.effect_sender import Sender
+from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Database as Store

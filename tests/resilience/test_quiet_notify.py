@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon.vigil import LATE, MANY_FOUND, STEPS, Vigil
+from resumer_daemon.daemon.polling import LATE, MANY_FOUND, STEPS, Vigil
 from resumer_daemon.store.inbox import Outlook
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening

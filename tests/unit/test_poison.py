@@ -3,7 +3,7 @@
 import pytest
 from psycopg import errors
 
-from resumer_daemon.daemon.poison import is_foreign
+from resumer_daemon.daemon.failures import is_foreign
 
 
 class Diagnostic:

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from resumer_daemon.config import load_settings as load_settings
-from resumer_daemon.daemon.poison import Cause
-from resumer_daemon.daemon.tasks import tasks
+from resumer_daemon.daemon.failures import Cause
+from resumer_daemon.daemon.maintenance import tasks
 from resumer_daemon.engine.inputs import Settled
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.workflow.checks.document import check

@@ -8,8 +8,8 @@ from typing import get_args
 from prometheus_client import Counter, Gauge
 
 from resumer_daemon.api.counted import METHODS
-from resumer_daemon.daemon.counting import STEPS
-from resumer_daemon.daemon.wakeup import Source
+from resumer_daemon.daemon.instrumentation import STEPS
+from resumer_daemon.daemon.polling import Source
 from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.store.gauges import REASONS, Gauges

@@ -1,6 +1,6 @@
-"""Delivers notifications from the outbox: with retries, by whichever daemon looks, at least once.
+"""Deliver notifications from the outbox, with retries, at least once.
 
-No transaction is open and no connection is held while a channel is asked.
+No transaction is open and no connection is held while a channel is called.
 """
 
 import asyncio

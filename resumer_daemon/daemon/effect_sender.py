@@ -1,8 +1,11 @@
-"""Send an effect as soon as it is due, its host may be called, and a place is free."""
+"""Send an effect when it is due and its host may be called; measure, log and trace it."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from random import Random
 from time import monotonic
 from typing import Final
 
@@ -10,18 +13,121 @@ import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.carrier import Carrier
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.proceeding import Held
+from resumer_daemon.daemon.instrumentation import Tracing
+from resumer_daemon.daemon.leased import Held
+from resumer_daemon.effects.http_client import HttpClient, load_context
+from resumer_daemon.effects.http_message import Answer
 from resumer_daemon.effects.shortage import SHORTAGE
-from resumer_daemon.effects.throttle import Hosts, NotNow
+from resumer_daemon.effects.throttle import Hosts, NotNow, full_jitter, pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.plan import Launch
 from resumer_daemon.store.leases import Holder
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
 
+
+def jittered(launch: Launch, random: Random) -> Launch:
+    """Shorten the rests of effects, so that what failed together does not come back together."""
+    effects = (replace(e, delay=full_jitter(e.delay, random)) for e in launch.effects)
+    return replace(launch, effects=tuple(effects))
+
+
+def following(
+    launch: Launch,
+    before: Launch,
+    elapsed: float,
+    results: Mapping[str, EffectResult],
+    random: Random,
+) -> Launch:
+    """Set the rests of a launch that follows `before` by `elapsed` seconds.
+
+    A new attempt waits for as long as its receiver asked. An attempt that is under way keeps what
+    is left of its rest.
+    """
+    going = {effect.path: effect for effect in before.effects if effect.path not in results}
+
+    def rested(effect: Effect) -> Effect:
+        known = going.get(effect.path)
+        if known is not None and known.attempt == effect.attempt:
+            if known.delay == 0.0:
+                return known
+            return replace(effect, delay=max(0.0, known.delay - elapsed))
+        result = results.get(effect.path)
+        asked = result.retry_after if isinstance(result, Answer) else None
+        seconds = pause(effect.delay, asked, random)
+        return replace(effect, delay=min(seconds, effect.deadline or seconds))
+
+    return replace(launch, effects=tuple(map(rested, launch.effects)))
+
+
+def remaining(launch: Launch, rests: Mapping[str, float]) -> Launch:
+    """Set the rests of a launch that was taken over: what is left of those that were recorded."""
+    effects = (replace(e, delay=rests.get(e.key, 0.0)) for e in launch.effects)
+    return replace(launch, effects=tuple(effects))
+
+
 log = structlog.get_logger()
+
+
+class Carrier:
+    """Carries out what is due now; whether it is, others decide (`sender.py`)."""
+
+    def __init__(
+        self, client: HttpClient, settings: Settings, metrics: Metrics, tracing: Tracing | None
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._metrics = metrics
+        self._tracing = tracing
+
+    async def carry_out(self, held: Held, effect: Effect) -> EffectResult:
+        """Make one attempt, within the effect's deadline; a failure is a result."""
+        began = monotonic()
+        if self._tracing is None or held.trace is None:
+            result = await self._do(held, effect, {})
+        else:
+            with self._tracing.sending(held.trace, held.execution, effect) as sending:
+                result = await self._do(held, effect, sending.headers)
+                sending.error = result.error
+        seconds = monotonic() - began
+        self._metrics.effect_duration.labels(effect.kind).observe(seconds)
+        log.debug(
+            "effect_attempted",
+            execution=str(held.execution),
+            epoch=held.epoch,
+            step=effect.path,
+            kind=effect.kind,
+            key=effect.key,
+            attempt=effect.attempt,
+            outcome=result.retry_class or ("failed" if result.error else "done"),
+            seconds=round(seconds, 3),
+        )
+        return result
+
+    async def _do(self, held: Held, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
+        secrets = partial(self._settings.secret, organization=held.organization)
+        client = self._client.using(secrets)
+        if effect.kind == "webhook":
+            return await client.send(effect, deadline=self._deadline(effect), trace=trace)
+        result = await load_context(
+            client,
+            effect,
+            attempts=self._settings.context_attempts,
+            patience=self._settings.context_timeout,
+            deadline=self._settings.effect_deadline,
+            trace=trace,
+        )
+        if result.error:
+            log.warning("context_not_loaded", path=effect.path, error=result.error)
+        return result
+
+    def _deadline(self, effect: Effect) -> float:
+        if effect.deadline is None:
+            return self._settings.effect_deadline
+        return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
+
 
 SHORT: Final = 1.0
 """The seconds before an effect is tried again that a shortage of ours has prevented."""

@@ -1,4 +1,4 @@
-"""Causes of a failed turn: a row at fault, a turn that needs too much, or the database itself."""
+"""Causes of a failed batch: one row, too much work at once, a lock, or the database itself."""
 
 import re
 from collections.abc import Mapping

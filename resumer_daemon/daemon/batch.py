@@ -1,34 +1,131 @@
-"""One turn: claim, read, respond, record; one transaction, one commit, whatever the batch is."""
+"""One batch in one transaction: claim, load, plan, write. Unwritable rows stop alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, perf_counter
+from typing import Final
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.apart import Written, write_apart
-from resumer_daemon.daemon.horizon import Horizon
-from resumer_daemon.daemon.left_alone import LeftAlone
-from resumer_daemon.daemon.lookout import Asked, Lookout
-from resumer_daemon.daemon.poison import is_poison
-from resumer_daemon.daemon.proceeding import Held
-from resumer_daemon.daemon.suspects import Suspects
+from resumer_daemon.daemon.failures import is_poison
+from resumer_daemon.daemon.isolation import Suspects
+from resumer_daemon.daemon.leased import Held
+from resumer_daemon.daemon.polling import Asked, Horizon, Lookout
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.planner import Programs, broken, respond, unreadable
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, Seen
-from resumer_daemon.store.inbox import Outlook
+from resumer_daemon.store.inbox import Outlook, give_up_requests
 from resumer_daemon.store.inputs import Library, gather
 from resumer_daemon.store.leases import Holder, record_launches
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
+
+AGAIN: Final = 60.0
+"""After how many seconds one is looked at again."""
+
+
+class LeftAlone:
+    """What the lanes of one worker have found."""
+
+    def __init__(self) -> None:
+        self._until: dict[UUID, float] = {}
+        self._told: set[UUID] = set()
+
+    def note(self, executions: Iterable[UUID]) -> None:
+        """Leave these alone from now on; the first time it is logged."""
+        until = monotonic() + AGAIN
+        for execution in executions:
+            self._until[execution] = until
+            if execution not in self._told:
+                self._told.add(execution)
+                log.error(
+                    "incompatible_state",
+                    execution=str(execution),
+                    remedy="upgrade this daemon to the version that wrote the state",
+                )
+
+    @property
+    def executions(self) -> list[UUID]:
+        """Return what is not to be claimed now."""
+        if self._until:
+            now = monotonic()
+            self._until = {each: until for each, until in self._until.items() if until > now}
+        return list(self._until)
+
+
+PARTS = 8  # two would fail more often, and what has failed was work for nothing
+
+WriteAtEpoch = Callable[[Sequence[Plan], int], Awaitable[dict[UUID, int]]]
+"""Writes plans, knowing how many leases are taken already; returns the epochs of its own."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: these plans, these leases; `quarantined` were stopped for a person."""
+
+    plans: list[Plan] = field(default_factory=list)
+    epochs: dict[UUID, int] = field(default_factory=dict)
+    quarantined: list[UUID] = field(default_factory=list)
+
+
+async def write_apart(session: Session, plans: Sequence[Plan], write: WriteAtEpoch) -> Written:
+    """Write all that can be written of these, and stop alone what cannot."""
+    written = Written()
+    await _parts(session, plans, write, written)
+    return written
+
+
+async def _parts(
+    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
+) -> None:
+    size = -(-len(plans) // PARTS)
+    for part in [plans[begin : begin + size] for begin in range(0, len(plans), size)]:
+        fault = await _tried(session, part, write, written)
+        if fault is None:
+            continue
+        if len(part) > 1:
+            await _parts(session, part, write, written)
+        else:
+            await _quarantine(session, part[0].claimed, fault, write, written)
+
+
+async def _tried(
+    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
+) -> str | None:
+    """Write these or nothing of them; return what is wrong with one of them."""
+    try:
+        async with session.savepoint():
+            epochs = await write(plans, len(written.epochs))
+    except (psycopg.Error, ValueError) as error:
+        if not is_poison(error):
+            raise
+        return said(error)
+    written.plans += plans
+    written.epochs |= epochs
+    return None
+
+
+async def _quarantine(
+    session: Session, claimed: Claimed, fault: str, write: WriteAtEpoch, written: Written
+) -> None:
+    """Stop one execution; where even that cannot be written, its requests fail."""
+    written.quarantined.append(claimed.id)
+    log.error("execution_quarantined", execution=str(claimed.id), error=fault)
+    worse = await _tried(session, [unreadable(claimed, fault)], write, written)
+    if worse is not None:
+        log.error("requests_given_up", execution=str(claimed.id), error=worse)
+        await give_up_requests(session, claimed.id, fault)
+
 
 NEWEST = 4  # this part of a batch is of what came last
 

@@ -1,4 +1,4 @@
-"""The transactions of executions that run: record what came back and advance, rescue, hand over."""
+"""Transactions of leased executions: record results and advance, rescue, release."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.counting import count
-from resumer_daemon.daemon.left_alone import LeftAlone
-from resumer_daemon.daemon.resting import following, remaining
+from resumer_daemon.daemon.batch import LeftAlone
+from resumer_daemon.daemon.effect_sender import following, remaining
+from resumer_daemon.daemon.instrumentation import count
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.moves import undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident

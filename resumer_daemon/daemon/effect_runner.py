@@ -1,10 +1,10 @@
-"""Runs what leaves the database: send, record, advance; no transaction is open while it is sent.
+"""Run executions whose effects leave the database: send, record, advance.
 
-Each execution that runs here is held by a lease. A lease that is lost is noticed by the fence of
-the next transaction, and then nothing is written: whoever has it sends under the same key.
-
-Only so many are held as have a place, and as many again that wait for the next; the others stand in
-line in the database, where any daemon with a place finds them.
+No transaction is open while an effect is sent. Each execution that runs here is held by a lease.
+A lost lease is noticed by the fence of the next transaction, and then nothing is written: the
+daemon that has it sends under the same key. Only as many executions are leased as can be sent,
+and as many again that wait; the others stay in the database, where any daemon with capacity finds
+them.
 """
 
 import asyncio
@@ -21,13 +21,12 @@ from psycopg_pool import PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.effect_sender import Sender, jittered
+from resumer_daemon.daemon.failures import REMEDIES, cause_of, is_lock, is_lost
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.poison import REMEDIES, cause_of, is_lock, is_lost
-from resumer_daemon.daemon.proceeding import Held, Proceeding
-from resumer_daemon.daemon.resting import jittered
-from resumer_daemon.daemon.sender import Sender
-from resumer_daemon.daemon.suspects import TIMES
-from resumer_daemon.daemon.wakeup import Wakeup
+from resumer_daemon.daemon.isolation import TIMES
+from resumer_daemon.daemon.leased import Held, Proceeding
+from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.leases import margin
