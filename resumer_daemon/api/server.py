@@ -1,18 +1,162 @@
-"""The HTTP server beside the daemon's work, in the same event loop."""
+"""The HTTP server beside the daemon's work, in the same event loop.
+
+It accepts a fixed number of connections at once, and waits for no client without end.
+"""
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, cast
 
+import h11
+import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from resumer_daemon.api.connection import Connection
-from resumer_daemon.api.listening import Acceptor
 from resumer_daemon.config import Settings
 from resumer_daemon.errors import ResumerError
+
+REQUEST: Final = 10.0
+"""The seconds within which a client sends a request, from the first byte to the end of its body."""
+
+RESPONSE: Final = 60.0
+"""The seconds within which a request is answered and its client has taken the answer."""
+
+
+class Connection(H11Protocol):
+    """Closes when a request or its response takes too long.
+
+    uvicorn limits only the time between two requests: a client that never sends a byte, sends its
+    request byte by byte, or does not read its response keeps its connection for ever.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._limit: asyncio.TimerHandle | None = None
+        self._answering = False
+        self.since = self.loop.time()
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether it waits for its client: for a request, or for the rest of one."""
+        return not self._answering
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait(answering=False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        super().connection_lost(exc)
+        if self._limit is not None:
+            self._limit.cancel()
+
+    def handle_events(self) -> None:
+        """Read what came; from the end of a request on, the time of its response counts."""
+        super().handle_events()
+        complete = self.cycle is not None and not self.cycle.more_body
+        if complete and not self.cycle.response_complete and self.waits:
+            self._wait(answering=True)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. A response to the request that it belongs to is not sent then."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._wait(answering=False)
+        super().on_response_complete()
+
+    def drop(self) -> None:
+        """Close it now, whatever is under way."""
+        self.transport.abort()
+
+    def _wait(self, *, answering: bool) -> None:
+        self._answering = answering
+        self.since = self.loop.time()
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self.loop.call_later(RESPONSE if answering else REQUEST, self.drop)
+
+
+log = structlog.get_logger()
+
+AGAIN: Final = 0.5
+"""The seconds until an accept that failed is tried again."""
+
+LOOK: Final = 0.01
+"""The seconds between two looks for room while every connection is being answered."""
+
+
+class Acceptor:
+    """Accepts connections of one socket; `connections` are those that are open.
+
+    asyncio's own server accepts all that come, so idle connections take the file descriptors that
+    webhooks and the database need. Here, the connection that has waited longest for its client
+    makes room for a new one. While every one is being answered, new ones wait in the kernel.
+    """
+
+    def __init__(self, bound: socket.socket, connections: set[Connection], most: int) -> None:
+        self._bound = bound
+        self._connections = connections
+        self._most = most
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, make: Callable[[], Connection]) -> None:
+        """Accept, with a new protocol for each connection."""
+        self._bound.setblocking(False)
+        self._task = asyncio.create_task(self._accept(make))
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing is accepted any more."""
+        if self._task is not None:
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _accept(self, make: Callable[[], Connection]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(self._bound)
+            except OSError as error:  # a client that is gone, or no file descriptor is left
+                log.warning("http_accept_failed", error=str(error))
+                self._drop_one()
+                await asyncio.sleep(AGAIN)
+                continue
+            try:
+                await self._room()
+                await loop.connect_accepted_socket(make, accepted)
+            except OSError:
+                accepted.close()
+            except asyncio.CancelledError:
+                accepted.close()
+                raise
+
+    async def _room(self) -> None:
+        """Wait until there is room for one more connection."""
+        while len(self._connections) >= self._most:  # noqa: ASYNC110 - uvicorn has the set
+            await asyncio.sleep(0 if self._drop_one() else LOOK)
+
+    def _drop_one(self) -> bool:
+        """Close the connection that has waited longest for its client; False: none waits."""
+        waiting = [each for each in self._connections if each.waits]
+        if waiting:
+            min(waiting, key=lambda each: each.since).drop()
+        return bool(waiting)
 
 
 class AddressTaken(ResumerError):

@@ -9,7 +9,7 @@ import typer
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.health import Health, watch
+from resumer_daemon.api.app import Health, watch
 from resumer_daemon.api.server import Server
 from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work

@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from resumer_daemon.api.caller import Permission
+from resumer_daemon.api.auth import Permission
 from resumer_daemon.cli.common import (
     USAGE,
     AsJson,

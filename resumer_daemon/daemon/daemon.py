@@ -9,11 +9,9 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from resumer_daemon.api.app import build
-from resumer_daemon.api.credentials import Credentials
-from resumer_daemon.api.doors import Doors
-from resumer_daemon.api.health import Health
-from resumer_daemon.api.proxies import Proxies
+from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.auth import Credentials, Proxies
+from resumer_daemon.api.dependencies import Doors
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Background

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from resumer_daemon.api.options import _for_an_approval
 from resumer_daemon.api.problems import Refusal
+from resumer_daemon.api.routes import _for_an_approval
 from resumer_daemon.cli.app import app
 from tests.harness import Database
 from tests.harness.running import running

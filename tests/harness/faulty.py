@@ -7,14 +7,14 @@ import os
 from typing import Any, NoReturn
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.api import credentials
+from resumer_daemon.api import auth
 from resumer_daemon.daemon import batch, worker
 from resumer_daemon.effects import http_message
 
 FAULTS: dict[str, tuple[Any, str]] = {
     "respond_failed": (batch, "respond"),  # beside the execution's payload
     "run_failed": (http_message.Signer, "headers"),  # beside the headers of a webhook
-    "http_failed": (credentials, "find_holder"),  # beside the bearer of a request
+    "http_failed": (auth, "find_holder"),  # beside the bearer of a request
     "Traceback": (worker.Worker, "_sleep"),  # beside the settings; it ends the process
 }
 """Where a fault is, by what is logged of it."""

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import jwt
 
-from resumer_daemon.api.caller import Permission
+from resumer_daemon.api.auth import Permission
 from resumer_daemon.store.tokens import fingerprint
 from tests.harness.database import Database
 from tests.harness.service import Service

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.api.gate import LARGEST
+from resumer_daemon.api.middleware import LARGEST
 from tests.harness import Database
 from tests.harness.client import Answer, Client
 from tests.harness.holders import Holders

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import sql
 
-from resumer_daemon.api.caller import Permission
+from resumer_daemon.api.auth import Permission
 from resumer_daemon.store import service_schema
 from resumer_daemon.store.connection import connect
 from tests.harness import Database, eventually_sync

@@ -167,7 +167,7 @@ def test_a_client_that_does_not_send_its_request_is_not_waited_for(  # C32
     database: Database, monkeypatch: pytest.MonkeyPatch, sent: str
 ):
     with running(database) as daemon:
-        monkeypatch.setattr("resumer_daemon.api.connection.REQUEST", 0.2)
+        monkeypatch.setattr("resumer_daemon.api.server.REQUEST", 0.2)
         with connected(daemon, sent) as connection:
             assert said(connection).count(b"HTTP/1.1 ") <= 1
 
@@ -176,7 +176,7 @@ def test_a_client_that_does_not_take_its_answer_is_not_waited_for(  # C32
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     with running(database) as daemon:
-        monkeypatch.setattr("resumer_daemon.api.connection.RESPONSE", 0.5)
+        monkeypatch.setattr("resumer_daemon.api.server.RESPONSE", 0.5)
         asks = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500
         with connected(daemon) as connection:
             eventually_sync(lambda: daemon.daemon.server.connections == 1)

@@ -6,11 +6,9 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.app import build
-from resumer_daemon.api.credentials import Credentials
-from resumer_daemon.api.doors import Doors
-from resumer_daemon.api.health import Health
-from resumer_daemon.api.proxies import Proxies
+from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.auth import Credentials, Proxies
+from resumer_daemon.api.dependencies import Doors
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resumer_daemon.api.proxies import Proxies
+from resumer_daemon.api.auth import Proxies
 from resumer_daemon.config import load_settings
 from resumer_daemon.errors import SettingsError
 

@@ -1,6 +1,6 @@
 """How often one may ask: the bucket of each fills by itself, and nobody empties another's."""
 
-from resumer_daemon.api.rate import KEPT, Rate
+from resumer_daemon.api.middleware import KEPT, Rate
 
 
 class Clock:

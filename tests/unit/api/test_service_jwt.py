@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.api.service_jwt import LONGEST_JWT, read
+from resumer_daemon.api.auth import LONGEST_JWT, read
 from tests.harness.holders import SECRET
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge
 
-from resumer_daemon.api.counted import METHODS
+from resumer_daemon.api.middleware import METHODS
 from resumer_daemon.daemon.instrumentation import STEPS
 from resumer_daemon.daemon.polling import Source
 from resumer_daemon.engine.inputs import Kind, Settled

@@ -1,23 +1,51 @@
-"""The gate of `/api/`: nobody gets past it unknown, with too much, or too often.
+"""Middleware: authentication, rate limit, body size, strict framing, and the request counter.
 
-It stands before the framework reads anything, so a stranger's body is never looked at.
+It runs before the framework reads anything, so a stranger's body is never parsed.
 """
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 from math import ceil
+from time import monotonic
 from typing import Final
 
 import psycopg
+from prometheus_client import Counter
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from resumer_daemon.api.caller import Caller
-from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.auth import Caller, Credentials, Proxies
 from resumer_daemon.api.problems import Refusal, refusal_of
-from resumer_daemon.api.proxies import Proxies
-from resumer_daemon.api.rate import KEPT, Rate
+
+KEPT = 10_000  # buckets; who was not seen for longest is forgotten, and begins with a full one
+
+
+class Rate:
+    """Grants `rate` requests a second to each, and as many at once, at least one."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
+        self._rate = rate
+        self._most = max(1.0, rate)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, who: str) -> float:
+        """Return the seconds until the next request would be granted; 0 is now."""
+        return max(0.0, (1.0 - self._left(who)) / self._rate)
+
+    def count(self, who: str) -> None:
+        """Count a request."""
+        self._buckets[who] = (max(0.0, self._left(who) - 1.0), self._clock())
+        self._buckets.move_to_end(who)
+        if len(self._buckets) > KEPT:
+            self._buckets.popitem(last=False)
+
+    def _left(self, who: str) -> float:
+        left, at = self._buckets.get(who, (self._most, self._clock()))
+        return min(self._most, left + (self._clock() - at) * self._rate)
+
 
 GATED = "/api/"
 LARGEST = 256 * 1024  # bytes of a body
@@ -118,3 +146,65 @@ def _declared(headers: Headers) -> int:
 def _refuse_often(wait: float) -> None:
     if wait > 0:
         raise Refusal(429, "too many requests", {"Retry-After": str(ceil(wait))})
+
+
+class Framing:
+    """Refuses `Content-Length` together with `Transfer-Encoding` (RFC 9112, section 6.3).
+
+    A proxy that goes by the length and a server that goes by the encoding see different requests.
+    The connection is closed, so that what follows is not read as a request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or hand on."""
+        if scope["type"] == "http" and _twofold(Headers(scope=scope)):
+            refusal = Refusal(
+                400,
+                "the request has a Content-Length and a Transfer-Encoding",
+                {"Connection": "close"},
+                hint="send one of them (RFC 9112, section 6.3)",
+            )
+            return await refusal.response()(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def _twofold(headers: Headers) -> bool:
+    return "content-length" in headers and "transfer-encoding" in headers
+
+
+METHODS: Final = frozenset({"GET", "POST"})
+
+
+class Counted:
+    """Counts by template of the route, never by path, so that labels are closed.
+
+    `other` is what has no route: an unknown path, or what was refused before it was looked for; and
+    each method that no route has.
+    """
+
+    def __init__(self, app: ASGIApp, requests: Counter) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on, and count what it is answered; what breaks off is answered 500 outside of us."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        status = 500
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._requests.labels(route, method, str(status)).inc()
+        return None

@@ -1,18 +1,44 @@
-"""What every route needs: its caller, with the right to it, and a session."""
+"""FastAPI dependencies of the routes: the caller and its permission, a session, exact bodies."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, Path, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from resumer_daemon.api.caller import Caller, Permission
-from resumer_daemon.api.credentials import Credentials
+from resumer_daemon.api.auth import Caller, Credentials, Permission, Proxies
 from resumer_daemon.api.problems import Refusal
-from resumer_daemon.api.proxies import Proxies
 from resumer_daemon.store.commands import Reach
 from resumer_daemon.store.session import Pool
+from resumer_daemon.workflow.values import Json, Unreadable, load
+
+
+class ExactRequest(Request):
+    """Reads JSON as the rest of the program does."""
+
+    async def json(self) -> Json:
+        """Return the body. Raises Refusal where it is no JSON, or beyond what can be kept."""
+        try:
+            return load((await self.body()).decode())
+        except (Unreadable, UnicodeDecodeError) as error:
+            raise Refusal(400, f"the body cannot be read: {error}") from error
+
+
+class ExactRoute(APIRoute):
+    """A route whose body is read so."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the framework, over such a request."""
+        handler = super().get_route_handler()
+
+        async def exactly(request: Request) -> Response:
+            return await handler(ExactRequest(request.scope, request.receive))
+
+        return exactly
+
 
 BEARER = HTTPBearer(
     auto_error=False,

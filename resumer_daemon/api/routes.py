@@ -1,0 +1,316 @@
+"""Every endpoint of `/api/v1`: reads, moves of one execution, and holds of a workflow.
+
+A move leaves one request, which a daemon settles.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from hashlib import sha256
+from shlex import quote
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Response
+
+from resumer_daemon.api import schemas
+from resumer_daemon.api.auth import Caller, Permission
+from resumer_daemon.api.dependencies import (
+    Doors,
+    ExactRoute,
+    Execution,
+    Opened,
+    Reader,
+    reach_of,
+    who_may,
+)
+from resumer_daemon.api.middleware import LARGEST
+from resumer_daemon.api.problems import documented
+from resumer_daemon.api.schemas import (
+    Cancel,
+    Explanation,
+    Hold,
+    InForce,
+    LedgerPage,
+    LedgerQuery,
+    Left,
+    Move,
+    Options,
+    Pause,
+    PausedPage,
+    PausedQuery,
+    Release,
+    Released,
+    Resume,
+    Retry,
+    Status,
+)
+from resumer_daemon.store import commands
+from resumer_daemon.workflow.values import Json, dump, load
+
+ENDLESS = ("pending", "running", "waiting", "paused")
+NEEDS = {
+    "pause": Permission.PAUSE,
+    "resume": Permission.RESUME,
+    "retry": Permission.RESUME,
+    "cancel": Permission.CANCEL,
+}
+
+Moves = Iterator[dict[str, Json]]
+
+
+def moves_of(row: Mapping[str, Any]) -> Moves:
+    """Yield the moves, the likeliest first, for what `sql/read_options.sql` found."""
+    if row["status"] not in ENDLESS:
+        return
+    if row["status"] == "paused":
+        yield from _onwards(row, load(row["ways"] or "{}"))
+    if row["reason"] not in ("manual", "incident"):
+        yield _option("pause", "hold it: decisions are kept until it is resumed", {}, None)
+    yield _option("cancel", "end it without a result", {}, None)
+
+
+def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Moves:
+    match row["reason"]:
+        case "approval_required":
+            yield from _for_an_approval(row["asked"], row["pause_number"], ways)
+        case "waiting_for_event" | "waiting_for_time":
+            yield _option("resume", "go on as if it had come", {}, ways.get("event"))
+        case "manual" if row["over"] is not None:
+            yield _option("resume", f"wait again: {row['over']}", {}, None)
+        case "manual":
+            yield _option("resume", "go on from where it was stopped", {}, row["step"])
+        case "incident":
+            yield from _after_an_incident(row["effects"], row["step"])
+        case _:
+            yield _option("resume", "go on from where another program paused it", {}, None)
+
+
+def _for_an_approval(asked: list[str], pause_number: int, ways: Mapping[str, str | None]) -> Moves:
+    for request in asked:
+        told = f"{_command(request)}, reject, or a plain UPDATE of its status"
+        yield _option("decide", told, {}, ways.get("approved"))
+    forced: dict[str, Json] = {"force": True, "reason": "...", "pause_number": pause_number}
+    yield _option("resume", "go on without the approval", forced, ways.get("approved"))
+    refused = {**forced, "data": {"approved": False}}
+    yield _option("resume", "refuse without the approval", refused, ways.get("refused"))
+
+
+def _command(request: str) -> str:
+    """Return how to approve in a shell; without the request where no argument is safe to paste."""
+    if not request.isprintable() or request.startswith("-"):
+        return "resumer-daemon approve"
+    return f"resumer-daemon approve {quote(request)}"
+
+
+def _after_an_incident(effects: list[str], step: str | None) -> Moves:
+    yield _option("retry", "go on from where it stood", {}, step)
+    for key in effects:
+        skipped: dict[str, Json] = {"skip_effect": key, "reason": "..."}
+        yield _option("retry", "go on, this webhook taken as done", skipped, step)
+
+
+def _option(move: str, says: str, body: dict[str, Json], leads_to: str | None) -> dict[str, Json]:
+    return {"move": move, "says": says, "body": body, "leads_to": leads_to}
+
+
+reading = APIRouter(prefix="/api/v1", tags=["reading"])
+
+ONE = "/executions/{id}"
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as the caller knows it."}}
+
+
+@reading.get("/executions/paused", response_model=PausedPage, responses=documented())
+async def list_paused(
+    caller: Reader, opened: Opened, query: Annotated[PausedQuery, Query()]
+) -> Response:
+    """List what is paused, that first which is paused for longest."""
+    after = None if query.cursor is None else schemas.to_paused(query.cursor)
+    async with opened.sessions.session() as session:
+        rows = await commands.paused(session, reach_of(caller), query.reason, after, query.limit)
+    full = len(rows) == query.limit
+    return _page(rows, schemas.of_paused(rows[-1]["at"], rows[-1]["id"]) if full else None)
+
+
+@reading.get("/ledger", response_model=LedgerPage, responses=documented())
+async def read_ledger(
+    caller: Reader, opened: Opened, query: Annotated[LedgerQuery, Query()]
+) -> Response:
+    """List what was decided and asked, and what became of it, newest first."""
+    before = None if query.cursor is None else int(query.cursor)
+    async with opened.sessions.session() as session:
+        rows = await commands.ledger(
+            session, reach_of(caller), query.execution, before, query.limit
+        )
+    return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
+
+
+@reading.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})
+async def read_status(
+    execution: Execution, caller: Reader, opened: Opened,
+    known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
+) -> Response:  # fmt: skip
+    """Tell how one execution stands; 304 while it stands as the ETag has it."""
+    text = (await _read("read_status", opened, caller, execution))["document"]
+    tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
+    tags = {each.strip().removeprefix("W/") for each in (known or "").split(",")}
+    if tags & {tag, "*"}:
+        return Response(status_code=304, headers={"ETag": tag})
+    return _as_json(text, {"ETag": tag})
+
+
+@reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
+async def explain(execution: Execution, caller: Reader, opened: Opened) -> Response:
+    """Tell why one execution does not move, and what would move it."""
+    return _as_json((await _read("read_explanation", opened, caller, execution))["document"])
+
+
+@reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
+async def list_options(execution: Execution, caller: Reader, opened: Opened) -> Response:
+    """List the moves that are possible now, where each leads, and whether the caller may."""
+    row = await _read("read_options", opened, caller, execution)
+    found = [
+        {**option, **_asked_for(option["move"], execution, caller, opened)}
+        for option in moves_of(row)
+    ]
+    head = {
+        "execution": str(execution),
+        "status": row["status"],
+        "paused_for": row["reason"],
+        "pause_number": row["pause_number"],
+    }
+    return _as_json(dump({**head, "options": found}))
+
+
+def _asked_for(move: str, execution: UUID, caller: Caller, opened: Doors) -> dict[str, Any]:
+    """Return where a move is asked for, and whether this caller may."""
+    needed = NEEDS.get(move)
+    if needed is None:
+        return {"post": None, "needs": None, "permitted": True}
+    return {
+        "post": f"/api/v1/executions/{execution}/{move}",
+        "needs": needed.scope,
+        "permitted": caller.may(needed, legacy=opened.legacy),
+    }
+
+
+async def _read(statement: str, opened: Doors, caller: Caller, execution: UUID) -> dict[str, Any]:
+    async with opened.sessions.session() as session:
+        return await commands.read(session, statement, reach_of(caller), execution)
+
+
+def _page(rows: list[dict[str, Any]], following: str | None) -> Response:
+    items = ",".join(row["document"] for row in rows)
+    return _as_json(f'{{"items":[{items}],"next":{dump(following)}}}')
+
+
+def _as_json(text: str, headers: dict[str, str] | None = None) -> Response:
+    """Answer with a document as the database wrote it."""
+    return Response(text, media_type="application/json", headers=headers)
+
+
+moving = APIRouter(
+    prefix="/api/v1/executions/{id}",
+    route_class=ExactRoute,
+    max_body_size=LARGEST,
+    responses=documented(400, 404, 409),
+    tags=["moving"],
+)
+
+ONCE = Header(
+    alias="Idempotency-Key", min_length=1, max_length=255,
+    description="The same key with the same body is the same request, and is answered the same.",
+)  # fmt: skip
+
+
+def _execution_mover(
+    execution: Execution, opened: Opened, answer: Response,
+    key: Annotated[str | None, ONCE] = None,
+) -> "MoveExecution":  # fmt: skip
+    """Return what leaves a request for the execution of the path, once for each key."""
+
+    async def ask(caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]) -> Left:
+        within = reach_of(caller).facts(execution=execution, actor=caller.actor, **facts)
+        named = None if key is None else commands.Key(caller.identity, key)
+        async with opened.sessions.session() as session:
+            request = await commands.request_in_scope(session, statement, within, named)
+        status = f"/api/v1/executions/{execution}/status"
+        answer.headers["Location"] = status
+        return Left(request=request, move=move, execution=execution, status=status)
+
+    return ask
+
+
+MoveExecution: TypeAlias = Callable[
+    [Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, Left]
+]
+ExecutionMover = Annotated[MoveExecution, Depends(_execution_mover)]
+ToPause = Annotated[Pause, Body(default_factory=Pause)]
+ToResume = Annotated[Resume, Body(default_factory=Resume)]
+ToCancel = Annotated[Cancel, Body(default_factory=Cancel)]
+ToRetry = Annotated[Retry, Body(default_factory=Retry)]
+MayPause = Annotated[Caller, who_may(Permission.PAUSE)]
+MayResume = Annotated[Caller, who_may(Permission.RESUME)]
+MayCancel = Annotated[Caller, who_may(Permission.CANCEL)]
+
+
+@moving.post("/pause", status_code=202)
+async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> Left:
+    """Stop it before its next step, or hold it where it is paused: decisions are kept."""
+    return await ask(caller, "pause", "request_pause", asked.model_dump())
+
+
+@moving.post("/resume", status_code=202)
+async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> Left:
+    """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
+    facts = {**asked.model_dump(), "data": dump(asked.data)}
+    return await ask(caller, "resume", "request_resume", facts)
+
+
+@moving.post("/cancel", status_code=202)
+async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> Left:
+    """End it, whatever it waits for; it has no result."""
+    return await ask(caller, "cancel", "request_cancel", asked.model_dump())
+
+
+@moving.post("/retry", status_code=202)
+async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> Left:
+    """Go on after an incident, from where it stood, or from another step."""
+    return await ask(caller, "retry", "request_retry", asked.model_dump())
+
+
+holding = APIRouter(
+    prefix="/api/v1",
+    route_class=ExactRoute,
+    max_body_size=LARGEST,
+    responses=documented(400, 404, 409),
+    tags=["holding"],
+)
+
+
+def _workflow_mover(opened: Opened, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
+    """Return what asks for it, once for each key."""
+
+    async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
+        within = reach_of(caller).facts(actor=caller.actor, **facts)
+        named = None if key is None else commands.Key(caller.identity, key)
+        async with opened.sessions.session() as session:
+            return await commands.request_in_scope(session, statement, within, named)
+
+    return ask
+
+
+MoveWorkflow: TypeAlias = Callable[[Caller, str, Mapping[str, Any]], Coroutine[Any, Any, int]]
+WorkflowMover = Annotated[MoveWorkflow, Depends(_workflow_mover)]
+
+
+@holding.post("/hold")
+async def hold(caller: MayPause, ask: WorkflowMover, asked: Hold) -> InForce:
+    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
+    made = await ask(caller, "request_hold", asked.model_dump())
+    return InForce(workflow=asked.workflow, hold=made)
+
+
+@holding.post("/release")
+async def release(caller: MayResume, ask: WorkflowMover, asked: Release) -> Released:
+    """Release what is on hold; it goes on at a bounded rate."""
+    going = await ask(caller, "request_release", asked.model_dump())
+    return Released(workflow=asked.workflow, going=going)
