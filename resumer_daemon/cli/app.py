@@ -2,26 +2,16 @@
 
 import typer
 
-from resumer_daemon.cli.adopt import adopt
 from resumer_daemon.cli.check_definition import check_definition
-from resumer_daemon.cli.decide import approve, reject
+from resumer_daemon.cli.database import doctor, migrate_app
 from resumer_daemon.cli.dev import dev
-from resumer_daemon.cli.doctor import doctor
-from resumer_daemon.cli.executions import list_
-from resumer_daemon.cli.explain import explain
-from resumer_daemon.cli.exporter import exporter
-from resumer_daemon.cli.health import health
-from resumer_daemon.cli.hold import hold, release
-from resumer_daemon.cli.ledger import incidents, ledger
-from resumer_daemon.cli.migrate import migrate_app
-from resumer_daemon.cli.moves import cancel, pause, resume, retry
+from resumer_daemon.cli.operate import adopt, cancel, hold, pause, release, resume, retry
 from resumer_daemon.cli.outbox import outbox
-from resumer_daemon.cli.run import run
-from resumer_daemon.cli.show import show
+from resumer_daemon.cli.run import exporter, health, run
+from resumer_daemon.cli.show import explain, incidents, ledger, list_, show, stats
 from resumer_daemon.cli.simulate import simulate
-from resumer_daemon.cli.start import emit, start
-from resumer_daemon.cli.stats import stats
-from resumer_daemon.cli.token import token
+from resumer_daemon.cli.submit import approve, emit, reject, start
+from resumer_daemon.cli.tokens import token
 
 app = typer.Typer(
     name="resumer-daemon",

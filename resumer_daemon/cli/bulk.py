@@ -17,8 +17,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.plain import escape
-from resumer_daemon.cli.shown import ago, cells, coloured, table
+from resumer_daemon.cli.output import ago, cells, coloured, escape, table
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array

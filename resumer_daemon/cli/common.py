@@ -1,4 +1,4 @@
-"""What the commands share: settings, a session, output for people or programs, exit codes."""
+"""What the commands share: options, settings, a session, errors and exit codes."""
 
 import asyncio
 import re
@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import psycopg
 import typer
 import uvloop
 
-from resumer_daemon.cli.plain import PlainConsole, escape
+from resumer_daemon.cli.output import PlainConsole, escape
 from resumer_daemon.config import Settings, load_settings
+from resumer_daemon.durations import seconds
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.session import Database, Session, as_text
 from resumer_daemon.telemetry.logs import GRANTED
-from resumer_daemon.workflow.values import Json, dump
+from resumer_daemon.workflow.values import Json, dump, load
 
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
@@ -118,3 +119,37 @@ def _plain(value: Any) -> Json:
             return value.isoformat()
         case _:
             return value if type(value).__name__ == "Decimal" else str(value)
+
+
+Reason = Literal[
+    "approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"
+]  # fmt: skip
+
+Key = Annotated[str, typer.Argument(help="The execution's id or execution_id.")]
+Workflow = Annotated[str | None, typer.Option(help="Only those of this workflow_id.")]
+PausedFor = Annotated[Reason | None, typer.Option("--paused-for", help="Only what waits so.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", help="Only what is paused for so long: 90s, 2h.")
+]
+Actor = Annotated[str | None, typer.Option("--as", help="Who asks; by default the database role.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why; it goes into the record.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and do nothing.")]
+
+
+def duration(text: str | None) -> float | None:
+    """Return the seconds of an option; what is no duration ends the command with code 2."""
+    if text is None:
+        return None
+    given = seconds(text)
+    if given is None:
+        fail(f"not a duration: {text} (such as 90s, 2h, 1h30m)", USAGE)
+    return given
+
+
+def document(option: str, text: str) -> Json:
+    """Return the JSON of an option; what is none ends the command with code 2."""
+    try:
+        return load(text)
+    except ValueError as error:
+        fail(f"{option} is {error}", USAGE)

@@ -16,7 +16,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.plain import escape
+from resumer_daemon.cli.output import escape
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(

@@ -1,16 +1,25 @@
-"""`run`: the daemon in the foreground, until SIGTERM."""
+"""`run`, `exporter` and `health`: the processes of a deployment."""
 
 import asyncio
+import signal
 from contextlib import suppress
 from typing import Annotated, Literal
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
+import structlog
 import typer
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
-from resumer_daemon.cli.common import DatabaseUrl, settings
+from resumer_daemon.api.app import Health, watch
+from resumer_daemon.api.server import Server
+from resumer_daemon.cli.common import REFUSED, DatabaseUrl, console, errors, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon, tune_gc
 from resumer_daemon.errors import NotAllowed
+from resumer_daemon.store.gauges import Gauges
 from resumer_daemon.telemetry import logs
 
 
@@ -42,3 +51,65 @@ async def _run_daemon(chosen: Settings) -> None:
         if refused is None:
             raise
         raise refused.exceptions[0] from None
+
+
+log = structlog.get_logger()
+
+
+def exporter(
+    database_url: DatabaseUrl = None,
+    http_port: Annotated[int | None, typer.Option(help="Overrides RESUMER_HTTP_PORT.")] = None,
+) -> None:
+    """Serve what the database knows as metrics, and do nothing else, until SIGTERM.
+
+    So the lag can be seen, and be alerted on, while all daemons are stuck or gone. Scrape it as a
+    job of another name than the daemons.
+
+    [dim]Example: resumer-daemon exporter --http-port 9465[/]
+    """
+    chosen = settings(database_url=database_url, http_port=http_port)
+    logs.configure(chosen.log_format, chosen.log_level)
+    run_work(_serve_gauges(chosen))
+
+
+async def _serve_gauges(chosen: Settings) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    gauges, registry = Gauges(chosen.url, standby=True), CollectorRegistry()
+    registry.register(gauges)
+    app = FastAPI(openapi_url=None)
+    watch(app, Health(lambda: gauges.up, registry, gauges.refresh))
+    server = Server(app, chosen)
+    await server.start()
+    log.info("started", http=server.address)
+    await gauges.refresh()
+    await stopped.wait()
+    await server.stop()
+    await gauges.close()
+    log.info("stopped")
+
+
+def health(
+    url: Annotated[
+        str, typer.Option(help="Where the daemon listens.", envvar="RESUMER_HEALTH_URL")
+    ] = "http://127.0.0.1:9464",
+) -> None:
+    """Exit with 0 when the daemon is ready, 1 when it is degraded or not there.
+
+    [dim]Example: resumer-daemon health[/]
+    """
+    try:
+        with urlopen(f"{url}/readyz", timeout=3) as answer:  # noqa: S310 (an operator's own URL)
+            console.print(answer.read().decode(), highlight=False)
+    except HTTPError as error:
+        errors.print(error.read().decode(), highlight=False)
+        raise typer.Exit(REFUSED) from error
+    except (URLError, OSError, ValueError) as error:
+        why = error.reason if isinstance(error, URLError) else error
+        errors.print(
+            f"no daemon at {url}: {why}\n  start one (`resumer-daemon run`), or say where it"
+            " listens: --url, or RESUMER_HEALTH_URL",
+            highlight=False,
+        )
+        raise typer.Exit(REFUSED) from error

@@ -1,14 +1,34 @@
-"""`show`: one execution's whole story, in the order in which it happened."""
+"""`list`, `show`, `explain`, `ledger`, `incidents` and `stats`: commands that only read."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from resumer_daemon.cli.common import AsJson, DatabaseUrl, console, opened, print_json, run
-from resumer_daemon.cli.options import Key
-from resumer_daemon.cli.plain import escape
-from resumer_daemon.cli.shown import coloured, table
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from resumer_daemon.cli.common import (
+    USAGE,
+    AsJson,
+    DatabaseUrl,
+    Key,
+    OlderThan,
+    PausedFor,
+    Workflow,
+    console,
+    duration,
+    fail,
+    opened,
+    print_json,
+    run,
+)
+from resumer_daemon.cli.output import ago, cells, coloured, escape, lasting, table
+from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.store import queries
+from resumer_daemon.store.queries import Entries, Filter
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -134,3 +154,201 @@ def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iter
         past = at.startswith("-") or at.endswith("BC")
         moment, when = FIRST if past else LAST, at
     yield Moment(moment, when, what, became or "", said or "")
+
+
+LOOKED = 1.0  # seconds between two looks of the live view
+
+Status = Literal["pending", "running", "waiting", "paused", "completed", "failed", "cancelled"]
+
+
+def list_(
+    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    workflow: Workflow = None,
+    reason: PausedFor = None,
+    role: Annotated[str | None, typer.Option(help="Only what waits for this role.")] = None,
+    older_than: OlderThan = None,
+    sort: Annotated[queries.Sort, typer.Option(help="By what to sort.")] = "started",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again.")] = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, newest first.
+
+    [dim]Example: resumer-daemon list --status paused --older-than 2h --sort paused --watch[/]
+    """
+    if watch and as_json:
+        fail("--watch is for people, --json for programs", USAGE)
+    wanted = Filter(status, workflow, reason, role, duration(older_than), sort, limit)
+    if watch:
+        run(_watch(wanted, database_url))
+        return
+
+    async def work() -> list[dict[str, Any]]:
+        async with opened(database_url, reads=True) as session:
+            return await queries.list_executions(session, wanted)
+
+    rows = run(work())
+    print_json(rows) if as_json else console.print(listed(rows))
+
+
+async def _watch(wanted: Filter, url: str | None) -> None:
+    """Show the list until Ctrl-C, which is its end and no failure."""
+    with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
+        async with opened(url, reads=True) as session:
+            while True:
+                rows = await queries.list_executions(session, wanted)
+                live.update(listed(rows), refresh=True)
+                await asyncio.sleep(LOOKED)
+
+
+def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return executions as a table."""
+    made = table("execution", "workflow", "status", "result", "waits for", "since")
+    for row in rows:
+        made.add_row(
+            escape(row["execution_id"]),
+            escape(row["workflow"] or ""),
+            coloured(row["status"]),
+            coloured(row["result"]),
+            escape(_waits(row)),
+            ago(row["paused_at"]),
+        )
+    return made
+
+
+def _waits(row: Mapping[str, Any]) -> str:
+    if row["error"]:
+        return str(row["error"])
+    if row["paused_for"] is None:
+        return ""
+    whom = ", ".join(row["asked"] or ()) or row["event"] or row["held_by"] or row["cause"]
+    return f"{row['paused_for']} at {row['paused_at_step']}" + (f": {whom}" if whom else "")
+
+
+def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Say why an execution stands where it stands, with the SQL and the command that would move it.
+
+    [dim]Example: resumer-daemon explain exec_5f0c77ab[/]
+    """
+
+    async def work() -> dict[str, Any]:
+        async with opened(database_url, reads=True) as session:
+            return await queries.explain(session, execution)
+
+    found = run(work())
+    print_json(found) if as_json else _print_explanation(found)
+
+
+def _print_explanation(found: Mapping[str, Any]) -> None:
+    number = found["pause_number"]
+    console.print(
+        f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
+        f" {coloured(found['status'])}{'' if number is None else f', pause {number}'}",
+        highlight=False,
+    )
+    for reason in found["reasons"] or ():
+        console.print(f"- {escape(reason['sentence'])}", highlight=False)
+        for prompt, text in (("$", reason["command"]), ("sql>", reason["sql"])):
+            if text:  # in one line, to be pasted
+                console.print(f"  [dim]{prompt}[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+def ledger(
+    execution: Annotated[str | None, typer.Option(help="Only of this id or execution_id.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only these.")] = None,
+    outcome: Annotated[Settled | None, typer.Option(help="Only what became of it so.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only what is not older: 30m, 24h.")] = None,
+    limit: Limit = 50,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List decisions and all else that was asked for, with what became of each, newest first.
+
+    [dim]Example: resumer-daemon ledger --outcome late --since 24h[/]
+    """
+    wanted = Entries(execution, kind, outcome, duration(since), limit)
+
+    async def work() -> list[dict[str, Any]]:
+        async with opened(database_url, reads=True) as session:
+            return await queries.list_ledger(session, wanted)
+
+    rows = run(work())
+    if as_json:
+        print_json(rows)
+        return
+    heads = ("request", "execution", "what", "outcome", "asked", "took", "who", "why")
+    made = table(*heads)
+    for row in rows:
+        said = f" {row['decision']}" if row["decision"] else ""
+        took = "" if row["took"] is None else f"{row['took'].total_seconds():.3f}s"
+        first = cells(row["request"], row["execution_key"], f"{row['kind']}{said}")
+        last = cells(ago(row["requested_at"]), took, row["actor"], row["reason"])
+        made.add_row(*first, coloured(row["outcome"]), *last)
+    console.print(made)
+
+
+def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """List what waits for a person, with its remedy, the oldest first.
+
+    [dim]Example: resumer-daemon incidents[/]
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with opened(database_url, reads=True) as session:
+            return await queries.list_incidents(session, limit)
+
+    rows = run(work())
+    if as_json:
+        print_json(rows)
+        return
+    made = table("execution", "workflow", "step", "cause", "detail", "remedy", "since")
+    for row in rows:
+        named = ("execution_key", "workflow", "step_id", "cause", "detail", "remedy")
+        made.add_row(*cells(*(row[name] for name in named)), ago(row["paused_at"]))
+    console.print(made)
+
+
+def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Show what stands where, what is late, what was settled in the last hour, and who works.
+
+    [dim]Example: resumer-daemon stats --json[/]
+    """
+
+    async def work() -> dict[str, Any]:
+        async with opened(database_url, reads=True) as session:
+            return await queries.read_stats(session)
+
+    found = run(work())
+    print_json(found) if as_json else _print_stats(found)
+
+
+def _print_stats(found: Mapping[str, Any]) -> None:
+    standing = ", ".join(f"{n} {coloured(s)}" for s, n in sorted(found["executions"].items()))
+    lag = found["lag"]
+    late = f"{lag['number']} due" + (f", the oldest {ago(lag['oldest'])}" if lag["number"] else "")
+    messages = ", ".join(f"{n} {s}" for s, n in sorted(found["messages"].items()))
+    table = Table("", "", box=None, show_header=False)
+    table.add_row("executions", standing or "none that has not ended")
+    for pause in found["paused"]:
+        table.add_row(
+            f"  {pause['reason']}", f"{pause['number']}, the oldest {ago(pause['oldest'])}"
+        )
+    table.add_row("requests", late)
+    table.add_row("daemons", f"{found['daemons']} connected, {found['leases']} leases held")
+    table.add_row("messages", messages or "all delivered")
+    for hold in found["holds"]:
+        why = f" ({hold['reason']})" if hold["reason"] else ""
+        until = f", ends {ago(hold['until'])}" if hold["until"] else ""
+        said = f"{hold['workflow']} by {hold['actor']}{why}, {ago(hold['held_at'])}{until}"
+        table.add_row("on hold", *cells(said))
+    console.print(table)
+    settled = Table("last hour", "outcome", "number", "median", box=None)
+    for row in found["last_hour"]:
+        median = lasting(float(row["median_seconds"]))
+        settled.add_row(row["kind"], coloured(row["outcome"]), str(row["number"]), median)
+    if found["last_hour"]:
+        console.print(settled)

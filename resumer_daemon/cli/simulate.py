@@ -16,10 +16,10 @@ from resumer_daemon.cli.common import (
     run,
     settings,
 )
-from resumer_daemon.cli.narrated import print_simulated
-from resumer_daemon.cli.plain import escape
-from resumer_daemon.cli.simulated import fails, told
-from resumer_daemon.cli.subject import Subject, from_database, from_file
+from resumer_daemon.cli.output import escape
+from resumer_daemon.cli.simulation_document import fails, told
+from resumer_daemon.cli.simulation_input import Subject, from_database, from_file
+from resumer_daemon.cli.simulation_report import print_simulated
 from resumer_daemon.engine.simulation import Emitted, Script, Word
 from resumer_daemon.engine.simulation import simulate as play
 from resumer_daemon.workflow.values import Json, load

@@ -17,7 +17,7 @@ from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.store.claim import Seen
 from resumer_daemon.telemetry.metrics import Metrics
-from resumer_daemon.telemetry.trace import Trace
+from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import Json
 
 

@@ -37,7 +37,7 @@ from resumer_daemon.store.quarantine import set_apart_first
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Pool, Session
 from resumer_daemon.telemetry.metrics import Metrics
-from resumer_daemon.telemetry.trace import Trace
+from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import load
 
 log = structlog.get_logger()

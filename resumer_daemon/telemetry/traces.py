@@ -4,6 +4,8 @@ Spans are made of times that were measured anyway, after what they tell of was c
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from opentelemetry import trace
@@ -15,7 +17,19 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from resumer_daemon.telemetry.trace import Trace
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A place in a trace under which more can be told.
+
+    `headers` are what a receiver needs to go on with it; `exemplar` names the trace beside a
+    metric, None where nobody keeps it. `context` is understood by `telemetry/traces.py` alone.
+    """
+
+    context: Any
+    headers: Mapping[str, str]
+    exemplar: dict[str, str] | None
+
 
 Attributes = Mapping[str, str | int | None]
 

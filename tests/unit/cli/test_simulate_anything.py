@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from resumer_daemon.cli import narrated
-from resumer_daemon.cli.simulated import told
-from resumer_daemon.cli.subject import Subject
+from resumer_daemon.cli import simulation_report
+from resumer_daemon.cli.simulation_document import told
+from resumer_daemon.cli.simulation_input import Subject
 from resumer_daemon.engine.inputs import Claimed, Limits, World
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.simulation import Emitted, Script, simulate
@@ -49,5 +49,5 @@ def test_it_ends_and_can_be_told(
     assert all(isinstance(each.stop, Paused) for each in played.stretches[:-1])
     assert simulate(definition, claimed, WORLD, script) == played
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(narrated, "console", Console(quiet=True))
-        narrated.print_simulated(told(Subject(definition, claimed, WORLD, {}), played))
+        patch.setattr(simulation_report, "console", Console(quiet=True))
+        simulation_report.print_simulated(told(Subject(definition, claimed, WORLD, {}), played))

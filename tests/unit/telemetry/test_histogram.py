@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
-from resumer_daemon.telemetry.histogram import Histogram
-from resumer_daemon.telemetry.metrics import LATENCY
+from resumer_daemon.telemetry.metrics import LATENCY, Histogram
 
 NAMED = ("taken_seconds", "How long it took.", ["stage"])
 VALUES = st.floats(0, 1_000) | st.sampled_from([*LATENCY, 0.0])

@@ -14,8 +14,7 @@ from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.store.gauges import REASONS, Gauges
 from resumer_daemon.store.migration_files import known
-from resumer_daemon.telemetry.histogram import Histogram
-from resumer_daemon.telemetry.metrics import Metrics
+from resumer_daemon.telemetry.metrics import Histogram, Metrics
 from tests.unit.documents import ROOT, between, rows
 
 SERIES = 2_200

@@ -1,5 +1,7 @@
-"""`migrate plan|up|down|status|grants|triggers`: bring a database to this version, and back."""
+"""`migrate` and `doctor`: install into a database, and check it."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
@@ -9,21 +11,103 @@ from resumer_daemon.cli.common import (
     REFUSED,
     AsJson,
     DatabaseUrl,
+    Yes,
     console,
     errors,
     print_json,
     run,
     settings,
 )
-from resumer_daemon.cli.options import Yes
-from resumer_daemon.cli.plain import escape
-from resumer_daemon.cli.planned import as_document, print_plan
+from resumer_daemon.cli.output import escape
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate
 from resumer_daemon.store import migrate as runner
 from resumer_daemon.store import triggers as switches
+from resumer_daemon.store.doctor.finding import Finding
+from resumer_daemon.store.doctor.report import examine
 from resumer_daemon.store.migration_history import Entry
-from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED
+from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED, Change, Plan, Remark
+from resumer_daemon.workflow.values import Json
+
+REMARK_COLOURS = {"refused": "red", "note": "yellow"}
+
+
+def as_document(plan: Plan) -> Json:
+    """Return the plan for programs."""
+    return {
+        "database": plan.role.database,
+        "role": plan.role.name,
+        "service_schema": plan.schema,
+        "migrations": list(plan.migrations),
+        "creates": {kind: list(names) for kind, names in plan.creates.items()},
+        "tables": [_table(change) for change in plan.changes],
+        "rewrites": [],
+        "remarks": [asdict(remark) for remark in plan.remarks],
+        "refused": bool(plan.refused),
+    }
+
+
+def print_plan(plan: Plan) -> None:
+    """Print the plan for people."""
+    _print_lines(f"Database {plan.role.database}, as role {plan.role.name}")
+    if not plan.migrations:
+        _print_lines("All migrations are applied.")
+    for line in _lines(plan):
+        _print_lines(line)
+    if plan.changes:
+        _print_lines("No table of the service is scanned or rewritten.")
+    for remark in plan.remarks:
+        _remark(remark)
+    if plan.refused:
+        _print_lines("`migrate up` refuses to begin.")
+
+
+def _table(change: Change) -> Json:
+    table = change.table
+    return {
+        "name": change.name,
+        "created": table is None,
+        "rows": table.rows if table else 0,
+        "bytes": table.bytes if table else 0,
+        "partitions": table.partitions if table else 0,
+        "columns": dict(change.columns),
+        "triggers": list(change.triggers),
+        "indexes": list(change.indexes),
+        "locks": [asdict(lock) | {"waiting": lock.waiting} for lock in change.locks],
+    }
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    for kind, names in plan.creates.items():
+        yield f"creates   {len(names)} x {kind} in schema resumer: {', '.join(names)}"
+    for change in plan.changes:
+        if change.table is None:
+            yield f"creates   table {plan.schema}.{change.name}"
+        else:
+            table = change.table
+            rows = f"about {table.rows} rows, {table.bytes / 1e6:.1f} MB"
+            parts = f", {table.partitions} partitions" if table.partitions else ""
+            yield f"alters    table {plan.schema}.{change.name} ({rows}{parts})"
+        if change.columns:
+            columns = ", ".join(f"{name} {kind}" for name, kind in change.columns.items())
+            yield f"  columns {columns}"
+        yield f"  indexes {', '.join(change.indexes) or 'none'}"
+        if change.triggers:
+            yield f"  trigger {', '.join(change.triggers)}"
+        yield from (f"  lock    {lock}" for lock in change.locks)
+
+
+def _remark(remark: Remark) -> None:
+    colour = REMARK_COLOURS[remark.verdict]
+    said = escape(f"{remark.kind} {remark.name}: {remark.detail}. {remark.why}")
+    console.print(f"[{colour}]{remark.verdict:9}[/] {said}", highlight=False, soft_wrap=True)
+    if remark.remedy:
+        _print_lines(f"  to do   {remark.remedy}")
+
+
+def _print_lines(line: str) -> None:
+    console.print(escape(line), highlight=False, soft_wrap=True)
+
 
 migrate_app = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
 
@@ -231,3 +315,38 @@ def _choose(database_url: str | None, dry_run: bool, on: bool) -> None:
         console.print(
             f"blocked executions are {'adopted' if on else 'left as they are'} from now on"
         )
+
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Check the database: what is wrong, why it matters, and the statement that mends it.
+
+    Exits with 1 where something does not work; warnings alone are 0.
+
+    [dim]Example: resumer-daemon doctor --json[/]
+    """
+    found = run(examine(settings(database_url=database_url)))
+    wrong = any(finding.verdict == "error" for finding in found)
+    if as_json:
+        print_json({"healthy": not wrong, "checks": [asdict(finding) for finding in found]})
+    else:
+        _print_finding(found)
+    if wrong:
+        raise typer.Exit(REFUSED)
+
+
+def _print_finding(found: Sequence[Finding]) -> None:
+    for finding in found:
+        _line(f"[{COLOURS[finding.verdict]}]{finding.verdict:8}[/]", finding.check, finding.what)
+        if finding.why:
+            _line(" " * 8, "  why", finding.why)
+        if finding.remedy:
+            _line(" " * 8, "  remedy", finding.remedy)
+    count = sum(finding.verdict != "ok" for finding in found)
+    console.print(f"\n{count} of {len(found)} checks found something", highlight=False)
+
+
+def _line(verdict: str, name: str, text: str) -> None:
+    console.print(f"{verdict} {name:18} {escape(text)}", highlight=False, soft_wrap=True)

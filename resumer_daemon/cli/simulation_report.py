@@ -1,12 +1,11 @@
-"""A simulation told to people, stretch by stretch."""
+"""A simulation printed for people, segment by segment."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from resumer_daemon.cli.common import console
-from resumer_daemon.cli.plain import escape
-from resumer_daemon.cli.shown import coloured
+from resumer_daemon.cli.output import coloured, escape
 from resumer_daemon.workflow.templates import rfc3339
 from resumer_daemon.workflow.values import Json, dump, printed
 

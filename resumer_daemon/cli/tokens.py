@@ -1,4 +1,4 @@
-"""`token create`, `token list`, `token revoke`: who may come in over HTTP."""
+"""`token create`, `token list` and `token revoke`: access over HTTP."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.plain import escape
+from resumer_daemon.cli.output import escape
 from resumer_daemon.durations import seconds
 from resumer_daemon.errors import Refused
 from resumer_daemon.store import tokens

@@ -1,4 +1,4 @@
-"""What is simulated: an execution as the database has it, or a start of a definition in a file."""
+"""What `simulate` starts from: an execution in the database, or a definition in a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,9 +1,9 @@
-"""A simulation as one document, for programs; `narrated` tells it to people."""
+"""A simulation as one JSON document, for programs."""
 
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from resumer_daemon.cli.subject import Subject
+from resumer_daemon.cli.simulation_input import Subject
 from resumer_daemon.engine.inputs import Answer, Approval, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.outcome import Completed, Failed, Incident, NewApproval, Paused
 from resumer_daemon.engine.simulation import Script, Seen, Simulation, Stop, Stretch

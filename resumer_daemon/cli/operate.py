@@ -1,0 +1,300 @@
+"""`pause`, `resume`, `retry`, `cancel`, `hold`, `release` and `adopt`: what an operator does."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from resumer_daemon.cli.bulk import Choice, move
+from resumer_daemon.cli.common import (
+    USAGE,
+    Actor,
+    AsJson,
+    DatabaseUrl,
+    DryRun,
+    OlderThan,
+    PausedFor,
+    Why,
+    Workflow,
+    Yes,
+    console,
+    document,
+    duration,
+    fail,
+    opened,
+    print_json,
+    run,
+)
+from resumer_daemon.cli.output import escape
+from resumer_daemon.durations import seconds
+from resumer_daemon.store import commands, queries
+from resumer_daemon.store.arrays import array
+from resumer_daemon.workflow.values import dump
+
+Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
+PauseNumber = Annotated[
+    int | None,
+    typer.Option("--pause", help="The pause that you looked at, of one execution that you name."),
+]
+Everything = Annotated[bool, typer.Option("--all", help="All that stand so.")]
+
+
+def pause(
+    executions: Keys = None,
+    workflow: Workflow = None,
+    everything: Everything = False,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pause executions before their next step, or hold them where they are paused already.
+
+    Decisions that come meanwhile are kept, and count after the resume. To stop a whole workflow,
+    with all that starts later: `hold`.
+
+    [dim]Example: resumer-daemon pause exec_5f0c77ab --as mia --reason "stock count"[/]
+    """
+    choice = Choice(executions, workflow, everything, ("pending", "running", "paused"))
+    facts = {"actor": actor, "reason": reason}
+    move("ask_pause", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def resume(
+    executions: Keys = None,
+    workflow: Workflow = None,
+    paused_for: PausedFor = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
+    data: Annotated[str, typer.Option(help="What the resume brings, as a JSON object.")] = "{}",
+    force: Annotated[bool, typer.Option("--force", help="Though an approval is missing.")] = False,
+    pause_number: PauseNumber = None,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Resume paused executions by hand. Chosen are, unless told, those that are held by hand.
+
+    Over a missing approval it needs `--force`, and `--pause` with the number that `explain` prints.
+    Executions that are chosen by a filter are resumed from the pause that the choice has shown.
+
+    [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
+    """
+    brought = document("--data", data)
+    if not isinstance(brought, dict):
+        fail("--data is no JSON object, such as '{\"counted\": 7}'", USAGE)
+    waits, seconds = paused_for or "manual", duration(older_than)
+    choice = Choice(
+        executions, workflow, everything, ("paused",), waits, seconds, pause_number=pause_number
+    )
+    facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
+    move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def retry(
+    executions: Keys = None,
+    workflow: Workflow = None,
+    everything: Everything = False,
+    from_step: Annotated[
+        str | None, typer.Option(help="From this step, and not from where it stood.")
+    ] = None,
+    skip_effect: Annotated[
+        str | None, typer.Option(help="Take the effect of this Idempotency-Key as done.")
+    ] = None,
+    pause_number: PauseNumber = None,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Continue after an incident, from where the execution stood.
+
+    [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
+    """
+    choice = Choice(
+        executions, workflow, everything, ("paused",), "incident", pause_number=pause_number
+    )
+    facts = {
+        "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
+    }  # fmt: skip
+    move("ask_retry", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def cancel(
+    executions: Keys = None,
+    workflow: Workflow = None,
+    paused_for: PausedFor = None,
+    older_than: OlderThan = None,
+    everything: Everything = False,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """End an execution that has not ended; it has no result. Chosen are those that are paused.
+
+    [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
+    """
+    seconds = duration(older_than)
+    choice = Choice(executions, workflow, everything, ("paused",), paused_for, seconds)
+    facts = {"actor": actor, "reason": reason}
+    move("ask_cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+WorkflowName = Annotated[str | None, typer.Option(help="The workflow_id.")]
+AllWorkflows = Annotated[bool, typer.Option("--all", help="Every workflow.")]
+OPEN = ("pending", "running", "paused")
+
+
+def hold(
+    workflow: WorkflowName = None,
+    everything: AllWorkflows = False,
+    time: Annotated[
+        str | None, typer.Option("--for", help="Release it by itself after so long: 30m, 2h.")
+    ] = None,
+    actor: Actor = None,
+    reason: Why = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept.
+
+    [dim]Example: resumer-daemon hold --workflow orders --for 2h --as mia --reason "stock count"[/]
+    """
+    name, seconds = _name(workflow, everything), duration(time)
+    found = run(_in_scope(workflow, database_url))
+    if not as_json:
+        console.print(f"{_spoken(name)}: {found} executions that have not ended", highlight=False)
+    elif dry_run:
+        print_json({"workflow": name, "executions": found})
+    if dry_run:
+        return
+    if everything and not yes:
+        typer.confirm("hold everything?", abort=True, err=True)
+    facts = {"workflow": name, "seconds": seconds, "actor": actor, "reason": reason}
+
+    async def work() -> int:
+        async with opened(database_url) as session:
+            return await commands.request_move(session, "ask_hold", facts)
+
+    made = run(work())
+    if as_json:
+        print_json({"workflow": name, "executions": found, "hold": made})
+    else:
+        console.print(f"{_spoken(name)} is on hold: {made}", highlight=False)
+
+
+def release(
+    workflow: WorkflowName = None,
+    everything: AllWorkflows = False,
+    per_second: Annotated[
+        int, typer.Option(min=1, help="At most so many executions go on in a second.")
+    ] = 50,
+    actor: Actor = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Release what is on hold; it goes on at a bounded rate.
+
+    [dim]Example: resumer-daemon release --workflow orders --per-second 20[/]
+    """
+    name = _name(workflow, everything)
+    facts = {"workflow": name, "per_second": per_second, "actor": actor}
+
+    async def work() -> int:
+        async with opened(database_url) as session:
+            return await commands.request_move(session, "ask_release", facts)
+
+    going = run(work())
+    if as_json:
+        print_json({"workflow": name, "going": going})
+    else:
+        console.print(f"{_spoken(name)} is released: {going} go on", highlight=False)
+
+
+def _name(workflow: str | None, everything: bool) -> str:
+    if everything == (workflow is not None):
+        fail("say which: --workflow NAME, or --all", USAGE)
+    return "*" if workflow is None else workflow
+
+
+def _spoken(name: str) -> str:
+    return "everything" if name == "*" else escape(name)
+
+
+async def _in_scope(workflow: str | None, url: str | None) -> int:
+    async with opened(url) as session:
+        return len(await queries.choose_executions(session, array(OPEN), workflow, None, None))
+
+
+SHOWN = 20
+
+
+def adopt(
+    since: Annotated[
+        str, typer.Option(help="Blocked since: `2d`, `90m`, or a time such as `2026-01-31T09:30`.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; else it is only shown.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="So many in one transaction.")] = 500,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make pauses of executions that the service blocked for an approval before we were there.
+
+    Without `--yes` it only shows them. A daemon decides each: who was not asked stays blocked.
+
+    [dim]Example: resumer-daemon adopt --since 2026-01-31 --yes[/]
+    """
+    begin = _time(since)
+
+    async def work() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        async with opened(database_url) as session:
+            async for found in commands.blocked_since(session, begin, batch=batch):
+                if yes:
+                    await commands.request_adoption(session, found)
+                rows += found
+        return rows
+
+    rows = run(work())
+    if as_json:
+        print_json({"asked": yes, "executions": rows})
+        return
+    if rows:
+        console.print(_listed(rows[:SHOWN]))
+    done = "are looked at by a daemon now" if yes else "would be looked at; do it with --yes"
+    console.print(f"{len(rows)} blocked executions {done}", highlight=False)
+
+
+def _time(text: str) -> datetime | timedelta:
+    """Read a time, or how long ago it was by the clock of the database."""
+    ago = seconds(text)
+    try:
+        given = datetime.fromisoformat(text) if ago is None else timedelta(seconds=ago)
+    except ValueError:
+        fail(f"--since is no time: {text!r} (such as 2d, or 2026-01-31T09:30 in UTC)", USAGE)
+    if isinstance(given, timedelta):
+        return given
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+def _listed(rows: list[dict[str, Any]]) -> Table:
+    table = Table("execution", "workflow", "blocked at", "pending", "decided", box=None)
+    for row in rows:
+        table.add_row(
+            escape(row["key"]), escape(row["workflow"] or ""),
+            str(row["completed_at"] or row["started_at"]), str(row["pending"]), str(row["decided"]),
+        )  # fmt: skip
+    return table
