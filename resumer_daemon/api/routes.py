@@ -221,6 +221,10 @@ ONCE = Header(
 )  # fmt: skip
 
 
+def _key(caller: Caller, key: str | None) -> commands.Key | None:
+    return None if key is None else commands.Key(caller.identity, key)
+
+
 def _execution_mover(
     execution: Execution, opened: Opened, answer: Response,
     key: Annotated[str | None, ONCE] = None,
@@ -229,7 +233,7 @@ def _execution_mover(
 
     async def ask(caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]) -> Left:
         within = reach_of(caller).facts(execution=execution, actor=caller.actor, **facts)
-        named = None if key is None else commands.Key(caller.identity, key)
+        named = _key(caller, key)
         async with opened.sessions.session() as session:
             request = await commands.request_in_scope(session, statement, within, named)
         status = f"/api/v1/executions/{execution}/status"
@@ -291,7 +295,7 @@ def _workflow_mover(opened: Opened, key: Annotated[str | None, ONCE] = None) -> 
 
     async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
         within = reach_of(caller).facts(actor=caller.actor, **facts)
-        named = None if key is None else commands.Key(caller.identity, key)
+        named = _key(caller, key)
         async with opened.sessions.session() as session:
             return await commands.request_in_scope(session, statement, within, named)
 

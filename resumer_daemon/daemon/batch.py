@@ -1,11 +1,10 @@
 """One batch in one transaction: claim, load, plan, write. Unwritable rows stop alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, perf_counter
-from typing import Final
 from uuid import UUID
 
 import psycopg
@@ -13,9 +12,9 @@ import structlog
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.failures import is_poison
-from resumer_daemon.daemon.isolation import Suspects
-from resumer_daemon.daemon.leased import Held
+from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.daemon.polling import Asked, Horizon, Lookout
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.planner import Programs, broken, respond, unreadable
@@ -23,45 +22,12 @@ from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, Seen
 from resumer_daemon.store.inbox import Outlook, give_up_requests
 from resumer_daemon.store.inputs import Library, gather
-from resumer_daemon.store.leases import Holder, record_launches
+from resumer_daemon.store.leases import Held, Holder, record_launches
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import said
 
 log = structlog.get_logger()
-
-AGAIN: Final = 60.0
-"""After how many seconds one is looked at again."""
-
-
-class LeftAlone:
-    """What the lanes of one worker have found."""
-
-    def __init__(self) -> None:
-        self._until: dict[UUID, float] = {}
-        self._told: set[UUID] = set()
-
-    def note(self, executions: Iterable[UUID]) -> None:
-        """Leave these alone from now on; the first time it is logged."""
-        until = monotonic() + AGAIN
-        for execution in executions:
-            self._until[execution] = until
-            if execution not in self._told:
-                self._told.add(execution)
-                log.error(
-                    "incompatible_state",
-                    execution=str(execution),
-                    remedy="upgrade this daemon to the version that wrote the state",
-                )
-
-    @property
-    def executions(self) -> list[UUID]:
-        """Return what is not to be claimed now."""
-        if self._until:
-            now = monotonic()
-            self._until = {each: until for each, until in self._until.items() if until > now}
-        return list(self._until)
-
 
 PARTS = 8  # two would fail more often, and what has failed was work for nothing
 
@@ -176,7 +142,7 @@ class Turner:
         suspects: Suspects | None = None,
         *,
         whole: bool = False,
-        left: LeftAlone | None = None,
+        left: NewerStates | None = None,
     ) -> None:
         self._settings = settings
         self._library = library
@@ -184,7 +150,7 @@ class Turner:
         self._places = places
         self._lookout = Lookout(settings)
         self.horizon = horizon
-        self._left = LeftAlone() if left is None else left
+        self._left = NewerStates() if left is None else left
         self._suspects = suspects or Suspects()
         self._whole = whole
         self._back = ALL

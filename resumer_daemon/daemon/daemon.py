@@ -15,17 +15,18 @@ from resumer_daemon.api.dependencies import Doors
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Background
-from resumer_daemon.daemon.batch import LeftAlone, Turner
+from resumer_daemon.daemon.batch import Turner
 from resumer_daemon.daemon.effect_runner import Effector
 from resumer_daemon.daemon.effect_sender import Carrier, Sender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.daemon.instrumentation import Tracing
-from resumer_daemon.daemon.isolation import Suspects
 from resumer_daemon.daemon.leased import Proceeding
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.maintenance import Relief, Rescuer, Watch, tasks
+from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.daemon.outbox import Courier
 from resumer_daemon.daemon.polling import Horizon, Wakeup
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.effects.address_guard import Guard
 from resumer_daemon.effects.allowlist import read_allow_list
@@ -91,7 +92,7 @@ class Daemon:
         silent = silence(settings.lease)
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
-        left = LeftAlone()
+        left = NewerStates()
         self.metrics.left_alone.set_function(lambda: len(left.executions))
         proceeding = Proceeding(self._pool, library, settings, holder, self.metrics, left)
         client = http_client_of(settings)

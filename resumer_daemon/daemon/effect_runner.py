@@ -21,15 +21,16 @@ from psycopg_pool import PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.effect_sender import Sender, jittered
+from resumer_daemon.daemon.effect_sender import Sender
 from resumer_daemon.daemon.failures import REMEDIES, cause_of, is_lock, is_lost
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.isolation import TIMES
-from resumer_daemon.daemon.leased import Held, Proceeding
+from resumer_daemon.daemon.leased import Proceeding
 from resumer_daemon.daemon.polling import Wakeup
+from resumer_daemon.daemon.suspects import TIMES
+from resumer_daemon.effects.backoff import jittered
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store.leases import margin
+from resumer_daemon.store.leases import Held, margin
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import said
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from random import Random
 from time import monotonic
 from typing import Final
 
@@ -15,58 +14,14 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instrumentation import Tracing
-from resumer_daemon.daemon.leased import Held
 from resumer_daemon.effects.http_client import HttpClient, load_context
-from resumer_daemon.effects.http_message import Answer
 from resumer_daemon.effects.shortage import SHORTAGE
-from resumer_daemon.effects.throttle import Hosts, NotNow, full_jitter, pause
+from resumer_daemon.effects.throttle import Hosts, NotNow
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.engine.plan import Launch
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.leases import Held, Holder
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.logs import said
 from resumer_daemon.telemetry.metrics import Metrics
-
-
-def jittered(launch: Launch, random: Random) -> Launch:
-    """Shorten the rests of effects, so that what failed together does not come back together."""
-    effects = (replace(e, delay=full_jitter(e.delay, random)) for e in launch.effects)
-    return replace(launch, effects=tuple(effects))
-
-
-def following(
-    launch: Launch,
-    before: Launch,
-    elapsed: float,
-    results: Mapping[str, EffectResult],
-    random: Random,
-) -> Launch:
-    """Set the rests of a launch that follows `before` by `elapsed` seconds.
-
-    A new attempt waits for as long as its receiver asked. An attempt that is under way keeps what
-    is left of its rest.
-    """
-    going = {effect.path: effect for effect in before.effects if effect.path not in results}
-
-    def rested(effect: Effect) -> Effect:
-        known = going.get(effect.path)
-        if known is not None and known.attempt == effect.attempt:
-            if known.delay == 0.0:
-                return known
-            return replace(effect, delay=max(0.0, known.delay - elapsed))
-        result = results.get(effect.path)
-        asked = result.retry_after if isinstance(result, Answer) else None
-        seconds = pause(effect.delay, asked, random)
-        return replace(effect, delay=min(seconds, effect.deadline or seconds))
-
-    return replace(launch, effects=tuple(map(rested, launch.effects)))
-
-
-def remaining(launch: Launch, rests: Mapping[str, float]) -> Launch:
-    """Set the rests of a launch that was taken over: what is left of those that were recorded."""
-    effects = (replace(e, delay=rests.get(e.key, 0.0)) for e in launch.effects)
-    return replace(launch, effects=tuple(effects))
-
 
 log = structlog.get_logger()
 

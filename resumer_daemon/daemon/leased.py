@@ -1,7 +1,7 @@
 """Transactions of leased executions: record results and advance, rescue, release."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from time import monotonic
@@ -10,9 +10,9 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.batch import LeftAlone
-from resumer_daemon.daemon.effect_sender import following, remaining
 from resumer_daemon.daemon.instrumentation import count
+from resumer_daemon.daemon.newer_states import NewerStates
+from resumer_daemon.effects.backoff import following, remaining
 from resumer_daemon.engine.inputs import Claimed, World
 from resumer_daemon.engine.moves import undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
@@ -32,40 +32,16 @@ from resumer_daemon.engine.state import Damaged, State
 from resumer_daemon.store import claim, leases, outbox
 from resumer_daemon.store.claim import Batch, Unreadable
 from resumer_daemon.store.inputs import Library, gather
-from resumer_daemon.store.leases import Documents, Holder, Rescued
+from resumer_daemon.store.leases import Documents, Held, Holder, Rescued
 from resumer_daemon.store.quarantine import set_apart_first
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Pool, Session
 from resumer_daemon.telemetry.metrics import Metrics
-from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import load
 
 log = structlog.get_logger()
 
 CLAIMS = 5
-REST = 1.0  # seconds before a retry from which on an execution keeps no place
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An execution that runs here: its lease, what it waits for, when that was recorded.
-
-    `trace` is what its attempts are told under, None where it is not traced. `organization`: whose
-    secrets they may use beside the common ones.
-    """
-
-    execution: UUID
-    epoch: int
-    launch: Launch
-    recorded: float
-    trace: Trace | None = None
-    organization: UUID | None = None
-
-    @property
-    def rests(self) -> bool:
-        """Tell whether it waits for nothing but its time."""
-        effects = self.launch.effects
-        return bool(effects) and all(effect.delay > REST for effect in effects)
 
 
 class Proceeding:
@@ -78,7 +54,7 @@ class Proceeding:
         settings: Settings,
         holder: Holder,
         metrics: Metrics,
-        left: LeftAlone,
+        left: NewerStates,
     ) -> None:
         self._pool = pool
         self._library = library

@@ -17,9 +17,10 @@ from resumer_daemon.daemon.batch import Turned, Turner
 from resumer_daemon.daemon.effect_runner import Effector
 from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.instrumentation import Tracing, account
-from resumer_daemon.daemon.isolation import Isolation, Suspects
+from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.outbox import Courier
 from resumer_daemon.daemon.polling import Source, Vigil, Wakeup
+from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.inbox import (
     ALL_WAITS,

@@ -1,35 +1,14 @@
-"""Limit requests per host: concurrency, circuit breaker, one budget for all retries, backoff."""
+"""Limit requests per host: concurrency, circuit breaker, one budget for all retries."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
 from resumer_daemon.effects.urls import read_url
 from resumer_daemon.engine.outcome import Effect, EffectResult
-
-LONGEST: Final = 3600.0
-"""How many seconds a receiver may ask us to wait."""
-
-
-def full_jitter(seconds: float, random: Random) -> float:
-    """Return any time up to `seconds`: what failed together must not come back together."""
-    return random.uniform(0.0, seconds)
-
-
-def pause(backoff: float, retry_after: float | None, random: Random) -> float:
-    """Return the seconds before the next attempt: a jittered backoff, or what the receiver asked.
-
-    What it asked is only made longer, by up to a tenth, and never beyond an hour.
-    """
-    jittered = full_jitter(backoff, random)
-    if retry_after is None:
-        return jittered
-    asked = min(retry_after, LONGEST)
-    return max(jittered, asked + full_jitter(asked / 10, random))
 
 
 class RetryBudget:

@@ -11,10 +11,15 @@ from resumer_daemon.engine.state import VERSION, Branch
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
+from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import Json, dump, load
 
 WAIT: Final = 1.0
 """The seconds at least in which an effect may find a place and a connection."""
+
+
+REST: Final = 1.0
+"""The seconds before a retry from which on an execution keeps no place."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,28 @@ class Holder:
     def wait(self) -> float:
         """Return how long an effect may wait to be sent, so that its lease outlasts its answer."""
         return max(WAIT, self.lease - self.effect_deadline - margin(self.lease))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An execution that runs here: its lease, what it waits for, when that was recorded.
+
+    `trace` is what its attempts are told under, None where it is not traced. `organization`: whose
+    secrets they may use beside the common ones.
+    """
+
+    execution: UUID
+    epoch: int
+    launch: Launch
+    recorded: float
+    trace: Trace | None = None
+    organization: UUID | None = None
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether it waits for nothing but its time."""
+        effects = self.launch.effects
+        return bool(effects) and all(effect.delay > REST for effect in effects)
 
 
 def silence(lease: float) -> float:

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import effect_sender, isolation
-from resumer_daemon.daemon.leased import Held
 from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
 from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store import leases
+from resumer_daemon.store.leases import Held
 from resumer_daemon.store.statements import TEXTS
 
 DELAY = 1.0

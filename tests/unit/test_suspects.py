@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from resumer_daemon.daemon.isolation import SKIPS, Suspects
+from resumer_daemon.daemon.suspects import SKIPS, Suspects
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumer_daemon.effects.backoff import LONGEST, full_jitter, pause
 from resumer_daemon.effects.http_message import read_answer, retry_after
 from resumer_daemon.effects.redaction import Revealed
-from resumer_daemon.effects.throttle import LONGEST, full_jitter, pause
 
 NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
 
