@@ -14,14 +14,14 @@ from uuid import UUID
 from bench.ground import DEFINITION, PAYLOAD
 from bench.report import Row
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import Decided, Decision, World
+from resumer_daemon.engine.inputs import AdvanceInputs, Decided, Decision
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.resume import resume
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json, dump, load
 
 CALLS, ROUNDS = 2_000, 7
-WORLD = World(datetime.now(UTC), UUID(int=1), "exec_bench", "bench", 1)
+WORLD = AdvanceInputs(datetime.now(UTC), UUID(int=1), "exec_bench", "bench", 1)
 DECISION = Decision(Decided(UUID(int=2), "appr_bench", "approved", None, None, None), ())
 
 
@@ -82,14 +82,14 @@ def _allows(count: int) -> list[Json]:
 
 
 def _steps(steps: list[Json]) -> Callable[[], Any]:
-    definition = normalise({"steps": steps})
+    definition = parse_definition({"steps": steps})
     state = begin(definition, None)
     return lambda: advance(definition, state, PAYLOAD, WORLD)
 
 
 def _resume(context: dict[str, Json]) -> Callable[[], Any]:
     """From the answer to the end: a resume, a condition, an allow."""
-    definition = normalise(DEFINITION)
+    definition = parse_definition(DEFINITION)
     paused = advance(definition, begin(definition, None), context, WORLD)
     if not isinstance(paused.outcome, Paused):
         raise TypeError("the definition of the benchmark pauses")

@@ -15,9 +15,9 @@ import psycopg
 
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.store import migrate
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 
 DEFINITION = {
     "steps": [
@@ -119,6 +119,6 @@ def clear(url: str) -> None:
 
 def _state() -> dict[str, Any]:
     """Return the state that the engine leaves at the pause of the definition above."""
-    definition = normalise(DEFINITION)
-    world = World(datetime.now(UTC), UUID(int=1), "bench", "bench")
+    definition = parse_definition(DEFINITION)
+    world = AdvanceInputs(datetime.now(UTC), UUID(int=1), "bench", "bench")
     return advance(definition, begin(definition, None), PAYLOAD, world).state.to_json()

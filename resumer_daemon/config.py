@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from resumer_daemon.durations import EXPECTED, LONGEST, seconds
+from resumer_daemon.durations import EXPECTED, LONGEST, parse_duration
 from resumer_daemon.errors import SettingsError
 
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
@@ -73,7 +73,7 @@ class RecordTarget(BaseModel):
 ROOTS = Path("~/.postgresql/root.crt")
 
 
-def secured(url: str, sslmode: str) -> str:
+def require_tls(url: str, sslmode: str) -> str:
     """Return the address as it is connected to.
 
     What the address, `PGSSLMODE` or a service file says of TLS stands. Else a host beyond this
@@ -106,11 +106,11 @@ def is_local(host: str) -> bool:
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-def _seconds(value: object) -> object:
+def _read_seconds(value: object) -> object:
     """Read a duration such as `250ms` or `2d`; a bare number is left for pydantic, as seconds."""
     if not isinstance(value, str) or value.strip().replace(".", "", 1).isdigit():
         return value
-    given = seconds(value.strip())
+    given = parse_duration(value.strip())
     if given is None:
         raise ValueError(f"expected {EXPECTED}")
     return given
@@ -144,7 +144,7 @@ def _json_or_file(value: object) -> object:
         raise ValueError(f"neither a JSON object nor a readable file: {error}") from None
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST)]
+Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, le=LONGEST)]
 
 
 class ContextEndpoint(BaseModel):
@@ -397,13 +397,13 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The database's URL, with its password: for connecting only."""
-        return secured(self.database_url.get_secret_value(), self.database_sslmode)
+        return require_tls(self.database_url.get_secret_value(), self.database_sslmode)
 
     @property
     def listening_url(self) -> str:
         """The same for LISTEN."""
         given = self.listen_url or self.database_url
-        return secured(given.get_secret_value(), self.database_sslmode)
+        return require_tls(given.get_secret_value(), self.database_sslmode)
 
 
 def load_settings(**flags: Any) -> Settings:

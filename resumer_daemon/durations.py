@@ -39,7 +39,7 @@ EXPECTED: Final = "a duration such as 90s, 1h30m, 2d or PT48H, or a number of se
 """How messages name what is understood."""
 
 
-def seconds(written: object) -> float | None:
+def parse_duration(written: object) -> float | None:
     """Return the seconds of a duration; None when it is not understood or not positive.
 
     A number is one of seconds; a text that is only a number has no unit, and is not understood.

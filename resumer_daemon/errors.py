@@ -61,5 +61,5 @@ class ContractError(ResumerError):
         self.mismatches = mismatches
 
 
-class Refused(ResumerError):
+class OperationRefused(ResumerError):
     """The request is not possible in the present state. Nothing was changed. Exit code 1."""

@@ -13,9 +13,9 @@ from prometheus_client.exposition import choose_encoder
 
 from resumer_daemon import __version__
 from resumer_daemon.api import routes
-from resumer_daemon.api.dependencies import Doors
-from resumer_daemon.api.middleware import Counted, Framing, Gate
-from resumer_daemon.api.problems import DOCUMENT, Problem, handle
+from resumer_daemon.api.dependencies import ApiContext
+from resumer_daemon.api.middleware import AuthMiddleware, FramingMiddleware, MetricsMiddleware
+from resumer_daemon.api.problems import DOCUMENT, Problem, install_handlers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Health:
         return None
 
 
-def watch(app: FastAPI, health: Health) -> None:
+def add_health_routes(app: FastAPI, health: Health) -> None:
     """Add the addresses that orchestrators and Prometheus ask."""
 
     @app.get("/livez", include_in_schema=False)
@@ -77,7 +77,7 @@ class Application(FastAPI):
         return document
 
 
-def build(health: Health, doors: Doors, requests: Counter) -> Application:
+def build_app(health: Health, doors: ApiContext, requests: Counter) -> Application:
     """Build the application; it counts its requests by route, method and status."""
     app = Application(
         title="resumer-daemon",
@@ -89,14 +89,16 @@ def build(health: Health, doors: Doors, requests: Counter) -> Application:
         redoc_url=None,
     )
     app.state.doors = doors
-    app.add_middleware(Gate, credentials=doors.credentials, rate=doors.rate, proxies=doors.proxies)
-    app.add_middleware(Framing)
-    app.add_middleware(Counted, requests=requests)  # around all that refuses
+    app.add_middleware(
+        AuthMiddleware, credentials=doors.credentials, rate=doors.rate, proxies=doors.proxies
+    )
+    app.add_middleware(FramingMiddleware)
+    app.add_middleware(MetricsMiddleware, requests=requests)  # around all that refuses
     app.include_router(routes.reading)
     app.include_router(routes.moving)
     app.include_router(routes.holding)
-    handle(app)
-    watch(app, health)
+    install_handlers(app)
+    add_health_routes(app, health)
 
     @app.get(DOCUMENT, include_in_schema=False)
     def document() -> JSONResponse:

@@ -73,7 +73,7 @@ CHECKS: Any = {
 }
 
 
-def read(token: str, secret: str, now: float) -> Caller | None:
+def read_jwt(token: str, secret: str, now: float) -> Caller | None:
     """Return whom a token speaks for; None where it is forged, expired or not understood.
 
     `now` is the database's time, in seconds since 1970.
@@ -87,11 +87,11 @@ def read(token: str, secret: str, now: float) -> Caller | None:
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     name = storable(next((str(claims[name]) for name in NAMES if claims.get(name)), "unnamed"))
-    scopes = frozenset(texts(claims.get("permissions")))
+    scopes = frozenset(jwt_texts(claims.get("permissions")))
     return Caller(f"user:{of}:{name}", f"user:{name[:LONGEST_JWT]}", scopes, of)
 
 
-def texts(found: object) -> list[str]:
+def jwt_texts(found: object) -> list[str]:
     """Return the texts of a list; of anything else, none."""
     return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
 
@@ -118,7 +118,7 @@ class Credentials:
             return None
         if key.count(".") == DOTS and self.jwt_secret is not None:
             async with self.sessions.session() as session:
-                return read(key, self.jwt_secret, await server_time(session))
+                return read_jwt(key, self.jwt_secret, await server_time(session))
         async with self.sessions.session() as session:
             holder = await find_holder(session, key)
         if holder is None:
@@ -126,7 +126,7 @@ class Credentials:
         return Caller(
             holder.identity,
             holder.actor,
-            frozenset(texts(load(holder.permissions or "null"))),
+            frozenset(jwt_texts(load(holder.permissions or "null"))),
             holder.organization,
             holder.everywhere,
         )

@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from resumer_daemon.api.auth import Caller, Credentials, Permission, Proxies
-from resumer_daemon.api.problems import Refusal
-from resumer_daemon.store.commands import Reach
+from resumer_daemon.api.problems import ProblemError
+from resumer_daemon.store.commands import AccessScope
 from resumer_daemon.store.session import Pool
-from resumer_daemon.workflow.values import Json, Unreadable, load
+from resumer_daemon.workflow.values import Json, UnreadableJson, load
 
 
 class ExactRequest(Request):
@@ -23,8 +23,8 @@ class ExactRequest(Request):
         """Return the body. Raises Refusal where it is no JSON, or beyond what can be kept."""
         try:
             return load((await self.body()).decode())
-        except (Unreadable, UnicodeDecodeError) as error:
-            raise Refusal(400, f"the body cannot be read: {error}") from error
+        except (UnreadableJson, UnicodeDecodeError) as error:
+            raise ProblemError(400, f"the body cannot be read: {error}") from error
 
 
 class ExactRoute(APIRoute):
@@ -47,7 +47,7 @@ BEARER = HTTPBearer(
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class ApiContext:
     """What the control routes are made of. `legacy`: the right to cancel counts for more."""
 
     sessions: Pool
@@ -57,31 +57,31 @@ class Doors:
     proxies: Proxies
 
 
-def doors(request: Request) -> Doors:
+def api_context(request: Request) -> ApiContext:
     """Return what the application was built with."""
-    made: Doors = request.app.state.doors
+    made: ApiContext = request.app.state.doors
     return made
 
 
-def who_may(permission: Permission) -> Any:
+def require_permission(permission: Permission) -> Any:
     """Return what admits callers that have a permission, and refuses all others."""
 
     def admitted(request: Request, _: Annotated[object, Security(BEARER)]) -> Caller:
         caller: Caller = request.state.caller
-        if not caller.may(permission, legacy=doors(request).legacy):
+        if not caller.may(permission, legacy=api_context(request).legacy):
             scope = permission.scope
             said = f'Bearer realm="resumer-daemon", error="insufficient_scope", scope="{scope}"'
-            raise Refusal(403, f"{caller.actor} has no {scope}", {"WWW-Authenticate": said})
+            raise ProblemError(403, f"{caller.actor} has no {scope}", {"WWW-Authenticate": said})
         return caller
 
     return Security(admitted, scopes=[permission.scope])
 
 
-def reach_of(caller: Caller) -> Reach:
+def scope_of(caller: Caller) -> AccessScope:
     """Return what a caller reaches."""
-    return Reach(caller.organization, caller.everywhere)
+    return AccessScope(caller.organization, caller.everywhere)
 
 
-Opened = Annotated[Doors, Depends(doors)]
-Reader = Annotated[Caller, who_may(Permission.READ)]
+Context = Annotated[ApiContext, Depends(api_context)]
+Reader = Annotated[Caller, require_permission(Permission.READ)]
 Execution = Annotated[UUID, Path(alias="id", description="The execution's id.")]

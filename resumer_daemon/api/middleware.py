@@ -17,12 +17,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resumer_daemon.api.auth import Caller, Credentials, Proxies
-from resumer_daemon.api.problems import Refusal, refusal_of
+from resumer_daemon.api.problems import ProblemError, problem_of
 
 KEPT = 10_000  # buckets; who was not seen for longest is forgotten, and begins with a full one
 
 
-class Rate:
+class RateLimiter:
     """Grants `rate` requests a second to each, and as many at once, at least one."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
@@ -52,7 +52,7 @@ LARGEST = 256 * 1024  # bytes of a body
 IN_DOUBT: Final = 16  # bearers that wait to be looked up, from addresses with too many bad ones
 
 
-class Gate:
+class AuthMiddleware:
     """Lets a request through with its caller in the state, or refuses it.
 
     Failed attempts are counted by address. From an address with too many, bearers are looked up
@@ -66,7 +66,7 @@ class Gate:
         self._app = app
         self._credentials = credentials
         self._proxies = proxies
-        self._callers, self._strangers = Rate(rate), Rate(rate)
+        self._callers, self._strangers = RateLimiter(rate), RateLimiter(rate)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._doubtful = asyncio.Semaphore()
         self._in_doubt = 0
@@ -76,10 +76,10 @@ class Gate:
         if scope["type"] == "http" and scope["path"].startswith(GATED):
             try:
                 scope.setdefault("state", {})["caller"] = await self._admit(scope)
-            except Refusal as refusal:
+            except ProblemError as refusal:
                 return await refusal.response()(scope, receive, send)
             except psycopg.Error as error:
-                return await refusal_of(error).response()(scope, receive, send)
+                return await problem_of(error).response()(scope, receive, send)
         return await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> Caller:
@@ -88,7 +88,7 @@ class Gate:
         address = self._proxies.client(peer, headers.getlist("x-forwarded-for"))
         caller = await self._recognise(headers.get("authorization", ""), address)
         if caller is None:
-            raise Refusal(
+            raise ProblemError(
                 401,
                 "a bearer token is needed that is known, in force and not expired",
                 {"WWW-Authenticate": 'Bearer realm="resumer-daemon"'},
@@ -97,7 +97,7 @@ class Gate:
         _refuse_often(self._callers.wait(caller.identity))
         self._callers.count(caller.identity)
         if _declared(headers) > LARGEST:
-            raise Refusal(413, f"the body may have {LARGEST} bytes")
+            raise ProblemError(413, f"the body may have {LARGEST} bytes")
         return caller
 
     async def _recognise(self, authorization: str, address: str) -> Caller | None:
@@ -145,10 +145,10 @@ def _declared(headers: Headers) -> int:
 
 def _refuse_often(wait: float) -> None:
     if wait > 0:
-        raise Refusal(429, "too many requests", {"Retry-After": str(ceil(wait))})
+        raise ProblemError(429, "too many requests", {"Retry-After": str(ceil(wait))})
 
 
-class Framing:
+class FramingMiddleware:
     """Refuses `Content-Length` together with `Transfer-Encoding` (RFC 9112, section 6.3).
 
     A proxy that goes by the length and a server that goes by the encoding see different requests.
@@ -160,8 +160,8 @@ class Framing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on."""
-        if scope["type"] == "http" and _twofold(Headers(scope=scope)):
-            refusal = Refusal(
+        if scope["type"] == "http" and _is_ambiguous(Headers(scope=scope)):
+            refusal = ProblemError(
                 400,
                 "the request has a Content-Length and a Transfer-Encoding",
                 {"Connection": "close"},
@@ -171,14 +171,14 @@ class Framing:
         return await self._app(scope, receive, send)
 
 
-def _twofold(headers: Headers) -> bool:
+def _is_ambiguous(headers: Headers) -> bool:
     return "content-length" in headers and "transfer-encoding" in headers
 
 
 METHODS: Final = frozenset({"GET", "POST"})
 
 
-class Counted:
+class MetricsMiddleware:
     """Counts by template of the route, never by path, so that labels are closed.
 
     `other` is what has no route: an unknown path, or what was refused before it was looked for; and

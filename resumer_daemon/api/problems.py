@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from resumer_daemon.store.commands import KeyReused, Unknown
+from resumer_daemon.store.commands import IdempotencyConflict, NotFound
 from resumer_daemon.telemetry.logs import printable
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(None, description="Each fault, with its place.")
 
 
-class Refusal(HTTPException):
+class ProblemError(HTTPException):
     """Ends a request with a problem."""
 
     def __init__(
@@ -61,64 +61,64 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def handle(app: FastAPI) -> None:
+def install_handlers(app: FastAPI) -> None:
     """Give every error of an application this form."""
 
     @app.exception_handler(Exception)
     @app.exception_handler(HTTPException)
     @app.exception_handler(RequestValidationError)
-    @app.exception_handler(Unknown)
-    @app.exception_handler(KeyReused)
+    @app.exception_handler(NotFound)
+    @app.exception_handler(IdempotencyConflict)
     @app.exception_handler(psycopg.Error)
     async def answered(_: Request, error: Exception) -> JSONResponse:
-        return refusal_of(error).response()
+        return problem_of(error).response()
 
 
-def refusal_of(error: Exception) -> Refusal:
+def problem_of(error: Exception) -> ProblemError:
     """Return what an error comes to; a fault of the program is logged and told to nobody."""
     match error:
-        case Refusal():
+        case ProblemError():
             return error
         case HTTPException():
             hint = f"{DOCUMENT} has every path and its methods"
-            return Refusal(error.status_code, error.detail, error.headers, hint=hint)
+            return ProblemError(error.status_code, error.detail, error.headers, hint=hint)
         case RequestValidationError():
             return _not_valid(error)
-        case Unknown():
-            return Refusal(404, str(error))
-        case KeyReused():
-            return Refusal(422, str(error))
+        case NotFound():
+            return ProblemError(404, str(error))
+        case IdempotencyConflict():
+            return ProblemError(422, str(error))
         case psycopg.Error():
             return _of_the_database(error)
     return _fault(error)
 
 
-def _of_the_database(error: psycopg.Error) -> Refusal:
+def _of_the_database(error: psycopg.Error) -> ProblemError:
     """Return what the database said; the end of a SQLSTATE of ours is the status: `RZ409`."""
     state, said = error.sqlstate or "", error.diag.message_primary or "it cannot be stored"
     if state.startswith("RZ"):
-        return Refusal(int(state[2:]), said, hint=error.diag.message_hint, code=state)
+        return ProblemError(int(state[2:]), said, hint=error.diag.message_hint, code=state)
     if isinstance(error, psycopg.DataError):
-        return Refusal(422, said)
+        return ProblemError(422, said)
     if isinstance(error, psycopg.OperationalError):
-        return Refusal(503, "the database does not answer now", AGAIN_IN)
+        return ProblemError(503, "the database does not answer now", AGAIN_IN)
     return _fault(error)
 
 
-def _fault(error: Exception) -> Refusal:
+def _fault(error: Exception) -> ProblemError:
     log.error("http_failed", exc_info=error)
-    return Refusal(500, "a fault of this program; its log has the rest")
+    return ProblemError(500, "a fault of this program; its log has the rest")
 
 
-def _not_valid(error: RequestValidationError) -> Refusal:
+def _not_valid(error: RequestValidationError) -> ProblemError:
     """Return 400 for what is no JSON at all, else 422 with the place of each fault."""
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return Refusal(400, "the body is no JSON")
+        return ProblemError(400, "the body is no JSON")
     places = [
         {"place": ".".join(map(str, fault["loc"])), "detail": fault["msg"]} for fault in faults
     ]
     # a body that did not say it is JSON is not read, and is no object for that reason alone
     unread = any(isinstance(fault["input"], bytes) for fault in faults)
     hint = "Content-Type: application/json" if unread else f"{DOCUMENT} has the document"
-    return Refusal(422, "the request is not as the document has it", errors=places, hint=hint)
+    return ProblemError(422, "the request is not as the document has it", errors=places, hint=hint)

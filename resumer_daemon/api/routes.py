@@ -14,33 +14,33 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Response
 from resumer_daemon.api import schemas
 from resumer_daemon.api.auth import Caller, Permission
 from resumer_daemon.api.dependencies import (
-    Doors,
+    ApiContext,
+    Context,
     ExactRoute,
     Execution,
-    Opened,
     Reader,
-    reach_of,
-    who_may,
+    require_permission,
+    scope_of,
 )
 from resumer_daemon.api.middleware import LARGEST
 from resumer_daemon.api.problems import documented
 from resumer_daemon.api.schemas import (
-    Cancel,
+    CancelBody,
     Explanation,
-    Hold,
-    InForce,
+    HoldBody,
+    HoldCreated,
+    HoldReleased,
     LedgerPage,
     LedgerQuery,
-    Left,
     Move,
     Options,
-    Pause,
+    PauseBody,
     PausedPage,
     PausedQuery,
-    Release,
-    Released,
-    Resume,
-    Retry,
+    ReleaseBody,
+    RequestAccepted,
+    ResumeBody,
+    RetryBody,
     Status,
 )
 from resumer_daemon.store import commands
@@ -120,32 +120,32 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as the
 
 @reading.get("/executions/paused", response_model=PausedPage, responses=documented())
 async def list_paused(
-    caller: Reader, opened: Opened, query: Annotated[PausedQuery, Query()]
+    caller: Reader, opened: Context, query: Annotated[PausedQuery, Query()]
 ) -> Response:
     """List what is paused, that first which is paused for longest."""
-    after = None if query.cursor is None else schemas.to_paused(query.cursor)
+    after = None if query.cursor is None else schemas.read_paused_cursor(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await commands.paused(session, reach_of(caller), query.reason, after, query.limit)
+        rows = await commands.paused(session, scope_of(caller), query.reason, after, query.limit)
     full = len(rows) == query.limit
-    return _page(rows, schemas.of_paused(rows[-1]["at"], rows[-1]["id"]) if full else None)
+    return _page(rows, schemas.paused_cursor(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
 
 @reading.get("/ledger", response_model=LedgerPage, responses=documented())
 async def read_ledger(
-    caller: Reader, opened: Opened, query: Annotated[LedgerQuery, Query()]
+    caller: Reader, opened: Context, query: Annotated[LedgerQuery, Query()]
 ) -> Response:
     """List what was decided and asked, and what became of it, newest first."""
     before = None if query.cursor is None else int(query.cursor)
     async with opened.sessions.session() as session:
         rows = await commands.ledger(
-            session, reach_of(caller), query.execution, before, query.limit
+            session, scope_of(caller), query.execution, before, query.limit
         )
     return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
 
 
 @reading.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})
 async def read_status(
-    execution: Execution, caller: Reader, opened: Opened,
+    execution: Execution, caller: Reader, opened: Context,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:  # fmt: skip
     """Tell how one execution stands; 304 while it stands as the ETag has it."""
@@ -158,13 +158,13 @@ async def read_status(
 
 
 @reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
-async def explain(execution: Execution, caller: Reader, opened: Opened) -> Response:
+async def explain(execution: Execution, caller: Reader, opened: Context) -> Response:
     """Tell why one execution does not move, and what would move it."""
     return _as_json((await _read("read_explanation", opened, caller, execution))["document"])
 
 
 @reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
-async def list_options(execution: Execution, caller: Reader, opened: Opened) -> Response:
+async def list_options(execution: Execution, caller: Reader, opened: Context) -> Response:
     """List the moves that are possible now, where each leads, and whether the caller may."""
     row = await _read("read_options", opened, caller, execution)
     found = [
@@ -180,7 +180,7 @@ async def list_options(execution: Execution, caller: Reader, opened: Opened) -> 
     return _as_json(dump({**head, "options": found}))
 
 
-def _asked_for(move: str, execution: UUID, caller: Caller, opened: Doors) -> dict[str, Any]:
+def _asked_for(move: str, execution: UUID, caller: Caller, opened: ApiContext) -> dict[str, Any]:
     """Return where a move is asked for, and whether this caller may."""
     needed = NEEDS.get(move)
     if needed is None:
@@ -192,9 +192,11 @@ def _asked_for(move: str, execution: UUID, caller: Caller, opened: Doors) -> dic
     }
 
 
-async def _read(statement: str, opened: Doors, caller: Caller, execution: UUID) -> dict[str, Any]:
+async def _read(
+    statement: str, opened: ApiContext, caller: Caller, execution: UUID
+) -> dict[str, Any]:
     async with opened.sessions.session() as session:
-        return await commands.read(session, statement, reach_of(caller), execution)
+        return await commands.read(session, statement, scope_of(caller), execution)
 
 
 def _page(rows: list[dict[str, Any]], following: str | None) -> Response:
@@ -221,62 +223,64 @@ ONCE = Header(
 )  # fmt: skip
 
 
-def _key(caller: Caller, key: str | None) -> commands.Key | None:
-    return None if key is None else commands.Key(caller.identity, key)
+def _key(caller: Caller, key: str | None) -> commands.IdempotencyKey | None:
+    return None if key is None else commands.IdempotencyKey(caller.identity, key)
 
 
 def _execution_mover(
-    execution: Execution, opened: Opened, answer: Response,
+    execution: Execution, opened: Context, answer: Response,
     key: Annotated[str | None, ONCE] = None,
 ) -> "MoveExecution":  # fmt: skip
     """Return what leaves a request for the execution of the path, once for each key."""
 
-    async def ask(caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]) -> Left:
-        within = reach_of(caller).facts(execution=execution, actor=caller.actor, **facts)
+    async def ask(
+        caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]
+    ) -> RequestAccepted:
+        within = scope_of(caller).facts(execution=execution, actor=caller.actor, **facts)
         named = _key(caller, key)
         async with opened.sessions.session() as session:
             request = await commands.request_in_scope(session, statement, within, named)
         status = f"/api/v1/executions/{execution}/status"
         answer.headers["Location"] = status
-        return Left(request=request, move=move, execution=execution, status=status)
+        return RequestAccepted(request=request, move=move, execution=execution, status=status)
 
     return ask
 
 
 MoveExecution: TypeAlias = Callable[
-    [Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, Left]
+    [Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, RequestAccepted]
 ]
 ExecutionMover = Annotated[MoveExecution, Depends(_execution_mover)]
-ToPause = Annotated[Pause, Body(default_factory=Pause)]
-ToResume = Annotated[Resume, Body(default_factory=Resume)]
-ToCancel = Annotated[Cancel, Body(default_factory=Cancel)]
-ToRetry = Annotated[Retry, Body(default_factory=Retry)]
-MayPause = Annotated[Caller, who_may(Permission.PAUSE)]
-MayResume = Annotated[Caller, who_may(Permission.RESUME)]
-MayCancel = Annotated[Caller, who_may(Permission.CANCEL)]
+ToPause = Annotated[PauseBody, Body(default_factory=PauseBody)]
+ToResume = Annotated[ResumeBody, Body(default_factory=ResumeBody)]
+ToCancel = Annotated[CancelBody, Body(default_factory=CancelBody)]
+ToRetry = Annotated[RetryBody, Body(default_factory=RetryBody)]
+MayPause = Annotated[Caller, require_permission(Permission.PAUSE)]
+MayResume = Annotated[Caller, require_permission(Permission.RESUME)]
+MayCancel = Annotated[Caller, require_permission(Permission.CANCEL)]
 
 
 @moving.post("/pause", status_code=202)
-async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> Left:
+async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> RequestAccepted:
     """Stop it before its next step, or hold it where it is paused: decisions are kept."""
     return await ask(caller, "pause", "request_pause", asked.model_dump())
 
 
 @moving.post("/resume", status_code=202)
-async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> Left:
+async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> RequestAccepted:
     """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
     facts = {**asked.model_dump(), "data": dump(asked.data)}
     return await ask(caller, "resume", "request_resume", facts)
 
 
 @moving.post("/cancel", status_code=202)
-async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> Left:
+async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> RequestAccepted:
     """End it, whatever it waits for; it has no result."""
     return await ask(caller, "cancel", "request_cancel", asked.model_dump())
 
 
 @moving.post("/retry", status_code=202)
-async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> Left:
+async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> RequestAccepted:
     """Go on after an incident, from where it stood, or from another step."""
     return await ask(caller, "retry", "request_retry", asked.model_dump())
 
@@ -290,11 +294,11 @@ holding = APIRouter(
 )
 
 
-def _workflow_mover(opened: Opened, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
+def _workflow_mover(opened: Context, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
     """Return what asks for it, once for each key."""
 
     async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
-        within = reach_of(caller).facts(actor=caller.actor, **facts)
+        within = scope_of(caller).facts(actor=caller.actor, **facts)
         named = _key(caller, key)
         async with opened.sessions.session() as session:
             return await commands.request_in_scope(session, statement, within, named)
@@ -307,14 +311,14 @@ WorkflowMover = Annotated[MoveWorkflow, Depends(_workflow_mover)]
 
 
 @holding.post("/hold")
-async def hold(caller: MayPause, ask: WorkflowMover, asked: Hold) -> InForce:
+async def hold(caller: MayPause, ask: WorkflowMover, asked: HoldBody) -> HoldCreated:
     """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
     made = await ask(caller, "request_hold", asked.model_dump())
-    return InForce(workflow=asked.workflow, hold=made)
+    return HoldCreated(workflow=asked.workflow, hold=made)
 
 
 @holding.post("/release")
-async def release(caller: MayResume, ask: WorkflowMover, asked: Release) -> Released:
+async def release(caller: MayResume, ask: WorkflowMover, asked: ReleaseBody) -> HoldReleased:
     """Release what is on hold; it goes on at a bounded rate."""
     going = await ask(caller, "request_release", asked.model_dump())
-    return Released(workflow=asked.workflow, going=going)
+    return HoldReleased(workflow=asked.workflow, going=going)

@@ -19,13 +19,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-def of_paused(at: datetime, execution: UUID) -> str:
+def paused_cursor(at: datetime, execution: UUID) -> str:
     """Return the cursor behind an execution that is paused since then."""
     return f"{(at - EPOCH) // MICROSECOND}-{execution.hex}"
 
 
-def to_paused(cursor: str) -> tuple[datetime, UUID]:
-    """Return what `of_paused` wrote."""
+def read_paused_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """Return what `paused_cursor` wrote."""
     at, _, execution = cursor.partition("-")
     return EPOCH + int(at) * MICROSECOND, UUID(execution)
 
@@ -34,7 +34,7 @@ Document = dict[str, JsonValue]
 Move = Literal["pause", "resume", "cancel", "retry"]
 
 
-class Left(BaseModel):
+class RequestAccepted(BaseModel):
     """The request that was left. A daemon settles it; the status tells when it has."""
 
     request: int = Field(description="Its id, as the ledger has it.")
@@ -43,14 +43,14 @@ class Left(BaseModel):
     status: str = Field(description="Where to look for what became of it.")
 
 
-class InForce(BaseModel):
+class HoldCreated(BaseModel):
     """The hold that is in force now."""
 
     workflow: str
     hold: int = Field(description="Its number.")
 
 
-class Released(BaseModel):
+class HoldReleased(BaseModel):
     """The executions that were on hold continue."""
 
     workflow: str
@@ -134,7 +134,7 @@ class Options(BaseModel):
     options: list[Option]
 
 
-class Entry(BaseModel):
+class LedgerEntry(BaseModel):
     """One settled request, and what became of it."""
 
     model_config = ConfigDict(extra="allow")
@@ -160,7 +160,7 @@ class PausedPage(BaseModel):
 class LedgerPage(BaseModel):
     """A page of the ledger, newest first."""
 
-    items: list[Entry]
+    items: list[LedgerEntry]
     next: str | None = Field(description="The cursor of the next page; none at the end.")
 
 
@@ -213,7 +213,7 @@ PAUSE_SEEN = Field(
 )
 
 
-class Asked(BaseModel):
+class RequestBody(BaseModel):
     """The field that every move takes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -221,21 +221,21 @@ class Asked(BaseModel):
     reason: Why | None = Field(default=None, description="Why; it goes into the record.")
 
 
-class Pause(Asked):
+class PauseBody(RequestBody):
     """Stop before the next step, or hold what is paused: decisions are kept."""
 
 
 Whole = Annotated[Name, Field(description="The workflow_id; `*`: all that the caller reaches.")]
 
 
-class Hold(Asked):
+class HoldBody(RequestBody):
     """Stop a workflow, or everything, for a time or until the release."""
 
     workflow: Whole
     seconds: Count | None = Field(default=None, description="Release it by itself after so long.")
 
 
-class Release(BaseModel):
+class ReleaseBody(BaseModel):
     """End a hold, under the name that it was made with."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -246,11 +246,11 @@ class Release(BaseModel):
     )
 
 
-class Cancel(Asked):
+class CancelBody(RequestBody):
     """End what has not ended; it has no result."""
 
 
-class Resume(Asked):
+class ResumeBody(RequestBody):
     """Resume by hand; over a missing approval it needs force, a reason and the pause's number."""
 
     data: dict[str, Any] = Field(
@@ -262,7 +262,7 @@ class Resume(Asked):
     pause_number: PauseNumber | None = PAUSE_SEEN
 
 
-class Retry(Asked):
+class RetryBody(RequestBody):
     """Continue after an incident, from where it stood unless the request says otherwise."""
 
     from_step: Name | None = Field(default=None, description="From this step; needs a reason.")

@@ -13,12 +13,12 @@ from resumer_daemon.cli.common import (
     console,
     errors,
     fail,
-    opened,
+    open_session,
     print_json,
     run,
 )
-from resumer_daemon.cli.output import ago, cells, coloured, escape, table
-from resumer_daemon.errors import Refused
+from resumer_daemon.cli.output import cells, colored_status, escape, format_moment, table
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
 
@@ -86,7 +86,7 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
         return [
             {"execution_id": key, "pause_number": choice.pause_number} for key in choice.keys or ()
         ]
-    async with opened(url) as session:
+    async with open_session(url) as session:
         return await queries.choose_executions(
             session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
         )
@@ -101,14 +101,14 @@ async def _ask_all(
     """
     asked: dict[str, int] = {}
     refused: dict[str, str] = {}
-    async with opened(url) as session:
+    async with open_session(url) as session:
         for row in _counted(chosen):
             key, seen = row["execution_id"], row["pause_number"]
             try:
                 asked[key] = await commands.request_move(
                     session, statement, {**facts, "key": key, "pause_number": seen}
                 )
-            except Refused as error:
+            except OperationRefused as error:
                 refused[key] = str(error)
     return asked, refused
 
@@ -139,9 +139,9 @@ def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
         named = cells(row["execution_id"], row["workflow"])
         made.add_row(
             *named,
-            coloured(row["status"]),
+            colored_status(row["status"]),
             *cells(row["pause_number"], row["paused_for"]),
-            ago(row["paused_at"]),
+            format_moment(row["paused_at"]),
         )
     console.print(made)
     if len(chosen) > SHOWN:

@@ -12,23 +12,23 @@ from resumer_daemon.cli.common import (
     AsJson,
     DatabaseUrl,
     console,
-    opened,
+    open_session,
     print_json,
     run,
 )
 from resumer_daemon.cli.output import escape
-from resumer_daemon.engine.compatibility import stranded
-from resumer_daemon.store.queries import PausedPlace, paused_places, snapshot
+from resumer_daemon.engine.compatibility import find_incompatible
+from resumer_daemon.store.queries import PausedPlace, paused_places, read_snapshot
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.finding import Finding, error
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.errors import Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import DefinitionError
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json, load
 
 
 @dataclass(frozen=True, slots=True)
-class Stranded:
+class IncompatiblePause:
     """Executions that are paused at a place which a definition does not have, and what is gone."""
 
     place: PausedPlace
@@ -42,31 +42,33 @@ class Stranded:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file and what was found of it. `stranded` and `paused` None: it was not compared."""
+    """A file and what was found of it. `paused` None: it was not compared with what is paused."""
 
     file: str
     workflow: str | None
     definition: Definition | None
     findings: tuple[Finding, ...]
     paused: int | None = None
-    stranded: tuple[Stranded, ...] = ()
+    incompatible: tuple[IncompatiblePause, ...] = ()
 
     @property
     def fails(self) -> bool:
         """Tell whether an execution would come to grief."""
         severities = [each.severity for each in self.findings]
-        return "error" in (*severities, *(each.severity for each in self.stranded))
+        return "error" in (*severities, *(each.severity for each in self.incompatible))
 
     def against(self, places: Iterable[PausedPlace]) -> "Checked":
         """Compare with where executions of its workflow are paused."""
         if self.definition is None:
             return self
         places = tuple(places)
-        found = ((place, stranded(place.point, self.definition)) for place in places)
+        found = ((place, find_incompatible(place.point, self.definition)) for place in places)
         return replace(
             self,
             paused=sum(len(place.executions) for place in places),
-            stranded=tuple(Stranded(place, missing) for place, missing in found if missing),
+            incompatible=tuple(
+                IncompatiblePause(place, missing) for place, missing in found if missing
+            ),
         )
 
 
@@ -89,8 +91,8 @@ def read_checked(file: Path) -> Checked:
 
 def _normalised(document: Json) -> Definition | None:
     try:
-        return normalise(document)
-    except (Refused, ValueError):
+        return parse_definition(document)
+    except (DefinitionError, ValueError):
         return None
 
 
@@ -106,11 +108,11 @@ def as_json(checked: Checked) -> Json:
     }
     if checked.paused is not None:
         found["paused"] = checked.paused
-        found["stranded"] = [_stranded_as_json(each) for each in checked.stranded]
+        found["stranded"] = [_stranded_as_json(each) for each in checked.incompatible]
     return found
 
 
-def _stranded_as_json(each: Stranded) -> Json:
+def _stranded_as_json(each: IncompatiblePause) -> Json:
     place = each.place
     return {
         "severity": each.severity,
@@ -162,7 +164,7 @@ def check_definition(
 
 
 async def _compared(checked: Sequence[Checked], url: str | None) -> list[Checked]:
-    async with opened(url) as session, snapshot(session):
+    async with open_session(url) as session, read_snapshot(session):
         return [
             each.against(await paused_places(session, each.workflow)) if each.workflow else each
             for each in checked
@@ -197,12 +199,12 @@ def _print_findings(checked: Checked) -> None:
 def _stranded(checked: Checked) -> Iterator[str]:
     if checked.paused is None:
         return
-    stranded = sum(len(each.place.executions) for each in checked.stranded)
+    incompatible = sum(len(each.place.executions) for each in checked.incompatible)
     yield (
         f"  paused executions of {escape(checked.workflow or '')}: {checked.paused},"
-        f" {stranded} of them at a place that this definition does not have"
+        f" {incompatible} of them at a place that this definition does not have"
     )
-    for each in checked.stranded:
+    for each in checked.incompatible:
         place, keys = each.place, ", ".join(each.place.executions[:_NAMED])
         more = len(place.executions) - _NAMED
         yield (
@@ -210,7 +212,7 @@ def _stranded(checked: Checked) -> Iterator[str]:
             f" {len(place.executions)} of version {escape(place.version)} ({escape(keys)}"
             f"{f' and {more} more' if more > 0 else ''})"
         )
-    if any(each.place.kept for each in checked.stranded):
+    if any(each.place.kept for each in checked.incompatible):
         yield "  Warnings: they go on with the copy of the definition that they paused with."
-    if any(not each.place.kept for each in checked.stranded):
+    if any(not each.place.kept for each in checked.incompatible):
         yield "  Errors: no copy is kept of theirs; they would go on with this one, and stop."

@@ -15,7 +15,7 @@ import uvloop
 
 from resumer_daemon.cli.output import PlainConsole, escape
 from resumer_daemon.config import Settings, load_settings
-from resumer_daemon.durations import seconds
+from resumer_daemon.durations import parse_duration
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.session import Database, Session, as_text
 from resumer_daemon.telemetry.logs import GRANTED
@@ -84,7 +84,7 @@ def settings(**flags: Any) -> Settings:
 
 
 @asynccontextmanager
-async def opened(url: str | None, *, reads: bool = False) -> AsyncIterator[Session]:
+async def open_session(url: str | None, *, reads: bool = False) -> AsyncIterator[Session]:
     """Open a session for one command. One that only `reads` is served by a standby too."""
     chosen = settings(database_url=url)
     database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
@@ -141,7 +141,7 @@ def duration(text: str | None) -> float | None:
     """Return the seconds of an option; what is no duration ends the command with code 2."""
     if text is None:
         return None
-    given = seconds(text)
+    given = parse_duration(text)
     if given is None:
         fail(f"not a duration: {text} (such as 90s, 2h, 1h30m)", USAGE)
     return given

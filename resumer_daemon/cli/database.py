@@ -23,16 +23,16 @@ from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate
 from resumer_daemon.store import migrate as runner
 from resumer_daemon.store import triggers as switches
-from resumer_daemon.store.doctor.finding import Finding
-from resumer_daemon.store.doctor.report import examine
-from resumer_daemon.store.migration_history import Entry
-from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED, Change, Plan, Remark
+from resumer_daemon.store.doctor.finding import CheckResult
+from resumer_daemon.store.doctor.report import run_checks
+from resumer_daemon.store.migration_history import MigrationStatus
+from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED, Change, MigrationPlan, Remark
 from resumer_daemon.workflow.values import Json
 
 REMARK_COLOURS = {"refused": "red", "note": "yellow"}
 
 
-def as_document(plan: Plan) -> Json:
+def plan_document(plan: MigrationPlan) -> Json:
     """Return the plan for programs."""
     return {
         "database": plan.role.database,
@@ -47,7 +47,7 @@ def as_document(plan: Plan) -> Json:
     }
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: MigrationPlan) -> None:
     """Print the plan for people."""
     _print_lines(f"Database {plan.role.database}, as role {plan.role.name}")
     if not plan.migrations:
@@ -77,7 +77,7 @@ def _table(change: Change) -> Json:
     }
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: MigrationPlan) -> Iterator[str]:
     for kind, names in plan.creates.items():
         yield f"creates   {len(names)} x {kind} in schema resumer: {', '.join(names)}"
     for change in plan.changes:
@@ -146,7 +146,7 @@ def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     chosen = settings(database_url=database_url)
     found = run(runner.plan(chosen.url, chosen.service_schema))
     if as_json:
-        print_json(as_document(found))
+        print_json(plan_document(found))
     else:
         print_plan(found)
     if found.refused:
@@ -251,7 +251,7 @@ def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     console.print(table)
 
 
-def _applied(entry: Entry) -> str:
+def _applied(entry: MigrationStatus) -> str:
     if entry.applied_at is None:
         return "[yellow]no[/]"
     changed = " [yellow]changed since, `migrate up` applies it again[/]" if entry.changed else ""
@@ -327,7 +327,7 @@ def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
     [dim]Example: resumer-daemon doctor --json[/]
     """
-    found = run(examine(settings(database_url=database_url)))
+    found = run(run_checks(settings(database_url=database_url)))
     wrong = any(finding.verdict == "error" for finding in found)
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(finding) for finding in found]})
@@ -337,7 +337,7 @@ def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
         raise typer.Exit(REFUSED)
 
 
-def _print_finding(found: Sequence[Finding]) -> None:
+def _print_finding(found: Sequence[CheckResult]) -> None:
     for finding in found:
         _line(f"[{COLOURS[finding.verdict]}]{finding.verdict:8}[/]", finding.check, finding.what)
         if finding.why:

@@ -15,11 +15,11 @@ import typer
 from rich.rule import Rule
 
 from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
-from resumer_daemon.cli.output import coloured, escape, steps_table
+from resumer_daemon.cli.output import colored_status, escape, steps_table
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
 from resumer_daemon.embedded.server import EmbeddedPostgres
-from resumer_daemon.errors import Refused
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, migrate, queries
 from resumer_daemon.store.session import Database, Session
 from resumer_daemon.store.statements import load
@@ -33,7 +33,7 @@ PAYLOAD = {
 }
 
 
-class Story:
+class Demo:
     """Tells what happens to executions of one definition, as it happens."""
 
     def __init__(self, session: Session, document: Mapping[str, Json], url: str) -> None:
@@ -72,8 +72,8 @@ class Story:
         found = await self._until(execution, lambda e: e["status"] == "paused")
         asked, pause = found["approvals"][0], found["pauses"][-1]
         console.print(
-            f"{found['execution_id']} is {coloured('paused')} at [bold]{pause['step']}[/] since"
-            f" {pause['paused_at'][11:23]}: waits for [bold]{asked['role']}[/]"
+            f"{found['execution_id']} is {colored_status('paused')} at [bold]{pause['step']}[/]"
+            f" since {pause['paused_at'][11:23]}: waits for [bold]{asked['role']}[/]"
             f" ({asked['request_id']})",
             highlight=False,
             soft_wrap=True,
@@ -87,8 +87,8 @@ class Story:
             "" if after is None else f", resumed [bold]{after * 1000:.1f} ms[/] after the decision"
         )
         console.print(
-            f"{found['execution_id']} is {coloured(found['status'])} as"
-            f" {coloured(found['result'])}{took}",
+            f"{found['execution_id']} is {colored_status(found['status'])} as"
+            f" {colored_status(found['result'])}{took}",
             highlight=False,
             soft_wrap=True,
         )
@@ -106,7 +106,9 @@ class Story:
                         return found
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise Refused(f"execution {execution} did not get there in {PATIENCE:.0f} s") from None
+            raise OperationRefused(
+                f"execution {execution} did not get there in {PATIENCE:.0f} s"
+            ) from None
 
 
 def _with_timeout(document: Mapping[str, Json], timeout: str) -> dict[str, Json]:
@@ -181,13 +183,13 @@ async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> N
     database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
     session = await database.session("resumer-dev")
     async with session.connection:
-        story = Story(session, _example(), chosen.url)
+        story = Demo(session, _example(), chosen.url)
         await story.tell()
         if not once:
             await _invite(story, session, daemon)
 
 
-async def _invite(story: Story, session: Session, daemon: Daemon) -> None:
+async def _invite(story: Demo, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and what to type to move it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
     found = await queries.show_execution(session, await story.pause())

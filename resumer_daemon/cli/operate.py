@@ -22,12 +22,12 @@ from resumer_daemon.cli.common import (
     document,
     duration,
     fail,
-    opened,
+    open_session,
     print_json,
     run,
 )
 from resumer_daemon.cli.output import escape
-from resumer_daemon.durations import seconds
+from resumer_daemon.durations import parse_duration
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
 from resumer_daemon.workflow.values import dump
@@ -91,7 +91,13 @@ def resume(
         fail("--data is no JSON object, such as '{\"counted\": 7}'", USAGE)
     waits, seconds = paused_for or "manual", duration(older_than)
     choice = Choice(
-        executions, workflow, everything, ("paused",), waits, seconds, pause_number=pause_number
+        executions,
+        workflow,
+        everything,
+        ("paused",),
+        waits,
+        seconds,
+        pause_number=pause_number,
     )
     facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
     move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
@@ -186,7 +192,7 @@ def hold(
     facts = {"workflow": name, "seconds": seconds, "actor": actor, "reason": reason}
 
     async def work() -> int:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             return await commands.request_move(session, "ask_hold", facts)
 
     made = run(work())
@@ -214,7 +220,7 @@ def release(
     facts = {"workflow": name, "per_second": per_second, "actor": actor}
 
     async def work() -> int:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             return await commands.request_move(session, "ask_release", facts)
 
     going = run(work())
@@ -235,7 +241,7 @@ def _spoken(name: str) -> str:
 
 
 async def _in_scope(workflow: str | None, url: str | None) -> int:
-    async with opened(url) as session:
+    async with open_session(url) as session:
         return len(await queries.choose_executions(session, array(OPEN), workflow, None, None))
 
 
@@ -261,7 +267,7 @@ def adopt(
 
     async def work() -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             async for found in commands.blocked_since(session, begin, batch=batch):
                 if yes:
                     await commands.request_adoption(session, found)
@@ -280,7 +286,7 @@ def adopt(
 
 def _time(text: str) -> datetime | timedelta:
     """Read a time, or how long ago it was by the clock of the database."""
-    ago = seconds(text)
+    ago = parse_duration(text)
     try:
         given = datetime.fromisoformat(text) if ago is None else timedelta(seconds=ago)
     except ValueError:

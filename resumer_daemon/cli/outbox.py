@@ -12,7 +12,7 @@ from resumer_daemon.cli.common import (
     DatabaseUrl,
     console,
     fail,
-    opened,
+    open_session,
     print_json,
     run,
 )
@@ -40,7 +40,7 @@ def list_(
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await store.list_messages(session, state, limit)
 
     rows = run(work())
@@ -68,7 +68,7 @@ def retry(
         fail("name the messages, or say --all", USAGE)
 
     async def work() -> list[str]:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             return await store.retry(session, None if everything else keys)
 
     due = run(work())

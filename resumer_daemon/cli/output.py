@@ -54,7 +54,7 @@ COLOURS = {
 }
 
 
-def coloured(word: str | None) -> str:
+def colored_status(word: str | None) -> str:
     """Return a status, result or outcome in its colour."""
     if not word:
         return ""
@@ -62,7 +62,7 @@ def coloured(word: str | None) -> str:
     return f"[{colour}]{escape(word)}[/]" if colour else escape(word)
 
 
-def ago(moment: datetime | str | None) -> str:
+def format_moment(moment: datetime | str | None) -> str:
     """Return how long ago a moment is, or how far it is away, in one unit.
 
     What Python cannot hold is returned as it is written.
@@ -74,11 +74,11 @@ def ago(moment: datetime | str | None) -> str:
     except ValueError:
         return escape(str(moment))
     seconds = (datetime.now(UTC) - at).total_seconds()
-    away = f"{lasting(abs(seconds))}"
+    away = f"{format_lasting(abs(seconds))}"
     return f"in {away}" if seconds < 0 else f"{away} ago"
 
 
-def lasting(seconds: float) -> str:
+def format_lasting(seconds: float) -> str:
     """Return a time in its largest unit."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= size:
@@ -108,7 +108,7 @@ def steps_table(steps: Iterable[Mapping[str, Any]]) -> Table:
         table.add_row(
             f"  {escape(step['step'])}",
             escape(step["type"] or ""),
-            coloured(step["status"]),
+            colored_status(step["status"]),
             escape(why),
         )
     return table

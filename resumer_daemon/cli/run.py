@@ -12,7 +12,7 @@ import typer
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.app import Health, watch
+from resumer_daemon.api.app import Health, add_health_routes
 from resumer_daemon.api.server import Server
 from resumer_daemon.cli.common import REFUSED, DatabaseUrl, console, errors, settings
 from resumer_daemon.cli.common import run as run_work
@@ -79,7 +79,7 @@ async def _serve_gauges(chosen: Settings) -> None:
     gauges, registry = Gauges(chosen.url, standby=True), CollectorRegistry()
     registry.register(gauges)
     app = FastAPI(openapi_url=None)
-    watch(app, Health(lambda: gauges.up, registry, gauges.refresh))
+    add_health_routes(app, Health(lambda: gauges.up, registry, gauges.refresh))
     server = Server(app, chosen)
     await server.start()
     log.info("started", http=server.address)

@@ -21,11 +21,18 @@ from resumer_daemon.cli.common import (
     console,
     duration,
     fail,
-    opened,
+    open_session,
     print_json,
     run,
 )
-from resumer_daemon.cli.output import ago, cells, coloured, escape, lasting, table
+from resumer_daemon.cli.output import (
+    cells,
+    colored_status,
+    escape,
+    format_lasting,
+    format_moment,
+    table,
+)
 from resumer_daemon.engine.inputs import Kind, Settled
 from resumer_daemon.store import queries
 from resumer_daemon.store.queries import Entries, Filter
@@ -50,7 +57,7 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.show_execution(session, execution)
 
     found = run(work())
@@ -58,10 +65,10 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
 
 
 def _print_execution(found: Mapping[str, Any]) -> None:
-    result = f" {coloured(found['result'])}" if found["result"] else ""
+    result = f" {colored_status(found['result'])}" if found["result"] else ""
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
-        f" {coloured(found['status'])}{result}",
+        f" {colored_status(found['status'])}{result}",
         highlight=False,
     )
     if found["error"]:
@@ -71,7 +78,7 @@ def _print_execution(found: Mapping[str, Any]) -> None:
         made.add_row(
             f"  {escape(moment.when)}",
             escape(moment.what),
-            coloured(moment.became),
+            colored_status(moment.became),
             escape(moment.said),
         )
     console.print(made)
@@ -185,7 +192,7 @@ def list_(
         return
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.list_executions(session, wanted)
 
     rows = run(work())
@@ -195,7 +202,7 @@ def list_(
 async def _watch(wanted: Filter, url: str | None) -> None:
     """Show the list until Ctrl-C, which is its end and no failure."""
     with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
-        async with opened(url, reads=True) as session:
+        async with open_session(url, reads=True) as session:
             while True:
                 rows = await queries.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)
@@ -209,10 +216,10 @@ def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
         made.add_row(
             escape(row["execution_id"]),
             escape(row["workflow"] or ""),
-            coloured(row["status"]),
-            coloured(row["result"]),
+            colored_status(row["status"]),
+            colored_status(row["result"]),
             escape(_waits(row)),
-            ago(row["paused_at"]),
+            format_moment(row["paused_at"]),
         )
     return made
 
@@ -233,7 +240,7 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.explain(session, execution)
 
     found = run(work())
@@ -244,7 +251,7 @@ def _print_explanation(found: Mapping[str, Any]) -> None:
     number = found["pause_number"]
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
-        f" {coloured(found['status'])}{'' if number is None else f', pause {number}'}",
+        f" {colored_status(found['status'])}{'' if number is None else f', pause {number}'}",
         highlight=False,
     )
     for reason in found["reasons"] or ():
@@ -273,7 +280,7 @@ def ledger(
     wanted = Entries(execution, kind, outcome, duration(since), limit)
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.list_ledger(session, wanted)
 
     rows = run(work())
@@ -286,8 +293,8 @@ def ledger(
         said = f" {row['decision']}" if row["decision"] else ""
         took = "" if row["took"] is None else f"{row['took'].total_seconds():.3f}s"
         first = cells(row["request"], row["execution_key"], f"{row['kind']}{said}")
-        last = cells(ago(row["requested_at"]), took, row["actor"], row["reason"])
-        made.add_row(*first, coloured(row["outcome"]), *last)
+        last = cells(format_moment(row["requested_at"]), took, row["actor"], row["reason"])
+        made.add_row(*first, colored_status(row["outcome"]), *last)
     console.print(made)
 
 
@@ -298,7 +305,7 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.list_incidents(session, limit)
 
     rows = run(work())
@@ -308,7 +315,7 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
     made = table("execution", "workflow", "step", "cause", "detail", "remedy", "since")
     for row in rows:
         named = ("execution_key", "workflow", "step_id", "cause", "detail", "remedy")
-        made.add_row(*cells(*(row[name] for name in named)), ago(row["paused_at"]))
+        made.add_row(*cells(*(row[name] for name in named)), format_moment(row["paused_at"]))
     console.print(made)
 
 
@@ -319,7 +326,7 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """
 
     async def work() -> dict[str, Any]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await queries.read_stats(session)
 
     found = run(work())
@@ -327,28 +334,33 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
 
 def _print_stats(found: Mapping[str, Any]) -> None:
-    standing = ", ".join(f"{n} {coloured(s)}" for s, n in sorted(found["executions"].items()))
+    standing = ", ".join(f"{n} {colored_status(s)}" for s, n in sorted(found["executions"].items()))
     lag = found["lag"]
-    late = f"{lag['number']} due" + (f", the oldest {ago(lag['oldest'])}" if lag["number"] else "")
+    late = f"{lag['number']} due" + (
+        f", the oldest {format_moment(lag['oldest'])}" if lag["number"] else ""
+    )
     messages = ", ".join(f"{n} {s}" for s, n in sorted(found["messages"].items()))
     table = Table("", "", box=None, show_header=False)
     table.add_row("executions", standing or "none that has not ended")
     for pause in found["paused"]:
         table.add_row(
-            f"  {pause['reason']}", f"{pause['number']}, the oldest {ago(pause['oldest'])}"
+            f"  {pause['reason']}",
+            f"{pause['number']}, the oldest {format_moment(pause['oldest'])}",
         )
     table.add_row("requests", late)
     table.add_row("daemons", f"{found['daemons']} connected, {found['leases']} leases held")
     table.add_row("messages", messages or "all delivered")
     for hold in found["holds"]:
         why = f" ({hold['reason']})" if hold["reason"] else ""
-        until = f", ends {ago(hold['until'])}" if hold["until"] else ""
-        said = f"{hold['workflow']} by {hold['actor']}{why}, {ago(hold['held_at'])}{until}"
+        until = f", ends {format_moment(hold['until'])}" if hold["until"] else ""
+        said = (
+            f"{hold['workflow']} by {hold['actor']}{why}, {format_moment(hold['held_at'])}{until}"
+        )
         table.add_row("on hold", *cells(said))
     console.print(table)
     settled = Table("last hour", "outcome", "number", "median", box=None)
     for row in found["last_hour"]:
-        median = lasting(float(row["median_seconds"]))
-        settled.add_row(row["kind"], coloured(row["outcome"]), str(row["number"]), median)
+        median = format_lasting(float(row["median_seconds"]))
+        settled.add_row(row["kind"], colored_status(row["outcome"]), str(row["number"]), median)
     if found["last_hour"]:
         console.print(settled)

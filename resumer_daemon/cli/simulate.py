@@ -17,14 +17,14 @@ from resumer_daemon.cli.common import (
     settings,
 )
 from resumer_daemon.cli.output import escape
-from resumer_daemon.cli.simulation_document import fails, told
+from resumer_daemon.cli.simulation_document import fails, to_document
 from resumer_daemon.cli.simulation_input import Subject, from_database, from_file
 from resumer_daemon.cli.simulation_report import print_simulated
-from resumer_daemon.engine.simulation import Emitted, Script, Word
+from resumer_daemon.engine.simulation import Scenario, ScriptedDecision, ScriptedEvent
 from resumer_daemon.engine.simulation import simulate as play
 from resumer_daemon.workflow.values import Json, load
 
-_WORDS: Final[tuple[Word, ...]] = get_args(Word)
+_WORDS: Final[tuple[ScriptedDecision, ...]] = get_args(ScriptedDecision)
 _LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event
 
 Execution = Annotated[
@@ -73,10 +73,10 @@ def simulate(
     if (execution is None) is (definition is None):
         raise _wrong("name an execution, or a file with --definition")
     given = None if payload is None else _read(payload)
-    script = Script(_decisions(decision), _events(event or (), None if definition else given))
+    script = Scenario(_decisions(decision), _events(event or (), None if definition else given))
     subject = run(_subject(execution, definition, given, database_url))
     played = play(subject.definition, subject.claimed, subject.world, script)
-    document = told(subject, played)
+    document = to_document(subject, played)
     print_json(document) if as_json else print_simulated(document)
     if fails(document):
         raise typer.Exit(REFUSED)
@@ -96,24 +96,24 @@ def _wrong(why: str) -> typer.Exit:
     return typer.Exit(USAGE)
 
 
-def _decisions(written: str) -> tuple[Word, ...]:
+def _decisions(written: str) -> tuple[ScriptedDecision, ...]:
     return tuple(_word(each.strip().lower()) for each in written.split(",") if each.strip())
 
 
-def _word(written: str) -> Word:
+def _word(written: str) -> ScriptedDecision:
     for word in _WORDS:
         if word in (written, _LETTERS.get(written)):
             return word
     raise _wrong(f"no decision: {written} (known: {', '.join(_WORDS)})")
 
 
-def _events(written: Sequence[str], payload: Json) -> tuple[Emitted, ...]:
+def _events(written: Sequence[str], payload: Json) -> tuple[ScriptedEvent, ...]:
     """Read events; one without a payload of its own has the one of `--payload`."""
     events = []
     for each in written:
         event_type, own, text = each.partition("=")
         default = {} if payload is None else payload
-        events.append(Emitted(event_type, _read(text) if own else default))
+        events.append(ScriptedEvent(event_type, _read(text) if own else default))
     return tuple(events)
 
 

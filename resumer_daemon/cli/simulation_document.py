@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from resumer_daemon.cli.simulation_input import Subject
-from resumer_daemon.engine.inputs import Answer, Approval, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.inputs import Approval, Decision, Event, Manual, Resolution, TimedOut
 from resumer_daemon.engine.outcome import Completed, Failed, Incident, NewApproval, Paused
-from resumer_daemon.engine.simulation import Script, Seen, Simulation, Stop, Stretch
-from resumer_daemon.engine.state import Branch, Waiting, Ways
+from resumer_daemon.engine.simulation import Scenario, Segment, Simulation, StepTrace, Stop
+from resumer_daemon.engine.state import Branch, NextSteps, WaitCondition
 from resumer_daemon.workflow.conditions import Comparison
 from resumer_daemon.workflow.values import Json
 
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 _ANSWERED = frozenset({"status_code", "response"})
 
 
-def told(subject: Subject, played: Simulation) -> Document:
+def to_document(subject: Subject, played: Simulation) -> Document:
     """Return a simulation as one document."""
     return {
         "execution": subject.claimed.key,
@@ -48,7 +48,7 @@ def _stands(subject: Subject) -> Document:
     return stands
 
 
-def _stretch(stretch: Stretch) -> Document:
+def _stretch(stretch: Segment) -> Document:
     created = [write for write in stretch.writes if isinstance(write, NewApproval)]
     return {
         "answer": None if stretch.answer is None else _answer(stretch.answer),
@@ -57,7 +57,7 @@ def _stretch(stretch: Stretch) -> Document:
     }
 
 
-def _answer(answer: Answer) -> Document:
+def _answer(answer: Resolution) -> Document:
     match answer:
         case Decision(deciding):
             by = [each.request_id for each in answer.all if each.decision == deciding.decision]
@@ -72,7 +72,7 @@ def _answer(answer: Answer) -> Document:
             assert_never(answer)
 
 
-def _step(seen: Seen) -> Document:
+def _step(seen: StepTrace) -> Document:
     record, data = seen.record, seen.record.output.get("data") or {}
     facts = {
         "reason": record.output.get("reason"),
@@ -133,7 +133,7 @@ def _branch(branch: Branch, created: Iterable[NewApproval]) -> Document:
 
 
 def _pause(
-    reason: str, step_id: str | None, ways: Ways, waiting: Waiting, asked: list[Document]
+    reason: str, step_id: str | None, ways: NextSteps, waiting: WaitCondition, asked: list[Document]
 ) -> Document:
     leads = {name: getattr(ways, name) for name in _LEADS.get(reason, ())}
     facts = {
@@ -174,7 +174,7 @@ def _approval(asked: Approval) -> Document:
     return {"request_id": asked.request_id, "status": asked.status, **_given(facts)}
 
 
-def _unused(script: Script) -> list[str]:
+def _unused(script: Scenario) -> list[str]:
     return [*script.words, *(f"event {event.type}" for event in script.events)]
 
 

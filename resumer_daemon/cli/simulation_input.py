@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from resumer_daemon.cli.common import opened, settings
+from resumer_daemon.cli.common import open_session, settings
 from resumer_daemon.config import Settings
-from resumer_daemon.engine.adoption import adopt
-from resumer_daemon.engine.inputs import Claimed, OpenPause, World
+from resumer_daemon.engine.adoption import adopt_pause
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Pause
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.plan import NewPause, Program
-from resumer_daemon.engine.planner import Found, Programs, Unusable
-from resumer_daemon.errors import Refused
+from resumer_daemon.engine.plan import PauseToOpen, PinnedDefinition
+from resumer_daemon.engine.planner import Definitions, Found, InvalidDefinition
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import queries
-from resumer_daemon.store.claim import look
-from resumer_daemon.store.inputs import Library, Surroundings, gather, parse
-from resumer_daemon.store.queries import snapshot
+from resumer_daemon.store.claim import select_without_lock
+from resumer_daemon.store.inputs import BatchInputs, DefinitionCache, load_inputs, parse
+from resumer_daemon.store.queries import read_snapshot
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, load
 
@@ -30,8 +30,8 @@ class Subject:
     """An execution, what it runs on, and the world as it is now. `row`: as `show` has it."""
 
     definition: Definition
-    claimed: Claimed
-    world: World
+    claimed: ClaimedExecution
+    world: AdvanceInputs
     row: Mapping[str, Any]
 
 
@@ -44,9 +44,9 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
     try:
         text = file.read_bytes().decode()
     except UnicodeDecodeError as wrong:
-        raise Refused(f"definition refused: not UTF-8 at byte {wrong.start}") from None
+        raise OperationRefused(f"definition refused: not UTF-8 at byte {wrong.start}") from None
     program = _usable(parse("", text))
-    claimed = Claimed(
+    claimed = ClaimedExecution(
         id=UUID(int=0),
         key="exec_simulated",
         status="pending",
@@ -61,7 +61,7 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
         requests=(),
         approvals=(),
     )
-    around = Surroundings(
+    around = BatchInputs(
         chosen, datetime.now(UTC), rules={}, loaded={}, endpoints={}, records={}, steps={}
     )
     return Subject(program.definition, claimed, around.world(claimed), {})
@@ -74,16 +74,16 @@ async def from_database(key: str, url: str | None) -> Subject:
         Refused: There is none, or it cannot be read, or its definition cannot be run.
     """
     chosen = settings(database_url=url)
-    async with opened(url, reads=True) as session, snapshot(session):
+    async with open_session(url, reads=True) as session, read_snapshot(session):
         row = await queries.show_execution(session, key)
-        batch = await look(session, row["id"])
+        batch = await select_without_lock(session, row["id"])
         if batch.unreadable:
-            raise Refused(f"{key} cannot be read: {batch.unreadable[0].why}")
+            raise OperationRefused(f"{key} cannot be read: {batch.unreadable[0].why}")
         if batch.newer:
-            raise Refused(f"{key} cannot be read: a newer version wrote its state")
+            raise OperationRefused(f"{key} cannot be read: a newer version wrote its state")
         [claimed] = batch.claimed
-        programs = await Library().programs(session, [claimed])
-        around = await gather(session, chosen, [claimed], programs, batch.now)
+        programs = await DefinitionCache().programs(session, [claimed])
+        around = await load_inputs(session, chosen, [claimed], programs, batch.now)
     claimed = replace(claimed, hold=None)  # as if nobody held it
     world = replace(around.world(claimed), hold=False)
     if claimed.status not in ("pending", "paused"):
@@ -94,31 +94,33 @@ async def from_database(key: str, url: str | None) -> Subject:
     return Subject(program.definition, claimed, world, row)
 
 
-def _program(programs: Programs, claimed: Claimed) -> Found:
+def _program(programs: Definitions, claimed: ClaimedExecution) -> Found:
     """Return the copy that it paused with, or else the definition as it is now."""
     if claimed.pause is not None and claimed.pause.definition is not None:
         return programs.of_pause(claimed.pause)
     return programs.of_workflow(claimed.workflow)
 
 
-def _usable(found: Found) -> Program:
-    if isinstance(found, Unusable):
-        raise Refused(found.why)
+def _usable(found: Found) -> PinnedDefinition:
+    if isinstance(found, InvalidDefinition):
+        raise OperationRefused(found.why)
     return found
 
 
-def _adopted(claimed: Claimed, program: Program, last_step: str | None) -> Claimed:
+def _adopted(
+    claimed: ClaimedExecution, program: PinnedDefinition, last_step: str | None
+) -> ClaimedExecution:
     """Return another program's pause as a daemon would take it over."""
-    taken = adopt(claimed, program, last_step, claimed.used)
+    taken = adopt_pause(claimed, program, last_step, claimed.used)
     if taken is None:
-        raise Refused("it is no pause: the service has blocked it")
+        raise OperationRefused("it is no pause: the service has blocked it")
     if isinstance(taken, Incident):
-        raise Refused(f"{taken.detail}; {taken.remedy}")
+        raise OperationRefused(f"{taken.detail}; {taken.remedy}")
     return replace(claimed, pause=_opened(taken), last_pause=taken.number)
 
 
-def _opened(new: NewPause) -> OpenPause:
-    return OpenPause(
+def _opened(new: PauseToOpen) -> Pause:
+    return Pause(
         number=new.number,
         reason=new.reason,
         step_id=new.step_id,

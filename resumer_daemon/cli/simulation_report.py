@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from resumer_daemon.cli.common import console
-from resumer_daemon.cli.output import coloured, escape
+from resumer_daemon.cli.output import colored_status, escape
 from resumer_daemon.workflow.templates import rfc3339
-from resumer_daemon.workflow.values import Json, dump, printed
+from resumer_daemon.workflow.values import Json, dump, to_text
 
 Document = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ def _step(step: Document) -> Iterator[str]:
 
 
 def _comparison(seen: Document) -> str:
-    asked = f"{printed(seen['field'])} {printed(seen['operator'])}"
+    asked = f"{to_text(seen['field'])} {to_text(seen['operator'])}"
     asked += "" if seen["value"] is None else f" {_short(seen['value'])}"
     answer = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
     return f"{asked}: saw {_short(seen['actual'])}, {answer}"
@@ -73,22 +73,22 @@ def _comparison(seen: Document) -> str:
 def _action(action: Mapping[str, Json]) -> Iterator[str]:
     """Tell an action with its rendered parameters, a request by its method and address first."""
     parameters = {name: value for name, value in action.items() if value is not None}
-    kind = printed(parameters.pop("type", ""))
+    kind = to_text(parameters.pop("type", ""))
     failed = "" if parameters.pop("success", True) else " [red]fails[/]"
     target = [parameters.pop(name) for name in ("method", "url") if name in parameters]
-    yield f"{escape(' '.join([kind, *map(printed, target)]))}{failed}"
+    yield f"{escape(' '.join([kind, *map(to_text, target)]))}{failed}"
     for name, value in parameters.items():
         if value not in ("", {}, []):
-            yield f"  [dim]{escape(name)}:[/] {escape(printed(value))}"
+            yield f"  [dim]{escape(name)}:[/] {escape(to_text(value))}"
 
 
 def _stand(stands: Document) -> str:
-    status = coloured(stands["status"])
+    status = colored_status(stands["status"])
     if "step" in stands:
         return f"{status} at [bold]{escape(stands['step'] or '?')}[/]: {escape(stands['reason'])}"
     if "result" in stands:
         why = stands.get("reason")
-        return f"{status} as {coloured(stands['result'])}{f': {escape(why)}' if why else ''}"
+        return f"{status} as {colored_status(stands['result'])}{f': {escape(why)}' if why else ''}"
     why = stands.get("error") or stands.get("reason")
     return f"{status}{f': {escape(why)}' if why else ''}"
 

@@ -10,7 +10,7 @@ from resumer_daemon.cli.common import (
     DatabaseUrl,
     console,
     document,
-    opened,
+    open_session,
     print_json,
     run,
 )
@@ -32,7 +32,7 @@ def start(
     given = document("--payload", payload)
 
     async def work() -> str:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             return await commands.start(session, workflow, given, version, organization)
 
     console.print(run(work()), highlight=False)
@@ -51,7 +51,7 @@ def emit(
     given = document("--payload", payload)
 
     async def work() -> str:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             return await commands.emit(session, event_type, given, organization)
 
     console.print(run(work()), highlight=False)
@@ -94,7 +94,7 @@ def _decide(
     as_json: bool,
 ) -> None:
     async def work() -> int | None:
-        async with opened(url) as session:
+        async with open_session(url) as session:
             return await commands.decide(session, verdict, request_id, approver, reason)
 
     left, decision = run(work()), f"{verdict.removesuffix('e')}ed"

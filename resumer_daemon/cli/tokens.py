@@ -15,13 +15,13 @@ from resumer_daemon.cli.common import (
     console,
     errors,
     fail,
-    opened,
+    open_session,
     print_json,
     run,
 )
 from resumer_daemon.cli.output import escape
-from resumer_daemon.durations import seconds
-from resumer_daemon.errors import Refused
+from resumer_daemon.durations import parse_duration
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import tokens
 
 token = typer.Typer(help="The tokens that open the HTTP interface.", no_args_is_help=True)
@@ -49,16 +49,18 @@ def create(
     """
     if not name.strip():
         fail("a token needs a name: it is the actor in the record", USAGE)
-    lasts = None if expires_in == "never" else seconds(expires_in)
+    lasts = None if expires_in == "never" else parse_duration(expires_in)
     if lasts is None and expires_in != "never":
         fail(f"not a duration: {expires_in} (such as 720h, or never)", USAGE)
     permissions = [permission.scope for permission in dict.fromkeys(may)]
 
     async def work() -> tuple[str, dict[str, Any]]:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             several = "organization" in session.features
             if several and (organization is None) is not everywhere:
-                raise Refused("name one organisation with --organization, or --every-organization")
+                raise OperationRefused(
+                    "name one organisation with --organization, or --every-organization"
+                )
             return await tokens.create(session, name, permissions, organization, lasts)
 
     made, kept = run(work())
@@ -80,7 +82,7 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(database_url, reads=True) as session:
+        async with open_session(database_url, reads=True) as session:
             return await tokens.list_tokens(session)
 
     rows = run(work())
@@ -105,7 +107,7 @@ def revoke(name: Name, database_url: DatabaseUrl = None) -> None:
     """
 
     async def work() -> None:
-        async with opened(database_url) as session:
+        async with open_session(database_url) as session:
             await tokens.revoke(session, name)
 
     run(work())

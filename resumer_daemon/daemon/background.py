@@ -16,7 +16,7 @@ import structlog
 
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.store.session import Pool
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ SOON = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Query:
     """A statement that looks at a few rows; `then` is given all that it returns."""
 
     name: str
@@ -46,7 +46,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class Scan:
     """A statement that goes through a table in slices, lap after lap.
 
     It is given the place where a slice begins, which is `first` at the start of a lap, and the
@@ -66,7 +66,7 @@ class Walk:
     """For how many seconds a lap begins where the one before has ended, and not at `first`."""
 
 
-Task: TypeAlias = Look | Walk
+Task: TypeAlias = Query | Scan
 
 
 @dataclass(slots=True)
@@ -116,20 +116,20 @@ class Background:
                 failures = 0
             except Exception as error:  # whatever it is, no other task and no decision waits for it
                 self._metrics.background_failures.labels(task.name).inc()
-                log.warning("background_failed", task=task.name, error=said(error))
+                log.warning("background_failed", task=task.name, error=format_error(error))
                 failures += 1
             soon = SOON * 2 ** min(failures - 1, 10) if failures else task.interval
             await asyncio.sleep(min(task.interval, soon))
 
     async def run(self, task: Task) -> None:
         """Run a task once: a look, or some slices of a walk."""
-        if isinstance(task, Look):
+        if isinstance(task, Query):
             facts = task.facts()
             task.then(await self._transaction(task, facts))
         else:
             await self._walk(task)
 
-    async def _walk(self, walk: Walk) -> None:
+    async def _walk(self, walk: Scan) -> None:
         progress = self._progress.setdefault(
             walk.name, _Progress(walk.first, walk.limit, True, monotonic())
         )
@@ -153,7 +153,7 @@ class Background:
                 else:
                     log.info("reconciled", what=what, count=number)
 
-    async def _slice(self, walk: Walk, progress: _Progress, changed: Counter[str]) -> bool:
+    async def _slice(self, walk: Scan, progress: _Progress, changed: Counter[str]) -> bool:
         """Take one slice and move on; tell whether there is more of this lap."""
         facts = {"limit": progress.limit, **progress.place, **walk.facts}
         try:
@@ -169,14 +169,14 @@ class Background:
         changed.update(counts)
         return more
 
-    def _go_on(self, walk: Walk, progress: _Progress, row: Row, *, more: bool) -> None:
+    def _go_on(self, walk: Scan, progress: _Progress, row: Row, *, more: bool) -> None:
         now = monotonic()
         if more or now - progress.since < walk.remembers:
             progress.place = {name: row[name] for name in walk.first}
         else:
             progress.place, progress.since = walk.first, now
 
-    def _changed(self, walk: Walk, counts: Mapping[str, int]) -> None:
+    def _changed(self, walk: Scan, counts: Mapping[str, int]) -> None:
         counter = self._metrics.erased if walk.erases else self._metrics.reconciled
         for what, number in counts.items():
             counter.labels(what).inc(number)

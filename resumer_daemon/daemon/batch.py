@@ -13,19 +13,19 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.daemon.polling import Asked, Horizon, Lookout
+from resumer_daemon.daemon.polling import ScanWindow, StatusQuery, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
-from resumer_daemon.engine.inputs import Claimed, World
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.engine.planner import Programs, broken, respond, unreadable
+from resumer_daemon.engine.planner import Definitions, broken, plan_claimed, unreadable
 from resumer_daemon.store import claim
-from resumer_daemon.store.claim import ALL, Batch, Seen
-from resumer_daemon.store.inbox import Outlook, give_up_requests
-from resumer_daemon.store.inputs import Library, gather
-from resumer_daemon.store.leases import Held, Holder, record_launches
+from resumer_daemon.store.claim import ALL, Batch, RequestTimes
+from resumer_daemon.store.inbox import QueueStatus, fail_requests
+from resumer_daemon.store.inputs import DefinitionCache, load_inputs
+from resumer_daemon.store.leases import LeasedExecution, LeaseOwner, record_pending_effects
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
 
@@ -44,7 +44,9 @@ class Written:
     quarantined: list[UUID] = field(default_factory=list)
 
 
-async def write_apart(session: Session, plans: Sequence[Plan], write: WriteAtEpoch) -> Written:
+async def write_isolating_failures(
+    session: Session, plans: Sequence[Plan], write: WriteAtEpoch
+) -> Written:
     """Write all that can be written of these, and stop alone what cannot."""
     written = Written()
     await _parts(session, plans, write, written)
@@ -75,14 +77,14 @@ async def _tried(
     except (psycopg.Error, ValueError) as error:
         if not is_poison(error):
             raise
-        return said(error)
+        return format_error(error)
     written.plans += plans
     written.epochs |= epochs
     return None
 
 
 async def _quarantine(
-    session: Session, claimed: Claimed, fault: str, write: WriteAtEpoch, written: Written
+    session: Session, claimed: ClaimedExecution, fault: str, write: WriteAtEpoch, written: Written
 ) -> None:
     """Stop one execution; where even that cannot be written, its requests fail."""
     written.quarantined.append(claimed.id)
@@ -90,7 +92,7 @@ async def _quarantine(
     worse = await _tried(session, [unreadable(claimed, fault)], write, written)
     if worse is not None:
         log.error("requests_given_up", execution=str(claimed.id), error=worse)
-        await give_up_requests(session, claimed.id, fault)
+        await fail_requests(session, claimed.id, fault)
 
 
 NEWEST = 4  # this part of a batch is of what came last
@@ -100,7 +102,7 @@ Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class BatchTimes:
     """The times at which a turn had read, had advanced and had committed, on `perf_counter`."""
 
     seen: float
@@ -109,7 +111,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class BatchResult:
     """The result of a turn that is committed.
 
     `outlook` is None where the turn has claimed something: there may be more.
@@ -117,14 +119,14 @@ class Turned:
 
     claimed: Sequence[UUID]
     plans: Sequence[Plan]
-    seen: Mapping[int, Seen]
-    outlook: Outlook | None
-    times: Times
-    held: Sequence[Held]
+    seen: Mapping[int, RequestTimes]
+    outlook: QueueStatus | None
+    times: BatchTimes
+    held: Sequence[LeasedExecution]
     quarantined: Sequence[UUID]
 
 
-class Turner:
+class BatchProcessor:
     """Takes turns on a session. `backlog`: the last one was full, so that more is waiting.
 
     `wary`: the last one held poison, so that the next is written in parts at once. `whole`: all of
@@ -135,10 +137,10 @@ class Turner:
     def __init__(
         self,
         settings: Settings,
-        library: Library,
-        holder: Holder,
+        library: DefinitionCache,
+        holder: LeaseOwner,
         places: Callable[[], int],
-        horizon: Horizon,
+        horizon: ScanWindow,
         suspects: Suspects | None = None,
         *,
         whole: bool = False,
@@ -148,7 +150,7 @@ class Turner:
         self._library = library
         self._holder = holder
         self._places = places
-        self._lookout = Lookout(settings)
+        self._lookout = StatusReader(settings)
         self.horizon = horizon
         self._left = NewerStates() if left is None else left
         self._suspects = suspects or Suspects()
@@ -158,7 +160,7 @@ class Turner:
         self.wary = False
         self.tried: Sequence[UUID] = ()
 
-    async def take(self, session: Session) -> Turned:
+    async def take(self, session: Session) -> BatchResult:
         """Claim what is due, answer all of it, commit."""
         write = self._apart if self.wary else self._together
         self.tried = ()
@@ -171,12 +173,12 @@ class Turner:
         self.wary = bool(turned.quarantined)
         return turned
 
-    async def take_apart(self, session: Session, executions: Sequence[UUID]) -> Turned:
+    async def take_apart(self, session: Session, executions: Sequence[UUID]) -> BatchResult:
         """Do that with these, of which some cannot be written: those are stopped alone."""
         again = partial(claim.claim_again, executions=executions)
         return await self._turn(session, again, self._apart)
 
-    async def _turn(self, session: Session, claimed: Claim, write: Write) -> Turned:
+    async def _turn(self, session: Session, claimed: Claim, write: Write) -> BatchResult:
         written = Written()
         seen = advanced = perf_counter()
         recorded = monotonic()
@@ -191,13 +193,15 @@ class Turner:
                 written = await write(session, plans)
             # where nothing was claimed, nothing is locked that others wait for
             asked = None if ids else await self._ask(session)
-        times = Times(seen, advanced, perf_counter())
+        times = BatchTimes(seen, advanced, perf_counter())
         self._library.kept(written.plans)
         held = _held(written, recorded)
         outlook = None if asked is None else await self._answer(asked)
-        return Turned(ids, written.plans, batch.seen, outlook, times, held, written.quarantined)
+        return BatchResult(
+            ids, written.plans, batch.seen, outlook, times, held, written.quarantined
+        )
 
-    async def look_around(self, session: Session, turned: Turned) -> Outlook | None:
+    async def look_around(self, session: Session, turned: BatchResult) -> QueueStatus | None:
         """Return what is left after a turn, where it is time to ask; the turn is committed."""
         if not self._lookout.wanted(turned.claimed) or turned.outlook is not None:
             return turned.outlook
@@ -205,10 +209,10 @@ class Turner:
             asked = await self._ask(session)
         return await self._answer(asked)
 
-    async def _ask(self, session: Session) -> Asked:
+    async def _ask(self, session: Session) -> StatusQuery:
         return await self._lookout.ask(session, self._back, self._without)
 
-    async def _answer(self, asked: Asked) -> Outlook:
+    async def _answer(self, asked: StatusQuery) -> QueueStatus:
         outlook = await self._lookout.answer(asked)
         if outlook.left and self._back == ALL:
             self.horizon.forget()
@@ -224,12 +228,12 @@ class Turner:
         return Written(list(plans), await self._write(session, plans, 0))
 
     async def _apart(self, session: Session, plans: Sequence[Plan]) -> Written:
-        return await write_apart(session, plans, partial(self._write, session))
+        return await write_isolating_failures(session, plans, partial(self._write, session))
 
     async def _write(self, session: Session, plans: Sequence[Plan], taken: int) -> dict[UUID, int]:
         await record(session, plans, self._library.copies)
         places = max(0, self._places() - taken)
-        return await record_launches(session, plans, self._holder, places)
+        return await record_pending_effects(session, plans, self._holder, places)
 
     async def _claim(self, session: Session) -> Batch:
         """Claim a batch; behind a full one a part of what came last, for fairness."""
@@ -254,18 +258,20 @@ class Turner:
 
     async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
         programs = await self._library.programs(session, batch.claimed)
-        around = await gather(session, self._settings, batch.claimed, programs, batch.now)
+        around = await load_inputs(session, self._settings, batch.claimed, programs, batch.now)
         plans = []
         for each in batch.claimed:
-            plans.append(answered(each, programs, around.world(each), around.steps.get(each.id)))
+            plans.append(
+                plan_execution(each, programs, around.world(each), around.steps.get(each.id))
+            )
             if around.allowance.used_up():  # HTTP, heartbeats and other turns come first now
                 await asyncio.sleep(0)
         return plans + [unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
 
 
-def _held(written: Written, recorded: float) -> list[Held]:
+def _held(written: Written, recorded: float) -> list[LeasedExecution]:
     return [
-        Held(
+        LeasedExecution(
             plan.claimed.id,
             written.epochs[plan.claimed.id],
             plan.launch,
@@ -277,10 +283,12 @@ def _held(written: Written, recorded: float) -> list[Held]:
     ]
 
 
-def answered(claimed: Claimed, programs: Programs, world: World, last_step: str | None) -> Plan:
+def plan_execution(
+    claimed: ClaimedExecution, programs: Definitions, world: AdvanceInputs, last_step: str | None
+) -> Plan:
     """Respond; a fault of ours stops this execution for a person, and not the loop."""
     try:
-        return respond(claimed, programs, world, last_step)
+        return plan_claimed(claimed, programs, world, last_step)
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
         log.exception("respond_failed", execution=str(claimed.id))
         return broken(claimed, f"{type(error).__name__}: {error}")

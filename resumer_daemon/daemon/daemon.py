@@ -9,23 +9,28 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.app import Health, build_app
 from resumer_daemon.api.auth import Credentials, Proxies
-from resumer_daemon.api.dependencies import Doors
+from resumer_daemon.api.dependencies import ApiContext
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Background
-from resumer_daemon.daemon.batch import Turner
-from resumer_daemon.daemon.effect_runner import Effector
-from resumer_daemon.daemon.effect_sender import Carrier, Sender
+from resumer_daemon.daemon.batch import BatchProcessor
+from resumer_daemon.daemon.effect_runner import EffectRunner
+from resumer_daemon.daemon.effect_sender import EffectAttempts, EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.daemon.instrumentation import Tracing
-from resumer_daemon.daemon.leased import Proceeding
+from resumer_daemon.daemon.leased import LeasedExecutions
 from resumer_daemon.daemon.listener import Listener
-from resumer_daemon.daemon.maintenance import Relief, Rescuer, Watch, tasks
+from resumer_daemon.daemon.maintenance import (
+    InstanceReaper,
+    NotifyQueueGuard,
+    TriggerWatch,
+    background_tasks,
+)
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.daemon.outbox import Courier
-from resumer_daemon.daemon.polling import Horizon, Wakeup
+from resumer_daemon.daemon.outbox import OutboxDispatcher
+from resumer_daemon.daemon.polling import ScanWindow, Wakeup
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.effects.address_guard import Guard
@@ -34,8 +39,8 @@ from resumer_daemon.effects.channels import Routes
 from resumer_daemon.effects.http_client import HttpClient
 from resumer_daemon.effects.http_message import Signer
 from resumer_daemon.store.gauges import Gauges, PoolGauges
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder, silence
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner, silence
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
@@ -49,21 +54,21 @@ def tune_gc() -> None:
     gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 
-def courier_of(settings: Settings, pool: Pool, metrics: Metrics) -> Courier | None:
+def build_dispatcher(settings: Settings, pool: Pool, metrics: Metrics) -> OutboxDispatcher | None:
     """Return who delivers notifications, where there are routes."""
     if not settings.routes:
         return None
     routes = Routes({fits: url.get_secret_value() for fits, url in settings.routes.items()})
-    return Courier(pool, routes, settings.message_attempts, settings.lease, metrics)
+    return OutboxDispatcher(pool, routes, settings.message_attempts, settings.lease, metrics)
 
 
-def tracing_of(settings: Settings, instance: UUID) -> Tracing | None:
+def build_tracing(settings: Settings, instance: UUID) -> Tracing | None:
     """Return who tells moves to a collector, where there is one."""
     endpoint = settings.otlp_endpoint
     return None if endpoint is None else Tracing(endpoint, instance)
 
 
-def http_client_of(settings: Settings) -> HttpClient:
+def build_http_client(settings: Settings) -> HttpClient:
     """Return who sends webhooks: to allowed hosts, and signed where there is a secret."""
     secret = settings.webhook_secret
     signer = None if secret is None else Signer(secret.get_secret_value())
@@ -86,26 +91,28 @@ class Daemon:
         database = Database(settings.url, settings.service_schema, settings.service_timezone)
         self._database = database
         wakeup = Wakeup()
-        library = Library()
-        holder = Holder(uuid4(), settings.lease, settings.effect_deadline)
+        library = DefinitionCache()
+        holder = LeaseOwner(uuid4(), settings.lease, settings.effect_deadline)
         self._instance = Instance(database, holder, settings)
         silent = silence(settings.lease)
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
         left = NewerStates()
         self.metrics.left_alone.set_function(lambda: len(left.executions))
-        proceeding = Proceeding(self._pool, library, settings, holder, self.metrics, left)
-        client = http_client_of(settings)
-        self._tracing = tracing_of(settings, self._instance.id)
-        carrier = Carrier(client, settings, self.metrics, self._tracing)
-        sender = Sender(carrier, self._pool, settings, holder, self._heartbeat, self.metrics)
-        self._effector = Effector(proceeding, sender, settings, self._heartbeat, wakeup)
-        horizon, suspects, places = Horizon(), Suspects(), self._effector.places
+        proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, left)
+        client = build_http_client(settings)
+        self._tracing = build_tracing(settings, self._instance.id)
+        carrier = EffectAttempts(client, settings, self.metrics, self._tracing)
+        sender = EffectSender(carrier, self._pool, settings, holder, self._heartbeat, self.metrics)
+        self._effector = EffectRunner(proceeding, sender, settings, self._heartbeat, wakeup)
+        horizon, suspects, places = ScanWindow(), Suspects(), self._effector.places
         turner, beside, apart = (
-            Turner(settings, library, holder, places, horizon, suspects, whole=whole, left=left)
+            BatchProcessor(
+                settings, library, holder, places, horizon, suspects, whole=whole, left=left
+            )
             for whole in (False, True, True)
         )
-        self._courier = courier_of(settings, self._pool, self.metrics)
+        self._courier = build_dispatcher(settings, self._pool, self.metrics)
         self._worker = Worker(
             database,
             settings,
@@ -122,9 +129,9 @@ class Daemon:
         self._listener = Listener(settings, self.metrics, wakeup, self._worker)
         self._background = Background(self._pool, self.metrics, wakeup)
         enforces = settings.decision_guard == "enforce"
-        watch = Watch(self.metrics, self._background.hasten, enforces=enforces)
-        rescuer = Rescuer(silent, self.metrics, wakeup)
-        self._tasks = tasks(settings, watch, Relief(settings.notify), rescuer)
+        watch = TriggerWatch(self.metrics, self._background.hasten, enforces=enforces)
+        rescuer = InstanceReaper(silent, self.metrics, wakeup)
+        self._tasks = background_tasks(settings, watch, NotifyQueueGuard(settings.notify), rescuer)
         self._gauges = Gauges(settings.url)
         self.metrics.registry.register(self._gauges)
         self.metrics.registry.register(PoolGauges(self._pool))
@@ -135,7 +142,7 @@ class Daemon:
             self._gauges.commits_hang,
         )
         self._sessions = Pool(database, HTTP_SESSIONS)
-        app = build(health, _doors(settings, self._sessions), self.metrics.http_requests)
+        app = build_app(health, _doors(settings, self._sessions), self.metrics.http_requests)
         self.server = Server(app, settings)
         self.listening = self._listener.listening
         self._stops = 0
@@ -211,11 +218,11 @@ class Daemon:
             self._main.cancel()
 
 
-def _doors(settings: Settings, sessions: Pool) -> Doors:
+def _doors(settings: Settings, sessions: Pool) -> ApiContext:
     """Make what HTTP needs to let people in."""
     secret = settings.jwt_secret
     credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
-    return Doors(
+    return ApiContext(
         sessions,
         credentials,
         settings.legacy_permissions,

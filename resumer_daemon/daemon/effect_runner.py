@@ -21,18 +21,18 @@ from psycopg_pool import PoolTimeout
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.effect_sender import Sender
+from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.failures import REMEDIES, cause_of, is_lock, is_lost
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.leased import Proceeding
+from resumer_daemon.daemon.leased import LeasedExecutions
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.daemon.suspects import TIMES
-from resumer_daemon.effects.backoff import jittered
+from resumer_daemon.effects.backoff import with_jitter
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store.leases import Held, margin
+from resumer_daemon.store.leases import LeasedExecution, margin
 from resumer_daemon.store.session import Session
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
 
@@ -48,18 +48,18 @@ LINE = 5.0  # seconds until what found no place is looked at again
 
 @dataclass(slots=True)
 class _Run:
-    held: Held
+    held: LeasedExecution
     failed: bool = False
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Effector:
+class EffectRunner:
     """Runs the effects of executions, each execution in a task of its own."""
 
     def __init__(
         self,
-        proceeding: Proceeding,
-        sender: Sender,
+        proceeding: LeasedExecutions,
+        sender: EffectSender,
         settings: Settings,
         heartbeat: Heartbeat,
         wakeup: Wakeup,
@@ -75,11 +75,11 @@ class Effector:
         self._random = Random()  # noqa: S311 - jitter
         self._runs: dict[asyncio.Task[None], _Run] = {}
 
-    def take(self, held: Held) -> None:
+    def take(self, held: LeasedExecution) -> None:
         """Run an execution's effects from here on; it was recorded that we will."""
-        self._run(replace(held, launch=jittered(held.launch, self._random)))
+        self._run(replace(held, launch=with_jitter(held.launch, self._random)))
 
-    def _run(self, held: Held) -> None:
+    def _run(self, held: LeasedExecution) -> None:
         run = _Run(held)
         self._begin(run, self._carry_on(run))
 
@@ -103,7 +103,7 @@ class Effector:
             self._run(each)
         return count
 
-    async def _rescued(self, places: int) -> tuple[int, list[Held]]:
+    async def _rescued(self, places: int) -> tuple[int, list[LeasedExecution]]:
         """Take over so many; next time half as many where that failed, down to the one at fault."""
         began = monotonic()
         try:
@@ -112,14 +112,16 @@ class Effector:
             log.warning("rescue_put_off", error=str(error))
             return 0, []
         except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
-            log.warning("rescue_failed", executions=places, error=said(error))
+            log.warning("rescue_failed", executions=places, error=format_error(error))
             cause = cause_of(error, monotonic() - began)
             if is_lost(error) or is_lock(error):
                 raise
             self._alone = self._alone + 1 if places == 1 else 0
             self._together = max(1, places // 2)
             if self._alone >= TIMES:
-                detail = f"{self._alone} turns with this execution alone failed: {said(error)}"
+                detail = (
+                    f"{self._alone} turns with this execution alone failed: {format_error(error)}"
+                )
                 await self._proceeding.set_apart(Incident(cause, detail, REMEDIES[cause]))
             return 0, []
         self._alone, self._together = 0, MANY
@@ -172,7 +174,7 @@ class Effector:
     async def _carry_on(self, run: _Run) -> None:
         """Send, record what came back, send what follows; until there is nothing to send."""
         sending: dict[asyncio.Task[EffectResult | None], str] = {}
-        current: Held | None = run.held
+        current: LeasedExecution | None = run.held
         try:
             while current is not None:
                 run.held = current
@@ -229,7 +231,7 @@ class Effector:
                 run.called.set()
 
     def _send(
-        self, held: Held, under_way: Collection[str]
+        self, held: LeasedExecution, under_way: Collection[str]
     ) -> dict[asyncio.Task[EffectResult | None], str]:
         """Begin what is to be sent now, by path; when the daemon ends, nothing is."""
         if self._sender.ending:

@@ -16,17 +16,17 @@ from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.instrumentation import Tracing
 from resumer_daemon.effects.http_client import HttpClient, load_context
 from resumer_daemon.effects.shortage import SHORTAGE
-from resumer_daemon.effects.throttle import Hosts, NotNow
+from resumer_daemon.effects.throttle import HostThrottle, Throttled
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.leases import Held, Holder
+from resumer_daemon.store.leases import LeasedExecution, LeaseOwner
 from resumer_daemon.store.session import Pool
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 
-class Carrier:
+class EffectAttempts:
     """Carries out what is due now; whether it is, others decide (`sender.py`)."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Carrier:
         self._metrics = metrics
         self._tracing = tracing
 
-    async def carry_out(self, held: Held, effect: Effect) -> EffectResult:
+    async def carry_out(self, held: LeasedExecution, effect: Effect) -> EffectResult:
         """Make one attempt, within the effect's deadline; a failure is a result."""
         began = monotonic()
         if self._tracing is None or held.trace is None:
@@ -61,7 +61,9 @@ class Carrier:
         )
         return result
 
-    async def _do(self, held: Held, effect: Effect, trace: Mapping[str, str]) -> EffectResult:
+    async def _do(
+        self, held: LeasedExecution, effect: Effect, trace: Mapping[str, str]
+    ) -> EffectResult:
         secrets = partial(self._settings.secret, organization=held.organization)
         client = self._client.using(secrets)
         if effect.kind == "webhook":
@@ -88,19 +90,19 @@ SHORT: Final = 1.0
 """The seconds before an effect is tried again that a shortage of ours has prevented."""
 
 
-class Short(NotNow):
+class ShortageError(Throttled):
     """This daemon lacks what it takes to send: that says nothing about the receiver."""
 
 
-class Sender:
+class EffectSender:
     """Sends as many at once as there are places; once it ends, it begins nothing."""
 
     def __init__(
         self,
-        carrier: Carrier,
+        carrier: EffectAttempts,
         pool: Pool,
         settings: Settings,
-        holder: Holder,
+        holder: LeaseOwner,
         heartbeat: Heartbeat,
         metrics: Metrics,
     ) -> None:
@@ -109,7 +111,7 @@ class Sender:
         self._holder = holder
         self._heartbeat = heartbeat
         self._metrics = metrics
-        self._hosts = Hosts()
+        self._hosts = HostThrottle()
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._ending = asyncio.Event()
 
@@ -122,7 +124,7 @@ class Sender:
         """Begin nothing from now on; what is under way goes on."""
         self._ending.set()
 
-    async def send(self, held: Held, effect: Effect) -> EffectResult | None:
+    async def send(self, held: LeasedExecution, effect: Effect) -> EffectResult | None:
         """Make one attempt, when it is its time and its host's; a failure is a result.
 
         None: nothing was sent, for there was no place for it in time, or we end.
@@ -138,8 +140,8 @@ class Sender:
                     try:
                         result = await self._attempt(held, effect, waiting)
                         break
-                    except NotNow as rest:
-                        rests = not isinstance(rest, Short)
+                    except Throttled as rest:
+                        rests = not isinstance(rest, ShortageError)
                         if await self._ends_within(rest.seconds):
                             return None
         except TimeoutError:
@@ -149,7 +151,9 @@ class Sender:
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 
-    async def _attempt(self, held: Held, effect: Effect, waiting: asyncio.Timeout) -> EffectResult:
+    async def _attempt(
+        self, held: LeasedExecution, effect: Effect, waiting: asyncio.Timeout
+    ) -> EffectResult:
         """Send when there is a place, and a connection that can record what comes back.
 
         Raises:
@@ -168,7 +172,7 @@ class Sender:
                 if not result.sent or effect.delivery == "at_least_once":
                     waiting.reschedule(until)
                     log.warning("effect_not_sent", key=effect.key, error=result.error)
-                    raise Short(SHORT, "a shortage of our own")
+                    raise ShortageError(SHORT, "a shortage of our own")
                 result = replace(result, retry_class="connection")
             attempt.result = result
         return result
@@ -184,10 +188,10 @@ class Sender:
         try:
             await self._pool.require()
         except psycopg.Error as error:
-            log.warning("effect_put_off", error=said(error))
-            raise Short(SHORT, "no connection that could record its answer") from error
+            log.warning("effect_put_off", error=format_error(error))
+            raise ShortageError(SHORT, "no connection that could record its answer") from error
 
-    def _ours_until(self, held: Held) -> float:
+    def _ours_until(self, held: LeasedExecution) -> float:
         """Return until when nobody else can have taken it over, by our own clock."""
         leased = held.recorded + self._holder.seconds(held.launch)
         return min(leased, self._heartbeat.trusted_until(held.recorded))

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 
 from resumer_daemon.errors import Unreachable
-from resumer_daemon.store.claim import TooMany
+from resumer_daemon.store.claim import TooManyRequests
 from resumer_daemon.store.migration_files import created_by, known
 
 Cause: TypeAlias = Literal[
@@ -85,7 +85,7 @@ def cause_of(error: Exception, seconds: float) -> Cause:
     state = getattr(error, "sqlstate", None) or ""
     if is_poison(error) or state.startswith(_DAMAGED):
         return "row_unreadable"
-    if isinstance(error, TooMany):
+    if isinstance(error, TooManyRequests):
         return "too_many_requests"
     if isinstance(error, MemoryError) or state in _TOO_MUCH:
         return "too_large"

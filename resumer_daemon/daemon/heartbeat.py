@@ -23,10 +23,10 @@ from resumer_daemon.config import Settings
 from resumer_daemon.engine.state import VERSION
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connection import ARGUMENTS, settings
-from resumer_daemon.store.leases import Holder, silence
+from resumer_daemon.store.leases import LeaseOwner, silence
 from resumer_daemon.store.session import Database
 from resumer_daemon.store.statements import load
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Instance:
     """One daemon process. A host name or process id would come again; the id does not."""
 
-    def __init__(self, database: Database, holder: Holder, settings: Settings) -> None:
+    def __init__(self, database: Database, holder: LeaseOwner, settings: Settings) -> None:
         self.registered = False
         self._database = database
         self._holder = holder
@@ -78,7 +78,7 @@ class Instance:
         try:
             await self._say("retire_instance")
         except (psycopg.Error, ResumerError) as error:
-            log.warning("retire_failed", error=said(error))
+            log.warning("retire_failed", error=format_error(error))
 
     async def _say(self, statement: str, **facts: object) -> None:
         session = await self._database.session("resumer-instance")
@@ -163,7 +163,7 @@ class Heartbeat:
                 self._connection.execute(load("bound_beat"))
                 there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
         except psycopg.Error as error:
-            log.warning("heartbeat_lost", error=said(error))
+            log.warning("heartbeat_lost", error=format_error(error))
             self._close()
             return
         if there:

@@ -10,12 +10,12 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon import __version__
-from resumer_daemon.daemon.batch import Times, Turned
+from resumer_daemon.daemon.batch import BatchResult, BatchTimes
 from resumer_daemon.engine.inputs import REFUSED
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
-from resumer_daemon.store.claim import Seen
+from resumer_daemon.store.claim import RequestTimes
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import Json
@@ -52,7 +52,7 @@ class Tracing:
         """Send what is left."""
         self._traces.close()
 
-    def turned(self, turned: Turned) -> Mapping[UUID, Trace]:
+    def turned(self, turned: BatchResult) -> Mapping[UUID, Trace]:
         """Tell of a committed turn; return what later effects of its executions go on with."""
         return {
             plan.claimed.id: self._moved(plan, seen, turned.times)
@@ -61,7 +61,7 @@ class Tracing:
             if (seen := turned.seen.get(plan.settlement.moved_by.id)) is not None
         }
 
-    def _moved(self, plan: Plan, seen: Seen, times: Times) -> Trace:
+    def _moved(self, plan: Plan, seen: RequestTimes, times: BatchTimes) -> Trace:
         asked, locked = seen.wanted_at.timestamp(), seen.seen_at.timestamp()
         advanced = locked + times.advanced - times.seen
         committed = locked + times.committed - times.seen
@@ -190,7 +190,7 @@ SUSPECT = timedelta(minutes=1)
 
 
 def account(
-    turned: Turned, heard: float, metrics: Metrics, tracing: Tracing | None
+    turned: BatchResult, heard: float, metrics: Metrics, tracing: Tracing | None
 ) -> Mapping[UUID, Trace]:
     """Count what a turn did; return the trace of each execution that has one.
 
@@ -247,7 +247,7 @@ def _objections(plan: Plan, metrics: Metrics) -> None:
             )
 
 
-def _clocks(plan: Plan, turned: Turned, metrics: Metrics) -> None:
+def _clocks(plan: Plan, turned: BatchResult, metrics: Metrics) -> None:
     """Compare what writers say of the time with when their statements ran; nothing rests on it."""
     said = {approval.id: approval.decided_at for approval in plan.claimed.approvals}
     for request in plan.claimed.requests:
@@ -262,7 +262,7 @@ def _clocks(plan: Plan, turned: Turned, metrics: Metrics) -> None:
 def _latency(
     plan: Plan,
     trigger: str,
-    turned: Turned,
+    turned: BatchResult,
     heard: float,
     metrics: Metrics,
     traces: Mapping[UUID, Trace],

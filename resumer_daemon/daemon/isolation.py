@@ -12,26 +12,26 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
 from resumer_daemon.daemon.failures import (
     REMEDIES,
     is_foreign,
     is_poison,
 )
-from resumer_daemon.daemon.suspects import Group, Suspects, Verdict
+from resumer_daemon.daemon.suspects import Group, Suspects, SuspectVerdict
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.inbox import give_up_requests
-from resumer_daemon.store.quarantine import set_apart
+from resumer_daemon.store.inbox import fail_requests
+from resumer_daemon.store.quarantine import quarantine
 from resumer_daemon.store.session import Database, Session
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedBatch:
     """A turn with these executions failed after so long."""
 
     group: Group
@@ -45,10 +45,10 @@ class Isolation:
     def __init__(
         self,
         database: Database,
-        turner: Turner,
+        turner: BatchProcessor,
         suspects: Suspects,
         metrics: Metrics,
-        done: Callable[[Turned], None],
+        done: Callable[[BatchResult], None],
     ) -> None:
         self._database = database
         self._turner = turner
@@ -86,49 +86,49 @@ class Isolation:
                 if failed is not None:
                     await self._judge(failed)
             except (psycopg.Error, ResumerError) as error:
-                log.warning("suspects_forgotten", error=said(error))
+                log.warning("suspects_forgotten", error=format_error(error))
                 self._suspects.forget()
 
-    async def _until_one_fails(self, session: Session) -> Failed | None:
+    async def _until_one_fails(self, session: Session) -> FailedBatch | None:
         """Try group after group. After one that failed the connection may be lost."""
         while (group := await self._next()) is not None:
             began = monotonic()
             try:
                 turned = await self._turner.take_apart(session, group.executions)
             except Exception as error:  # a turn may fail with anything: see the module
-                return Failed(group, error, monotonic() - began)
+                return FailedBatch(group, error, monotonic() - began)
             self._done(turned)
             self._suspects.tried(group, turned.claimed)
         return None
 
-    async def _judge(self, failed: Failed) -> None:
+    async def _judge(self, failed: FailedBatch) -> None:
         """Halve what failed; set apart what failed alone too often."""
         self._metrics.turns_failed.inc()
         executions = len(failed.group.executions)
-        log.warning("turn_failed", executions=executions, error=said(failed.error))
+        log.warning("turn_failed", executions=executions, error=format_error(failed.error))
         verdict = self._suspects.failed(failed.group, failed.error, failed.seconds)
         if verdict is None:
             return
         session = await self._database.session("resumer-apart")
         async with session.connection:
-            if await self._set_apart(session, verdict, said(failed.error)):
+            if await self._set_apart(session, verdict, format_error(failed.error)):
                 self._suspects.passed(failed.group)
 
-    async def _set_apart(self, session: Session, verdict: Verdict, why: str) -> bool:
+    async def _set_apart(self, session: Session, verdict: SuspectVerdict, why: str) -> bool:
         """Write the incident. Where that fails too, the execution is tried again later."""
         execution = verdict.execution
         detail = f"{verdict.failures} turns with this execution alone failed: {why}"
         what = Incident(verdict.cause, detail, REMEDIES[verdict.cause])
         try:
-            if await set_apart(session, execution, what):
+            if await quarantine(session, execution, what):
                 log.info("execution_cancelled", execution=str(execution), unread=why)
                 return True
         except (psycopg.Error, ValueError) as error:
-            log.error("not_set_apart", execution=str(execution), error=said(error))
+            log.error("not_set_apart", execution=str(execution), error=format_error(error))
             if not (is_poison(error) or is_foreign(error)):
                 return False
             async with session.transaction():
-                await give_up_requests(session, execution, why)
+                await fail_requests(session, execution, why)
             return True
         log.error("execution_set_apart", execution=str(execution), cause=what.cause, error=why)
         self._metrics.set_apart.labels(what.cause).inc()

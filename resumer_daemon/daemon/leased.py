@@ -12,14 +12,14 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.instrumentation import count
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.effects.backoff import following, remaining
-from resumer_daemon.engine.inputs import Claimed, World
+from resumer_daemon.effects.backoff import next_delays, remaining_delays
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.moves import undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
-from resumer_daemon.engine.plan import Launch, Plan, Program
+from resumer_daemon.engine.plan import PendingEffects, PinnedDefinition, Plan
 from resumer_daemon.engine.planner import (
     REMEDIES,
-    Programs,
+    Definitions,
     doubtful,
     ended_elsewhere,
     hear,
@@ -28,12 +28,12 @@ from resumer_daemon.engine.planner import (
     stop,
     unreadable_row,
 )
-from resumer_daemon.engine.state import Damaged, State
+from resumer_daemon.engine.state import DamagedState, State
 from resumer_daemon.store import claim, leases, outbox
-from resumer_daemon.store.claim import Batch, Unreadable
-from resumer_daemon.store.inputs import Library, gather
-from resumer_daemon.store.leases import Documents, Held, Holder, Rescued
-from resumer_daemon.store.quarantine import set_apart_first
+from resumer_daemon.store.claim import Batch, UnreadableExecution
+from resumer_daemon.store.inputs import DefinitionCache, load_inputs
+from resumer_daemon.store.leases import DocumentCache, LeasedExecution, LeaseOwner, RescuedLease
+from resumer_daemon.store.quarantine import quarantine_first
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Pool, Session
 from resumer_daemon.telemetry.metrics import Metrics
@@ -44,15 +44,15 @@ log = structlog.get_logger()
 CLAIMS = 5
 
 
-class Proceeding:
+class LeasedExecutions:
     """Moves running executions from one durable point to the next, each under its lease."""
 
     def __init__(
         self,
         pool: Pool,
-        library: Library,
+        library: DefinitionCache,
         settings: Settings,
-        holder: Holder,
+        holder: LeaseOwner,
         metrics: Metrics,
         left: NewerStates,
     ) -> None:
@@ -63,11 +63,14 @@ class Proceeding:
         self._metrics = metrics
         self._random = Random()  # noqa: S311 - jitter
         self._left = left
-        self._documents = Documents()
+        self._documents = DocumentCache()
 
     async def record(
-        self, held: Held, results: Mapping[str, EffectResult], unanswered: list[Held]
-    ) -> Held | None:
+        self,
+        held: LeasedExecution,
+        results: Mapping[str, EffectResult],
+        unanswered: list[LeasedExecution],
+    ) -> LeasedExecution | None:
         """Record results and advance; None: it came to its end here, or the lease is lost.
 
         `unanswered` is shared by the attempts at it: what one of them came to, but for the answer.
@@ -85,7 +88,9 @@ class Proceeding:
         count([(plan, "effect")], self._metrics)
         return after
 
-    async def hear(self, held: Held, unanswered: list[Held]) -> Held | None:
+    async def hear(
+        self, held: LeasedExecution, unanswered: list[LeasedExecution]
+    ) -> LeasedExecution | None:
         """Move the branches that wait beside effects under way, if what they wait for has come.
 
         Return what runs on from there; None, and `unanswered`, as with `record`.
@@ -96,7 +101,9 @@ class Proceeding:
                 return held
             return await self._hear(session, held, unanswered)
 
-    async def _hear(self, session: Session, held: Held, unanswered: list[Held]) -> Held | None:
+    async def _hear(
+        self, session: Session, held: LeasedExecution, unanswered: list[LeasedExecution]
+    ) -> LeasedExecution | None:
         recorded = monotonic()
         async with session.transaction():
             if not await leases.fence(session, held.execution, held.epoch):
@@ -109,7 +116,7 @@ class Proceeding:
         count([(plan, "effect")], self._metrics)
         return held if plan.status is None else after
 
-    async def _heard(self, session: Session, held: Held, elapsed: float) -> Plan | None:
+    async def _heard(self, session: Session, held: LeasedExecution, elapsed: float) -> Plan | None:
         batch = await self._read(session)
         if batch.unreadable:
             return None  # it stops when its effects come back
@@ -120,16 +127,16 @@ class Proceeding:
     async def _write_on(
         self,
         session: Session,
-        held: Held,
+        held: LeasedExecution,
         plan: Plan,
         results: Mapping[str, EffectResult],
         recorded: float,
-        unanswered: list[Held],
-    ) -> Held | None:
+        unanswered: list[LeasedExecution],
+    ) -> LeasedExecution | None:
         """Write a plan of what runs here; return what runs on from there."""
         if plan.launch is not None:
             elapsed = recorded - held.recorded
-            launch = following(plan.launch, held.launch, elapsed, results, self._random)
+            launch = next_delays(plan.launch, held.launch, elapsed, results, self._random)
             plan = replace(plan, launch=launch)
         epochs = await self._write(session, [plan], held.launch.effects)
         if plan.launch is None:
@@ -139,7 +146,9 @@ class Proceeding:
         unanswered.append(after)
         return after
 
-    async def _found(self, session: Session, held: Held, unanswered: Sequence[Held]) -> Held | None:
+    async def _found(
+        self, session: Session, held: LeasedExecution, unanswered: Sequence[LeasedExecution]
+    ) -> LeasedExecution | None:
         """Return what an earlier attempt has recorded, None where the lease is lost."""
         for each in unanswered:
             if await leases.recorded(session, self._holder, each.execution, each.epoch):
@@ -148,11 +157,11 @@ class Proceeding:
         self._metrics.fenced_writes.inc()
         log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
         # where it is ours still, another program has ended the execution: look at what that leaves
-        await leases.hand_over_now(session, {held.execution: held.epoch})
+        await leases.release_now(session, {held.execution: held.epoch})
         return None
 
     async def _records(
-        self, session: Session, held: Held, due: Collection[str]
+        self, session: Session, held: LeasedExecution, due: Collection[str]
     ) -> dict[str, EffectResult]:
         """Write the records that are due, and return what came of each."""
         written = {}
@@ -163,7 +172,7 @@ class Proceeding:
         return written
 
     async def _next(
-        self, session: Session, held: Held, results: Mapping[str, EffectResult]
+        self, session: Session, held: LeasedExecution, results: Mapping[str, EffectResult]
     ) -> Plan:
         batch = await self._read(session)
         for broken in batch.unreadable:
@@ -175,8 +184,8 @@ class Proceeding:
     async def _proceed(
         self,
         session: Session,
-        claimed: Claimed,
-        launch: Launch,
+        claimed: ClaimedExecution,
+        launch: PendingEffects,
         results: Mapping[str, EffectResult],
         elapsed: float,
         now: datetime,
@@ -185,10 +194,15 @@ class Proceeding:
         return proceed(claimed, launch, results, world)
 
     async def _world(
-        self, session: Session, claimed: Claimed, launch: Launch, elapsed: float, now: datetime
-    ) -> World:
-        programs = Programs({launch.program.sha256: launch.program}, {})
-        around = await gather(session, self._settings, [claimed], programs, now)
+        self,
+        session: Session,
+        claimed: ClaimedExecution,
+        launch: PendingEffects,
+        elapsed: float,
+        now: datetime,
+    ) -> AdvanceInputs:
+        programs = Definitions({launch.program.sha256: launch.program}, {})
+        around = await load_inputs(session, self._settings, [claimed], programs, now)
         return replace(around.world(claimed), elapsed=elapsed)
 
     async def _read(self, session: Session) -> Batch:
@@ -205,9 +219,11 @@ class Proceeding:
         self, session: Session, plans: Sequence[Plan], under_way: Sequence[Effect] = ()
     ) -> Mapping[UUID, int]:
         await record(session, plans, self._library.copies)
-        return await leases.record_launches(session, plans, self._holder, len(plans), under_way)
+        return await leases.record_pending_effects(
+            session, plans, self._holder, len(plans), under_way
+        )
 
-    async def rescue(self, places: int) -> tuple[int, list[Held]]:
+    async def rescue(self, places: int) -> tuple[int, list[LeasedExecution]]:
         """Take over executions whose lease is past, or that stand in line, at most so many.
 
         Return how many, and those that go on with effects.
@@ -229,17 +245,19 @@ class Proceeding:
                 found = known.get(each.execution)
                 plan = await self._rescued(session, each, found, doubtful, now)
                 if plan is not None and plan.launch is not None and repeats(plan, load(each.state)):
-                    launch = remaining(plan.launch, rests)
+                    launch = remaining_delays(plan.launch, rests)
                     owner = plan.claimed.organization
                     held.append(
-                        Held(each.execution, each.epoch, launch, recorded, organization=owner)
+                        LeasedExecution(
+                            each.execution, each.epoch, launch, recorded, organization=owner
+                        )
                     )
                 elif plan is not None:
                     plans.append(plan)
-            await leases.outlast(session, {h.execution: h.launch for h in held}, self._holder)
+            await leases.extend(session, {h.execution: h.launch for h in held}, self._holder)
             epochs = await self._write(session, plans) if plans else {}
         held += [
-            Held(
+            LeasedExecution(
                 plan.claimed.id, epochs[plan.claimed.id], plan.launch, recorded,
                 organization=plan.claimed.organization,
             )
@@ -253,13 +271,13 @@ class Proceeding:
     async def _rescued(
         self,
         session: Session,
-        each: Rescued,
-        found: Claimed | Unreadable | None,
+        each: RescuedLease,
+        found: ClaimedExecution | UnreadableExecution | None,
         doubts: Sequence[str],
         now: datetime,
     ) -> Plan | None:
         """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
-        claimed = found.claimed if isinstance(found, Unreadable) else found
+        claimed = found.claimed if isinstance(found, UnreadableExecution) else found
         if claimed is None or claimed.status != "running":
             await leases.release(session, [each.execution])
             return None if claimed is None else ended_elsewhere(claimed)
@@ -270,16 +288,16 @@ class Proceeding:
         program = await self._library.kept_copy(session, each.definition)
         try:
             state = State.from_json(load(each.state))
-        except Damaged as error:
+        except DamagedState as error:
             what = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
             return stop(claimed, State(None), each.definition, what)
-        if not isinstance(program, Program):
+        if not isinstance(program, PinnedDefinition):
             what = Incident("definition_unreadable", program.why, "correct it, then retry")
             return stop(claimed, state, each.definition, what)
-        launch = Launch(program, state, ())
+        launch = PendingEffects(program, state, ())
         if doubts:
             return doubtful(claimed, launch, doubts)
-        if isinstance(found, Unreadable):
+        if isinstance(found, UnreadableExecution):
             what = Incident(found.cause, found.why, REMEDIES[found.cause])
             return stop(claimed, state, each.definition, what)
         if each.claims > CLAIMS:
@@ -290,23 +308,23 @@ class Proceeding:
     async def set_apart(self, what: Incident) -> None:
         """Stop the execution whose lease is past for longest, without reading its documents."""
         async with self._pool.session() as session:
-            await set_apart_first(session, what)
+            await quarantine_first(session, what)
 
-    async def stand_in_line(self, held: Held, seconds: float) -> None:
+    async def stand_in_line(self, held: LeasedExecution, seconds: float) -> None:
         """Give back what has no place here; whoever has one goes on with it after so long."""
         async with self._pool.session() as session:
-            await leases.stand_in_line(session, held.execution, held.epoch, seconds)
+            await leases.requeue(session, held.execution, held.epoch, seconds)
 
     async def hand_over_strays(self, session: Session, running: Iterable[UUID]) -> None:
         """Give leases that we took without hearing of it to whoever looks first."""
-        await leases.hand_over_strays(session, self._holder, running)
+        await leases.release_unknown(session, self._holder, running)
 
-    async def hand_over(self, held: Sequence[Held]) -> None:
+    async def hand_over(self, held: Sequence[LeasedExecution]) -> None:
         """Give these leases to whoever looks first."""
         async with self._pool.session() as session:
-            await leases.hand_over(session, {each.execution: each.epoch for each in held})
+            await leases.release_to_others(session, {each.execution: each.epoch for each in held})
 
 
-def _known(batch: Batch) -> dict[UUID, Claimed | Unreadable]:
+def _known(batch: Batch) -> dict[UUID, ClaimedExecution | UnreadableExecution]:
     unreadable = {each.claimed.id: each for each in batch.unreadable}
     return {each.id: each for each in batch.claimed} | unreadable

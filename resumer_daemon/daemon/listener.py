@@ -17,8 +17,16 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.connection import PING, Connection, connect, hear, listen, ping, sender
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.store.connection import (
+    PING,
+    Connection,
+    connect,
+    listen,
+    ping,
+    receive_notifications,
+    sender,
+)
+from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -29,7 +37,7 @@ RECONNECT_FIRST, RECONNECT_LAST = 0.1, 30.0
 READ = 0.01  # seconds to read what has come
 
 
-class Deaf(ResumerError):
+class NotificationTimeout(ResumerError):
     """A ping did not come back."""
 
 
@@ -57,7 +65,7 @@ class Listener:
             except (psycopg.Error, ResumerError, TimeoutError, OSError) as error:
                 if self.listening.is_set():
                     wait = RECONNECT_FIRST
-                log.warning("listener_lost", error=said(error), retry_in=round(wait, 1))
+                log.warning("listener_lost", error=format_error(error), retry_in=round(wait, 1))
             self._poll_only()
             self._metrics.listener_reconnects.inc()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -101,11 +109,13 @@ class Listener:
         try:
             async with asyncio.timeout(deadline):
                 await ping(by)
-            heard = await hear(connection, deadline)
+            heard = await receive_notifications(connection, deadline)
         finally:
             closing.cancel()
         if not heard:
-            raise Deaf(f"no notification came back within {deadline} s; is a pooler between us?")
+            raise NotificationTimeout(
+                f"no notification came back within {deadline} s; is a pooler between us?"
+            )
         if set(heard) != {PING}:
             self._wakeup.set("notify")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.background import Facts, Look, Row, Task, Walk
+from resumer_daemon.daemon.background import Facts, Query, Row, Scan, Task
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.store.leases import silence
 from resumer_daemon.store.triggers import FIRING, GUARD, TRIGGERS
@@ -18,7 +18,7 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 
-class Watch:
+class TriggerWatch:
     """Says which triggers do not fire. `enforces`: the guard of decisions must be one that does.
 
     `hasten` is told whether one is missing.
@@ -55,7 +55,7 @@ class Watch:
 FULL, FREE = 0.5, 0.1
 
 
-class Relief:
+class NotifyQueueGuard:
     """Has triggers fall silent where the queue is half full, until it has all but emptied.
 
     What they leave is found by polling meanwhile. `notify` is what the settings say; a daemon that
@@ -83,7 +83,7 @@ FREED: Final = 10_000
 """Leases of the dead that end in one look, at most."""
 
 
-class Rescuer:
+class InstanceReaper:
     """Calls nobody dead before it has itself reached the database for `silence` seconds.
 
     For after an outage everybody has been silent.
@@ -120,20 +120,22 @@ ERASING: Final = 60.0
 """Seconds between two beats of a walk that erases what is kept no longer."""
 
 
-def tasks(settings: Settings, watch: Watch, relief: Relief, rescuer: Rescuer) -> list[Task]:
+def background_tasks(
+    settings: Settings, watch: TriggerWatch, relief: NotifyQueueGuard, rescuer: InstanceReaper
+) -> list[Task]:
     """Return the tasks of a daemon."""
     often = settings.reconcile_interval
     return [
-        Look("triggers", FIRING, often, watch.found),
-        Look("queue", "spare_queue", often, relief.found, relief.facts),
-        Look("daemons", "bury_daemons", silence(settings.lease) / 2, rescuer.found, rescuer.facts),
-        Walk(name="holds", statement="release_holds", interval=often, first={}, limit=1_000),
+        Query("triggers", FIRING, often, watch.found),
+        Query("queue", "spare_queue", often, relief.found, relief.facts),
+        Query("daemons", "bury_daemons", silence(settings.lease) / 2, rescuer.found, rescuer.facts),
+        Scan(name="holds", statement="release_holds", interval=often, first={}, limit=1_000),
         _by_key("vanished", "reconcile_vanished", 100, often),
         _by_key("records", "reconcile_records", 100, often),
         _by_key("expiries", "reconcile_expiries", 100, often),
         _by_key("decisions", "reconcile_decisions", 100, often),
         _by_key("executions", "reconcile_executions", 500, often),
-        Walk(
+        Scan(
             name="held",
             statement="reconcile_held",
             interval=often,
@@ -141,7 +143,7 @@ def tasks(settings: Settings, watch: Watch, relief: Relief, rescuer: Rescuer) ->
             limit=500,
         ),
         _by_key("leases", "forget_leases", 500, often),
-        Walk(
+        Scan(
             name="events",
             statement="reconcile_events",
             interval=often,
@@ -153,18 +155,18 @@ def tasks(settings: Settings, watch: Watch, relief: Relief, rescuer: Rescuer) ->
     ]
 
 
-def _by_key(name: str, statement: str, limit: int, interval: float) -> Walk:
+def _by_key(name: str, statement: str, limit: int, interval: float) -> Scan:
     """Return a walk in the order of the ids of executions."""
     first = {"after": NOBODY}
-    return Walk(name=name, statement=statement, interval=interval, first=first, limit=limit)
+    return Scan(name=name, statement=statement, interval=interval, first=first, limit=limit)
 
 
-def _erasing(settings: Settings) -> list[Walk]:
+def _erasing(settings: Settings) -> list[Scan]:
     """Return the walks that erase what is kept no longer."""
     kept = {"seconds": settings.retention}
 
-    def erase(name: str, statement: str, first: Facts) -> Walk:
-        return Walk(
+    def erase(name: str, statement: str, first: Facts) -> Scan:
+        return Scan(
             name=name,
             statement=statement,
             interval=ERASING,

@@ -14,7 +14,7 @@ from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.outbox import Message
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
-from resumer_daemon.workflow.values import printed
+from resumer_daemon.workflow.values import to_text
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ AT_ONCE = 8
 FIRST, LAST = 5.0, 3600.0  # seconds between two attempts, doubling
 
 
-class Courier:
+class OutboxDispatcher:
     """Takes what is due when it is told to look; `attempts` is how often a message is tried."""
 
     def __init__(
@@ -60,16 +60,16 @@ class Courier:
         """Make one attempt at everybody who has not been reached yet."""
         reached, failures, hopeless, tried = list(message.reached), [], True, True
         channel = message.body.get("channel")
-        for recipient in map(printed, message.body["recipients"]):
+        for recipient in map(to_text, message.body["recipients"]):
             if recipient in reached:
                 continue
-            address = self._routes.address(recipient, None if channel is None else printed(channel))
+            address = self._routes.address(recipient, None if channel is None else to_text(channel))
             if address is None:
                 failures.append(f"no route for {recipient} (RESUMER_ROUTES)")
                 continue
             try:
                 await asyncio.to_thread(
-                    deliver, address, printed(message.body["message"]), message.key
+                    deliver, address, to_text(message.body["message"]), message.key
                 )
                 reached.append(recipient)
             except (Undelivered, NotTried) as failure:

@@ -20,7 +20,7 @@ from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
 from resumer_daemon.store.claim import ALL
-from resumer_daemon.store.inbox import Bounds, Outlook, answer, ask
+from resumer_daemon.store.inbox import QueueStatus, ScanBounds, read_queue_status, send_status_query
 from resumer_daemon.store.session import Session
 
 Source: TypeAlias = Literal["notify", "awake", "poll", "timer", "reconcile"]
@@ -79,7 +79,7 @@ APART: Final = 1.0
 """How many seconds pass between two ids that a trail keeps."""
 
 
-class Horizon:
+class ScanWindow:
     """The lower bound that the lanes of one worker share."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Horizon:
         return monotonic() - since
 
 
-class Trail:
+class IdHistory:
     """The newest id at each time, for an index that has ids and no times."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ RENEWED: Final = 0.5
 """How often "awake" is said again; it holds for a second (`sql/stay_awake.sql`)."""
 
 
-class Vigil:
+class NotifySuppression:
     """What one worker knows of who is awake. A new connection begins a new one."""
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ class Vigil:
         self.awake, self._sure, self._mark = False, False, None
         self._said = 0.0
 
-    def rest(self, outlook: Outlook) -> float | None:
+    def rest(self, outlook: QueueStatus) -> float | None:
         """Return the seconds after which to look again, having found nothing; None: sleep."""
         self._found = 0
         if self.awake:
@@ -214,20 +214,20 @@ BUSY_INTERVAL: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StatusQuery:
     """A question that was sent."""
 
     cursor: AsyncCursor[DictRow]
-    bounds: Bounds
+    bounds: ScanBounds
     began: float
 
 
-class Lookout:
+class StatusReader:
     """Asks for the outlook, and learns from each answer how far back the next one has to go."""
 
     def __init__(self, settings: Settings) -> None:
-        self.horizon = Horizon()
-        self._trail = Trail()
+        self.horizon = ScanWindow()
+        self._trail = IdHistory()
         # whoever sleeps looks again after so long: what is due later need not be known
         self._within = max(settings.poll_interval, settings.poll_only_interval)
         self._asked_at = 0.0
@@ -244,16 +244,16 @@ class Lookout:
         self._found = bool(claimed)
         return not claimed or now - self._asked_at >= BUSY_INTERVAL
 
-    async def ask(self, session: Session, back: float, without: Sequence[UUID]) -> Asked:
+    async def ask(self, session: Session, back: float, without: Sequence[UUID]) -> StatusQuery:
         """Send the question in an open transaction; its answer is fetched after the commit."""
         self._asked_at = began = monotonic()
         around = self.horizon.back()
-        bounds = Bounds(self._within, back, around, self._trail.before(around))
-        return Asked(await ask(session, bounds, without), bounds, began)
+        bounds = ScanBounds(self._within, back, around, self._trail.before(around))
+        return StatusQuery(await send_status_query(session, bounds, without), bounds, began)
 
-    async def answer(self, asked: Asked) -> Outlook:
+    async def answer(self, asked: StatusQuery) -> QueueStatus:
         """Fetch the answer."""
-        outlook = await answer(asked.cursor, asked.bounds)
+        outlook = await read_queue_status(asked.cursor, asked.bounds)
         self._trail.saw(outlook.newest_id)
         self.horizon.looked(asked.bounds.around, asked.began, outlook.took, outlook.found)
         return outlook

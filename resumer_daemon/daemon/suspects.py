@@ -52,7 +52,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SuspectVerdict:
     """The reason to set one execution apart."""
 
     execution: UUID
@@ -105,7 +105,7 @@ class Suspects:
             )
             self._keep([again])
 
-    def failed(self, group: Group, error: Exception, seconds: float) -> Verdict | None:
+    def failed(self, group: Group, error: Exception, seconds: float) -> SuspectVerdict | None:
         """Learn that these failed after so long; return what is at fault, if that is known now."""
         if group not in self._groups:  # forgotten meanwhile
             return None
@@ -118,7 +118,7 @@ class Suspects:
         self._groups.append(group)
         if not self._at_fault(group, error, cause_of(error, seconds)):
             return None
-        return Verdict(group.executions[0], cause_of(error, seconds), group.failures)
+        return SuspectVerdict(group.executions[0], cause_of(error, seconds), group.failures)
 
     def _at_fault(self, group: Group, error: Exception, cause: Cause) -> bool:
         if is_lock(error):

@@ -13,30 +13,30 @@ import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.batch import Turned, Turner
-from resumer_daemon.daemon.effect_runner import Effector
+from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
+from resumer_daemon.daemon.effect_runner import EffectRunner
 from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.instrumentation import Tracing, account
 from resumer_daemon.daemon.isolation import Isolation
-from resumer_daemon.daemon.outbox import Courier
-from resumer_daemon.daemon.polling import Source, Vigil, Wakeup
+from resumer_daemon.daemon.outbox import OutboxDispatcher
+from resumer_daemon.daemon.polling import NotifySuppression, Source, Wakeup
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.errors import NotAllowed, ResumerError
 from resumer_daemon.store.inbox import (
     ALL_WAITS,
     EVENTS_AT_ONCE,
-    Outlook,
+    QueueStatus,
     discard_events,
     fan_out_events,
     follow_clock,
-    lie_down,
+    restore_notify,
     search_events,
     settle_orphans,
-    stay_awake,
+    suppress_notify,
 )
 from resumer_daemon.store.migration_history import read_history, require_applied
 from resumer_daemon.store.session import Database, Session
-from resumer_daemon.telemetry.logs import said
+from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0
 LEAST_WIDTH = ALL_WAITS // 4**8  # a slice of an event's fan-out that no number of waits makes slow
 
 
-class TurnFailed(Exception):
+class BatchFailed(Exception):
     """A turn of the worker failed with `error`, whatever its reason."""
 
     def __init__(self, error: Exception) -> None:
@@ -63,12 +63,12 @@ class Worker:
         settings: Settings,
         metrics: Metrics,
         wakeup: Wakeup,
-        turner: Turner,
-        beside: Turner,
-        apart: Turner,
+        turner: BatchProcessor,
+        beside: BatchProcessor,
+        apart: BatchProcessor,
         suspects: Suspects,
-        effector: Effector,
-        courier: Courier | None,
+        effector: EffectRunner,
+        courier: OutboxDispatcher | None,
         tracing: Tracing | None,
     ) -> None:
         self._database = database
@@ -79,7 +79,7 @@ class Worker:
         self._effector = effector
         self._courier = courier
         self._tracing = tracing
-        self._lane = Lane(database, beside, self._done)
+        self._lane = OverflowWorker(database, beside, self._done)
         self._suspects = suspects
         self._isolation = Isolation(database, apart, suspects, metrics, self._done)
         self._failed = False
@@ -116,16 +116,18 @@ class Worker:
                 await self._on_a_session()
             except NotAllowed:
                 raise
-            except TurnFailed as failed:
+            except BatchFailed as failed:
                 self._failed = True
                 self._metrics.turns_failed.inc()
                 if not self._stopping:
-                    log.warning("turn_failed", error=said(failed.error), retry_in=self._wait)
+                    log.warning(
+                        "turn_failed", error=format_error(failed.error), retry_in=self._wait
+                    )
                 await self._wait_out(failed.error)
             except (psycopg.Error, ResumerError) as error:
                 self._isolation.forget()
                 if not self._stopping:
-                    log.warning("database_lost", error=said(error), retry_in=self._wait)
+                    log.warning("database_lost", error=format_error(error), retry_in=self._wait)
                 await self._wait_out(error)
 
     async def _on_a_session(self) -> None:
@@ -160,7 +162,7 @@ class Worker:
         self._metrics.database_errors.labels(sqlstate[:2]).inc()
 
     async def _work(self, session: Session) -> None:
-        vigil, behind = Vigil(), False
+        vigil, behind = NotifySuppression(), False
         while not self._stopping:
             heard = self._wakeup.clear()  # before the claim: a notify during it must wake us again
             if not behind:  # else what we find now was there before, and waited for us
@@ -170,15 +172,15 @@ class Worker:
             behind = self._behind(turned)
             await self._sleep(turned, session, vigil)
         if vigil.awake:
-            await lie_down(session)
+            await restore_notify(session)
 
-    def _behind(self, turned: Turned | None) -> bool:
+    def _behind(self, turned: BatchResult | None) -> bool:
         """Tell whether a look has left something: more than a batch, or what others hold."""
         if turned is None or self._turner.backlog:
             return True
         return turned.outlook is not None and turned.outlook.left > 0
 
-    async def _look(self, session: Session) -> Turned | None:
+    async def _look(self, session: Session) -> BatchResult | None:
         """Take a turn; one that holds a poison row is taken again, and written in parts.
 
         Raises:
@@ -189,8 +191,8 @@ class Worker:
             turned = await self._turner.take(session)
         except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
             if wary or not is_poison(error):
-                raise TurnFailed(error) from error
-            log.warning("batch_failed", error=said(error))
+                raise BatchFailed(error) from error
+            log.warning("batch_failed", error=format_error(error))
             return None
         self._done(turned)
         turned = replace(turned, outlook=await self._turner.look_around(session, turned))
@@ -200,7 +202,7 @@ class Worker:
             self._lane.open()
         return turned
 
-    def _done(self, turned: Turned) -> None:
+    def _done(self, turned: BatchResult) -> None:
         traces = account(turned, self._heard, self._metrics, self._tracing)
         self._metrics.quarantined.inc(len(turned.quarantined))
         self._suspects.moved += sum(plan.status is not None for plan in turned.plans)
@@ -210,12 +212,14 @@ class Worker:
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
 
-    async def _sleep(self, turned: Turned | None, session: Session, vigil: Vigil) -> None:
+    async def _sleep(
+        self, turned: BatchResult | None, session: Session, vigil: NotifySuppression
+    ) -> None:
         if turned is None or turned.claimed:
             self._locked_for = LOCKED_FIRST
             vigil.worked(0 if turned is None else len(turned.claimed))
         if vigil.stays_awake:
-            await stay_awake(session)
+            await suppress_notify(session)
             vigil.said_awake()
         if turned is None or turned.outlook is None:
             return
@@ -229,14 +233,14 @@ class Worker:
             return
         await self._rest(turned.outlook, session, vigil)
 
-    def _look_at_messages(self, outlook: Outlook) -> None:
+    def _look_at_messages(self, outlook: QueueStatus) -> None:
         if self._courier is not None and outlook.message_due:
             self._courier.look(outlook.bounds.around)
 
-    async def _rest(self, outlook: Outlook, session: Session, vigil: Vigil) -> None:
+    async def _rest(self, outlook: QueueStatus, session: Session, vigil: NotifySuppression) -> None:
         """Wait for whatever comes first: a call, the next look, a timer, the poll."""
         if vigil.lies_down:
-            await lie_down(session)
+            await restore_notify(session)
             vigil.withdrew()
             return
         waits: list[tuple[float, Source]] = [(self.poll_interval, "poll")]
@@ -250,7 +254,7 @@ class Worker:
             waits.append((message, "timer"))
         self._source = await self._wakeup.wait(*min(waits))
 
-    async def _look_beside(self, outlook: Outlook, session: Session) -> bool:
+    async def _look_beside(self, outlook: QueueStatus, session: Session) -> bool:
         """Do what a look has found beside due requests; tell whether there may be more to do."""
         if outlook.ahead and await self._follow_clock(session):
             return True
@@ -300,10 +304,12 @@ class Worker:
             self._metrics.requests.labels(kind, outcome).inc()
 
 
-class Lane:
+class OverflowWorker:
     """Takes turns beside the worker from `open` until one of them finds less than a batch."""
 
-    def __init__(self, database: Database, turner: Turner, done: Callable[[Turned], None]) -> None:
+    def __init__(
+        self, database: Database, turner: BatchProcessor, done: Callable[[BatchResult], None]
+    ) -> None:
         self._database = database
         self._turner = turner
         self._done = done
@@ -335,4 +341,4 @@ class Lane:
                     if not self._turner.backlog:
                         return
         except Exception as error:  # a turn may fail with anything
-            log.warning("lane_closed", error=said(error))
+            log.warning("lane_closed", error=format_error(error))

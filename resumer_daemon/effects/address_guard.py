@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import httpcore2
 
-from resumer_daemon.effects.allowlist import AllowList, as_address, refusal
+from resumer_daemon.effects.allowlist import AllowList, as_address, refusal_of_address
 from resumer_daemon.effects.shortage import is_short, is_shortage
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -83,22 +83,22 @@ _AT_ONCE: Final = 16 * 1024
 """How many bytes are read at once: others have their turn before the next ones are parsed."""
 
 
-class TooMuch(httpcore2.ReadError):
+class ResponseTooLarge(httpcore2.ReadError):
     """The answer went on beyond all measure, before its end or what is kept of it was there."""
 
 
 @dataclass(slots=True)
-class Meter:
+class ByteCounter:
     """The bytes of HTTP that one attempt has sent and received."""
 
     sent: int = 0
     received: int = 0
 
 
-class MeteredStream(httpcore2.AsyncNetworkStream):
+class CountedStream(httpcore2.AsyncNetworkStream):
     """A connection whose bytes are counted; beyond `LARGEST` it is broken off."""
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream, meter: Meter) -> None:
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, meter: ByteCounter) -> None:
         self._stream = stream
         self._meter = meter
 
@@ -113,7 +113,7 @@ class MeteredStream(httpcore2.AsyncNetworkStream):
             TooMuch: There seems to be no end to it.
         """
         if self._meter.received >= LARGEST:
-            raise TooMuch
+            raise ResponseTooLarge
         data = await self._stream.read(min(max_bytes, _AT_ONCE), timeout)
         self._meter.received += len(data)
         return data
@@ -139,7 +139,7 @@ class MeteredStream(httpcore2.AsyncNetworkStream):
     ) -> httpcore2.AsyncNetworkStream:
         """Go on encrypted; the handshake is not counted."""
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return MeteredStream(stream, self._meter)
+        return CountedStream(stream, self._meter)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the connection knows about itself."""
@@ -198,7 +198,7 @@ class Guard:
         address = as_address(text)
         if address is None:
             raise AddressRefused(host, "a malformed")
-        kind = refusal(address)
+        kind = refusal_of_address(address)
         if kind is not None and not self._allow.has_address(address, port):
             raise AddressRefused(host, kind)
 
@@ -221,7 +221,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
     its context closes the connection, also one that was given up during its TLS handshake.
     """
 
-    def __init__(self, guard: Guard, meter: Meter) -> None:
+    def __init__(self, guard: Guard, meter: ByteCounter) -> None:
         self._guard = guard
         self._meter = meter
         self._opened: httpcore2.AsyncNetworkStream | None = None
@@ -257,7 +257,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 self._opened = stream
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
-        return MeteredStream(stream, self._meter)
+        return CountedStream(stream, self._meter)
 
     async def _first(
         self,

@@ -59,7 +59,7 @@ _V6: Final = {
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
-def refusal(address: Address) -> str | None:
+def refusal_of_address(address: Address) -> str | None:
     """Return what kind of address it is, with its article, or None for one of the open Internet."""
     if isinstance(address, IPv4Address):
         return next((kind for network, kind in _V4.items() if address in network), None)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from resumer_daemon.effects.http_message import Answer
+from resumer_daemon.effects.http_message import HttpResult
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.engine.plan import Launch
+from resumer_daemon.engine.plan import PendingEffects
 
 LONGEST: Final = 3600.0
 """How many seconds a receiver may ask us to wait."""
@@ -18,31 +18,31 @@ def full_jitter(seconds: float, random: Random) -> float:
     return random.uniform(0.0, seconds)
 
 
-def pause(backoff: float, retry_after: float | None, random: Random) -> float:
+def retry_delay(backoff: float, retry_after: float | None, random: Random) -> float:
     """Return the seconds before the next attempt: a jittered backoff, or what the receiver asked.
 
     What it asked is only made longer, by up to a tenth, and never beyond an hour.
     """
-    jittered = full_jitter(backoff, random)
+    waited = full_jitter(backoff, random)
     if retry_after is None:
-        return jittered
+        return waited
     asked = min(retry_after, LONGEST)
-    return max(jittered, asked + full_jitter(asked / 10, random))
+    return max(waited, asked + full_jitter(asked / 10, random))
 
 
-def jittered(launch: Launch, random: Random) -> Launch:
+def with_jitter(launch: PendingEffects, random: Random) -> PendingEffects:
     """Shorten the rests of effects, so that what failed together does not come back together."""
     effects = (replace(e, delay=full_jitter(e.delay, random)) for e in launch.effects)
     return replace(launch, effects=tuple(effects))
 
 
-def following(
-    launch: Launch,
-    before: Launch,
+def next_delays(
+    launch: PendingEffects,
+    before: PendingEffects,
     elapsed: float,
     results: Mapping[str, EffectResult],
     random: Random,
-) -> Launch:
+) -> PendingEffects:
     """Set the rests of a launch that follows `before` by `elapsed` seconds.
 
     A new attempt waits for as long as its receiver asked. An attempt that is under way keeps what
@@ -57,14 +57,14 @@ def following(
                 return known
             return replace(effect, delay=max(0.0, known.delay - elapsed))
         result = results.get(effect.path)
-        asked = result.retry_after if isinstance(result, Answer) else None
-        seconds = pause(effect.delay, asked, random)
+        asked = result.retry_after if isinstance(result, HttpResult) else None
+        seconds = retry_delay(effect.delay, asked, random)
         return replace(effect, delay=min(seconds, effect.deadline or seconds))
 
     return replace(launch, effects=tuple(map(rested, launch.effects)))
 
 
-def remaining(launch: Launch, rests: Mapping[str, float]) -> Launch:
+def remaining_delays(launch: PendingEffects, rests: Mapping[str, float]) -> PendingEffects:
     """Set the rests of a launch that was taken over: what is left of those that were recorded."""
     effects = (replace(e, delay=rests.get(e.key, 0.0)) for e in launch.effects)
     return replace(launch, effects=tuple(effects))

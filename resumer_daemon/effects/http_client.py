@@ -27,17 +27,23 @@ from tenacity import (
 
 from resumer_daemon.effects.address_guard import (
     AddressRefused,
+    ByteCounter,
     Guard,
     GuardedBackend,
-    Meter,
     NotResolved,
-    TooMuch,
+    ResponseTooLarge,
 )
-from resumer_daemon.effects.http_message import Answer, Request, Signer, prepare, read_answer
-from resumer_daemon.effects.redaction import Lookup, Revealed
+from resumer_daemon.effects.http_message import (
+    HttpRequest,
+    HttpResult,
+    Signer,
+    prepare_request,
+    read_result,
+)
+from resumer_daemon.effects.redaction import Lookup, SecretScope
 from resumer_daemon.effects.shortage import SHORTAGE, is_shortage
 from resumer_daemon.engine.outcome import Effect
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 
 # It writes the headers of every response into its log, and a receiver may send our secrets back.
 logging.getLogger("httpcore2").setLevel(logging.WARNING)
@@ -93,26 +99,26 @@ class HttpClient:
 
     async def send(
         self, effect: Effect, *, deadline: float, trace: Mapping[str, str] = NO_TRACE
-    ) -> Answer:
+    ) -> HttpResult:
         """Carry out one attempt, to its end within `deadline` seconds from now.
 
         The headers of `trace` go along where the definition has none of that name.
         Whatever goes wrong is in the result. What the definition, the data or the settings rule
         out has the class `fault`, and nothing was sent; neither errors nor data show a secret.
         """
-        revealed = Revealed(self._secrets)
-        meter = Meter()
+        revealed = SecretScope(self._secrets)
+        meter = ByteCounter()
         try:
             async with asyncio.timeout(deadline):
-                request = prepare(effect, revealed, trace)
+                request = prepare_request(effect, revealed, trace)
                 return await self._exchange(request, effect.key, revealed, meter)
-        except TROUBLE as error:
-            answer = failed(error, sent=meter.sent > 0)
+        except TRANSPORT_ERRORS as error:
+            answer = failure_result(error, sent=meter.sent > 0)
             return replace(answer, error=revealed.mask(answer.error or ""))
 
     async def _exchange(
-        self, request: Request, key: str, revealed: Revealed, meter: Meter
-    ) -> Answer:
+        self, request: HttpRequest, key: str, revealed: SecretScope, meter: ByteCounter
+    ) -> HttpResult:
         headers = dict(request.headers)
         if self._signer is not None:
             headers |= self._signer.headers(key, request.body, self._clock())
@@ -136,7 +142,7 @@ class HttpClient:
                 extensions={"timeout": self._waits()},
             ) as response,
         ):
-            return await read_answer(response, revealed, self._clock())
+            return await read_result(response, revealed, self._clock())
 
     def _waits(self) -> dict[str, float]:
         first_byte = self._timeouts.first_byte
@@ -151,14 +157,14 @@ async def load_context(
     patience: float,
     deadline: float,
     trace: Mapping[str, str],
-) -> Answer:
+) -> HttpResult:
     """Ask an endpoint, up to so often, `patience` seconds each and `deadline` seconds in all.
 
     The last answer is returned, whatever it is; what no other attempt can mend is not asked again.
     """
     ends = monotonic() + deadline
 
-    async def ask() -> Answer:
+    async def ask() -> HttpResult:
         left = max(0.0, min(patience, ends - monotonic()))
         return await client.send(effect, deadline=left, trace=trace)
 
@@ -171,22 +177,22 @@ async def load_context(
     return await retrying(ask)
 
 
-def _may_pass(answer: Answer) -> bool:
+def _may_pass(answer: HttpResult) -> bool:
     """Tell a failure of the moment: no answer, too much to do, or an error of the server's own."""
     failed_as = answer.retry_class or ""
     return failed_as in ("timeout", "connection", "408", "429") or failed_as.startswith("5")
 
 
-def _last(state: RetryCallState) -> Answer:
+def _last(state: RetryCallState) -> HttpResult:
     if state.outcome is None:
         raise LookupError("a retry without an attempt")
-    answer: Answer = state.outcome.result()
+    answer: HttpResult = state.outcome.result()
     return answer
 
 
-TROUBLE: Final = (
+TRANSPORT_ERRORS: Final = (
     AddressRefused,
-    Fault,
+    StepError,
     NotResolved,
     OSError,  # the deadline's TimeoutError is one
     httpcore2.NetworkError,
@@ -202,34 +208,34 @@ _LATE: Final[dict[type[Exception], str]] = {
 }
 
 
-def failed(error: Exception, sent: bool) -> Answer:
-    """Return one of `TROUBLE` as a result; `sent` tells whether any byte of the request has left.
+def failure_result(error: Exception, sent: bool) -> HttpResult:
+    """Return one of `TRANSPORT_ERRORS` as a result. `sent`: some byte of the request has left.
 
     The text may hold what the definition says, secrets included.
     """
     match error:
         case _ if is_shortage(error):
-            return Answer(
+            return HttpResult(
                 "webhook not sent: this daemon is short of files or memory", SHORTAGE, sent=sent
             )
-        case Fault():
-            return Answer(str(error), "fault", sent=sent)
+        case StepError():
+            return HttpResult(str(error), "fault", sent=sent)
         case AddressRefused():
-            return Answer(f"webhook: {error}", "fault", sent=sent)
+            return HttpResult(f"webhook: {error}", "fault", sent=sent)
         case httpcore2.LocalProtocolError():
-            return Answer("webhook: not a request that can be sent", "fault", sent=sent)
+            return HttpResult("webhook: not a request that can be sent", "fault", sent=sent)
         case TimeoutError() | httpcore2.TimeoutException():
             why = _LATE.get(type(error), "no end within the time given")
-            return Answer(f"webhook timed out: {why}", "timeout", sent=sent)
+            return HttpResult(f"webhook timed out: {why}", "timeout", sent=sent)
         case _:
-            return Answer(f"webhook failed: {_broken(error)}", "connection", sent=sent)
+            return HttpResult(f"webhook failed: {_broken(error)}", "connection", sent=sent)
 
 
 def _broken(error: Exception) -> str:
     match error:
         case NotResolved():
             return str(error)
-        case TooMuch():
+        case ResponseTooLarge():
             return "an answer without end"
         case httpcore2.ProtocolError():
             return "what came is no answer"

@@ -17,15 +17,15 @@ from typing import Final
 import httpcore2
 
 from resumer_daemon import __version__
-from resumer_daemon.effects.redaction import Revealed
+from resumer_daemon.effects.redaction import SecretScope
 from resumer_daemon.effects.urls import Url, read_url
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.frozen import frozen
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.url_templates import refusal
-from resumer_daemon.workflow.values import Json, Unreadable, dump, load, storable
+from resumer_daemon.workflow.values import Json, UnreadableJson, dump, load, storable
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 HEADERS: Final = 64
@@ -47,7 +47,7 @@ _OURS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Request:
+class HttpRequest:
     """What goes over the wire. It holds secrets and has no representation that shows them."""
 
     method: str
@@ -56,7 +56,7 @@ class Request:
     body: bytes
 
 
-def prepare(effect: Effect, revealed: Revealed, trace: Mapping[str, str]) -> Request:
+def prepare_request(effect: Effect, revealed: SecretScope, trace: Mapping[str, str]) -> HttpRequest:
     """Build the request of an effect: from the same effect and trace always the same bytes.
 
     Raises:
@@ -65,7 +65,7 @@ def prepare(effect: Effect, revealed: Revealed, trace: Mapping[str, str]) -> Req
     given = effect.request
     method = str(given.get("method") or "POST").upper()
     if not _TOKEN.fullmatch(method) or method in _METHODS_REFUSED:
-        raise Fault(f"webhook: not a method: {mask_secrets(method)}")
+        raise StepError(f"webhook: not a method: {mask_secrets(method)}")
     headers = _headers(given.get("headers") or {}, revealed)
     media_type = next((v for n, v in headers.items() if n.lower() == "content-type"), "")
     body = _body(given.get("body"), media_type, revealed)
@@ -85,31 +85,31 @@ def prepare(effect: Effect, revealed: Revealed, trace: Mapping[str, str]) -> Req
         "Idempotency-Key": effect.key,
         "Resumer-Attempt": str(effect.attempt),
     }
-    return Request(method, url, {"Host": url.authority, **headers}, body)
+    return HttpRequest(method, url, {"Host": url.authority, **headers}, body)
 
 
-def _url(given: Json, revealed: Revealed) -> Url:
+def _url(given: Json, revealed: SecretScope) -> Url:
     try:
         return read_url(revealed.resolve_url(str(given)))
     except ValueError:
-        raise Fault(f"webhook: {refusal(str(given))}") from None
+        raise StepError(f"webhook: {refusal(str(given))}") from None
 
 
-def _headers(given: Json, revealed: Revealed) -> dict[str, str]:
+def _headers(given: Json, revealed: SecretScope) -> dict[str, str]:
     if not isinstance(given, Mapping) or len(given) > HEADERS:
-        raise Fault(f"webhook: headers are no object of at most {HEADERS}")
+        raise StepError(f"webhook: headers are no object of at most {HEADERS}")
     headers: dict[str, str] = {}
     for name, value in sorted(given.items()):
         text = str(revealed.resolve(value)).strip(" \t")
         if not _TOKEN.fullmatch(name) or _CONTROL.search(text) or len(text) > LONGEST_HEADER:
-            raise Fault(f"webhook: not a header: {mask_secrets(name)}")
+            raise StepError(f"webhook: not a header: {mask_secrets(name)}")
         if name.lower() in _OURS or name.lower() in map(str.lower, headers):
-            raise Fault(f"webhook: not a header that can be set: {name}")
+            raise StepError(f"webhook: not a header that can be set: {name}")
         headers[name] = text
     return headers
 
 
-def _body(given: Json, media_type: str, revealed: Revealed) -> bytes:
+def _body(given: Json, media_type: str, revealed: SecretScope) -> bytes:
     if given is None:
         return b""
     value = revealed.resolve(given)
@@ -119,7 +119,7 @@ def _body(given: Json, media_type: str, revealed: Revealed) -> bytes:
         text = dump(_ordered(value))
     body = text.encode("utf-8", "replace")
     if len(body) > LARGEST_BODY:
-        raise Fault(f"webhook: a body of more than {LARGEST_BODY:,} bytes")
+        raise StepError(f"webhook: a body of more than {LARGEST_BODY:,} bytes")
     return body
 
 
@@ -139,7 +139,7 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
 
 
 @frozen
-class Answer(EffectResult):
+class HttpResult(EffectResult):
     """The result of an attempt; `sent` False means that not a byte of the request has left.
 
     `retry_after`: the seconds that the receiver asked to be left alone for.
@@ -148,7 +148,9 @@ class Answer(EffectResult):
     retry_after: float | None = None
 
 
-async def read_answer(response: httpcore2.Response, revealed: Revealed, now: float) -> Answer:
+async def read_result(
+    response: httpcore2.Response, revealed: SecretScope, now: float
+) -> HttpResult:
     """Read a response; `now` is in seconds since 1970. Any status but a 2xx is a failure."""
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
@@ -161,8 +163,8 @@ async def read_answer(response: httpcore2.Response, revealed: Revealed, now: flo
     if cut:
         data["response_truncated"] = True
     if 200 <= response.status <= 299:
-        return Answer(data=data)
-    return Answer(
+        return HttpResult(data=data)
+    return HttpResult(
         f"webhook answered {response.status}",
         str(response.status),
         data,
@@ -206,7 +208,7 @@ async def _read(response: httpcore2.Response, limit: int) -> tuple[bytes, bool]:
 
 
 def _text(
-    raw: bytes, cut: bool, headers: Mapping[str, str], revealed: Revealed
+    raw: bytes, cut: bool, headers: Mapping[str, str], revealed: SecretScope
 ) -> tuple[str | None, bool]:
     """Return a body as text without secrets, and whether that is not all of it."""
     coding = headers.get("content-encoding", "identity").strip().lower()
@@ -233,12 +235,12 @@ def _inflated(raw: bytes, limit: int) -> tuple[bytes, bool]:
         return b"", True
 
 
-def _value(text: str, headers: Mapping[str, str], revealed: Revealed) -> Json:
+def _value(text: str, headers: Mapping[str, str], revealed: SecretScope) -> Json:
     """Return a text as JSON if it is that."""
     if "json" in headers.get("content-type", "").lower() or text.lstrip()[:1] in ("{", "["):
         try:
             return revealed.mask_within(load(text))
-        except Unreadable:
+        except UnreadableJson:
             pass
     return text
 

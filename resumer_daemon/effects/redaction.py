@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from resumer_daemon.effects.shortage import is_shortage
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import PREFIX, resolve_secrets
 from resumer_daemon.workflow.url_templates import resolve_url
 from resumer_daemon.workflow.values import Json
@@ -21,7 +21,7 @@ SHORTEST: Final = 4
 _DEPTH: Final = 320
 
 
-class Revealed:
+class SecretScope:
     """Resolves references, and remembers what it has revealed in order to mask it."""
 
     def __init__(self, lookup: Lookup) -> None:
@@ -86,7 +86,7 @@ class Revealed:
         except (LookupError, OSError, UnicodeError) as error:  # of which the last would show it
             if is_shortage(error):
                 raise
-            raise Fault(f"webhook: no secret {name}") from None
+            raise StepError(f"webhook: no secret {name}") from None
         for spelling in _spellings(secret):
             if len(spelling) >= SHORTEST:
                 self._names.setdefault(spelling, name)

@@ -106,7 +106,7 @@ REMEMBERED: Final = 1000
 """How many hosts are remembered, save those that something is under way to."""
 
 
-class NotNow(Exception):
+class Throttled(Exception):
     """An attempt must not be made now. It has not been made: ask again after `seconds`."""
 
     def __init__(self, seconds: float, reason: str) -> None:
@@ -115,20 +115,20 @@ class NotNow(Exception):
 
 
 @dataclass(slots=True)
-class Attempt:
+class HostAttempt:
     """An attempt that was let through; whoever makes it puts its result here."""
 
     result: EffectResult | None = None
 
 
-class _Lane:
+class _HostSlots:
     def __init__(self, places: int, breaker: Breaker) -> None:
         self.places = asyncio.Semaphore(places)
         self.breaker = breaker
         self.users = 0
 
 
-class Hosts:
+class HostThrottle:
     """Lets attempts through, and learns from their results. One for the whole process."""
 
     def __init__(
@@ -146,21 +146,21 @@ class Hosts:
         self._rest = rest
         self._clock = clock
         self._budget = budget or RetryBudget(clock)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _HostSlots] = {}
 
     @asynccontextmanager
-    async def attempt(self, effect: Effect) -> AsyncIterator[Attempt]:
+    async def attempt(self, effect: Effect) -> AsyncIterator[HostAttempt]:
         """Wait for a place at the effect's host, and keep it for as long as the block runs.
 
         Raises:
             NotNow: The host rests, or there have been too many retries. The block is not run.
         """
-        lane = self._lane(origin(effect))
+        lane = self._lane(origin_of(effect))
         lane.users += 1
         try:
             async with lane.places:
                 probe = self._pass(lane.breaker, effect)
-                attempt = Attempt()
+                attempt = HostAttempt()
                 try:
                     yield attempt
                 finally:
@@ -170,19 +170,19 @@ class Hosts:
 
     def _pass(self, breaker: Breaker, effect: Effect) -> bool:
         if seconds := breaker.wait():
-            raise NotNow(seconds, "the host has failed too often")
+            raise Throttled(seconds, "the host has failed too often")
         if effect.attempt == 1:
             self._budget.pay()
         elif seconds := self._budget.wait():
-            raise NotNow(seconds, "there are too many retries")
+            raise Throttled(seconds, "there are too many retries")
         else:
             self._budget.take()
         return breaker.enter()
 
-    def _lane(self, name: str) -> _Lane:
+    def _lane(self, name: str) -> _HostSlots:
         lane = self._lanes.pop(name, None)
         if lane is None:
-            lane = _Lane(self._places, Breaker(self._failures, self._rest, self._clock))
+            lane = _HostSlots(self._places, Breaker(self._failures, self._rest, self._clock))
             self._forget()
         self._lanes[name] = lane  # the last in the order of use
         return lane
@@ -197,7 +197,7 @@ class Hosts:
             del self._lanes[name]
 
 
-def origin(effect: Effect) -> str:
+def origin_of(effect: Effect) -> str:
     """Return who will answer an effect, such as `https://api.example`; empty if nobody can."""
     try:
         return read_url(str(effect.request.get("url"))).origin

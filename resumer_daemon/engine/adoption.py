@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import Approval, Claimed
+from resumer_daemon.engine.inputs import Approval, ClaimedExecution
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.plan import NewPause, Program
-from resumer_daemon.engine.state import State, Waiting, approval_ways
+from resumer_daemon.engine.plan import PauseToOpen, PinnedDefinition
+from resumer_daemon.engine.state import State, WaitCondition, approval_next_steps
 from resumer_daemon.workflow.definition import (
     ActionStep,
     Definition,
@@ -27,9 +27,12 @@ AGAIN = "again"  # the decision of an adopt request that is the second look
 CREATES = "create_approval_request"
 
 
-def adopt(
-    claimed: Claimed, program: Program, last_step: str | None, used: frozenset[UUID]
-) -> NewPause | Incident | None:
+def adopt_pause(
+    claimed: ClaimedExecution,
+    program: PinnedDefinition,
+    last_step: str | None,
+    used: frozenset[UUID],
+) -> PauseToOpen | Incident | None:
     """Return the record of a pause for an approval. `used`: approvals that earlier pauses had.
 
     None: it is no pause, the service has blocked it for good.
@@ -47,7 +50,7 @@ def adopt(
             f"another program paused it, at no step that asks for an approval (last: {last_step})",
             "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
-    ways = approval_ways(step, program.definition.following(step.id))
+    ways = approval_next_steps(step, program.definition.following(step.id))
     if claimed.pointers[1]:  # the way on that it wrote counts for more than the definition's
         ways = replace(ways, approved=claimed.pointers[1])
     theirs = tuple(a for a in claimed.approvals if a.id not in used)
@@ -55,7 +58,7 @@ def adopt(
     requires = step.requires or Requires()
     # None left may be a clock of another zone: what is past, whoever set it fails itself.
     left = claimed.time_left if claimed.time_left is not None and claimed.time_left > 0 else None
-    return NewPause(
+    return PauseToOpen(
         claimed.last_pause + 1,
         "approval_required",
         step.id,
@@ -70,19 +73,19 @@ def adopt(
     )
 
 
-def _awaited(step: ActionStep, requires: Requires, there: Sequence[Approval]) -> Waiting:
+def _awaited(step: ActionStep, requires: Requires, there: Sequence[Approval]) -> WaitCondition:
     """Return how many must approve: another program may ask the second one after our first look."""
     if requires.roles:
         asked_of = {str(approval.id): approval.approver_role for approval in there}
-        return Waiting(requires.approvals, requires.roles, asked_of=asked_of)
+        return WaitCondition(requires.approvals, requires.roles, asked_of=asked_of)
     if requires.approvals is not None:
-        return Waiting(requires.approvals)
+        return WaitCondition(requires.approvals)
     asks = max(1, sum(act.type == CREATES for act in step.execute))
-    return Waiting(max(asks, len(there)), firm=asks)
+    return WaitCondition(max(asks, len(there)), firm=asks)
 
 
 def _blocking_step(
-    definition: Definition, claimed: Claimed, last_step: str | None
+    definition: Definition, claimed: ClaimedExecution, last_step: str | None
 ) -> ActionStep | None:
     """Return the step that asks: by name, by where it leads, or as the only one that can ask."""
     pointer, way_on = claimed.pointers
@@ -95,7 +98,9 @@ def _blocking_step(
     asking = [s for s in definition.steps if isinstance(s, ActionStep) and s.requires is not None]
     if way_on is not None:
         asking = [
-            s for s in asking if approval_ways(s, definition.following(s.id)).approved == way_on
+            s
+            for s in asking
+            if approval_next_steps(s, definition.following(s.id)).approved == way_on
         ]
         return asking[0] if len(asking) == 1 else None
     last = definition.step(last_step) if last_step else None
@@ -105,7 +110,7 @@ def _blocking_step(
     return asking[0] if can_ask == asking and len(asking) == 1 else None
 
 
-def _turned_by_trigger(claimed: Claimed) -> bool:
+def _turned_by_trigger(claimed: ClaimedExecution) -> bool:
     """Tell whether it looks as our trigger leaves what the service ended, and nobody asked more."""
     return (
         claimed.status == "paused"
@@ -117,7 +122,7 @@ def _turned_by_trigger(claimed: Claimed) -> bool:
     )
 
 
-def _was_asked(claimed: Claimed) -> bool:
+def _was_asked(claimed: ClaimedExecution) -> bool:
     says_so = claimed.paused_reason == "approval_required"
     return says_so or (claimed.blocked_by_service and bool(claimed.approvals))
 

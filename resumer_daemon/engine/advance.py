@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from resumer_daemon.engine.identifiers import segment
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -22,18 +22,18 @@ from resumer_daemon.engine.outcome import (
     Paused,
     StepRecord,
 )
-from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.state import (
     AWAITS,
     PAUSE,
     Awaits,
-    Progress,
+    NextSteps,
     Result,
     State,
-    Waiting,
-    Ways,
+    StepProgress,
+    WaitCondition,
 )
-from resumer_daemon.engine.step_result import Broken, Passed, Unfinished, failure
+from resumer_daemon.engine.step_result import StepFailed, StepIncomplete, StepPassed, failure
 from resumer_daemon.engine.steps.containers import over_budget, under_way
 from resumer_daemon.engine.steps.dispatch import run_step
 from resumer_daemon.workflow.definition import Definition, Step
@@ -56,7 +56,7 @@ class Pointer:
         self.visits[step_id] = self.visits.get(step_id, 0) + 1
         self.taken += 1
 
-    def follow(self, passed: Passed) -> None:
+    def follow(self, passed: StepPassed) -> None:
         """Go the way of a step that is done; a deciding action sets the result."""
         self.step = passed.way
         if passed.result is not None:
@@ -78,7 +78,7 @@ def advance(
     definition: Definition,
     state: State,
     context: Mapping[str, Json],
-    world: World,
+    world: AdvanceInputs,
     results: Mapping[str, EffectResult] = _NO_RESULTS,
 ) -> Advance:
     """Run to the next durable point: a pause, an effect, an end. Never raises, whatever it reads.
@@ -86,7 +86,7 @@ def advance(
     `context` is the effective one; `results` are of the effects that the state waits for, by path.
     Effects that are under way and have no result yet are handed over again as they were.
     """
-    walk = Walk(state, world, results, run_step)
+    walk = Run(state, world, results, run_step)
     pointer = Pointer(state)
     outcome = _go(definition, pointer, context, walk)
     records = walk.records
@@ -99,7 +99,7 @@ def advance(
 
 
 def _go(
-    definition: Definition, pointer: Pointer, context: Mapping[str, Json], walk: Walk
+    definition: Definition, pointer: Pointer, context: Mapping[str, Json], walk: Run
 ) -> Outcome:
     while pointer.step is not None:
         step = definition.step(pointer.step)
@@ -110,17 +110,17 @@ def _go(
         if stopped is not None:
             return stopped
         following = definition.following(step.id)
-        place = Place(path, pointer.visits.get(step.id, 1), context, following, limit=walk.limit)
+        place = Scope(path, pointer.visits.get(step.id, 1), context, following, limit=walk.limit)
         end = run_step(step, place, walk)
         match end:
-            case Passed():
+            case StepPassed():
                 pointer.follow(end)
-            case Broken():
+            case StepFailed():
                 if step.on_error is None:
                     walk.done.clear()
                     return Failed(end.error)
                 pointer.step = step.on_error
-            case Unfinished():
+            case StepIncomplete():
                 return _stopped(pointer, walk)
             case _:
                 assert_never(end)
@@ -128,7 +128,7 @@ def _go(
     return Completed(pointer.result, pointer.reason)
 
 
-def _before(step: Step, path: str, pointer: Pointer, walk: Walk) -> Outcome | None:
+def _before(step: Step, path: str, pointer: Pointer, walk: Run) -> Outcome | None:
     """Enter a step that is not under way yet, unless something speaks against it."""
     if walk.limit is not None and walk.limit.at <= walk.clock:
         return _time_is_up(step, path, walk, walk.limit.error())
@@ -141,7 +141,7 @@ def _before(step: Step, path: str, pointer: Pointer, walk: Walk) -> Outcome | No
     return None
 
 
-def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
+def _stopped(pointer: Pointer, walk: Run) -> Outcome:
     """Return what keeps the step under way from its end."""
     if walk.incident is not None:
         return walk.incident
@@ -154,7 +154,7 @@ def _stopped(pointer: Pointer, walk: Walk) -> Outcome:
     )
 
 
-def _pause(pointer: Pointer, walk: Walk) -> Paused:
+def _pause(pointer: Pointer, walk: Run) -> Paused:
     """Pause at a step, or at all the places inside of it that wait."""
     branches = sorted(walk.branches.values(), key=lambda branch: branch.since or _EPOCH)
     longest = branches[0]
@@ -163,7 +163,7 @@ def _pause(pointer: Pointer, walk: Walk) -> Paused:
         pointer.awaits = AWAITS[longest.reason]
         path = segment(longest.step_id or "")
         progress = walk.progress(path)
-        walk.done = {path: Progress(attempt=progress.attempt, clock=walk.clock)}
+        walk.done = {path: StepProgress(attempt=progress.attempt, clock=walk.clock)}
     return Paused(
         longest.reason,
         longest.step_id,
@@ -174,22 +174,22 @@ def _pause(pointer: Pointer, walk: Walk) -> Paused:
     )
 
 
-def _time_is_up(step: Step, path: str, walk: Walk, error: str) -> Failed:
+def _time_is_up(step: Step, path: str, walk: Run, error: str) -> Failed:
     """End the execution, and the step under way with it: its own ways are not asked."""
     if path in walk.done:
         progress = walk.progress(path)
-        place = Place(path, 1, {})
+        place = Scope(path, 1, {})
         walk.record(step, place, progress, failure(step, progress.results), error)
         for member, at in under_way(step, path, walk):
             progress = walk.progress(at)
             walk.record(
-                member, Place(at, 1, {}), progress, failure(member, progress.results), error
+                member, Scope(at, 1, {}), progress, failure(member, progress.results), error
             )
     walk.done.clear()
     return Failed(error)
 
 
-def _state(pointer: Pointer, walk: Walk) -> State:
+def _state(pointer: Pointer, walk: Run) -> State:
     limit = walk.limit
     return State(
         pointer.step,
@@ -207,7 +207,7 @@ def _state(pointer: Pointer, walk: Walk) -> State:
     )
 
 
-def _moment(pointer: Pointer, walk: Walk) -> datetime | None:
+def _moment(pointer: Pointer, walk: Run) -> datetime | None:
     """Return when the last step began, where the next advance has no other way to know.
 
     The record of a pause has its time, unless the clock went back before it. States that stand at
@@ -229,7 +229,7 @@ def advance_through(
     definition: Definition,
     state: State,
     context: Mapping[str, Json],
-    world: World,
+    world: AdvanceInputs,
     results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
     """Advance until there is something to wait for, or until others should move first.
@@ -243,7 +243,7 @@ def advance_through(
             return advanced
         if world.hold:
             return advanced._replace(
-                outcome=Paused("manual", advanced.state.step, Ways(), Waiting())
+                outcome=Paused("manual", advanced.state.step, NextSteps(), WaitCondition())
             )
         if world.out_of_time() or advanced.written >= world.limits.written:
             return advanced

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
-from resumer_daemon.engine.state import Ways
+from resumer_daemon.engine.state import NextSteps
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 
@@ -14,10 +14,10 @@ class PausePoint:
 
     step_id: str | None
     reason: str
-    ways: Ways
+    ways: NextSteps
 
 
-def stranded(point: PausePoint, definition: Definition) -> tuple[str, ...]:
+def find_incompatible(point: PausePoint, definition: Definition) -> tuple[str, ...]:
     """Return what of a pause point a definition does not have; nothing if it is all there."""
     return tuple(_missing(point, definition))
 

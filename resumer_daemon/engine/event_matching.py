@@ -11,15 +11,23 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Final, TypeAlias
 
-from resumer_daemon.engine.inputs import Request
+from resumer_daemon.engine.inputs import ResumeRequest
 from resumer_daemon.engine.resume import OWN_NAMES
 from resumer_daemon.engine.state import PAUSE, Branch
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.errors import Fault
-from resumer_daemon.workflow.values import MISSING, Json, find, is_number, lookup, printed, same
+from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.values import (
+    MISSING,
+    Json,
+    find,
+    is_number,
+    lookup,
+    to_text,
+    values_equal,
+)
 
 
-def entities(context: Json, resume_data: Json) -> dict[str, Json]:
+def entities_of(context: Json, resume_data: Json) -> dict[str, Json]:
     """Return the ids of the entities that an execution names, by entity.
 
     The daemon's own names in `resume_data`, such as `approval`, are not entities.
@@ -34,23 +42,23 @@ def entities(context: Json, resume_data: Json) -> dict[str, Json]:
     }
 
 
-def meant_for(match: Mapping[str, Json], ours: Mapping[str, Json], payload: Json) -> bool:
-    """Tell whether this payload agrees with a wait. `ours` are the `entities` of the execution."""
+def matches_event(match: Mapping[str, Json], ours: Mapping[str, Json], payload: Json) -> bool:
+    """Tell whether a payload agrees with a wait. `ours` are the entities of the execution."""
     if not isinstance(payload, dict):
         return not match
     if match:
         return all(_agrees(path, value, payload) for path, value in match.items())
     return not any(
         entity in ours and isinstance(named, dict) and "id" in named
-        and not same(named["id"], ours[entity])
+        and not values_equal(named["id"], ours[entity])
         for entity, named in payload.items()
     )  # fmt: skip
 
 
 def _agrees(path: str, value: Json, payload: Mapping[str, Json]) -> bool:
     try:
-        return same(lookup(path, payload), value)
-    except Fault:
+        return values_equal(lookup(path, payload), value)
+    except StepError:
         return False
 
 
@@ -61,7 +69,7 @@ Queue: TypeAlias = deque[tuple[int, Branch]]
 _NONE: Final[Mapping[Paths, Mapping[Key, Queue]]] = {}
 
 
-class Awaited:
+class WaitingBranches:
     """Branches by path and, where they wait for events, by type, paths of `match` and values there.
 
     `branches` come the longest wait first; `ours` are the entities of the execution.
@@ -78,12 +86,12 @@ class Awaited:
             key = tuple(_text(match[path]) for path in paths)
             of_type.setdefault(paths, {}).setdefault(key, deque()).append((number, branch))
 
-    def timer(self, request: Request, heard: Container[str]) -> Branch | None:
+    def timer(self, request: ResumeRequest, heard: Container[str]) -> Branch | None:
         """Return the branch whose time is up, unless it was `heard` already."""
         path = request.decision or PAUSE
         return None if path in heard else self._by_path.get(path)
 
-    def event(self, request: Request, heard: Container[str]) -> Branch | None:
+    def event(self, request: ResumeRequest, heard: Container[str]) -> Branch | None:
         """Return the branch that has waited longest of those that an event is meant for.
 
         The decision of an event is its type. Those that were `heard` already are left out.
@@ -94,7 +102,7 @@ class Awaited:
             (number, branch)
             for event in types
             for number, branch in self._fitting(self._events.get(event, _NONE), payload, heard)
-            if meant_for(branch.waiting.match, self._ours, payload)
+            if matches_event(branch.waiting.match, self._ours, payload)
         )
         first = min(found, key=lambda each: each[0], default=None)
         return None if first is None else first[1]
@@ -132,4 +140,4 @@ def _key(paths: Paths, payload: Json) -> Key | None:
 
 def _text(value: Json) -> str | None:
     """Return the same text for values that are equal; None for what is no scalar."""
-    return printed(value) if isinstance(value, str | bool) or is_number(value) else None
+    return to_text(value) if isinstance(value, str | bool) or is_number(value) else None

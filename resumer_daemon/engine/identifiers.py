@@ -4,7 +4,7 @@ from base64 import b32encode
 from hashlib import sha256
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 
 
 def segment(step_id: str) -> str:
@@ -14,7 +14,7 @@ def segment(step_id: str) -> str:
     return step_id
 
 
-def digest(world: World, path: str, visit: int, index: str) -> bytes:
+def digest(world: AdvanceInputs, path: str, visit: int, index: str) -> bytes:
     """Return what all names of one action are made of. No clock, no chance, no attempt number."""
     place = f"{world.execution_id}\n{world.pause_number}\n{visit}\n{index}\n{path}"
     return sha256(place.encode("utf-8", "surrogatepass")).digest()

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.state import PAUSE, Branch, State, Waiting, Ways
+from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, WaitCondition
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
@@ -32,7 +32,7 @@ DELETED = "deleted"  # the decision of a request whose approval is gone
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
 
-class Request(NamedTuple):
+class ResumeRequest(NamedTuple):
     """One unsettled reason to move the execution. `consumed`: what its approval decided before.
 
     `decision` of a timer is the path of the branch whose time it is, None at the top level.
@@ -76,7 +76,7 @@ class Approval(NamedTuple):
         return self.status == "approved" and self.objection is None
 
 
-class Hold(NamedTuple):
+class HoldInForce(NamedTuple):
     """Who keeps an execution from its next step, and why.
 
     `number` is of the hold of its workflow, or of everything; None: a person paused just this one.
@@ -88,7 +88,7 @@ class Hold(NamedTuple):
 
 
 @frozen
-class OpenPause:
+class Pause:
     """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
 
     `held_before`: the reason it has again when nobody holds it by hand any more; None where the
@@ -98,8 +98,8 @@ class OpenPause:
     number: int
     reason: str
     step_id: str | None
-    ways: Ways
-    waiting: Waiting
+    ways: NextSteps
+    waiting: WaitCondition
     state: State | None
     definition: str | None
     reason_before: str | None = None
@@ -145,13 +145,13 @@ class OpenPause:
             owned[of.get(approval.id, 0)].append(approval)
         return list(zip(asking, owned, strict=True))
 
-    def meant_by(self, request: Request) -> bool:
+    def meant_by(self, request: ResumeRequest) -> bool:
         """Tell whether a request is for this pause, and not for one that has ended."""
         return request.pause_number in (None, self.number)
 
 
 @frozen
-class Claimed:
+class ClaimedExecution:
     """One execution under our lock, and everything that was read after we had the lock.
 
     `pointers` are another program's paused and next step, `paused_reason` is its reason; `used`
@@ -171,31 +171,31 @@ class Claimed:
     context: Json
     resume_data: Json
     payload: Json
-    pause: OpenPause | None
+    pause: Pause | None
     last_pause: int
-    requests: tuple[Request, ...]
+    requests: tuple[ResumeRequest, ...]
     approvals: tuple[Approval, ...]
     pointers: tuple[str | None, str | None] = (None, None)
     paused_reason: str | None = None
     used: frozenset[UUID] = frozenset()
     blocked_by_service: bool = False
     time_left: float | None = None
-    hold: Hold | None = None
+    hold: HoldInForce | None = None
     paused_at: datetime | None = None
 
     @property
-    def to_pause(self) -> tuple[Request, ...]:
+    def to_pause(self) -> tuple[ResumeRequest, ...]:
         """Return the requests of persons to pause it, oldest first."""
         return tuple(r for r in self.requests if r.kind == "pause" and r.due)
 
     @property
-    def stops(self) -> Hold | None:
+    def stops(self) -> HoldInForce | None:
         """Return who keeps it from its next step, if anybody does."""
-        asked = next((Hold(r.actor, r.reason) for r in self.to_pause), None)
+        asked = next((HoldInForce(r.actor, r.reason) for r in self.to_pause), None)
         return asked or self.hold
 
     @property
-    def unchecked(self) -> tuple[Request, ...]:
+    def unchecked(self) -> tuple[ResumeRequest, ...]:
         """Return the writes of other programs that the guard could not check, oldest first."""
         return tuple(r for r in self.requests if r.kind == "adopt" and r.decision == UNCHECKED)
 
@@ -261,12 +261,12 @@ class Manual:
     approves: bool | None = None
 
 
-Answer: TypeAlias = Decision | Event | TimedOut | Manual
+Resolution: TypeAlias = Decision | Event | TimedOut | Manual
 
 
 @frozen
 class Rule:
-    """A row of `rules` as it is now; a missing rule is absent from `World.rules`."""
+    """A row of `rules` as it is now; a missing rule is absent from `AdvanceInputs.rules`."""
 
     rule_type: str
     enabled: bool
@@ -318,7 +318,7 @@ def never() -> bool:
 
 
 @frozen
-class World:
+class AdvanceInputs:
     """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
 
     `now` is the time of the database. `steps_after`: all steps of earlier advances began by then.

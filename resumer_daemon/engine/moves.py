@@ -10,12 +10,12 @@ from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.inputs import (
     ENDED,
     SAID,
-    Claimed,
+    AdvanceInputs,
+    ClaimedExecution,
     Decision,
     Manual,
-    Request,
+    ResumeRequest,
     Settled,
-    World,
 )
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -30,8 +30,8 @@ from resumer_daemon.engine.outcome import (
     Paused,
 )
 from resumer_daemon.engine.parking import COVERING, after_the_end, parked
-from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program, Status
-from resumer_daemon.engine.preload import built, still_to_load
+from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan, Status
+from resumer_daemon.engine.preload import built_context, still_to_load
 from resumer_daemon.engine.resume import (
     rested,
     resume,
@@ -46,7 +46,7 @@ from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.values import Json
 
 
-def stay(claimed: Claimed, settlement: Settlement) -> Plan:
+def stay(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for an execution that does not move now."""
     return Plan(
         claimed,
@@ -61,7 +61,7 @@ def stay(claimed: Claimed, settlement: Settlement) -> Plan:
     )
 
 
-def _left_pending(claimed: Claimed) -> tuple[UUID, ...]:
+def _left_pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals that are pending though nobody waits for them any more.
 
     A timer tells of one that somebody was deciding when it was to be closed.
@@ -77,7 +77,7 @@ def _left_pending(claimed: Claimed) -> tuple[UUID, ...]:
     return tuple(each for each in pending(claimed) if each in timed - awaited)
 
 
-def adopted(claimed: Claimed, opens: NewPause) -> Plan:
+def adopted(claimed: ClaimedExecution, opens: PauseToOpen) -> Plan:
     """Plan for a pause that another program made: its requests are settled with the next look.
 
     Its columns are left as they are, unless they say nothing, or say that it has ended.
@@ -86,13 +86,13 @@ def adopted(claimed: Claimed, opens: NewPause) -> Plan:
     return Plan(claimed, {}, status=None if shown else "paused", opens=opens, adopts=True)
 
 
-def blocked(claimed: Claimed) -> Plan:
+def blocked(claimed: ClaimedExecution) -> Plan:
     """Plan for an end of the service that our trigger took for a pause: it is an end again."""
     outcomes = {r.id: after_the_end(r) for r in claimed.requests}
     return Plan(claimed, outcomes, status="completed", result="blocked")
 
 
-def later(claimed: Claimed, looks_at: datetime | None) -> Plan:
+def later(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
     """Plan for a second look, for other programs write in several transactions."""
     outcomes: dict[int, Settled] = {
         r.id: "superseded" if r.kind == "adopt" and r.decision != SAID else "held"
@@ -102,18 +102,18 @@ def later(claimed: Claimed, looks_at: datetime | None) -> Plan:
     return Plan(claimed, outcomes, looks_at=looks_at)
 
 
-def pending(claimed: Claimed) -> tuple[UUID, ...]:
+def pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals that nobody has decided."""
     return tuple(each.id for each in claimed.approvals if each.status == "pending")
 
 
-def undo(claimed: Claimed) -> Plan:
+def undo(claimed: ClaimedExecution) -> Plan:
     """Plan for writes that the guard could not check: all else waits until they are undone."""
     unchecked = tuple(r.id for r in claimed.unchecked)
     return Plan(claimed, dict.fromkeys(unchecked, "applied"), undoes=unchecked)
 
 
-def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
+def _looks_back(claimed: ClaimedExecution, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
     # of an execution that runs, only the rows of its waits tell what it waits for
     waits = claimed.status == "running" or _waits_for_events(claimed)
@@ -122,7 +122,7 @@ def _looks_back(claimed: Claimed, settlement: Settlement) -> bool:
     )
 
 
-def _misses(claimed: Claimed, settlement: Settlement) -> bool:
+def _misses(claimed: ClaimedExecution, settlement: Settlement) -> bool:
     """An event that was handed over has not ended a wait: the next one was not handed over."""
     return _waits_for_events(claimed) and any(
         r.kind == "event" and settlement.outcomes.get(r.id) == "superseded"
@@ -130,13 +130,13 @@ def _misses(claimed: Claimed, settlement: Settlement) -> bool:
     )
 
 
-def _waits_for_events(claimed: Claimed) -> bool:
+def _waits_for_events(claimed: ClaimedExecution) -> bool:
     branches = () if claimed.pause is None else claimed.pause.branches
     waits = any(branch.reason == "waiting_for_event" for branch in branches)
     return waits and claimed.status == "paused"
 
 
-def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
+def cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for the end by a person's word: no result."""
     return Plan(
         claimed, settlement.outcomes, settlement, status="cancelled", closes="cancel",
@@ -144,7 +144,7 @@ def cancel(claimed: Claimed, settlement: Settlement) -> Plan:
     )  # fmt: skip
 
 
-def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
+def fail(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
     """Plan for a start that cannot be: no step is recorded."""
     closes = _closed_by(settlement) if claimed.pause is not None else None
     return Plan(
@@ -153,16 +153,21 @@ def fail(claimed: Claimed, settlement: Settlement, error: str) -> Plan:
     )  # fmt: skip
 
 
-def incident(claimed: Claimed, settlement: Settlement | None, what: Incident) -> Plan:
+def incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Incident) -> Plan:
     """Plan for what must not be decided here: a person looks, and nothing that arrived is lost."""
     outcomes: dict[int, Settled] = {r.id: "held" for r in claimed.requests if r.due}
     if claimed.pause is not None:
         return Plan(claimed, outcomes, settlement, overlay=what)
-    opens = NewPause(claimed.last_pause + 1, "incident", incident=what)
+    opens = PauseToOpen(claimed.last_pause + 1, "incident", incident=what)
     return Plan(claimed, outcomes, settlement, status="paused", opens=opens)
 
 
-def start(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
+def start(
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    program: PinnedDefinition,
+    world: AdvanceInputs,
+) -> Plan:
     """Plan for the first run: load, build the context, and advance from the first step."""
     if program.definition.timeout_error is not None:
         return fail(claimed, settlement, program.definition.timeout_error)
@@ -173,20 +178,29 @@ def start(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
 
 
 def load_first(
-    claimed: Claimed, settlement: Settlement, program: Program, state: State, world: World
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    program: PinnedDefinition,
+    state: State,
+    world: AdvanceInputs,
 ) -> Plan:
     """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
     effects = still_to_load(program.definition, state.loads, claimed, world)
     if effects:
-        launch = Launch(program, state, effects)
+        launch = PendingEffects(program, state, effects)
         return Plan(claimed, settlement.outcomes, settlement, "running", launch=launch)
-    context = built(program.definition, state.loads, claimed, world)
+    context = built_context(program.definition, state.loads, claimed, world)
     state = replace(state, loads={})
     advanced = advance(program.definition, state, context, world)
     return planned(claimed, settlement, program, advanced, claimed.resume_data, context)
 
 
-def move(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan:
+def move(
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    program: PinnedDefinition,
+    world: AdvanceInputs,
+) -> Plan:
     """Plan for a resume: the answer leads on from where the open pause stands."""
     pause, answer = claimed.pause, settlement.answer
     if pause is None or pause.state is None or answer is None:
@@ -214,9 +228,9 @@ def as_object(document: Json) -> dict[str, Json]:
 
 
 def planned(
-    claimed: Claimed,
+    claimed: ClaimedExecution,
     settlement: Settlement,
-    program: Program,
+    program: PinnedDefinition,
     advanced: Advance,
     data: Json,
     context: Json = None,
@@ -243,13 +257,15 @@ def planned(
         unasked=settlement.unasked,
         waited=tuple(waited) if claimed.pause is None else (),
         withdraws=_not_needed(claimed, advanced, waited),
-        launch=Launch(program, advanced.state, outcome.effects)
+        launch=PendingEffects(program, advanced.state, outcome.effects)
         if isinstance(outcome, Effects)
         else None,
     )
 
 
-def _settled(settlement: Settlement, claimed: Claimed, state: State) -> Mapping[int, Settled]:
+def _settled(
+    settlement: Settlement, claimed: ClaimedExecution, state: State
+) -> Mapping[int, Settled]:
     """Return what becomes of the requests: those of branches that wait on are kept for them."""
     waiting = {approval for branch in state.branches for approval in branch.asked}
     if not waiting:
@@ -263,7 +279,9 @@ def _settled(settlement: Settlement, claimed: Claimed, state: State) -> Mapping[
     return outcomes
 
 
-def _not_needed(claimed: Claimed, advanced: Advance, waited: Sequence[Branch]) -> tuple[UUID, ...]:
+def _not_needed(
+    claimed: ClaimedExecution, advanced: Advance, waited: Sequence[Branch]
+) -> tuple[UUID, ...]:
     """Return the approvals that are pending and that nobody waits for any more."""
     if isinstance(advanced.outcome, Completed | Failed):
         return pending(claimed)
@@ -292,8 +310,8 @@ def _used(settlement: Settlement) -> set[UUID]:
 
 
 def _came_to(
-    claimed: Claimed, program: Program, advanced: Advance, used: Collection[UUID]
-) -> tuple[Status, str | None, str | None, NewPause | None]:
+    claimed: ClaimedExecution, program: PinnedDefinition, advanced: Advance, used: Collection[UUID]
+) -> tuple[Status, str | None, str | None, PauseToOpen | None]:
     """Return status, result, error and the pause to open."""
     match advanced.outcome:
         case Completed(result):
@@ -307,8 +325,8 @@ def _came_to(
 
 
 def _new_pause(
-    claimed: Claimed, program: Program, advanced: Advance, used: Collection[UUID]
-) -> NewPause:
+    claimed: ClaimedExecution, program: PinnedDefinition, advanced: Advance, used: Collection[UUID]
+) -> PauseToOpen:
     number = claimed.last_pause + 1
     there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
     there.update(approval.id for approval in claimed.approvals)
@@ -317,7 +335,7 @@ def _new_pause(
             own = branches or _own_branch(advanced.outcome)
             asked = tuple(approval for branch in own for approval in branch.asked)
             there.difference_update(asked, _unasked(claimed, advanced.state).difference(used))
-            return NewPause(
+            return PauseToOpen(
                 number, reason, step_id, ways, waiting, advanced.state,
                 program.sha256, asked=asked, earlier=tuple(there), branches=own,
                 held=claimed.stops if reason == "manual" else None,
@@ -325,7 +343,7 @@ def _new_pause(
         case Incident() as what:
             # Without a copy of its own the retry takes the definition as it is then.
             copy = None if what.cause == GATE else program.sha256
-            return NewPause(
+            return PauseToOpen(
                 number, "incident", advanced.state.step, state=advanced.state,
                 definition=copy, incident=what, earlier=tuple(there),
             )  # fmt: skip
@@ -342,7 +360,7 @@ def _own_branch(paused: Paused) -> tuple[Branch, ...]:
     )
 
 
-def _unasked(claimed: Claimed, state: State) -> set[UUID]:
+def _unasked(claimed: ClaimedExecution, state: State) -> set[UUID]:
     """Return the approvals of the pause that ends here which no step asked for.
 
     They count for a branch that waits on, where there is one.
@@ -353,12 +371,12 @@ def _unasked(claimed: Claimed, state: State) -> set[UUID]:
     return {each.id for each in pause.owned(claimed.approvals)}.difference(pause.asked)
 
 
-def hold(claimed: Claimed, settlement: Settlement) -> Plan:
+def hold(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for a person's hand on a pause: it keeps what it waits for, and what arrives is kept."""
     return Plan(claimed, settlement.outcomes, settlement, holds=claimed.stops)
 
 
-def let_go(claimed: Claimed, settlement: Settlement, manual: Manual) -> Plan:
+def let_go(claimed: ClaimedExecution, settlement: Settlement, manual: Manual) -> Plan:
     """Plan for the hand taken off: the pause waits again for what it waited for.
 
     A forced resume stays open, for the next look: it also ends that.
@@ -368,14 +386,19 @@ def let_go(claimed: Claimed, settlement: Settlement, manual: Manual) -> Plan:
     return Plan(claimed, outcomes, settlement, lets_go=True)
 
 
-def paused_as_asked(claimed: Claimed, outcome: Outcome) -> dict[int, Settled]:
+def paused_as_asked(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, Settled]:
     """Settle the requests to pause that made it stand still; else they wait for the next look."""
     if not isinstance(outcome, Paused) or outcome.reason != "manual":
         return {}
     return {r.id: "duplicate" if number else "applied" for number, r in enumerate(claimed.to_pause)}
 
 
-def retry(claimed: Claimed, settlement: Settlement, program: Program, world: World) -> Plan | None:
+def retry(
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    program: PinnedDefinition,
+    world: AdvanceInputs,
+) -> Plan | None:
     """Plan for a retry as its request has it.
 
     None: it names a step that the definition has not, or an effect that the flow does not wait for.
@@ -407,7 +430,10 @@ def retry(claimed: Claimed, settlement: Settlement, program: Program, world: Wor
 
 
 def _state(
-    claimed: Claimed, program: Program, asked: Mapping[str, Json], world: World
+    claimed: ClaimedExecution,
+    program: PinnedDefinition,
+    asked: Mapping[str, Json],
+    world: AdvanceInputs,
 ) -> State | None:
     """Return where the flow goes on; a person has looked, so the budgets of steps begin anew."""
     pause = claimed.pause
@@ -424,7 +450,7 @@ def _state(
     )
 
 
-def _left_behind(claimed: Claimed) -> tuple[UUID, ...]:
+def _left_behind(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals of the step under way, which the flow does not come back to."""
     state = claimed.pause.state if claimed.pause is not None else None
     under_way = () if state is None else state.done.values()
@@ -436,7 +462,7 @@ def _named(outcome: object, key: Json) -> Effect | None:
     return next((effect for effect in effects if effect.key == key), None)
 
 
-def _skipped(request: Request | None) -> EffectResult:
+def _skipped(request: ResumeRequest | None) -> EffectResult:
     """Return what stands for the answer of an effect that a person has taken out."""
     said = (request.actor, request.reason) if request is not None else (None, None)
     return EffectResult(data={"skipped": True, "skipped_by": said[0], "skip_reason": said[1]})

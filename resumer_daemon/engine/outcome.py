@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.state import Branch, Reason, State, Waiting, Ways
+from resumer_daemon.engine.state import Branch, NextSteps, Reason, State, WaitCondition
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 
@@ -102,8 +102,8 @@ class Paused:
 
     reason: Reason | Literal["manual"]
     step_id: str | None
-    ways: Ways
-    waiting: Waiting
+    ways: NextSteps
+    waiting: WaitCondition
     asked: tuple[UUID, ...] = ()
     branches: tuple[Branch, ...] = ()
 

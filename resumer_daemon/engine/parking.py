@@ -7,15 +7,15 @@ from resumer_daemon.engine.inputs import (
     REFUSED,
     SAID,
     VERDICTS,
-    OpenPause,
-    Request,
+    Pause,
+    ResumeRequest,
     Settled,
 )
 
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 
 
-def while_paused(request: Request, pause: OpenPause) -> Settled:
+def while_paused(request: ResumeRequest, pause: Pause) -> Settled:
     """Say what becomes of a request that does not end the open pause."""
     match request.kind:
         case "timeout" | "event" if pause.reason in COVERING:
@@ -36,7 +36,7 @@ def while_paused(request: Request, pause: OpenPause) -> Settled:
             return "superseded"
 
 
-def kept(requests: Iterable[Request]) -> dict[int, Settled]:
+def kept(requests: Iterable[ResumeRequest]) -> dict[int, Settled]:
     """Keep what is due until a hold is released; of many looks that were asked for, one."""
     outcomes: dict[int, Settled] = {}
     looks = False
@@ -48,7 +48,7 @@ def kept(requests: Iterable[Request]) -> dict[int, Settled]:
     return outcomes
 
 
-def parked(request: Request) -> Settled:
+def parked(request: ResumeRequest) -> Settled:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
         void = request.kind == "timeout" or request.decision == REFUSED
@@ -60,13 +60,13 @@ def parked(request: Request) -> Settled:
     return _consumed(request) or "held"
 
 
-def _consumed(request: Request) -> Settled | None:
+def _consumed(request: ResumeRequest) -> Settled | None:
     if request.consumed is None:
         return None
     return "duplicate" if request.consumed == request.decision else "late"
 
 
-def void(requests: Iterable[Request]) -> dict[int, Settled]:
+def void(requests: Iterable[ResumeRequest]) -> dict[int, Settled]:
     """Settle what a move makes void; what was no decision at all, or a second one, stays that.
 
     Who wants it paused still does: before its next step.
@@ -78,7 +78,7 @@ def void(requests: Iterable[Request]) -> dict[int, Settled]:
     return outcomes
 
 
-def after_the_end(request: Request) -> Settled:
+def after_the_end(request: ResumeRequest) -> Settled:
     """Say what becomes of a request whose execution has ended."""
     match request.kind:
         case "approval":

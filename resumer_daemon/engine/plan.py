@@ -9,10 +9,17 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import VERDICTS, Approval, Claimed, Event, Hold, Settled
+from resumer_daemon.engine.inputs import (
+    VERDICTS,
+    Approval,
+    ClaimedExecution,
+    Event,
+    HoldInForce,
+    Settled,
+)
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
 from resumer_daemon.engine.settlement import Settlement
-from resumer_daemon.engine.state import Branch, State, Waiting, Ways
+from resumer_daemon.engine.state import Branch, NextSteps, State, WaitCondition
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
@@ -21,7 +28,7 @@ Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "runni
 
 
 @frozen
-class Program:
+class PinnedDefinition:
     """A definition to run, with the fingerprint under which its text is kept."""
 
     sha256: str
@@ -29,7 +36,7 @@ class Program:
 
 
 @frozen
-class Copy:
+class DefinitionCopy:
     """The text of a definition, to be kept; `awaits` are the types of events it waits for."""
 
     text: str
@@ -37,7 +44,7 @@ class Copy:
 
 
 @frozen
-class NewPause:
+class PauseToOpen:
     """A pause record to open. `state` is None where the flow has not begun.
 
     `step_id`, `ways` and `waiting` are of the branch that has waited longest, `asked` and
@@ -47,22 +54,22 @@ class NewPause:
     number: int
     reason: str
     step_id: str | None = None
-    ways: Ways = field(default_factory=Ways)
-    waiting: Waiting = field(default_factory=Waiting)
+    ways: NextSteps = field(default_factory=NextSteps)
+    waiting: WaitCondition = field(default_factory=WaitCondition)
     state: State | None = None
     definition: str | None = None
     incident: Incident | None = None
     asked: tuple[UUID, ...] = ()
     earlier: tuple[UUID, ...] = ()
-    held: Hold | None = None
+    held: HoldInForce | None = None
     branches: tuple[Branch, ...] = ()
 
 
 @frozen
-class Launch:
+class PendingEffects:
     """Effects to be run once their intents are committed, and the state to go on from."""
 
-    program: Program
+    program: PinnedDefinition
     state: State
     effects: tuple[Effect, ...]
 
@@ -79,7 +86,7 @@ class Plan:
     `undoes`: requests that have the row as it was before a write which the guard could not check.
     """
 
-    claimed: Claimed
+    claimed: ClaimedExecution
     outcomes: Mapping[int, Settled]
     settlement: Settlement | None = None
     status: Status | None = None
@@ -91,10 +98,10 @@ class Plan:
     records: tuple[StepRecord, ...] = ()
     writes: tuple[Write, ...] = ()
     closes: str | None = None
-    opens: NewPause | None = None
+    opens: PauseToOpen | None = None
     overlay: Incident | None = None
-    holds: Hold | None = None
-    launch: Launch | None = None
+    holds: HoldInForce | None = None
+    launch: PendingEffects | None = None
     results: Mapping[str, EffectResult] = field(default_factory=dict)
     lifts: bool = False
     lets_go: bool = False

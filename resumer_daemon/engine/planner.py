@@ -6,14 +6,21 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine import moves as plans
-from resumer_daemon.engine.adoption import AGAIN, GRACE, adopt
+from resumer_daemon.engine.adoption import AGAIN, GRACE, adopt_pause
 from resumer_daemon.engine.advance import advance_through as advance
-from resumer_daemon.engine.inputs import ENDED, Claimed, Manual, OpenPause, Settled, World
+from resumer_daemon.engine.inputs import (
+    ENDED,
+    AdvanceInputs,
+    ClaimedExecution,
+    Manual,
+    Pause,
+    Settled,
+)
 from resumer_daemon.engine.moves import as_object, hold, let_go, load_first, pending, planned, retry
 from resumer_daemon.engine.outcome import EffectResult, Incident
 from resumer_daemon.engine.parking import after_the_end
-from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program
-from resumer_daemon.engine.preload import answers
+from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan
+from resumer_daemon.engine.preload import load_results
 from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settlement import Settlement, settle, settle_beside
 from resumer_daemon.engine.state import State
@@ -23,13 +30,13 @@ from resumer_daemon.workflow.values import Json
 
 
 @frozen
-class Unusable:
+class InvalidDefinition:
     """A definition that cannot be run, and why."""
 
     why: str
 
 
-Found: TypeAlias = Program | Unusable
+Found: TypeAlias = PinnedDefinition | InvalidDefinition
 UnreadableCause: TypeAlias = Literal["row_unreadable", "too_large"]
 
 REMEDIES: Mapping[UnreadableCause, str] = {
@@ -40,25 +47,28 @@ REMEDIES: Mapping[UnreadableCause, str] = {
 
 
 @frozen
-class Programs:
+class Definitions:
     """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
 
     kept: Mapping[str, Found]
     current: Mapping[UUID, Found]
 
-    def of_pause(self, pause: OpenPause) -> Found:
+    def of_pause(self, pause: Pause) -> Found:
         """Return the copy that a pause runs on."""
-        missing = Unusable("the copy of the definition that it paused with is gone")
+        missing = InvalidDefinition("the copy of the definition that it paused with is gone")
         return self.kept.get(pause.definition or "", missing)
 
     def of_workflow(self, workflow: UUID | None) -> Found:
         """Return a workflow's definition as it is now."""
         found = self.current.get(workflow) if workflow is not None else None
-        return found or Unusable("workflow not found")
+        return found or InvalidDefinition("workflow not found")
 
 
-def respond(
-    claimed: Claimed, programs: Programs, world: World, last_step: str | None = None
+def plan_claimed(
+    claimed: ClaimedExecution,
+    programs: Definitions,
+    world: AdvanceInputs,
+    last_step: str | None = None,
 ) -> Plan:
     """Return what is to be written of an execution, now that it is claimed and read."""
     if claimed.unchecked:
@@ -81,24 +91,30 @@ def respond(
 
 
 def _end_pause(
-    claimed: Claimed, pause: OpenPause, settlement: Settlement, programs: Programs, world: World
+    claimed: ClaimedExecution,
+    pause: Pause,
+    settlement: Settlement,
+    programs: Definitions,
+    world: AdvanceInputs,
 ) -> Plan:
     if pause.reason == "incident":
         return _retry(claimed, pause, settlement, programs, world)
     if pause.held_before is not None and isinstance(settlement.answer, Manual):
         return let_go(claimed, settlement, settlement.answer)
     found = programs.of_pause(pause)
-    if isinstance(found, Unusable):
+    if isinstance(found, InvalidDefinition):
         return plans.incident(claimed, settlement, _unreadable(found))
     return plans.move(claimed, settlement, found, world)
 
 
-def broken(claimed: Claimed, why: str) -> Plan:
+def broken(claimed: ClaimedExecution, why: str) -> Plan:
     """Return the plan for an execution that our own code could not answer."""
     return plans.incident(claimed, None, Incident("internal_error", why, "report it, then retry"))
 
 
-def unreadable(claimed: Claimed, why: str, cause: UnreadableCause = "row_unreadable") -> Plan:
+def unreadable(
+    claimed: ClaimedExecution, why: str, cause: UnreadableCause = "row_unreadable"
+) -> Plan:
     """Return the plan for an execution of which something cannot be parsed, or is too large.
 
     Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
@@ -114,21 +130,27 @@ def unreadable(claimed: Claimed, why: str, cause: UnreadableCause = "row_unreada
     return plans.incident(claimed, None, Incident(cause, why, REMEDIES[cause]))
 
 
-def _start(claimed: Claimed, settlement: Settlement, programs: Programs, world: World) -> Plan:
+def _start(
+    claimed: ClaimedExecution, settlement: Settlement, programs: Definitions, world: AdvanceInputs
+) -> Plan:
     found = programs.of_workflow(claimed.workflow)
-    if isinstance(found, Unusable):
+    if isinstance(found, InvalidDefinition):
         return plans.fail(claimed, settlement, found.why)
     return plans.start(claimed, settlement, found, world)
 
 
 def _retry(
-    claimed: Claimed, pause: OpenPause, settlement: Settlement, programs: Programs, world: World
+    claimed: ClaimedExecution,
+    pause: Pause,
+    settlement: Settlement,
+    programs: Definitions,
+    world: AdvanceInputs,
 ) -> Plan:
     """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
     if pause.reason_before is not None:
         return Plan(claimed, _only(settlement, "applied"), settlement, lifts=True)
     found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
-    if isinstance(found, Unusable):
+    if isinstance(found, InvalidDefinition):
         return Plan(claimed, _only(settlement, "failed"))
     plan = retry(claimed, settlement, found, world)
     return plan or Plan(claimed, _only(settlement, "failed"))
@@ -140,7 +162,7 @@ def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:
 
 
 def _adopt(
-    claimed: Claimed, programs: Programs, world: World, last_step: str | None
+    claimed: ClaimedExecution, programs: Definitions, world: AdvanceInputs, last_step: str | None
 ) -> Plan | None:
     """Give another program's pause its record; the next look, which it asks for, settles.
 
@@ -148,10 +170,10 @@ def _adopt(
     that end, it becomes one again.
     """
     found = programs.of_workflow(claimed.workflow)
-    if isinstance(found, Unusable):
+    if isinstance(found, InvalidDefinition):
         plain = claimed.blocked_by_service and not claimed.approvals
         return None if plain else plans.incident(claimed, None, _unreadable(found))
-    opens = adopt(claimed, found, last_step, claimed.used)
+    opens = adopt_pause(claimed, found, last_step, claimed.used)
     if isinstance(opens, Incident):
         again = [r.due for r in claimed.requests if r.kind == "adopt" and r.decision == AGAIN]
         if any(again):
@@ -163,18 +185,22 @@ def _adopt(
 
 
 def _find(
-    claimed: Claimed, settlement: Settlement, programs: Programs, last_step: str | None
+    claimed: ClaimedExecution, settlement: Settlement, programs: Definitions, last_step: str | None
 ) -> Plan:
     """Look again where another program's pause stands, now that a person has mended it."""
     found = programs.of_workflow(claimed.workflow)
-    opens = None if isinstance(found, Unusable) else adopt(claimed, found, last_step, claimed.used)
-    if not isinstance(opens, NewPause):
+    opens = (
+        None
+        if isinstance(found, InvalidDefinition)
+        else adopt_pause(claimed, found, last_step, claimed.used)
+    )
+    if not isinstance(opens, PauseToOpen):
         return Plan(claimed, _only(settlement, "failed"))
     outcomes = _only(settlement, "applied")
     return replace(plans.adopted(claimed, opens), outcomes=outcomes, closes="retry")
 
 
-def _unreadable(found: Unusable) -> Incident:
+def _unreadable(found: InvalidDefinition) -> Incident:
     return Incident(
         "definition_unreadable",
         found.why,
@@ -183,7 +209,10 @@ def _unreadable(found: Unusable) -> Incident:
 
 
 def proceed(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
+    claimed: ClaimedExecution,
+    launch: PendingEffects,
+    results: Mapping[str, EffectResult],
+    world: AdvanceInputs,
 ) -> Plan:
     """Plan for what follows when effects have results, and what branches beside them wait for."""
     program = launch.program
@@ -195,7 +224,7 @@ def proceed(
     return replace(plan, results=_by_key(launch, results))
 
 
-def hear(claimed: Claimed, launch: Launch, world: World) -> Plan | None:
+def hear(claimed: ClaimedExecution, launch: PendingEffects, world: AdvanceInputs) -> Plan | None:
     """Plan for what branches wait for while effects are under way; None: nothing has come."""
     settlement = settle_beside(claimed, launch.state, world.now)
     if settlement.answers:
@@ -204,7 +233,10 @@ def hear(claimed: Claimed, launch: Launch, world: World) -> Plan | None:
 
 
 def _advanced(
-    claimed: Claimed, launch: Launch, results: Mapping[str, EffectResult], world: World
+    claimed: ClaimedExecution,
+    launch: PendingEffects,
+    results: Mapping[str, EffectResult],
+    world: AdvanceInputs,
 ) -> Plan:
     """Plan for the way on from where effects are under way, and branches may have their answers."""
     program, state, data = launch.program, launch.state, as_object(claimed.resume_data)
@@ -223,8 +255,8 @@ def _advanced(
 
 
 def unreadable_row(
-    claimed: Claimed,
-    launch: Launch,
+    claimed: ClaimedExecution,
+    launch: PendingEffects,
     results: Mapping[str, EffectResult],
     why: str,
     cause: UnreadableCause = "row_unreadable",
@@ -239,18 +271,18 @@ def unreadable_row(
     return replace(stop(claimed, launch.state, launch.program.sha256, what), results=came)
 
 
-def _by_key(launch: Launch, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
+def _by_key(launch: PendingEffects, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
     keys = {effect.path: effect.key for effect in launch.effects}
     return {keys[path]: result for path, result in results.items()}
 
 
-def _told(state: State, results: Mapping[str, EffectResult], world: World) -> State:
+def _told(state: State, results: Mapping[str, EffectResult], world: AdvanceInputs) -> State:
     """Return a state that loads with what came back; its time has gone on meanwhile."""
     left = None if state.time_left is None else max(0.0, state.time_left - world.elapsed)
-    return replace(state, loads={**state.loads, **answers(results)}, time_left=left)
+    return replace(state, loads={**state.loads, **load_results(results)}, time_left=left)
 
 
-def ended_elsewhere(claimed: Claimed) -> Plan | None:
+def ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
     """Plan for what an execution leaves that another program ended while it ran here.
 
     None: it has not ended, but is paused.
@@ -261,7 +293,7 @@ def ended_elsewhere(claimed: Claimed) -> Plan | None:
     return Plan(claimed, outcomes, withdraws=pending(claimed))
 
 
-def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
+def doubtful(claimed: ClaimedExecution, launch: PendingEffects, keys: Sequence[str]) -> Plan:
     """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
     what = Incident(
         "ambiguous_effect",
@@ -272,9 +304,9 @@ def doubtful(claimed: Claimed, launch: Launch, keys: Sequence[str]) -> Plan:
     return stop(claimed, launch.state, launch.program.sha256, what)
 
 
-def stop(claimed: Claimed, state: State, definition: str, what: Incident) -> Plan:
+def stop(claimed: ClaimedExecution, state: State, definition: str, what: Incident) -> Plan:
     """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
-    opens = NewPause(
+    opens = PauseToOpen(
         claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
         incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
     )  # fmt: skip

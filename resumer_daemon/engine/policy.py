@@ -10,12 +10,12 @@ from typing import Literal
 from uuid import UUID
 
 from resumer_daemon.engine.inputs import Approval
-from resumer_daemon.engine.state import Waiting
+from resumer_daemon.engine.state import WaitCondition
 from resumer_daemon.frozen import frozen
 
 
 @frozen
-class Verdict:
+class PolicyResult:
     """The policy's word, the approvals that brought it about, and the one that decided last."""
 
     decision: Literal["approved", "rejected", "expired"]
@@ -27,20 +27,20 @@ class Verdict:
         return self.counted[-1]
 
 
-def decide(approvals: Sequence[Approval], waiting: Waiting) -> Verdict | None:
+def decide(approvals: Sequence[Approval], waiting: WaitCondition) -> PolicyResult | None:
     """Return what is decided, or None while something is missing."""
     for approval in approvals:
         if approval.status == "rejected":
-            return Verdict("rejected", (approval,))
+            return PolicyResult("rejected", (approval,))
     for approval in approvals:
         if approval.status == "expired":
-            return Verdict("expired", (approval,))
+            return PolicyResult("expired", (approval,))
     approved = _one_of_each_approver([a for a in approvals if a.approves], waiting.roles)
     if not approved or not _roles_covered(approved, waiting):
         return None
     if len(_distinct(approved)) < (waiting.approvals or len(waiting.roles) or len(approvals)):
         return None
-    return Verdict("approved", tuple(sorted(approved, key=lambda a: a.decided_at or "")))
+    return PolicyResult("approved", tuple(sorted(approved, key=lambda a: a.decided_at or "")))
 
 
 def _one_of_each_approver(approved: list[Approval], roles: Sequence[str]) -> list[Approval]:
@@ -56,7 +56,7 @@ def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
     return by_approver
 
 
-def _roles_covered(approved: Sequence[Approval], waiting: Waiting) -> bool:
+def _roles_covered(approved: Sequence[Approval], waiting: WaitCondition) -> bool:
     """Tell whether each role can have an approver of its own: a matching by augmenting paths.
 
     An approval counts for the role that it was created for, whatever its row says by now.
@@ -77,7 +77,7 @@ def _roles_covered(approved: Sequence[Approval], waiting: Waiting) -> bool:
     return all(assign(role, set()) for role in waiting.roles)
 
 
-def _candidates(approved: Sequence[Approval], waiting: Waiting) -> Mapping[str, list[UUID]]:
+def _candidates(approved: Sequence[Approval], waiting: WaitCondition) -> Mapping[str, list[UUID]]:
     """Return the approvers of each role, once each; of more than there are roles one is free."""
     found: dict[str | None, dict[UUID, None]] = {role: {} for role in waiting.roles}
     for approval in approved:
@@ -87,6 +87,6 @@ def _candidates(approved: Sequence[Approval], waiting: Waiting) -> Mapping[str, 
     return {role: list(found[role]) for role in waiting.roles}
 
 
-def asked_of(approval: Approval, waiting: Waiting) -> str | None:
+def asked_of(approval: Approval, waiting: WaitCondition) -> str | None:
     """Return the role that an approval stands for: the one it was created for, where known."""
     return waiting.asked_of.get(str(approval.id), approval.approver_role)

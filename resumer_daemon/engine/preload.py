@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from resumer_daemon.engine.identifiers import digest, effect_key
-from resumer_daemon.engine.inputs import Claimed, Endpoint, Rule, World
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Endpoint, Rule
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.workflow.context import build, entity_of, key_of
 from resumer_daemon.workflow.definition import ConditionStep, Definition, Step
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.templates import Names, render_text
 from resumer_daemon.workflow.values import Json
 
@@ -20,7 +20,10 @@ PLACE = "context.load/"
 
 
 def still_to_load(
-    definition: Definition, loads: Mapping[str, Json], claimed: Claimed, world: World
+    definition: Definition,
+    loads: Mapping[str, Json],
+    claimed: ClaimedExecution,
+    world: AdvanceInputs,
 ) -> tuple[Effect, ...]:
     """Return what is to be asked for: what nobody was asked for yet, and somebody could tell."""
     return tuple(
@@ -37,20 +40,25 @@ def endpoint_of(path: str, endpoints: Mapping[str, Endpoint]) -> Endpoint | None
     return endpoints.get(path) or endpoints.get(entity_of(path))
 
 
-def answers(results: Mapping[str, EffectResult]) -> dict[str, Json]:
+def load_results(results: Mapping[str, EffectResult]) -> dict[str, Json]:
     """Return what endpoints told, by path; None for what cannot be loaded."""
     return {path.removeprefix(PLACE): _told(result) for path, result in results.items()}
 
 
-def built(
-    definition: Definition, loads: Mapping[str, Json], claimed: Claimed, world: World
+def built_context(
+    definition: Definition,
+    loads: Mapping[str, Json],
+    claimed: ClaimedExecution,
+    world: AdvanceInputs,
 ) -> dict[str, Json]:
     """Build the context from the payload and what was found, in the order of the definition."""
     found = {path: loads[path] for path in definition.context_load if loads.get(path) is not None}
     return build(claimed.payload, found, world.now)
 
 
-def _question(path: str, endpoint: Endpoint, key: str, claimed: Claimed, world: World) -> Effect:
+def _question(
+    path: str, endpoint: Endpoint, key: str, claimed: ClaimedExecution, world: AdvanceInputs
+) -> Effect:
     names = Names(world.now, world.execution_id, world.execution_key, world.workflow_id, "")
     headers = {
         name: render_text(value, {}, names, set()) for name, value in endpoint.headers.items()
@@ -95,14 +103,14 @@ def condition_of(step: ConditionStep, rules: Mapping[str, Rule]) -> Json:
         return step.condition
     rule = rules.get(step.rule_id)
     if rule is None:
-        raise Fault(f"rule not found: {step.rule_id}")
+        raise StepError(f"rule not found: {step.rule_id}")
     if not rule.enabled:
-        raise Fault(f"rule is disabled: {step.rule_id}")
+        raise StepError(f"rule is disabled: {step.rule_id}")
     if rule.rule_type != "condition":
-        raise Fault(f"rule is no condition but of type {rule.rule_type}: {step.rule_id}")
+        raise StepError(f"rule is no condition but of type {rule.rule_type}: {step.rule_id}")
     conditions = rule.definition.get("conditions") if isinstance(rule.definition, dict) else None
     if not isinstance(conditions, list) or not conditions:
-        raise Fault(f"rule has no condition: {step.rule_id}")
+        raise StepError(f"rule has no condition: {step.rule_id}")
     return conditions[0]
 
 

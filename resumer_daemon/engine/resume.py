@@ -8,8 +8,16 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.identifiers import segment
-from resumer_daemon.engine.inputs import Answer, Decided, Decision, Event, Manual, TimedOut
-from resumer_daemon.engine.state import AWAITS, Awaits, Progress, Reply, Result, State, Ways
+from resumer_daemon.engine.inputs import Decided, Decision, Event, Manual, Resolution, TimedOut
+from resumer_daemon.engine.state import (
+    AWAITS,
+    Awaits,
+    NextSteps,
+    Reply,
+    Result,
+    State,
+    StepProgress,
+)
 from resumer_daemon.workflow.context import OVERRIDDEN
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.templates import rfc3339
@@ -27,7 +35,9 @@ _RESULTS: Final[Mapping[Reply, Result]] = {
 _TIMED_OUT: Final[Mapping[Awaits | None, Reply]] = {"approval": "expired", "time": "event"}
 
 
-def resume(definition: Definition, state: State | None, ways: Ways, answer: Answer) -> State:
+def resume(
+    definition: Definition, state: State | None, ways: NextSteps, answer: Resolution
+) -> State:
     """Return the state from which to advance once a pause has been answered.
 
     A pause for a person or an incident waits for nothing by itself: it goes on where it stood,
@@ -53,7 +63,7 @@ def resume(definition: Definition, state: State | None, ways: Ways, answer: Answ
     )
 
 
-def resume_inside(state: State, answers: Mapping[str, Answer]) -> State:
+def resume_inside(state: State, answers: Mapping[str, Resolution]) -> State:
     """Return the state from which to advance once branches inside of a container are answered.
 
     `answers` are by path. Each branch decides itself what its answer means; the others wait on.
@@ -81,7 +91,7 @@ def rested(state: State) -> State:
 
 def resume_data_after(
     resume_data: Mapping[str, Json],
-    *answers: Answer,
+    *answers: Resolution,
     number: int,
     at: datetime,
     actor: str | None = None,
@@ -104,7 +114,9 @@ def resume_data_after(
     return data
 
 
-def _brought(answer: Answer, data: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+def _brought(
+    answer: Resolution, data: Mapping[str, Json]
+) -> tuple[dict[str, Json], dict[str, Json]]:
     """Return what an answer adds to the column, and what it tells of the resume."""
     match answer:
         case Decision(deciding, decided):
@@ -148,7 +160,7 @@ def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in resume_data.items() if name != "approved"}
 
 
-def _way(ways: Ways, reply: Reply) -> str | None:
+def _way(ways: NextSteps, reply: Reply) -> str | None:
     match reply:
         case "approved":
             return ways.approved
@@ -164,7 +176,7 @@ def _way(ways: Ways, reply: Reply) -> str | None:
             assert_never(reply)
 
 
-def _reply(awaits: Awaits | None, answer: Answer) -> Reply | None:
+def _reply(awaits: Awaits | None, answer: Resolution) -> Reply | None:
     """Return what an answer means for what the pause waits for; None where it is no answer to it.
 
     Only an explicit approval approves, and nothing else ends a wait for one.
@@ -194,13 +206,13 @@ def _manual_reply(awaits: Awaits | None, answer: Manual) -> Reply | None:
             assert_never(awaits)
 
 
-def _said(answer: Answer) -> str | None:
+def _said(answer: Resolution) -> str | None:
     return answer.reason if isinstance(answer, Manual) else None
 
 
 def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
     """Tell the step that paused what ended the pause; it decides itself what that means."""
-    told = replace(state.done.get(path, Progress()), reply=reply, note=note)
+    told = replace(state.done.get(path, StepProgress()), reply=reply, note=note)
     return replace(state, done={**state.done, path: told})
 
 

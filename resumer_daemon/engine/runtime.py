@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import (
     Effect,
     EffectResult,
@@ -16,7 +16,7 @@ from resumer_daemon.engine.outcome import (
     StepRecord,
     Write,
 )
-from resumer_daemon.engine.state import PAUSE, Progress, State, Ways
+from resumer_daemon.engine.state import PAUSE, NextSteps, State, StepProgress
 from resumer_daemon.engine.step_result import Ended
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
@@ -27,7 +27,7 @@ _UNITS = (("h", 3600.0), ("m", 60.0))
 
 
 @frozen
-class Limit:
+class Deadline:
     """Until when something must be done, and how long it was given."""
 
     at: float
@@ -35,17 +35,17 @@ class Limit:
 
     def error(self) -> str:
         """Return what a step or an execution fails with that is not done by then."""
-        return f"timed out after {spoken(self.allowed)}"
+        return f"timed out after {format_limit(self.allowed)}"
 
 
-def earlier(one: Limit | None, other: Limit | None) -> Limit | None:
+def earlier(one: Deadline | None, other: Deadline | None) -> Deadline | None:
     """Return the limit that comes first."""
     if one is None or other is None:
         return one or other
     return one if one.at <= other.at else other
 
 
-def spoken(seconds: float) -> str:
+def format_limit(seconds: float) -> str:
     """Return a duration as Go writes it: `1h30m`, `45s`, `1.5s`, `250ms`."""
     if 0 < seconds < 1:
         return f"{seconds * 1000:g}ms"
@@ -57,7 +57,7 @@ def spoken(seconds: float) -> str:
     return f"{text}{seconds:.9g}s" if seconds or not text else text
 
 
-class Place(NamedTuple):
+class Scope(NamedTuple):
     """One place in one run; a tuple, for each step of each advance makes one.
 
     `context` is what the step sees, an item in its scope included. `following` is the next step
@@ -72,7 +72,7 @@ class Place(NamedTuple):
     container: str | None = None
     flows: bool = True
     depth: int = 0
-    limit: Limit | None = None
+    limit: Deadline | None = None
     delay: float = 0.0
 
     @property
@@ -80,34 +80,34 @@ class Place(NamedTuple):
         """The path under which what waits here is known."""
         return PAUSE if self.container is None else self.path
 
-    def ways(self, ways: Ways) -> Ways:
+    def ways(self, ways: NextSteps) -> NextSteps:
         """Return where the answer to a pause leads: inside of a container always on with that."""
         if self.container is None:
             return ways
-        return Ways(*(self.container,) * 5)
+        return NextSteps(*(self.container,) * 5)
 
 
 FEW: Final = 20
 """So many records are written whatever their size: to measure those of short flows costs more."""
 
-Run: TypeAlias = Callable[[Step, Place, "Walk"], Ended]
+RunStep: TypeAlias = Callable[[Step, Scope, "Run"], Ended]
 
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
 
 
-class Walk:
+class Run:
     """The mutable part of one advance; the state it began with stays as it was."""
 
     def __init__(
-        self, state: State, world: World, results: Mapping[str, EffectResult], run: Run
+        self, state: State, world: AdvanceInputs, results: Mapping[str, EffectResult], run: RunStep
     ) -> None:
         self.world = world
         self.results = results
         self.run = run
         self.clock = state.clock + world.elapsed
         self.limit = self._limit(state)
-        self.done: dict[str, Progress] = dict(state.done)
+        self.done: dict[str, StepProgress] = dict(state.done)
         self.records: list[StepRecord] = []
         self.writes: list[Write] = []
         self.withdrawn: list[UUID] = []
@@ -126,10 +126,10 @@ class Walk:
         self._read = world.now if world.now.tzinfo else world.now.replace(tzinfo=UTC)
         self._now = self._latest(state)
 
-    def _limit(self, state: State) -> Limit | None:
+    def _limit(self, state: State) -> Deadline | None:
         if state.time_left is None:
             return None
-        return Limit(state.clock + state.time_left, state.allowed_time or state.time_left)
+        return Deadline(state.clock + state.time_left, state.allowed_time or state.time_left)
 
     def _latest(self, state: State) -> datetime:
         """Return a time that is not before any step that began, should the clock have gone back."""
@@ -159,11 +159,11 @@ class Walk:
             step.id, approval_id, world.approval_url.replace("{id}", approval_id or ""),
         )  # fmt: skip
 
-    def progress(self, path: str) -> Progress:
+    def progress(self, path: str) -> StepProgress:
         """Return how far the step at this path has come, to be changed by the caller."""
         found = self.done.get(path)
         if found is None:
-            found = Progress(began=self.moment(), clock=self.clock)
+            found = StepProgress(began=self.moment(), clock=self.clock)
         elif path in self._mine:
             return found
         else:
@@ -171,7 +171,7 @@ class Walk:
         self.keep(path, found)
         return found
 
-    def keep(self, path: str, progress: Progress) -> None:
+    def keep(self, path: str, progress: StepProgress) -> None:
         """Remember this of a step, and nothing else."""
         if self._members is not None and path not in self.done:
             _enter(path, self._members)
@@ -242,8 +242,8 @@ class Walk:
     def record(
         self,
         step: Step,
-        place: Place,
-        progress: Progress,
+        place: Scope,
+        progress: StepProgress,
         output: dict[str, Json],
         error: str | None = None,
     ) -> None:
@@ -276,7 +276,7 @@ class Walk:
                 w for w in self.writes if not isinstance(w, NewApproval) or w.id not in asked
             ]
 
-    def count_step(self, place: Place) -> None:
+    def count_step(self, place: Scope) -> None:
         """Count a step inside of another one, which the budget of the top level does not know."""
         self.steps_inside += 1
         limits = self.world.limits
@@ -359,7 +359,7 @@ def _around(path: str, known: Container[str]) -> Iterator[str]:
         container = "" if stops else container.rpartition("/")[0]
 
 
-def _moving(done: Mapping[str, Progress], effects: Iterable[str]) -> set[str]:
+def _moving(done: Mapping[str, StepProgress], effects: Iterable[str]) -> set[str]:
     """Return the steps in which something goes on: all but those that wait for something.
 
     A step waits for its effect or its answer, a container for what is under way inside of it.

@@ -17,26 +17,26 @@ from dataclasses import field, replace
 from datetime import datetime
 from uuid import UUID
 
-from resumer_daemon.engine.event_matching import Awaited, entities
+from resumer_daemon.engine.event_matching import WaitingBranches, entities_of
 from resumer_daemon.engine.inputs import (
     ENDED,
     SAID,
     VERDICTS,
-    Answer,
     Approval,
-    Claimed,
+    ClaimedExecution,
     Decided,
     Decision,
     Event,
     Manual,
-    OpenPause,
-    Request,
+    Pause,
+    Resolution,
+    ResumeRequest,
     Settled,
     TimedOut,
 )
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
-from resumer_daemon.engine.policy import Verdict, decide
-from resumer_daemon.engine.state import PAUSE, Branch, State, Waiting
+from resumer_daemon.engine.policy import PolicyResult, decide
+from resumer_daemon.engine.state import PAUSE, Branch, State, WaitCondition
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 
@@ -53,18 +53,18 @@ class Settlement:
     """
 
     outcomes: Mapping[int, Settled]
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, Resolution] = field(default_factory=dict)
     begins: bool = False
     cancelled: bool = False
     holds: bool = False
-    moved_by: Request | None = None
+    moved_by: ResumeRequest | None = None
     unasked: tuple[Approval, ...] = ()
     expire: tuple[UUID, ...] = ()
     arm: tuple[Approval, ...] = field(default=())
     objections: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> Resolution | None:
         """The answer to the branch that was decided first, if any was."""
         return next(iter(self.answers.values()), None)
 
@@ -74,7 +74,7 @@ class Settlement:
         return bool(self.answers) or self.begins or self.cancelled
 
 
-def settle(claimed: Claimed) -> Settlement:
+def settle(claimed: ClaimedExecution) -> Settlement:
     """Decide what the requests of a claimed execution come to."""
     cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
     if claimed.status in ENDED:
@@ -97,7 +97,7 @@ def settle(claimed: Claimed) -> Settlement:
     return Settlement(outcomes, objections=objections)
 
 
-def _still_to_close(claimed: Claimed) -> set[int]:
+def _still_to_close(claimed: ClaimedExecution) -> set[int]:
     """Return the timers of approvals that are pending and not past: they were to be closed.
 
     Whoever runs the execution knows whether anybody waits for them.
@@ -107,7 +107,7 @@ def _still_to_close(claimed: Claimed) -> set[int]:
     return {timer.id for timer in timers if timer.source_id in pending}
 
 
-def _begin(claimed: Claimed) -> Settlement:
+def _begin(claimed: ClaimedExecution) -> Settlement:
     starts = [r for r in claimed.requests if r.kind == "start"]
     outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
     outcomes |= dict.fromkeys((r.id for r in starts), "duplicate")
@@ -117,7 +117,7 @@ def _begin(claimed: Claimed) -> Settlement:
     return Settlement(outcomes, begins=True, moved_by=starts[0])
 
 
-def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
+def _hold(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
     """Lay a person's hand on the pause: before any decision, for it is meant to stop.
 
     But not before a resume that was asked for earlier: that one moves the execution, and it stops
@@ -137,25 +137,25 @@ def _hold(pause: OpenPause, claimed: Claimed) -> Settlement | None:
 class _Heard:
     """The answer to one branch, the requests that count for it, and approvals without a request."""
 
-    answer: Answer
-    requests: tuple[Request, ...]
+    answer: Resolution
+    requests: tuple[ResumeRequest, ...]
     unasked: tuple[Approval, ...] = ()
 
     @property
-    def moved_by(self) -> Request | None:
+    def moved_by(self) -> ResumeRequest | None:
         """The request that completed it; another program's word on its own pause is none."""
         last = self.requests[-1] if self.requests else None
         return None if last is None or last.kind == "adopt" else last
 
 
-def _looks_back_first(pause: OpenPause, claimed: Claimed) -> Claimed:
+def _looks_back_first(pause: Pause, claimed: ClaimedExecution) -> ClaimedExecution:
     """Leave the events for the next look while a look back is due, which may find older ones."""
     if pause.reason in COVERING or not any(r.kind == "adopt" and r.due for r in claimed.requests):
         return claimed
     return replace(claimed, requests=tuple(r for r in claimed.requests if r.kind != "event"))
 
 
-def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
+def _end_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
     """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
     claimed = _looks_back_first(pause, claimed)
     told = report(pause, claimed.requests)
@@ -169,7 +169,7 @@ def _end_pause(pause: OpenPause, claimed: Claimed) -> Settlement:
     return replace(moved, objections=objections) if objections else moved
 
 
-def _objected(claimed: Claimed, moved: Settlement) -> dict[int, str]:
+def _objected(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
     """Say why decisions did not count for what moves: their branches may wait on."""
     if all(approval.objection is None for approval in claimed.approvals):
         return {}
@@ -180,7 +180,7 @@ def _objected(claimed: Claimed, moved: Settlement) -> dict[int, str]:
     return _objections(claimed.approvals, claimed.requests, kept)
 
 
-def settle_beside(claimed: Claimed, state: State, now: datetime) -> Settlement:
+def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Settlement:
     """Answer branches that wait while effects of others are under way: `state` is where both stand.
 
     Only what counts is settled: all else is looked at once the execution stands. What a person
@@ -199,12 +199,12 @@ def settle_beside(claimed: Claimed, state: State, now: datetime) -> Settlement:
     return replace(_moved(heard, {}), expire=still.expire)
 
 
-def _pause_beside(claimed: Claimed, state: State) -> OpenPause:
+def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
     """Return the pause that an execution would open if no effect were under way."""
     longest = state.branches[0]
     asked = tuple(approval for branch in state.branches for approval in branch.asked)
     there = frozenset(approval.id for approval in claimed.approvals)
-    return OpenPause(
+    return Pause(
         claimed.last_pause + 1, longest.reason, longest.step_id, longest.ways, longest.waiting,
         state, None, asked=asked, earlier=there.difference(asked),
     )  # fmt: skip
@@ -222,12 +222,14 @@ def _moved(heard: Mapping[str, _Heard], others: Mapping[int, Settled]) -> Settle
     )
 
 
-def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str, _Heard]:
+def _heard(
+    pause: Pause, claimed: ClaimedExecution, told: ResumeRequest | None
+) -> dict[str, _Heard]:
     """Return what answers each branch, by its path: decisions first, then what came first."""
     heard = _decisions(pause, claimed)
     if PAUSE in heard:
         return heard  # the only branch there is
-    said = spoken(claimed) if told is not None and not heard else None
+    said = external_decision(claimed) if told is not None and not heard else None
     if told is not None and said is not None:
         heard[PAUSE] = _Heard(said, (told,))
     used: set[UUID | None] = set()
@@ -243,17 +245,20 @@ def _heard(pause: OpenPause, claimed: Claimed, told: Request | None) -> dict[str
     return heard
 
 
-def _awaited(pause: OpenPause, claimed: Claimed) -> Awaited | None:
+def _awaited(pause: Pause, claimed: ClaimedExecution) -> WaitingBranches | None:
     """Return what the branches wait for, where a timer or an event asks."""
     asks = any(r.due and r.kind in ("event", "timeout") for r in claimed.requests)
     if pause.reason in COVERING or not asks:
         return None
-    return Awaited(pause.branches, entities(claimed.context, claimed.resume_data))
+    return WaitingBranches(pause.branches, entities_of(claimed.context, claimed.resume_data))
 
 
 def _first_answer(
-    request: Request, pause: OpenPause, awaited: Awaited | None, heard: Mapping[str, _Heard]
-) -> tuple[str, Answer] | None:
+    request: ResumeRequest,
+    pause: Pause,
+    awaited: WaitingBranches | None,
+    heard: Mapping[str, _Heard],
+) -> tuple[str, Resolution] | None:
     """Return which branch a request that is no decision answers: the one that has waited longest.
 
     A person who resumes, or retries, means what the pause shows.
@@ -274,7 +279,7 @@ def _first_answer(
     return None if branch is None else (branch.path, Event(request.payload))
 
 
-def _decisions(pause: OpenPause, claimed: Claimed) -> dict[str, _Heard]:
+def _decisions(pause: Pause, claimed: ClaimedExecution) -> dict[str, _Heard]:
     """Return the branches that approvals have decided, as these stand now."""
     if pause.reason in COVERING:
         return {}
@@ -289,11 +294,13 @@ def _decisions(pause: OpenPause, claimed: Claimed) -> dict[str, _Heard]:
     return dict(sorted(heard.items(), key=lambda part: _decided_at(part[1].answer)))
 
 
-def _decided_at(answer: Answer) -> str:
+def _decided_at(answer: Resolution) -> str:
     return (answer.deciding.decided_at or "") if isinstance(answer, Decision) else ""
 
 
-def _by_verdict(requests: Iterable[Request]) -> dict[tuple[UUID | None, str | None], Request]:
+def _by_verdict(
+    requests: Iterable[ResumeRequest],
+) -> dict[tuple[UUID | None, str | None], ResumeRequest]:
     """Map each approval and what was said of it to the newest request that says so."""
     return {
         (request.source_id, request.decision): request
@@ -302,7 +309,7 @@ def _by_verdict(requests: Iterable[Request]) -> dict[tuple[UUID | None, str | No
     }
 
 
-def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> Waiting:
+def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> WaitCondition:
     """Return what must be decided now that some of what was there may be deleted."""
     waiting = branch.waiting
     if waiting.firm is None or waiting.approvals is None:
@@ -312,9 +319,9 @@ def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> Waiting:
 
 
 def _decided(
-    verdict: Verdict,
+    verdict: PolicyResult,
     approvals: Iterable[Approval],
-    requests: Mapping[tuple[UUID | None, str | None], Request],
+    requests: Mapping[tuple[UUID | None, str | None], ResumeRequest],
 ) -> _Heard:
     """Return the decision: each approval that counted has exactly one applied row."""
     found = [requests.get((approval.id, approval.status)) for approval in verdict.counted]
@@ -342,7 +349,7 @@ def _fact(approval: Approval) -> Decided:
     )
 
 
-def _by_hand(request: Request, pause: OpenPause, shown: Branch | None) -> Answer | None:
+def _by_hand(request: ResumeRequest, pause: Pause, shown: Branch | None) -> Resolution | None:
     """Return what a person's resume or retry answers to what the pause shows, if anything."""
     payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
     if request.kind == "retry":
@@ -360,12 +367,12 @@ def _by_hand(request: Request, pause: OpenPause, shown: Branch | None) -> Answer
     )  # fmt: skip
 
 
-def _may_force(payload: Mapping[str, Json], pause: OpenPause) -> bool:
+def _may_force(payload: Mapping[str, Json], pause: Pause) -> bool:
     """A manual resume is no decision: while an approval is missing it needs `force`."""
     return pause.reason != "approval_required" or payload.get("force") is True
 
 
-def _still_paused(pause: OpenPause, claimed: Claimed) -> Settlement:
+def _still_paused(pause: Pause, claimed: ClaimedExecution) -> Settlement:
     outcomes: dict[int, Settled] = {}
     armed: set[tuple[UUID | None, str | None]] = set()
     for request in claimed.requests:
@@ -384,7 +391,7 @@ def _still_paused(pause: OpenPause, claimed: Claimed) -> Settlement:
 
 
 def _objections(
-    owned: Iterable[Approval], requests: Iterable[Request], outcomes: Mapping[int, Settled]
+    owned: Iterable[Approval], requests: Iterable[ResumeRequest], outcomes: Mapping[int, Settled]
 ) -> dict[int, str]:
     """Say of each held approval why it does not count."""
     objections = {a.id: a.objection for a in owned if a.objection is not None}
@@ -399,7 +406,7 @@ def _needs_timer(approval: Approval) -> bool:
     return approval.expires_at is not None and not approval.expired
 
 
-def report(pause: OpenPause, requests: Sequence[Request]) -> Request | None:
+def report(pause: Pause, requests: Sequence[ResumeRequest]) -> ResumeRequest | None:
     """Return the newest request that tells of a word on this pause, if it may have one."""
     if pause.reason != "approval_required" or _ours(pause):
         return None
@@ -407,7 +414,7 @@ def report(pause: OpenPause, requests: Sequence[Request]) -> Request | None:
     return told[-1] if told else None
 
 
-def spoken(claimed: Claimed) -> Manual | None:
+def external_decision(claimed: ClaimedExecution) -> Manual | None:
     """Return the word that stands in the row, if it is a decision."""
     data = claimed.resume_data
     word: Json = data.get("approved") if isinstance(data, dict) else None
@@ -416,6 +423,6 @@ def spoken(claimed: Claimed) -> Manual | None:
     return Manual("manual", None, None, {"approved": word}, approves=word)
 
 
-def _ours(pause: OpenPause) -> bool:
+def _ours(pause: Pause) -> bool:
     """Where a step of ours paused, its attempt is remembered."""
     return pause.state is None or bool(pause.state.done)

@@ -13,15 +13,15 @@ from resumer_daemon.engine.advance import advance_through, begin
 from resumer_daemon.engine.identifiers import segment
 from resumer_daemon.engine.inputs import (
     VERDICTS,
-    Answer,
+    AdvanceInputs,
     Approval,
-    Claimed,
+    ClaimedExecution,
     Decision,
-    OpenPause,
-    Request,
+    Pause,
+    Resolution,
+    ResumeRequest,
     Rule,
     TimedOut,
-    World,
 )
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -49,7 +49,7 @@ from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.conditions import Comparison, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import ConditionStep, Definition, ForeachStep, Step
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.templates import follow, reference, rfc3339
 from resumer_daemon.workflow.values import Json
 
@@ -75,7 +75,7 @@ def comparisons(
         return ()
     try:
         return tuple(explain(condition_of(step, rules), context))
-    except Fault:
+    except StepError:
         return ()
 
 
@@ -98,14 +98,14 @@ def _scope(step: ForeachStep, context: Mapping[str, Json], number: int) -> dict[
     return {**context, f"{step.item_var}": items[number], f"{step.item_var}_index": number}
 
 
-Answers: TypeAlias = Mapping[str, Answer]
-Word: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
+Answers: TypeAlias = Mapping[str, Resolution]
+ScriptedDecision: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
 
 _REQUEST: Final = 0
 
 
 @frozen
-class Emitted:
+class ScriptedEvent:
     """An event that somebody would write."""
 
     type: str
@@ -113,17 +113,17 @@ class Emitted:
 
 
 @frozen
-class Script:
+class Scenario:
     """Words in their order, one a pause, and the events that there are.
 
     A wait without a word takes an event that fits; `timeout` and `event` say which comes first.
     """
 
-    words: tuple[Word, ...] = ()
-    events: tuple[Emitted, ...] = ()
+    words: tuple[ScriptedDecision, ...] = ()
+    events: tuple[ScriptedEvent, ...] = ()
 
 
-def take(claimed: Claimed, script: Script, now: datetime) -> tuple[Answers, Script]:
+def take(claimed: ClaimedExecution, script: Scenario, now: datetime) -> tuple[Answers, Scenario]:
     """Return what answers branches of an execution's pause, by path, and the script without it.
 
     What is written already comes first. None at all: nothing that is left of the script does.
@@ -142,8 +142,8 @@ def take(claimed: Claimed, script: Script, now: datetime) -> tuple[Answers, Scri
 
 
 def _decision(
-    claimed: Claimed, pause: OpenPause, script: Script, now: datetime
-) -> tuple[Answers, Script]:
+    claimed: ClaimedExecution, pause: Pause, script: Scenario, now: datetime
+) -> tuple[Answers, Scenario]:
     """Let the approvers decide: all who are asked approve, or one refuses."""
     word = next(iter(script.words), None)
     if word not in VERDICTS:
@@ -164,37 +164,39 @@ def _unasked(pause: int, number: int) -> Approval:
     return Approval(UUID(int=pause << 32 | number), f"unasked_{pause}_{number}", "pending")
 
 
-def _event(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answers, Script]:
+def _event(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
     awaited = {branch.waiting.event for branch in pause.branches}
     for number, event in enumerate(script.events):
         if event.type not in awaited:
             continue
         answers = _settled(
-            claimed, Request(_REQUEST, "event", decision=event.type, payload=event.payload)
+            claimed, ResumeRequest(_REQUEST, "event", decision=event.type, payload=event.payload)
         )
         if answers:
             said = script.words[:1] == ("event",)
             left = script.events[:number] + script.events[number + 1 :]
-            return answers, Script(script.words[said:], left)
+            return answers, Scenario(script.words[said:], left)
     return {}, script
 
 
-def _timeout(claimed: Claimed, pause: OpenPause, script: Script) -> tuple[Answers, Script]:
+def _timeout(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
     due = [each for each in pause.branches if each.waiting.due_at is not None]
     if not due:
         return {}, script
-    answers = _settled(claimed, Request(_REQUEST, "timeout", decision=due[0].path))
+    answers = _settled(claimed, ResumeRequest(_REQUEST, "timeout", decision=due[0].path))
     return answers, replace(script, words=script.words[1:]) if answers else script
 
 
-def _settled(claimed: Claimed, request: Request) -> Answers:
+def _settled(claimed: ClaimedExecution, request: ResumeRequest) -> Answers:
     return settle(replace(claimed, requests=(request,))).answers
 
 
 Stop: TypeAlias = Paused | Completed | Failed | Incident
 
 
-def stands(claimed: Claimed, stop: Stop, advanced: Advance, data: dict[str, Json]) -> Claimed:
+def apply_outcome(
+    claimed: ClaimedExecution, stop: Stop, advanced: Advance, data: dict[str, Json]
+) -> ClaimedExecution:
     """Return the execution at this stop; `data` is what its resume brought."""
     created = (_pending(each) for each in advanced.writes if isinstance(each, NewApproval))
     stood = replace(
@@ -218,10 +220,10 @@ def stands(claimed: Claimed, stop: Stop, advanced: Advance, data: dict[str, Json
             assert_never(stop)
 
 
-def _opened(claimed: Claimed, paused: Paused, state: State) -> OpenPause:
+def _opened(claimed: ClaimedExecution, paused: Paused, state: State) -> Pause:
     there = frozenset(approval.id for approval in claimed.approvals)
     asked = tuple(a for branch in paused.branches for a in branch.asked) or paused.asked
-    return OpenPause(
+    return Pause(
         number=claimed.last_pause + 1,
         reason=paused.reason,
         step_id=paused.step_id,
@@ -253,7 +255,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @frozen
-class Seen:
+class StepTrace:
     """One attempt of a step, and what it compared where it is a condition."""
 
     record: StepRecord
@@ -261,16 +263,16 @@ class Seen:
 
 
 @frozen
-class Stretch:
+class Segment:
     """From answers (none: from the start) to the next pause, or to the end."""
 
-    answers: tuple[Answer, ...]
-    steps: tuple[Seen, ...]
+    answers: tuple[Resolution, ...]
+    steps: tuple[StepTrace, ...]
     writes: tuple[Write, ...]
     stop: Stop
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> Resolution | None:
         """The first of the answers."""
         return next(iter(self.answers), None)
 
@@ -279,9 +281,9 @@ class Stretch:
 class Simulation:
     """What would happen, where the execution would stand then, and the answers that nothing met."""
 
-    stretches: tuple[Stretch, ...]
-    claimed: Claimed
-    unused: Script
+    stretches: tuple[Segment, ...]
+    claimed: ClaimedExecution
+    unused: Scenario
 
 
 def as_if_done(_: Effect) -> EffectResult:
@@ -291,9 +293,9 @@ def as_if_done(_: Effect) -> EffectResult:
 
 def simulate(
     definition: Definition,
-    claimed: Claimed,
-    world: World,
-    script: Script,
+    claimed: ClaimedExecution,
+    world: AdvanceInputs,
+    script: Scenario,
     carry_out: CarryOut = as_if_done,
 ) -> Simulation:
     """Play the answers to an execution that is to start or is paused, until they or it end.
@@ -314,14 +316,18 @@ class _Rehearsal:
     """An execution that exists here alone, and moves."""
 
     def __init__(
-        self, definition: Definition, claimed: Claimed, world: World, carry_out: CarryOut
+        self,
+        definition: Definition,
+        claimed: ClaimedExecution,
+        world: AdvanceInputs,
+        carry_out: CarryOut,
     ) -> None:
         if claimed.status == "pending" or claimed.context is None:
             claimed = replace(claimed, context=build(claimed.payload, world.loaded, world.now))
         self.definition = definition
         self.claimed = claimed
         self.world = world
-        self.stretches: list[Stretch] = []
+        self.stretches: list[Segment] = []
         self._carry_out = carry_out
 
     def start(self) -> None:
@@ -345,19 +351,19 @@ class _Rehearsal:
         data = _object(self.claimed.resume_data)
         self._play(given, state, resume_data_after(data, *given, number=pause.number, at=now))
 
-    def _play(self, answers: tuple[Answer, ...], state: State, data: dict[str, Json]) -> None:
+    def _play(self, answers: tuple[Resolution, ...], state: State, data: dict[str, Json]) -> None:
         context = effective(self.claimed.context, data)
         advanced = self._advance(state, context)
         records = sorted(advanced.records, key=lambda record: record.began or _EPOCH)
         steps = tuple(
-            Seen(record, comparisons(record, self.definition, context, self.world.rules))
+            StepTrace(record, comparisons(record, self.definition, context, self.world.rules))
             for record in records
         )
         stop = advanced.outcome
         if isinstance(stop, Effects):
             stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
-        self.stretches.append(Stretch(answers, steps, advanced.writes, stop))
-        self.claimed = stands(self.claimed, stop, advanced, data)
+        self.stretches.append(Segment(answers, steps, advanced.writes, stop))
+        self.claimed = apply_outcome(self.claimed, stop, advanced, data)
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
         """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
@@ -376,7 +382,7 @@ class _Rehearsal:
         return advanced._replace(records=tuple(records), writes=tuple(writes))
 
 
-def _due(path: str, answer: Answer, pause: OpenPause, claimed: Claimed) -> datetime | None:
+def _due(path: str, answer: Resolution, pause: Pause, claimed: ClaimedExecution) -> datetime | None:
     """Return when a timeout or an expiry comes: a simulation lets that time pass."""
     match answer:
         case TimedOut():

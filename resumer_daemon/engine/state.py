@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.errors import Refused
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ActionStep, Step, WaitStep
 from resumer_daemon.workflow.values import Json
@@ -22,7 +22,7 @@ PAUSE = ""
 
 
 @frozen
-class Ways:
+class NextSteps:
     """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
 
     approved: str | None = None
@@ -44,7 +44,7 @@ class Ways:
 
 
 @frozen
-class Waiting:
+class WaitCondition:
     """What a branch waits for. `approvals` and `roles` count decisions; `due_at` is a time.
 
     `approvals` None means: as many as the step asked for. `firm`: they were counted at a pause of
@@ -75,7 +75,7 @@ class Waiting:
         return {name: each for name, each in named.items() if each}
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Json]) -> "Waiting":
+    def from_json(cls, stored: Mapping[str, Json]) -> "WaitCondition":
         """Read what `to_json` wrote.
 
         Raises:
@@ -103,8 +103,8 @@ class Branch:
     path: str
     step_id: str | None
     reason: Reason
-    ways: Ways
-    waiting: Waiting
+    ways: NextSteps
+    waiting: WaitCondition
     asked: tuple[UUID, ...] = ()
     since: datetime | None = None
 
@@ -132,8 +132,8 @@ class Branch:
             path=stored["path"],
             step_id=stored["step"],
             reason=stored["reason"],
-            ways=Ways(**stored["ways"]),
-            waiting=Waiting.from_json(stored["waiting"]),
+            ways=NextSteps(**stored["ways"]),
+            waiting=WaitCondition.from_json(stored["waiting"]),
             asked=tuple(UUID(each) for each in stored["asked"]),
             since=None if since is None else datetime.fromisoformat(since),
         )
@@ -146,7 +146,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Progress:
+class StepProgress:
     """One step under way, or one member that has ended.
 
     `began` and `clock` are when this attempt began: by the calendar, and in seconds of the run.
@@ -192,7 +192,7 @@ class Progress:
         return stored
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Json]) -> "Progress":
+    def from_json(cls, stored: Mapping[str, Json]) -> "StepProgress":
         """Read what `to_json` wrote; unknown keys are of a newer version, and ignored."""
         known = {name: stored[name] for name in _DEFAULTS if name in stored}
         if "began" in known:
@@ -225,7 +225,7 @@ def _written(value: object) -> Json:
             return value
 
 
-_DEFAULTS: Mapping[str, object] = {each.name: each.default for each in fields(Progress)}
+_DEFAULTS: Mapping[str, object] = {each.name: each.default for each in fields(StepProgress)}
 _TUPLES = frozenset({"results", "unresolved", "asked"})
 
 
@@ -241,11 +241,11 @@ AWAITS: Final[Mapping[Reason, Awaits]] = {
 VERSION: Final = 1
 
 
-class Newer(Refused):
+class NewerState(OperationRefused):
     """A stored state that a newer version has written."""
 
 
-class Damaged(Refused):
+class DamagedState(OperationRefused):
     """A stored state that no version has written."""
 
 
@@ -275,7 +275,7 @@ class State:
     taken_inside: int = 0
     result: Result = "executed"
     reason: str | None = None
-    done: Mapping[str, Progress] = field(default_factory=dict)
+    done: Mapping[str, StepProgress] = field(default_factory=dict)
     awaits: Awaits | None = None
     time_left: float | None = None
     allowed_time: float | None = None
@@ -318,10 +318,10 @@ class State:
         """
         try:
             if stored["v"] > VERSION:
-                raise Newer(f"the state is of version {stored['v']}, known is {VERSION}")
+                raise NewerState(f"the state is of version {stored['v']}, known is {VERSION}")
             return _read(stored)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Damaged(f"the state cannot be read: {error!r}") from error
+            raise DamagedState(f"the state cannot be read: {error!r}") from error
 
 
 def _since(branch: Branch) -> datetime:
@@ -337,7 +337,7 @@ def _read(stored: Mapping[str, Json]) -> State:
         taken_inside=stored.get("taken_inside", 0),
         result=stored.get("result", "executed"),
         reason=stored.get("reason"),
-        done={path: Progress.from_json(progress) for path, progress in done.items()},
+        done={path: StepProgress.from_json(progress) for path, progress in done.items()},
         awaits=stored.get("awaits"),
         time_left=_seconds(stored.get("time_left")),
         allowed_time=_seconds(stored.get("allowed_time")),
@@ -351,18 +351,18 @@ def _seconds(value: Json) -> float | None:
     return None if value is None else float(value)
 
 
-def approval_ways(step: ActionStep, following: str | None) -> Ways:
+def approval_next_steps(step: ActionStep, following: str | None) -> NextSteps:
     """Return the ways of a block that requires an approval; an expiry refuses unless it has one."""
-    return Ways(
+    return NextSteps(
         approved=step.on_true or step.next or following,
         refused=step.on_false,
         expired=step.on_timeout or step.on_false,
     )
 
 
-def wait_ways(step: WaitStep, following: str | None) -> Ways:
+def wait_next_steps(step: WaitStep, following: str | None) -> NextSteps:
     """Return the ways of a wait: on with the event or at the time, else after the timeout."""
-    return Ways(event=step.on_event or step.next or following, timeout=step.on_timeout)
+    return NextSteps(event=step.on_event or step.next or following, timeout=step.on_timeout)
 
 
 def targets(step: Step) -> frozenset[str]:
@@ -374,6 +374,6 @@ def targets(step: Step) -> frozenset[str]:
         case "action":
             named += [step.on_true, step.on_false, step.on_timeout]
         case "wait":
-            ways = wait_ways(step, None)
+            ways = wait_next_steps(step, None)
             named += [ways.event, ways.timeout]
     return frozenset(name for name in named if name)

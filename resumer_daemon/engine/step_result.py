@@ -11,7 +11,7 @@ from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json
 
 
-class Passed(NamedTuple):
+class StepPassed(NamedTuple):
     """The step is done; `way` names the next one, None where the flow ends.
 
     `output` None: its record was written when it paused. `result` is of a deciding action.
@@ -24,7 +24,7 @@ class Passed(NamedTuple):
 
 
 @frozen
-class Broken:
+class StepFailed:
     """The try has failed. `final`: repeating it would change nothing."""
 
     error: str
@@ -34,7 +34,7 @@ class Broken:
 
 
 @frozen
-class Pausing:
+class StepPaused:
     """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
 
     branch: Branch
@@ -43,14 +43,14 @@ class Pausing:
 
 
 @frozen
-class Unfinished:
+class StepIncomplete:
     """The step needs results of effects, waits for an answer, or yields to the shell."""
 
 
-UNFINISHED: Final = Unfinished()
+UNFINISHED: Final = StepIncomplete()
 
-Verdict: TypeAlias = Passed | Broken | Pausing | Unfinished
-Ended: TypeAlias = Passed | Broken | Unfinished
+StepResult: TypeAlias = StepPassed | StepFailed | StepPaused | StepIncomplete
+Ended: TypeAlias = StepPassed | StepFailed | StepIncomplete
 
 
 def output(

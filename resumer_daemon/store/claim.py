@@ -17,9 +17,16 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
-from resumer_daemon.engine.inputs import Approval, Claimed, Hold, Kind, OpenPause, Request
+from resumer_daemon.engine.inputs import (
+    Approval,
+    ClaimedExecution,
+    HoldInForce,
+    Kind,
+    Pause,
+    ResumeRequest,
+)
 from resumer_daemon.engine.planner import UnreadableCause
-from resumer_daemon.engine.state import Damaged, Newer, State, Waiting, Ways
+from resumer_daemon.engine.state import DamagedState, NewerState, NextSteps, State, WaitCondition
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
@@ -115,21 +122,21 @@ MOST: Final = 20_000
 Row = TypeVar("Row")
 
 
-class TooMany(ResumerError):
+class TooManyRequests(ResumerError):
     """The claimed executions have more requests or approvals than one turn may have."""
 
 
 @frozen
-class Unreadable:
+class UnreadableExecution:
     """A claimed execution of which something cannot be parsed, or is too large: it stops alone."""
 
-    claimed: Claimed
+    claimed: ClaimedExecution
     why: str
     cause: UnreadableCause = "row_unreadable"
 
 
 @frozen
-class Seen:
+class RequestTimes:
     """When a request was made, or a timer was due, and when it was first seen: for latencies."""
 
     wanted_at: datetime
@@ -145,9 +152,9 @@ class Batch:
     whose state a newer version wrote; nothing of them is held here.
     """
 
-    claimed: Sequence[Claimed]
-    unreadable: Sequence[Unreadable]
-    seen: Mapping[int, Seen]
+    claimed: Sequence[ClaimedExecution]
+    unreadable: Sequence[UnreadableExecution]
+    seen: Mapping[int, RequestTimes]
     took: float = 0.0
     now: datetime = NEVER
     newer: Sequence[UUID] = ()
@@ -194,7 +201,7 @@ async def lock_again(session: Session, executions: Sequence[UUID]) -> None:
     await session.run("claim_again", {"ids": array(executions)})
 
 
-async def look(session: Session, execution: UUID) -> Batch:
+async def select_without_lock(session: Session, execution: UUID) -> Batch:
     """Read one execution without a lock, to be shown: never write what follows from it."""
     await session.run("look_at", {"id": execution})
     return await read(session)
@@ -237,27 +244,29 @@ async def read(session: Session, parse: Parse = load) -> Batch:
         mine = requests_of[row.id], tuple(approvals_of[row.id])
         if row.too_large is not None:
             unreadable.append(
-                Unreadable(_claimed(row, *mine, _nothing), row.too_large, "too_large")
+                UnreadableExecution(_claimed(row, *mine, _nothing), row.too_large, "too_large")
             )
             continue
         try:
             claimed.append(_claimed(row, *mine, parse))
-        except Newer:
+        except NewerState:
             newer.append(row.id)
         except ValueError as error:
-            unreadable.append(Unreadable(_claimed(row, *mine, _nothing), str(error)))
-    seen = {r.id: Seen(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows}
+            unreadable.append(UnreadableExecution(_claimed(row, *mine, _nothing), str(error)))
+    seen = {
+        r.id: RequestTimes(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows
+    }
     now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
     return Batch(claimed, unreadable, seen, now=now, newer=newer)
 
 
-async def read_cancel(session: Session) -> Claimed | None:
+async def read_cancel(session: Session) -> ClaimedExecution | None:
     """Read what cancels the locked execution, if anything does: all of it may be too much."""
     cursor = await session.run("read_cancel")
     row = await cursor.fetchone()
     if row is None:
         return None
-    return Claimed(
+    return ClaimedExecution(
         id=row["id"],
         key=row["key"],
         status=row["status"],
@@ -269,21 +278,23 @@ async def read_cancel(session: Session) -> Claimed | None:
         payload=None,
         pause=None if row["number"] is None else _unread(row),
         last_pause=row["last_pause"] or 0,
-        requests=(Request(row["request"], "cancel", actor=row["actor"], reason=row["reason"]),),
+        requests=(
+            ResumeRequest(row["request"], "cancel", actor=row["actor"], reason=row["reason"]),
+        ),
         approvals=(),
     )
 
 
-def _unread(row: DictRow) -> OpenPause:
-    return OpenPause(
-        row["number"], row["pause_reason"], None, Ways(), Waiting(), None, None,
+def _unread(row: DictRow) -> Pause:
+    return Pause(
+        row["number"], row["pause_reason"], None, NextSteps(), WaitCondition(), None, None,
         asked=tuple(row["asked"]),
     )  # fmt: skip
 
 
 def _bounded(rows: list[Row], what: str) -> list[Row]:
     if len(rows) > MOST:
-        raise TooMany(f"more than {MOST:,} {what} in one turn")
+        raise TooManyRequests(f"more than {MOST:,} {what} in one turn")
     return rows
 
 
@@ -294,8 +305,8 @@ def _nothing(_text: str) -> Json:
 
 def _claimed(
     row: ExecutionRow, requests: Sequence[RequestRow], approvals: tuple[Approval, ...], parse: Parse
-) -> Claimed:
-    return Claimed(
+) -> ClaimedExecution:
+    return ClaimedExecution(
         id=row.id,
         key=row.key,
         status=row.status,
@@ -315,7 +326,7 @@ def _claimed(
         blocked_by_service=row.blocked_by_service,
         time_left=row.time_left,
         paused_at=row.paused_at,
-        hold=None if row.hold is None else Hold(**load(row.hold)),
+        hold=None if row.hold is None else HoldInForce(**load(row.hold)),
     )
 
 
@@ -323,10 +334,10 @@ def _document(text: str | None, parse: Parse) -> Json:
     return None if text is None else parse(text)
 
 
-def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
+def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
     texts = (row.ways, row.waiting, row.state) if parse is not _nothing else ("{}", "{}", None)
     ways, waiting, state = _point(*texts)
-    return OpenPause(
+    return Pause(
         number=number,
         reason=row.pause_reason,
         reason_before=row.reason_before,
@@ -343,7 +354,9 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> OpenPause:
 
 
 @lru_cache(maxsize=1_000)
-def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, State | None]:
+def _point(
+    ways: str, waiting: str, state: str | None
+) -> tuple[NextSteps, WaitCondition, State | None]:
     """Read where a pause stands. Executions that stand at the same step have the same texts.
 
     The state first, for it tells whose it is: what a newer version wrote is no damage.
@@ -354,13 +367,13 @@ def _point(ways: str, waiting: str, state: str | None) -> tuple[Ways, Waiting, S
     """
     try:
         read = None if state is None else State.from_json(load(state))
-        return Ways(**load(ways)), Waiting.from_json(load(waiting)), read
-    except (TypeError, AttributeError, Damaged) as error:
+        return NextSteps(**load(ways)), WaitCondition.from_json(load(waiting)), read
+    except (TypeError, AttributeError, DamagedState) as error:
         raise ValueError(f"the pause record: {error}") from error
 
 
-def _request(row: RequestRow, parse: Parse) -> Request:
-    return Request(
+def _request(row: RequestRow, parse: Parse) -> ResumeRequest:
+    return ResumeRequest(
         row.id, row.kind, row.source_id, row.decision, row.pause_number,
         _document(row.payload, parse), row.actor, row.reason, row.due, row.due_at, row.consumed,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from resumer_daemon.errors import Refused
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import written
@@ -27,7 +27,11 @@ async def start(
     version: str | None = None,
     organization: UUID | None = None,
 ) -> str:
-    """Queue an execution and return its id. Raises `Refused` with the database's own words."""
+    """Queue an execution and return its id.
+
+    Raises:
+        OperationRefused: The database refused it, in its own words.
+    """
     facts = {
         "workflow": workflow,
         "payload": dump(payload),
@@ -41,7 +45,7 @@ async def start(
 async def emit(
     session: Session, event_type: str, payload: Json, organization: UUID | None = None
 ) -> str:
-    """Write an event and return its id. Raises `Refused` with the database's own words."""
+    """Write an event and return its id. Raises `OperationRefused` with the database's own words."""
     facts = {"type": event_type, "payload": dump(payload), "organization": organization}
     rows = await asked(session, "emit", facts)
     return str(rows[0]["id"])
@@ -86,7 +90,11 @@ async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
 
 
 async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Run a statement; what the database refuses is `Refused` with its own words and hint."""
+    """Run a statement.
+
+    Raises:
+        OperationRefused: The database refused it, in its own words and with its hint.
+    """
     try:
         async with session.transaction():
             cursor = await session.run(statement, facts)
@@ -94,7 +102,7 @@ async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> l
     except psycopg.Error as error:
         if (error.sqlstate or "").startswith(("RZ", "22")):
             hint = f"\n  {error.diag.message_hint}" if error.diag.message_hint else ""
-            raise Refused(f"{error.diag.message_primary}{hint}") from error
+            raise OperationRefused(f"{error.diag.message_primary}{hint}") from error
         raise
 
 
@@ -116,16 +124,16 @@ NEWEST = 2**63 - 1
 Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
-class Unknown(Refused):
+class NotFound(OperationRefused):
     """There is no such execution or workflow, or it is another organisation's."""
 
 
-class KeyReused(Refused):
+class IdempotencyConflict(OperationRefused):
     """Something else was asked under this Idempotency-Key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AccessScope:
     """An organisation, or `everywhere`. Where the database has none, all reach all."""
 
     organization: UUID | None
@@ -137,14 +145,16 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """An Idempotency-Key, and whose."""
 
     caller: str
     key: str
 
 
-async def read(session: Session, statement: str, reach: Reach, execution: UUID) -> dict[str, Any]:
+async def read(
+    session: Session, statement: str, reach: AccessScope, execution: UUID
+) -> dict[str, Any]:
     """Return the one row that a statement has of an execution.
 
     Raises:
@@ -154,14 +164,17 @@ async def read(session: Session, statement: str, reach: Reach, execution: UUID) 
         cursor = await session.run(statement, reach.facts(execution=execution))
         row = await cursor.fetchone()
     if row is None:
-        raise Unknown(f"no execution {execution}")
+        raise NotFound(f"no execution {execution}")
     return row
 
 
 async def paused(
-    session: Session, reach: Reach, reason: Reason | None, after: tuple[datetime, UUID] | None,
+    session: Session,
+    reach: AccessScope,
+    reason: Reason | None,
+    after: tuple[datetime, UUID] | None,
     limit: int,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """Return paused executions, for longest first, those behind `after`, each with its document."""
     at, last = after or (None, FIRST)
     reasons = array([reason] if reason else get_args(Reason))
@@ -171,7 +184,7 @@ async def paused(
 
 
 async def ledger(
-    session: Session, reach: Reach, execution: UUID | None, before: int | None, limit: int
+    session: Session, reach: AccessScope, execution: UUID | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
     """Return settled requests, newest first, those older than `before`, each with its document."""
     facts = reach.facts(
@@ -182,7 +195,7 @@ async def ledger(
 
 
 async def request_in_scope(
-    session: Session, statement: str, facts: Mapping[str, Any], key: Key | None
+    session: Session, statement: str, facts: Mapping[str, Any], key: IdempotencyKey | None
 ) -> int:
     """Ask for a move, and return what the statement does, a request's id by most.
 
@@ -201,7 +214,9 @@ async def request_in_scope(
         cursor = await session.run("take_idempotency_key", {**named, "fingerprint": fingerprint})
         [taken] = await cursor.fetchall()
         if taken["fingerprint"] != fingerprint:
-            raise KeyReused(f"something else was asked under the Idempotency-Key {key.key!r}")
+            raise IdempotencyConflict(
+                f"something else was asked under the Idempotency-Key {key.key!r}"
+            )
         if taken["request"] is None:
             taken["request"] = await _left(session, statement, facts)
             await session.run("keep_idempotency_key", {**named, "request": taken["request"]})
@@ -213,7 +228,7 @@ async def _left(session: Session, statement: str, facts: Mapping[str, Any]) -> i
     row = await (await session.run(statement, facts)).fetchone()
     if row is None:
         what = "execution" if "execution" in facts else "workflow"
-        raise Unknown(f"no {what} {facts[what]}")
+        raise NotFound(f"no {what} {facts[what]}")
     request: int = row["request"]
     return request
 

@@ -67,7 +67,7 @@ async def prepare(connection: Connection, *, reads: bool = False) -> None:
     await connection.set_read_only(True if reads else None)
     await connection.set_deferrable(False)
     # behind a pooler the next transaction may meet another backend, which prepared nothing
-    async with answered(connection):
+    async with response_timeout(connection):
         pooled = await is_pooled(connection)
         connection.prepare_threshold = None if pooled else 0
         if not pooled:
@@ -103,7 +103,7 @@ SILENCE = 20.0  # seconds for a transaction; the server ends a statement of ours
 
 
 @asynccontextmanager
-async def answered(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+async def response_timeout(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
     """Do what is inside within `SILENCE`, or hang up.
 
     Raises:
@@ -113,7 +113,7 @@ async def answered(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[No
 
     def give_up() -> None:
         silent.set()
-        hang_up(connection)
+        shutdown_socket(connection)
 
     closing = asyncio.get_running_loop().call_later(SILENCE, give_up)
     try:
@@ -126,7 +126,7 @@ async def answered(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[No
         closing.cancel()
 
 
-def hang_up(connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
+def shutdown_socket(connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
     """Shut the socket down, from whatever thread; the connection itself notices by that."""
     if not connection.closed:
         with socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
@@ -146,7 +146,7 @@ async def ping(connection: Connection) -> None:
     await connection.execute(load("ping"))
 
 
-async def hear(connection: Connection, seconds: float) -> list[str]:
+async def receive_notifications(connection: Connection, seconds: float) -> list[str]:
     """Return the payloads of the first notification and of all that came in the same packet.
 
     To the end, for what a generator has read and not told is forgotten. None in `seconds`: empty.

@@ -23,7 +23,7 @@ from resumer_daemon.store.statements import load
 Rows = list[dict[str, Any]]
 
 
-class Scrape:
+class MetricsConnection:
     """Opens its connection when it is asked, and again after it was forgotten.
 
     `standby`: to whatever server there is, also to one that takes no writes.
@@ -88,7 +88,7 @@ class Gauges(Collector):
 
     def __init__(self, url: str, *, standby: bool = False) -> None:
         self.up = False
-        self._now, self._dear = (Scrape(url, standby=standby) for _ in range(2))
+        self._now, self._dear = (MetricsConnection(url, standby=standby) for _ in range(2))
         self._asking: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
         self._count_again = 0.0

@@ -15,7 +15,14 @@ from psycopg import errors
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store.connection import Connection, connect, settle_pooled
 from resumer_daemon.store.migration_locks import Lock, blockers, lock_of_policies
-from resumer_daemon.store.schema_change import Busy, Place, Tell, or_busy, patiently, prepare
+from resumer_daemon.store.schema_change import (
+    LockUnavailable,
+    MigrationTarget,
+    Tell,
+    or_busy,
+    prepare,
+    retry_on_lock,
+)
 from resumer_daemon.store.statements import load
 
 DAEMON = "resumer_daemon"
@@ -61,7 +68,7 @@ async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
         MigrationError: Who asks may not give these rights, or a table was locked for too long.
     """
     async with await connect(url) as connection:
-        place = Place.of(schema, keep_columns=False)
+        place = MigrationTarget.of(schema, keep_columns=False)
 
         async def roles_and_rights() -> list[str]:
             async with connection.transaction():
@@ -85,8 +92,8 @@ async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
                 await settle_pooled(connection)
                 return await blockers(connection, schema, locks) if locks else ""
 
-        given = await patiently(roles_and_rights)
-        while policies := await patiently(policies_of_a_table, in_the_way, tell):
+        given = await retry_on_lock(roles_and_rights)
+        while policies := await retry_on_lock(policies_of_a_table, in_the_way, tell):
             given += policies
     return given
 
@@ -126,5 +133,5 @@ async def _run(connection: Connection, statement: str, locks: Sequence[Lock]) ->
         await or_busy(connection.execute(statement.encode(), prepare=False), statement, locks)
     except MigrationError as error:
         if isinstance(error.__cause__, SAME):
-            raise Busy(str(error), locks) from error
+            raise LockUnavailable(str(error), locks) from error
         raise

@@ -25,7 +25,7 @@ ALL_WAITS: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ScanBounds:
     """The bounds of a scan, which skip index entries that an old snapshot keeps.
 
     `back`: how many seconds ago what is due became due, at most; `around`: the same of leases and
@@ -40,7 +40,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class QueueStatus:
     """`left`: due requests that were not claimed, at most 1,000.
 
     `next_due`: seconds until a timer is due, None if none is within the bounds.
@@ -65,7 +65,7 @@ class Outlook:
     oldest: int
     newest_id: int = 0
     took: float = 0.0
-    bounds: Bounds = field(default_factory=lambda: Bounds(0.0))
+    bounds: ScanBounds = field(default_factory=lambda: ScanBounds(0.0))
 
     @property
     def found(self) -> int:
@@ -78,7 +78,9 @@ class Outlook:
         return self.next_message is not None and self.next_message <= 0.0
 
 
-async def ask(session: Session, bounds: Bounds, without: Sequence[UUID]) -> AsyncCursor[DictRow]:
+async def send_status_query(
+    session: Session, bounds: ScanBounds, without: Sequence[UUID]
+) -> AsyncCursor[DictRow]:
     """Send the question; the answer is fetched after the commit, for it need not be waited for.
 
     `without` is what the claim has left alone.
@@ -86,12 +88,12 @@ async def ask(session: Session, bounds: Bounds, without: Sequence[UUID]) -> Asyn
     return await session.run("outlook", {**asdict(bounds), "without": array(without)})
 
 
-async def answer(cursor: AsyncCursor[DictRow], bounds: Bounds) -> Outlook:
-    """Fetch what `ask` asked for, within these bounds."""
+async def read_queue_status(cursor: AsyncCursor[DictRow], bounds: ScanBounds) -> QueueStatus:
+    """Fetch what `send_status_query` asked for, within these bounds."""
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("the outlook has always one row")
-    return Outlook(**row, bounds=bounds)
+    return QueueStatus(**row, bounds=bounds)
 
 
 async def follow_clock(session: Session) -> int:
@@ -101,13 +103,13 @@ async def follow_clock(session: Session) -> int:
     return cursor.rowcount
 
 
-async def stay_awake(session: Session) -> None:
+async def suppress_notify(session: Session) -> None:
     """Say that we look without being told, for a second from now."""
     async with session.transaction():
         await session.run("stay_awake")
 
 
-async def lie_down(session: Session) -> None:
+async def restore_notify(session: Session) -> None:
     """Say that we want to be told again."""
     async with session.transaction():
         await session.run("lie_down")
@@ -124,7 +126,7 @@ async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]
         return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
 
 
-async def give_up_requests(session: Session, execution: UUID, why: str) -> None:
+async def fail_requests(session: Session, execution: UUID, why: str) -> None:
     """Fail the due requests of an execution of which nothing else can be written."""
     await session.run("give_up_requests", {"id": execution, "why": why})
 

@@ -14,22 +14,28 @@ from uuid import UUID
 import structlog
 
 from resumer_daemon.config import RecordTarget, Settings
-from resumer_daemon.engine.inputs import Claimed, Endpoint, RecordTable, Rule, World
-from resumer_daemon.engine.plan import Copy, Plan, Program
-from resumer_daemon.engine.planner import Found, Programs, Unusable
+from resumer_daemon.engine.inputs import (
+    AdvanceInputs,
+    ClaimedExecution,
+    Endpoint,
+    RecordTable,
+    Rule,
+)
+from resumer_daemon.engine.plan import DefinitionCopy, PinnedDefinition, Plan
+from resumer_daemon.engine.planner import Definitions, Found, InvalidDefinition
 from resumer_daemon.engine.preload import endpoint_of, rule_ids
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.context import entity_of, key_of
-from resumer_daemon.workflow.errors import Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import DefinitionError
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json, load
 
 EACH: Final = 0.05
 TURN: Final = 2.0
 
 
-class Allowance:
+class CpuAllowance:
     """The time of one turn. Where it is used up, each execution still takes one step."""
 
     def __init__(self) -> None:
@@ -50,20 +56,20 @@ KEPT = 3_600.0
 """Seconds until a current definition is kept again: what nobody uses is deleted after days."""
 
 
-class Library:
+class DefinitionCache:
     """A cache of parsed definitions, with copies of those that are not known to be kept yet."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[str, Found] = OrderedDict()
-        self._copies: dict[str, Copy] = {}
+        self._copies: dict[str, DefinitionCopy] = {}
         self._kept: dict[str, float] = {}
 
-    async def programs(self, session: Session, batch: Sequence[Claimed]) -> Programs:
+    async def programs(self, session: Session, batch: Sequence[ClaimedExecution]) -> Definitions:
         """Return the definitions that these executions may run on; read those not seen before."""
         hashes = {c.pause.definition for c in batch if c.pause and c.pause.definition}
         await self._read(session, hashes)
         current = {c.workflow for c in batch if c.workflow and _needs_current(c)}
-        return Programs(
+        return Definitions(
             {h: self._found[h] for h in hashes if h in self._found},
             await self._current(session, current),
         )
@@ -71,10 +77,10 @@ class Library:
     async def kept_copy(self, session: Session, fingerprint: str) -> Found:
         """Return the definition that an execution went on with, whoever began it."""
         await self._read(session, {fingerprint})
-        return self._found.get(fingerprint, Unusable("the copy of its definition is gone"))
+        return self._found.get(fingerprint, InvalidDefinition("the copy of its definition is gone"))
 
     async def _read(self, session: Session, hashes: Set[str]) -> None:
-        missing = [h for h in hashes if not isinstance(self._found.get(h), Program)]
+        missing = [h for h in hashes if not isinstance(self._found.get(h), PinnedDefinition)]
         if not missing:
             return
         cursor = await session.run("read_definitions", {"hashes": array(missing)})
@@ -94,8 +100,10 @@ class Library:
             self._keep(fingerprint, row["definition"])
         if monotonic() - self._kept.get(fingerprint, -KEPT) >= KEPT:
             found = self._found[fingerprint]
-            awaits = found.definition.awaited if isinstance(found, Program) else frozenset()
-            self._copies[fingerprint] = Copy(row["definition"], awaits)
+            awaits = (
+                found.definition.awaited if isinstance(found, PinnedDefinition) else frozenset()
+            )
+            self._copies[fingerprint] = DefinitionCopy(row["definition"], awaits)
         return self._found[fingerprint]
 
     def _keep(self, fingerprint: str, text: str) -> None:
@@ -106,7 +114,7 @@ class Library:
             self._kept.pop(forgotten, None)
 
     @property
-    def copies(self) -> Mapping[str, Copy]:
+    def copies(self) -> Mapping[str, DefinitionCopy]:
         """Current definitions that no committed pause has kept for an hour."""
         return self._copies
 
@@ -120,12 +128,12 @@ class Library:
 def parse(fingerprint: str, text: str) -> Found:
     """Read a definition's text as something to run, or as the reason why it cannot be."""
     try:
-        return Program(fingerprint, normalise(load(text)))
-    except (Refused, ValueError) as error:
-        return Unusable(f"definition refused: {error}")
+        return PinnedDefinition(fingerprint, parse_definition(load(text)))
+    except (DefinitionError, ValueError) as error:
+        return InvalidDefinition(f"definition refused: {error}")
 
 
-def _needs_current(claimed: Claimed) -> bool:
+def _needs_current(claimed: ClaimedExecution) -> bool:
     if claimed.status == "pending" or claimed.to_find:
         return True
     return claimed.status == "paused" and claimed.pause is not None and not claimed.pause.definition
@@ -138,7 +146,7 @@ Rules = Mapping[UUID | None, Mapping[str, Rule]]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class BatchInputs:
     """The facts of one batch; `steps` is where pauses of other programs stand."""
 
     settings: Settings
@@ -148,12 +156,12 @@ class Surroundings:
     endpoints: Mapping[str, Endpoint]
     records: Mapping[str, RecordTable | Endpoint]
     steps: Mapping[UUID, str]
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: CpuAllowance = field(default_factory=CpuAllowance)
 
-    def world(self, claimed: Claimed) -> World:
+    def world(self, claimed: ClaimedExecution) -> AdvanceInputs:
         """Return what is told of the world to one execution, whose time begins now."""
         self.allowance.begin()
-        return World(
+        return AdvanceInputs(
             now=self.now,
             execution_id=claimed.id,
             execution_key=claimed.key,
@@ -173,13 +181,13 @@ class Surroundings:
         )
 
 
-async def gather(
+async def load_inputs(
     session: Session,
     settings: Settings,
-    batch: Sequence[Claimed],
-    programs: Programs,
+    batch: Sequence[ClaimedExecution],
+    programs: Definitions,
     now: datetime,
-) -> Surroundings:
+) -> BatchInputs:
     """Read what these executions need; nothing is asked that none of them needs.
 
     `now` is the database's time: every deadline is counted from it.
@@ -187,7 +195,7 @@ async def gather(
     endpoints = {
         name: Endpoint(each.url, each.headers) for name, each in settings.context_endpoints.items()
     }
-    return Surroundings(
+    return BatchInputs(
         settings,
         now,
         rules=await _rules(session, programs),
@@ -204,9 +212,9 @@ def _target(target: RecordTarget) -> RecordTable | Endpoint:
     return Endpoint(target.url or "", target.headers)
 
 
-async def _rules(session: Session, programs: Programs) -> Rules:
+async def _rules(session: Session, programs: Definitions) -> Rules:
     found = (*programs.kept.values(), *programs.current.values())
-    named = [rule_ids(each.definition) for each in found if isinstance(each, Program)]
+    named = [rule_ids(each.definition) for each in found if isinstance(each, PinnedDefinition)]
     wanted = frozenset().union(*named)
     if not wanted:
         return {}
@@ -229,8 +237,8 @@ def _rule(row: Mapping[str, Any]) -> Rule:
 async def _loaded(
     session: Session,
     endpoints: Mapping[str, Endpoint],
-    batch: Sequence[Claimed],
-    programs: Programs,
+    batch: Sequence[ClaimedExecution],
+    programs: Definitions,
 ) -> Loaded:
     """Read from the service's cache what definitions that begin ask for."""
     wanted = [(c, path, key) for c in batch for path, key in _asked_for(c, programs)]
@@ -259,17 +267,19 @@ async def _loaded(
     return loaded
 
 
-def _asked_for(claimed: Claimed, programs: Programs) -> Iterator[tuple[str, str | None]]:
+def _asked_for(
+    claimed: ClaimedExecution, programs: Definitions
+) -> Iterator[tuple[str, str | None]]:
     """Yield each path of `context.load` with the id that the payload has for its entity."""
     begins = claimed.status == "pending"
     found = programs.current.get(claimed.workflow) if begins and claimed.workflow else None
-    if not isinstance(found, Program):
+    if not isinstance(found, PinnedDefinition):
         return
     for path in found.definition.context_load:
         yield path, key_of(path, claimed.payload)
 
 
-async def _last_steps(session: Session, batch: Sequence[Claimed]) -> Mapping[UUID, str]:
+async def _last_steps(session: Session, batch: Sequence[ClaimedExecution]) -> Mapping[UUID, str]:
     ids = [c.id for c in batch if c.to_find]
     if not ids:
         return {}

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from resumer_daemon.engine.outcome import Effect
-from resumer_daemon.engine.plan import Launch, Plan
+from resumer_daemon.engine.plan import PendingEffects, Plan
 from resumer_daemon.engine.state import VERSION, Branch
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
@@ -23,7 +23,7 @@ REST: Final = 1.0
 
 
 @dataclass(slots=True)
-class Holder:
+class LeaseOwner:
     """The owner of leases, and their seconds beyond the longest effect.
 
     Whoever was called dead goes on as another `instance`.
@@ -33,7 +33,7 @@ class Holder:
     lease: float
     effect_deadline: float
 
-    def seconds(self, launch: Launch) -> float:
+    def seconds(self, launch: PendingEffects) -> float:
         """Return how long these effects may keep their execution."""
         longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
         return max(self.lease, WAIT + longest + margin(self.lease))
@@ -45,7 +45,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedExecution:
     """An execution that runs here: its lease, what it waits for, when that was recorded.
 
     `trace` is what its attempts are told under, None where it is not traced. `organization`: whose
@@ -54,7 +54,7 @@ class Held:
 
     execution: UUID
     epoch: int
-    launch: Launch
+    launch: PendingEffects
     recorded: float
     trace: Trace | None = None
     organization: UUID | None = None
@@ -77,7 +77,7 @@ def margin(lease: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Rescued:
+class RescuedLease:
     """A lease that was taken over. `claims` counts how often that happened without progress.
 
     0: it stood in line, and nothing of what it waits for was sent.
@@ -90,10 +90,10 @@ class Rescued:
     definition: str
 
 
-async def record_launches(
+async def record_pending_effects(
     session: Session,
     plans: Sequence[Plan],
-    holder: Holder,
+    holder: LeaseOwner,
     places: int,
     under_way: Iterable[Effect] = (),
 ) -> dict[UUID, int]:
@@ -124,7 +124,7 @@ def _ends_run(plan: Plan) -> bool:
     return plan.claimed.status == "running" and plan.status is not None and plan.launch is None
 
 
-def _leases(plans: Sequence[Plan], holder: Holder, places: int) -> dict[str, Any]:
+def _leases(plans: Sequence[Plan], holder: LeaseOwner, places: int) -> dict[str, Any]:
     launches = [p.launch for p in plans if p.launch is not None]
     return {
         "instance": holder.instance,
@@ -192,7 +192,7 @@ async def something_came(session: Session, execution: UUID, branches: Sequence[B
     return await cursor.fetchone() is not None
 
 
-async def recorded(session: Session, holder: Holder, execution: UUID, epoch: int) -> bool:
+async def recorded(session: Session, holder: LeaseOwner, execution: UUID, epoch: int) -> bool:
     """Tell, after the fence, whether we have recorded this lease and it is ours still."""
     facts = {"id": execution, "epoch": epoch, "instance": holder.instance}
     cursor = await session.run("find_recorded", facts)
@@ -204,33 +204,33 @@ async def release(session: Session, executions: Sequence[UUID]) -> None:
     await session.run("release_leases", {"execution_ids": array(executions)})
 
 
-async def hand_over(session: Session, epochs: Mapping[UUID, int]) -> None:
+async def release_to_others(session: Session, epochs: Mapping[UUID, int]) -> None:
     """End these leases now, so that whoever looks first goes on."""
     async with session.transaction():
-        await hand_over_now(session, epochs)
+        await release_now(session, epochs)
 
 
-async def hand_over_now(session: Session, epochs: Mapping[UUID, int]) -> None:
+async def release_now(session: Session, epochs: Mapping[UUID, int]) -> None:
     """Do that within a transaction that does more."""
     facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
     await session.run("hand_over_leases", facts)
 
 
-async def hand_over_strays(session: Session, holder: Holder, running: Iterable[UUID]) -> None:
+async def release_unknown(session: Session, holder: LeaseOwner, running: Iterable[UUID]) -> None:
     """End the leases that are ours but for those that run here, so that whoever looks goes on."""
     async with session.transaction():
         facts = {"instance": holder.instance, "running": array(running)}
         await session.run("hand_over_strays", facts)
 
 
-async def stand_in_line(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
+async def requeue(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
     """Give a lease back of which nothing is under way, to be taken again after so long."""
     async with session.transaction():
         facts = {"id": execution, "epoch": epoch, "seconds": seconds}
         await session.run("stand_in_line", facts)
 
 
-async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
+async def rescue(session: Session, holder: LeaseOwner, limit: int) -> list[RescuedLease]:
     """Take over leases that are past; the executions stay locked until the transaction ends.
 
     Those whose state a newer version wrote are left to it.
@@ -241,7 +241,9 @@ async def rescue(session: Session, holder: Holder, limit: int) -> list[Rescued]:
     taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
     cursor = await session.run("rescue_leases", taken)
     return [
-        Rescued(row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"])
+        RescuedLease(
+            row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"]
+        )
         for row in await cursor.fetchall()
     ]
 
@@ -258,7 +260,9 @@ async def newer_leases(session: Session) -> list[UUID]:
     return [row["execution_id"] for row in await cursor.fetchall()]
 
 
-async def outlast(session: Session, launches: Mapping[UUID, Launch], holder: Holder) -> None:
+async def extend(
+    session: Session, launches: Mapping[UUID, PendingEffects], holder: LeaseOwner
+) -> None:
     """Keep what was taken over for as long as its effects may take, where a lease is too short."""
     seconds = {execution: holder.seconds(launch) for execution, launch in launches.items()}
     longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
@@ -289,7 +293,7 @@ KEPT: Final = 16_000_000
 """So many characters of texts are known at most; what was asked for longest ago goes first."""
 
 
-class Documents:
+class DocumentCache:
     """Parses texts, and recognises large ones. Nobody changes what it returns."""
 
     def __init__(self) -> None:

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 from resumer_daemon.store.connection import Connection, connect, settle_pooled
 from resumer_daemon.store.migration_files import SCHEMA, Migration
 from resumer_daemon.store.migration_history import (
-    Entry,
     History,
+    MigrationStatus,
     applied,
     entries,
     line,
@@ -28,8 +28,15 @@ from resumer_daemon.store.migration_locks import (
     locks_of,
     locks_of_undoing,
 )
-from resumer_daemon.store.migration_plan import Plan, read_plan
-from resumer_daemon.store.schema_change import Busy, Place, Tell, or_busy, patiently, prepare
+from resumer_daemon.store.migration_plan import MigrationPlan, read_plan
+from resumer_daemon.store.schema_change import (
+    LockUnavailable,
+    MigrationTarget,
+    Tell,
+    or_busy,
+    prepare,
+    retry_on_lock,
+)
 from resumer_daemon.store.service_schema import read_tables
 from resumer_daemon.store.statements import OWN_PATH, load, written
 
@@ -54,7 +61,7 @@ async def refuse_approvals(url: str, schema: str = "public", *, on: bool) -> boo
         MigrationError: Somebody who is not the owner of the table asks.
     """
     async with await connect(url) as connection:
-        place = Place.of(schema, keep_columns=False)
+        place = MigrationTarget.of(schema, keep_columns=False)
 
         async def switch() -> str | None:
             async with connection.transaction():
@@ -69,7 +76,7 @@ async def refuse_approvals(url: str, schema: str = "public", *, on: bool) -> boo
                 await or_busy(connection.execute(statement), "the guard of approvals")
             return "switched"
 
-        return await patiently(switch) is not None
+        return await retry_on_lock(switch) is not None
 
 
 Direction: TypeAlias = Literal["up", "down"]
@@ -94,7 +101,7 @@ async def up(
     """
     async with await connect(url) as connection:
         (await _plan(connection, schema)).require(allow_published=allow_published)
-        return await _run(connection, Place.of(schema, keep_columns=False), "up", tell)
+        return await _run(connection, MigrationTarget.of(schema, keep_columns=False), "up", tell)
 
 
 async def down(
@@ -109,16 +116,18 @@ async def down(
     `keep_columns`: what was added to the service's tables stays, with what is in it.
     """
     async with await connect(url) as connection:
-        return await _run(connection, Place.of(schema, keep_columns=keep_columns), "down", tell)
+        return await _run(
+            connection, MigrationTarget.of(schema, keep_columns=keep_columns), "down", tell
+        )
 
 
-async def plan(url: str, schema: str = "public") -> Plan:
+async def plan(url: str, schema: str = "public") -> MigrationPlan:
     """Return what `up` would do, and what speaks against it. Errors as `up`."""
     async with await connect(url, reads=True) as connection:
         return await _plan(connection, schema)
 
 
-async def status(url: str, schema: str = "public") -> list[Entry]:
+async def status(url: str, schema: str = "public") -> list[MigrationStatus]:
     """Return the state of each migration of this version."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
@@ -129,7 +138,7 @@ async def pending(
     url: str, direction: Direction, schema: str = "public", *, keep_columns: bool = False
 ) -> list[str]:
     """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
-    place = Place.of(schema, keep_columns=keep_columns)
+    place = MigrationTarget.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
         await settle_pooled(connection)
         left = _left(await read_installed(connection, schema), schema, direction)
@@ -151,7 +160,7 @@ class Step:
     locks: Sequence[Lock]
 
 
-async def _plan(connection: Connection, schema: str) -> Plan:
+async def _plan(connection: Connection, schema: str) -> MigrationPlan:
     async with connection.transaction():
         await settle_pooled(connection)
         history = await read_installed(connection, schema)
@@ -163,7 +172,7 @@ def _left(history: History, schema: str, direction: Direction) -> list[Migration
 
 
 async def _next_step(
-    connection: Connection, place: Place, direction: Direction, left: Sequence[Migration]
+    connection: Connection, place: MigrationTarget, direction: Direction, left: Sequence[Migration]
 ) -> Step:
     together = list(takewhile(lambda m: m.shares_transaction, left)) or list(left[:1])
     tables = await read_tables(connection, place.schema)
@@ -214,7 +223,7 @@ def _down_texts(migration: Migration, schema: str) -> list[str]:
     return [written("strike_migration", name=migration.name), migration.undo(schema)]
 
 
-def _script(place: Place, step: Step) -> str:
+def _script(place: MigrationTarget, step: Step) -> str:
     locks = "".join(f"-- lock: {lock}\n" for lock in step.locks)
     body = ";\n".join(text.strip().removesuffix(";") for _, text in step.parts)
     return (
@@ -225,7 +234,7 @@ def _script(place: Place, step: Step) -> str:
 
 
 async def _run(
-    connection: Connection, place: Place, direction: Direction, tell: Tell | None
+    connection: Connection, place: MigrationTarget, direction: Direction, tell: Tell | None
 ) -> list[str]:
     async def in_the_way(locks: Sequence[Lock]) -> str:
         async with connection.transaction():
@@ -233,12 +242,14 @@ async def _run(
             return await blockers(connection, place.schema, locks)
 
     names: list[str] = []
-    while done := await patiently(lambda: _step(connection, place, direction), in_the_way, tell):
+    while done := await retry_on_lock(
+        lambda: _step(connection, place, direction), in_the_way, tell
+    ):
         names += done
     return names
 
 
-async def _step(connection: Connection, place: Place, direction: Direction) -> list[str]:
+async def _step(connection: Connection, place: MigrationTarget, direction: Direction) -> list[str]:
     """Choose the next step under the migrators' lock, and run it: one transaction.
 
     Return the names of what it applied; none if nothing is left.
@@ -247,7 +258,7 @@ async def _step(connection: Connection, place: Place, direction: Direction) -> l
         await prepare(connection, place)
         cursor = await connection.execute(load("lock_migrations"))
         if (await cursor.fetchone()) != (True,):
-            raise Busy("another migrator is at work")
+            raise LockUnavailable("another migrator is at work")
         history = await read_installed(connection, place.schema)
         left = _left(history, place.schema, direction)
         policies = await _policy_steps(connection, place.schema) if direction == "down" else []

@@ -33,7 +33,7 @@ History: TypeAlias = Mapping[str, Applied]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MigrationStatus:
     """The state of a migration: not applied, applied, or changed since it was applied.
 
     One whose triggers were dropped is changed.
@@ -80,7 +80,7 @@ def line(migration: Migration, schema: str) -> dict[str, int | str | None]:
     }
 
 
-def entries(history: History, schema: str) -> list[Entry]:
+def entries(history: History, schema: str) -> list[MigrationStatus]:
     """Return the state of each migration of this version."""
     return [_entry(m, history, schema) for m in known()]
 
@@ -129,10 +129,10 @@ def applied(history: History, schema: str) -> list[Migration]:
     return [m for m in reversed(known()) if m.name in history]
 
 
-def _entry(migration: Migration, history: History, schema: str) -> Entry:
+def _entry(migration: Migration, history: History, schema: str) -> MigrationStatus:
     found = history.get(migration.name)
     changed = found is not None and found.sha256 != migration.sha256(schema)
-    return Entry(migration.name, found.applied_at if found else None, changed)
+    return MigrationStatus(migration.name, found.applied_at if found else None, changed)
 
 
 def _is_newer(history: History, schema: str) -> bool:

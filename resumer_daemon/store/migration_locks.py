@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from psycopg.rows import class_row
 
-from resumer_daemon.engine.runtime import spoken
+from resumer_daemon.engine.runtime import format_limit
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.connection import Connection
 from resumer_daemon.store.migration_files import PAUSE_COLUMNS, Migration, added_columns
@@ -88,7 +88,7 @@ def _undoing(migration: Migration, tables: Mapping[str, Table]) -> Iterator[Lock
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LockHolder:
     """A session or prepared transaction that holds a lock; ages are in seconds."""
 
     what: str
@@ -115,7 +115,7 @@ class Holder:
 
 async def blockers(connection: Connection, schema: str, locks: Sequence[Lock]) -> str:
     """Name who holds what these locks wait for; without locks, who holds the migrators' lock."""
-    cursor = connection.cursor(row_factory=class_row(Holder))
+    cursor = connection.cursor(row_factory=class_row(LockHolder))
     parameters = {
         "schema": schema,
         "tables": array(lock.table for lock in locks),
@@ -126,4 +126,4 @@ async def blockers(connection: Connection, schema: str, locks: Sequence[Lock]) -
 
 
 def _since(age: float | None) -> str:
-    return "" if age is None else f" for {spoken(round(age, 1 if age < 10 else None))}"
+    return "" if age is None else f" for {format_limit(round(age, 1 if age < 10 else None))}"

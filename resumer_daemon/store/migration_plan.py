@@ -41,7 +41,7 @@ WHY: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class PlannedRole:
     """The role that would migrate. `installed`: schema `resumer` exists."""
 
     name: str
@@ -90,10 +90,10 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MigrationPlan:
     """The effects that `migrate up` would have now."""
 
-    role: Role
+    role: PlannedRole
     schema: str
     migrations: Sequence[str]
     creates: Mapping[str, Sequence[str]]
@@ -114,11 +114,11 @@ class Plan:
 
 async def read_plan(
     connection: Connection, schema: str, missing: Sequence[Migration], applied: Set[str]
-) -> Plan:
+) -> MigrationPlan:
     """Return the plan to apply what is `missing`; `applied` are the names in the history."""
     tables = await read_tables(connection, schema)
     new = [migration for migration in missing if migration.name not in applied]
-    cursor = connection.cursor(row_factory=class_row(Role))
+    cursor = connection.cursor(row_factory=class_row(PlannedRole))
     role = await (await cursor.execute(load("plan_role"))).fetchone()
     if role is None:
         raise LookupError("whoever is connected has a role")
@@ -132,7 +132,7 @@ async def read_plan(
         *_row_security(tables.values()),
     ]
     names = [migration.name for migration in missing]
-    return Plan(role, schema, names, _created(missing), changes, remarks)
+    return MigrationPlan(role, schema, names, _created(missing), changes, remarks)
 
 
 async def _surroundings(connection: Connection, schema: str) -> Sequence[Surrounding]:
@@ -189,7 +189,7 @@ def _wrong_columns(mismatches: Sequence[Mismatch]) -> Iterator[Remark]:
 
 
 def _missing_rights(
-    role: Role, new: Sequence[Migration], changes: Sequence[Change]
+    role: PlannedRole, new: Sequence[Migration], changes: Sequence[Change]
 ) -> Iterator[Remark]:
     if new and not role.installed and not role.may_create:
         yield Remark(

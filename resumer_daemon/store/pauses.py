@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final
 
-from resumer_daemon.engine.event_matching import entities
+from resumer_daemon.engine.event_matching import entities_of
 from resumer_daemon.engine.inputs import ENDED
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.plan import NewPause, Plan
+from resumer_daemon.engine.plan import PauseToOpen, Plan
 from resumer_daemon.engine.state import Branch
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
-from resumer_daemon.workflow.values import Json, dump, is_number, printed
+from resumer_daemon.workflow.values import Json, dump, is_number, to_text
 
 _LONGEST_TYPE: Final = 255  # characters that `events.event_type` has
 _LONGEST_PATH: Final = 200
@@ -52,8 +52,8 @@ def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:
         entity: identity
         for entity, identity in ids.items()
         if _is_scalar(identity) and len(entity) <= _LONGEST_PATH
-        and len(printed(identity)) <= _LONGEST_ID
-        and printed(identity) not in _TRUTHS
+        and len(to_text(identity)) <= _LONGEST_ID
+        and to_text(identity) not in _TRUTHS
     }  # fmt: skip
     return dict(sorted(short.items())[:_MOST_ENTITIES])
 
@@ -82,7 +82,7 @@ def _is_scalar(given: Json) -> bool:
 
 def _unlikely(path: str, given: Json) -> tuple[bool, bool, bool]:
     """Sort first what few events have in common, and what their keys have (`key_events.sql`)."""
-    return printed(given) in _TRUTHS, path.count(".") > 1, not path.lower().endswith("id")
+    return to_text(given) in _TRUTHS, path.count(".") > 1, not path.lower().endswith("id")
 
 
 def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
@@ -99,7 +99,7 @@ def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def opened(opening: Sequence[tuple[Plan, NewPause]]) -> dict[str, list[Any]]:
+def opened(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
     """Return the pauses that begin."""
     pauses = [pause for _, pause in opening]
     return {
@@ -177,7 +177,7 @@ def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
     claimed = plan.claimed
     context = claimed.context if plan.context is None else plan.context
     data = claimed.resume_data if plan.resume_data is None else plan.resume_data
-    return comparable(entities(context, data))
+    return comparable(entities_of(context, data))
 
 
 def incident_as_json(what: Incident) -> Json:

@@ -14,7 +14,7 @@ from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
 
-async def set_apart(session: Session, execution: UUID, what: Incident) -> bool:
+async def quarantine(session: Session, execution: UUID, what: Incident) -> bool:
     """Stop an execution that does not run for a person, unless another session has it locked.
 
     Where somebody wants it cancelled, it is; return whether it was.
@@ -34,7 +34,7 @@ async def set_apart(session: Session, execution: UUID, what: Incident) -> bool:
         return True
 
 
-async def set_apart_first(session: Session, what: Incident) -> None:
+async def quarantine_first(session: Session, what: Incident) -> None:
     """Stop the execution whose lease is past for longest, where nobody has it locked."""
     async with session.transaction():
         await lock_expired(session, 1)

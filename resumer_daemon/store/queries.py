@@ -9,7 +9,7 @@ from typing import Any, Literal
 from psycopg import IsolationLevel
 
 from resumer_daemon.engine.compatibility import PausePoint
-from resumer_daemon.engine.state import Ways
+from resumer_daemon.engine.state import NextSteps
 from resumer_daemon.store.commands import asked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
@@ -117,7 +117,7 @@ class PausedPlace:
 
 
 @asynccontextmanager
-async def snapshot(session: Session) -> AsyncIterator[None]:
+async def read_snapshot(session: Session) -> AsyncIterator[None]:
     """Read everything inside as of one moment; a write would be an error of the server."""
     await session.connection.set_read_only(True)
     await session.connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
@@ -132,7 +132,7 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
     return [
         PausedPlace(
             row["version"],
-            PausePoint(row["step_id"], row["reason"], Ways(**load(row["ways"]))),
+            PausePoint(row["step_id"], row["reason"], NextSteps(**load(row["ways"]))),
             row["kept"],
             row["since"],
             tuple(row["executions"]),

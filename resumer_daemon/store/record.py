@@ -10,7 +10,7 @@ from uuid import UUID
 from resumer_daemon.engine.adoption import AGAIN
 from resumer_daemon.engine.inputs import DELETED, Approval, Decision
 from resumer_daemon.engine.outcome import Incident, NewApproval, OutboxMessage
-from resumer_daemon.engine.plan import Copy, NewPause, Plan
+from resumer_daemon.engine.plan import DefinitionCopy, PauseToOpen, Plan
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.pauses import can_come
@@ -19,7 +19,7 @@ from resumer_daemon.workflow.templates import rfc3339
 from resumer_daemon.workflow.values import Json, dump
 
 
-class Entry(NamedTuple):
+class AuditEntry(NamedTuple):
     """A row of `audit_log`. `actor` is a user's id, any other name, or None for the daemon."""
 
     entity_type: str
@@ -43,7 +43,7 @@ def audited(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _entries(plan: Plan) -> Iterator[Entry]:
+def _entries(plan: Plan) -> Iterator[AuditEntry]:
     yield from _decisions(plan)
     moved_by = plan.settlement.moved_by if plan.settlement is not None else None
     # an approver has an entry of the approval: the daemon resumes
@@ -54,17 +54,17 @@ def _entries(plan: Plan) -> Iterator[Entry]:
     }
     execution = plan.claimed.id
     if plan.status == "cancelled":
-        yield Entry("execution", execution, "cancelled", actor, said)
+        yield AuditEntry("execution", execution, "cancelled", actor, said)
     elif plan.lifts or (plan.resumed and plan.closes == "retry"):
-        yield Entry("execution", execution, "retried", actor, said)
+        yield AuditEntry("execution", execution, "retried", actor, said)
     elif plan.resumed or plan.lets_go:
         by = moved_by.kind if moved_by is not None else "manual"
         said |= {"trigger": plan.closes or by, "status": plan.status or "paused"}
-        yield Entry("execution", execution, "resumed", actor, said)
+        yield AuditEntry("execution", execution, "resumed", actor, said)
     yield from _stops(plan)
 
 
-def _decisions(plan: Plan) -> Iterator[Entry]:
+def _decisions(plan: Plan) -> Iterator[AuditEntry]:
     answers = plan.settlement.answers.values() if plan.settlement is not None else ()
     for answer in answers:
         if not (isinstance(answer, Decision) and plan.resumed):
@@ -77,21 +77,21 @@ def _decisions(plan: Plan) -> Iterator[Entry]:
                 "execution": str(plan.claimed.id),
             }
             approver = None if decided.approver_id is None else str(decided.approver_id)
-            yield Entry("approval", decided.id, decided.decision, approver, said)
+            yield AuditEntry("approval", decided.id, decided.decision, approver, said)
 
 
-def _stops(plan: Plan) -> Iterator[Entry]:
+def _stops(plan: Plan) -> Iterator[AuditEntry]:
     execution, opens = plan.claimed.id, plan.opens
     stopped = plan.overlay or (opens.incident if opens is not None else None)
     held = plan.holds or (opens.held if opens is not None else None)
     if stopped is not None:
-        yield Entry("execution", execution, "incident", None, _incident(stopped))
+        yield AuditEntry("execution", execution, "incident", None, _incident(stopped))
     elif held is not None:
         said: dict[str, Json] = {"reason": held.reason, "trigger": "manual", "hold": held.number}
-        yield Entry("execution", execution, "paused", held.actor, said)
+        yield AuditEntry("execution", execution, "paused", held.actor, said)
     elif opens is not None:
         paused: dict[str, Json] = {"reason": opens.reason, "step": opens.step_id}
-        yield Entry("execution", execution, "paused", None, paused)
+        yield AuditEntry("execution", execution, "paused", None, paused)
 
 
 def _incident(what: Incident) -> dict[str, Json]:
@@ -105,13 +105,15 @@ def _user(actor: str | None) -> UUID | None:
         return None
 
 
-def _said(entry: Entry) -> dict[str, Json]:
+def _said(entry: AuditEntry) -> dict[str, Json]:
     """Return what is known beside the columns; a name that is no user's id is kept there."""
     named = {"actor": entry.actor} if _user(entry.actor) is None else {}
     return {name: value for name, value in (entry.changes | named).items() if value is not None}
 
 
-async def record(session: Session, plans: Sequence[Plan], copies: Mapping[str, Copy]) -> None:
+async def record(
+    session: Session, plans: Sequence[Plan], copies: Mapping[str, DefinitionCopy]
+) -> None:
     """Write everything that these plans hold. `copies` are definitions, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
     async with session.at_the_service():
@@ -177,7 +179,7 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _wait_state(pause: NewPause | None) -> str | None:
+def _wait_state(pause: PauseToOpen | None) -> str | None:
     """Return what the service reads of a wait; the statement adds since when."""
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
@@ -190,7 +192,7 @@ def _wait_state(pause: NewPause | None) -> str | None:
     return dump({name: value for name, value in stored.items() if value is not None})
 
 
-def _stopped_before(pause: NewPause) -> str | None:
+def _stopped_before(pause: PauseToOpen) -> str | None:
     return pause.step_id if pause.reason == "manual" else None
 
 
@@ -236,7 +238,9 @@ def _outbox(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def _definitions(plans: Sequence[Plan], copies: Mapping[str, Copy]) -> dict[str, list[Any]]:
+def _definitions(
+    plans: Sequence[Plan], copies: Mapping[str, DefinitionCopy]
+) -> dict[str, list[Any]]:
     hashes = [p.runs_on for p in plans if p.runs_on is not None]
     kept = sorted({h for h in hashes if h in copies})
     awaited = {event for h in kept for event in copies[h].awaits}
@@ -343,7 +347,7 @@ def _expiries_of_earlier(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...
             yield execution, "timeout", approval.id, None, None, approval.expires_at
 
 
-def _timers(execution: UUID, pause: NewPause) -> Iterable[tuple[Any, ...]]:
+def _timers(execution: UUID, pause: PauseToOpen) -> Iterable[tuple[Any, ...]]:
     for branch in pause.branches:
         if branch.waiting.due_at is not None:
             due = branch.waiting.due_at.isoformat()

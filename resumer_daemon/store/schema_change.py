@@ -26,14 +26,14 @@ DEADLOCK_TIMEOUT = "50ms"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MigrationTarget:
     """The service's schema, and what of it a migration keeps."""
 
     schema: str
     keep_columns: Literal["on", "off"]
 
     @classmethod
-    def of(cls, schema: str, *, keep_columns: bool) -> "Place":
+    def of(cls, schema: str, *, keep_columns: bool) -> "MigrationTarget":
         """Return the place for a schema of this name."""
         return cls(schema, "on" if keep_columns else "off")
 
@@ -52,7 +52,7 @@ class Place:
         }
 
 
-async def prepare(connection: Connection, place: Place) -> None:
+async def prepare(connection: Connection, place: MigrationTarget) -> None:
     """Make the settings of a transaction that changes the schema."""
     await connection.execute(*settings(local=True))
     await connection.execute(load("prepare_migration"), place.settings)
@@ -67,7 +67,7 @@ REST = wait_exponential_jitter(multiplier=0.3, max=8.0, jitter=0.3)
 Tell: TypeAlias = Callable[[str], None]
 
 
-class Busy(Exception):
+class LockUnavailable(Exception):
     """Another session holds a lock that is needed. `locks` are those that are waited for."""
 
     def __init__(self, message: str, locks: Sequence[Lock] = ()) -> None:
@@ -75,7 +75,7 @@ class Busy(Exception):
         self.locks = locks
 
 
-async def patiently(
+async def retry_on_lock(
     step: Callable[[], Awaitable[T]],
     in_the_way: Callable[[Sequence[Lock]], Awaitable[str]] | None = None,
     tell: Tell | None = None,
@@ -89,19 +89,19 @@ async def patiently(
     """
     said = ""
 
-    async def holders(busy: Busy) -> str:
+    async def holders(busy: LockUnavailable) -> str:
         return await in_the_way(busy.locks) if in_the_way else ""
 
     async def look(state: RetryCallState) -> None:
         nonlocal said
         busy = state.outcome.exception() if state.outcome else None
-        found = await holders(busy) if isinstance(busy, Busy) else ""
+        found = await holders(busy) if isinstance(busy, LockUnavailable) else ""
         if tell and found and found != said:
             tell(f"{busy}; waiting for: {found}")
         said = found or said
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type(Busy),
+        retry=retry_if_exception_type(LockUnavailable),
         wait=REST,
         stop=stop_after_delay(PATIENCE),
         before_sleep=look,
@@ -111,7 +111,7 @@ async def patiently(
         async for attempt in retrying:
             with attempt:
                 return await step()
-    except Busy as busy:
+    except LockUnavailable as busy:
         found = await holders(busy) or said
         held = f"; it is held by: {found}" if found else ""
         raise MigrationError(f"{busy}: not free within {PATIENCE:g} s{held}") from busy.__cause__
@@ -123,6 +123,6 @@ async def or_busy(work: Awaitable[object], what: str, locks: Sequence[Lock] = ()
     try:
         await work
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
-        raise Busy(f"{what}: {error}", locks) from error
+        raise LockUnavailable(f"{what}: {error}", locks) from error
     except errors.Error as error:
         raise MigrationError(f"{what}: {error}") from error

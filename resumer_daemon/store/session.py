@@ -18,9 +18,9 @@ from psycopg_pool import AsyncConnectionPool
 from resumer_daemon.store.connection import (
     ARGUMENTS,
     Connection,
-    answered,
     connect,
     prepare,
+    response_timeout,
     settings,
     settle_pooled,
 )
@@ -122,7 +122,7 @@ class Session:
             Unreachable: The server went silent meanwhile; the connection is closed.
         """
         connection = self.connection
-        async with answered(connection):
+        async with response_timeout(connection):
             try:
                 async with connection.pipeline():
                     if self.pooled:
@@ -197,7 +197,7 @@ class Database:
 
     async def opened(self, connection: Connection) -> Session:
         """Make a session of a connection that was prepared. Errors as `session`."""
-        async with answered(connection):
+        async with response_timeout(connection):
             return await self._opened(connection)
 
     async def _opened(self, connection: Connection) -> Session:

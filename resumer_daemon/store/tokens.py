@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from resumer_daemon.errors import Refused
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 
@@ -19,7 +19,7 @@ ENTROPY = 32  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Credential:
     """Who holds a key, as the database has it. `permissions` is JSON, if anything.
 
     `everywhere`: it is good for all organisations.
@@ -53,7 +53,7 @@ async def create(
         Refused: Another token in force has the name, or the database has no organisations.
     """
     if organization is not None and "organization" not in session.features:
-        raise Refused("this database has no organisations")
+        raise OperationRefused("this database has no organisations")
     token = PREFIX + token_urlsafe(ENTROPY)
     facts = {
         "name": name,
@@ -66,7 +66,9 @@ async def create(
         cursor = await session.run("create_token", facts)
         row = await cursor.fetchone()
     if row is None:
-        raise Refused(f"a token named {name!r} is in force: revoke it, or choose another name")
+        raise OperationRefused(
+            f"a token named {name!r} is in force: revoke it, or choose another name"
+        )
     return token, row
 
 
@@ -86,14 +88,16 @@ async def revoke(session: Session, name: str) -> None:
     async with session.transaction():
         cursor = await session.run("revoke_token", {"name": name})
         if await cursor.fetchone() is None:
-            raise Refused(f"no token named {name!r} is in force\n  resumer-daemon token list")
+            raise OperationRefused(
+                f"no token named {name!r} is in force\n  resumer-daemon token list"
+            )
 
 
-async def find_holder(session: Session, key: str) -> Holder | None:
+async def find_holder(session: Session, key: str) -> Credential | None:
     """Return who holds a key that is in force: a token of ours, or a key of the service."""
     hashed = fingerprint(key)
     async with session.transaction():
-        cursor = await session.run("find_holder", {"sha256": hashed}, class_row(Holder))
+        cursor = await session.run("find_holder", {"sha256": hashed}, class_row(Credential))
         found = await cursor.fetchall()
     return next((holder for holder in found if compare_digest(holder.sha256, hashed)), None)
 

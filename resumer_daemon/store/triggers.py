@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from resumer_daemon.store.connection import Connection, connect, settle_pooled
-from resumer_daemon.store.schema_change import Place, Tell, or_busy, patiently, prepare
+from resumer_daemon.store.schema_change import (
+    MigrationTarget,
+    Tell,
+    or_busy,
+    prepare,
+    retry_on_lock,
+)
 from resumer_daemon.store.statements import load
 
 GUARD = "resumer_approval_guard"
@@ -59,7 +65,7 @@ async def switch(
         MigrationError: Somebody who is not the owner of a table asks, or it is locked for long.
     """
     async with await connect(url) as connection:
-        place = Place.of(schema, keep_columns=False)
+        place = MigrationTarget.of(schema, keep_columns=False)
 
         async def one() -> str | None:
             async with connection.transaction():
@@ -72,7 +78,7 @@ async def switch(
                 return table
 
         done: list[str] = []
-        while (table := await patiently(one, tell=tell)) is not None:
+        while (table := await retry_on_lock(one, tell=tell)) is not None:
             done.append(table)
         return done
 

@@ -47,7 +47,7 @@ GRANTED = (
 )
 
 
-def said(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """Return what an error says, without the rows that a server quotes in its details."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     told = str(primary or error).strip()

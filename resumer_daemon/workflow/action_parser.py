@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-from resumer_daemon.workflow.definition import Act, ActionStep, Requires
+from resumer_daemon.workflow.definition import Action, ActionStep, Requires
 from resumer_daemon.workflow.reader import (
     MISSPELT,
-    NotUnderstood,
+    ParseError,
     Reader,
     alike,
     not_understood,
     within_gate,
 )
-from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.workflow.values import Json, is_number, to_text
 
 REQUIRE_APPROVAL: Final = "require_approval"
 """The type, of a step or of its action, of a block that requires an approval."""
@@ -80,7 +80,7 @@ def refuse_requires(reader: Reader) -> None:
     """
     if reader.own("requires") not in (None, [], {}):
         path, _ = reader.located("requires")
-        raise NotUnderstood(path, "only a block asks for an approval: this step would not pause")
+        raise ParseError(path, "only a block asks for an approval: this step would not pause")
 
 
 def _action(step: Reader) -> Reader:
@@ -128,9 +128,9 @@ def _refuse_misplaced(reader: Reader) -> None:
     """Refuse what is meant for the gate and would be ignored on its step, or on its action."""
     for key, value in _given(reader):
         if key in _MISPLACED:
-            raise NotUnderstood(f"{reader.path}.{key}", f"{key} belongs into requires")
+            raise ParseError(f"{reader.path}.{key}", f"{key} belongs into requires")
         if meant := _misspelt(key, value):
-            raise NotUnderstood(f"{reader.path}.{key}", f"unknown key, did you mean {meant}?")
+            raise ParseError(f"{reader.path}.{key}", f"unknown key, did you mean {meant}?")
 
 
 def _misspelt(key: str, value: Json) -> str | None:
@@ -146,9 +146,9 @@ def _refuse_ignored(metadata: Reader) -> None:
         if key in _METADATA:
             continue
         if key in _MISPLACED or key == "timeout":
-            raise NotUnderstood(f"{metadata.path}.{key}", f"{key} belongs into requires")
+            raise ParseError(f"{metadata.path}.{key}", f"{key} belongs into requires")
         if meant := alike(key, _METADATA, MISSPELT):
-            raise NotUnderstood(f"{metadata.path}.{key}", f"unknown key, did you mean {meant}?")
+            raise ParseError(f"{metadata.path}.{key}", f"unknown key, did you mean {meant}?")
 
 
 def _given(reader: Reader) -> Iterator[tuple[str, Json]]:
@@ -159,7 +159,7 @@ def _role(reader: Reader, *keys: str) -> str | None:
     """Return a role; a blank one would be nobody's."""
     role = reader.text(*keys)
     if role is not None and not role.strip():
-        raise NotUnderstood(reader.located(*keys)[0], "expected a role, found an empty text")
+        raise ParseError(reader.located(*keys)[0], "expected a role, found an empty text")
     return role
 
 
@@ -183,8 +183,8 @@ def _approvals(requires: Reader) -> int | None:
 def _roles(requires: Reader) -> tuple[str, ...]:
     roles = requires.texts("roles")
     for path, role in requires.members("roles"):
-        if not printed(role).strip():
-            raise NotUnderstood(path, "expected a role, found an empty text")
+        if not to_text(role).strip():
+            raise ParseError(path, "expected a role, found an empty text")
     if len(roles) > MOST_APPROVALS:
         raise requires.wrong("roles", f"at most {MOST_APPROVALS} roles")
     return roles
@@ -202,7 +202,7 @@ _MEANT: Final = {"role": "approver_role", "timeout": "expires_in"}
 _OF_BLOCK: Final = frozenset({"roles", "approvals", "groups", "users", "stages"})
 
 
-def acts(reader: Reader) -> tuple[Act, ...]:
+def acts(reader: Reader) -> tuple[Action, ...]:
     """Read the `execute` list of a step.
 
     Raises:
@@ -211,7 +211,7 @@ def acts(reader: Reader) -> tuple[Act, ...]:
     return tuple(act(Reader(member, path)) for path, member in reader.members("execute"))
 
 
-def act(reader: Reader) -> Act:
+def act(reader: Reader) -> Action:
     """Read one action; an unknown type is told when it runs.
 
     Raises:
@@ -224,25 +224,25 @@ def act(reader: Reader) -> Act:
         with within_gate():
             _refuse_others(params, reader.path)
     goes_on = params.pop("continue_on_error", None) is True
-    return Act(type=kind, params=params, continue_on_error=goes_on)
+    return Action(type=kind, params=params, continue_on_error=goes_on)
 
 
 def _refuse_others(params: Mapping[str, Json], path: str) -> None:
     """Refuse parameters that say whom to ask, or for how long, and would be ignored."""
     role = params.get("approver_role")
     if isinstance(role, str) and role and not role.strip():
-        raise NotUnderstood(f"{path}.approver_role", "expected a role, found an empty text")
+        raise ParseError(f"{path}.approver_role", "expected a role, found an empty text")
     if role is not None and not isinstance(role, str) and not is_number(role):
         raise not_understood(f"{path}.approver_role", role, "a text")
     for key, value in params.items():
         if key in _ASKED or value in (None, "", [], {}):
             continue
         if key == "requires":
-            raise NotUnderstood(f"{path}.{key}", "requires belongs on the block")
+            raise ParseError(f"{path}.{key}", "requires belongs on the block")
         if key in _OF_BLOCK:
-            raise NotUnderstood(f"{path}.{key}", f"{key} belongs into requires of the block")
+            raise ParseError(f"{path}.{key}", f"{key} belongs into requires of the block")
         if meant := _MEANT.get(key) or alike(key, _ASKED, MISSPELT):
-            raise NotUnderstood(f"{path}.{key}", f"unknown key, did you mean {meant}?")
+            raise ParseError(f"{path}.{key}", f"unknown key, did you mean {meant}?")
 
 
 def _parameters(kind: str, written: Mapping[str, Json]) -> dict[str, Json]:

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 import re2
 
-from resumer_daemon.workflow.errors import ConditionFault, Fault, FieldNotFound
-from resumer_daemon.workflow.reader import shown
+from resumer_daemon.workflow.errors import ConditionFault, FieldNotFound, StepError
+from resumer_daemon.workflow.reader import describe
 from resumer_daemon.workflow.templates import follow, reference
 from resumer_daemon.workflow.values import (
     MISSING,
@@ -22,9 +22,9 @@ from resumer_daemon.workflow.values import (
     find,
     is_number,
     lookup,
-    printed,
-    same,
     storable,
+    to_text,
+    values_equal,
 )
 
 DEPTH: Final = 64
@@ -58,7 +58,7 @@ def explain(condition: Json, context: Mapping[str, Json]) -> list[Comparison]:
     seen: list[Comparison] = []
     try:
         _holds(condition, context, seen, 0)
-    except Fault as fault:
+    except StepError as fault:
         if not seen or seen[-1].error is None:
             seen.append(Comparison(None, None, error=str(fault)))
     return seen
@@ -74,14 +74,16 @@ def parts(condition: Json, depth: int = 0) -> tuple[str, list[Json]] | None:
     if depth > DEPTH:
         raise ConditionFault(f"conditions nested more than {DEPTH} levels deep")
     if not isinstance(condition, dict) or not condition:
-        found = "an empty object" if condition == {} else shown(condition)
+        found = "an empty object" if condition == {} else describe(condition)
         raise ConditionFault(f"expected a condition, found {found}")
     for join in ("and", "or"):
         members = condition.get(join)
         if members is None or members == []:
             continue
         if not isinstance(members, list):
-            raise ConditionFault(f"expected a list of conditions in {join}, found {shown(members)}")
+            raise ConditionFault(
+                f"expected a list of conditions in {join}, found {describe(members)}"
+            )
         return join, members
     return None
 
@@ -105,7 +107,7 @@ def _compare(
     field, operator = condition.get("field"), condition.get("operator")
     try:
         holds, value, actual = _answer(condition, context)
-    except Fault as fault:
+    except StepError as fault:
         actual = find(field, context) if isinstance(field, str) else None
         actual = None if actual is MISSING else actual
         seen.append(Comparison(field, operator, condition.get("value"), actual, error=str(fault)))
@@ -117,9 +119,9 @@ def _compare(
 def _answer(condition: dict[str, Json], context: Mapping[str, Json]) -> tuple[bool, Json, Json]:
     field, operator = condition.get("field"), condition.get("operator")
     if not isinstance(field, str):
-        raise ConditionFault(f"expected a path in field, found {shown(field)}")
+        raise ConditionFault(f"expected a path in field, found {describe(field)}")
     if not isinstance(operator, str):
-        raise ConditionFault(f"expected an operator, found {shown(operator)}")
+        raise ConditionFault(f"expected an operator, found {describe(operator)}")
     if operator in EXISTENCE:
         actual = find(field, context)
         holds = (actual is not MISSING) is EXISTENCE[operator]
@@ -156,7 +158,9 @@ def _ordering(compare: Callable[[Json, Json], bool]) -> Operator:
     def ordered(actual: Json, value: Json) -> bool:
         for side in (actual, value):
             if not is_number(side):
-                raise ConditionFault(f"ordering needs numbers on both sides, found {shown(side)}")
+                raise ConditionFault(
+                    f"ordering needs numbers on both sides, found {describe(side)}"
+                )
         return compare(actual, value)
 
     return ordered
@@ -164,7 +168,7 @@ def _ordering(compare: Callable[[Json, Json], bool]) -> Operator:
 
 def _found_in(actual: Json, value: Json) -> bool:
     if not isinstance(value, list):
-        raise ConditionFault(f"expected a list as value, found {shown(value)}")
+        raise ConditionFault(f"expected a list as value, found {describe(value)}")
     return actual is not None and among(actual, value)
 
 
@@ -179,21 +183,21 @@ def _in_text(question: Callable[[str, str], bool]) -> Operator:
         if actual is None:
             return False
         if not isinstance(actual, str):
-            raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
-        return value is not None and question(actual, printed(value))
+            raise ConditionFault(f"expected a text in the field, found {describe(actual)}")
+        return value is not None and question(actual, to_text(value))
 
     return ask
 
 
 def _regex(actual: Json, value: Json) -> bool:
     if isinstance(value, list | dict):
-        raise ConditionFault(f"expected a pattern as value, found {shown(value)}")
-    check_pattern(printed(value))
+        raise ConditionFault(f"expected a pattern as value, found {describe(value)}")
+    check_pattern(to_text(value))
     if isinstance(actual, list | dict):
-        raise ConditionFault(f"expected a text in the field, found {shown(actual)}")
+        raise ConditionFault(f"expected a text in the field, found {describe(actual)}")
     if actual is None or value is None:
         return False
-    return matches_pattern(printed(value), printed(actual))
+    return matches_pattern(to_text(value), to_text(actual))
 
 
 def _negated(operator: Operator) -> Operator:
@@ -205,8 +209,8 @@ def _named(*table: tuple[tuple[str, ...], Operator]) -> Mapping[str, Operator]:
 
 
 OPERATORS: Final = _named(
-    (("eq", "=="), same),
-    (("neq", "!="), _negated(same)),
+    (("eq", "=="), values_equal),
+    (("neq", "!="), _negated(values_equal)),
     (("gt", ">"), _ordering(lambda actual, value: bool(actual > value))),
     (("gte", ">="), _ordering(lambda actual, value: bool(actual >= value))),
     (("lt", "<"), _ordering(lambda actual, value: bool(actual < value))),
@@ -253,7 +257,7 @@ _known: OrderedDict[int, _Known] = OrderedDict()
 def among(value: Json, members: list[Json]) -> bool:
     """Tell whether one of the members is the same as the value."""
     if len(members) < LONG:
-        return any(same(value, member) for member in members)
+        return any(values_equal(value, member) for member in members)
     return _key(value) in _of(members).keys
 
 
@@ -272,7 +276,7 @@ def _of(members: list[Json]) -> _Known:
 
 
 def _key(value: Json) -> Hashable:
-    """Return what two values have in common exactly when they are the `same`."""
+    """Return what two values have in common exactly when they are equal (`values_equal`)."""
     match value:
         case None:
             return None
@@ -281,7 +285,7 @@ def _key(value: Json) -> Hashable:
         case dict():
             return dict, frozenset((name, _key(member)) for name, member in value.items())
         case _:  # texts, numbers and booleans are the same when they read the same
-            return printed(value)
+            return to_text(value)
 
 
 _LONGEST_PATTERN = 1_024

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from resumer_daemon.workflow.templates import rfc3339
-from resumer_daemon.workflow.values import Json, find, is_number, printed
+from resumer_daemon.workflow.values import Json, find, is_number, to_text
 
 VERSION: Final = "1.0"
 
@@ -43,7 +43,7 @@ def key_of(path: str, payload: Json) -> str | None:
     for name in (f"{entity}.id", f"{entity}_id"):
         key = find(name, payload)
         if is_number(key) or (isinstance(key, str) and key.strip(". ")):
-            return printed(key)
+            return to_text(key)
     return None
 
 

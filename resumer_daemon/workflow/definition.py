@@ -32,7 +32,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
 
-class Retry(Model):
+class RetryPolicy(Model):
     """The number of attempts of a failed step, and the delay before each."""
 
     max_attempts: int = 1
@@ -49,7 +49,7 @@ class Requires(Model):
     roles: tuple[str, ...] = ()
 
 
-class Act(Model):
+class Action(Model):
     """One entry of an `execute` list; what its type needs is checked when it runs."""
 
     type: str
@@ -66,7 +66,7 @@ class StepBase(Model):
     timeout: float | None = None
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     metadata: Mapping[str, Json] = {}
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
 
 
 class ConditionStep(StepBase):
@@ -86,7 +86,7 @@ class ActionStep(StepBase):
     action: Literal["allow", "block", "execute"]
     reason: str | None = None
     requires: Requires | None = None
-    execute: tuple[Act, ...] = ()
+    execute: tuple[Action, ...] = ()
     on_true: str | None = None
     on_false: str | None = None
     on_timeout: str | None = None
@@ -96,7 +96,7 @@ class ExecuteStep(StepBase):
     """A list of actions, one after the other."""
 
     type: Literal["execute"] = "execute"
-    execute: tuple[Act, ...] = ()
+    execute: tuple[Action, ...] = ()
 
 
 class ParallelStep(StepBase):
@@ -131,7 +131,7 @@ class WaitStep(StepBase):
     on_timeout: str | None = None
 
 
-class BrokenStep(StepBase):
+class InvalidStep(StepBase):
     """A step that is not understood: it fails, with this error, when it is reached.
 
     `gate`: what an approval or a wait asks for is not understood. Then the execution stops there as
@@ -145,7 +145,7 @@ class BrokenStep(StepBase):
 
 
 Step: TypeAlias = (
-    ConditionStep | ActionStep | ExecuteStep | ParallelStep | ForeachStep | WaitStep | BrokenStep
+    ConditionStep | ActionStep | ExecuteStep | ParallelStep | ForeachStep | WaitStep | InvalidStep
 )
 
 

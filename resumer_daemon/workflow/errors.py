@@ -1,11 +1,11 @@
 """Errors in a definition or in data, as opposed to errors of this program."""
 
 
-class Fault(Exception):
+class StepError(Exception):
     """A step fails by its own meaning; as repeating changes nothing, it is never retried."""
 
 
-class FieldNotFound(Fault):
+class FieldNotFound(StepError):
     """A path leads nowhere in the context."""
 
     def __init__(self, path: str) -> None:
@@ -13,15 +13,15 @@ class FieldNotFound(Fault):
         self.path = path
 
 
-class ConditionFault(Fault):
+class ConditionFault(StepError):
     """A condition that cannot be answered: ill-formed, or its values do not fit its operator."""
 
 
-class TemplateFault(Fault):
+class TemplateFault(StepError):
     """A template that cannot be rendered within the limits."""
 
 
-class Refused(Exception):
+class DefinitionError(Exception):
     """A definition that is refused as a whole, with the JSON path of what is wrong in it."""
 
     def __init__(self, path: str, reason: str) -> None:

@@ -13,20 +13,20 @@ from resumer_daemon.workflow.action_parser import (
 )
 from resumer_daemon.workflow.definition import (
     LONGEST_ID,
-    BrokenStep,
     ConditionStep,
     Definition,
     ExecuteStep,
     ForeachStep,
+    InvalidStep,
     ParallelStep,
-    Retry,
+    RetryPolicy,
     Step,
     WaitStep,
     is_id,
 )
-from resumer_daemon.workflow.errors import Refused
+from resumer_daemon.workflow.errors import DefinitionError
 from resumer_daemon.workflow.reader import (
-    NotUnderstood,
+    ParseError,
     Reader,
     alike,
     kind,
@@ -34,13 +34,13 @@ from resumer_daemon.workflow.reader import (
     within_gate,
 )
 from resumer_daemon.workflow.templates import reference
-from resumer_daemon.workflow.values import Json, Unreadable, clean, is_number, storable
+from resumer_daemon.workflow.values import Json, UnreadableJson, clean, is_number, storable
 
 
-def normalise(document: Json) -> Definition:
+def parse_definition(document: Json) -> Definition:
     """Turn a whole document, or its inner part, into the canonical model.
 
-    A step that is not understood becomes a `BrokenStep`, which fails when it is reached.
+    A step that is not understood becomes a `InvalidStep`, which fails when it is reached.
 
     Raises:
         Refused: It is no object, or its steps are no list of objects with ids of their own.
@@ -65,7 +65,7 @@ def inner_part(document: Json) -> Reader:
         Refused: The document is no object.
     """
     if not isinstance(document, dict):
-        raise Refused("$", f"expected an object, found {kind(document)}")
+        raise DefinitionError("$", f"expected an object, found {kind(document)}")
     outer = Reader(document, "$")
     is_whole = isinstance(document.get("definition"), dict)
     return outer.inner("definition", beneath=outer) if is_whole else outer
@@ -73,30 +73,30 @@ def inner_part(document: Json) -> Reader:
 
 def _steps(written: Json, path: str) -> tuple[Step, ...]:
     if not isinstance(written, list):
-        raise Refused(path, f"expected a list of steps, found {kind(written)}")
+        raise DefinitionError(path, f"expected a list of steps, found {kind(written)}")
     steps: dict[str, Step] = {}
     for index, step in enumerate(written):
         step_id = _id(step, f"{path}[{index}]")
         if step_id in steps:
-            raise Refused(f"{path}[{index}].id", f"{step_id} is the id of another step")
+            raise DefinitionError(f"{path}[{index}].id", f"{step_id} is the id of another step")
         steps[step_id] = read_step(step_id, step, f"{path}[{index}]")
     return tuple(steps.values())
 
 
 def _id(step: Json, path: str) -> str:
     if not isinstance(step, dict):
-        raise Refused(path, f"expected a step, found {kind(step)}")
+        raise DefinitionError(path, f"expected a step, found {kind(step)}")
     step_id = step.get("id")
     if not is_id(step_id):
         expected = f"a text of 1 to {LONGEST_ID} characters"
-        raise Refused(f"{path}.id", f"expected {expected}, found {kind(step_id)}")
+        raise DefinitionError(f"{path}.id", f"expected {expected}, found {kind(step_id)}")
     return storable(step_id)
 
 
 def _object(written: Json) -> dict[str, Json]:
     try:
         return clean(written) if isinstance(written, dict) else {}
-    except Unreadable:
+    except UnreadableJson:
         return {}
 
 
@@ -110,7 +110,7 @@ def _timeout(inner: Reader, trigger: dict[str, Json]) -> tuple[float | None, str
     """Return the timeout of an execution, or why it is not understood."""
     try:
         return inner.duration("timeout") or _trigger_timeout(trigger), None
-    except NotUnderstood as error:
+    except ParseError as error:
         return None, str(error)
 
 
@@ -137,16 +137,16 @@ def read_step(step_id: str, written: Json, path: str) -> Step:
     """Read a step; what is not understood breaks this step, and nothing else."""
     try:
         step = Reader(clean(written), path)
-    except (NotUnderstood, Unreadable) as error:
-        return BrokenStep(id=step_id, error=_located(path, error))
+    except (ParseError, UnreadableJson) as error:
+        return InvalidStep(id=step_id, error=_located(path, error))
     return _read(step_id, step)
 
 
 def _read(step_id: str, step: Reader) -> Step:
     try:
         return _typed(step, {"id": step_id, **_common(step)})
-    except NotUnderstood as error:
-        return BrokenStep(
+    except ParseError as error:
+        return InvalidStep(
             gate=error.gate,
             id=step_id,
             written_type=_text(step.own("type")) or "",
@@ -198,8 +198,8 @@ def _delivery(step: Reader) -> Literal["at_least_once", "at_most_once"]:
     raise step.wrong("delivery", "at_least_once or at_most_once")
 
 
-def _retry(retry: Reader) -> Retry:
-    return Retry(
+def _retry(retry: Reader) -> RetryPolicy:
+    return RetryPolicy(
         max_attempts=max(1, retry.whole("max_attempts") or 1),
         backoff=_backoff(retry),
         retry_on=retry.texts("retry_on"),
@@ -264,7 +264,7 @@ def _refuse_misspelt(step: Reader) -> None:
         meant = alike(key, WAIT_KEYS)
         if key in _NOT_YET or meant:
             hint = f", did you mean {meant}?" if meant else ""
-            raise NotUnderstood(f"{step.path}.{key}", f"unknown key of a wait{hint}")
+            raise ParseError(f"{step.path}.{key}", f"unknown key of a wait{hint}")
 
 
 def _text(value: Json) -> str | None:
@@ -272,7 +272,7 @@ def _text(value: Json) -> str | None:
 
 
 def _located(path: str, error: Exception) -> str:
-    return str(error) if isinstance(error, NotUnderstood) else f"{path}: {error}"
+    return str(error) if isinstance(error, ParseError) else f"{path}: {error}"
 
 
 Read: TypeAlias = Callable[[str, Reader], Step]

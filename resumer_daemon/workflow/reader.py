@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Final, TypeVar
 
-from resumer_daemon.durations import EXPECTED, seconds
+from resumer_daemon.durations import EXPECTED, parse_duration
 from resumer_daemon.workflow.templates import REFERENCE
-from resumer_daemon.workflow.values import Json, dump, is_number, printed
+from resumer_daemon.workflow.values import Json, dump, is_number, to_text
 
 Value = TypeVar("Value")
 
@@ -20,7 +20,7 @@ MISSPELT: Final = 0.82
 _LONGEST_COMPARED: Final = 64
 
 
-class NotUnderstood(Exception):
+class ParseError(Exception):
     """A part of a definition that is not understood, with its JSON path.
 
     `gate`: it belongs to what an approval or a wait asks for. A guess would ask a weaker question.
@@ -31,9 +31,9 @@ class NotUnderstood(Exception):
         self.gate = False
 
 
-def not_understood(path: str, found: Json, expected: str) -> NotUnderstood:
+def not_understood(path: str, found: Json, expected: str) -> ParseError:
     """Return the error of a value that is not what its place asks for."""
-    return NotUnderstood(path, f"expected {expected}, found {shown(found)}")
+    return ParseError(path, f"expected {expected}, found {describe(found)}")
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def within_gate() -> Iterator[None]:
     """Mark what is not understood inside as a part of a gate."""
     try:
         yield
-    except NotUnderstood as error:
+    except ParseError as error:
         error.gate = True
         raise
 
@@ -61,7 +61,7 @@ class Reader:
 
     Null and an empty text count as absent: programs write them for what was never set. Several
     keys are spellings of the same thing; the first one present counts. Every method raises
-    `NotUnderstood` where there is something else than it should return.
+    `ParseError` where there is something else than it should return.
     """
 
     def __init__(self, written: Json, path: str, beneath: "Reader | None" = None) -> None:
@@ -115,7 +115,7 @@ class Reader:
         for path, member in members:
             if not isinstance(member, str) and not is_number(member):
                 raise not_understood(path, member, "a text")
-        return tuple(dict.fromkeys(printed(member) for _, member in members if member != ""))
+        return tuple(dict.fromkeys(to_text(member) for _, member in members if member != ""))
 
     def whole(self, *keys: str) -> int | None:
         """Return a whole number, or None."""
@@ -131,7 +131,7 @@ class Reader:
         path, value = self._first(keys)
         if value is None:
             return None
-        given = seconds(value)
+        given = parse_duration(value)
         if given is None:
             raise not_understood(path, value, EXPECTED)
         return given
@@ -140,7 +140,7 @@ class Reader:
         """Return a duration as it stands, or None; a template is known when it is rendered."""
         path, value = self._first(keys)
         is_template = isinstance(value, str) and REFERENCE.search(value) is not None
-        if value is None or is_template or seconds(value) is not None:
+        if value is None or is_template or parse_duration(value) is not None:
             return value
         raise not_understood(path, value, EXPECTED)
 
@@ -151,9 +151,9 @@ class Reader:
             if key not in names and next(self._present((key,)), None) is not None:
                 meant = alike(key, names)
                 hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}"
-                raise NotUnderstood(f"{self.path}.{key}", f"unknown key of {what}, {hint}")
+                raise ParseError(f"{self.path}.{key}", f"unknown key of {what}, {hint}")
 
-    def wrong(self, key: str, expected: str) -> NotUnderstood:
+    def wrong(self, key: str, expected: str) -> ParseError:
         """Return the error to raise for what a key has."""
         path, value = self._first((key,))
         return not_understood(path, value, expected)
@@ -201,7 +201,7 @@ def kind(value: Json) -> str:
             return "a number"
 
 
-def shown(value: Json) -> str:
+def describe(value: Json) -> str:
     """Return a value for a message: as JSON, cut when it is long; a list or an object by kind."""
     if isinstance(value, list | dict):
         return kind(value)

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from resumer_daemon.durations import seconds
+from resumer_daemon.durations import parse_duration
 from resumer_daemon.workflow import secret_refs
 from resumer_daemon.workflow.errors import TemplateFault
 from resumer_daemon.workflow.secret_refs import PREFIX
 from resumer_daemon.workflow.url_templates import UrlBuilder
-from resumer_daemon.workflow.values import MISSING, Json, dump, find, printed
+from resumer_daemon.workflow.values import MISSING, Json, dump, find, to_text
 
 # Braces cannot be inside, so a text is read in one go, however many of them it holds.
 REFERENCE = re.compile(r"\{\{([^{}]*)\}\}|\$\{([^{}]*)\}")
@@ -98,7 +98,7 @@ def is_built_in(path: str) -> bool:
 
 def _delay(name: str) -> float | None:
     match = _LATER.fullmatch(name)
-    return seconds(match[1]) if match else None
+    return parse_duration(match[1]) if match else None
 
 
 def _later(now: datetime, delay: float) -> Json:
@@ -132,7 +132,7 @@ def render_text(text: Json, context: Mapping[str, Json], names: Names, unresolve
         TemplateFault: It would be larger than `SIZE`, or nests too deeply.
     """
     renderer = _Renderer(context, names, unresolved)
-    return renderer.text(text) if isinstance(text, str) else printed(renderer.value(text))
+    return renderer.text(text) if isinstance(text, str) else to_text(renderer.value(text))
 
 
 def render_url(text: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> str:
@@ -206,7 +206,7 @@ class _Renderer:
         return self._foreign(found) if isinstance(found, str) else found
 
     def _piece(self, path: str) -> str:
-        return secret_refs.marked(bare(path)) or self._foreign(printed(self._found(path)))
+        return secret_refs.marked(bare(path)) or self._foreign(to_text(self._found(path)))
 
     def _found(self, path: str) -> Json:
         found = resolve(path, self._context, self._names)

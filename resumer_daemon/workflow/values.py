@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
 import orjson
 import simplejson
 
-from resumer_daemon.workflow.errors import Fault, FieldNotFound
+from resumer_daemon.workflow.errors import FieldNotFound, StepError
 
 Json: TypeAlias = Any
 """None, bool, int, Decimal, str, list or dict with text keys; never float."""
@@ -28,7 +28,7 @@ _WRITTEN_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _BEYOND = 10**DIGITS
 
 
-class Unreadable(Fault, ValueError):
+class UnreadableJson(StepError, ValueError):
     """A text that is no JSON, or JSON beyond what can be kept exactly."""
 
 
@@ -44,8 +44,8 @@ def load(text: str) -> Json:
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
-        raise Unreadable(f"not JSON: {error}") from None
-    except Unreadable:
+        raise UnreadableJson(f"not JSON: {error}") from None
+    except UnreadableJson:
         raise
     except ValueError:
         raise _too_long("a whole number") from None
@@ -75,7 +75,7 @@ def _exactly(value: Json) -> str:
     except RecursionError:
         raise _too_deep() from None
     except (TypeError, ValueError) as error:
-        raise Unreadable(f"not a JSON value: {error}") from None
+        raise UnreadableJson(f"not a JSON value: {error}") from None
 
 
 def storable(text: str) -> str:
@@ -118,7 +118,7 @@ def clean(value: Json, depth: int = 0) -> Json:
 def _key(key: object) -> str:
     if isinstance(key, str):
         return storable(key)
-    raise Unreadable(f"not a JSON key: {type(key).__name__}")
+    raise UnreadableJson(f"not a JSON key: {type(key).__name__}")
 
 
 def _clean_scalar(value: Json) -> Json:
@@ -132,7 +132,7 @@ def _clean_scalar(value: Json) -> Json:
         case Decimal() | float():
             return _decimal(str(value))
         case _:
-            raise Unreadable(f"not a JSON value: {type(value).__name__}")
+            raise UnreadableJson(f"not a JSON value: {type(value).__name__}")
 
 
 def _decimal(text: str) -> Decimal | int:
@@ -141,7 +141,7 @@ def _decimal(text: str) -> Decimal | int:
     except InvalidOperation:
         raise _too_long(text) from None
     if not number.is_finite():
-        raise Unreadable(f"{text} is no JSON")
+        raise UnreadableJson(f"{text} is no JSON")
     if "e" not in text.lower():
         if _digits(text) > DIGITS:
             raise _too_long(text)
@@ -157,15 +157,15 @@ def _digits(written_out: str) -> int:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Unreadable(f"{name} is no JSON")
+    raise UnreadableJson(f"{name} is no JSON")
 
 
-def _too_long(number: str) -> Unreadable:
-    return Unreadable(f"{number[:40]} has more than {DIGITS:,} digits")
+def _too_long(number: str) -> UnreadableJson:
+    return UnreadableJson(f"{number[:40]} has more than {DIGITS:,} digits")
 
 
-def _too_deep() -> Unreadable:
-    return Unreadable(f"nested more than {DEPTH} levels deep")
+def _too_deep() -> UnreadableJson:
+    return UnreadableJson(f"nested more than {DEPTH} levels deep")
 
 
 _DECODER = json.JSONDecoder(parse_float=_decimal, parse_constant=_refuse_constant)
@@ -181,7 +181,7 @@ class Missing:
 MISSING: Final = Missing()
 
 
-def printed(value: Json) -> str:
+def to_text(value: Json) -> str:
     """Return how a value reads inside a text."""
     match value:
         case str():
@@ -216,7 +216,7 @@ def size_of(value: Json) -> int:
     return size
 
 
-def same(left: Json, right: Json) -> bool:
+def values_equal(left: Json, right: Json) -> bool:
     """Tell whether two values are equal in the sense of the semantics page."""
     if type(left) is str and type(right) is str:
         return left == right
@@ -285,7 +285,7 @@ def _same_scalar(left: Json, right: Json) -> bool:
     if isinstance(left, str) is isinstance(right, str):
         return type(left) is type(right) and bool(left == right)
     other = right if isinstance(left, str) else left
-    return isinstance(other, bool | int | Decimal) and printed(left) == printed(right)
+    return isinstance(other, bool | int | Decimal) and to_text(left) == to_text(right)
 
 
 def _plain(number: Decimal) -> str:

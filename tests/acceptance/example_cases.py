@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from resumer_daemon.engine.simulation import Emitted
+from resumer_daemon.engine.simulation import ScriptedEvent
 from tests.acceptance.played import Case
 
 
@@ -39,8 +39,8 @@ def quote(discount: int, total: int = 900, credit_hold: bool = False) -> dict[st
     }
 
 
-def quote_answered(accepted: bool, quote: int = 7) -> Emitted:
-    return Emitted("quote.answered", {"quote": {"id": quote}, "accepted": accepted})
+def quote_answered(accepted: bool, quote: int = 7) -> ScriptedEvent:
+    return ScriptedEvent("quote.answered", {"quote": {"id": quote}, "accepted": accepted})
 
 
 def quote_approval() -> Iterator[Case]:
@@ -154,8 +154,8 @@ def quote_expiry() -> Iterator[Case]:
     )
 
 
-def extracted(rows: int, rejected: int = 0, day: str = "2026-01-31") -> Emitted:
-    return Emitted("extract.finished", {"day": day, "rows": rows, "rejected_rows": rejected})
+def extracted(rows: int, rejected: int = 0, day: str = "2026-01-31") -> ScriptedEvent:
+    return ScriptedEvent("extract.finished", {"day": day, "rows": rows, "rejected_rows": rejected})
 
 
 def data_pipeline() -> Iterator[Case]:

@@ -6,16 +6,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import Claimed, World
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Failed
-from resumer_daemon.engine.simulation import Emitted, Script, Simulation, Stop, Word, simulate
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.simulation import (
+    Scenario,
+    ScriptedDecision,
+    ScriptedEvent,
+    Simulation,
+    Stop,
+    simulate,
+)
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json, load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NOBODY = UUID(int=0)
-LETTERS: Mapping[str, Word] = {"a": "approved", "r": "rejected", "e": "expired", "t": "timeout"}
+LETTERS: Mapping[str, ScriptedDecision] = {
+    "a": "approved",
+    "r": "rejected",
+    "e": "expired",
+    "t": "timeout",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Case:
 
     example: str
     payload: Json
-    answers: tuple[str | Emitted, ...]
+    answers: tuple[str | ScriptedEvent, ...]
     path: str
     end: str
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -35,20 +47,20 @@ def document(example: str) -> Json:
 
 
 def play(case: Case) -> Simulation:
-    claimed = Claimed(
+    claimed = ClaimedExecution(
         NOBODY, "exec_0001", "pending", None, case.example, None, None, None, case.payload,
         None, 0, (), (),
     )  # fmt: skip
-    words = tuple("event" if isinstance(a, Emitted) else LETTERS[a] for a in case.answers)
-    events = tuple(a for a in case.answers if isinstance(a, Emitted))
+    words = tuple("event" if isinstance(a, ScriptedEvent) else LETTERS[a] for a in case.answers)
+    events = tuple(a for a in case.answers if isinstance(a, ScriptedEvent))
 
     def carry_out(effect: Effect) -> EffectResult:
         status = case.refused.get(effect.path.partition("#")[0], 200)
         return EffectResult(data={"status_code": status, "response": ""})
 
-    world = World(NOW, NOBODY, "exec_0001", case.example)
-    definition = normalise(document(case.example))
-    return simulate(definition, claimed, world, Script(words, events), carry_out)
+    world = AdvanceInputs(NOW, NOBODY, "exec_0001", case.example)
+    definition = parse_definition(document(case.example))
+    return simulate(definition, claimed, world, Scenario(words, events), carry_out)
 
 
 def path(played: Simulation) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import Effects, Failed
-from resumer_daemon.engine.simulation import Emitted
+from resumer_daemon.engine.simulation import ScriptedEvent
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.flow import ways
 from resumer_daemon.workflow.checks.steps import Flow, flows
-from resumer_daemon.workflow.parser import inner_part, normalise
+from resumer_daemon.workflow.parser import inner_part, parse_definition
 from tests.acceptance.example_cases import cases, extracted, quote, quote_answered
 from tests.acceptance.played import EXAMPLES, NOBODY, NOW, Case, document, end, path, play
 
@@ -47,7 +47,7 @@ def test_nothing_that_an_example_names_is_missing(case: Case) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_way_of_an_example_is_taken(name: str) -> None:
     taken = {pair for case in cases() if case.example == name for pair in _taken(case)}
-    definition, inner = normalise(document(name)), inner_part(document(name))
+    definition, inner = parse_definition(document(name)), inner_part(document(name))
     written = {
         (site.step.id, way.target)
         for flow in flows(definition, inner.members("steps"))
@@ -81,16 +81,18 @@ def test_an_event_of_another_quote_ends_no_wait() -> None:
 
 
 def test_an_event_of_another_day_ends_no_wait() -> None:
-    other: Emitted = extracted(1000, day="2026-01-30")
+    other: ScriptedEvent = extracted(1000, day="2026-01-30")
     assert play(Case("data_pipeline", {}, (other,), "", "")).unused.events == (other,)
 
 
 def test_the_pipeline_fails_when_its_two_hours_are_over() -> None:
-    definition = normalise(document("data_pipeline"))
+    definition = parse_definition(document("data_pipeline"))
     context = {"_computed": {"current_date": "2026-01-31"}}
     state = begin(definition, definition.timeout)
-    started = advance(definition, state, context, World(NOW, NOBODY, "exec_1", "data_pipeline"))
+    started = advance(
+        definition, state, context, AdvanceInputs(NOW, NOBODY, "exec_1", "data_pipeline")
+    )
     assert isinstance(started.outcome, Effects)
-    late = World(NOW, NOBODY, "exec_1", "data_pipeline", elapsed=7200)
+    late = AdvanceInputs(NOW, NOBODY, "exec_1", "data_pipeline", elapsed=7200)
     ended = advance(definition, started.state, context, late)
     assert ended.outcome == Failed("timed out after 2h")

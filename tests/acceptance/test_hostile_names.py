@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from resumer_daemon.api.problems import Refusal
+from resumer_daemon.api.problems import ProblemError
 from resumer_daemon.api.routes import _for_an_approval
 from resumer_daemon.cli.app import app
 from tests.harness import Database
@@ -137,7 +137,7 @@ def test_a_quoted_text_is_read_again_as_it_was(database: Database):
 
 
 def test_a_problem_over_http_spells_out_what_steers_a_terminal():
-    refusal = Refusal(409, f"flow {HOSTILE} is on hold", hint=HOSTILE)
+    refusal = ProblemError(409, f"flow {HOSTILE} is on hold", hint=HOSTILE)
     problem = json.loads(bytes(refusal.response().body))
     assert steering(problem["detail"] + problem["hint"]) == set()
     assert "\n" not in problem["detail"]

@@ -14,10 +14,10 @@ from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import effect_sender, isolation
 from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
-from resumer_daemon.engine.inputs import Claimed, OpenPause, Settled
+from resumer_daemon.engine.inputs import ClaimedExecution, Pause, Settled
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store import leases
-from resumer_daemon.store.leases import Held
+from resumer_daemon.store.leases import LeasedExecution
 from resumer_daemon.store.statements import TEXTS
 
 DELAY = 1.0
@@ -25,30 +25,32 @@ DELAY = 1.0
 
 def key_of_each_attempt() -> None:
     """Send under a key that nobody can know a second time."""
-    prepare: Callable[..., Any] = vars(http_client)["prepare"]
+    prepare: Callable[..., Any] = vars(http_client)["prepare_request"]
 
     def changed(effect: Effect, *rest: object) -> object:
         return prepare(replace(effect, key=uuid4().hex), *rest)
 
-    _replace(http_client, "prepare", changed)
+    _replace(http_client, "prepare_request", changed)
 
 
 def sent_without_key() -> None:
     """Send what no receiver can tell from anything else, and mark it afterwards."""
-    prepare: Callable[..., Any] = vars(http_client)["prepare"]
+    prepare: Callable[..., Any] = vars(http_client)["prepare_request"]
 
     def bare(effect: Effect, *rest: object) -> object:
         return prepare(replace(effect, key=""), *rest)
 
-    _replace(http_client, "prepare", bare)
+    _replace(http_client, "prepare_request", bare)
 
 
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
-    attempt = effect_sender.Carrier.carry_out
+    attempt = effect_sender.EffectAttempts.carry_out
     later = set()
 
-    async def marked(self: effect_sender.Carrier, held: Held, effect: Effect) -> EffectResult:
+    async def marked(
+        self: effect_sender.EffectAttempts, held: LeasedExecution, effect: Effect
+    ) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
             await attempt(self, held, effect)
@@ -56,7 +58,7 @@ def marked_then_sent() -> None:
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
 
-    _replace(effect_sender.Carrier, "carry_out", marked)
+    _replace(effect_sender.EffectAttempts, "carry_out", marked)
 
 
 def sent_without_intent() -> None:
@@ -73,7 +75,7 @@ def settled_for_all() -> None:
     """Hear the branch that has waited longest, and take what is void for it as void for all."""
     decisions = settlement._decisions
 
-    def of_the_longest(pause: OpenPause, claimed: Claimed) -> dict[str, Any]:
+    def of_the_longest(pause: Pause, claimed: ClaimedExecution) -> dict[str, Any]:
         shown = {branch.path for branch in pause.branches[:1]}
         heard = decisions(pause, claimed)
         return {path: part for path, part in heard.items() if path in shown}

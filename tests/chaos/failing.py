@@ -16,26 +16,26 @@ from typing import Any, TypeVar
 import structlog
 
 from resumer_daemon.__main__ import main
-from resumer_daemon.daemon.batch import Turner
-from resumer_daemon.daemon.effect_sender import Carrier
+from resumer_daemon.daemon.batch import BatchProcessor
+from resumer_daemon.daemon.effect_sender import EffectAttempts
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.leased import Proceeding
-from resumer_daemon.daemon.outbox import Courier
+from resumer_daemon.daemon.leased import LeasedExecutions
+from resumer_daemon.daemon.outbox import OutboxDispatcher
 from resumer_daemon.store.session import Session
 
 T = TypeVar("T")
 
 TRANSACTIONS: dict[str, tuple[type, str]] = {
-    "turn": (Turner, "take"),
-    "record": (Proceeding, "record"),
-    "rescue": (Proceeding, "rescue"),
-    "hand_over": (Proceeding, "hand_over"),
+    "turn": (BatchProcessor, "take"),
+    "record": (LeasedExecutions, "record"),
+    "rescue": (LeasedExecutions, "rescue"),
+    "hand_over": (LeasedExecutions, "hand_over"),
 }
 """What commits: a point before the COMMIT is sent, and one when it is known."""
 
 DELIVERIES: dict[str, tuple[type, str]] = {
-    "take_messages": (Courier, "_claimed"),
-    "settle_message": (Courier, "_settle"),
+    "take_messages": (OutboxDispatcher, "_claimed"),
+    "settle_message": (OutboxDispatcher, "_settle"),
 }
 """The same of notifications: one is delivered after the first commit and before the second."""
 
@@ -105,9 +105,9 @@ def _named(name: str, work: Callable[..., Awaitable[T]]) -> Callable[..., Awaita
 
 def around_effects() -> None:
     """Put points before an effect is sent and after it was answered."""
-    carry_out = Carrier.carry_out
+    carry_out = EffectAttempts.carry_out
 
-    async def watched(self: Carrier, held: Any, effect: Any) -> Any:
+    async def watched(self: EffectAttempts, held: Any, effect: Any) -> Any:
         reach("effect_unsent")
         if CHOSEN.startswith("hand_over"):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -117,7 +117,7 @@ def around_effects() -> None:
         reach("effect_answered")
         return result
 
-    _replace(Carrier, "carry_out", watched)
+    _replace(EffectAttempts, "carry_out", watched)
 
 
 def around_beats() -> None:

@@ -10,15 +10,15 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
-    Answer,
+    AdvanceInputs,
     Decided,
     Decision,
     Event,
     Limits,
     Manual,
+    Resolution,
     Rule,
     TimedOut,
-    World,
 )
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -38,9 +38,9 @@ from resumer_daemon.engine.resume import (
     resume_data_at_pause,
     resume_inside,
 )
-from resumer_daemon.engine.state import State, Ways
+from resumer_daemon.engine.state import NextSteps, State
 from resumer_daemon.workflow.context import effective
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json, dump, load
 
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -54,14 +54,16 @@ class Shell:
 
     case: Mapping[str, Json]
     state: State = field(init=False)
-    ways: Ways = field(default_factory=Ways)
+    ways: NextSteps = field(default_factory=NextSteps)
     resume_data: dict[str, Json] = field(default_factory=dict)
     pauses: int = 0
     now: datetime = START
     asks: bool = False
 
     def __post_init__(self) -> None:
-        self.definition = normalise(self.case.get("definition", {"steps": self.case.get("steps")}))
+        self.definition = parse_definition(
+            self.case.get("definition", {"steps": self.case.get("steps")})
+        )
         time_left = self.case.get("time_left")
         self.state = begin(self.definition, None if time_left is None else float(time_left))
 
@@ -83,12 +85,12 @@ class Shell:
         assert self.state == advanced.state
         if isinstance(advanced.outcome, Paused | Incident):
             self.pauses += 1
-            self.ways = getattr(advanced.outcome, "ways", Ways())
+            self.ways = getattr(advanced.outcome, "ways", NextSteps())
             self.asks = getattr(advanced.outcome, "reason", None) == "approval_required"
             self.resume_data = resume_data_at_pause(self.resume_data)
         return advanced
 
-    def _resume(self, answer: Answer, step: str | None) -> None:
+    def _resume(self, answer: Resolution, step: str | None) -> None:
         self.resume_data = resume_data_after(
             self.resume_data, answer, number=self.pauses, at=self.now
         )
@@ -98,9 +100,9 @@ class Shell:
         else:
             self.state = resume(self.definition, self.state, self.ways, answer)
 
-    def _world(self, elapsed: float, *, hold: bool) -> World:
+    def _world(self, elapsed: float, *, hold: bool) -> AdvanceInputs:
         world = self.case.get("world", {})
-        return World(
+        return AdvanceInputs(
             now=self.now,
             execution_id=EXECUTION,
             execution_key="exec_0001",
@@ -182,7 +184,7 @@ def _result(told: Json) -> EffectResult:
     )
 
 
-def _answer(given: Json, now: datetime, *, asks: bool) -> Answer:
+def _answer(given: Json, now: datetime, *, asks: bool) -> Resolution:
     kind, value = next(iter(given.items())) if isinstance(given, dict) else (given, None)
     match kind:
         case "approved" | "rejected" | "expired":

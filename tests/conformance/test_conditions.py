@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.conditions import evaluate, explain
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.values import Json
 from tests.conformance.cases import groups, name
 
@@ -45,7 +45,7 @@ def test_a_condition_is_answered_as_its_sentence_says(condition, context, expect
         assert evaluate(condition, context) is expected
         assert explain(condition, context)[-1].error is None
     else:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(StepError) as caught:
             evaluate(condition, context)
         assert expected in str(caught.value)
         assert expected in (explain(condition, context)[-1].error or "")

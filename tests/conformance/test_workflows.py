@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resumer_daemon.workflow.values import Json, load, same
+from resumer_daemon.workflow.values import Json, load, values_equal
 from tests.conformance.story import Shell, told
 
 FOLDER = Path(__file__).parent / "workflows"
@@ -60,7 +60,7 @@ def _agree(expected: Json, actual: Json) -> bool:
         )
     if isinstance(expected, str) or isinstance(actual, str):
         return False
-    return same(expected, _exact(actual))
+    return values_equal(expected, _exact(actual))
 
 
 def _exact(value: Json) -> Json:

@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resumer_daemon.config import Settings, load_settings
-from resumer_daemon.daemon.background import Background, Task, Walk
-from resumer_daemon.daemon.maintenance import Relief, Rescuer, Watch, tasks
+from resumer_daemon.daemon.background import Background, Scan, Task
+from resumer_daemon.daemon.maintenance import (
+    InstanceReaper,
+    NotifyQueueGuard,
+    TriggerWatch,
+    background_tasks,
+)
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.store.leases import silence
 from resumer_daemon.store.session import Database as Store
@@ -30,7 +35,7 @@ class ByHand:
         """Run a task once, a walk with slices of `limit` rows."""
         task = self.tasks[name]
         if limit is not None:
-            assert isinstance(task, Walk)
+            assert isinstance(task, Scan)
             task = self.tasks[name] = replace(task, limit=limit)
         await self.background.run(task)
 
@@ -72,7 +77,7 @@ async def by_hand(database: Database, **settings: Any) -> AsyncIterator[ByHand]:
 def _made(pool: Pool, settings: Settings) -> ByHand:
     metrics, wakeup = Metrics(), Wakeup()
     background = Background(pool, metrics, wakeup)
-    watch = Watch(metrics, background.hasten, enforces=False)
-    rescuer = Rescuer(silence(settings.lease), metrics, wakeup)
-    made = tasks(settings, watch, Relief(settings.notify), rescuer)
+    watch = TriggerWatch(metrics, background.hasten, enforces=False)
+    rescuer = InstanceReaper(silence(settings.lease), metrics, wakeup)
+    made = background_tasks(settings, watch, NotifyQueueGuard(settings.notify), rescuer)
     return ByHand(background, metrics, wakeup, {task.name: task for task in made})

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from resumer_daemon.config import load_settings
 from resumer_daemon.embedded.server import EmbeddedPostgres
-from resumer_daemon.store.doctor.finding import Finding
-from resumer_daemon.store.doctor.report import examine
+from resumer_daemon.store.doctor.finding import CheckResult
+from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_files import known
 from resumer_daemon.store.triggers import switch
 from tests.harness import Database, every_vintage
@@ -30,9 +30,9 @@ def bound(database: Database) -> Iterator[Database]:
         yield made
 
 
-async def ill(database: Database, **settings: Any) -> dict[str, Finding]:
+async def ill(database: Database, **settings: Any) -> dict[str, CheckResult]:
     """Return what is not well, by the name of the check."""
-    found = await examine(load_settings(database_url=database.url, **settings))
+    found = await run_checks(load_settings(database_url=database.url, **settings))
     return {finding.check: finding for finding in found if finding.verdict != "ok"}
 
 
@@ -138,7 +138,7 @@ async def test_what_is_imposed_on_writers_is_named(bound: Database, database: Da
         for setting in ("statement_timeout = '5s'", "temp_file_limit = '10MB'",
                         "session_replication_role = 'replica'"):  # fmt: skip
             administrator.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(name))
-    found = await examine(load_settings(database_url=bound.url))
+    found = await run_checks(load_settings(database_url=bound.url))
     imposed = {f.what: f.verdict for f in found if f.check == "writers"}
     assert imposed == {
         "everybody: statement_timeout = 5s": "warning",

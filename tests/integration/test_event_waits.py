@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from resumer_daemon.engine.event_matching import entities, meant_for
+from resumer_daemon.engine.event_matching import entities_of, matches_event
 from resumer_daemon.store.inbox import ALL_WAITS, fan_out_events
 from resumer_daemon.store.pauses import EventWait, anchor, comparable
 from resumer_daemon.store.session import Database as Store
@@ -388,7 +388,7 @@ def test_sql_refuses_no_event_that_the_engine_takes(
     connection: psycopg.Connection[Any], match: Any, context: Any, payload: Any
 ):
     match, context, payload = (load(dump(each)) for each in (match, context, payload))
-    ours = entities(context, {})
+    ours = entities_of(context, {})
     named = {} if match else comparable(ours)
     condition, value = anchor(EventWait("", "paid", match), named)
     row = connection.execute(
@@ -403,7 +403,7 @@ def test_sql_refuses_no_event_that_the_engine_takes(
     ).fetchone()
     assert row is not None
     may_end, text, terms = row
-    if meant_for(match, ours, payload):
+    if matches_event(match, ours, payload):
         assert may_end
         keyed = condition.startswith("=") and condition.count(".") < 2
         if keyed and text not in ("true", "false"):

@@ -6,10 +6,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from resumer_daemon import config
-from resumer_daemon.daemon.batch import Turner
-from resumer_daemon.daemon.polling import Horizon
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.daemon.batch import BatchProcessor
+from resumer_daemon.daemon.polling import ScanWindow
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
@@ -245,7 +245,13 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
     A claim's snapshot can be older than its lock: a request that it saw open may be held by then.
     """
     settings = config.load_settings(database_url=database.url)
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
+    turner = BatchProcessor(
+        settings,
+        DefinitionCache(),
+        LeaseOwner(uuid4(), settings.lease, 1.0),
+        lambda: 1,
+        ScanWindow(),
+    )
     execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
     service.approval(execution, "approved")
     database.run("UPDATE resumer.resume_requests SET outcome = 'held'")

@@ -9,7 +9,7 @@ import pytest
 
 from resumer_daemon.effects.address_guard import LARGEST
 from resumer_daemon.effects.http_client import Timeouts
-from resumer_daemon.effects.http_message import KEPT, Answer
+from resumer_daemon.effects.http_message import KEPT, HttpResult
 from tests.harness import eventually
 from tests.harness.receiver import (
     CountingBackend,
@@ -86,7 +86,7 @@ BREAKS = {
 }
 
 
-async def attempt(behaviour, deadline=60.0) -> tuple[Answer, int]:
+async def attempt(behaviour, deadline=60.0) -> tuple[HttpResult, int]:
     """Return what came of it and how many bytes came in."""
     backend = CountingBackend()
     async with receiver(behaviour) as here:

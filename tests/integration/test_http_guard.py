@@ -7,7 +7,7 @@ from pathlib import Path
 import httpcore2
 import pytest
 
-from resumer_daemon.effects.address_guard import Guard, GuardedBackend, Meter
+from resumer_daemon.effects.address_guard import ByteCounter, Guard, GuardedBackend
 from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.effects.http_client import HttpClient
 from tests.harness.receiver import CountingBackend, answering, at_home, client, effect, receiver
@@ -169,6 +169,6 @@ async def test_only_the_address_is_pinned():
 
 
 async def test_no_unix_socket_is_opened():
-    backend = GuardedBackend(Guard(), Meter())
+    backend = GuardedBackend(Guard(), ByteCounter())
     with pytest.raises(Exception, match="local address"):
         await backend.connect_unix_socket("/var/run/docker.sock")

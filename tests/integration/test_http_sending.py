@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.effects.http_message import Answer, Signer
+from resumer_daemon.effects.http_message import HttpResult, Signer
 from tests.harness.receiver import Received, answering, client, effect, receiver, saying, secret
 
 REFUSED = re.compile("webhook: (not a (header|method|URL)|headers are|no secret|a body)")
 NOW = 1_800_000_000.0
 
 
-async def sent(*behaviours, times=1, sender=None, **request) -> tuple[list[Received], Answer]:
+async def sent(*behaviours, times=1, sender=None, **request) -> tuple[list[Received], HttpResult]:
     """Return the requests that came in, and the last answer."""
     async with receiver(*behaviours or (answering(),)) as here:
         for attempt in range(1, times + 1):

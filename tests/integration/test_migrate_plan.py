@@ -13,7 +13,7 @@ from resumer_daemon.cli.app import app
 from resumer_daemon.errors import PlanRefused
 from resumer_daemon.store import migrate, migration_history
 from resumer_daemon.store.connection import connect
-from resumer_daemon.store.migration_plan import Plan
+from resumer_daemon.store.migration_plan import MigrationPlan
 from tests.harness import Database, every_vintage
 from tests.harness.dump import dumped
 from tests.harness.members import member_of
@@ -190,7 +190,7 @@ async def test_what_a_refusal_says_to_do_mends_it(unmigrated: Database):
         " DROP COLUMN duration_ms, ADD COLUMN duration_ms int GENERATED ALWAYS AS (1) STORED,"
         " ALTER COLUMN context TYPE text"
     )
-    plan: Plan = await migrate.plan(unmigrated.url)
+    plan: MigrationPlan = await migrate.plan(unmigrated.url)
     assert len(plan.refused) == 4
     for remark in plan.refused:
         unmigrated.run(remark.remedy)

@@ -153,7 +153,7 @@ async def test_a_superuser_ends_an_autovacuum_that_is_in_the_way(database: Datab
     )
     async with await connect(database.url) as connection, connection.transaction():
         await schema_change.prepare(
-            connection, schema_change.Place.of("public", keep_columns=False)
+            connection, schema_change.MigrationTarget.of("public", keep_columns=False)
         )
         cursor = await connection.execute(f"SELECT {shorter}")
         assert await cursor.fetchone() == (True,)

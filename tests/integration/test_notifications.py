@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 
 from resumer_daemon.embedded.server import EmbeddedPostgres
-from resumer_daemon.store.connection import connect, hear, listen
+from resumer_daemon.store.connection import connect, listen, receive_notifications
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, left, listening
@@ -85,7 +85,7 @@ async def test_what_comes_in_one_packet_with_a_ping_is_heard(database: Database)
     async with await connect(database.url, autocommit=True, name="ear") as connection:
         await listen(connection)
         database.run("SELECT pg_notify('resumer_wake', 'ping'), pg_notify('resumer_wake', '')")
-        assert await hear(connection, 10.0) == ["ping", ""]
+        assert await receive_notifications(connection, 10.0) == ["ping", ""]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from psycopg.pq import ExecStatus
 
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.store import statements
-from resumer_daemon.store.quarantine import set_apart
+from resumer_daemon.store.quarantine import quarantine
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.statements import load
 from tests.harness import Database, every_vintage
@@ -362,7 +362,7 @@ async def test_an_execution_is_set_apart_on_the_path_of_the_service_s_triggers(d
     database.run(NOTES)
     session = await Store(database.url).session()
     async with session.connection:
-        await set_apart(
+        await quarantine(
             session, execution, Incident("turn_failed", "as the server says it", "retry")
         )
     assert service.standing(execution) == ("paused", "incident")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from resumer_daemon.cli.app import app
 from resumer_daemon.store import commands
-from resumer_daemon.store.queries import snapshot
+from resumer_daemon.store.queries import read_snapshot
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, every_vintage
 from tests.harness.running import running
@@ -98,7 +98,7 @@ def test_a_write_is_refused_by_the_server(database: Database) -> None:
 
     async def write() -> None:
         session = await Store(database.url).session()
-        async with session.connection, snapshot(session):
+        async with session.connection, read_snapshot(session):
             await commands.start(session, "flow", {})
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.daemon.batch import Turned, Turner
+from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
 from resumer_daemon.daemon.polling import Source, Wakeup
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync
@@ -35,7 +35,7 @@ def test_a_notification_during_a_turn_wakes_the_worker_again(
 ):
     """The decision is committed, and heard of, after the turn has looked and before it ends."""
     service.workflow(ask(), allow())
-    take, wake = Turner.take, Wakeup.set
+    take, wake = BatchProcessor.take, Wakeup.set
     asked: list[str] = []
     decided, heard = Event(), Event()
 
@@ -44,7 +44,7 @@ def test_a_notification_during_a_turn_wakes_the_worker_again(
         if decided.is_set():
             heard.set()
 
-    async def decides(self: Turner, session: Session) -> Turned:
+    async def decides(self: BatchProcessor, session: Session) -> BatchResult:
         turned = await take(self, session)
         if asked and not turned.claimed and not decided.is_set():
             decided.set()
@@ -52,7 +52,7 @@ def test_a_notification_during_a_turn_wakes_the_worker_again(
             await eventually(heard.is_set)
         return turned
 
-    monkeypatch.setattr(Turner, "take", decides)
+    monkeypatch.setattr(BatchProcessor, "take", decides)
     monkeypatch.setattr(Wakeup, "set", hears)
     with running(database, **HOUR):
         execution = service.paused()

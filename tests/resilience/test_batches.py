@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from resumer_daemon import config
-from resumer_daemon.daemon.batch import Turned, Turner
-from resumer_daemon.daemon.polling import Horizon
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
+from resumer_daemon.daemon.polling import ScanWindow
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
 from tests.harness.database import Databases
@@ -49,19 +49,19 @@ class Daemon:
     def __init__(self, database: Database) -> None:
         self.database = database
         settings = config.load_settings(database_url=database.url)
-        holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-        self._parts = settings, Library(), holder, lambda: 1, Horizon()
+        holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
+        self._parts = settings, DefinitionCache(), holder, lambda: 1, ScanWindow()
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))
 
     def start(self, count: int) -> list[UUID]:
         start = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
         return [started for (started,) in self.database.run(start, count)]
 
-    async def turn(self) -> tuple[Turned, Counter[str]]:
+    async def turn(self) -> tuple[BatchResult, Counter[str]]:
         session = await Store(self.database.url).session()
         async with session.connection as connection:
             with sent(connection) as messages:
-                turned = await Turner(*self._parts).take(session)
+                turned = await BatchProcessor(*self._parts).take(session)
         return turned, messages
 
     async def cost(self, size: int) -> tuple[int, int]:

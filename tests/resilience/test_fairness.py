@@ -3,10 +3,10 @@
 from uuid import UUID, uuid4
 
 from resumer_daemon import config
-from resumer_daemon.daemon.batch import NEWEST, Turner
-from resumer_daemon.daemon.polling import Horizon
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.daemon.batch import NEWEST, BatchProcessor
+from resumer_daemon.daemon.polling import ScanWindow
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
 from tests.harness.service import Service, allow, ask
@@ -19,7 +19,13 @@ ORDER BY due_at, id"""
 
 async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
     settings = config.load_settings(database_url=database.url, batch_size=BATCH)
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, Horizon())
+    turner = BatchProcessor(
+        settings,
+        DefinitionCache(),
+        LeaseOwner(uuid4(), settings.lease, 1.0),
+        lambda: 1,
+        ScanWindow(),
+    )
     service = Service(database)
     service.workflow(ask(), allow())
     for _ in range(MANY):

@@ -9,7 +9,7 @@ import pytest
 
 from resumer_daemon.store import leases, outbox
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database
@@ -112,24 +112,24 @@ async def test_the_fence_does_not_pass_an_execution_that_ended(
 async def test_a_daemon_with_an_old_epoch_cannot_stand_in_line(
     session: Session, database: Database, execution: UUID
 ):
-    await leases.stand_in_line(session, execution, OLD, 1.0)
+    await leases.requeue(session, execution, OLD, 1.0)
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await leases.stand_in_line(session, execution, CURRENT, 1.0)
+    await leases.requeue(session, execution, CURRENT, 1.0)
     assert lease(database) == (None, CURRENT, 0, "past")
 
 
 async def test_a_daemon_with_an_old_epoch_cannot_hand_over(
     session: Session, database: Database, execution: UUID
 ):
-    await leases.hand_over(session, {execution: OLD})
+    await leases.release_to_others(session, {execution: OLD})
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await leases.hand_over(session, {execution: CURRENT})
+    await leases.release_to_others(session, {execution: CURRENT})
     assert lease(database) == (OURS, CURRENT, 3, "past")
 
 
 async def rescued(session: Session) -> list[int]:
     async with session.transaction():
-        found = await leases.rescue(session, Holder(OTHERS, 3600.0, 1.0), 10)
+        found = await leases.rescue(session, LeaseOwner(OTHERS, 3600.0, 1.0), 10)
     return [each.epoch for each in found]
 
 
@@ -158,7 +158,7 @@ async def test_a_commit_is_ours_only_as_it_was_recorded(
 ):
     execution = uuid4()
     leased(database, execution, **({"claims": 0} | changed))
-    holder = Holder(OURS, 1.0, 1.0)
+    holder = LeaseOwner(OURS, 1.0, 1.0)
     async with session.transaction():
         assert await leases.recorded(session, holder, execution, CURRENT) == ours
 

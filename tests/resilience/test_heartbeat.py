@@ -14,7 +14,7 @@ import pytest
 from resumer_daemon.config import load_settings
 from resumer_daemon.daemon import maintenance as rescuer_module
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.background import by_hand
@@ -143,7 +143,7 @@ def alive(database: Database) -> list[Any]:
 
 
 async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database: Database):
-    holder = Holder(uuid4(), lease=1.0, effect_deadline=1.0)
+    holder = LeaseOwner(uuid4(), lease=1.0, effect_deadline=1.0)
     instance = Instance(Store(database.url), holder, load_settings(database_url=database.url))
     heartbeat = Heartbeat(database.url, instance, 0.5, lambda: None)
     assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # nobody knows of it

@@ -9,13 +9,13 @@ from psycopg import IsolationLevel
 
 from resumer_daemon import config
 from resumer_daemon.daemon import polling
-from resumer_daemon.daemon.batch import Turner
-from resumer_daemon.daemon.polling import AGAIN, BESIDE, MARGIN, SLOW, Horizon, Trail
+from resumer_daemon.daemon.batch import BatchProcessor
+from resumer_daemon.daemon.polling import AGAIN, BESIDE, MARGIN, SLOW, IdHistory, ScanWindow
 from resumer_daemon.store import inbox
 from resumer_daemon.store.claim import ALL
-from resumer_daemon.store.inbox import Bounds
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.inbox import ScanBounds
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync
@@ -64,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def looks(looking: Horizon, clock: Clock, *, seconds: float, found: int = 0) -> float:
+def looks(looking: ScanWindow, clock: Clock, *, seconds: float, found: int = 0) -> float:
     """Look once, for so many seconds; return how far back that went."""
     began, back = clock.now, looking.back()
     clock.now += seconds
@@ -73,18 +73,18 @@ def looks(looking: Horizon, clock: Clock, *, seconds: float, found: int = 0) -> 
 
 
 def test_a_quick_look_goes_all_the_way_each_time(clock: Clock):
-    looking = Horizon()
+    looking = ScanWindow()
     assert [looks(looking, clock, seconds=SLOW / 2) for _ in range(3)] == [ALL] * 3
     assert looking.again_in() is None
 
 
 def test_one_that_finds_much_may_take_long(clock: Clock):
-    looking = Horizon()
+    looking = ScanWindow()
     assert [looks(looking, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
 
 
 def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock: Clock):
-    looking = Horizon()
+    looking = ScanWindow()
     assert looks(looking, clock, seconds=0.5) == ALL
     assert looking.again_in() is None  # it was all there was, and may sleep
     assert looks(looking, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
@@ -100,7 +100,7 @@ def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock:
 
 
 def test_a_look_of_another_lane_lets_this_one_go_on_with_short_ones(clock: Clock):
-    looking = Horizon()
+    looking = ScanWindow()
     looks(looking, clock, seconds=0.5)
     clock.now += BESIDE
     looking.looked(ALL, clock.now - 0.2, 0.2, 1)
@@ -109,7 +109,7 @@ def test_a_look_of_another_lane_lets_this_one_go_on_with_short_ones(clock: Clock
 
 
 def test_where_something_was_left_the_next_look_goes_all_the_way(clock: Clock):
-    looking = Horizon()
+    looking = ScanWindow()
     looks(looking, clock, seconds=0.5)
     looking.forget()
     assert looks(looking, clock, seconds=0.5) == ALL
@@ -161,8 +161,10 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
     for _ in range(2):
         service.start()
     settings = config.load_settings(database_url=database.url, batch_size=1)
-    looking = Horizon()
-    turner = Turner(settings, Library(), Holder(uuid4(), settings.lease, 1.0), lambda: 1, looking)
+    looking = ScanWindow()
+    turner = BatchProcessor(
+        settings, DefinitionCache(), LeaseOwner(uuid4(), settings.lease, 1.0), lambda: 1, looking
+    )
     session = await Store(database.url).session()
     async with session.connection:
         await turner.take(session)
@@ -203,7 +205,7 @@ async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(  # P
 def test_a_trail_tells_an_id_from_before_the_margin(monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
     monkeypatch.setattr(polling, "monotonic", clock)
-    trail = Trail()
+    trail = IdHistory()
     assert trail.before(MARGIN) == 0
     for newest in range(100, 400):
         trail.saw(newest)
@@ -225,9 +227,9 @@ async def test_what_is_due_beyond_the_next_look_is_not_told(database: Database):
         for seconds in (100, 30, 3):
             database.run(later, timedelta(seconds=seconds))
             async with session.transaction():
-                bounds = Bounds(within=60.0)
-                asked = await inbox.ask(session, bounds, ())
-            found.append((await inbox.answer(asked, bounds)).next_due)
+                bounds = ScanBounds(within=60.0)
+                asked = await inbox.send_status_query(session, bounds, ())
+            found.append((await inbox.read_queue_status(asked, bounds)).next_due)
     assert found[0] is None
     assert found[1] is not None
     assert (found[2] or 4.0) <= 3.0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resumer_daemon.daemon.batch import Turner
+from resumer_daemon.daemon.batch import BatchProcessor
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import Writer
 from tests.harness.running import running
@@ -117,7 +117,7 @@ class Turns:
     failed: int = 0
     most: int = 0
 
-    def count(self, turner: type[Turner], name: str, patch: pytest.MonkeyPatch) -> None:
+    def count(self, turner: type[BatchProcessor], name: str, patch: pytest.MonkeyPatch) -> None:
         take = getattr(turner, name)
 
         async def counted(*given: Any, **named: Any) -> Any:
@@ -137,7 +137,7 @@ class Turns:
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     made = Turns()
     for name in ("take", "take_apart"):
-        made.count(Turner, name, monkeypatch)
+        made.count(BatchProcessor, name, monkeypatch)
     return made
 
 

@@ -5,11 +5,11 @@ from uuid import uuid4
 from structlog.testing import capture_logs
 
 from resumer_daemon import config
-from resumer_daemon.daemon.batch import Turned, Turner
-from resumer_daemon.daemon.polling import Horizon
-from resumer_daemon.daemon.worker import Lane
-from resumer_daemon.store.inputs import Library
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
+from resumer_daemon.daemon.polling import ScanWindow
+from resumer_daemon.daemon.worker import OverflowWorker
+from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.running import running
@@ -24,10 +24,10 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
     Service(database).workflow(allow())
     database.run(START, 7)
     settings = config.load_settings(database_url=database.url, batch_size=2)
-    holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
-    turns: list[Turned] = []
-    lane = Lane(Store(database.url), turner, turns.append)
+    holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
+    turner = BatchProcessor(settings, DefinitionCache(), holder, lambda: 1, ScanWindow())
+    turns: list[BatchResult] = []
+    lane = OverflowWorker(Store(database.url), turner, turns.append)
     lane.open()
     lane.open()
     await eventually(lambda: [len(turned.claimed) for turned in turns] == [2, 2, 2, 1])
@@ -37,10 +37,10 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
 
 async def test_without_a_database_it_is_left_to_the_worker():
     settings = config.load_settings(database_url="postgresql://nobody@127.0.0.1:1/nothing")
-    holder = Holder(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = Turner(settings, Library(), holder, lambda: 1, Horizon())
-    turns: list[Turned] = []
-    lane = Lane(Store(settings.url), turner, turns.append)
+    holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
+    turner = BatchProcessor(settings, DefinitionCache(), holder, lambda: 1, ScanWindow())
+    turns: list[BatchResult] = []
+    lane = OverflowWorker(Store(settings.url), turner, turns.append)
     with capture_logs() as logs:
         lane.open()
         await eventually(lambda: logs, of="it says why it ended")

@@ -11,10 +11,10 @@ from resumer_daemon.config import load_settings
 from resumer_daemon.daemon import effect_sender as senders
 from resumer_daemon.daemon import heartbeat as heartbeats
 from resumer_daemon.daemon import maintenance as rescuers
-from resumer_daemon.daemon.effect_sender import Sender
+from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.leases import Holder
+from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
@@ -62,7 +62,7 @@ async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_tim
 
 def beating(database: Database) -> Heartbeat:
     instance = Instance(
-        Store(database.url), Holder(uuid4(), 1.0, 1.0), load_settings(database_url=database.url)
+        Store(database.url), LeaseOwner(uuid4(), 1.0, 1.0), load_settings(database_url=database.url)
     )
     instance.registered = True
     database.run(
@@ -111,9 +111,9 @@ async def test_nothing_is_sent_once_another_may_have_taken_over(
     alive: Any = SimpleNamespace(trusted_until=lambda _recorded: trusted)
     effect: Any = Effect("p", "k", "webhook", {"url": "http://a.example/"}, 1, "at_least_once")
     held: Any = SimpleNamespace(recorded=clock.now, launch=SimpleNamespace(effects=[effect]))
-    holder = Holder(uuid4(), 60.0, 1.0)
+    holder = LeaseOwner(uuid4(), 60.0, 1.0)
     pool: Any = SimpleNamespace(require=lambda: asyncio.sleep(0))
-    sender = Sender(carrier, pool, settings, holder, alive, Metrics())  # type: ignore[arg-type]
+    sender = EffectSender(carrier, pool, settings, holder, alive, Metrics())  # type: ignore[arg-type]
     clock.now += slept
     result = await sender.send(held, effect)
     assert (carrier.sent == [effect], result is not None) == (sends, sends)

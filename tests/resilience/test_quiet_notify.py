@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon.polling import LATE, MANY_FOUND, STEPS, Vigil
-from resumer_daemon.store.inbox import Outlook
+from resumer_daemon.daemon.polling import LATE, MANY_FOUND, STEPS, NotifySuppression
+from resumer_daemon.store.inbox import QueueStatus
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening
 from tests.harness.running import process, running
@@ -185,12 +185,12 @@ def test_while_a_daemon_looks_anyway_no_decision_notifies(service: Service, data
     assert heard <= loud < 200
 
 
-def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) -> Outlook:
-    return Outlook(0, None, False, False, False, None, awake_for, False, newest, oldest)
+def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) -> QueueStatus:
+    return QueueStatus(0, None, False, False, False, None, awake_for, False, newest, oldest)
 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():
-    vigil = Vigil()
+    vigil = NotifySuppression()
     vigil.worked(MANY_FOUND - 1)
     assert not vigil.stays_awake
     assert vigil.rest(look()) == 0.0  # sure of it, and once more
@@ -198,7 +198,7 @@ def test_one_decision_now_and_then_does_not_keep_it_awake():
 
 
 def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
-    vigil = Vigil()
+    vigil = NotifySuppression()
     for _ in range(MANY_FOUND):
         vigil.worked(1)
     assert vigil.stays_awake
@@ -211,7 +211,7 @@ def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
 
 
 def test_nobody_sleeps_while_a_transaction_is_open_that_may_have_seen_it_awake():
-    vigil = Vigil()
+    vigil = NotifySuppression()
     assert vigil.rest(look(newest=20, oldest=15)) == LATE
     assert vigil.rest(look(newest=30, oldest=19)) == LATE
     assert vigil.rest(look(newest=40, oldest=20)) == 0.0
@@ -219,7 +219,7 @@ def test_nobody_sleeps_while_a_transaction_is_open_that_may_have_seen_it_awake()
 
 
 def test_while_another_is_awake_it_looks_when_that_one_may_have_died():
-    vigil = Vigil()
+    vigil = NotifySuppression()
     assert vigil.rest(look()) == 0.0
     assert vigil.rest(look()) is None
     assert vigil.rest(look(awake_for=0.2)) == 0.2

@@ -10,8 +10,8 @@ from resumer_daemon.config import load_settings
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import PlanRefused
 from resumer_daemon.store import migrate
-from resumer_daemon.store.doctor.finding import Finding
-from resumer_daemon.store.doctor.report import examine
+from resumer_daemon.store.doctor.finding import CheckResult
+from resumer_daemon.store.doctor.report import run_checks
 from tests.harness import Database, eventually
 from tests.harness.database import Databases
 from tests.harness.rows import Rows
@@ -20,8 +20,8 @@ REQUESTS = "SELECT id, kind::text, decision FROM resumer.requests ORDER BY 1"
 HISTORY = "SELECT name, sha256 FROM resumer.migrations ORDER BY 1"
 
 
-async def sequences(database: Database) -> list[Finding]:
-    found = await examine(load_settings(database_url=database.url, allow_superuser=True))
+async def sequences(database: Database) -> list[CheckResult]:
+    found = await run_checks(load_settings(database_url=database.url, allow_superuser=True))
     return [each for each in found if each.check == "sequences"]
 
 

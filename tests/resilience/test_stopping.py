@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.daemon import effect_sender
-from resumer_daemon.effects.throttle import Hosts
+from resumer_daemon.effects.throttle import HostThrottle
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running
@@ -102,7 +102,9 @@ def test_a_drain_that_takes_too_long_ends_by_itself(
 def test_a_drain_does_not_wait_until_a_host_has_rested(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(effect_sender, "Hosts", partial(Hosts, failures=1, rest=3600.0))
+    monkeypatch.setattr(
+        effect_sender, "HostThrottle", partial(HostThrottle, failures=1, rest=3600.0)
+    )
     service = Service(database)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.durations import LONGEST, seconds
+from resumer_daemon.durations import LONGEST, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ from resumer_daemon.durations import LONGEST, seconds
     ],
 )
 def test_a_duration_is_understood(text, expected):  # C9
-    assert seconds(text) == expected
+    assert parse_duration(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_duration_is_understood(text, expected):  # C9
     ],
 )  # fmt: skip
 def test_what_is_not_understood_or_not_positive_is_none(text):
-    assert seconds(text) is None
+    assert parse_duration(text) is None
 
 
 def test_no_duration_is_longer_than_go_has():
-    assert seconds("2562047h47m16.854775807s") == LONGEST
+    assert parse_duration("2562047h47m16.854775807s") == LONGEST

@@ -13,14 +13,14 @@ import pytest
 
 from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.failures import Cause
-from resumer_daemon.daemon.maintenance import tasks
+from resumer_daemon.daemon.maintenance import background_tasks
 from resumer_daemon.engine.inputs import Settled
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build
-from resumer_daemon.workflow.errors import Fault
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.templates import Names, render
 from resumer_daemon.workflow.values import Json, dump, load
 from tests.harness import Database
@@ -114,7 +114,9 @@ def test_every_log_event_is_explained():
 def test_every_background_task_is_explained():
     settings = load_settings(database_url="postgresql://h/d")
     made: Any = SimpleNamespace(found=None, facts=None)
-    assert _named("operations.md", "tasks") == {t.name for t in tasks(settings, made, made, made)}
+    assert _named("operations.md", "tasks") == {
+        t.name for t in background_tasks(settings, made, made, made)
+    }
 
 
 def test_every_cause_of_an_incident_is_explained():
@@ -141,7 +143,7 @@ def test_a_definition_has_no_errors(block: Block):
     document = {"steps": written} if isinstance(written, list) else written
     if "definition" not in document:
         document = {"trigger": {"type": "manual"}, **document}
-    assert normalise(document).steps
+    assert parse_definition(document).steps
     assert [f for f in check(document) if f.severity == "error"] == []
 
 
@@ -154,7 +156,7 @@ def _context() -> dict[str, Json]:
 def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer: str):
     try:
         holds: Any = str(evaluate(load(condition), _context())).lower()
-    except Fault as fault:
+    except StepError as fault:
         holds = f"error: {fault}"
     assert holds == answer
 

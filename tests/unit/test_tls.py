@@ -3,7 +3,7 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from resumer_daemon.config import load_settings, secured
+from resumer_daemon.config import load_settings, require_tls
 
 LOCAL = [
     "postgresql:///orders",
@@ -29,7 +29,7 @@ def nothing_else_is_said(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("url", LOCAL + SAID)
 def test_what_is_local_or_says_it_itself_is_left_alone(url: str):
-    assert secured(url, "verify-full") == url
+    assert require_tls(url, "verify-full") == url
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_what_is_local_or_says_it_itself_is_left_alone(url: str):
     ["postgresql://u:p@db.internal:5433/orders", "host=10.0.0.7", "host=localhost,db.internal"],
 )
 def test_another_machine_must_prove_its_name(url: str):
-    made = conninfo_to_dict(secured(url, "verify-full"))
+    made = conninfo_to_dict(require_tls(url, "verify-full"))
     assert made == conninfo_to_dict(url) | {"sslmode": "verify-full", "sslrootcert": "system"}
 
 
 def test_roots_that_are_given_are_used(tmp_path, monkeypatch):
     url = "host=db.internal sslrootcert=/etc/ours.pem"
-    assert conninfo_to_dict(secured(url, "verify-full"))["sslrootcert"] == "/etc/ours.pem"
+    assert conninfo_to_dict(require_tls(url, "verify-full"))["sslrootcert"] == "/etc/ours.pem"
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql" / "root.crt").touch()
-    assert "sslrootcert" not in conninfo_to_dict(secured("host=db.internal", "verify-full"))
+    assert "sslrootcert" not in conninfo_to_dict(require_tls("host=db.internal", "verify-full"))
 
 
 def test_the_environment_may_say_less(monkeypatch):
     monkeypatch.setenv("PGSSLMODE", "require")
-    assert secured("host=db.internal", "verify-full") == "host=db.internal"
+    assert require_tls("host=db.internal", "verify-full") == "host=db.internal"
 
 
 def test_settings_are_strict_unless_they_say_otherwise():

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from resumer_daemon.durations import EXPECTED, seconds
+from resumer_daemon.durations import EXPECTED, parse_duration
 from resumer_daemon.engine.actions.base import Task, shown
 from resumer_daemon.engine.identifiers import approval_id, digest, request_id
 from resumer_daemon.engine.outcome import NewApproval
-from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.workflow.definition import ActionStep, Requires
-from resumer_daemon.workflow.errors import Fault
-from resumer_daemon.workflow.reader import shown as shown_value
+from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.reader import describe as shown_value
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render, render_text
 from resumer_daemon.workflow.values import Json
@@ -42,7 +42,7 @@ def create_approval_request(task: Task) -> dict[str, Json]:
 
 
 def rendered(
-    requires: Requires, step: ActionStep, place: Place, walk: Walk, unresolved: set[str]
+    requires: Requires, step: ActionStep, place: Scope, walk: Run, unresolved: set[str]
 ) -> Requires:
     """Return what a block requires with its texts rendered: approvals are compared with that.
 
@@ -52,7 +52,7 @@ def rendered(
     names = walk.names(step, None)
     expires_in = render(requires.expires_in, place.context, names, unresolved)
     if requires.expires_in is not None and expires_in is None:
-        raise Fault(f"the timeout of an approval leads nowhere: {requires.expires_in}")
+        raise StepError(f"the timeout of an approval leads nowhere: {requires.expires_in}")
 
     def text(written: str | None) -> str:
         return render_text(written or "", place.context, names, unresolved)
@@ -66,7 +66,7 @@ def rendered(
 
 
 def needed_approvals(
-    requires: Requires, reason: str, place: Place, walk: Walk
+    requires: Requires, reason: str, place: Scope, walk: Run
 ) -> tuple[NewApproval, ...]:
     """Return the approvals of a block whose list created none; `requires` is rendered."""
     expires_at = _expiry(requires.expires_in, walk.world.now)
@@ -86,12 +86,12 @@ def needed_approvals(
     )
 
 
-def first_needed_id(place: Place, walk: Walk) -> str:
+def first_needed_id(place: Scope, walk: Run) -> str:
     """Return the id of the first approval that a block will need, for the texts of its list."""
     return str(approval_id(next(_digests(place, walk))))
 
 
-def _digests(place: Place, walk: Walk) -> Iterator[bytes]:
+def _digests(place: Scope, walk: Run) -> Iterator[bytes]:
     number = 0
     while True:
         yield digest(walk.world, place.path, place.visit, f"needed {number}")
@@ -107,7 +107,7 @@ def _roles(requires: Requires) -> list[str]:
 def _fitting(name: str, text: str | None, room: int) -> str | None:
     """Return a text for a column; one that was cut would name somebody else."""
     if text is not None and len(text) > room:
-        raise Fault(f"{name} is longer than {room} characters")
+        raise StepError(f"{name} is longer than {room} characters")
     masked: str | None = mask_secrets(text)
     return masked
 
@@ -117,7 +117,7 @@ def _user(task: Task, name: str) -> UUID | None:
     try:
         return UUID(text) if text else None
     except ValueError:
-        raise Fault(f"{name} is no UUID: {mask_secrets(text)}") from None
+        raise StepError(f"{name} is no UUID: {mask_secrets(text)}") from None
 
 
 def _deadline(task: Task) -> Json:
@@ -134,7 +134,7 @@ def _deadline(task: Task) -> Json:
         return None
     found = render(given, task.place.context, task.names, task.unresolved)
     if found is None:
-        raise Fault(f"expires_in leads nowhere: {given}")
+        raise StepError(f"expires_in leads nowhere: {given}")
     return found
 
 
@@ -146,13 +146,13 @@ def _expiry(expires_in: Json, now: datetime) -> datetime | None:
     """
     if expires_in is None:
         return None
-    delay = seconds(expires_in)
+    delay = parse_duration(expires_in)
     if delay is None:
-        raise Fault(f"expected {EXPECTED}, found {shown_value(mask_secrets(expires_in))}")
+        raise StepError(f"expected {EXPECTED}, found {shown_value(mask_secrets(expires_in))}")
     try:
         return now + timedelta(seconds=delay)
     except OverflowError:
-        raise Fault(f"too long a duration: {shown_value(expires_in)}") from None
+        raise StepError(f"too long a duration: {shown_value(expires_in)}") from None
 
 
 def _shown(approval: NewApproval) -> dict[str, Json]:

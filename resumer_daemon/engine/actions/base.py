@@ -9,10 +9,10 @@ from typing import Literal
 
 from resumer_daemon.engine.identifiers import digest, effect_key
 from resumer_daemon.engine.outcome import EffectResult
-from resumer_daemon.engine.runtime import Limit, Place, Walk, earlier
-from resumer_daemon.engine.state import Progress, exact
-from resumer_daemon.workflow.definition import Act, Step
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.engine.runtime import Deadline, Run, Scope, earlier
+from resumer_daemon.engine.state import StepProgress, exact
+from resumer_daemon.workflow.definition import Action, Step
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import Names, render, render_text, render_url
 from resumer_daemon.workflow.values import Json
@@ -34,12 +34,12 @@ class ActionFailed(Exception):
 class Task:
     """What an action works with. `index` is its place in the list."""
 
-    act: Act
+    act: Action
     index: int
     step: Step
-    place: Place
-    walk: Walk
-    progress: Progress
+    place: Scope
+    walk: Run
+    progress: StepProgress
     names: Names
     unresolved: set[str] = field(default_factory=set)
 
@@ -95,9 +95,9 @@ class Task:
             raise self.needs(name)
         return text
 
-    def needs(self, name: str) -> Fault:
+    def needs(self, name: str) -> StepError:
         """Return the fault of an action without something that it needs."""
-        return Fault(f"{self.act.type} needs {name}")
+        return StepError(f"{self.act.type} needs {name}")
 
 
 def shown(**parameters: Json) -> dict[str, Json]:
@@ -105,7 +105,7 @@ def shown(**parameters: Json) -> dict[str, Json]:
     return {name: mask_secrets(value) for name, value in parameters.items() if value is not None}
 
 
-def attempt(
+def run_effect(
     task: Task, kind: Literal["webhook", "record"], render: Callable[[], dict[str, Json]]
 ) -> dict[str, Json] | None:
     """Have it done, or return what it came to; None while there is no result.
@@ -143,11 +143,11 @@ def _begin(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
     task.walk.hand_over(task.place.path, len(task.progress.results), pending)
 
 
-def _limit(task: Task) -> Limit | None:
+def _limit(task: Task) -> Deadline | None:
     timeout = task.step.timeout
     if timeout is None:
         return task.place.limit
-    return earlier(Limit(task.progress.clock + timeout, timeout), task.place.limit)
+    return earlier(Deadline(task.progress.clock + timeout, timeout), task.place.limit)
 
 
 def _answered(task: Task, pending: Mapping[str, Json], result: EffectResult) -> dict[str, Json]:

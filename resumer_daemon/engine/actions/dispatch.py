@@ -6,14 +6,14 @@ from typing import Final, TypeAlias
 from resumer_daemon.engine.actions.approval import create_approval_request, first_needed_id
 from resumer_daemon.engine.actions.base import ActionFailed, Task, shown
 from resumer_daemon.engine.actions.outgoing import create_record, notify, update_record, webhook
-from resumer_daemon.engine.runtime import Place, Walk
-from resumer_daemon.engine.state import Progress
-from resumer_daemon.engine.step_result import UNFINISHED, Broken, Unfinished, output
+from resumer_daemon.engine.runtime import Run, Scope
+from resumer_daemon.engine.state import StepProgress
+from resumer_daemon.engine.step_result import UNFINISHED, StepFailed, StepIncomplete, output
 from resumer_daemon.workflow.definition import ActionStep, ExecuteStep
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.values import Json
 
-Action: TypeAlias = Callable[[Task], dict[str, Json] | None]
+RunAction: TypeAlias = Callable[[Task], dict[str, Json] | None]
 
 
 def carry_out(task: Task) -> dict[str, Json] | None:
@@ -25,7 +25,7 @@ def carry_out(task: Task) -> dict[str, Json] | None:
     """
     action = _ACTIONS.get(task.act.type)
     if action is None:
-        raise Fault(f"unknown action type: {task.act.type or 'no type is given'}")
+        raise StepError(f"unknown action type: {task.act.type or 'no type is given'}")
     return action(task)
 
 
@@ -33,7 +33,7 @@ def _log(task: Task) -> dict[str, Json]:
     return shown(message=task.text("message"))
 
 
-_ACTIONS: Final[Mapping[str, Action]] = {
+_ACTIONS: Final[Mapping[str, RunAction]] = {
     "log": _log,
     "notify": notify,
     "webhook": webhook,
@@ -45,8 +45,8 @@ _ACTIONS: Final[Mapping[str, Action]] = {
 
 
 def run_list(
-    step: ActionStep | ExecuteStep, place: Place, walk: Walk, progress: Progress
-) -> Broken | Unfinished | None:
+    step: ActionStep | ExecuteStep, place: Scope, walk: Run, progress: StepProgress
+) -> StepFailed | StepIncomplete | None:
     """Carry out what is not done of the list; None when all of it is."""
     for index in range(len(progress.results), len(step.execute)):
         act = step.execute[index]
@@ -54,7 +54,7 @@ def run_list(
         task = Task(act, index, step, place, walk, progress, names)
         try:
             done = carry_out(task)
-        except (Fault, ActionFailed) as failure:
+        except (StepError, ActionFailed) as failure:
             _remember(task)
             entry = _entry(task, failure)
             if not act.continue_on_error and walk.world.action_errors == "fail":
@@ -69,13 +69,13 @@ def run_list(
     return None
 
 
-def results(progress: Progress) -> dict[str, Json]:
+def results(progress: StepProgress) -> dict[str, Json]:
     """Return the part of a step's output that tells of its list."""
     return {"execute_results": list(progress.results)} if progress.results else {}
 
 
 def _approval_id(
-    step: ActionStep | ExecuteStep, place: Place, walk: Walk, progress: Progress
+    step: ActionStep | ExecuteStep, place: Scope, walk: Run, progress: StepProgress
 ) -> str | None:
     """Return the latest approval of the list, else the one that the block will create after it."""
     if progress.asked:
@@ -91,22 +91,22 @@ def _remember(task: Task) -> None:
         task.progress.unresolved += tuple(sorted(task.unresolved))
 
 
-def _entry(task: Task, failure: Fault | ActionFailed) -> dict[str, Json]:
+def _entry(task: Task, failure: StepError | ActionFailed) -> dict[str, Json]:
     entry: dict[str, Json] = {"type": task.act.type, "success": False, "error": str(failure)}
     return entry | failure.shown if isinstance(failure, ActionFailed) else entry
 
 
 def _broken(
     step: ActionStep | ExecuteStep,
-    progress: Progress,
+    progress: StepProgress,
     entry: dict[str, Json],
-    failure: Fault | ActionFailed,
-) -> Broken:
+    failure: StepError | ActionFailed,
+) -> StepFailed:
     action = step.action if step.type == "action" else "execute"
     data = {"execute_results": [*progress.results, entry]}
     failed = output(action, False, None, data, progress.unresolved)
     match failure:
         case ActionFailed():
-            return Broken(str(failure), failed, failure.final, failure.retry_class)
-        case Fault():
-            return Broken(str(failure), failed)
+            return StepFailed(str(failure), failed, failure.final, failure.retry_class)
+        case StepError():
+            return StepFailed(str(failure), failed)

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import quote
 
-from resumer_daemon.engine.actions.base import Task, attempt, shown
+from resumer_daemon.engine.actions.base import Task, run_effect, shown
 from resumer_daemon.engine.identifiers import effect_key
 from resumer_daemon.engine.inputs import Endpoint, RecordTable
 from resumer_daemon.engine.outcome import OutboxMessage
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets, secrets_in
 from resumer_daemon.workflow.templates import render_text
 from resumer_daemon.workflow.url_templates import is_url, names_user, refusal
-from resumer_daemon.workflow.values import Json, dump, printed
+from resumer_daemon.workflow.values import Json, dump, to_text
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -27,7 +27,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 def webhook(task: Task) -> dict[str, Json] | None:
     """Send a request, or return what it came to; None while there is no result."""
-    return attempt(task, "webhook", lambda: _webhook_request(task))
+    return run_effect(task, "webhook", lambda: _webhook_request(task))
 
 
 def _webhook_request(task: Task) -> dict[str, Json]:
@@ -35,7 +35,7 @@ def _webhook_request(task: Task) -> dict[str, Json]:
     _check_url(url)
     method = (task.text("method") or "POST").upper()
     if not _TOKEN.fullmatch(method):
-        raise Fault(f"webhook: not a method: {mask_secrets(method)}")
+        raise StepError(f"webhook: not a method: {mask_secrets(method)}")
     return {
         "method": method,
         "url": url,
@@ -47,7 +47,7 @@ def _webhook_request(task: Task) -> dict[str, Json]:
 def _check_url(url: str) -> None:
     """Refuse what cannot be sent. A URL with secrets in it is checked whole when it is sent."""
     if names_user(url) or not (secrets_in(url) or is_url(url)):
-        raise Fault(f"webhook: {refusal(url)}")
+        raise StepError(f"webhook: {refusal(url)}")
 
 
 def _headers(task: Task) -> dict[str, str]:
@@ -55,11 +55,11 @@ def _headers(task: Task) -> dict[str, str]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise Fault("webhook: headers are no object")
+        raise StepError("webhook: headers are no object")
     headers = {name: task.rendered(value) for name, value in given.items()}
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
-            raise Fault(f"webhook: not a header: {name}")
+            raise StepError(f"webhook: not a header: {name}")
     return headers
 
 
@@ -68,9 +68,11 @@ def create_record(task: Task) -> dict[str, Json] | None:
     body = {"entity": task.needed("entity"), "data": task.value("data")}
     match task.walk.world.records.get(body["entity"]):
         case RecordTable() as table:
-            return attempt(task, "record", lambda: _row(task, table, body))
+            return run_effect(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
-            return attempt(task, "webhook", lambda: _record_request(task, "POST", endpoint, body))
+            return run_effect(
+                task, "webhook", lambda: _record_request(task, "POST", endpoint, body)
+            )
         case None:
             return put(task, "create_record", body)
 
@@ -84,9 +86,11 @@ def update_record(task: Task) -> dict[str, Json] | None:
     }
     match task.walk.world.records.get(body["entity"]):
         case RecordTable() as table:
-            return attempt(task, "record", lambda: _row(task, table, body))
+            return run_effect(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
-            return attempt(task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body))
+            return run_effect(
+                task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body)
+            )
         case None:
             return put(task, "update_record", body)
 
@@ -95,11 +99,11 @@ def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Jso
     """Return what is to be written, of columns that may be."""
     data = body["data"]
     if not isinstance(data, dict) or not data:
-        raise Fault(f"{task.act.type} needs data: an object with columns of {table.name}")
+        raise StepError(f"{task.act.type} needs data: an object with columns of {table.name}")
     if forbidden := sorted(data.keys() - table.columns):
-        raise Fault(f"{task.act.type}: not among the columns allowed: {', '.join(forbidden)}")
+        raise StepError(f"{task.act.type}: not among the columns allowed: {', '.join(forbidden)}")
     if secrets_in(body):
-        raise Fault(f"{task.act.type}: secrets are in what is sent, never in a table")
+        raise StepError(f"{task.act.type}: secrets are in what is sent, never in a table")
     return {"table": table.name, "key": table.key, **body}
 
 
@@ -130,7 +134,7 @@ def _message(task: Task, template: str | None, data: Json) -> str:
     if template is not None:
         return _filled(task, template, data)
     if task.act.params.get("message") is None:
-        raise Fault("notify needs message or template")
+        raise StepError("notify needs message or template")
     return task.needed("message")
 
 
@@ -150,7 +154,7 @@ def _filled(task: Task, template: str, data: Json) -> str:
 def _recipients(value: Json) -> list[str]:
     """Return who is told; one alone needs no list."""
     given = value if isinstance(value, list) else [value]
-    return [text for text in map(printed, given) if text.strip()]
+    return [text for text in map(to_text, given) if text.strip()]
 
 
 def put(

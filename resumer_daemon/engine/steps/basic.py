@@ -8,26 +8,32 @@ from resumer_daemon.engine.actions.approval import REASON, needed_approvals, ren
 from resumer_daemon.engine.actions.dispatch import results, run_list
 from resumer_daemon.engine.outcome import Incident, NewApproval
 from resumer_daemon.engine.preload import condition_of
-from resumer_daemon.engine.runtime import Place, Walk
-from resumer_daemon.engine.state import Branch, Progress, Reply, Waiting, approval_ways
+from resumer_daemon.engine.runtime import Run, Scope
+from resumer_daemon.engine.state import (
+    Branch,
+    Reply,
+    StepProgress,
+    WaitCondition,
+    approval_next_steps,
+)
 from resumer_daemon.engine.step_result import (
     UNFINISHED,
-    Broken,
-    Passed,
-    Pausing,
-    Unfinished,
-    Verdict,
+    StepFailed,
+    StepIncomplete,
+    StepPassed,
+    StepPaused,
+    StepResult,
     output,
 )
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.definition import (
     ActionStep,
-    BrokenStep,
     ConditionStep,
     ExecuteStep,
+    InvalidStep,
     Requires,
 )
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render_text
 from resumer_daemon.workflow.values import Json
@@ -40,7 +46,7 @@ _REASONS: Final = {
 }
 
 
-def run_action(step: ActionStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_action(step: ActionStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
     """Carry out the list, then allow, block, or wait for the approval."""
     if progress.reply is not None:
         return _answered(step, place, progress.reply, progress.note)
@@ -53,17 +59,17 @@ def run_action(step: ActionStep, place: Place, walk: Walk, progress: Progress) -
     done = output(step.action, True, reason, results(progress), (*progress.unresolved, *unresolved))
     if requires is not None:
         return _pause(step, requires, done, place, walk, progress)
-    return Passed(done, step.next, _RESULTS[step.action], reason)
+    return StepPassed(done, step.next, _RESULTS[step.action], reason)
 
 
 def _pause(
     step: ActionStep,
     requires: Requires,
     done: dict[str, Json],
-    place: Place,
-    walk: Walk,
-    progress: Progress,
-) -> Pausing:
+    place: Scope,
+    walk: Run,
+    progress: StepProgress,
+) -> StepPaused:
     asks: tuple[NewApproval, ...] = ()
     if not progress.asked:
         why = done["reason"] if step.reason else REASON
@@ -73,45 +79,45 @@ def _pause(
         place.branch,
         step.id,
         "approval_required",
-        place.ways(approval_ways(step, place.following)),
+        place.ways(approval_next_steps(step, place.following)),
         _needed(requires, asked, asks, progress),
         asked,
         progress.began,
     )
-    return Pausing(branch, done, asks)
+    return StepPaused(branch, done, asks)
 
 
 def _needed(
-    requires: Requires, asked: Sequence[UUID], asks: Sequence[NewApproval], progress: Progress
-) -> Waiting:
+    requires: Requires, asked: Sequence[UUID], asks: Sequence[NewApproval], progress: StepProgress
+) -> WaitCondition:
     """Return what decides: where nothing else is said, as many approvals as the step asked for."""
     if not requires.roles:
-        return Waiting(requires.approvals or len(asked))
+        return WaitCondition(requires.approvals or len(asked))
     asked_of = {str(each.id): each.approver_role for each in asks}
     asked_of |= {
         done["id"]: done["approver_role"]
         for done in progress.results
         if isinstance(done, dict) and done.get("id") in progress.asked
     }
-    return Waiting(requires.approvals, requires.roles, asked_of=asked_of)
+    return WaitCondition(requires.approvals, requires.roles, asked_of=asked_of)
 
 
-def _answered(step: ActionStep, place: Place, reply: Reply, note: str | None) -> Verdict:
+def _answered(step: ActionStep, place: Scope, reply: Reply, note: str | None) -> StepResult:
     """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
-    ways = approval_ways(step, place.following)
+    ways = approval_next_steps(step, place.following)
     if reply == "approved":
-        return Passed(None, ways.approved)
+        return StepPassed(None, ways.approved)
     way = ways.refused if reply == "rejected" else ways.expired
     if place.flows and way is not None:
-        return Passed(None, way)
+        return StepPassed(None, way)
     error = "approval rejected" if reply == "rejected" else "approval expired"
     if note:
         error = f"{error}: {note}"
-    return Broken(error, output("block", False, note))
+    return StepFailed(error, output("block", False, note))
 
 
 def _reason(
-    step: ActionStep, place: Place, walk: Walk, progress: Progress
+    step: ActionStep, place: Scope, walk: Run, progress: StepProgress
 ) -> tuple[str | None, set[str]]:
     """Return the reason rendered, and what leads nowhere in it."""
     if step.reason is None:
@@ -122,7 +128,7 @@ def _reason(
     return reason or _REASONS[step.action], unresolved
 
 
-def run_condition(step: ConditionStep, place: Place, walk: Walk, _: Progress) -> Passed:
+def run_condition(step: ConditionStep, place: Scope, walk: Run, _: StepProgress) -> StepPassed:
     """Answer the condition.
 
     Raises:
@@ -130,36 +136,38 @@ def run_condition(step: ConditionStep, place: Place, walk: Walk, _: Progress) ->
     """
     holds = evaluate(condition_of(step, walk.world.rules), place.context)
     answer = output("condition", True, None, {"result": holds})
-    return Passed(answer, step.on_true if holds else step.on_false)
+    return StepPassed(answer, step.on_true if holds else step.on_false)
 
 
-def run_execute(step: ExecuteStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_execute(step: ExecuteStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
     """Carry out the list.
 
     Raises:
         Fault: There is none.
     """
     if not step.execute:
-        raise Fault("execute step has no actions")
+        raise StepError("execute step has no actions")
     stopped = run_list(step, place, walk, progress)
     if stopped is not None:
         return stopped
     done = output("execute", True, None, results(progress), progress.unresolved)
-    return Passed(done, step.next)
+    return StepPassed(done, step.next)
 
 
 GATE = "gate_not_understood"
 """The cause of an incident that a correction of the workflow's definition ends."""
 
 
-def run_invalid(step: BrokenStep, _place: Place, walk: Walk, _progress: Progress) -> Unfinished:
+def run_invalid(
+    step: InvalidStep, _place: Scope, walk: Run, _progress: StepProgress
+) -> StepIncomplete:
     """Fail; where a gate is not understood, stop for a person, for a failure may have a way on.
 
     Raises:
         Fault: What is wrong with the step.
     """
     if not step.gate:
-        raise Fault(step.error)
+        raise StepError(step.error)
     walk.incident = walk.incident or Incident(
         "gate_not_understood",
         f"step {step.id}: {step.error}",

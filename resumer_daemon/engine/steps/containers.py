@@ -8,28 +8,28 @@ item of a list and keeps a cursor, however long the list is.
 from collections.abc import Iterator, Mapping, Sequence
 
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.runtime import Limit, Place, Walk, earlier
-from resumer_daemon.engine.state import Progress, targets
+from resumer_daemon.engine.runtime import Deadline, Run, Scope, earlier
+from resumer_daemon.engine.state import StepProgress, targets
 from resumer_daemon.engine.step_result import (
     UNFINISHED,
-    Broken,
     Ended,
-    Passed,
-    Unfinished,
-    Verdict,
+    StepFailed,
+    StepIncomplete,
+    StepPassed,
+    StepResult,
     failure,
     output,
 )
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ForeachStep, ParallelStep, Step
-from resumer_daemon.workflow.errors import Fault, FieldNotFound
+from resumer_daemon.workflow.errors import FieldNotFound, StepError
 from resumer_daemon.workflow.templates import follow, reference
 from resumer_daemon.workflow.values import MISSING, Json
 
 SUPERSEDED = "superseded: another branch has passed"
 
 
-def run_parallel(step: ParallelStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_parallel(step: ParallelStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
     """Run what has not ended of each member.
 
     Raises:
@@ -37,51 +37,51 @@ def run_parallel(step: ParallelStep, place: Place, walk: Walk, progress: Progres
     """
     check_size(step, place, walk)
     if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
-        raise Fault(f"unknown parallel strategy: {step.strategy}")
+        raise StepError(f"unknown parallel strategy: {step.strategy}")
     shared = within(step, place, progress)
     paths = [f"{place.path}/{number}" for number in range(len(step.steps))]
     ends = [run_member(*each, shared, walk) for each in zip(step.steps, paths, strict=True)]
     if step.strategy == "any_can_pass" and not walk.yielded and _any_passed(ends):
         ends = [_given_up(*each, walk) for each in zip(step.steps, paths, ends, strict=True)]
-    if any(isinstance(end, Unfinished) for end in ends):
+    if any(isinstance(end, StepIncomplete) for end in ends):
         return UNFINISHED
     verdict = _amounts_to(step, ends)
-    if isinstance(verdict, Passed):
+    if isinstance(verdict, StepPassed):
         _give_up_failed(paths, ends, walk)
     return verdict
 
 
-def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], walk: Walk) -> None:
+def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], walk: Run) -> None:
     """Withdraw what members have asked for that could have been repeated and will not be."""
     for path, end in zip(paths, ends, strict=True):
-        if isinstance(end, Broken) and not end.final:
+        if isinstance(end, StepFailed) and not end.final:
             walk.give_up(path)
 
 
 def _any_passed(ends: Sequence[Ended]) -> bool:
-    return any(isinstance(end, Passed) for end in ends)
+    return any(isinstance(end, StepPassed) for end in ends)
 
 
-def _given_up(member: Step, path: str, end: Ended, walk: Walk) -> Ended:
+def _given_up(member: Step, path: str, end: Ended, walk: Run) -> Ended:
     """Give up a member that has not ended: what it waits for is void, and no effect is begun.
 
     An effect that was sent is let finish, and its result is recorded.
     """
-    if not isinstance(end, Unfinished) or walk.keep_sent(path):
+    if not isinstance(end, StepIncomplete) or walk.keep_sent(path):
         return end
     progress = walk.done.get(path)
     if progress is not None and progress.waits is None:
         walk.record(
-            member, Place(path, 1, {}), progress, failure(member, progress.results), SUPERSEDED
+            member, Scope(path, 1, {}), progress, failure(member, progress.results), SUPERSEDED
         )
     walk.drop(path)
-    given_up = Broken(SUPERSEDED, {}, final=True)
+    given_up = StepFailed(SUPERSEDED, {}, final=True)
     remember(given_up, path, walk)
     return given_up
 
 
-def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> Verdict:
-    failures = [(number, end) for number, end in enumerate(ends) if isinstance(end, Broken)]
+def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> StepResult:
+    failures = [(number, end) for number, end in enumerate(ends) if isinstance(end, StepFailed)]
     if step.strategy == "all_must_pass" and failures:
         number, first = failures[0]
         # One member that nothing can mend is enough to make a repetition pointless.
@@ -90,13 +90,13 @@ def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> Verdict:
     if step.strategy == "any_can_pass" and len(failures) == len(ends):
         final = all(end.final for _, end in failures)
         return _broken(f"all parallel steps failed: {failures[0][1].error}", final, step, ends)
-    return Passed(output("parallel", True, None, _data(step, ends)), step.next)
+    return StepPassed(output("parallel", True, None, _data(step, ends)), step.next)
 
 
-def _broken(error: str, final: bool, step: ParallelStep, ends: Sequence[Ended]) -> Broken:
-    classes = (end.retry_class for end in ends if isinstance(end, Broken) and not end.final)
+def _broken(error: str, final: bool, step: ParallelStep, ends: Sequence[Ended]) -> StepFailed:
+    classes = (end.retry_class for end in ends if isinstance(end, StepFailed) and not end.final)
     failed = output("parallel", False, None, _data(step, ends))
-    return Broken(error, failed, final, next(classes, None))
+    return StepFailed(error, failed, final, next(classes, None))
 
 
 def _data(step: ParallelStep, ends: Sequence[Ended]) -> dict[str, Json]:
@@ -105,8 +105,8 @@ def _data(step: ParallelStep, ends: Sequence[Ended]) -> dict[str, Json]:
         "steps": [
             {
                 "step_id": member.id,
-                "success": isinstance(end, Passed),
-                "error": end.error if isinstance(end, Broken) else None,
+                "success": isinstance(end, StepPassed),
+                "error": end.error if isinstance(end, StepFailed) else None,
             }
             for member, end in zip(step.steps, ends, strict=True)
         ],
@@ -116,7 +116,7 @@ def _data(step: ParallelStep, ends: Sequence[Ended]) -> dict[str, Json]:
 INDEX = "_index"
 
 
-def run_foreach(step: ForeachStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_foreach(step: ForeachStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
     """Run the items that are left; the first failure ends the step.
 
     Raises:
@@ -124,7 +124,7 @@ def run_foreach(step: ForeachStep, place: Place, walk: Walk, progress: Progress)
     """
     check_size(step, place, walk)
     if not step.item_var:
-        raise Fault(f"foreach {step.id}: no item_var")
+        raise StepError(f"foreach {step.id}: no item_var")
     items = _items(step, place, walk)
     scope = dict(place.context)
     shared = within(step, place, progress)._replace(context=scope)
@@ -136,33 +136,33 @@ def run_foreach(step: ForeachStep, place: Place, walk: Walk, progress: Progress)
         path = f"{place.path}/{progress.item}"
         end = run_body(body, shared._replace(path=path), walk, progress)
         match end:
-            case Unfinished():
+            case StepIncomplete():
                 return end
-            case Broken(error, _, final, failed_as):
+            case StepFailed(error, _, final, failed_as):
                 data = {"items": len(items), "completed": progress.item}
                 failed = output("foreach", False, None, data)
                 failed_at = body.steps[progress.at].id
                 error = f"foreach item {progress.item} failed: {failed_at}: {error}"
-                return Broken(error, failed, final, failed_as)
+                return StepFailed(error, failed, final, failed_as)
         progress.item += 1
         progress.at = progress.taken = progress.rested = 0
-    return Passed(output("foreach", True, None, {"items": len(items)}), step.next)
+    return StepPassed(output("foreach", True, None, {"items": len(items)}), step.next)
 
 
-def _items(step: ForeachStep, place: Place, walk: Walk) -> list[Json]:
+def _items(step: ForeachStep, place: Scope, walk: Run) -> list[Json]:
     if not step.items:
-        raise Fault(f"foreach {step.id}: no items")
+        raise StepError(f"foreach {step.id}: no items")
     path = reference(step.items)
     if path is None:
-        raise Fault(f"foreach {step.id}: items are no reference to a list: {step.items}")
+        raise StepError(f"foreach {step.id}: items are no reference to a list: {step.items}")
     items = follow(path, place.context)
     if items is MISSING:
         raise FieldNotFound(path)
     if not isinstance(items, list):
-        raise Fault(f"foreach {step.id}: items are no list: {path}")
+        raise StepError(f"foreach {step.id}: items are no list: {path}")
     if len(items) > walk.world.limits.items:
         most = walk.world.limits.items
-        raise Fault(f"foreach {step.id}: {len(items)} items, at most {most} can run")
+        raise StepError(f"foreach {step.id}: {len(items)} items, at most {most} can run")
     return items
 
 
@@ -185,7 +185,7 @@ class Body:
         return self.steps[position + 1].id if position + 1 < len(self.steps) else None
 
 
-def run_body(body: Body, place: Place, walk: Walk, progress: Progress) -> Ended:
+def run_body(body: Body, place: Scope, walk: Run, progress: StepProgress) -> Ended:
     """Run the body for one item from where `progress` says it stands."""
     while progress.at < len(body.steps):
         step = body.steps[progress.at]
@@ -193,21 +193,21 @@ def run_body(body: Body, place: Place, walk: Walk, progress: Progress) -> Ended:
         if here.path not in walk.done and not _may_enter(here, walk, progress):
             return UNFINISHED
         end = walk.run(step, here, walk)
-        if isinstance(end, Unfinished):
+        if isinstance(end, StepIncomplete):
             return end
         next_at = _next(body, step, end, progress.at)
-        if isinstance(next_at, Broken):
+        if isinstance(next_at, StepFailed):
             remember(next_at, here.path, walk)
             return next_at
-        if isinstance(end, Broken):
+        if isinstance(end, StepFailed):
             walk.give_up(here.path)
         walk.forget(here.path)
         progress.at = next_at
         progress.taken += 1
-    return Passed(None)
+    return StepPassed(None)
 
 
-def _may_enter(place: Place, walk: Walk, progress: Progress) -> bool:
+def _may_enter(place: Scope, walk: Run, progress: StepProgress) -> bool:
     """Enter a step that is not under way yet, unless something speaks against it."""
     if walk.yields():
         return False
@@ -218,7 +218,7 @@ def _may_enter(place: Place, walk: Walk, progress: Progress) -> bool:
     return True
 
 
-def over_budget(walk: Walk, what: str) -> Incident:
+def over_budget(walk: Run, what: str) -> Incident:
     """Return the incident of a flow that goes round and round."""
     return Incident(
         "step_budget",
@@ -227,7 +227,7 @@ def over_budget(walk: Walk, what: str) -> Incident:
     )
 
 
-def _place_of(body: Body, place: Place, progress: Progress) -> Place:
+def _place_of(body: Body, place: Scope, progress: StepProgress) -> Scope:
     if not body.flows:
         return place._replace(path=f"{place.path}/{progress.at}")
     # In a flow a step can come again, so its turn is part of its path.
@@ -238,18 +238,18 @@ def _place_of(body: Body, place: Place, progress: Progress) -> Place:
     )
 
 
-def _next(body: Body, step: Step, end: Passed | Broken, at: int) -> int | Broken:
+def _next(body: Body, step: Step, end: StepPassed | StepFailed, at: int) -> int | StepFailed:
     """Return the position to go on from; past the last one the item is done."""
     if not body.flows:
-        return end if isinstance(end, Broken) else at + 1
-    way = step.on_error if isinstance(end, Broken) else end.way
+        return end if isinstance(end, StepFailed) else at + 1
+    way = step.on_error if isinstance(end, StepFailed) else end.way
     if way is None:
-        return end if isinstance(end, Broken) else len(body.steps)
+        return end if isinstance(end, StepFailed) else len(body.steps)
     position = body.positions.get(way)
-    return Broken(f"step not found: {way}", {}) if position is None else position
+    return StepFailed(f"step not found: {way}", {}) if position is None else position
 
 
-def check_size(step: ParallelStep | ForeachStep, place: Place, walk: Walk) -> None:
+def check_size(step: ParallelStep | ForeachStep, place: Scope, walk: Run) -> None:
     """Refuse what has nothing in it, or is too wide or too deep to run.
 
     Raises:
@@ -257,18 +257,18 @@ def check_size(step: ParallelStep | ForeachStep, place: Place, walk: Walk) -> No
     """
     limits = walk.world.limits
     if not step.steps:
-        raise Fault(f"{step.type} step has no steps")
+        raise StepError(f"{step.type} step has no steps")
     if place.depth >= limits.depth:
-        raise Fault(f"{step.type} nested more than {limits.depth} levels deep")
+        raise StepError(f"{step.type} nested more than {limits.depth} levels deep")
     if len(step.steps) > limits.width:
-        raise Fault(f"{step.type} has {len(step.steps)} steps, at most {limits.width} can run")
+        raise StepError(f"{step.type} has {len(step.steps)} steps, at most {limits.width} can run")
 
 
-def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -> Place:
+def within(step: ParallelStep | ForeachStep, place: Scope, progress: StepProgress) -> Scope:
     """Return the place that the members of a step share, but for their paths."""
     limit = place.limit
     if step.timeout is not None:
-        limit = earlier(limit, Limit(progress.clock + step.timeout, step.timeout))
+        limit = earlier(limit, Deadline(progress.clock + step.timeout, step.timeout))
     return place._replace(
         following=None,
         container=place.container or step.id,
@@ -278,7 +278,7 @@ def within(step: ParallelStep | ForeachStep, place: Place, progress: Progress) -
     )
 
 
-def run_member(step: Step, path: str, shared: Place, walk: Walk) -> Ended:
+def run_member(step: Step, path: str, shared: Scope, walk: Run) -> Ended:
     """Run one member, unless it has ended or only waits, and remember how it ended."""
     known = walk.done.get(path)
     if known is None:
@@ -292,21 +292,21 @@ def run_member(step: Step, path: str, shared: Place, walk: Walk) -> Ended:
     return end
 
 
-def remember(end: Ended, path: str, walk: Walk) -> None:
+def remember(end: Ended, path: str, walk: Run) -> None:
     """Keep what must be known of a member that has ended: all of it only if it may be repeated."""
     match end:
-        case Passed():
+        case StepPassed():
             walk.forget(path)
-            walk.keep(path, Progress(ended="passed"))
-        case Broken(error, final=True):
+            walk.keep(path, StepProgress(ended="passed"))
+        case StepFailed(error, final=True):
             walk.forget(path)
-            walk.keep(path, Progress(ended="failed", error=error, final=True))
-        case Broken(error, retry_class=failed_as):
+            walk.keep(path, StepProgress(ended="failed", error=error, final=True))
+        case StepFailed(error, retry_class=failed_as):
             failed = walk.progress(path)
             failed.ended, failed.error, failed.failed_as = "failed", error, failed_as
 
 
-def under_way(step: Step, path: str, walk: Walk) -> Iterator[tuple[Step, str]]:
+def under_way(step: Step, path: str, walk: Run) -> Iterator[tuple[Step, str]]:
     """Yield the members of a step that have begun and not ended, at any depth, with their paths."""
     if not isinstance(step, ParallelStep | ForeachStep):
         return
@@ -331,7 +331,7 @@ def member_at(step: Step, parts: Sequence[str]) -> Step | None:
     return member_at(step.steps[int(place)], rest) if int(place) < len(step.steps) else None
 
 
-def _ending(known: Progress) -> Passed | Broken:
+def _ending(known: StepProgress) -> StepPassed | StepFailed:
     if known.ended == "passed":
-        return Passed(None)
-    return Broken(known.error or "", {}, known.final, known.failed_as)
+        return StepPassed(None)
+    return StepFailed(known.error or "", {}, known.final, known.failed_as)

@@ -2,18 +2,18 @@
 
 from datetime import datetime, timedelta
 
-from resumer_daemon.durations import seconds
-from resumer_daemon.engine.runtime import Place, Walk, spoken
-from resumer_daemon.engine.state import Branch, Progress, Waiting, wait_ways
-from resumer_daemon.engine.step_result import Broken, Passed, Pausing, Verdict, output
+from resumer_daemon.durations import parse_duration
+from resumer_daemon.engine.runtime import Run, Scope, format_limit
+from resumer_daemon.engine.state import Branch, StepProgress, WaitCondition, wait_next_steps
+from resumer_daemon.engine.step_result import StepFailed, StepPassed, StepPaused, StepResult, output
 from resumer_daemon.workflow.definition import WaitStep
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render
-from resumer_daemon.workflow.values import Json, printed
+from resumer_daemon.workflow.values import Json, to_text
 
 
-def run_wait(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Verdict:
+def run_wait(step: WaitStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
     """Pause, or go on from the pause.
 
     Raises:
@@ -24,22 +24,22 @@ def run_wait(step: WaitStep, place: Place, walk: Walk, progress: Progress) -> Ve
     if step.event:
         return _pause_for_event(step, step.event, place, walk, progress)
     if step.duration is None:
-        raise Fault("wait needs an event or a duration")
+        raise StepError("wait needs an event or a duration")
     due_at = _due(step.duration, progress.began)
     branch = Branch(
         place.branch,
         step.id,
         "waiting_for_time",
-        place.ways(wait_ways(step, place.following)),
-        Waiting(due_at=due_at),
+        place.ways(wait_next_steps(step, place.following)),
+        WaitCondition(due_at=due_at),
         since=progress.began,
     )
-    return Pausing(branch, output("wait", True, None, {"due_at": due_at.isoformat()}))
+    return StepPaused(branch, output("wait", True, None, {"due_at": due_at.isoformat()}))
 
 
 def _pause_for_event(
-    step: WaitStep, event: str, place: Place, walk: Walk, progress: Progress
-) -> Pausing:
+    step: WaitStep, event: str, place: Scope, walk: Run, progress: StepProgress
+) -> StepPaused:
     unresolved: set[str] = set()
     # A secret is never stored: in a match it is the text of its reference, which no event brings.
     match = mask_secrets(
@@ -51,24 +51,24 @@ def _pause_for_event(
         place.branch,
         step.id,
         "waiting_for_event",
-        place.ways(wait_ways(step, place.following)),
-        Waiting(event=event, match=match, due_at=due_at),
+        place.ways(wait_next_steps(step, place.following)),
+        WaitCondition(event=event, match=match, due_at=due_at),
         since=progress.began,
     )
     data = {"event": event, "match": match, "due_at": due_at and due_at.isoformat()}
-    return Pausing(branch, output("wait", True, None, data, tuple(unresolved)))
+    return StepPaused(branch, output("wait", True, None, data, tuple(unresolved)))
 
 
-def _answered(step: WaitStep, place: Place, progress: Progress) -> Verdict:
-    ways = wait_ways(step, place.following)
+def _answered(step: WaitStep, place: Scope, progress: StepProgress) -> StepResult:
+    ways = wait_next_steps(step, place.following)
     if progress.reply != "timeout" or not step.event:
-        return Passed(None, ways.event)
+        return StepPassed(None, ways.event)
     if place.flows and ways.timeout is not None:
-        return Passed(None, ways.timeout)
-    waited = seconds(_timeout(step))
-    error = "timed out" if waited is None else f"timed out after {spoken(waited)}"
+        return StepPassed(None, ways.timeout)
+    waited = parse_duration(_timeout(step))
+    error = "timed out" if waited is None else f"timed out after {format_limit(waited)}"
     error = f"{error} waiting for {step.event}"
-    return Broken(error, output("wait", False), final=False, retry_class="timeout")
+    return StepFailed(error, output("wait", False), final=False, retry_class="timeout")
 
 
 def _timeout(step: WaitStep) -> Json:
@@ -78,10 +78,10 @@ def _timeout(step: WaitStep) -> Json:
 
 def _due(duration: Json, since: datetime) -> datetime:
     """Return when a wait is over, from when it was reached: another pause may come before it."""
-    delay = seconds(duration)
+    delay = parse_duration(duration)
     if delay is None:
-        raise Fault(f"not a duration: {printed(duration)}")
+        raise StepError(f"not a duration: {to_text(duration)}")
     try:
         return since + timedelta(seconds=delay)
     except OverflowError:
-        raise Fault(f"too long a duration: {printed(duration)}") from None
+        raise StepError(f"too long a duration: {to_text(duration)}") from None

@@ -6,14 +6,14 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from resumer_daemon.engine.state import VERSION
-from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken, ok, warning
 from resumer_daemon.store.statements import load
 
 LATE = 60.0
 MANY = 10_000
 
 
-async def check_work(patient: Patient) -> Sequence[Finding]:
+async def check_work(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the inbox, at incidents and at dead rows."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_work"), {"version": VERSION})
@@ -27,9 +27,9 @@ async def check_work(patient: Patient) -> Sequence[Finding]:
     ]
 
 
-def _due(age: float) -> Finding:
+def _due(age: float) -> CheckResult:
     if age < LATE:
-        return well("inbox", "nothing waits for long")
+        return ok("inbox", "nothing waits for long")
     return broken(
         "inbox",
         f"the oldest due request waits for {age:.0f} s",
@@ -38,9 +38,9 @@ def _due(age: float) -> Finding:
     )
 
 
-def _incidents(count: int) -> Finding:
+def _incidents(count: int) -> CheckResult:
     if not count:
-        return well("incidents", "none")
+        return ok("incidents", "none")
     return warning(
         "incidents",
         f"{count} executions wait for a person",
@@ -49,9 +49,9 @@ def _incidents(count: int) -> Finding:
     )
 
 
-def _newer(count: int) -> Finding:
+def _newer(count: int) -> CheckResult:
     if not count:
-        return well("states", "all are of this version or of an older one")
+        return ok("states", "all are of this version or of an older one")
     return broken(
         "states",
         f"{count} executions have a state of a newer version",
@@ -60,7 +60,7 @@ def _newer(count: int) -> Finding:
     )
 
 
-def _bloat(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def _bloat(rows: Sequence[Mapping[str, Any]]) -> list[CheckResult]:
     bloated = [
         warning(
             "bloat",
@@ -72,23 +72,23 @@ def _bloat(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
         for row in rows
         if row["dead"] > max(MANY, row["live"])
     ]
-    return bloated or [well("bloat", "few dead rows")]
+    return bloated or [ok("bloat", "few dead rows")]
 
 
 UNLIMITED = {"statement_timeout": ("0", "0ms"), "temp_file_limit": ("-1", "-1kB")}
 
 
-async def check_writers(patient: Patient) -> Sequence[Finding]:
+async def check_writers(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what roles, this database and the server impose, and at the writers' clocks."""
     cursor = await patient.connection.execute(load("doctor_writers"))
     imposed = list(_imposed(await cursor.fetchall()))
     return [
-        *(imposed or [well("writers", "nothing is imposed on them that triggers cannot help")]),
+        *(imposed or [ok("writers", "nothing is imposed on them that triggers cannot help")]),
         await _clocks(patient),
     ]
 
 
-def _imposed(rows: Sequence[tuple[str, str, str]]) -> Iterator[Finding]:
+def _imposed(rows: Sequence[tuple[str, str, str]]) -> Iterator[CheckResult]:
     for who, name, value in rows:
         what = f"{who}: {name} = {value}"
         if name == "session_replication_role" and value != "origin":
@@ -116,13 +116,13 @@ def _imposed(rows: Sequence[tuple[str, str, str]]) -> Iterator[Finding]:
             )
 
 
-async def _clocks(patient: Patient) -> Finding:
+async def _clocks(patient: CheckContext) -> CheckResult:
     cursor = patient.connection.cursor(row_factory=dict_row)
     zone = patient.settings.service_timezone
     await cursor.execute(load("doctor_clocks", schema=patient.schema), {"timezone": zone})
     seen = await cursor.fetchone() or {}
     if not seen["off"]:
-        return well("writers' clocks", f"agree with the server's, read in {zone}")
+        return ok("writers' clocks", f"agree with the server's, read in {zone}")
     return warning(
         "writers' clocks",
         f"{seen['off']} of the last {seen['decisions']} decisions say another time than it was,"

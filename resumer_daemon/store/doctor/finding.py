@@ -6,25 +6,25 @@ from typing import Literal
 from resumer_daemon.config import Settings
 from resumer_daemon.store.connection import Connection
 
-Verdict = Literal["ok", "warning", "error"]
+Severity = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One check: what was seen; where that is not well, why it matters and what mends it.
 
     `error`: something does not work, or is lost. `warning`: it works, slower or less safely.
     """
 
     check: str
-    verdict: Verdict
+    verdict: Severity
     what: str
     why: str = ""
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class CheckContext:
     """A database, as the daemon's settings and role see it."""
 
     connection: Connection
@@ -36,16 +36,16 @@ class Patient:
         return self.settings.service_schema
 
 
-def well(check: str, what: str) -> Finding:
+def ok(check: str, what: str) -> CheckResult:
     """Return that there is nothing to mend."""
-    return Finding(check, "ok", what)
+    return CheckResult(check, "ok", what)
 
 
-def warning(check: str, what: str, why: str, remedy: str) -> Finding:
+def warning(check: str, what: str, why: str, remedy: str) -> CheckResult:
     """Return that it works, slower or less safely."""
-    return Finding(check, "warning", what, why, remedy)
+    return CheckResult(check, "warning", what, why, remedy)
 
 
-def broken(check: str, what: str, why: str, remedy: str) -> Finding:
+def broken(check: str, what: str, why: str, remedy: str) -> CheckResult:
     """Return that something does not work, or is lost."""
-    return Finding(check, "error", what, why, remedy)
+    return CheckResult(check, "error", what, why, remedy)

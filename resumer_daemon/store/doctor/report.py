@@ -9,10 +9,10 @@ from resumer_daemon.config import Settings
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.connection import settings as ours
 from resumer_daemon.store.doctor import activity, schema, server
-from resumer_daemon.store.doctor.finding import Finding, Patient
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult
 from resumer_daemon.store.statements import load
 
-Family: TypeAlias = Callable[[Patient], Awaitable[Sequence[Finding]]]
+Family: TypeAlias = Callable[[CheckContext], Awaitable[Sequence[CheckResult]]]
 
 FAMILIES: Sequence[Family] = (
     server.check_connection,
@@ -30,21 +30,21 @@ FAMILIES: Sequence[Family] = (
 )
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def run_checks(settings: Settings) -> list[CheckResult]:
     """Return what was found, family by family.
 
     Raises:
         Unreachable: The database does not answer, or takes no writes.
     """
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
-        patient = Patient(opened, settings)
+        patient = CheckContext(opened, settings)
         for family in FAMILIES:
             found += await _looked(family, patient)
     return found
 
 
-async def _looked(family: Family, patient: Patient) -> Sequence[Finding]:
+async def _looked(family: Family, patient: CheckContext) -> Sequence[CheckResult]:
     """Look in a transaction of its own, bounded; what cannot be looked at is a finding too."""
     name = family.__module__.rpartition(".")[2]
     try:
@@ -54,4 +54,6 @@ async def _looked(family: Family, patient: Patient) -> Sequence[Finding]:
             return await family(patient)
     except psycopg.Error as error:
         said = str(error).strip().partition("\n")[0]
-        return [Finding(name, "error", f"could not be looked at: {said}", remedy="mend the above")]
+        return [
+            CheckResult(name, "error", f"could not be looked at: {said}", remedy="mend the above")
+        ]

@@ -6,7 +6,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from resumer_daemon.errors import ContractError
-from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken, ok, warning
 from resumer_daemon.store.grants import lacks
 from resumer_daemon.store.migration_history import read_history, unapplied
 from resumer_daemon.store.role import Role, read_role
@@ -15,15 +15,15 @@ from resumer_daemon.store.statements import load
 from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
 
-async def check_tables(patient: Patient) -> Sequence[Finding]:
+async def check_tables(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at both."""
     return [await _migrations(patient), await _columns(patient)]
 
 
-async def _migrations(patient: Patient) -> Finding:
+async def _migrations(patient: CheckContext) -> CheckResult:
     missing = unapplied(await read_history(patient.connection), patient.schema)
     if not missing:
-        return well("migrations", "all are applied")
+        return ok("migrations", "all are applied")
     return broken(
         "migrations",
         f"not applied: {', '.join(missing)}",
@@ -32,7 +32,7 @@ async def _migrations(patient: Patient) -> Finding:
     )
 
 
-async def _columns(patient: Patient) -> Finding:
+async def _columns(patient: CheckContext) -> CheckResult:
     try:
         features = await probe(patient.connection, patient.schema)
     except ContractError as error:
@@ -43,7 +43,7 @@ async def _columns(patient: Patient) -> Finding:
             _remedy(error),
         )
     absent = sorted(f.removeprefix("no_") for f in features if f.startswith("no_"))
-    return well("columns", "as needed" + (f" (without {', '.join(absent)})" if absent else ""))
+    return ok("columns", "as needed" + (f" (without {', '.join(absent)})" if absent else ""))
 
 
 def _remedy(error: ContractError) -> str:
@@ -51,19 +51,19 @@ def _remedy(error: ContractError) -> str:
     return remedies or "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA"
 
 
-async def check_triggers(patient: Patient) -> Sequence[Finding]:
+async def check_triggers(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the triggers, and at the guard of decisions."""
     found = await present(patient.connection, patient.schema)
     silent = TRIGGERS - found.firing
     return [
         *(_missing(name) for name in sorted(silent - found.disabled)),
         *([_disabled(silent & found.disabled)] if silent & found.disabled else []),
-        *([] if silent else [well("triggers", "all are there and enabled")]),
+        *([] if silent else [ok("triggers", "all are there and enabled")]),
         _guard(patient, enabled=GUARD in found.firing),
     ]
 
 
-def _missing(name: str) -> Finding:
+def _missing(name: str) -> CheckResult:
     return broken(
         "triggers",
         f"{name} is missing",
@@ -72,7 +72,7 @@ def _missing(name: str) -> Finding:
     )
 
 
-def _disabled(names: Iterable[str]) -> Finding:
+def _disabled(names: Iterable[str]) -> CheckResult:
     """Somebody may have switched them off on purpose, such as for a change of the tables."""
     return warning(
         "triggers",
@@ -83,10 +83,10 @@ def _disabled(names: Iterable[str]) -> Finding:
     )
 
 
-def _guard(patient: Patient, *, enabled: bool) -> Finding:
+def _guard(patient: CheckContext, *, enabled: bool) -> CheckResult:
     asked = patient.settings.decision_guard == "enforce"
     if asked == enabled:
-        return well("decision guard", f"RESUMER_DECISION_GUARD={patient.settings.decision_guard}")
+        return ok("decision guard", f"RESUMER_DECISION_GUARD={patient.settings.decision_guard}")
     return broken(
         "decision guard",
         f"approvals are {'not ' if asked else ''}refused by the trigger",
@@ -95,7 +95,7 @@ def _guard(patient: Patient, *, enabled: bool) -> Finding:
     )
 
 
-async def check_role(patient: Patient) -> Sequence[Finding]:
+async def check_role(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the role, its rights, the policies, and whose rights our functions have."""
     role = await read_role(patient.connection, patient.schema)
     return [
@@ -107,10 +107,10 @@ async def check_role(patient: Patient) -> Sequence[Finding]:
     ]
 
 
-def _bounds(role: Role, *, allowed: bool) -> Finding:
+def _bounds(role: Role, *, allowed: bool) -> CheckResult:
     if not role.unbound:
-        return well("role", f"{role.name} is bound by its rights")
-    return Finding(
+        return ok("role", f"{role.name} is bound by its rights")
+    return CheckResult(
         "role",
         "warning" if allowed else "error",
         f"{role.name} is a superuser or has BYPASSRLS",
@@ -119,9 +119,9 @@ def _bounds(role: Role, *, allowed: bool) -> Finding:
     )
 
 
-def _sight(role: Role) -> Finding:
+def _sight(role: Role) -> CheckResult:
     if not role.hiding:
-        return well("row-level security", "hides nothing from us")
+        return ok("row-level security", "hides nothing from us")
     return broken(
         "row-level security",
         f"may hide rows of {', '.join(role.hiding)}",
@@ -130,10 +130,10 @@ def _sight(role: Role) -> Finding:
     )
 
 
-async def _rights(patient: Patient, role: Role) -> Sequence[Finding]:
+async def _rights(patient: CheckContext, role: Role) -> Sequence[CheckResult]:
     lacking = await lacks(patient.connection, patient.schema, role.name)
     if not lacking:
-        return [well("privileges", f"{role.name} has all that is needed")]
+        return [ok("privileges", f"{role.name} has all that is needed")]
     return [
         broken(
             "privileges",
@@ -145,11 +145,11 @@ async def _rights(patient: Patient, role: Role) -> Sequence[Finding]:
     ]
 
 
-async def _functions(patient: Patient) -> Finding:
+async def _functions(patient: CheckContext) -> CheckResult:
     cursor = await patient.connection.execute(load("doctor_functions"))
     owners = [owner for (owner,) in await cursor.fetchall()]
     if not owners:
-        return well("functions", "run with the rights of a role that is bound")
+        return ok("functions", "run with the rights of a role that is bound")
     return warning(
         "functions",
         f"run with the rights of {', '.join(owners)}",
@@ -158,11 +158,11 @@ async def _functions(patient: Patient) -> Finding:
     )
 
 
-async def _creators(patient: Patient) -> Finding:
+async def _creators(patient: CheckContext) -> CheckResult:
     cursor = await patient.connection.execute(load("doctor_creators"), {"schema": patient.schema})
     creators = [creator for (creator, _) in await cursor.fetchall()]
     if not creators:
-        return well("creators", f"only the owner may create in schema {patient.schema}")
+        return ok("creators", f"only the owner may create in schema {patient.schema}")
     named = ", ".join(creators)
     schema = sql.Identifier(patient.schema).as_string()
     from_whom = ", ".join(c if c == "PUBLIC" else sql.Identifier(c).as_string() for c in creators)
@@ -175,7 +175,7 @@ async def _creators(patient: Patient) -> Finding:
     )
 
 
-async def check_control_row(patient: Patient) -> Sequence[Finding]:
+async def check_control_row(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what is written there, and what the settings say."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_control"))
@@ -212,9 +212,9 @@ async def check_control_row(patient: Patient) -> Sequence[Finding]:
     return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
 
 
-def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> Finding:
+def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> CheckResult:
     if wanted == written:
-        return well("control row", f"as the settings say; {daemons} daemons are registered")
+        return ok("control row", f"as the settings say; {daemons} daemons are registered")
     return warning(
         "control row",
         f"says {', '.join(written)}; these settings {', '.join(wanted)}",
@@ -223,11 +223,11 @@ def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> Fin
     )
 
 
-async def _two_phase(patient: Patient, notify: str) -> Finding:
+async def _two_phase(patient: CheckContext, notify: str) -> CheckResult:
     cursor = await patient.connection.execute(load("doctor_two_phase"))
     row = await cursor.fetchone()
     if row == (0,) or notify == "off":
-        return well("two-phase commit", f"fits RESUMER_NOTIFY={notify}")
+        return ok("two-phase commit", f"fits RESUMER_NOTIFY={notify}")
     if notify == "on":
         return broken(
             "two-phase commit",
@@ -244,12 +244,12 @@ async def _two_phase(patient: Patient, notify: str) -> Finding:
     )
 
 
-async def check_sequences(patient: Patient) -> Sequence[Finding]:
+async def check_sequences(patient: CheckContext) -> Sequence[CheckResult]:
     """Look whether a sequence is behind the rows of its table."""
     cursor = await patient.connection.execute(load("doctor_sequences"))
     behind = await cursor.fetchall()
     if not behind:
-        return [well("sequences", "are ahead of the rows of their tables")]
+        return [ok("sequences", "are ahead of the rows of their tables")]
     return [
         broken(
             "sequences",
@@ -265,7 +265,7 @@ async def check_sequences(patient: Patient) -> Sequence[Finding]:
 CHECK = "foreign triggers"
 
 
-async def check_foreign_triggers(patient: Patient) -> Sequence[Finding]:
+async def check_foreign_triggers(patient: CheckContext) -> Sequence[CheckResult]:
     """List them, each with what it runs: who looks for a slow write begins there."""
     cursor = await patient.connection.execute(
         load("doctor_foreign_triggers"), {"schema": patient.schema}
@@ -275,5 +275,5 @@ async def check_foreign_triggers(patient: Patient) -> Sequence[Finding]:
         for table, trigger, function in await cursor.fetchall()
     ]
     if not found:
-        return [well(CHECK, "there are none on the tables that the daemon writes")]
-    return [well(CHECK, f"run in the daemon's transactions: {'; '.join(found)}")]
+        return [ok(CHECK, "there are none on the tables that the daemon writes")]
+    return [ok(CHECK, f"run in the daemon's transactions: {'; '.join(found)}")]

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from resumer_daemon.config import is_local
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.connection import connect, listen, ping, sender, settings
-from resumer_daemon.store.doctor.finding import Finding, Patient, broken, warning, well
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken, ok, warning
 from resumer_daemon.store.session import session_settings
 from resumer_daemon.store.statements import load
 
@@ -25,7 +25,7 @@ BESIDE_POOL = 10
 FEWEST = 4  # the worker, the listener, the heartbeat, and one that records effects
 
 
-async def check_server(patient: Patient) -> Sequence[Finding]:
+async def check_server(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the server."""
     cursor = patient.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor_server"))
@@ -37,11 +37,11 @@ async def check_server(patient: Patient) -> Sequence[Finding]:
         _clock(seen["clock"] - time.time()),
         _queue(seen["queue"]),
         _transactions(seen),
-        well("isolation", f"{seen['isolation']} by default; ours are read committed in any case"),
+        ok("isolation", f"{seen['isolation']} by default; ours are read committed in any case"),
     ]
 
 
-def _version(number: int) -> Finding:
+def _version(number: int) -> CheckResult:
     major, minor = divmod(number, 10_000)
     if major < OLDEST:
         return broken(
@@ -57,10 +57,10 @@ def _version(number: int) -> Finding:
             "LISTEN may fail with `could not access status of transaction`; then we poll",
             f"upgrade the server to {major}.{LISTENS_SAFELY[major]} or later",
         )
-    return well("version", f"PostgreSQL {major}.{minor}")
+    return ok("version", f"PostgreSQL {major}.{minor}")
 
 
-def _connections(seen: Mapping[str, Any], needed: int) -> Finding:
+def _connections(seen: Mapping[str, Any], needed: int) -> CheckResult:
     free = seen["connections_max"] - seen["connections"]
     if free < needed:
         return warning(
@@ -69,17 +69,17 @@ def _connections(seen: Mapping[str, Any], needed: int) -> Finding:
             f"a daemon uses up to {needed}; without one it waits and tries again",
             "a higher max_connections (and a restart), or a pooler and RESUMER_LISTEN_URL",
         )
-    return well("connections", f"{free} of {seen['connections_max']} are free, {needed} are needed")
+    return ok("connections", f"{free} of {seen['connections_max']} are free, {needed} are needed")
 
 
-def _limits(seen: Mapping[str, Any], needed: int) -> list[Finding]:
+def _limits(seen: Mapping[str, Any], needed: int) -> list[CheckResult]:
     """Return the limits of the role and of the database that are below what the settings need."""
     limits = (
         ("role", f"ALTER ROLE {seen['role']}"),
         ("database", f"ALTER DATABASE {seen['database']}"),
     )
     return [
-        Finding(
+        CheckResult(
             "connections",
             "error" if limit < FEWEST else "warning",
             f"the {of} may have {limit} connections",
@@ -91,7 +91,7 @@ def _limits(seen: Mapping[str, Any], needed: int) -> list[Finding]:
     ]
 
 
-def _clock(skew: float) -> Finding:
+def _clock(skew: float) -> CheckResult:
     if abs(skew) > SKEW:
         return warning(
             "clock",
@@ -99,12 +99,12 @@ def _clock(skew: float) -> Finding:
             "leases and timers go by the server's; signatures and tokens are dated by ours",
             "let both follow the same time server",
         )
-    return well("clock", "the server's clock agrees with ours")
+    return ok("clock", "the server's clock agrees with ours")
 
 
-def _queue(usage: float) -> Finding:
+def _queue(usage: float) -> CheckResult:
     if usage < 0.1:
-        return well("notification queue", f"{usage:.0%} full")
+        return ok("notification queue", f"{usage:.0%} full")
     return broken(
         "notification queue",
         f"{usage:.0%} full",
@@ -114,11 +114,11 @@ def _queue(usage: float) -> Finding:
     )
 
 
-def _transactions(seen: Mapping[str, Any]) -> Finding:
+def _transactions(seen: Mapping[str, Any]) -> CheckResult:
     others = "" if seen["sees_others"] else " (of others only with pg_read_all_stats)"
     oldest = max(seen["oldest_transaction"] or 0.0, seen["oldest_prepared"] or 0.0)
     if oldest < LONG:
-        return well("oldest transaction", f"open for {oldest:.0f} s{others}")
+        return ok("oldest transaction", f"open for {oldest:.0f} s{others}")
     return warning(
         "oldest transaction",
         f"open for {oldest:.0f} s{others}",
@@ -128,16 +128,16 @@ def _transactions(seen: Mapping[str, Any]) -> Finding:
     )
 
 
-async def check_connection(patient: Patient) -> Sequence[Finding]:
+async def check_connection(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the connection itself."""
     return [_pooler(patient), _tls(patient)]
 
 
-def _pooler(patient: Patient) -> Finding:
+def _pooler(patient: CheckContext) -> CheckResult:
     if patient.connection.prepare_threshold is not None:
-        return well("pooler", "connected directly")
+        return ok("pooler", "connected directly")
     if patient.settings.listen_url is not None:
-        return well("pooler", "through a pooler; RESUMER_LISTEN_URL leads to the server")
+        return ok("pooler", "through a pooler; RESUMER_LISTEN_URL leads to the server")
     return warning(
         "pooler",
         "something between us and the server shares backends",
@@ -146,12 +146,12 @@ def _pooler(patient: Patient) -> Finding:
     )
 
 
-def _tls(patient: Patient) -> Finding:
+def _tls(patient: CheckContext) -> CheckResult:
     if patient.connection.pgconn.ssl_in_use:
-        return well("tls", "encrypted")
+        return ok("tls", "encrypted")
     host = patient.connection.info.host
     if is_local(host):
-        return well("tls", "not needed: the server is on this machine")
+        return ok("tls", "not needed: the server is on this machine")
     return warning(
         "tls",
         f"the connection to {host} is not encrypted",
@@ -163,12 +163,12 @@ def _tls(patient: Patient) -> Finding:
 DEADLINE = 2.0
 
 
-async def check_listening(patient: Patient) -> Sequence[Finding]:
+async def check_listening(patient: CheckContext) -> Sequence[CheckResult]:
     """Listen where the daemon would, and notify ourselves."""
     name = "RESUMER_LISTEN_URL" if patient.settings.listen_url else "RESUMER_DATABASE_URL"
     try:
         if await _heard(patient.settings.listening_url):
-            return [well("listen path", f"notifications arrive through {name}")]
+            return [ok("listen path", f"notifications arrive through {name}")]
         said = "a notification did not come back: is a pooler between us?"
     except (Unreachable, psycopg.Error) as error:
         said = str(error).strip()
@@ -210,7 +210,7 @@ BEYOND: Final[Mapping[str, str]] = {
 """What a session without special rights cannot set, or should not, and what it means for us."""
 
 
-async def check_imposed_settings(patient: Patient) -> Sequence[Finding]:
+async def check_imposed_settings(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what is imposed."""
     cursor = await patient.connection.execute(load("doctor_imposed"))
     rows = await cursor.fetchall()
@@ -218,11 +218,11 @@ async def check_imposed_settings(patient: Patient) -> Sequence[Finding]:
     overridden = [f"{who}: {name} = {value}" for who, name, value in rows if name.lower() in OURS]
     if overridden:
         told = "; ".join(overridden)
-        found.append(well("session settings", f"our sessions set their own: {told}"))
-    return found or [well("session settings", "nothing is imposed on us that matters")]
+        found.append(ok("session settings", f"our sessions set their own: {told}"))
+    return found or [ok("session settings", "nothing is imposed on us that matters")]
 
 
-def _reaching(who: str, name: str, value: str) -> Finding:
+def _reaching(who: str, name: str, value: str) -> CheckResult:
     verdict = broken if name == "session_replication_role" and value != "origin" else warning
     place = who.replace(" in ", " IN ").replace("role ", "ROLE ").replace("database ", "DATABASE ")
     return verdict(

@@ -6,10 +6,10 @@ from resumer_daemon.workflow.checks.finding import Finding, Findings, error, war
 from resumer_daemon.workflow.checks.flow import check_flow
 from resumer_daemon.workflow.checks.references import check_lookups
 from resumer_daemon.workflow.checks.steps import check_acts, check_condition, check_step, flows
-from resumer_daemon.workflow.errors import Refused
-from resumer_daemon.workflow.parser import inner_part, normalise
-from resumer_daemon.workflow.reader import Reader, kind, shown
-from resumer_daemon.workflow.values import Json, Unreadable, clean
+from resumer_daemon.workflow.errors import DefinitionError
+from resumer_daemon.workflow.parser import inner_part, parse_definition
+from resumer_daemon.workflow.reader import Reader, describe, kind
+from resumer_daemon.workflow.values import Json, UnreadableJson, clean
 
 
 def check(document: Json) -> list[Finding]:
@@ -19,10 +19,10 @@ def check(document: Json) -> list[Finding]:
     """
     try:
         cleaned = clean(document)
-        definition = normalise(cleaned)
-    except Unreadable as unreadable:
+        definition = parse_definition(cleaned)
+    except UnreadableJson as unreadable:
         return [error("$", str(unreadable))]
-    except Refused as refused:
+    except DefinitionError as refused:
         return [error(refused.path, refused.reason)]
     inner = inner_part(cleaned)
     findings = list(check_document(cleaned, inner))
@@ -75,7 +75,9 @@ def _trigger(inner: Reader) -> Findings:
         case "manual":
             pass
         case other:
-            yield error(f"{path}.type", f"expected event, schedule or manual, found {shown(other)}")
+            yield error(
+                f"{path}.type", f"expected event, schedule or manual, found {describe(other)}"
+            )
 
 
 def _event(trigger: Reader) -> Findings:

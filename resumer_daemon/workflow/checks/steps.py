@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from resumer_daemon.durations import EXPECTED, seconds
+from resumer_daemon.durations import EXPECTED, parse_duration
 from resumer_daemon.workflow import conditions
 from resumer_daemon.workflow.action_parser import APPROVAL
 from resumer_daemon.workflow.checks.finding import Findings, error, warning
@@ -13,23 +13,23 @@ from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, parts
 from resumer_daemon.workflow.definition import (
     NESTED,
     WIDEST,
-    Act,
+    Action,
     ActionStep,
-    BrokenStep,
     ConditionStep,
     Definition,
     ExecuteStep,
     ForeachStep,
+    InvalidStep,
     ParallelStep,
     Requires,
     Step,
     WaitStep,
 )
-from resumer_daemon.workflow.errors import Fault
-from resumer_daemon.workflow.reader import NotUnderstood, Reader, kind, shown
+from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.reader import ParseError, Reader, describe, kind
 from resumer_daemon.workflow.templates import REFERENCE, reference
 from resumer_daemon.workflow.url_templates import NAMES_USER, is_url, names_user, refusal
-from resumer_daemon.workflow.values import Json, is_number, printed
+from resumer_daemon.workflow.values import Json, is_number, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _sites(
 def check_step(site: Site, flow: Flow) -> Findings:
     """Check one step by itself."""
     match site.step:
-        case BrokenStep(error=written):
+        case InvalidStep(error=written):
             path, _, message = written.partition(": ")
             yield error(path, message)
         case WaitStep():
@@ -102,8 +102,8 @@ def _wait(site: Site) -> Findings:
     wait = site.written.inner("wait", beneath=site.written)
     for keys in ("for", "duration"), ("timeout",):
         path, value = wait.located(*keys)
-        if value is not None and seconds(value) is None:
-            yield error(path, f"expected {EXPECTED}, found {shown(value)}: the wait fails")
+        if value is not None and parse_duration(value) is None:
+            yield error(path, f"expected {EXPECTED}, found {describe(value)}: the wait fails")
 
 
 def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
@@ -133,7 +133,7 @@ def _asks_nobody(step: ActionStep, action: Reader) -> Findings:
     path, required = action.inner("metadata").located("approval_required")
     if step.action == "block" and required is not None and not isinstance(required, bool):
         yield warning(
-            path, f"expected true or false, found {shown(required)}: no approval is asked"
+            path, f"expected true or false, found {describe(required)}: no approval is asked"
         )
     if step.action != "block" and required is True:
         yield warning(path, f"{step.action} asks for no approval: only a block does")
@@ -189,8 +189,8 @@ def check_acts(site: Site) -> Findings:
             yield from _expiry(path, act)
 
 
-def _address(path: str, act: Act) -> Findings:
-    url = printed(act.params.get("url"))
+def _address(path: str, act: Action) -> Findings:
+    url = to_text(act.params.get("url"))
     literal = REFERENCE.sub("", url)
     if names_user(literal):
         yield error(f"{path}.url", NAMES_USER)
@@ -198,24 +198,24 @@ def _address(path: str, act: Act) -> Findings:
         yield error(f"{path}.url", refusal(url))
 
 
-def _method(path: str, act: Act) -> Findings:
+def _method(path: str, act: Action) -> Findings:
     method = act.params.get("method")
     if method in (None, "") or (isinstance(method, str) and REFERENCE.search(method)):
         return
     is_token = isinstance(method, str) and _TOKEN.fullmatch(method) is not None
-    if not is_token or printed(method).upper() in NOT_SENT:
-        yield error(f"{path}.method", f"not a method that is sent: {shown(method)}")
+    if not is_token or to_text(method).upper() in NOT_SENT:
+        yield error(f"{path}.method", f"not a method that is sent: {describe(method)}")
 
 
-def _expiry(path: str, act: Act) -> Findings:
+def _expiry(path: str, act: Action) -> Findings:
     try:
         Reader(dict(act.params), path).delay("expires_in")
-    except NotUnderstood as wrong:
+    except ParseError as wrong:
         path, _, message = str(wrong).partition(": ")
         yield error(path, message)
 
 
-def acts_of(site: Site) -> Iterator[tuple[str, Act]]:
+def acts_of(site: Site) -> Iterator[tuple[str, Action]]:
     """Return each action of a step, with its path."""
     if not isinstance(site.step, ActionStep | ExecuteStep):
         return
@@ -241,7 +241,7 @@ def check_condition(site: Site) -> Findings:
         path, condition, depth = waiting.pop()
         try:
             joined = parts(condition, depth)
-        except Fault as fault:
+        except StepError as fault:
             yield error(path, str(fault))
             continue
         if joined is None:
@@ -262,11 +262,11 @@ def _ignored(path: str, condition: dict[str, Json], join: str) -> Findings:
 def _compared(path: str, condition: dict[str, Json]) -> Findings:
     field, operator = condition.get("field"), condition.get("operator")
     if not isinstance(field, str):
-        yield error(f"{path}.field", f"expected a path, found {shown(field)}")
+        yield error(f"{path}.field", f"expected a path, found {describe(field)}")
     elif REFERENCE.search(field):
         yield error(f"{path}.field", "a field is a path as it stands, without braces")
     if not isinstance(operator, str):
-        yield error(f"{path}.operator", f"expected an operator, found {shown(operator)}")
+        yield error(f"{path}.operator", f"expected an operator, found {describe(operator)}")
     elif operator in OPERATORS:
         yield from _value(f"{path}.value", operator, condition.get("value"))
     elif operator not in EXISTENCE:
@@ -277,7 +277,7 @@ def _value(path: str, operator: str, value: Json) -> Findings:
     if reference(value) is not None:
         return
     if operator in _ORDERING and not is_number(value):
-        yield error(path, f"{operator} needs a number, found {shown(value)}")
+        yield error(path, f"{operator} needs a number, found {describe(value)}")
     if operator in _MEMBERSHIP and not isinstance(value, list):
         yield error(path, f"{operator} needs a list, found {kind(value)}")
     if operator == "regex":
@@ -286,12 +286,12 @@ def _value(path: str, operator: str, value: Json) -> Findings:
 
 def _pattern(path: str, value: Json) -> Findings:
     if isinstance(value, list | dict):
-        yield error(path, f"regex needs a pattern, found {shown(value)}")
+        yield error(path, f"regex needs a pattern, found {describe(value)}")
         return
     if value is None:
         yield warning(path, "regex without a pattern matches nothing")
         return
     try:
-        conditions.check_pattern(printed(value))
-    except Fault as fault:
+        conditions.check_pattern(to_text(value))
+    except StepError as fault:
         yield error(path, str(fault))

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from resumer_daemon.api.app import Health, build
+from resumer_daemon.api.app import Health, build_app
 from resumer_daemon.api.auth import Credentials, Proxies
-from resumer_daemon.api.dependencies import Doors
+from resumer_daemon.api.dependencies import ApiContext
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.unit.documents import ROOT, between, rows
@@ -17,10 +17,12 @@ from tests.unit.documents import ROOT, between, rows
 @pytest.fixture
 async def app() -> FastAPI:
     sessions = Pool(Database(""), 1)
-    doors = Doors(
+    doors = ApiContext(
         sessions, Credentials(sessions, None), legacy=False, rate=1.0, proxies=Proxies(())
     )
-    return build(Health(lambda: True, CollectorRegistry(), nothing), doors, Metrics().http_requests)
+    return build_app(
+        Health(lambda: True, CollectorRegistry(), nothing), doors, Metrics().http_requests
+    )
 
 
 async def nothing() -> None:

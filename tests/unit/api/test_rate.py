@@ -1,6 +1,6 @@
 """How often one may ask: the bucket of each fills by itself, and nobody empties another's."""
 
-from resumer_daemon.api.middleware import KEPT, Rate
+from resumer_daemon.api.middleware import KEPT, RateLimiter
 
 
 class Clock:
@@ -10,7 +10,7 @@ class Clock:
         return self.now
 
 
-def granted(rate: Rate, who: str) -> bool:
+def granted(rate: RateLimiter, who: str) -> bool:
     if rate.wait(who) > 0:
         return False
     rate.count(who)
@@ -19,7 +19,7 @@ def granted(rate: Rate, who: str) -> bool:
 
 def test_as_many_as_a_second_has_may_come_at_once_and_then_one_by_one():
     clock = Clock()
-    rate = Rate(5.0, clock)
+    rate = RateLimiter(5.0, clock)
     assert [granted(rate, "a") for _ in range(7)] == [True] * 5 + [False] * 2
     assert rate.wait("a") == 0.2
     clock.now = 0.2
@@ -29,7 +29,7 @@ def test_as_many_as_a_second_has_may_come_at_once_and_then_one_by_one():
 
 
 def test_each_has_a_bucket_of_its_own():
-    rate = Rate(1.0, Clock())
+    rate = RateLimiter(1.0, Clock())
     assert granted(rate, "a")
     assert not granted(rate, "a")
     assert granted(rate, "b")
@@ -37,19 +37,19 @@ def test_each_has_a_bucket_of_its_own():
 
 def test_even_less_than_one_a_second_is_one_at_first():
     clock = Clock()
-    rate = Rate(0.1, clock)
+    rate = RateLimiter(0.1, clock)
     assert granted(rate, "a")
     assert rate.wait("a") == 10.0
 
 
 def test_asking_for_how_long_costs_nothing():
-    rate = Rate(1.0, Clock())
+    rate = RateLimiter(1.0, Clock())
     assert [rate.wait("a") for _ in range(3)] == [0.0] * 3
     assert granted(rate, "a")
 
 
 def test_the_memory_is_bounded_and_forgets_who_was_not_seen_for_longest():
-    rate = Rate(1.0, Clock())
+    rate = RateLimiter(1.0, Clock())
     for number in range(KEPT):
         rate.count(str(number))
     rate.count("0")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.api.auth import LONGEST_JWT, read
+from resumer_daemon.api.auth import LONGEST_JWT, read_jwt
 from tests.harness.holders import SECRET
 
 NOW = 1_800_000_000.0
@@ -31,7 +31,7 @@ def signed(claims: Any) -> str:
 
 def test_a_jwt_says_who_it_is_what_it_may_and_of_which_organisation():
     claims = {"exp": FAR, "sub": "mia", "permissions": ["execution:read"], "organization_id": OF}
-    caller = read(signed(claims), SECRET, NOW)
+    caller = read_jwt(signed(claims), SECRET, NOW)
     assert caller is not None
     assert (caller.actor, caller.scopes) == ("user:mia", frozenset({"execution:read"}))
     assert (caller.organization, caller.everywhere) == (UUID(OF), False)
@@ -39,13 +39,13 @@ def test_a_jwt_says_who_it_is_what_it_may_and_of_which_organisation():
 
 def test_what_other_programs_write_beside_it_is_no_fault():
     claims = {"exp": FAR, "sub": 7, "aud": "service", "iss": "service", "iat": FAR, "jti": 1}
-    caller = read(signed(claims), SECRET, NOW)
+    caller = read_jwt(signed(claims), SECRET, NOW)
     assert caller is not None
     assert caller.actor == "user:7"
 
 
 def test_two_of_different_organisations_are_two_callers():
-    one, other = (read(signed({"exp": FAR, "sub": "mia", **o}), SECRET, NOW)
+    one, other = (read_jwt(signed({"exp": FAR, "sub": "mia", **o}), SECRET, NOW)
                   for o in ({}, {"organization_id": OF}))  # fmt: skip
     assert one
     assert other
@@ -54,23 +54,23 @@ def test_two_of_different_organisations_are_two_callers():
 
 @pytest.mark.parametrize("exp", [None, "soon", [], {}, 0, -1, NOW, 1e400, True, "1e999"])
 def test_an_end_that_is_none_or_past_is_worth_nothing(exp: object):
-    assert read(signed({"exp": exp, "sub": "mia"}), SECRET, NOW) is None
+    assert read_jwt(signed({"exp": exp, "sub": "mia"}), SECRET, NOW) is None
 
 
 def test_a_name_is_cut_and_cleaned_for_the_record():
-    caller = read(signed({"exp": FAR, "sub": "\0" + "x" * 5_000}), SECRET, NOW)
+    caller = read_jwt(signed({"exp": FAR, "sub": "\0" + "x" * 5_000}), SECRET, NOW)
     assert caller is not None
     assert caller.actor == "user:\ufffd" + "x" * (LONGEST_JWT - 1)
 
 
 @pytest.mark.parametrize(("nbf", "counts"), [(NOW, True), (NOW + 1, False), ("soon", False)])
 def test_a_jwt_that_begins_later_is_worth_nothing_yet(nbf: object, counts: bool):
-    assert (read(signed({"exp": FAR, "nbf": nbf}), SECRET, NOW) is not None) is counts
+    assert (read_jwt(signed({"exp": FAR, "nbf": nbf}), SECRET, NOW) is not None) is counts
 
 
 @given(st.dictionaries(names | st.text(), anything, max_size=6) | anything)
 def test_signed_claims_of_any_kind_are_read_or_worth_nothing(claims: object):
-    caller = read(signed(claims), SECRET, NOW)
+    caller = read_jwt(signed(claims), SECRET, NOW)
     assert caller is None or not caller.everywhere
 
 
@@ -81,4 +81,4 @@ def test_what_is_not_signed_with_the_secret_is_worth_nothing(end: str, head: obj
         parts = [
             urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in (header, body)
         ]
-        assert read(".".join([*parts, end]), SECRET, NOW) is None
+        assert read_jwt(".".join([*parts, end]), SECRET, NOW) is None

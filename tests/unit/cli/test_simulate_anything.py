@@ -10,39 +10,39 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from resumer_daemon.cli import simulation_report
-from resumer_daemon.cli.simulation_document import told
+from resumer_daemon.cli.simulation_document import to_document
 from resumer_daemon.cli.simulation_input import Subject
-from resumer_daemon.engine.inputs import Claimed, Limits, World
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Limits
 from resumer_daemon.engine.outcome import Paused
-from resumer_daemon.engine.simulation import Emitted, Script, simulate
-from resumer_daemon.workflow.errors import Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.simulation import Scenario, ScriptedEvent, simulate
+from resumer_daemon.workflow.errors import DefinitionError
+from resumer_daemon.workflow.parser import parse_definition
 from tests.harness.examples import examples
 from tests.unit.engine.flows import broken_definitions, contexts, definitions
 
 NOBODY = UUID(int=0)
-WORLD = World(
+WORLD = AdvanceInputs(
     datetime(2026, 1, 31, tzinfo=UTC), NOBODY, "exec_1", "flow", limits=Limits(step_budget=20)
 )
 words = st.lists(
     st.sampled_from(("approved", "rejected", "expired", "timeout", "event")), max_size=6
 )
-events = st.lists(st.builds(Emitted, st.just("e"), contexts), max_size=3)
+events = st.lists(st.builds(ScriptedEvent, st.just("e"), contexts), max_size=3)
 
 
 @settings(max_examples=examples(80), deadline=None)
 @given(definitions | broken_definitions(), contexts, words, events)
 def test_it_ends_and_can_be_told(
-    document: Any, payload: Any, said: Any, emitted: list[Emitted]
+    document: Any, payload: Any, said: Any, emitted: list[ScriptedEvent]
 ) -> None:
     try:
-        definition = normalise(document)
-    except Refused:
+        definition = parse_definition(document)
+    except DefinitionError:
         assume(False)
-    claimed = Claimed(
+    claimed = ClaimedExecution(
         NOBODY, "exec_1", "pending", None, "flow", None, None, None, payload, None, 0, (), ()
     )
-    script = Script(tuple(said), tuple(emitted))
+    script = Scenario(tuple(said), tuple(emitted))
     played = simulate(definition, claimed, WORLD, script)
     answered = len(said) + len(emitted) - len(played.unused.words) - len(played.unused.events)
     assert len(played.stretches) <= 1 + answered
@@ -50,4 +50,6 @@ def test_it_ends_and_can_be_told(
     assert simulate(definition, claimed, WORLD, script) == played
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation_report, "console", Console(quiet=True))
-        simulation_report.print_simulated(told(Subject(definition, claimed, WORLD, {}), played))
+        simulation_report.print_simulated(
+            to_document(Subject(definition, claimed, WORLD, {}), played)
+        )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.allowlist import as_address, refusal
+from resumer_daemon.effects.allowlist import as_address, refusal_of_address
 
 INSIDE = [
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -22,7 +22,7 @@ INSIDE = [
 def test_both_ends_of_what_is_inside_are_refused(network):
     inside = ip_network(network)
     for address in (inside[0], inside[1], inside[-1]):
-        assert refusal(address)
+        assert refusal_of_address(address)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_both_ends_of_what_is_inside_are_refused(network):
     ],
 )
 def test_what_is_outside_is_not(address):
-    assert refusal(ip_address(address)) is None
+    assert refusal_of_address(ip_address(address)) is None
 
 
 @given(st.ip_addresses())
@@ -51,15 +51,15 @@ def test_nothing_that_python_knows_to_be_inside_gets_through(address):
         not address.is_global,
     )
     if any(known):
-        assert refusal(address)
+        assert refusal_of_address(address)
 
 
 @given(st.ip_addresses(v=4))
 def test_no_address_gets_through_within_another(address):
     number = int(address)
     for prefix in ("::", "::ffff:0:0", "64:ff9b::"):
-        assert refusal(IPv6Address(int(IPv6Address(prefix)) | number))
-    assert refusal(IPv6Address(0x2002 << 112 | number << 80))
+        assert refusal_of_address(IPv6Address(int(IPv6Address(prefix)) | number))
+    assert refusal_of_address(IPv6Address(0x2002 << 112 | number << 80))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.backoff import LONGEST, full_jitter, pause
-from resumer_daemon.effects.http_message import read_answer, retry_after
-from resumer_daemon.effects.redaction import Revealed
+from resumer_daemon.effects.backoff import LONGEST, full_jitter, retry_delay
+from resumer_daemon.effects.http_message import read_result, retry_after
+from resumer_daemon.effects.redaction import SecretScope
 
 NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
 
@@ -55,7 +55,7 @@ async def test_a_date_is_meant_by_the_clock_of_the_receiver(ours: float):
         "Retry-After": "Fri, 24 Jul 2026 12:02:00 GMT",
     }
     response = httpcore2.Response(503, headers=list(headers.items()), content=b"")
-    answer = await read_answer(response, Revealed(str), NOW + ours)
+    answer = await read_result(response, SecretScope(str), NOW + ours)
     assert answer.retry_after == 120.0
 
 
@@ -67,12 +67,12 @@ def test_any_text_may_come(text):
 @given(st.floats(0, 1e6), st.randoms(use_true_random=False))
 def test_jitter_only_shortens(seconds, random):
     assert 0.0 <= full_jitter(seconds, random) <= seconds
-    assert 0.0 <= pause(seconds, None, random) <= seconds
+    assert 0.0 <= retry_delay(seconds, None, random) <= seconds
 
 
 @given(st.floats(0, 60), st.floats(0, 1e9), st.randoms(use_true_random=False))
 def test_nobody_comes_back_before_he_was_asked_to(backoff, asked, random):
-    waits = pause(backoff, asked, random)
+    waits = retry_delay(backoff, asked, random)
     assert min(asked, LONGEST) <= waits <= max(backoff, LONGEST * 1.1)
 
 

@@ -5,7 +5,13 @@ from heapq import heappop, heappush
 
 import pytest
 
-from resumer_daemon.effects.throttle import REMEMBERED, Breaker, Hosts, NotNow, RetryBudget
+from resumer_daemon.effects.throttle import (
+    REMEMBERED,
+    Breaker,
+    HostThrottle,
+    RetryBudget,
+    Throttled,
+)
 from resumer_daemon.engine.outcome import EffectResult
 from tests.harness import eventually
 from tests.harness.receiver import effect
@@ -119,7 +125,7 @@ def test_an_empty_budget_fills_by_time_too(clock):
 
 
 async def test_no_more_than_its_places_are_taken_at_a_host(clock):
-    hosts = Hosts(places=2, clock=clock)
+    hosts = HostThrottle(places=2, clock=clock)
     inside = {"a": 0, "b": 0}
     leave = asyncio.Event()
 
@@ -137,10 +143,10 @@ async def test_no_more_than_its_places_are_taken_at_a_host(clock):
 
 
 async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
-    hosts = Hosts(failures=3, rest=30.0, clock=clock)
+    hosts = HostThrottle(failures=3, rest=30.0, clock=clock)
     for _ in range(3):
         await attempt(hosts, DOWN)
-    with pytest.raises(NotNow) as refused:
+    with pytest.raises(Throttled) as refused:
         await attempt(hosts, WELL)
     assert refused.value.seconds == 30.0
     await attempt(hosts, WELL, "http://b.example/")
@@ -164,18 +170,18 @@ async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
     ],
 )
 async def test_only_what_speaks_against_a_host_opens_its_breaker(clock, result, opens):
-    hosts = Hosts(failures=2, clock=clock)
+    hosts = HostThrottle(failures=2, clock=clock)
     for _ in range(2):
         await attempt(hosts, result)
     if opens:
-        with pytest.raises(NotNow):
+        with pytest.raises(Throttled):
             await attempt(hosts, WELL)
     else:
         await attempt(hosts, WELL)
 
 
 async def test_a_block_that_fails_says_nothing_about_the_host(clock):
-    hosts = Hosts(failures=1, places=1, clock=clock)
+    hosts = HostThrottle(failures=1, places=1, clock=clock)
     with pytest.raises(RuntimeError):
         async with hosts.attempt(effect("http://a.example/")):
             raise RuntimeError
@@ -183,10 +189,10 @@ async def test_a_block_that_fails_says_nothing_about_the_host(clock):
 
 
 async def test_retries_beyond_the_budget_are_held_and_cost_nothing(clock):
-    hosts = Hosts(clock=clock, budget=RetryBudget(clock, floor=1.0, most=1.0))
+    hosts = HostThrottle(clock=clock, budget=RetryBudget(clock, floor=1.0, most=1.0))
     await attempt(hosts, WELL, number=2)
     for _ in range(3):
-        with pytest.raises(NotNow) as refused:
+        with pytest.raises(Throttled) as refused:
             await attempt(hosts, WELL, number=2)
         assert refused.value.seconds == 1.0
     await attempt(hosts, WELL, number=1)
@@ -196,7 +202,7 @@ async def test_retries_beyond_the_budget_are_held_and_cost_nothing(clock):
 
 async def test_ten_minutes_of_503_cost_few_extra_requests(clock):
     """500 effects of 3 attempts each, against a host that is down for ten minutes."""
-    hosts = Hosts(clock=clock)
+    hosts = HostThrottle(clock=clock)
     due = [(0.0, 1)] * 500
     made = {"down": 0, "up": 0}
     while due:
@@ -205,7 +211,7 @@ async def test_ten_minutes_of_503_cost_few_extra_requests(clock):
         down = clock.now < 1600.0
         try:
             await attempt(hosts, DOWN if down else WELL, number=number)
-        except NotNow as refused:
+        except Throttled as refused:
             heappush(due, (clock.now - 1000.0 + refused.seconds, number))
             continue
         made["down" if down else "up"] += 1
@@ -216,9 +222,9 @@ async def test_ten_minutes_of_503_cost_few_extra_requests(clock):
 
 
 async def test_hosts_without_end_are_not_all_remembered(clock):
-    hosts = Hosts(failures=1, clock=clock)
+    hosts = HostThrottle(failures=1, clock=clock)
     for number in range(REMEMBERED * 3):
         await attempt(hosts, DOWN if number % 2 else WELL, f"http://h{number}.example/")
     assert len(hosts._lanes) <= REMEMBERED
-    with pytest.raises(NotNow):
+    with pytest.raises(Throttled):
         await attempt(hosts, WELL, f"http://h{REMEMBERED * 3 - 1}.example/")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.throttle import origin
+from resumer_daemon.effects.throttle import origin_of
 from resumer_daemon.effects.urls import read_url
 from tests.harness.receiver import effect, secret
 
@@ -73,5 +73,5 @@ def test_any_text_is_a_url_or_is_refused(text):
 
 
 def test_the_origin_of_an_effect_needs_no_secret():
-    assert origin(effect(f"https://a.example/{secret('X')}")) == "https://a.example"
-    assert origin(effect(f"https://{secret('X')}.example/")) == ""
+    assert origin_of(effect(f"https://a.example/{secret('X')}")) == "https://a.example"
+    assert origin_of(effect(f"https://{secret('X')}.example/")) == ""

@@ -9,15 +9,15 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
-    Answer,
+    AdvanceInputs,
     Decided,
     Decision,
     Event,
     Limits,
     Manual,
+    Resolution,
     Rule,
     TimedOut,
-    World,
 )
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -40,7 +40,7 @@ from resumer_daemon.engine.resume import (
     resume_data_at_pause,
     resume_inside,
 )
-from resumer_daemon.engine.state import State, Ways
+from resumer_daemon.engine.state import NextSteps, State
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, dump, load
@@ -106,7 +106,7 @@ class Driver:
                     self._resume(ways, _ANSWERS[self.answers()])
                 case Incident():
                     self.incidents += 1
-                    self._resume(Ways(), Manual("retry", "ann", None))
+                    self._resume(NextSteps(), Manual("retry", "ann", None))
         return self
 
     def _advance(self) -> Advance:
@@ -136,8 +136,8 @@ class Driver:
             case Paused():
                 assert not self.under_way, "it pauses when no effect is under way"
 
-    def _world(self) -> World:
-        return World(
+    def _world(self) -> AdvanceInputs:
+        return AdvanceInputs(
             now=self.now,
             execution_id=UUID(int=1),
             execution_key="exec_1",
@@ -158,7 +158,7 @@ class Driver:
                 if self.one_by_one:
                     return
 
-    def _resume(self, ways: Ways, answer: Answer) -> None:
+    def _resume(self, ways: NextSteps, answer: Resolution) -> None:
         self.pauses += 1
         self.told = {}
         self.data = resume_data_after(
@@ -187,7 +187,7 @@ def _decided(decision: Any) -> Decision:
     return Decision(decided, (decided,))
 
 
-_ANSWERS: dict[str, Answer] = {
+_ANSWERS: dict[str, Resolution] = {
     "approved": _decided("approved"),
     "rejected": _decided("rejected"),
     "expired": _decided("expired"),

@@ -9,13 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import Approval, Claimed, OpenPause, Request, World
+from resumer_daemon.engine.inputs import (
+    AdvanceInputs,
+    Approval,
+    ClaimedExecution,
+    Pause,
+    ResumeRequest,
+)
 from resumer_daemon.engine.outcome import Effect, EffectResult, NewApproval, StepRecord
-from resumer_daemon.engine.plan import Launch, NewPause, Plan, Program
-from resumer_daemon.engine.planner import Programs, hear, proceed, respond
+from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan
+from resumer_daemon.engine.planner import Definitions, hear, plan_claimed, proceed
 from resumer_daemon.engine.state import Branch
 from resumer_daemon.store.record import own_requests
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json
 
 START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -28,7 +34,7 @@ ENDED = ("completed", "failed", "cancelled")
 class Row:
     """A request; `due` tells that its time has come."""
 
-    request: Request
+    request: ResumeRequest
     outcome: str | None = None
 
 
@@ -44,9 +50,9 @@ class Model:
     error: str | None = None
     context: Json = None
     resume_data: Json = None
-    pause: OpenPause | None = None
+    pause: Pause | None = None
     pauses: int = 0
-    launch: Launch | None = None
+    launch: PendingEffects | None = None
     rows: list[Row] = field(default_factory=list)
     approvals: dict[UUID, Approval] = field(default_factory=dict)
     withdrawn: set[UUID] = field(default_factory=set)
@@ -55,14 +61,14 @@ class Model:
     now: datetime = START
 
     def __post_init__(self) -> None:
-        self.program = Program("d", normalise(self.document))
+        self.program = PinnedDefinition("d", parse_definition(self.document))
         self.ask("start")
 
     # What other programs and clocks do.
 
     def ask(self, kind: Any, **facts: Any) -> None:
         """Insert a request."""
-        self.rows.append(Row(Request(len(self.rows) + 1, kind, **facts)))
+        self.rows.append(Row(ResumeRequest(len(self.rows) + 1, kind, **facts)))
 
     def decide(self, approval: Approval, status: str, approver: UUID | None = None) -> None:
         """Write a decision, as a plain UPDATE and its trigger do; nobody named: each by another."""
@@ -101,8 +107,8 @@ class Model:
                 self._write(heard)
         if not any(row.outcome is None and row.request.due for row in self.rows):
             return
-        programs = Programs({"d": self.program}, {WORKFLOW: self.program})
-        self._write(respond(self._claimed(), programs, self._world()))
+        programs = Definitions({"d": self.program}, {WORKFLOW: self.program})
+        self._write(plan_claimed(self._claimed(), programs, self._world()))
 
     def settle(self) -> None:
         """Take turns until nothing is due any more."""
@@ -144,13 +150,13 @@ class Model:
             if row.request.kind == "approval" and row.request.source_id == approval
         ]
 
-    def _claimed(self) -> Claimed:
+    def _claimed(self) -> ClaimedExecution:
         consumed = {
             row.request.source_id: row.request.decision
             for row in self.rows
             if row.request.kind == "approval" and row.outcome == "applied"
         }
-        return Claimed(
+        return ClaimedExecution(
             id=EXECUTION, key=self.key, status=self.status, workflow=WORKFLOW, workflow_key="w",
             organization=None, context=self.context, resume_data=self.resume_data,
             payload=self.payload, pause=self.pause, last_pause=self.pauses,
@@ -161,9 +167,9 @@ class Model:
             approvals=tuple(self.approvals.values()),
         )  # fmt: skip
 
-    def _world(self) -> World:
+    def _world(self) -> AdvanceInputs:
         self.now += timedelta(milliseconds=1)
-        return World(
+        return AdvanceInputs(
             now=self.now, execution_id=EXECUTION, execution_key=self.key, workflow_id="w",
             pause_number=self.pauses,
         )  # fmt: skip
@@ -228,9 +234,9 @@ class Model:
                 )
 
 
-def opened(new: NewPause) -> OpenPause:
+def opened(new: PauseToOpen) -> Pause:
     """Return a pause record as it is read back."""
-    return OpenPause(
+    return Pause(
         number=new.number, reason=new.reason, step_id=new.step_id, ways=new.ways,
         waiting=new.waiting, state=new.state, definition=new.definition, asked=new.asked,
         earlier=frozenset(new.earlier),

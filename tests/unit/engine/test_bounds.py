@@ -7,11 +7,11 @@ import pytest
 
 from resumer_daemon.engine.inputs import Limits
 from resumer_daemon.engine.outcome import Completed, Failed
-from resumer_daemon.engine.runtime import Place, Walk
+from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.step_result import Ended
 from resumer_daemon.engine.steps import dispatch
 from resumer_daemon.workflow.definition import Step
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import Driver
 
@@ -25,7 +25,7 @@ def foreach(step_id: str, items: str, *body: Any) -> dict[str, Any]:
 
 
 def run(step: dict[str, Any], items: list[Any], **options: Any) -> Driver:
-    return Driver(normalise({"steps": [step]}), {"items": items}, **options).run()
+    return Driver(parse_definition({"steps": [step]}), {"items": items}, **options).run()
 
 
 def test_many_items_are_recorded_in_pieces() -> None:
@@ -57,7 +57,7 @@ def test_a_webhook_of_many_is_tried_when_it_begins_and_when_its_result_is_here(
 ) -> None:
     tried: Counter[str] = Counter()
 
-    def counted(step: Step, place: Place, walk: Walk) -> Ended:
+    def counted(step: Step, place: Scope, walk: Run) -> Ended:
         tried[place.path] += 1
         return dispatch.run_step(step, place, walk)
 
@@ -97,7 +97,7 @@ def test_nesting_too_deep_fails(depth) -> None:
 
 def test_an_endless_loop_stops_at_the_budget() -> None:
     loop = {"id": "a", **LOG, "next": "a"}
-    driver = Driver(normalise({"steps": [loop]}), limits=Limits(), turns=1).run()
+    driver = Driver(parse_definition({"steps": [loop]}), limits=Limits(), turns=1).run()
     assert len(driver.records) == 1_000
     assert driver.incidents == 1
 
@@ -113,7 +113,7 @@ def test_a_retry_that_never_ends_waits_a_finite_time() -> None:
 def test_an_advance_whose_time_is_up_stops_before_the_next_step() -> None:
     steps = [{"id": f"s{number}", **LOG, "next": f"s{number + 1}"} for number in range(5)]
     del steps[-1]["next"]
-    driver = Driver(normalise({"steps": steps}), turns=9, hurried=True)
+    driver = Driver(parse_definition({"steps": steps}), turns=9, hurried=True)
     driver.run()
     assert driver.end == Completed("executed")
     assert driver.turn == 5
@@ -125,6 +125,6 @@ def test_an_advance_that_has_written_much_stops_and_goes_on_with_the_next(act) -
     big = {"type": "execute", "execute": [{**act, "message": "{{doc}}"}]}
     each = {**foreach("each", "{{items}}", big), "id": "each"}
     context = {"items": list(range(100)), "doc": "x" * 400_000}
-    driver = Driver(normalise({"steps": [each]}), context, limits=Limits(), turns=50).run()
+    driver = Driver(parse_definition({"steps": [each]}), context, limits=Limits(), turns=50).run()
     assert driver.end == Completed("executed")
     assert 4 <= driver.turn <= 11

@@ -1,6 +1,6 @@
 import pytest
 
-from resumer_daemon.engine.runtime import Limit, earlier, spoken
+from resumer_daemon.engine.runtime import Deadline, earlier, format_limit
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from resumer_daemon.engine.runtime import Limit, earlier, spoken
     ],
 )
 def test_durations_read_as_go_writes_them(seconds, text) -> None:
-    assert spoken(seconds) == text
+    assert format_limit(seconds) == text
 
 
 def test_the_earlier_limit_counts() -> None:
-    soon, late = Limit(5, 5), Limit(10, 10)
+    soon, late = Deadline(5, 5), Deadline(10, 10)
     assert earlier(soon, late) is soon
     assert earlier(late, soon) is soon
     assert earlier(None, late) is late

@@ -7,14 +7,14 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import EffectResult, Failed
-from resumer_daemon.engine.state import Progress, State
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.state import State, StepProgress
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import dump
 from tests.unit.engine.driver import NOW
 
-WORLD = World(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")
+WORLD = AdvanceInputs(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")
 ACTS = [
     {"type": "log", "message": "{{x}}"},
     {"type": "notify", "recipients": "{{x}}", "message": "{{x}}!"},
@@ -53,7 +53,7 @@ VALUES = [
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act["type"])
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
 def test_any_value_in_any_action(act, value) -> None:
-    definition = normalise(
+    definition = parse_definition(
         {"steps": [{"id": "x", "type": "execute", "execute": [{**act, "continue_on_error": True}]}]}
     )
     advanced = advance(definition, begin(definition, None), {"x": value}, WORLD)
@@ -64,7 +64,7 @@ def test_any_value_in_any_action(act, value) -> None:
 
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
 def test_any_value_in_a_condition_a_list_a_match_or_a_reason(value) -> None:
-    definition = normalise(
+    definition = parse_definition(
         {
             "steps": [
                 {
@@ -100,10 +100,10 @@ def test_any_value_in_a_condition_a_list_a_match_or_a_reason(value) -> None:
         State("nowhere"),
         State("x", visits={"y": -1}, taken=-5),
         State("x", time_left=-1.0),
-        State("x", awaits="approval", done={"x/9/9": Progress(reply="approved")}),
-        State("x", done={"x": Progress(reply="timeout")}),
-        State("x", done={"x": Progress(results=tuple(range(99)), item=99, at=99)}),
-        State("x", done={"x": Progress(ended="failed")}),
+        State("x", awaits="approval", done={"x/9/9": StepProgress(reply="approved")}),
+        State("x", done={"x": StepProgress(reply="timeout")}),
+        State("x", done={"x": StepProgress(results=tuple(range(99)), item=99, at=99)}),
+        State("x", done={"x": StepProgress(ended="failed")}),
     ],
 )
 def test_any_state_of_the_same_shape(state) -> None:
@@ -115,12 +115,12 @@ def test_any_state_of_the_same_shape(state) -> None:
         {"id": "x", "type": "wait", "event": "e"},
         {"id": "x", "type": "require_approval"},
     ):  # fmt: skip
-        definition = normalise({"steps": [step]})
+        definition = parse_definition({"steps": [step]})
         assert advance(definition, state, {"x": [1]}, WORLD, {"x#0": EffectResult()})
 
 
 def test_a_value_that_grows_while_it_is_rendered_is_refused() -> None:
-    definition = normalise(
+    definition = parse_definition(
         {"steps": [{"id": "x", "type": "execute", "execute": [
             {"type": "log", "message": "{{x}}" * 1_000}]}]}
     )  # fmt: skip

@@ -4,14 +4,14 @@ from itertools import combinations
 from uuid import UUID
 
 from resumer_daemon.engine.identifiers import approval_id, digest, effect_key, request_id, segment
-from resumer_daemon.engine.inputs import World
+from resumer_daemon.engine.inputs import AdvanceInputs
 from tests.unit.engine.driver import NOW
 
 EXECUTION = UUID("00000000-0000-4000-8000-000000000001")
 
 
-def world(pause_number: int = 0) -> World:
-    return World(
+def world(pause_number: int = 0) -> AdvanceInputs:
+    return AdvanceInputs(
         now=NOW,
         execution_id=EXECUTION,
         execution_key="exec_1",

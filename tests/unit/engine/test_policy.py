@@ -8,7 +8,7 @@ import pytest
 
 from resumer_daemon.engine.inputs import Approval
 from resumer_daemon.engine.policy import decide
-from resumer_daemon.engine.state import Waiting
+from resumer_daemon.engine.state import WaitCondition
 
 ANN, BOB = UUID(int=1), UUID(int=2)
 
@@ -17,7 +17,7 @@ def approval(number: int, status: str, approver: UUID | None = None, role: str =
     return Approval(UUID(int=100 + number), f"appr_{number}", status, approver, role)
 
 
-def by_trying(approvals: Sequence[Approval], waiting: Waiting) -> str | None:
+def by_trying(approvals: Sequence[Approval], waiting: WaitCondition) -> str | None:
     """Decide as the page says it, in the plainest way."""
     statuses = {each.status for each in approvals}
     for refusal in ("rejected", "expired"):
@@ -38,7 +38,7 @@ def by_trying(approvals: Sequence[Approval], waiting: Waiting) -> str | None:
 @pytest.mark.parametrize("roles", [(), ("r",), ("r", "s"), ("r", "r")])
 @pytest.mark.parametrize("needed", [None, 1, 2, 3])
 def test_it_decides_like_one_that_tries_everything(roles, needed) -> None:
-    waiting = Waiting(needed, roles)
+    waiting = WaitCondition(needed, roles)
     statuses = ("pending", "approved", "rejected", "expired", " Approved ")
     kinds = list(product(statuses, (ANN, BOB, None), "rs"))
     for size in (0, 1, 2):
@@ -52,11 +52,11 @@ def test_it_finds_who_can_stand_for_which_role() -> None:
         for chosen in combinations_with_replacement(kinds, 4):
             agree(
                 [approval(number, *each) for number, each in enumerate(chosen)],
-                Waiting(roles=roles),
+                WaitCondition(roles=roles),
             )
 
 
-def agree(approvals: list[Approval], waiting: Waiting) -> None:
+def agree(approvals: list[Approval], waiting: WaitCondition) -> None:
     verdict = decide(approvals, waiting)
     assert (verdict and verdict.decision) == by_trying(approvals, waiting), (approvals, waiting)
     if verdict is not None:
@@ -65,8 +65,8 @@ def agree(approvals: list[Approval], waiting: Waiting) -> None:
 
 def test_an_approval_that_must_not_count_is_missing() -> None:
     against = approval(1, "approved", ANN)._replace(objection="approved by who asked")
-    assert decide([against], Waiting(1)) is None
-    both = decide([against, approval(2, "approved", BOB)], Waiting(1))
+    assert decide([against], WaitCondition(1)) is None
+    both = decide([against, approval(2, "approved", BOB)], WaitCondition(1))
     assert both is not None
     assert [each.approver_id for each in both.counted] == [BOB]
 
@@ -76,7 +76,7 @@ def test_the_last_to_approve_is_the_deciding_one() -> None:
     verdict = decide(
         [late._replace(decided_at="2026-01-31T09:31:00Z"),
          early._replace(decided_at="2026-01-31T09:30:00Z")],
-        Waiting(2),
+        WaitCondition(2),
     )  # fmt: skip
     assert verdict is not None
     assert verdict.deciding.approver_id == BOB

@@ -3,15 +3,23 @@ from uuid import UUID
 import pytest
 
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import Answer, Decided, Decision, Event, Manual, TimedOut, World
+from resumer_daemon.engine.inputs import (
+    AdvanceInputs,
+    Decided,
+    Decision,
+    Event,
+    Manual,
+    Resolution,
+    TimedOut,
+)
 from resumer_daemon.engine.outcome import Completed, Paused
 from resumer_daemon.engine.resume import resume
-from resumer_daemon.engine.state import State, Ways
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.state import NextSteps, State
+from resumer_daemon.workflow.parser import parse_definition
 from tests.unit.engine.driver import NOW
 
-WORLD = World(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")
-APPROVAL = normalise(
+WORLD = AdvanceInputs(now=NOW, execution_id=UUID(int=1), execution_key="e", workflow_id="w")
+APPROVAL = parse_definition(
     {
         "steps": [
             {"id": "ask", "type": "require_approval", "on_true": "yes", "on_false": "no"},
@@ -20,20 +28,22 @@ APPROVAL = normalise(
         ]
     }
 )
-WAIT = normalise({"steps": [{"id": "w", "type": "wait", "event": "e"}]})
+WAIT = parse_definition({"steps": [{"id": "w", "type": "wait", "event": "e"}]})
 
 
-def decision(word) -> Answer:
+def decision(word) -> Resolution:
     decided = Decided(UUID(int=9), "appr_9", word, None, None, None)
     return Decision(decided, (decided,))
 
 
 def test_a_flow_that_has_not_begun_begins() -> None:
-    assert resume(APPROVAL, None, Ways(), Manual("manual", None, None)) == begin(APPROVAL, None)
+    assert resume(APPROVAL, None, NextSteps(), Manual("manual", None, None)) == begin(
+        APPROVAL, None
+    )
 
 
 def test_another_programs_pause_follows_the_ways_that_were_found_for_it() -> None:
-    state = resume(APPROVAL, State("ask"), Ways(approved="yes"), decision("approved"))
+    state = resume(APPROVAL, State("ask"), NextSteps(approved="yes"), decision("approved"))
     assert (state.step, state.result) == ("yes", "allowed")
 
 

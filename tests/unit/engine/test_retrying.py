@@ -3,46 +3,52 @@
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import Claimed, Limits, OpenPause, Request, World
-from resumer_daemon.engine.plan import Plan, Program
-from resumer_daemon.engine.planner import Programs, respond
-from resumer_daemon.engine.state import Waiting, Ways
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.inputs import (
+    AdvanceInputs,
+    ClaimedExecution,
+    Limits,
+    Pause,
+    ResumeRequest,
+)
+from resumer_daemon.engine.plan import PinnedDefinition, Plan
+from resumer_daemon.engine.planner import Definitions, plan_claimed
+from resumer_daemon.engine.state import NextSteps, WaitCondition
+from resumer_daemon.workflow.parser import parse_definition
 from tests.unit.engine.driver import NOW
 
-WORLD = World(NOW, UUID(int=1), "e", "w", limits=Limits(step_budget=5, items=3))
+WORLD = AdvanceInputs(NOW, UUID(int=1), "e", "w", limits=Limits(step_budget=5, items=3))
 ROUND = {"id": "round", "type": "execute", "execute": [{"type": "log"}], "next": "round"}
 
 
-def starts() -> Claimed:
-    request = Request(1, "start")
-    return Claimed(
+def starts() -> ClaimedExecution:
+    request = ResumeRequest(1, "start")
+    return ClaimedExecution(
         UUID(int=1), "e", "pending", UUID(int=2), "w", None, None, None, {"items": [1]}, None, 0,
         (request,), (),
     )  # fmt: skip
 
 
-def again(claimed: Claimed, plan: Plan) -> Claimed:
+def again(claimed: ClaimedExecution, plan: Plan) -> ClaimedExecution:
     """Return the execution as a claim would read it once the plan is recorded and a retry asked."""
     opened = plan.opens
     assert opened is not None
     assert opened.incident is not None
-    pause = OpenPause(
-        opened.number, "incident", opened.step_id, Ways(), Waiting(), opened.state,
+    pause = Pause(
+        opened.number, "incident", opened.step_id, NextSteps(), WaitCondition(), opened.state,
         opened.definition,
     )  # fmt: skip
-    return Claimed(
+    return ClaimedExecution(
         claimed.id, "e", "paused", claimed.workflow, "w", None, plan.context or claimed.context,
-        None, None, pause, opened.number, (Request(2, "retry", actor="ann"),), (),
+        None, None, pause, opened.number, (ResumeRequest(2, "retry", actor="ann"),), (),
     )  # fmt: skip
 
 
 def steps_of_each_run(step: dict[str, Any]) -> list[int]:
-    program = Program("sha", normalise({"steps": [step]}))
-    programs = Programs({"sha": program}, {UUID(int=2): program})
+    program = PinnedDefinition("sha", parse_definition({"steps": [step]}))
+    programs = Definitions({"sha": program}, {UUID(int=2): program})
     claimed, taken = starts(), []
     for _ in range(3):
-        plan = respond(claimed, programs, WORLD)
+        plan = plan_claimed(claimed, programs, WORLD)
         assert plan.opens is not None, plan.error
         assert plan.opens.incident is not None
         assert plan.opens.incident.cause == "step_budget"

@@ -1,9 +1,9 @@
 from resumer_daemon.engine.preload import rule_ids
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 
 
 def test_the_rules_of_members_and_items_are_needed_too() -> None:
-    definition = normalise(
+    definition = parse_definition(
         {
             "steps": [
                 {"id": "a", "type": "condition", "rule_id": "top"},

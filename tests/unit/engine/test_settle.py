@@ -6,60 +6,60 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.event_matching import meant_for
+from resumer_daemon.engine.event_matching import matches_event
 from resumer_daemon.engine.inputs import (
     DELETED,
     SAID,
     Approval,
-    Claimed,
+    ClaimedExecution,
     Decision,
     Event,
     Manual,
-    OpenPause,
-    Request,
+    Pause,
+    ResumeRequest,
     TimedOut,
 )
 from resumer_daemon.engine.settlement import settle
-from resumer_daemon.engine.state import Branch, Progress, State, Waiting, Ways
+from resumer_daemon.engine.state import Branch, NextSteps, State, StepProgress, WaitCondition
 
 ONE, TWO, OLD = UUID(int=1), UUID(int=2), UUID(int=9)
 ANN, BOB = UUID(int=11), UUID(int=12)
-PAUSE = OpenPause(
-    1, "approval_required", "ask", Ways(), Waiting(2), None, None, asked=(ONE, TWO),
+PAUSE = Pause(
+    1, "approval_required", "ask", NextSteps(), WaitCondition(2), None, None, asked=(ONE, TWO),
     earlier=frozenset({OLD}),
 )  # fmt: skip
-FOREIGN = replace(PAUSE, asked=(), waiting=Waiting(), earlier=frozenset())
+FOREIGN = replace(PAUSE, asked=(), waiting=WaitCondition(), earlier=frozenset())
 INCIDENT = replace(PAUSE, reason="incident")
-WAIT = replace(PAUSE, reason="waiting_for_event", waiting=Waiting(event="paid"), asked=())
+WAIT = replace(PAUSE, reason="waiting_for_event", waiting=WaitCondition(event="paid"), asked=())
 
 
 def claimed(
-    *requests: Request, one: str = "pending", two: str = "pending", status: str = "paused",
-    pause: OpenPause | None = PAUSE, **others: Any,
-) -> Claimed:  # fmt: skip
+    *requests: ResumeRequest, one: str = "pending", two: str = "pending", status: str = "paused",
+    pause: Pause | None = PAUSE, **others: Any,
+) -> ClaimedExecution:  # fmt: skip
     approvals = (
         Approval(ONE, "appr_1", one, ANN, "r", decided_at="2026-01-31T09:30:00Z"),
         Approval(TWO, "appr_2", two, BOB, "r", decided_at="2026-01-31T09:31:00Z"),
     )
     given = {"approvals": approvals, "resume_data": None, **others}
-    return Claimed(
+    return ClaimedExecution(
         id=UUID(int=5), key="exec_1", status=status, workflow=None, workflow_key="w",
         organization=None, context={"order": {"id": 1}}, payload=None, pause=pause, last_pause=1,
         requests=requests, **given,
     )  # fmt: skip
 
 
-def says(number: int, approval: UUID, decision: str, consumed: str | None = None) -> Request:
-    return Request(number, "approval", approval, decision, consumed=consumed)
+def says(number: int, approval: UUID, decision: str, consumed: str | None = None) -> ResumeRequest:
+    return ResumeRequest(number, "approval", approval, decision, consumed=consumed)
 
 
 APPROVED, REJECTED = says(1, ONE, "approved"), says(2, TWO, "rejected")
 SECOND = says(3, TWO, "approved")
-CANCEL = Request(4, "cancel", actor="ann")
-FORCE = Request(5, "manual", payload={"force": True}, actor="ann")
-PAID = Request(6, "event", OLD, pause_number=1, payload={"order": {"id": 1}})
-DUE = Request(7, "timeout", pause_number=1)
-LATER = Request(8, "timeout", due=False, due_at="2026-02-01")
+CANCEL = ResumeRequest(4, "cancel", actor="ann")
+FORCE = ResumeRequest(5, "manual", payload={"force": True}, actor="ann")
+PAID = ResumeRequest(6, "event", OLD, pause_number=1, payload={"order": {"id": 1}})
+DUE = ResumeRequest(7, "timeout", pause_number=1)
+LATER = ResumeRequest(8, "timeout", due=False, due_at="2026-02-01")
 
 
 @pytest.mark.parametrize(
@@ -172,15 +172,15 @@ def test_what_was_counted_at_another_program_s_pause_and_deleted_is_needed_no_mo
     firm: int | None, decides: bool
 ) -> None:
     first = Approval(ONE, "appr_1", "approved", ANN)
-    pause = replace(PAUSE, waiting=Waiting(2, firm=firm))
+    pause = replace(PAUSE, waiting=WaitCondition(2, firm=firm))
     settlement = settle(claimed(APPROVED, pause=pause, approvals=(first,)))
     assert (settlement.answer is not None) == decides
 
 
-SAYS = Request(10, "adopt", decision=SAID)
-SEEN = Request(10, "adopt")
+SAYS = ResumeRequest(10, "adopt", decision=SAID)
+SEEN = ResumeRequest(10, "adopt")
 STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
-OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": Progress()}))
+OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": StepProgress()}))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_request_that_was_applied_before_is_not_applied_again() -> None:
 def test_three_looks_leave_one_timer_for_an_approval() -> None:
     dated = Approval(ONE, "appr_1", "pending", expires_at="2026-02-28")
     assert [each.id for each in settle(claimed(approvals=(dated,))).arm] == [ONE]
-    armed = Request(1, "timeout", ONE, due=False, due_at="2026-02-28")
+    armed = ResumeRequest(1, "timeout", ONE, due=False, due_at="2026-02-28")
     for _ in range(2):
         assert settle(claimed(armed, approvals=(dated,))).arm == ()
     moved = armed._replace(due_at="2026-02-01")
@@ -240,7 +240,7 @@ def test_three_looks_leave_one_timer_for_an_approval() -> None:
 
 
 def test_a_wish_to_pause_outlives_a_move_that_was_asked_for_before_it() -> None:
-    settlement = settle(claimed(FORCE, Request(9, "pause")))
+    settlement = settle(claimed(FORCE, ResumeRequest(9, "pause")))
     assert isinstance(settlement.answer, Manual)
     assert settlement.outcomes == {FORCE.id: "applied"}
 
@@ -248,15 +248,17 @@ def test_a_wish_to_pause_outlives_a_move_that_was_asked_for_before_it() -> None:
 @pytest.mark.parametrize(
     ("request_", "outcome"),
     [
-        (Request(7, "timeout", ONE), "applied"),
-        (Request(7, "retry"), "failed"),
-        (Request(7, "retry", pause_number=0), "superseded"),
-        (Request(7, "timeout", pause_number=0), "applied"),
+        (ResumeRequest(7, "timeout", ONE), "applied"),
+        (ResumeRequest(7, "retry"), "failed"),
+        (ResumeRequest(7, "retry", pause_number=0), "superseded"),
+        (ResumeRequest(7, "timeout", pause_number=0), "applied"),
         (PAID._replace(id=7, pause_number=0), "superseded"),
     ],
     ids=["timer of an approval", "retry", "earlier retry", "earlier timer", "earlier event"],
 )
-def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome: str) -> None:
+def test_what_is_not_meant_for_a_wait_does_not_end_it(
+    request_: ResumeRequest, outcome: str
+) -> None:
     settlement = settle(claimed(request_, pause=WAIT))
     assert settlement.answer is None
     assert settlement.outcomes == {7: outcome}
@@ -264,13 +266,13 @@ def test_what_is_not_meant_for_a_wait_does_not_end_it(request_: Request, outcome
 
 def test_an_event_is_meant_for_a_wait_where_every_path_agrees() -> None:
     match = {"order.id": 7, "kind": "full"}
-    assert meant_for(match, {}, {"order": {"id": 7}, "kind": "full"})
-    assert not meant_for(match, {}, {"order": {"id": 7}, "kind": "part"})
-    assert not meant_for(match, {}, {"order": {"id": 7}})
+    assert matches_event(match, {}, {"order": {"id": 7}, "kind": "full"})
+    assert not matches_event(match, {}, {"order": {"id": 7}, "kind": "part"})
+    assert not matches_event(match, {}, {"order": {"id": 7}})
 
 
 def test_an_event_does_not_end_a_wait_for_a_time() -> None:
-    time = replace(WAIT, reason="waiting_for_time", waiting=Waiting())
+    time = replace(WAIT, reason="waiting_for_time", waiting=WaitCondition())
     settlement = settle(claimed(PAID._replace(decision="paid"), pause=time))
     assert settlement.answer is None
     assert settlement.outcomes == {PAID.id: "superseded"}
@@ -278,7 +280,7 @@ def test_an_event_does_not_end_a_wait_for_a_time() -> None:
 
 @pytest.mark.parametrize(("kind", "ends"), [("a", True), ("b", False)])
 def test_every_path_of_a_match_must_agree(kind: str, ends: bool) -> None:
-    match = Waiting(event="paid", match={"order.id": 1, "kind": "a"})
+    match = WaitCondition(event="paid", match={"order.id": 1, "kind": "a"})
     event = PAID._replace(payload={"order": {"id": 1}, "kind": kind})
     settlement = settle(claimed(event, pause=replace(WAIT, waiting=match)))
     assert (settlement.answer is not None) == ends
@@ -291,26 +293,28 @@ def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch)
 
     def counted(*given: Any) -> bool:
         compared.append(given)
-        return meant_for(*given)
+        return matches_event(*given)
 
-    monkeypatch.setattr("resumer_daemon.engine.event_matching.meant_for", counted)
+    monkeypatch.setattr("resumer_daemon.engine.event_matching.matches_event", counted)
     many = range(2_000)
     waits = {f"all/{n}": {p: v.format(n=n) for p, v in match.items()} for n in many}
     done = {
-        path: Progress(
-            waits=Branch(path, "s", "waiting_for_event", Ways(), Waiting(event="paid", match=each))
+        path: StepProgress(
+            waits=Branch(
+                path, "s", "waiting_for_event", NextSteps(), WaitCondition(event="paid", match=each)
+            )
         )
         for path, each in waits.items()
     }
     requests = [
-        Request(n, "event", UUID(int=n), "paid", payload={"tenant": "t", "order": {"id": n}})
+        ResumeRequest(n, "event", UUID(int=n), "paid", payload={"tenant": "t", "order": {"id": n}})
         for n in reversed(many)
     ]
     pause = replace(WAIT, state=State("all", done=done))
     settled = settle(replace(claimed(*requests, pause=pause), context={}))
     assert len(settled.answers) == 2_000
     assert all(
-        meant_for(waits[path], {}, answer.payload)
+        matches_event(waits[path], {}, answer.payload)
         for path, answer in settled.answers.items()
         if isinstance(answer, Event)
     )

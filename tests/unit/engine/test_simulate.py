@@ -7,14 +7,20 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.inputs import Claimed, Decision, Request, World
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Decision, ResumeRequest
 from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Incident, Paused
-from resumer_daemon.engine.simulation import Emitted, Script, Simulation, Word, simulate
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.simulation import (
+    Scenario,
+    ScriptedDecision,
+    ScriptedEvent,
+    Simulation,
+    simulate,
+)
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json
 
 NOBODY = UUID(int=0)
-WORLD = World(datetime(2026, 1, 31, 9, 30, tzinfo=UTC), NOBODY, "exec_1", "flow")
+WORLD = AdvanceInputs(datetime(2026, 1, 31, 9, 30, tzinfo=UTC), NOBODY, "exec_1", "flow")
 ALLOW = {"id": "release", "type": "action", "action": "allow"}
 
 
@@ -22,14 +28,18 @@ def ask(step: str = "ask", **requires: Json) -> dict[str, Json]:
     return {"id": step, "type": "require_approval", "requires": requires, "next": "release"}
 
 
-def claimed(payload: Json = None) -> Claimed:
-    return Claimed(
+def claimed(payload: Json = None) -> ClaimedExecution:
+    return ClaimedExecution(
         NOBODY, "exec_1", "pending", None, "flow", None, None, None, payload, None, 0, (), ()
     )
 
 
-def run(steps: list[Json], *words: Word, payload: Json = None, **script: Json) -> Simulation:
-    return simulate(normalise({"steps": steps}), claimed(payload), WORLD, Script(words, **script))
+def run(
+    steps: list[Json], *words: ScriptedDecision, payload: Json = None, **script: Json
+) -> Simulation:
+    return simulate(
+        parse_definition({"steps": steps}), claimed(payload), WORLD, Scenario(words, **script)
+    )
 
 
 def seen(played: Simulation) -> list[tuple[str, list[Json]]]:
@@ -69,15 +79,15 @@ def test_approvers_that_nobody_asked_are_made_up() -> None:
 def test_what_is_decided_already_comes_before_the_script() -> None:
     steps = [ask("first"), ask("second") | {"id": "second"}, ALLOW]
     steps[0] |= {"next": "second"}
-    definition = normalise({"steps": steps})
-    paused = simulate(definition, claimed(), WORLD, Script()).claimed
+    definition = parse_definition({"steps": steps})
+    paused = simulate(definition, claimed(), WORLD, Scenario()).claimed
     [approval] = paused.approvals
     decided = approval._replace(status="rejected")
-    request = Request(1, "approval", approval.id, "rejected")
+    request = ResumeRequest(1, "approval", approval.id, "rejected")
     written = replace(paused, approvals=(decided,), requests=(request,))
-    played = simulate(definition, written, WORLD, Script(("approved",)))
+    played = simulate(definition, written, WORLD, Scenario(("approved",)))
     assert [stretch.stop for stretch in played.stretches] == [Completed("blocked", None)]
-    assert played.unused == Script(("approved",))
+    assert played.unused == Scenario(("approved",))
 
 
 def test_an_incident_takes_no_answer() -> None:
@@ -97,9 +107,9 @@ def test_a_wait_without_a_timeout_does_not_time_out() -> None:
 def test_events_are_taken_by_type_and_by_what_they_name() -> None:
     steps = [{"id": "w", "type": "wait", "event": "paid"}, ALLOW]
     events = (
-        Emitted("sent", {}),
-        Emitted("paid", {"order": {"id": 2}}),
-        Emitted("paid", {"order": {"id": 1}}),
+        ScriptedEvent("sent", {}),
+        ScriptedEvent("paid", {"order": {"id": 2}}),
+        ScriptedEvent("paid", {"order": {"id": 1}}),
     )
     played = run(steps, payload={"order": {"id": 1}}, events=events)
     assert played.claimed.status == "completed"
@@ -143,10 +153,10 @@ def test_a_missing_rule_has_no_comparisons() -> None:
 def test_what_it_is_given_stays_as_it_was() -> None:
     given = claimed({"order": {"id": 1}, "list": [1]})
     before = deepcopy(given)
-    definition = normalise({"steps": [ask(), ALLOW]})
-    first = simulate(definition, given, WORLD, Script(("approved",)))
+    definition = parse_definition({"steps": [ask(), ALLOW]})
+    first = simulate(definition, given, WORLD, Scenario(("approved",)))
     assert given == before
-    assert first == simulate(definition, given, WORLD, Script(("approved",)))
+    assert first == simulate(definition, given, WORLD, Scenario(("approved",)))
 
 
 def test_an_effect_may_be_answered_otherwise() -> None:
@@ -158,8 +168,8 @@ def test_an_effect_may_be_answered_otherwise() -> None:
         sent.append(effect)
         return EffectResult("connection refused", "connection")
 
-    definition = normalise({"steps": [step, ALLOW]})
-    played = simulate(definition, claimed({"order": {"id": 7}}), WORLD, Script(), refuse)
+    definition = parse_definition({"steps": [step, ALLOW]})
+    played = simulate(definition, claimed({"order": {"id": 7}}), WORLD, Scenario(), refuse)
     assert [effect.request["url"] for effect in sent] == ["https://a.test/7"]
     assert [each.record.error for each in played.stretches[0].steps] == ["connection refused", None]
 

@@ -3,8 +3,8 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.state import Branch, Progress, State, Waiting, Ways
-from resumer_daemon.errors import Refused
+from resumer_daemon.engine.state import Branch, NextSteps, State, StepProgress, WaitCondition
+from resumer_daemon.errors import OperationRefused
 from resumer_daemon.workflow.values import dump, load
 from tests.unit.engine.driver import NOW
 
@@ -12,8 +12,8 @@ WAITS = Branch(
     "each/7/2",
     "ask",
     "approval_required",
-    Ways(approved="each", expired="late"),
-    Waiting(
+    NextSteps(approved="each", expired="late"),
+    WaitCondition(
         2,
         ("legal", "cfo"),
         match={"a": 1},
@@ -36,7 +36,7 @@ def test_a_state_that_says_little_is_short() -> None:
 
 
 def test_a_round_trip_keeps_everything() -> None:
-    progress = Progress(
+    progress = StepProgress(
         attempt=3,
         began=NOW,
         clock=0.1 + 0.2,
@@ -62,7 +62,7 @@ def test_a_round_trip_keeps_everything() -> None:
         taken_inside=1_000,
         result="blocked",
         reason="why",
-        done={"each": progress, "each/7/2": Progress(waits=WAITS)},
+        done={"each": progress, "each/7/2": StepProgress(waits=WAITS)},
         awaits="approval",
         time_left=1e-9,
         allowed_time=3600.0,
@@ -88,7 +88,7 @@ def test_the_end_is_a_state_too() -> None:
     ],
 )
 def test_what_nobody_of_us_wrote_is_refused(stored) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(OperationRefused):
         State.from_json(stored)
 
 

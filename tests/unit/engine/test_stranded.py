@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.engine.compatibility import PausePoint, stranded
-from resumer_daemon.engine.state import Ways
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.engine.compatibility import PausePoint, find_incompatible
+from resumer_daemon.engine.state import NextSteps
+from resumer_daemon.workflow.parser import parse_definition
 
 ASK = {"id": "ask", "type": "require_approval"}
 WAIT = {"id": "wait", "type": "wait", "event": "paid"}
@@ -20,23 +20,26 @@ INSIDE = {
 @pytest.mark.parametrize(
     ("step", "reason", "ways", "steps", "missing"),
     [
-        ("ask", "approval_required", Ways(approved="go"), [ASK, GO], ()),
-        ("ask", "approval_required", Ways(approved="go"), [GO], ("no step ask",)),
+        ("ask", "approval_required", NextSteps(approved="go"), [ASK, GO], ()),
+        ("ask", "approval_required", NextSteps(approved="go"), [GO], ("no step ask",)),
         (
-            "ask", "approval_required", Ways(approved="go", refused="stop", expired="stop"),
+            "ask", "approval_required", NextSteps(approved="go", refused="stop", expired="stop"),
             [ASK], ("no step go, where approved leads", "no step stop, where refused leads"),
         ),
-        ("go", "approval_required", Ways(), [GO], ("go asks for no approval",)),
-        ("go", "waiting_for_event", Ways(), [GO], ("go waits for nothing",)),
-        ("wait", "waiting_for_time", Ways(event="go"), [WAIT, GO], ()),
-        ("go", "manual", Ways(), [GO], ()),
-        (None, "incident", Ways(), [GO], ()),
-        ("ask", "approval_required", Ways(approved="all"), [INSIDE], ()),
-        ("ask", "approval_required", Ways(approved="both"), [INSIDE],
+        ("go", "approval_required", NextSteps(), [GO], ("go asks for no approval",)),
+        ("go", "waiting_for_event", NextSteps(), [GO], ("go waits for nothing",)),
+        ("wait", "waiting_for_time", NextSteps(event="go"), [WAIT, GO], ()),
+        ("go", "manual", NextSteps(), [GO], ()),
+        (None, "incident", NextSteps(), [GO], ()),
+        ("ask", "approval_required", NextSteps(approved="all"), [INSIDE], ()),
+        ("ask", "approval_required", NextSteps(approved="both"), [INSIDE],
          ("no step both, where approved leads",)),
     ],
 )  # fmt: skip
 def test_what_is_missing(
-    step: str | None, reason: str, ways: Ways, steps: list[Any], missing: tuple[str, ...]
+    step: str | None, reason: str, ways: NextSteps, steps: list[Any], missing: tuple[str, ...]
 ) -> None:
-    assert stranded(PausePoint(step, reason, ways), normalise({"steps": steps})) == missing
+    assert (
+        find_incompatible(PausePoint(step, reason, ways), parse_definition({"steps": steps}))
+        == missing
+    )

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.conditions import DEPTH, Comparison, evaluate, explain
-from resumer_daemon.workflow.errors import ConditionFault, Fault, FieldNotFound
+from resumer_daemon.workflow.errors import ConditionFault, FieldNotFound, StepError
 
 CONTEXT = {"a": 1, "b": {"c": [1, 2]}, "text": "x" * 65_536, "long": "x" * 65_537}
 
@@ -49,7 +49,7 @@ def test_a_missing_field_is_told_with_its_path():
     with pytest.raises(FieldNotFound) as caught:
         evaluate({"field": "order.total", "operator": "gt", "value": 5}, {"order": {}})
     assert str(caught.value) == "field not found: order.total"
-    assert isinstance(caught.value, Fault)
+    assert isinstance(caught.value, StepError)
 
 
 def test_the_context_may_be_scopes_over_each_other():
@@ -81,7 +81,7 @@ def test_values_nested_beyond_all_bounds_are_a_fault_at_most(operator):
         try:
             condition = {"field": "it", "operator": operator, "value": value}
             evaluate(condition, {"it": actual})
-        except Fault as fault:
+        except StepError as fault:
             assert len(str(fault)) < 200  # noqa: PT017 - there may be none
 
 

@@ -10,11 +10,11 @@ from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, evaluate, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
-from resumer_daemon.workflow.errors import Fault, Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import DefinitionError, StepError
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.secret_refs import mask_secrets, resolve_secrets
 from resumer_daemon.workflow.templates import Names, render
-from resumer_daemon.workflow.values import dump, load, printed, same
+from resumer_daemon.workflow.values import dump, load, to_text, values_equal
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = Names(NOW, "e", "exec_1", "w", "s")
@@ -71,8 +71,8 @@ generated = settings(
 @given(documents)
 def test_any_document_becomes_a_definition_or_is_refused(document):
     try:
-        definition = normalise(document)
-    except Refused:
+        definition = parse_definition(document)
+    except DefinitionError:
         return
     assert Definition.model_validate(definition.model_dump()) == definition
     assert [step.id for step in definition.steps] == list(definition.positions)
@@ -92,7 +92,7 @@ def test_any_condition_is_answered_or_a_fault(condition, context):
     answer, error = None, None
     try:
         answer = evaluate(condition, context)
-    except Fault as fault:
+    except StepError as fault:
         error = str(fault)
     assert (answer is None) == (error is not None)
     assert explain(condition, context)[-1].error == error
@@ -105,7 +105,7 @@ def test_any_value_is_rendered_or_a_fault(template, context):
     try:
         rendered = render(template, context, NAMES, unresolved)
         text = dump(rendered)
-    except Fault:
+    except StepError:
         return
     assert dump(mask_secrets(rendered)).count("\ufdd0") == 0
     assert render(template, context, NAMES, set()) == rendered
@@ -117,24 +117,24 @@ def test_any_value_is_rendered_or_a_fault(template, context):
 def test_a_value_that_can_be_written_reads_back_as_the_same(value):
     try:
         text = dump(value)
-    except Fault:
+    except StepError:
         return
     read = load(text)
     assert dump(read) == dump(load(dump(read)))
-    assert same(read, load(text))
+    assert values_equal(read, load(text))
 
 
 @generated
 @given(values, values)
 def test_equality_is_symmetric_and_agrees_with_print(left, right):
     try:
-        answers = same(left, right), same(right, left)
-    except Fault:
+        answers = values_equal(left, right), values_equal(right, left)
+    except StepError:
         return
     assert answers[0] == answers[1]
     scalars = all(not isinstance(side, list | dict) for side in (left, right))
     if answers[0] and scalars and left is not None:
-        assert printed(left) == printed(right)
+        assert to_text(left) == to_text(right)
 
 
 @generated

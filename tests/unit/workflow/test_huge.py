@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from resumer_daemon.workflow.checks.document import check
-from resumer_daemon.workflow.errors import Fault, Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import DefinitionError, StepError
+from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import load
 
 MANY = 5_000
@@ -62,13 +62,13 @@ def long_text() -> list[dict[str, Any]]:
 )
 def test_a_huge_definition_is_read_and_checked(written):
     document = {"steps": written()}
-    assert normalise(document).steps
+    assert parse_definition(document).steps
     assert all(len(finding.message) < 1_000 for finding in check(document))
 
 
 def test_a_huge_id_is_refused_in_a_few_words():
-    with pytest.raises(Refused) as caught:
-        normalise({"steps": [{"id": "a" * 10_000_000}]})
+    with pytest.raises(DefinitionError) as caught:
+        parse_definition({"steps": [{"id": "a" * 10_000_000}]})
     assert len(str(caught.value)) < 200
 
 
@@ -76,5 +76,5 @@ def test_json_of_ten_megabytes_is_read_or_refused():
     text = json.dumps({"steps": [{"id": str(at), "x": "y" * 100} for at in range(80_000)]})
     assert len(text) > 10_000_000
     assert len(load(text)["steps"]) == 80_000
-    with pytest.raises(Fault):
+    with pytest.raises(StepError):
         load('{"steps":' + "[" * 10_000_000)

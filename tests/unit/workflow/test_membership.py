@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from resumer_daemon.workflow.conditions import LONG, among, evaluate
 from resumer_daemon.workflow.errors import FieldNotFound
-from resumer_daemon.workflow.values import same
+from resumer_daemon.workflow.values import values_equal
 
 scalars = (
     st.none() | st.booleans() | st.integers(-3, 3) | st.decimals(-2, 2, places=2)
@@ -25,7 +25,7 @@ values = st.recursive(
 @given(values, st.lists(values, max_size=8))
 def test_a_long_list_has_what_a_comparison_with_each_member_finds(value, some) -> None:
     members = [*some, *[{"filler": number} for number in range(LONG)]]
-    assert among(value, members) is any(same(value, member) for member in members)
+    assert among(value, members) is any(values_equal(value, member) for member in members)
 
 
 # C49

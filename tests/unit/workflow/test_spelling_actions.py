@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.workflow.definition import Act, ActionStep, ExecuteStep, Requires
+from resumer_daemon.workflow.definition import Action, ActionStep, ExecuteStep, Requires
 from tests.unit.workflow.spelled import step
 
 
@@ -23,7 +23,7 @@ def test_the_spellings_of_an_action(action):
 def test_an_action_runs_its_list_wherever_it_stands():
     acts = [{"type": "log", "message": "m"}]
     expected = ActionStep(
-        id="s", action="allow", execute=(Act(type="log", params={"message": "m"}),)
+        id="s", action="allow", execute=(Action(type="log", params={"message": "m"}),)
     )
     assert step({"type": "action", "action": "allow", "execute": acts}) == expected
     assert step({"type": "action", "action": {"type": "allow", "execute": acts}}) == expected
@@ -75,7 +75,7 @@ def test_any_other_step_that_creates_one_goes_on():
     acts = [{"type": "create_approval_request", "entity": "order"}]
     assert step({"type": "action", "action": "allow", "execute": acts}).requires is None
     assert step({"type": "execute", "execute": acts}) == ExecuteStep(
-        id="s", execute=(Act(type="create_approval_request", params={"entity": "order"}),)
+        id="s", execute=(Action(type="create_approval_request", params={"entity": "order"}),)
     )
 
 

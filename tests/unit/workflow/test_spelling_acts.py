@@ -1,6 +1,6 @@
 import pytest
 
-from resumer_daemon.workflow.definition import Act, ExecuteStep
+from resumer_daemon.workflow.definition import Action, ExecuteStep
 from tests.unit.workflow.spelled import step
 
 
@@ -19,7 +19,7 @@ from tests.unit.workflow.spelled import step
 )
 def test_the_parameters_of_an_action(written):
     assert step({"type": "execute", "execute": [written]}).execute == (
-        Act(type="webhook", params={"url": "u", "body": {"a": 1}}),
+        Action(type="webhook", params={"url": "u", "body": {"a": 1}}),
     )
 
 
@@ -55,7 +55,7 @@ def test_a_record_may_have_an_entity_among_its_data():
 
 def test_an_unknown_action_is_kept_for_its_turn():
     written = {"type": "execute", "execute": [{"type": "teleport", "to": "x"}, {}]}
-    assert step(written).execute == (Act(type="teleport", params={"to": "x"}), Act(type=""))
+    assert step(written).execute == (Action(type="teleport", params={"to": "x"}), Action(type=""))
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_an_unknown_action_is_kept_for_its_turn():
 )
 def test_an_action_may_go_on_after_its_failure(says, goes_on):
     written = {"type": "execute", "execute": [{"type": "log", "continue_on_error": says}]}
-    assert step(written).execute == (Act(type="log", continue_on_error=goes_on),)
+    assert step(written).execute == (Action(type="log", continue_on_error=goes_on),)
 
 
 def test_a_text_action_with_a_config_is_a_list_of_one():
     written = {"type": "execute", "action": "http_request", "config": {"url": "u", "method": "get"}}
     assert step(written) == ExecuteStep(
-        id="s", execute=(Act(type="webhook", params={"url": "u", "method": "get"}),)
+        id="s", execute=(Action(type="webhook", params={"url": "u", "method": "get"}),)
     )
 
 
@@ -80,7 +80,7 @@ def test_a_list_wins_over_a_text_action():
         "config": {"url": "u"},
         "execute": [{"type": "log"}],
     }
-    assert step(written).execute == (Act(type="log"),)
+    assert step(written).execute == (Action(type="log"),)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from resumer_daemon.workflow.errors import Refused
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.errors import DefinitionError
+from resumer_daemon.workflow.parser import parse_definition
 
 INNER = {
     "trigger": {"type": "event", "event": "order.created"},
@@ -23,7 +23,7 @@ NAMES = {"workflow_id": "w", "version": "1.0.0", "name": "W"}
     ],
 )
 def test_a_definition_is_the_whole_document_or_its_inner_part(document):
-    definition = normalise(document)
+    definition = parse_definition(document)
     assert [step.id for step in definition.steps] == ["a"]
     assert definition.trigger == {"type": "event", "event": "order.created"}
     assert definition.context_load == ("customer", "order.history")
@@ -54,18 +54,18 @@ def test_a_definition_is_the_whole_document_or_its_inner_part(document):
     ],
 )
 def test_refused_as_a_whole_is_only_what_has_no_list_of_steps_with_unique_ids(document, path):
-    with pytest.raises(Refused) as caught:
-        normalise(document)
+    with pytest.raises(DefinitionError) as caught:
+        parse_definition(document)
     assert caught.value.path == path
     assert caught.value.reason
 
 
 def test_no_steps_are_a_list_of_steps():
-    assert normalise({"steps": []}).steps == ()
+    assert parse_definition({"steps": []}).steps == ()
 
 
 def test_an_id_has_1_to_255_characters():
-    assert [step.id for step in normalise({"steps": [{"id": "x"}, {"id": "y" * 255}]}).steps]
+    assert [step.id for step in parse_definition({"steps": [{"id": "x"}, {"id": "y" * 255}]}).steps]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_id_has_1_to_255_characters():
     ],
 )
 def test_the_timeout_of_a_definition(written, seconds):
-    definition = normalise({"steps": [], **written})
+    definition = parse_definition({"steps": [], **written})
     assert (definition.timeout, definition.timeout_error) == (seconds, None)
 
 
@@ -103,7 +103,7 @@ def test_the_timeout_of_a_definition(written, seconds):
     ],
 )
 def test_a_timeout_that_is_not_understood_is_never_no_timeout(written):  # C9
-    definition = normalise({"steps": [], **written})
+    definition = parse_definition({"steps": [], **written})
     assert definition.timeout is None
     assert (definition.timeout_error or "").startswith(
         ("$.timeout: expected", "$.trigger.data.timeout_seconds: expected")

@@ -5,7 +5,7 @@ import pytest
 from resumer_daemon.workflow.definition import (
     ActionStep,
 )
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.parser import parse_definition
 from tests.unit.workflow.spelled import error, step
 
 
@@ -36,4 +36,4 @@ def test_what_is_nested_too_deeply_breaks_the_step():
     for _ in range(10_000):
         deep = [deep]
     assert "nested more than 128 levels" in error({"type": "condition", "condition": deep})
-    assert normalise({"steps": [], "trigger": {"data": deep}}).trigger == {}
+    assert parse_definition({"steps": [], "trigger": {"data": deep}}).trigger == {}

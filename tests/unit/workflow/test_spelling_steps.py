@@ -3,8 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from resumer_daemon.workflow.definition import Act, ActionStep, ConditionStep, ExecuteStep, Retry
-from resumer_daemon.workflow.parser import normalise
+from resumer_daemon.workflow.definition import (
+    Action,
+    ActionStep,
+    ConditionStep,
+    ExecuteStep,
+    RetryPolicy,
+)
+from resumer_daemon.workflow.parser import parse_definition
 from tests.unit.workflow.spelled import error, step
 
 
@@ -15,9 +21,9 @@ def test_any_step_may_carry():
         "retry": {"max_attempts": 3, "backoff": "linear", "retry_on": ["timeout", 503, "5xx"]},
     })  # fmt: skip
     assert found == ExecuteStep(
-        id="s", execute=(Act(type="log"),), next="n", on_error="e", timeout=5400.0,
+        id="s", execute=(Action(type="log"),), next="n", on_error="e", timeout=5400.0,
         delivery="at_most_once", metadata={"k": [1]},
-        retry=Retry(max_attempts=3, backoff="linear", retry_on=("timeout", "503", "5xx")),
+        retry=RetryPolicy(max_attempts=3, backoff="linear", retry_on=("timeout", "503", "5xx")),
     )  # fmt: skip
 
 
@@ -31,15 +37,15 @@ def test_null_and_an_empty_text_are_absent(absent):
 @pytest.mark.parametrize(
     ("retry", "expected"),
     [
-        ({}, Retry()),
-        ({"max_attempts": 0}, Retry(max_attempts=1)),
-        ({"max_attempts": -3}, Retry(max_attempts=1)),
-        ({"max_attempts": 3.0}, Retry(max_attempts=3)),
-        ({"backoff": "exponential"}, Retry(backoff="exponential")),
-        ({"backoff": "constant"}, Retry(backoff="fixed")),
-        ({"backoff": 5}, Retry(backoff="fixed")),
-        ({"retry_on": []}, Retry()),
-        ({"retry_on": ["*", "*"]}, Retry(retry_on=("*",))),
+        ({}, RetryPolicy()),
+        ({"max_attempts": 0}, RetryPolicy(max_attempts=1)),
+        ({"max_attempts": -3}, RetryPolicy(max_attempts=1)),
+        ({"max_attempts": 3.0}, RetryPolicy(max_attempts=3)),
+        ({"backoff": "exponential"}, RetryPolicy(backoff="exponential")),
+        ({"backoff": "constant"}, RetryPolicy(backoff="fixed")),
+        ({"backoff": 5}, RetryPolicy(backoff="fixed")),
+        ({"retry_on": []}, RetryPolicy()),
+        ({"retry_on": ["*", "*"]}, RetryPolicy(retry_on=("*",))),
     ],
 )
 def test_retry(retry, expected):
@@ -68,7 +74,7 @@ def test_a_broken_step_keeps_its_way_out():
 
 
 def test_a_broken_step_breaks_nothing_else():
-    definition = normalise(
+    definition = parse_definition(
         {"steps": [{"id": "a", "type": "x"}, {"id": "b", "type": "action", "action": "allow"}]}
     )
     assert [step.type for step in definition.steps] == ["broken", "action"]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets, resolve_secrets, secrets_in
 from resumer_daemon.workflow.templates import SIZE, Names, reference, render, render_text
 
@@ -106,7 +106,7 @@ def test_what_is_rendered_has_a_size():
     assert len(render("{{big}}{{big}}{{big}}", context, NAMES, set())) == 3_000_000
     large: list[Any] = ["{{big}}" * 5, ["{{big}}"] * 5, ["{{list}}"] * 5, "x" * (SIZE + 1)]
     for template in [*large, [[]] * SIZE]:
-        with pytest.raises(Fault, match="at most"):
+        with pytest.raises(StepError, match="at most"):
             render(template, context, NAMES, set())
 
 
@@ -115,10 +115,10 @@ def test_nesting_has_a_limit():
     for _ in range(10_000):
         deep = [deep]
     for template, context in ((deep, {"a": 1}), ("{{a}}", {"a": deep}), ("x{{a}}", {"a": deep})):
-        with pytest.raises(Fault, match="nested"):
+        with pytest.raises(StepError, match="nested"):
             render(template, context, NAMES, set())
     for walk in (secrets_in, mask_secrets):
-        with pytest.raises(Fault, match="nested"):
+        with pytest.raises(StepError, match="nested"):
             walk(deep)
 
 

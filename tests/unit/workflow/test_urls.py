@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.errors import Fault
+from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import marked
 from resumer_daemon.workflow.templates import Names, render_url
 from resumer_daemon.workflow.url_templates import LONGEST, names_user, refusal, resolve_url
@@ -50,13 +50,13 @@ def test_a_reference_in_a_url_is_encoded_by_its_position(text, value, url):
 @pytest.mark.parametrize("value", [".", ".."])
 @pytest.mark.parametrize("text", ["/a/{{x}}/b", "/a/{{x}}", "/a/{{x}}?b", "/{{empty}}{{x}}#f"])
 def test_a_reference_that_would_climb_out_of_its_segment_is_refused(text, value):
-    with pytest.raises(Fault, match="not a path segment"):
+    with pytest.raises(StepError, match="not a path segment"):
         rendered(H + text, x=value, empty="")
 
 
 @pytest.mark.parametrize("text", ["/a/%2e{{x}}", "/a/{{x}}%2E/b"])
 def test_a_dot_is_a_dot_in_each_of_its_spellings(text):
-    with pytest.raises(Fault, match="not a path segment"):
+    with pytest.raises(StepError, match="not a path segment"):
         rendered(H + text, x=".")
 
 
@@ -67,7 +67,7 @@ def test_a_reference_that_leads_nowhere_is_told():
 
 
 def test_a_url_that_is_too_long_is_refused_before_it_is_searched_again_and_again():
-    with pytest.raises(Fault, match="a URL of more than"):
+    with pytest.raises(StepError, match="a URL of more than"):
         rendered(f"{H}/" + "{{x}}" * 5000, x="y" * LONGEST)
 
 

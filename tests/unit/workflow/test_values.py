@@ -3,20 +3,20 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.errors import Fault, FieldNotFound
+from resumer_daemon.workflow.errors import FieldNotFound, StepError
 from resumer_daemon.workflow.values import (
     DEPTH,
     DIGITS,
     MISSING,
-    Unreadable,
+    UnreadableJson,
     clean,
     dump,
     find,
     is_deeper,
     load,
     lookup,
-    printed,
-    same,
+    to_text,
+    values_equal,
 )
 
 
@@ -80,19 +80,19 @@ def test_json_is_read_exactly(text, value):
     ids=lambda text: text[:20],
 )
 def test_what_cannot_be_kept_exactly_is_refused_with_the_reason(text, reason):
-    with pytest.raises(Unreadable, match=reason):
+    with pytest.raises(UnreadableJson, match=reason):
         load(text)
 
 
 def test_unreadable_is_a_value_error_and_a_fault():
-    assert issubclass(Unreadable, ValueError)
-    assert issubclass(Unreadable, Fault)
+    assert issubclass(UnreadableJson, ValueError)
+    assert issubclass(UnreadableJson, StepError)
 
 
 def test_the_limits_themselves_are_read():
     assert load("9" * DIGITS) == 10**DIGITS - 1
     for text in ("9" * DIGITS, "-1e4299", "9.9e4299", "1e-4298", "1." + "1" * (DIGITS - 1)):
-        assert load(dump(load(text))) == load(printed(load(text)))
+        assert load(dump(load(text))) == load(to_text(load(text)))
     assert is_deeper(load("[" * DEPTH + "]" * DEPTH), DEPTH - 1)
 
 
@@ -123,7 +123,7 @@ def test_json_is_written_for_jsonb(value, text):
     "value", [Decimal("NaN"), Decimal("Infinity"), {1, 2}, object(), nested(100_000), [10**5000]]
 )
 def test_what_is_no_json_is_not_written(value):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableJson):
         dump(value)
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_json_is_not_written(value):
     "value", [Decimal("Infinity"), {1: 2}, (1, 2), b"", nested(DEPTH + 1), [10**5000]]
 )
 def test_what_load_would_never_return_is_not_clean(value):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableJson):
         clean(value)
 
 
@@ -162,22 +162,22 @@ def test_cleaning_gives_what_load_would_have_given():
     ],
 )
 def test_a_value_prints_in_a_text(value, text):
-    assert printed(value) == text
+    assert to_text(value) == text
 
 
 def test_a_number_of_any_length_prints_all_its_digits():
-    assert printed(Decimal("0." + "1" * 60)) == "0." + "1" * 60
+    assert to_text(Decimal("0." + "1" * 60)) == "0." + "1" * 60
 
 
 def test_equal_numbers_print_the_same():
     for left, right in [(1, Decimal("1.0")), (0, Decimal("-0")), (1000, Decimal("1e3"))]:
-        assert same(left, right)
-        assert printed(left) == printed(right)
+        assert values_equal(left, right)
+        assert to_text(left) == to_text(right)
 
 
 def test_equality_is_not_bounded_by_the_stack():
-    assert same(nested(10_000), nested(10_000))
-    assert not same(nested(10_000), nested(9_999))
+    assert values_equal(nested(10_000), nested(10_000))
+    assert not values_equal(nested(10_000), nested(9_999))
 
 
 def test_a_path_that_leads_nowhere_says_so():
