@@ -8,7 +8,7 @@ EXPORT := $(BIN)/uv export --quiet --format requirements-txt --no-emit-project -
 # What the image has; that and an embedded PostgreSQL; all extras and tools; what builds the project.
 LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requirements-build.lock
 WORKERS ?= auto
-PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulate_anything.py
+PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulation_report.py
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test test-plans test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
@@ -70,7 +70,7 @@ POSTGRESQL_15 := /usr/lib/postgresql/15/bin
 field: $(VENV)/.dev ## Run the acceptance tests through pgbouncer on PostgreSQL 18 and both ways on 15; there the tests of triggers too
 	@test -x $(POSTGRESQL_15)/postgres || { echo 'This needs: apt-get install postgresql-15 pgbouncer' >&2; exit 1; }
 	RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
-	RESUMER_PG_BIN=$(POSTGRESQL_15) $(BIN)/pytest -n $(WORKERS) tests/acceptance tests/integration/test_trigger*.py $(ARGS)
+	RESUMER_PG_BIN=$(POSTGRESQL_15) $(BIN)/pytest -n $(WORKERS) tests/acceptance tests/integration/triggers $(ARGS)
 	RESUMER_PG_BIN=$(POSTGRESQL_15) RESUMER_TEST_FIELD=1 $(BIN)/pytest -n $(WORKERS) tests/acceptance $(ARGS)
 
 bench: $(VENV)/.run ## Measure latency and throughput beside a floor of bare SQL

@@ -104,7 +104,7 @@ class Session:
         """Write the service's tables, on the path that the service's own triggers need.
 
         Other roles may create operators and functions on that path. Statements that run inside must
-        leave PostgreSQL no choice: `tests/integration/test_search_path.py` checks each.
+        leave PostgreSQL no choice: `tests/integration/migrations/test_search_path.py` checks each.
         """
         if self.service_path.needed:
             await self.run("enter_service", {"search_path": self.service_path.path})

@@ -12,7 +12,7 @@ from resumer_daemon.store.gauges import REASONS
 from tests.harness import Database, eventually_sync
 from tests.harness.running import Running, running
 from tests.harness.service import Document, Service, allow, ask
-from tests.unit.telemetry.test_series import EVERY
+from tests.unit.telemetry.test_metrics import EVERY
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 HELD = 0.3

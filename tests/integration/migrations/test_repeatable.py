@@ -17,7 +17,7 @@ from tests.harness.database import migrate_up
 from tests.harness.dump import dumped
 from tests.harness.running import running
 
-FOLDER = Path(__file__).parents[2] / "migrations"
+FOLDER = Path(__file__).parents[3] / "migrations"
 MENDED = """
 CREATE OR REPLACE FUNCTION resumer.wake() RETURNS void LANGUAGE sql
 AS $f$ SELECT pg_notify('resumer_wake', 'mended') $f$;

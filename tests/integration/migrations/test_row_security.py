@@ -13,7 +13,7 @@ from tests.harness import Database
 from tests.harness.members import give_rights, member_of
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
-from tests.integration.test_grants import MAY
+from tests.integration.migrations.test_grants import MAY
 
 TABLES = ("workflows", "rules", "context_cache", "workflow_executions", "step_executions",
           "approval_requests", "events", "audit_log")  # fmt: skip

@@ -15,7 +15,7 @@ from tests.harness import Database, eventually_sync, every_vintage
 from tests.harness.receiver import answering, receiver
 from tests.harness.running import process
 from tests.harness.service import Service, allow
-from tests.integration.explained import CASES, KEY, Case
+from tests.integration.operators.explained import CASES, KEY, Case
 
 GOLDEN = Path(__file__).with_name("explained.json")
 

@@ -16,7 +16,7 @@ from tests.harness.receiver import answering, receiver
 from tests.harness.running import running
 from tests.harness.service import Document, Service, allow, ask
 
-STORIES = Path(__file__).parents[1] / "conformance" / "workflows"
+STORIES = Path(__file__).parents[2] / "conformance" / "workflows"
 TEXTS = (
     ("approval_requests", "entity_type"), ("approval_requests", "entity_id"),
     ("approval_requests", "approver_role"), ("events", "source"),

@@ -14,7 +14,7 @@ from tests.harness import Database, eventually_sync
 from tests.harness.running import process
 from tests.harness.service import Service, allow, ask
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "tests")
 BUILD = (
     "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"

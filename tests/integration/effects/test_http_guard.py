@@ -12,7 +12,7 @@ from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.effects.http_client import HttpClient
 from tests.harness.receiver import CountingBackend, answering, at_home, client, effect, receiver
 
-HOSTILE = json.loads((Path(__file__).parents[1] / "data/hostile_urls.json").read_text())
+HOSTILE = json.loads((Path(__file__).parents[2] / "data/hostile_urls.json").read_text())
 URLS = [url for urls in HOSTILE.values() for url in urls]
 OUTSIDE = "93.184.216.34"
 NO_SECRETS: dict[str, str] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.harness import Database
 
-COMMENTS = Path(__file__).parents[2] / "migrations" / "comments.up.sql"
+COMMENTS = Path(__file__).parents[3] / "migrations" / "comments.up.sql"
 
 OBJECTS = """
 SELECT 'schema', n.nspname::text, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n
