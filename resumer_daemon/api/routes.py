@@ -58,7 +58,7 @@ Moves = Iterator[dict[str, Json]]
 
 
 def moves_of(row: Mapping[str, Any]) -> Moves:
-    """Yield the moves, the likeliest first, for what `sql/read_options.sql` found."""
+    """Yield the moves, the likeliest first, for the facts of `commands.resume_options`."""
     if row["status"] not in ENDLESS:
         return
     if row["status"] == "paused":
@@ -149,7 +149,8 @@ async def read_status(
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:  # fmt: skip
     """Tell how one execution stands; 304 while it stands as the ETag has it."""
-    text = (await _read("read_status", opened, caller, execution))["document"]
+    async with opened.sessions.session() as session:
+        text = await commands.status(session, scope_of(caller), execution)
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
     tags = {each.strip().removeprefix("W/") for each in (known or "").split(",")}
     if tags & {tag, "*"}:
@@ -160,13 +161,15 @@ async def read_status(
 @reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
 async def explain(execution: Execution, caller: Reader, opened: Context) -> Response:
     """Tell why one execution does not move, and what would move it."""
-    return _as_json((await _read("read_explanation", opened, caller, execution))["document"])
+    async with opened.sessions.session() as session:
+        return _as_json(await commands.explanation(session, scope_of(caller), execution))
 
 
 @reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
 async def list_options(execution: Execution, caller: Reader, opened: Context) -> Response:
     """List the moves that are possible now, where each leads, and whether the caller may."""
-    row = await _read("read_options", opened, caller, execution)
+    async with opened.sessions.session() as session:
+        row = await commands.resume_options(session, scope_of(caller), execution)
     found = [
         {**option, **_asked_for(option["move"], execution, caller, opened)}
         for option in moves_of(row)
@@ -190,13 +193,6 @@ def _asked_for(move: str, execution: UUID, caller: Caller, opened: ApiContext) -
         "needs": needed.scope,
         "permitted": caller.may(needed, legacy=opened.legacy),
     }
-
-
-async def _read(
-    statement: str, opened: ApiContext, caller: Caller, execution: UUID
-) -> dict[str, Any]:
-    async with opened.sessions.session() as session:
-        return await commands.read(session, statement, scope_of(caller), execution)
 
 
 def _page(rows: list[dict[str, Any]], following: str | None) -> Response:
@@ -233,13 +229,11 @@ def _execution_mover(
 ) -> "MoveExecution":  # fmt: skip
     """Return what leaves a request for the execution of the path, once for each key."""
 
-    async def ask(
-        caller: Caller, move: Move, statement: str, facts: Mapping[str, Any]
-    ) -> RequestAccepted:
+    async def ask(caller: Caller, move: Move, facts: Mapping[str, Any]) -> RequestAccepted:
         within = scope_of(caller).facts(execution=execution, actor=caller.actor, **facts)
         named = _key(caller, key)
         async with opened.sessions.session() as session:
-            request = await commands.request_in_scope(session, statement, within, named)
+            request = await commands.submit_in_scope(session, move, within, named)
         status = f"/api/v1/executions/{execution}/status"
         answer.headers["Location"] = status
         return RequestAccepted(request=request, move=move, execution=execution, status=status)
@@ -248,7 +242,7 @@ def _execution_mover(
 
 
 MoveExecution: TypeAlias = Callable[
-    [Caller, Move, str, Mapping[str, Any]], Coroutine[Any, Any, RequestAccepted]
+    [Caller, Move, Mapping[str, Any]], Coroutine[Any, Any, RequestAccepted]
 ]
 ExecutionMover = Annotated[MoveExecution, Depends(_execution_mover)]
 ToPause = Annotated[PauseBody, Body(default_factory=PauseBody)]
@@ -263,26 +257,26 @@ MayCancel = Annotated[Caller, require_permission(Permission.CANCEL)]
 @moving.post("/pause", status_code=202)
 async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> RequestAccepted:
     """Stop it before its next step, or hold it where it is paused: decisions are kept."""
-    return await ask(caller, "pause", "request_pause", asked.model_dump())
+    return await ask(caller, "pause", asked.model_dump())
 
 
 @moving.post("/resume", status_code=202)
 async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> RequestAccepted:
     """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
     facts = {**asked.model_dump(), "data": dump(asked.data)}
-    return await ask(caller, "resume", "request_resume", facts)
+    return await ask(caller, "resume", facts)
 
 
 @moving.post("/cancel", status_code=202)
 async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> RequestAccepted:
     """End it, whatever it waits for; it has no result."""
-    return await ask(caller, "cancel", "request_cancel", asked.model_dump())
+    return await ask(caller, "cancel", asked.model_dump())
 
 
 @moving.post("/retry", status_code=202)
 async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> RequestAccepted:
     """Go on after an incident, from where it stood, or from another step."""
-    return await ask(caller, "retry", "request_retry", asked.model_dump())
+    return await ask(caller, "retry", asked.model_dump())
 
 
 holding = APIRouter(
@@ -297,28 +291,30 @@ holding = APIRouter(
 def _workflow_mover(opened: Context, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
     """Return what asks for it, once for each key."""
 
-    async def ask(caller: Caller, statement: str, facts: Mapping[str, Any]) -> int:
+    async def ask(caller: Caller, command: commands.Command, facts: Mapping[str, Any]) -> int:
         within = scope_of(caller).facts(actor=caller.actor, **facts)
         named = _key(caller, key)
         async with opened.sessions.session() as session:
-            return await commands.request_in_scope(session, statement, within, named)
+            return await commands.submit_in_scope(session, command, within, named)
 
     return ask
 
 
-MoveWorkflow: TypeAlias = Callable[[Caller, str, Mapping[str, Any]], Coroutine[Any, Any, int]]
+MoveWorkflow: TypeAlias = Callable[
+    [Caller, commands.Command, Mapping[str, Any]], Coroutine[Any, Any, int]
+]
 WorkflowMover = Annotated[MoveWorkflow, Depends(_workflow_mover)]
 
 
 @holding.post("/hold")
 async def hold(caller: MayPause, ask: WorkflowMover, asked: HoldBody) -> HoldCreated:
     """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
-    made = await ask(caller, "request_hold", asked.model_dump())
+    made = await ask(caller, "hold", asked.model_dump())
     return HoldCreated(workflow=asked.workflow, hold=made)
 
 
 @holding.post("/release")
 async def release(caller: MayResume, ask: WorkflowMover, asked: ReleaseBody) -> HoldReleased:
     """Release what is on hold; it goes on at a bounded rate."""
-    going = await ask(caller, "request_release", asked.model_dump())
+    going = await ask(caller, "release", asked.model_dump())
     return HoldReleased(workflow=asked.workflow, going=going)

@@ -22,7 +22,7 @@ from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
 
-Move = Literal["ask_pause", "ask_resume", "ask_retry", "ask_cancel"]
+Move = Literal["pause", "resume", "retry", "cancel"]
 
 SHOWN = 20
 
@@ -49,7 +49,7 @@ class Choice:
 
 
 def move(
-    statement: Move,
+    command: Move,
     choice: Choice,
     facts: Mapping[str, Any],
     url: str | None,
@@ -63,7 +63,6 @@ def move(
         fail("name executions, or choose them: --workflow, --older-than, --all", USAGE)
     if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
         fail("--pause is the number of one execution's pause: name that execution alone", USAGE)
-    word = statement.removeprefix("ask_")
     chosen = run(_choose(choice, url))
     if dry_run:
         print_json(chosen) if as_json else _show(chosen)
@@ -71,12 +70,12 @@ def move(
     if choice.filtered and chosen and not yes:
         if not as_json:
             _show(chosen)
-        typer.confirm(f"{word} {len(chosen)}?", abort=True, err=True)
-    asked, refused = run(_ask_all(statement, chosen, facts, url))
+        typer.confirm(f"{command} {len(chosen)}?", abort=True, err=True)
+    asked, refused = run(_ask_all(command, chosen, facts, url))
     if as_json:
         print_json({"requests": asked, "refused": refused})
     else:
-        _tell(word, asked, refused)
+        _tell(command, asked, refused)
     if refused:
         raise typer.Exit(REFUSED)
 
@@ -93,7 +92,7 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
 
 
 async def _ask_all(
-    statement: Move, chosen: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
+    command: Move, chosen: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Ask for one after the other, each for the pause that it was chosen in.
 
@@ -105,8 +104,8 @@ async def _ask_all(
         for row in _counted(chosen):
             key, seen = row["execution_id"], row["pause_number"]
             try:
-                asked[key] = await commands.request_move(
-                    session, statement, {**facts, "key": key, "pause_number": seen}
+                asked[key] = await commands.submit(
+                    session, command, {**facts, "key": key, "pause_number": seen}
                 )
             except OperationRefused as error:
                 refused[key] = str(error)

@@ -22,7 +22,6 @@ from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, migrate, queries
 from resumer_daemon.store.session import Database, Session
-from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry import logs
 from resumer_daemon.workflow.values import Json
 
@@ -121,7 +120,6 @@ def _with_timeout(document: Mapping[str, Json], timeout: str) -> dict[str, Json]
     return hasty
 
 
-DATABASE = "resumer"
 EXAMPLE = "high_value_order_approval"
 
 
@@ -141,8 +139,8 @@ def dev(
         fail(f"cannot keep a database in {data}: {error.strerror}; name a folder: --data", REFUSED)
     logs.configure("console", "warning")
     with EmbeddedPostgres(data.resolve() / "data", port=port or _free_port()) as server:
-        _create_database(server)
-        url = server.url(DATABASE)
+        migrate.create_development_database(server.url())
+        url = server.url(migrate.DEVELOPMENT_DATABASE)
         chosen = settings(database_url=url, http_port=http_port, allow_superuser=True)
         run(_dev(chosen, once))
 
@@ -152,12 +150,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def _create_database(server: EmbeddedPostgres) -> None:
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        if connection.execute(load("has_database"), {"name": DATABASE}).fetchone() is None:
-            connection.execute(load("create_database"))
 
 
 async def _dev(chosen: Settings, once: bool) -> None:

@@ -60,7 +60,7 @@ def pause(
     """
     choice = Choice(executions, workflow, everything, ("pending", "running", "paused"))
     facts = {"actor": actor, "reason": reason}
-    move("ask_pause", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("pause", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def resume(
@@ -100,7 +100,7 @@ def resume(
         pause_number=pause_number,
     )
     facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
-    move("ask_resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def retry(
@@ -131,7 +131,7 @@ def retry(
     facts = {
         "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
     }  # fmt: skip
-    move("ask_retry", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("retry", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(
@@ -154,7 +154,7 @@ def cancel(
     seconds = duration(older_than)
     choice = Choice(executions, workflow, everything, ("paused",), paused_for, seconds)
     facts = {"actor": actor, "reason": reason}
-    move("ask_cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 WorkflowName = Annotated[str | None, typer.Option(help="The workflow_id.")]
@@ -193,7 +193,7 @@ def hold(
 
     async def work() -> int:
         async with open_session(database_url) as session:
-            return await commands.request_move(session, "ask_hold", facts)
+            return await commands.submit(session, "hold", facts)
 
     made = run(work())
     if as_json:
@@ -221,7 +221,7 @@ def release(
 
     async def work() -> int:
         async with open_session(database_url) as session:
-            return await commands.request_move(session, "ask_release", facts)
+            return await commands.submit(session, "release", facts)
 
     going = run(work())
     if as_json:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 import structlog
 
 from resumer_daemon.daemon.polling import Wakeup
+from resumer_daemon.store.maintenance import Statement
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.logs import format_error
 from resumer_daemon.telemetry.metrics import Metrics
@@ -39,7 +40,7 @@ class Query:
     """A statement that looks at a few rows; `then` is given all that it returns."""
 
     name: str
-    statement: str
+    statement: Statement
     interval: float
     then: Callable[[Sequence[Row]], None]
     facts: Callable[[], Facts] = dict
@@ -56,7 +57,7 @@ class Scan:
     """
 
     name: str
-    statement: str
+    statement: Statement
     interval: float
     first: Facts
     limit: int
@@ -193,9 +194,7 @@ class Background:
             async with session.transaction():
                 if whole:
                     await session.require_sight()
-                around = {"timezone": session.timezone, "schema": session.schema}
-                cursor = await session.run(task.statement, {**around, **facts})
-                rows = await cursor.fetchall()
+                rows = await task.statement.run(session, facts)
         self._metrics.background_runs.labels(task.name).inc()
         self._metrics.background_seconds.labels(task.name).inc(monotonic() - began)
         return rows

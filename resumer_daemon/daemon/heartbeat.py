@@ -15,17 +15,15 @@ from uuid import UUID, uuid4
 
 import psycopg
 import structlog
-from psycopg import IsolationLevel
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from resumer_daemon import __version__
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.state import VERSION
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.store.connection import ARGUMENTS, settings
+from resumer_daemon.store import instances
 from resumer_daemon.store.leases import LeaseOwner, silence
 from resumer_daemon.store.session import Database
-from resumer_daemon.store.statements import load
 from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
@@ -57,8 +55,7 @@ class Instance:
             wait=wait_exponential_jitter(multiplier=0.5, max=30.0),
         ):
             with attempt:
-                await self._say(
-                    "register_instance",
+                await self._register(
                     notify=self._settings.notify,
                     guard=self._settings.decision_guard,
                     closed=self._settings.closed_status,
@@ -76,14 +73,16 @@ class Instance:
     async def retire(self) -> None:
         """Say that we are gone; nobody depends on hearing it."""
         try:
-            await self._say("retire_instance")
+            session = await self._database.session("resumer-instance")
+            async with session.connection:
+                await instances.delete(session, self.id)
         except (psycopg.Error, ResumerError) as error:
             log.warning("retire_failed", error=format_error(error))
 
-    async def _say(self, statement: str, **facts: object) -> None:
+    async def _register(self, **facts: object) -> None:
         session = await self._database.session("resumer-instance")
-        async with session.connection, session.transaction():
-            await session.run(statement, {"id": self.id, **facts})
+        async with session.connection:
+            await instances.register(session, self.id, **facts)
 
 
 BEATS = 4  # in the time after which a silent daemon is dead
@@ -149,19 +148,8 @@ class Heartbeat:
         sent = monotonic()  # before it is sent: the database counts from a later moment
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    prepare_threshold=None,
-                    application_name="resumer-heartbeat",
-                    **ARGUMENTS,
-                )
-                self._connection.isolation_level = IsolationLevel.READ_COMMITTED
-                self._connection.deferrable = False
-            with self._connection.transaction():
-                self._connection.execute(*settings(local=True))
-                self._connection.execute(load("bound_beat"))
-                there = self._connection.execute(load("beat"), {"id": self._instance.id}).rowcount
+                self._connection = instances.connect_for_heartbeats(self._url)
+            there = instances.record_heartbeat(self._connection, self._instance.id)
         except psycopg.Error as error:
             log.warning("heartbeat_lost", error=format_error(error))
             self._close()

@@ -11,8 +11,10 @@ import structlog
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Facts, Query, Row, Scan, Task
 from resumer_daemon.daemon.polling import Wakeup
+from resumer_daemon.store import maintenance
 from resumer_daemon.store.leases import silence
-from resumer_daemon.store.triggers import FIRING, GUARD, TRIGGERS
+from resumer_daemon.store.maintenance import Statement
+from resumer_daemon.store.triggers import GUARD, TRIGGERS
 from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -126,26 +128,38 @@ def background_tasks(
     """Return the tasks of a daemon."""
     often = settings.reconcile_interval
     return [
-        Query("triggers", FIRING, often, watch.found),
-        Query("queue", "spare_queue", often, relief.found, relief.facts),
-        Query("daemons", "bury_daemons", silence(settings.lease) / 2, rescuer.found, rescuer.facts),
-        Scan(name="holds", statement="release_holds", interval=often, first={}, limit=1_000),
-        _by_key("vanished", "reconcile_vanished", 100, often),
-        _by_key("records", "reconcile_records", 100, often),
-        _by_key("expiries", "reconcile_expiries", 100, often),
-        _by_key("decisions", "reconcile_decisions", 100, often),
-        _by_key("executions", "reconcile_executions", 500, often),
+        Query("triggers", maintenance.FIND_TRIGGERS, often, watch.found),
+        Query("queue", maintenance.GUARD_NOTIFY_QUEUE, often, relief.found, relief.facts),
+        Query(
+            "daemons",
+            maintenance.MARK_DEAD_INSTANCES,
+            silence(settings.lease) / 2,
+            rescuer.found,
+            rescuer.facts,
+        ),
+        Scan(
+            name="holds",
+            statement=maintenance.RELEASE_EXPIRED_HOLDS,
+            interval=often,
+            first={},
+            limit=1_000,
+        ),
+        _by_key("vanished", maintenance.RECONCILE_VANISHED, 100, often),
+        _by_key("records", maintenance.RECONCILE_RECORDS, 100, often),
+        _by_key("expiries", maintenance.RECONCILE_EXPIRIES, 100, often),
+        _by_key("decisions", maintenance.RECONCILE_DECISIONS, 100, often),
+        _by_key("executions", maintenance.RECONCILE_EXECUTIONS, 500, often),
         Scan(
             name="held",
-            statement="reconcile_held",
+            statement=maintenance.RECONCILE_PARKED,
             interval=often,
             first={"after": 0},
             limit=500,
         ),
-        _by_key("leases", "forget_leases", 500, often),
+        _by_key("leases", maintenance.DELETE_VANISHED_LEASES, 500, often),
         Scan(
             name="events",
-            statement="reconcile_events",
+            statement=maintenance.RECONCILE_EVENTS,
             interval=often,
             first={"moment": None},
             limit=1_000,
@@ -155,7 +169,7 @@ def background_tasks(
     ]
 
 
-def _by_key(name: str, statement: str, limit: int, interval: float) -> Scan:
+def _by_key(name: str, statement: Statement, limit: int, interval: float) -> Scan:
     """Return a walk in the order of the ids of executions."""
     first = {"after": NOBODY}
     return Scan(name=name, statement=statement, interval=interval, first=first, limit=limit)
@@ -165,7 +179,7 @@ def _erasing(settings: Settings) -> list[Scan]:
     """Return the walks that erase what is kept no longer."""
     kept = {"seconds": settings.retention}
 
-    def erase(name: str, statement: str, first: Facts) -> Scan:
+    def erase(name: str, statement: Statement, first: Facts) -> Scan:
         return Scan(
             name=name,
             statement=statement,
@@ -177,10 +191,10 @@ def _erasing(settings: Settings) -> list[Scan]:
         )
 
     return [
-        erase("old_requests", "erase_requests", {"after": 0}),
-        erase("old_events", "erase_events", {"after": 0}),
-        erase("old_effects", "erase_effects", {"after": ""}),
-        erase("old_messages", "erase_outbox", {"after": ""}),
-        erase("old_pauses", "erase_pauses", {"after": NOBODY, "number": 0}),
-        erase("old_definitions", "erase_definitions", {"after": ""}),
+        erase("old_requests", maintenance.ERASE_REQUESTS, {"after": 0}),
+        erase("old_events", maintenance.ERASE_EVENTS, {"after": 0}),
+        erase("old_effects", maintenance.ERASE_EFFECTS, {"after": ""}),
+        erase("old_messages", maintenance.ERASE_MESSAGES, {"after": ""}),
+        erase("old_pauses", maintenance.ERASE_PAUSES, {"after": NOBODY, "number": 0}),
+        erase("old_definitions", maintenance.ERASE_DEFINITIONS, {"after": ""}),
     ]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 import psycopg
@@ -18,6 +18,30 @@ from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import written
 from resumer_daemon.workflow.values import Json, dump
+
+Command = Literal["pause", "resume", "retry", "cancel", "hold", "release"]
+Verdict = Literal["approve", "reject"]
+
+DECIDE: Final[Mapping[Verdict, str]] = {"approve": "approve", "reject": "reject"}
+
+# `resumer_operator` may call the functions and read no table of the service, so that the commands
+# without a scope call the functions alone.
+SUBMIT: Final[Mapping[Command, str]] = {
+    "pause": "ask_pause",
+    "resume": "ask_resume",
+    "retry": "ask_retry",
+    "cancel": "ask_cancel",
+    "hold": "ask_hold",
+    "release": "ask_release",
+}
+SUBMIT_IN_SCOPE: Final[Mapping[Command, str]] = {
+    "pause": "request_pause",
+    "resume": "request_resume",
+    "retry": "request_retry",
+    "cancel": "request_cancel",
+    "hold": "request_hold",
+    "release": "request_release",
+}
 
 
 async def start(
@@ -52,7 +76,7 @@ async def emit(
 
 
 async def decide(
-    session: Session, verdict: str, request: str, approver: UUID | None, reason: str | None
+    session: Session, verdict: Verdict, request: str, approver: UUID | None, reason: str | None
 ) -> int | None:
     """Write a decision, `approve` or `reject`; return its request's id, `None` where none was left.
 
@@ -60,17 +84,19 @@ async def decide(
         Refused: With the database's own words.
     """
     facts = {"request": request, "approver": approver, "reason": reason}
-    left: int | None = (await asked(session, verdict, facts))[0]["request"]
+    left: int | None = (await asked(session, DECIDE[verdict], facts))[0]["request"]
     return left
 
 
-async def request_move(session: Session, move: str, facts: Mapping[str, Any]) -> int:
-    """Ask by one of the statements `ask_...`; return what it returns, the request's id by most.
+async def submit(session: Session, command: Command, facts: Mapping[str, Any]) -> int:
+    """Submit a command as the session's role.
+
+    Return the id of the request or of the hold; of `release`, how many executions continue.
 
     Raises:
-        Refused: With the database's own words.
+        OperationRefused: The database refused it.
     """
-    rows = await asked(session, move, facts)
+    rows = await asked(session, SUBMIT[command], facts)
     request: int = rows[0]["request"]
     return request
 
@@ -152,17 +178,28 @@ class IdempotencyKey:
     key: str
 
 
-async def read(
-    session: Session, statement: str, reach: AccessScope, execution: UUID
-) -> dict[str, Any]:
-    """Return the one row that a statement has of an execution.
+async def status(session: Session, scope: AccessScope, execution: UUID) -> str:
+    """Return the status of an execution as a JSON document. Raises `NotFound`: not in scope."""
+    document: str = (await _read(session, "read_status", scope, execution))["document"]
+    return document
 
-    Raises:
-        Unknown: It is not within reach.
-    """
+
+async def explanation(session: Session, scope: AccessScope, execution: UUID) -> str:
+    """Return why an execution does not continue, as a JSON document. Raises `NotFound`."""
+    document: str = (await _read(session, "read_explanation", scope, execution))["document"]
+    return document
+
+
+async def resume_options(session: Session, scope: AccessScope, execution: UUID) -> dict[str, Any]:
+    """Return the facts that decide which moves are possible. Raises `NotFound`: not in scope."""
+    return await _read(session, "read_options", scope, execution)
+
+
+async def _read(
+    session: Session, statement: str, scope: AccessScope, execution: UUID
+) -> dict[str, Any]:
     async with session.transaction():
-        cursor = await session.run(statement, reach.facts(execution=execution))
-        row = await cursor.fetchone()
+        row = await session.fetch_optional(statement, scope.facts(execution=execution))
     if row is None:
         raise NotFound(f"no execution {execution}")
     return row
@@ -194,17 +231,18 @@ async def ledger(
         return await (await session.run("page_ledger", facts)).fetchall()
 
 
-async def request_in_scope(
-    session: Session, statement: str, facts: Mapping[str, Any], key: IdempotencyKey | None
+async def submit_in_scope(
+    session: Session, command: Command, facts: Mapping[str, Any], key: IdempotencyKey | None
 ) -> int:
-    """Ask for a move, and return what the statement does, a request's id by most.
+    """Submit a command within the scope in `facts`; return as `submit`.
 
-    Under a key that was used for just that it is what was returned then.
+    If the key was used for the same command before, return the earlier result.
 
     Raises:
-        Unknown: The execution or the workflow is not within reach.
-        KeyReused: The key was used for something else.
+        NotFound: The execution or the workflow is not in scope.
+        IdempotencyConflict: The key was used for another command.
     """
+    statement = SUBMIT_IN_SCOPE[command]
     async with session.transaction():
         if key is None:
             return await _left(session, statement, facts)

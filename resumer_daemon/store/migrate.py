@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal, TypeAlias
 
+import psycopg
+
 from resumer_daemon.store.connection import Connection, connect, settle_pooled
 from resumer_daemon.store.migration_files import SCHEMA, Migration
 from resumer_daemon.store.migration_history import (
@@ -39,6 +41,16 @@ from resumer_daemon.store.schema_change import (
 )
 from resumer_daemon.store.service_schema import read_tables
 from resumer_daemon.store.statements import OWN_PATH, load, written
+
+DEVELOPMENT_DATABASE = "resumer"
+
+
+def create_development_database(url: str) -> None:
+    """Create the database of `dev` on the server behind `url`, where it is missing."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        named = {"name": DEVELOPMENT_DATABASE}
+        if connection.execute(load("has_database"), named).fetchone() is None:
+            connection.execute(load("create_database"))
 
 
 async def adopt_blocked(url: str, *, on: bool) -> bool:

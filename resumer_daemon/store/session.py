@@ -84,6 +84,29 @@ class Session:
         await self._send_all()
         return cursor
 
+    async def fetch_all(
+        self, statement: str, parameters: Mapping[str, Any] = NOTHING
+    ) -> list[DictRow]:
+        """Run a statement and return all its rows."""
+        return await (await self.run(statement, parameters)).fetchall()
+
+    async def fetch_optional(
+        self, statement: str, parameters: Mapping[str, Any] = NOTHING
+    ) -> DictRow | None:
+        """Run a statement and return its first row, or None."""
+        return await (await self.run(statement, parameters)).fetchone()
+
+    async def fetch_one(self, statement: str, parameters: Mapping[str, Any] = NOTHING) -> DictRow:
+        """Run a statement and return its row.
+
+        Raises:
+            LookupError: It returned none.
+        """
+        row = await self.fetch_optional(statement, parameters)
+        if row is None:
+            raise LookupError(f"{statement} returned no row")
+        return row
+
     async def _send_all(self) -> None:
         """Send what psycopg left in its buffer: in a pipeline it waits for answers with it unsent.
 

@@ -27,8 +27,7 @@ TRIGGERS = frozenset(
 )
 
 
-FIRING: Final = "read_triggers"
-"""The statement that reads which there are."""
+READ_TRIGGERS: Final = "read_triggers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Present:
 
 async def present(connection: Connection, schema: str) -> Present:
     """Return which triggers are there."""
-    cursor = await connection.execute(load(FIRING), {"schema": schema})
+    cursor = await connection.execute(load(READ_TRIGGERS), {"schema": schema})
     rows = await cursor.fetchall()
     return Present(
         frozenset(name for name, fires in rows if fires),
