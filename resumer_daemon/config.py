@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Where HTTP listens.")
     http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
-    http_rate: float = Field(
+    http_rate_limit: float = Field(
         50.0, gt=0, description="Requests a second that one caller may make, and as many at once."
     )
     http_connections: int = Field(
@@ -259,7 +259,7 @@ class Settings(BaseSettings):
         description="How long after the service has ended an execution as blocked it may become a"
         " pause. What is older when it is written is imported history: `resumer-daemon adopt`.",
     )
-    retention: Seconds | None = Field(
+    ledger_retention: Seconds | None = Field(
         None,
         description="How long after the end of an execution its settled requests, webhooks,"
         " messages and the states of its pauses are kept: `720h`.",
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     )
     context_attempts: int = Field(3, ge=1, le=10, description="How often one is asked, at most.")
     context_timeout: Seconds = Field(5.0, description="How long one such attempt may take.")
-    routes: Routes = Field(
+    notification_routes: Routes = Field(
         {},
         description="Which channel reaches whom, by pattern, the first that fits:"
         ' `{"*@*": "mailtos://user:pass@smtp.example?to={recipient}",'
@@ -303,14 +303,14 @@ class Settings(BaseSettings):
         description="The texts that `notify` names as `template`, as JSON or a file of it:"
         ' `{"order_held": "Order {{order.id}} waits for {{team}}"}`.',
     )
-    records: Records = Field(
+    record_targets: Records = Field(
         {},
         description="Where `create_record` and `update_record` write, by entity: a table of this"
         ' database `{"invoice": {"table": "invoices", "columns": ["total", "state"]}}` (`key`, by'
         ' default `id`, names a row), or `{"ticket": {"url": "https://desk.example/tickets/{id}"}}`'
         " with `headers`. Others: the outbox.",
     )
-    message_attempts: int = Field(
+    notification_attempts: int = Field(
         10, ge=1, le=100, description="How often a notification is tried before it is dead."
     )
     concurrency: int = Field(64, ge=1, le=1000, description="Effects under way at once.")

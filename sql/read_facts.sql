@@ -22,4 +22,4 @@ SELECT
   (SELECT s.n_dead_tup FROM pg_stat_user_tables s WHERE s.relid = 'resumer.pauses'::regclass) AS pauses,
   (SELECT s.n_dead_tup FROM pg_stat_user_tables s WHERE s.relid = 'resumer.leases'::regclass) AS leases,
   (pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-   - pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS open_transactions_span
+   - pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS oldest_transaction_age_xids

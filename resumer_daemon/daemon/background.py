@@ -117,7 +117,7 @@ class Background:
                 failures = 0
             except Exception as error:  # whatever it is, no other task and no decision waits for it
                 self._metrics.background_failures.labels(task.name).inc()
-                log.warning("background_failed", task=task.name, error=format_error(error))
+                log.warning("background_task_failed", task=task.name, error=format_error(error))
                 failures += 1
             soon = SOON * 2 ** min(failures - 1, 10) if failures else task.interval
             await asyncio.sleep(min(task.interval, soon))
@@ -152,7 +152,7 @@ class Background:
                 if walk.erases:
                     log.info("erased", table=what, count=number)
                 else:
-                    log.info("reconciled", what=what, count=number)
+                    log.info("reconciled", kind=what, count=number)
 
     async def _slice(self, walk: Scan, progress: _Progress, changed: Counter[str]) -> bool:
         """Take one slice and move on; tell whether there is more of this lap."""

@@ -91,7 +91,7 @@ async def _quarantine(
     log.error("execution_quarantined", execution=str(claimed.id), error=fault)
     worse = await _tried(session, [unreadable(claimed, fault)], write, written)
     if worse is not None:
-        log.error("requests_given_up", execution=str(claimed.id), error=worse)
+        log.error("requests_failed", execution=str(claimed.id), error=worse)
         await fail_requests(session, claimed.id, fault)
 
 
@@ -290,5 +290,5 @@ def plan_execution(
     try:
         return plan_claimed(claimed, programs, world, last_step)
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
-        log.exception("respond_failed", execution=str(claimed.id))
+        log.exception("planning_failed", execution=str(claimed.id))
         return broken(claimed, f"{type(error).__name__}: {error}")

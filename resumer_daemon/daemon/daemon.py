@@ -56,10 +56,12 @@ def tune_gc() -> None:
 
 def build_dispatcher(settings: Settings, pool: Pool, metrics: Metrics) -> OutboxDispatcher | None:
     """Return who delivers notifications, where there are routes."""
-    if not settings.routes:
+    if not settings.notification_routes:
         return None
-    routes = Routes({fits: url.get_secret_value() for fits, url in settings.routes.items()})
-    return OutboxDispatcher(pool, routes, settings.message_attempts, settings.lease, metrics)
+    routes = Routes(
+        {fits: url.get_secret_value() for fits, url in settings.notification_routes.items()}
+    )
+    return OutboxDispatcher(pool, routes, settings.notification_attempts, settings.lease, metrics)
 
 
 def build_tracing(settings: Settings, instance: UUID) -> Tracing | None:
@@ -98,7 +100,7 @@ class Daemon:
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
         left = NewerStates()
-        self.metrics.left_alone.set_function(lambda: len(left.executions))
+        self.metrics.incompatible_executions.set_function(lambda: len(left.executions))
         proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, left)
         client = build_http_client(settings)
         self._tracing = build_tracing(settings, self._instance.id)
@@ -206,7 +208,7 @@ class Daemon:
         self._loop.call_soon_threadsafe(self._come_back)
 
     def _come_back(self) -> None:
-        log.error("called_dead", instance=str(self._instance.id))
+        log.error("declared_dead", instance=str(self._instance.id))
         self._effector.abandon()
         self._coming = self._loop.create_task(self._instance.register_anew())
 
@@ -226,7 +228,7 @@ def _doors(settings: Settings, sessions: Pool) -> ApiContext:
         sessions,
         credentials,
         settings.legacy_permissions,
-        settings.http_rate,
+        settings.http_rate_limit,
         Proxies(settings.http_trusted_proxies),
     )
 

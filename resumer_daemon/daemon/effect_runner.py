@@ -109,7 +109,7 @@ class EffectRunner:
         try:
             taken = await self._proceeding.rescue(places)
         except PoolTimeout as error:  # the worker has a connection of its own, and goes on
-            log.warning("rescue_put_off", error=str(error))
+            log.warning("rescue_postponed", error=str(error))
             return 0, []
         except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
             log.warning("rescue_failed", executions=places, error=format_error(error))
@@ -162,14 +162,14 @@ class EffectRunner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("run_failed", execution=str(run.held.execution), error=repr(error))
+            log.error("effect_run_failed", execution=str(run.held.execution), error=repr(error))
             if not run.failed:  # else the lease runs out
                 run.failed = True
                 self._begin(run, self._retrying(self._proceeding.hand_over, [run.held]))
         if not self._runs:
             self._heartbeat.rest()
         if self._line:
-            self._wakeup.set("awake")
+            self._wakeup.set("active")
 
     async def _carry_on(self, run: _Run) -> None:
         """Send, record what came back, send what follows; until there is nothing to send."""

@@ -188,7 +188,7 @@ class EffectSender:
         try:
             await self._pool.require()
         except psycopg.Error as error:
-            log.warning("effect_put_off", error=format_error(error))
+            log.warning("effect_postponed", error=format_error(error))
             raise ShortageError(SHORT, "no connection that could record its answer") from error
 
     def _ours_until(self, held: LeasedExecution) -> float:

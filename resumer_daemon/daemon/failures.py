@@ -12,16 +12,17 @@ from resumer_daemon.store.claim import TooManyRequests
 from resumer_daemon.store.migration_files import created_by, known
 
 Cause: TypeAlias = Literal[
-    "row_unreadable", "turn_timeout", "too_large", "too_many_requests", "turn_failed"
+    "row_unreadable", "batch_timeout", "too_large", "too_many_requests", "batch_failed"
 ]
 
 REMEDIES: Mapping[Cause, str] = {
     "row_unreadable": "correct the row's documents (context, resume_data, trigger_payload),"
     " then retry",
-    "turn_timeout": "look for what takes so long (a trigger, a lock, a large document), then retry",
+    "batch_timeout": "look for what takes so long (a trigger, a lock, a large document),"
+    " then retry",
     "too_large": "make the documents smaller or give the daemon more memory, then retry",
     "too_many_requests": "delete the approvals that nobody needs, then retry",
-    "turn_failed": "look at the daemon's log for `turn_failed`, mend the cause, then retry",
+    "batch_failed": "look at the daemon's log for `batch_failed`, mend the cause, then retry",
 }
 
 
@@ -90,8 +91,8 @@ def cause_of(error: Exception, seconds: float) -> Cause:
     if isinstance(error, MemoryError) or state in _TOO_MUCH:
         return "too_large"
     if isinstance(error, Unreachable) or state in _TOO_LONG:
-        return "turn_timeout"
-    return "turn_timeout" if is_lost(error) and seconds > LONG else "turn_failed"
+        return "batch_timeout"
+    return "batch_timeout" if is_lost(error) and seconds > LONG else "batch_failed"
 
 
 def is_lock(error: Exception) -> bool:

@@ -77,7 +77,7 @@ class Instance:
             async with session.connection:
                 await instances.delete(session, self.id)
         except (psycopg.Error, ResumerError) as error:
-            log.warning("retire_failed", error=format_error(error))
+            log.warning("unregister_failed", error=format_error(error))
 
     async def _register(self, **facts: object) -> None:
         session = await self._database.session("resumer-instance")

@@ -229,7 +229,7 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
     for (kind, refused, outcome), number in settled.items():
         metrics.requests.labels(kind, outcome).inc(number)
         if refused and kind == "adopt" and outcome != "held":
-            metrics.refused_writes.inc(number)
+            metrics.rejected_writes.inc(number)
         if outcome == "late":
             metrics.late_decisions.inc(number)
         elif outcome == "unrecognised":
@@ -241,7 +241,7 @@ def _objections(plan: Plan, metrics: Metrics) -> None:
     for request in plan.claimed.requests:
         objection = plan.objections.get(request.id)
         if objection is not None and objection != request.reason:
-            metrics.objections.labels(objection).inc()
+            metrics.decision_guard_holds.labels(objection).inc()
             log.warning(
                 "decision_held", execution=plan.claimed.key, request=request.id, reason=objection
             )
@@ -256,7 +256,7 @@ def _clocks(plan: Plan, turned: BatchResult, metrics: Metrics) -> None:
             continue
         off = datetime.fromisoformat(decided_at) - turned.seen[request.id].wanted_at
         if abs(off) > SUSPECT:
-            metrics.suspect_clocks.inc()
+            metrics.decision_clock_skew.inc()
 
 
 def _latency(

@@ -86,7 +86,7 @@ class Isolation:
                 if failed is not None:
                     await self._judge(failed)
             except (psycopg.Error, ResumerError) as error:
-                log.warning("suspects_forgotten", error=format_error(error))
+                log.warning("suspects_cleared", error=format_error(error))
                 self._suspects.forget()
 
     async def _until_one_fails(self, session: Session) -> FailedBatch | None:
@@ -103,9 +103,9 @@ class Isolation:
 
     async def _judge(self, failed: FailedBatch) -> None:
         """Halve what failed; set apart what failed alone too often."""
-        self._metrics.turns_failed.inc()
+        self._metrics.batches_failed.inc()
         executions = len(failed.group.executions)
-        log.warning("turn_failed", executions=executions, error=format_error(failed.error))
+        log.warning("batch_failed", executions=executions, error=format_error(failed.error))
         verdict = self._suspects.failed(failed.group, failed.error, failed.seconds)
         if verdict is None:
             return
@@ -124,14 +124,14 @@ class Isolation:
                 log.info("execution_cancelled", execution=str(execution), unread=why)
                 return True
         except (psycopg.Error, ValueError) as error:
-            log.error("not_set_apart", execution=str(execution), error=format_error(error))
+            log.error("isolation_failed", execution=str(execution), error=format_error(error))
             if not (is_poison(error) or is_foreign(error)):
                 return False
             async with session.transaction():
                 await fail_requests(session, execution, why)
             return True
-        log.error("execution_set_apart", execution=str(execution), cause=what.cause, error=why)
-        self._metrics.set_apart.labels(what.cause).inc()
+        log.error("execution_isolated", execution=str(execution), cause=what.cause, error=why)
+        self._metrics.executions_isolated.labels(what.cause).inc()
         self._metrics.incidents.labels(what.cause).inc()
         return True
 

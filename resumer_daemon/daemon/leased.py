@@ -84,7 +84,7 @@ class LeasedExecutions:
             after = await self._write_on(session, held, plan, results, recorded, unanswered)
         self._library.kept([plan])
         self._metrics.stages.labels("effects").observe(recorded - held.recorded)
-        self._metrics.stages.labels("answer").observe(monotonic() - recorded)
+        self._metrics.stages.labels("follow_up").observe(monotonic() - recorded)
         count([(plan, "effect")], self._metrics)
         return after
 
@@ -152,7 +152,7 @@ class LeasedExecutions:
         """Return what an earlier attempt has recorded, None where the lease is lost."""
         for each in unanswered:
             if await leases.recorded(session, self._holder, each.execution, each.epoch):
-                log.warning("answer_lost", execution=str(each.execution), epoch=each.epoch)
+                log.warning("commit_response_lost", execution=str(each.execution), epoch=each.epoch)
                 return each
         self._metrics.fenced_writes.inc()
         log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)

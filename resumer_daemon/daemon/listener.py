@@ -72,7 +72,7 @@ class Listener:
             wait = min(wait * 2, RECONNECT_LAST)
 
     def _poll_only(self) -> None:
-        self._metrics.listening("poll")
+        self._metrics.set_listen_mode("poll")
         self.listening.clear()
         self._worker.poll_interval = self._settings.poll_only_interval
         self._wakeup.set("reconcile")
@@ -90,7 +90,7 @@ class Listener:
             await listen(connection)
         async with sender(connection, self._url) as by:
             await self._prove(connection, by)
-        self._metrics.listening("notify")
+        self._metrics.set_listen_mode("notify")
         self.listening.set()
         self._worker.poll_interval = self._settings.poll_interval
         self._wakeup.set("reconcile")  # what was said before we listened

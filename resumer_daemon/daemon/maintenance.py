@@ -42,7 +42,7 @@ class TriggerWatch:
         disabled = missing.intersection(row["tgname"] for row in rows)
         if disabled:
             log.warning(
-                "triggers_off",
+                "triggers_disabled",
                 triggers=sorted(disabled),
                 remedy="resumer-daemon migrate triggers on",
             )
@@ -78,7 +78,7 @@ class NotifyQueueGuard:
             usage, became = row["usage"], row["became"]
             self._spares = usage >= FULL or (self._spares and usage >= FREE)
             if became is not None:
-                log.warning("notify_switched", notify=became, queue_usage=round(usage, 3))
+                log.warning("notify_mode_changed", notify=became, queue_usage=round(usage, 3))
 
 
 FREED: Final = 10_000
@@ -110,8 +110,8 @@ class InstanceReaper:
         self._reached = self._since
         for row in rows:
             for instance in row["dead"]:
-                log.warning("daemon_dead", instance=str(instance))
-            self._metrics.dead_daemons.inc(len(row["dead"]))
+                log.warning("instance_declared_dead", instance=str(instance))
+            self._metrics.instances_declared_dead.inc(len(row["dead"]))
             if row["freed"]:
                 self._wakeup.set("reconcile")
 
@@ -177,7 +177,7 @@ def _by_key(name: str, statement: Statement, limit: int, interval: float) -> Sca
 
 def _erasing(settings: Settings) -> list[Scan]:
     """Return the walks that erase what is kept no longer."""
-    kept = {"seconds": settings.retention}
+    kept = {"seconds": settings.ledger_retention}
 
     def erase(name: str, statement: Statement, first: Facts) -> Scan:
         return Scan(

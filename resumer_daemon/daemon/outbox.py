@@ -65,7 +65,7 @@ class OutboxDispatcher:
                 continue
             address = self._routes.address(recipient, None if channel is None else to_text(channel))
             if address is None:
-                failures.append(f"no route for {recipient} (RESUMER_ROUTES)")
+                failures.append(f"no route for {recipient} (RESUMER_NOTIFICATION_ROUTES)")
                 continue
             try:
                 await asyncio.to_thread(
@@ -109,4 +109,4 @@ class OutboxDispatcher:
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         # what it had in hand is due again when its time is over
-        log.error("courier_failed", error=repr(error))
+        log.error("outbox_dispatch_failed", error=repr(error))

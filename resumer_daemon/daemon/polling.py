@@ -23,7 +23,7 @@ from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.inbox import QueueStatus, ScanBounds, read_queue_status, send_status_query
 from resumer_daemon.store.session import Session
 
-Source: TypeAlias = Literal["notify", "awake", "poll", "timer", "reconcile"]
+Source: TypeAlias = Literal["notify", "active", "poll", "timer", "reconcile"]
 
 
 class Wakeup:
@@ -31,7 +31,7 @@ class Wakeup:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._source: Source = "awake"
+        self._source: Source = "active"
         self._heard = 0.0
 
     def set(self, source: Source) -> None:

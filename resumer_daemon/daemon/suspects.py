@@ -123,7 +123,7 @@ class Suspects:
     def _at_fault(self, group: Group, error: Exception, cause: Cause) -> bool:
         if is_lock(error):
             return False
-        if cause != "turn_failed":
+        if cause != "batch_failed":
             return group.failures >= TIMES
         if is_lost(error):
             return group.failures >= TIMES_LOST

@@ -87,7 +87,7 @@ class Worker:
         self._width = ALL_WAITS
         self._stopping = False
         self._locked_for = LOCKED_FIRST
-        self._source: Source = "awake"
+        self._source: Source = "active"
         self._heard = 0.0
         self.poll_interval = settings.poll_interval
         self._wait = RECONNECT_FIRST
@@ -96,7 +96,7 @@ class Worker:
     def stop(self) -> None:
         """Take no further turn; the one at hand is finished."""
         self._stopping = True
-        self._wakeup.set("awake")
+        self._wakeup.set("active")
 
     async def run(self) -> None:
         """Work until stopped; an outage is waited out with growing pauses.
@@ -118,10 +118,10 @@ class Worker:
                 raise
             except BatchFailed as failed:
                 self._failed = True
-                self._metrics.turns_failed.inc()
+                self._metrics.batches_failed.inc()
                 if not self._stopping:
                     log.warning(
-                        "turn_failed", error=format_error(failed.error), retry_in=self._wait
+                        "batch_failed", error=format_error(failed.error), retry_in=self._wait
                     )
                 await self._wait_out(failed.error)
             except (psycopg.Error, ResumerError) as error:
@@ -192,7 +192,7 @@ class Worker:
         except Exception as error:  # a turn may fail with anything: see daemon/suspects.py
             if wary or not is_poison(error):
                 raise BatchFailed(error) from error
-            log.warning("batch_failed", error=format_error(error))
+            log.warning("batch_not_written", error=format_error(error))
             return None
         self._done(turned)
         turned = replace(turned, outlook=await self._turner.look_around(session, turned))
@@ -204,7 +204,7 @@ class Worker:
 
     def _done(self, turned: BatchResult) -> None:
         traces = account(turned, self._heard, self._metrics, self._tracing)
-        self._metrics.quarantined.inc(len(turned.quarantined))
+        self._metrics.executions_quarantined.inc(len(turned.quarantined))
         self._suspects.moved += sum(plan.status is not None for plan in turned.plans)
         for plan in turned.plans:
             if plan.claimed.status == "running":
@@ -228,7 +228,7 @@ class Worker:
             return
         if turned.outlook.left:
             self._settled(await settle_orphans(session, turned.outlook.bounds.back))
-            self._source = await self._wakeup.wait(self._locked_for, "awake")
+            self._source = await self._wakeup.wait(self._locked_for, "active")
             self._locked_for = min(self._locked_for * 2, LOCKED_LAST)
             return
         await self._rest(turned.outlook, session, vigil)
@@ -245,9 +245,9 @@ class Worker:
             return
         waits: list[tuple[float, Source]] = [(self.poll_interval, "poll")]
         if (rest := vigil.rest(outlook)) is not None:
-            waits.append((rest, "awake"))
+            waits.append((rest, "active"))
         if (again := self._turner.again_in) is not None:
-            waits.append((again, "awake"))
+            waits.append((again, "active"))
         if outlook.next_due is not None:
             waits.append((outlook.next_due, "timer"))
         if self._courier is not None and (message := outlook.next_message or 0.0) > 0.0:
@@ -341,4 +341,4 @@ class OverflowWorker:
                     if not self._turner.backlog:
                         return
         except Exception as error:  # a turn may fail with anything
-            log.warning("lane_closed", error=format_error(error))
+            log.warning("overflow_worker_stopped", error=format_error(error))

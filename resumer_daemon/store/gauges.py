@@ -161,14 +161,16 @@ class Gauges(Collector):
 
 def _requests(rows: Rows) -> Iterator[GaugeMetricFamily]:
     counted = GaugeMetricFamily(
-        "resumer_requests_open", "Due requests that are not settled, up to 10,001.", labels=["kind"]
+        "resumer_requests_open",
+        "Due requests that are not settled, at most 10,001.",
+        labels=["kind"],
     )
     for row in rows:
         counted.add_metric([row["kind"]], row["open"])
     yield counted
     yield GaugeMetricFamily(
         "resumer_oldest_open_request_age_seconds",
-        "How long the oldest due request waits; the one to alert on.",
+        "Seconds that the oldest due request has waited. Alert on this one.",
         value=max((row["oldest"] for row in rows), default=0.0),
     )
 
@@ -176,7 +178,9 @@ def _requests(rows: Rows) -> Iterator[GaugeMetricFamily]:
 def _pauses(rows: Rows) -> Iterator[GaugeMetricFamily]:
     counted = GaugeMetricFamily("resumer_paused_executions", "Open pauses.", labels=["reason"])
     ages = GaugeMetricFamily(
-        "resumer_oldest_pause_age_seconds", "How long the oldest pause lasts.", labels=["reason"]
+        "resumer_oldest_pause_age_seconds",
+        "Seconds since the oldest open pause began.",
+        labels=["reason"],
     )
     open_, oldest = dict[str, int](), dict[str, float]()
     for row in rows:
@@ -191,7 +195,7 @@ def _pauses(rows: Rows) -> Iterator[GaugeMetricFamily]:
     yield ages
     yield GaugeMetricFamily(
         "resumer_incidents_open",
-        "Executions that wait for a person because of an incident.",
+        "Executions that an incident stopped.",
         value=open_.get("incident", 0),
     )
 
@@ -199,25 +203,25 @@ def _pauses(rows: Rows) -> Iterator[GaugeMetricFamily]:
 def _facts(facts: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
     messages = GaugeMetricFamily(
         "resumer_outbox_messages",
-        "Messages that wait for delivery or were given up, up to 10,001 each.",
+        "Messages that are pending or dead, at most 10,001 each.",
         labels=["state"],
     )
-    dead_rows = GaugeMetricFamily(
-        "resumer_dead_rows",
-        "Dead rows of our busiest tables, as of the server's statistics.",
+    dead_tuples = GaugeMetricFamily(
+        "resumer_dead_tuples",
+        "Dead rows of the busiest tables, from the server's statistics.",
         labels=["table"],
     )
     for state in ("pending", "dead"):
         messages.add_metric([state], facts.get(state, 0))
     for table in ("resume_requests", "pauses", "leases"):
-        dead_rows.add_metric([table], facts.get(table) or 0)
+        dead_tuples.add_metric([table], facts.get(table) or 0)
     yield messages
-    yield dead_rows
+    yield dead_tuples
     for name, meaning in (
-        ("approvals_expiring", "Approvals that expire within an hour, up to 10,001."),
-        ("leases_held", "Executions that run or stand in line, up to 10,001."),
-        ("notification_queue_usage", "How full the server's queue of notifications is, 0 to 1."),
-        ("open_transactions_span", "Transaction ids from the oldest that is open to the newest."),
+        ("approvals_expiring", "Approvals that expire within an hour, at most 10,001."),
+        ("leases_held", "Executions that run or wait for capacity, at most 10,001."),
+        ("notification_queue_usage", "Fill level of the server's notification queue, 0 to 1."),
+        ("oldest_transaction_age_xids", "Age of the oldest open transaction, in transaction ids."),
     ):
         yield GaugeMetricFamily(f"resumer_{name}", meaning, value=facts.get(name, 0))
 
@@ -240,22 +244,22 @@ class PoolGauges(Collector):
         yield connections
         yield GaugeMetricFamily(
             "resumer_pool_max_connections",
-            "How many it may have (`RESUMER_POOL_SIZE`).",
+            "Largest number of connections of the pool (`RESUMER_POOL_SIZE`).",
             value=said.get("pool_max", 0),
         )
         yield GaugeMetricFamily(
             "resumer_pool_waiting",
-            "Who waits for a connection now.",
+            "Tasks that wait for a connection of the pool.",
             value=said.get("requests_waiting", 0),
         )
         yield CounterMetricFamily(
             "resumer_pool_requests",
-            "Times that somebody wanted a connection.",
+            "Requests for a connection of the pool.",
             value=said.get("requests_num", 0),
         )
         yield CounterMetricFamily(
             "resumer_pool_wait_seconds",
-            "How long all of them waited together.",
+            "Seconds that all these requests waited.",
             value=said.get("requests_wait_ms", 0) / 1000,
         )
         yield CounterMetricFamily(

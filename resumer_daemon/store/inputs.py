@@ -201,7 +201,7 @@ async def load_inputs(
         rules=await _rules(session, programs),
         loaded=await _loaded(session, endpoints, batch, programs),
         endpoints=endpoints,
-        records={entity: _target(each) for entity, each in settings.records.items()},
+        records={entity: _target(each) for entity, each in settings.record_targets.items()},
         steps=await _last_steps(session, batch),
     )
 

@@ -59,7 +59,7 @@ class _Libraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it. Its traceback is left out: it may show what was sent."""
-        log.warning("library_warned", library=record.name, message=record.getMessage())
+        log.warning("library_warning", library=record.name, message=record.getMessage())
 
 
 def _neutralise(

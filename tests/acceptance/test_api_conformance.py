@@ -65,7 +65,7 @@ def test_many_requests_are_answered_as_the_document_says(
 ):
     sent: Counter[int] = Counter()
     bearer = {"Authorization": f"Bearer {Holders.of(database).token()}"}
-    with running(database, http_rate=100_000) as daemon, requests.Session() as session:
+    with running(database, http_rate_limit=100_000) as daemon, requests.Session() as session:
         eventually_sync(lambda: database.run(NOT_PAUSED) == [(0,)])
         session.headers.update(bearer)
         schema = schemathesis.openapi.from_dict(described(session, daemon.address))
@@ -90,7 +90,7 @@ def test_each_operation_succeeds_when_it_is_asked_for_as_the_document_says(datab
     """The requests above may all be refused; these may not."""
     service = Service(database)
     service.workflow(ask(), allow())
-    with running(database, http_rate=100_000) as daemon, requests.Session() as session:
+    with running(database, http_rate_limit=100_000) as daemon, requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {Holders.of(database).token()}"
         incident, paused = service.incident(), [service.paused() for _ in range(4)]
         good: dict[str, tuple[UUID | None, object]] = {

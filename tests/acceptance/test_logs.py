@@ -63,7 +63,7 @@ async def test_the_fields_lead_on_and_hold_no_data(
     [attempt] = [x for x in lines if x["event"] == "effect_attempted"]
     assert (attempt["epoch"], attempt["attempt"], attempt["outcome"]) == (1, 1, "done")
     assert attempt["step"].startswith("send")
-    [failed] = [x for x in lines if x["event"] == "batch_failed"]
+    [failed] = [x for x in lines if x["event"] == "batch_not_written"]
     assert "violates check constraint" in failed["error"]
 
 

@@ -176,7 +176,7 @@ def test_each_label_has_a_value_that_is_known_in_advance(service: Service, datab
         service.database.run("SELECT resumer.cancel(%s)", executions[2])
         service.ended(executions[2])
         daemon.get("/nowhere")
-        name = "resumer_objections_total"
+        name = "resumer_decision_guard_holds_total"
         eventually_sync(lambda: daemon.metric(name, reason="missing_approver") == 1)
         answered, text = daemon.get("/metrics")
     assert answered == 200

@@ -31,7 +31,7 @@ def test_what_is_no_address_is_a_wrong_setting_that_is_not_quoted(url: str):
     ("name", "value"),
     [
         ("RESUMER_CONTEXT_ENDPOINTS", '{"customer": "https://me:s3cret@crm.example/{id}"}'),
-        ("RESUMER_RECORDS", '{"ticket": {"url": "https://me:s3cret@desk.example/{id}"}}'),
+        ("RESUMER_RECORD_TARGETS", '{"ticket": {"url": "https://me:s3cret@desk.example/{id}"}}'),
     ],
 )
 def test_a_password_in_the_url_of_a_setting_is_refused_and_not_quoted(name: str, value: str):  # C15

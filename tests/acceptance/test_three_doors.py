@@ -33,7 +33,7 @@ def service(database: Database) -> Service:
 @pytest.fixture(params=DOORS)
 def door(service: Service, request: pytest.FixtureRequest) -> Iterator[Door]:
     # the daemon is of this process: what it logs must not get among what a command prints
-    with capture_logs(), running(service.database, http_rate=10_000) as daemon:
+    with capture_logs(), running(service.database, http_rate_limit=10_000) as daemon:
         yield DOORS[request.param](service.database, daemon)
 
 

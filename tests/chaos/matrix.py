@@ -108,7 +108,7 @@ def run_cell(here: Ground, database: Database, cell: Cell) -> list[str]:
     def daemon(module: str, **settings: Any) -> Process:
         name = f"{'-'.join(cell)}-{len(started)}"
         log, url = here.folder / f"{name}.log", named(database.url, name)
-        told = {"routes": here.routes}
+        told = {"notification_routes": here.routes}
         started.append(Process(url, log, module, **SETTINGS | told | settings))
         return started[-1]
 

@@ -12,8 +12,8 @@ from resumer_daemon.daemon import batch, worker
 from resumer_daemon.effects import http_message
 
 FAULTS: dict[str, tuple[Any, str]] = {
-    "respond_failed": (batch, "plan_claimed"),  # beside the execution's payload
-    "run_failed": (http_message.Signer, "headers"),  # beside the headers of a webhook
+    "planning_failed": (batch, "plan_claimed"),  # beside the execution's payload
+    "effect_run_failed": (http_message.Signer, "headers"),  # beside the headers of a webhook
     "http_failed": (auth, "find_holder"),  # beside the bearer of a request
     "Traceback": (worker.Worker, "_sleep"),  # beside the settings; it ends the process
 }

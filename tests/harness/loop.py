@@ -34,7 +34,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "read_requests": locked,
         "read_approvals": locked,
         "set_apart": {
-            "incident": '{"cause": "turn_timeout"}',
+            "incident": '{"cause": "batch_timeout"}',
             "running": False,
             "timezone": "UTC",
             "claimed": array(ids[:1]),

@@ -185,7 +185,7 @@ def test_texts_longer_than_their_columns_fail_their_own_step_and_stop_nobody(ser
         for execution in refused:
             assert service.ended(execution)["status"] == "failed"
             assert service.steps(execution) == ["ask!"]
-        assert daemon.metric("resumer_quarantined_total") == 0
+        assert daemon.metric("resumer_executions_quarantined_total") == 0
 
 
 def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Service):
@@ -199,7 +199,7 @@ def test_a_row_that_the_service_s_own_check_refuses_is_stopped_alone(service: Se
     with running(service.database) as daemon:
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
         eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
-        assert daemon.metric("resumer_quarantined_total") == 1
+        assert daemon.metric("resumer_executions_quarantined_total") == 1
     assert service.steps(first) == ["ask"]
 
 
@@ -219,7 +219,7 @@ def test_a_row_that_is_refused_at_the_commit_is_stopped_alone(service: Service):
     with running(service.database) as daemon:
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
         eventually_sync(lambda: is_incident(service, first, "row_unreadable"))
-        assert daemon.metric("resumer_quarantined_total") == 1
+        assert daemon.metric("resumer_executions_quarantined_total") == 1
     assert service.steps(first) == ["ask"]
 
 
@@ -240,7 +240,7 @@ def test_many_rows_that_are_refused_are_stopped_and_all_others_go_on(service: Se
         for execution in refused:
             eventually_sync(partial(is_incident, service, execution, "row_unreadable"))
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        assert daemon.metric("resumer_quarantined_total") == len(refused)
+        assert daemon.metric("resumer_executions_quarantined_total") == len(refused)
     for execution in refused:
         assert service.steps(execution) == ["ask"]
 

@@ -41,7 +41,7 @@ def test_an_execution_with_thousands_of_decided_approvals_moves_and_holds_up_nob
         )
         assert service.ended(other)["result"] == "allowed"
         assert service.ended(first)["result"] == "allowed"
-        assert daemon.metric("resumer_turns_failed_total") == 0
+        assert daemon.metric("resumer_batches_failed_total") == 0
 
 
 # C31
@@ -131,5 +131,5 @@ def of_a_turn(execution: UUID, approvals: list[UUID]) -> dict[str, harness.Param
             "actors": array([None] * len(approvals)),
             "outcomes": array(["applied"] * len(approvals)),
         },
-        "set_apart": {"incident": '{"cause": "turn_timeout"}', "running": False, **claimed},
+        "set_apart": {"incident": '{"cause": "batch_timeout"}', "running": False, **claimed},
     }

@@ -52,11 +52,11 @@ def is_incident(service: Service, execution: UUID, cause: str) -> bool:
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
-        ("57014", "turn_timeout"),
-        ("25P03", "turn_timeout"),
+        ("57014", "batch_timeout"),
+        ("25P03", "batch_timeout"),
         ("53200", "too_large"),
         ("XX001", "row_unreadable"),
-        ("42501", "turn_failed"),
+        ("42501", "batch_failed"),
     ],
 )
 def test_an_execution_with_which_no_turn_can_finish_is_an_incident_and_the_others_go_on(
@@ -68,7 +68,9 @@ def test_an_execution_with_which_no_turn_can_finish_is_an_incident_and_the_other
     with running(service.database) as daemon:
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
         eventually_sync(lambda: is_incident(service, first, cause))
-        eventually_sync(lambda: daemon.metric("resumer_set_apart_total", cause=cause) == 1)
+        eventually_sync(
+            lambda: daemon.metric("resumer_executions_isolated_total", cause=cause) == 1
+        )
         assert service.decisions(first) == [("approved", "held")]
         after = service.paused()
         service.decide(service.asked(after)[0], "approved")
@@ -96,7 +98,7 @@ def test_an_execution_that_breaks_a_function_of_the_service_is_an_incident_thoug
     when_it_ends(service, first)
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database):
-        eventually_sync(lambda: is_incident(service, first, "turn_failed"))
+        eventually_sync(lambda: is_incident(service, first, "batch_failed"))
         service.database.run("DROP TRIGGER mine ON workflow_executions")
         service.database.run("SELECT resumer.retry(%s, 'me', 'mended')", first)
         assert service.ended(first)["result"] == "allowed"
@@ -130,7 +132,7 @@ def test_an_execution_that_loses_the_connection_of_each_of_its_turns_is_an_incid
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database):
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: is_incident(service, first, "turn_failed"))
+        eventually_sync(lambda: is_incident(service, first, "batch_failed"))
 
 
 # C30
@@ -149,7 +151,7 @@ def test_an_execution_whose_reading_fails_is_set_apart_without_being_read(servic
     database.run("UPDATE approval_requests SET status = 'approved'")
     with running(database):
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: is_incident(service, first, "turn_timeout"))
+        eventually_sync(lambda: is_incident(service, first, "batch_timeout"))
     assert service.decisions(first) == [("approved", "held")]
 
 
@@ -162,7 +164,7 @@ def test_an_execution_that_is_in_the_way_of_a_lock_waits_for_it_and_is_no_incide
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database) as daemon:
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: daemon.metric("resumer_turns_failed_total") > 8)
+        eventually_sync(lambda: daemon.metric("resumer_batches_failed_total") > 8)
         assert service.standing(first) == ("paused", "approval_required")
         service.database.run("DROP TRIGGER mine ON workflow_executions")
         assert service.ended(first)["result"] == "allowed"
@@ -180,8 +182,8 @@ def test_where_every_turn_fails_no_execution_is_at_fault(service: Service, error
     )
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database) as daemon:
-        eventually_sync(lambda: daemon.metric("resumer_turns_failed_total") > 30)
+        eventually_sync(lambda: daemon.metric("resumer_batches_failed_total") > 30)
         service.database.run("DROP TRIGGER mine ON step_executions")
         for execution in (first, *others):
             assert service.ended(execution)["result"] == "allowed"
-        assert daemon.metric("resumer_set_apart_total") == 0
+        assert daemon.metric("resumer_executions_isolated_total") == 0

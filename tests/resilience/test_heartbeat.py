@@ -66,7 +66,7 @@ async def test_a_busy_loop_and_a_pool_that_is_empty_do_not_starve_it(
                         eventually_sync(beats(database))
                 finally:
                     free.set()
-                assert daemon.metric("resumer_dead_daemons_total") == 0
+                assert daemon.metric("resumer_instances_declared_dead_total") == 0
 
         await asyncio.to_thread(work)
     assert len(here.requests) == 1
@@ -109,7 +109,7 @@ async def test_who_is_silent_is_dead_and_another_goes_on_before_the_lease_is_pas
                 first.kill()
             with process(service.database, tmp_path / "second.log", **LONG) as second:
                 assert service.ended(execution)["result"] == "allowed"
-                assert second.said("daemon_dead")
+                assert second.said("instance_declared_dead")
 
         await asyncio.to_thread(work)
     assert len({each.headers["idempotency-key"] for each in here.requests}) == 1
@@ -129,7 +129,7 @@ async def test_who_was_called_dead_stops_and_comes_back_as_somebody_else(
                 with process(database, tmp_path / "second.log", **LONG):
                     assert service.ended(execution)["result"] == "allowed"
                 first.signal(signal.SIGCONT)
-                [died] = eventually_sync(lambda: first.said("called_dead"))
+                [died] = eventually_sync(lambda: first.said("declared_dead"))
                 assert died["instance"] == first.said("started")[0]["instance"]
                 eventually_sync(lambda: alive(database))
                 assert service.ended(service.start())["result"] == "allowed"

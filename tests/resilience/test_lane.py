@@ -45,7 +45,9 @@ async def test_without_a_database_it_is_left_to_the_worker():
         lane.open()
         await eventually(lambda: logs, of="it says why it ended")
         await lane.close()
-    assert [(line["event"], line["log_level"]) for line in logs] == [("lane_closed", "warning")]
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("overflow_worker_stopped", "warning")
+    ]
     assert turns == []
 
 

@@ -477,7 +477,7 @@ async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_w
                     eventually_sync(partial(service.database.run, beats, now))
                 assert len(leases) == 50
                 assert service.database.run(held) == leases
-                assert daemon.metric("resumer_dead_daemons_total") == 0
+                assert daemon.metric("resumer_instances_declared_dead_total") == 0
 
         await asyncio.to_thread(work)
     assert sum(len(here.requests) for here in heres) == 50

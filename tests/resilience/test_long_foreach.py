@@ -89,7 +89,7 @@ def test_what_a_foreach_writes_is_recorded_in_many_turns(service: Service):
         payload = {"items": list(range(60)), "doc": "x" * 400_000}
         wide = service.start("wide", json.loads(json.dumps(payload)))
         assert service.ended(wide)["result"] == "allowed"
-        assert daemon.metric("resumer_turns_failed_total") == 0
+        assert daemon.metric("resumer_batches_failed_total") == 0
     assert service.database.run("SELECT count(*) FROM resumer.outbox") == [(60,)]
     [(largest,)] = service.database.run(
         "SELECT max(written) FROM (SELECT sum(octet_length(body::text)) AS written"

@@ -118,7 +118,7 @@ def test_a_writer_in_replica_role_is_found_by_the_reconciler(service: Service, d
             other.execute("UPDATE approval_requests SET status = 'rejected'")
         assert service.ended(execution)["result"] == "blocked"
         assert service.decisions(execution) == [("rejected", "applied")]
-        assert daemon.metric("resumer_reconciled_total", what="decision") == 1
+        assert daemon.metric("resumer_reconciled_total", kind="decision") == 1
 
 
 @pytest.mark.parametrize("how", ["DISABLE TRIGGER", "DROP"])

@@ -35,12 +35,12 @@ def test_notification_templates_that_are_none_are_named(given: str):  # C26
      ("90", 90), ("1.5", 1.5), (" 5m ", 300), (90, 90)],
 )  # fmt: skip
 def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, seconds: float):  # C9
-    assert load_settings(database_url=URL, retention=given).retention == seconds
+    assert load_settings(database_url=URL, ledger_retention=given).ledger_retention == seconds
 
 
 @pytest.mark.parametrize(
     "given", ["2 days", "soon", "-1h", "0s", "0", "inf", "nan", "1y", "", "1e3"]
 )
 def test_a_setting_that_is_no_duration_is_named(given: str):  # C9
-    with pytest.raises(SettingsError, match="RESUMER_RETENTION"):
-        load_settings(database_url=URL, retention=given)
+    with pytest.raises(SettingsError, match="RESUMER_LEDGER_RETENTION"):
+        load_settings(database_url=URL, ledger_retention=given)

@@ -287,7 +287,7 @@ def test_a_blind_write_over_a_pause_changes_nothing_and_is_counted(
     row = service.look(execution)
     today.writes(execution, status=status, result=result, context=Jsonb({"stale": True}))
     assert service.look(execution) == row
-    eventually_sync(lambda: daemon.metric("resumer_refused_writes_total") == 1)
+    eventually_sync(lambda: daemon.metric("resumer_rejected_writes_total") == 1)
     resumes(service, execution, request)
 
 
@@ -303,7 +303,7 @@ def test_a_blind_write_over_our_end_changes_nothing(
     row = service.ended(execution)
     today.writes(execution, status=status, result=result)
     assert service.look(execution) == row
-    eventually_sync(lambda: daemon.metric("resumer_refused_writes_total") == 1)
+    eventually_sync(lambda: daemon.metric("resumer_rejected_writes_total") == 1)
 
 
 @both_vintages

@@ -113,7 +113,7 @@ def test_old_copy_over_a_webhook_under_way_changes_nothing(  # C39
     assert (ended["status"], ended["result"], ended["resume_count"]) == ("completed", "allowed", 1)
     assert ended["resume_data"]["approval"]["decision"] == "approved"
     assert service.decisions(execution) == [("approved", "applied")]
-    eventually_sync(lambda: daemon.metric("resumer_refused_writes_total") == 1)
+    eventually_sync(lambda: daemon.metric("resumer_rejected_writes_total") == 1)
     assert len(here.requests) == 1
 
 

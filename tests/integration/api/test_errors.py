@@ -84,7 +84,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture
 def daemon(database: Database) -> Iterator[Running]:
-    with running(database, http_rate=10_000) as made:
+    with running(database, http_rate_limit=10_000) as made:
         yield made
 
 
@@ -186,7 +186,7 @@ def test_a_stranger_is_refused_before_the_body_is_read(daemon: Running, service:
 
 def test_who_asks_too_often_is_told_to_wait(database: Database):
     holders = Holders(database)
-    with running(database, http_rate=0.001) as daemon:
+    with running(database, http_rate_limit=0.001) as daemon:
         often, other = (Client(daemon.address, holders.token()) for _ in range(2))
         assert often.get("/ledger").status == 200
         answer = often.get("/ledger")
@@ -198,7 +198,7 @@ def test_who_asks_too_often_is_told_to_wait(database: Database):
 def test_a_known_bearer_is_admitted_whoever_guesses_from_the_same_address(
     database: Database,
 ):  # C37
-    with running(database, http_rate=0.001) as daemon:
+    with running(database, http_rate_limit=0.001) as daemon:
         known, younger = Holders(database).token(), Holders(database).token()
         guessed = [Client(daemon.address, f"guess {n}").get("/ledger").status for n in range(65)]
         assert guessed == [401] + [429] * 64
@@ -209,7 +209,7 @@ def test_a_known_bearer_is_admitted_whoever_guesses_from_the_same_address(
 
 
 def test_a_revoked_bearer_is_a_stranger_again(database: Database):  # C37
-    with running(database, http_rate=0.001) as daemon:
+    with running(database, http_rate_limit=0.001) as daemon:
         client = Client(daemon.address, Holders(database).token())
         assert client.get("/ledger").status == 200
         database.run("UPDATE resumer.tokens SET revoked_at = now()")
@@ -222,12 +222,12 @@ def test_behind_a_trusted_proxy_each_client_guesses_for_itself(database: Databas
         return client.get("/ledger", X_Forwarded_For=forwarded).status
 
     trusted = "127.0.0.0/8, 192.0.2.0/24"
-    with running(database, http_rate=0.001, http_trusted_proxies=trusted) as daemon:
+    with running(database, http_rate_limit=0.001, http_trusted_proxies=trusted) as daemon:
         assert guess(daemon, "203.0.113.7") == 401
         assert guess(daemon, "203.0.113.7") == 429
         assert guess(daemon, "203.0.113.8") == 401
         assert guess(daemon, "198.51.100.1, 203.0.113.8, 192.0.2.3") == 429
-    with running(database, http_rate=0.001) as daemon:
+    with running(database, http_rate_limit=0.001) as daemon:
         assert guess(daemon, "203.0.113.7") == 401
         assert guess(daemon, "203.0.113.8") == 429
 

@@ -32,7 +32,9 @@ def address(service: Service) -> Iterator[str]:
     give_rights(service.database.url)
     with (
         member_of(service.database, "resumer_daemon") as bound,
-        running(bound, allow_superuser="false", http_rate=10_000, jwt_secret=SECRET) as daemon,
+        running(
+            bound, allow_superuser="false", http_rate_limit=10_000, jwt_secret=SECRET
+        ) as daemon,
     ):
         yield daemon.address
 

@@ -22,7 +22,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
-    with running(service.database, http_rate=10_000, jwt_secret=SECRET) as daemon:
+    with running(service.database, http_rate_limit=10_000, jwt_secret=SECRET) as daemon:
         yield daemon.address
 
 

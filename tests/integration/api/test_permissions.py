@@ -86,7 +86,7 @@ KINDS: Kinds = {
 def answering(database: Database, **settings: Any) -> Iterator[str]:
     """Run a daemon that knows the service's secret; once all is paused, yield its address."""
     started = "SELECT 1 FROM workflow_executions WHERE status <> 'paused'"
-    with running(database, jwt_secret=SECRET, http_rate=10_000, **settings) as daemon:
+    with running(database, jwt_secret=SECRET, http_rate_limit=10_000, **settings) as daemon:
         eventually_sync(lambda: not database.run(started))
         yield daemon.address
 

@@ -34,7 +34,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[Client]:
-    with running(service.database, http_rate=10_000) as daemon:
+    with running(service.database, http_rate_limit=10_000) as daemon:
         yield Client(daemon.address, Holders.of(service.database).token())
 
 

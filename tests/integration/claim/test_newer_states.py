@@ -51,7 +51,7 @@ def test_a_pause_of_a_newer_version_is_left_alone_and_others_move(
             other = service.paused()
             service.decide(service.asked(other)[0], "approved")
             assert service.ended(other)["result"] == "allowed"
-        assert daemon.metric("resumer_executions_left_alone") == 1
+        assert daemon.metric("resumer_incompatible_executions") == 1
         assert daemon.metric("resumer_database_errors_total") == 0
         [(found,)] = database.run("SELECT resumer.explain(%s)", newer)
         assert found["reasons"][0]["code"] == "incompatible_state"
@@ -72,7 +72,7 @@ def test_many_pauses_of_a_newer_version_keep_nobody_busy(service: Service, datab
     database.run("UPDATE resumer.pauses SET state = jsonb_set(state, '{v}', '2')")
     database.run("UPDATE approval_requests SET status = 'approved'")
     with running(database, batch_size=10, poll_interval="1h", reconcile_interval="1h") as daemon:
-        eventually_sync(lambda: daemon.metric("resumer_executions_left_alone") == len(newer))
+        eventually_sync(lambda: daemon.metric("resumer_incompatible_executions") == len(newer))
         other = service.paused()
         service.decide(service.asked(other)[0], "approved")
         assert service.ended(other)["result"] == "allowed"

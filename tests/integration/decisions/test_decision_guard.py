@@ -83,7 +83,9 @@ def test_audit_holds_it_with_a_reason(service: Service, auditing: Running, objec
     )
     assert reason == objection
     assert service.standing(execution) == ("paused", "approval_required")
-    held = eventually_sync(lambda: auditing.metric("resumer_objections_total", reason=objection))
+    held = eventually_sync(
+        lambda: auditing.metric("resumer_decision_guard_holds_total", reason=objection)
+    )
     assert held == 1
 
 

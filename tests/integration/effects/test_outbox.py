@@ -46,7 +46,7 @@ async def beside(work: Callable[[], T]) -> T:
 
 def delivered(service: Service, routes: dict[str, str], **settings: Any) -> list[Any]:
     """Run an execution to its end and its messages to theirs; return the outbox."""
-    with running(service.database, routes=routes, **settings):
+    with running(service.database, notification_routes=routes, **settings):
         service.ended(service.start(payload={"order": 7}))
         eventually_sync(lambda: not left(service), of="everything is delivered or dead")
     return service.database.run(OUTBOX)
@@ -102,7 +102,7 @@ async def test_after_the_last_attempt_it_is_dead_with_a_reason_and_can_be_tried_
     refusing = (answering(status=500), answering(status=500), answering())
     async with receiver(*refusing) as here:
         routes = {"*": route(here)}
-        [row] = await beside(lambda: delivered(service, routes, message_attempts=2))
+        [row] = await beside(lambda: delivered(service, routes, notification_attempts=2))
         assert row[:3] == ("dead", 2, [])
         assert "500" in row[3]
         listed = await command(database, "list", "--state", "dead", "--json")
@@ -111,7 +111,7 @@ async def test_after_the_last_attempt_it_is_dead_with_a_reason_and_can_be_tried_
         assert "1 messages" in await command(database, "retry", told["key"])
 
         def again() -> None:
-            with running(database, routes=routes):
+            with running(database, notification_routes=routes):
                 eventually_sync(lambda: not left(service))
 
         await beside(again)
@@ -123,14 +123,14 @@ async def test_nobody_has_a_route_to_is_dead_at_once_and_says_which_setting_is_m
 ):
     service.workflow(tells("role:a"), allow())
     rows = await beside(lambda: delivered(service, {"user:*": "json://127.0.0.1:9"}))
-    assert rows == [("dead", 1, [], "no route for role:a (RESUMER_ROUTES)")]
+    assert rows == [("dead", 1, [], "no route for role:a (RESUMER_NOTIFICATION_ROUTES)")]
     assert "not dead: unknown" in await command(database, "retry", "unknown", code=1)
     assert "1 messages" in await command(database, "retry", "--all")
 
 
 def test_an_address_that_is_none_of_a_channel_does_not_show_what_is_in_it(service: Service):
     service.workflow(tells("role:a"), allow())
-    [row] = delivered(service, {"*": "bogus://user:hunter2@x"}, message_attempts=1)
+    [row] = delivered(service, {"*": "bogus://user:hunter2@x"}, notification_attempts=1)
     assert row[0] == "dead"
     assert "hunter2" not in row[3]
 
@@ -148,7 +148,10 @@ async def test_two_daemons_deliver_each_message_once(service: Service, database:
         routes = {"*": route(here)}
 
         def work() -> None:
-            with running(database, routes=routes), running(database, routes=routes):
+            with (
+                running(database, notification_routes=routes),
+                running(database, notification_routes=routes),
+            ):
                 for _ in range(40):
                     service.start(payload={"order": 7})
                 eventually_sync(lambda: len(database.run(OUTBOX)) == 40 and not left(service))

@@ -45,7 +45,7 @@ def updates(number: object, data: Any) -> dict[str, Any]:
 def ended(service: Service, *steps: Any, records: str = RECORDS, **payload: Any) -> dict[str, Any]:
     """Run a workflow of these steps to its end and return its execution."""
     service.workflow(*steps, allow())
-    with running(service.database, records=records):
+    with running(service.database, record_targets=records):
         return service.ended(service.start(payload=payload))
 
 
@@ -102,7 +102,7 @@ def test_what_is_refused_fails_its_step_and_nothing_else(service: Service, case:
 
 def test_a_table_that_is_not_there_fails_the_step(service: Service):
     records = json.dumps({"invoice": TABLE | {"table": "shop.nowhere"}})
-    row = ended(service, creates({"total": 1}), records=records)
+    row = ended(service, creates({"total": 1}), record_targets=records)
     assert (row["status"], row["result"]) == ("failed", "failed")
     assert "42P01" in row["error_message"]
 
@@ -111,7 +111,7 @@ def test_a_record_that_cannot_be_written_yet_is_tried_again(service: Service, da
     """A constraint that another program mends meanwhile."""
     database.run("ALTER TABLE shop.invoices ADD CHECK (total < 10)")
     service.workflow(creates({"total": 11}, retry={"max_attempts": 50}), allow())
-    with running(database, records=RECORDS):
+    with running(database, record_targets=RECORDS):
         execution = service.start()
         eventually_sync(lambda: database.run("SELECT 1 FROM resumer.effects WHERE attempts > 1"))
         database.run("ALTER TABLE shop.invoices DROP CONSTRAINT invoices_total_check1")
@@ -125,7 +125,7 @@ def test_whoever_is_killed_leaves_a_record_once(service: Service, tmp_path: Path
     service.workflow(creates({"total": 1}, delivery="at_most_once"), allow())
     waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'write_rec'"
     short: dict[str, Any] = {"lease": "2s", "effect_deadline": "1s", "drain_timeout": "1s"}
-    short["records"] = RECORDS
+    short["record_targets"] = RECORDS
     with database.connect() as holder, holder.transaction():
         holder.execute("LOCK TABLE shop.invoices IN SHARE MODE")
         with process(database, tmp_path / "first.log", **short) as first:
@@ -145,7 +145,9 @@ async def test_a_url_is_sent_the_record(service: Service):
                          allow())  # fmt: skip
 
         def work() -> None:
-            with running(service.database, http_allow="localhost", records={"ticket": target}):
+            with running(
+                service.database, http_allow="localhost", record_targets={"ticket": target}
+            ):
                 assert service.ended(service.start())["result"] == "allowed"
 
         await beside(work)
@@ -167,7 +169,7 @@ async def beside(work: Callable[[], T]) -> T:
 
 
 def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
-    assert ended(service, creates({"total": 1}), records="{}")["result"] == "allowed"
+    assert ended(service, creates({"total": 1}), record_targets="{}")["result"] == "allowed"
     assert service.database.run("SELECT kind FROM resumer.outbox") == [("create_record",)]
 
 
@@ -186,5 +188,7 @@ def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
     ],
 )
 def test_a_mapping_that_cannot_be_is_named_at_the_start(wrong: dict[str, Any]):
-    with pytest.raises(SettingsError, match="RESUMER_RECORDS"):
-        load_settings(database_url="postgresql://h/d", records=json.dumps({"invoice": wrong}))
+    with pytest.raises(SettingsError, match="RESUMER_RECORD_TARGETS"):
+        load_settings(
+            database_url="postgresql://h/d", record_targets=json.dumps({"invoice": wrong})
+        )

@@ -216,7 +216,7 @@ def test_one_event_that_takes_too_long_alone_is_handed_over_to_some_executions_a
     happen(service, [{}])
     assert {service.ended(each)["result"] for each in executions} == {"allowed"}
     eventually_sync(lambda: looked_at(service))
-    assert daemon.metric("resumer_turns_failed_total") == 0
+    assert daemon.metric("resumer_batches_failed_total") == 0
 
 
 async def test_one_event_for_thousands_of_waits_is_handed_over_in_slices_once_to_each(

@@ -78,7 +78,7 @@ async def test_a_task_that_fails_is_named_and_counted_and_stops_no_other(
     failures = "resumer_background_failures_total"
     async with hand.repeating():
         await eventually(lambda: hand.counted(failures, task="holds") >= 2)
-        await eventually(lambda: hand.counted(MENDED, what="decision") == PAUSED)
+        await eventually(lambda: hand.counted(MENDED, kind="decision") == PAUSED)
         await eventually(lambda: set(hand.tasks) - {"holds"} == done(hand))
     assert [name for name in hand.tasks if hand.counted(failures, task=name)] == ["holds"]
 
@@ -109,7 +109,7 @@ async def test_a_slice_that_is_too_much_for_one_statement_becomes_smaller_and_gr
     with pytest.raises(psycopg.Error, match="too many"):
         await hand.lap("executions", limit=8)
     await hand.lap("executions")
-    assert hand.counted(MENDED, what="foreign_pause") == 10
+    assert hand.counted(MENDED, kind="foreign_pause") == 10
     assert hand.counted("resumer_background_runs_total", task="executions") == 3  # 2, 4, and 4 of 8
 
 
@@ -121,12 +121,12 @@ async def test_what_another_program_paused_or_ended_silently_is_found_by_key(
     silence(database, ENDS)
     silence(database, BEGINS)
     await hand.lap("records", limit=2)
-    assert hand.counted(MENDED, what="foreign_pause") == 1
+    assert hand.counted(MENDED, kind="foreign_pause") == 1
     await hand.lap("executions", limit=2)
-    assert hand.counted(MENDED, what="foreign_pause") == 2
+    assert hand.counted(MENDED, kind="foreign_pause") == 2
     for name in ("records", "executions"):  # they are asked for already
         await hand.lap(name)
-    assert hand.counted(MENDED, what="foreign_pause") == 2
+    assert hand.counted(MENDED, kind="foreign_pause") == 2
 
 
 async def test_an_execution_with_held_requests_is_looked_at_once_in_a_slice(
@@ -146,7 +146,7 @@ async def test_an_execution_with_held_requests_is_looked_at_once_in_a_slice(
     assert database.run(
         "SELECT execution_id, kind FROM resumer.resume_requests WHERE outcome IS NULL"
     ) == [(ended, "adopt")]
-    assert (hand.counted(MENDED, what="held"), hand.counted(MENDED, what="gone")) == (1, 2)
+    assert (hand.counted(MENDED, kind="held"), hand.counted(MENDED, kind="gone")) == (1, 2)
     assert database.run(
         "SELECT execution_id, count(*) FROM resumer.settled_requests WHERE outcome = 'orphan'"
         " GROUP BY 1"

@@ -18,7 +18,7 @@ CAPTURED = "SELECT (SELECT count(*) FROM resumer.captured_events), count(*) FROM
 
 async def trim(database: Database, limit: int = 1_000) -> None:
     """Let a lap erase what is kept for an hour."""
-    async with by_hand(database, retention="1h") as hand:
+    async with by_hand(database, ledger_retention="1h") as hand:
         for table in ("requests", "events"):
             await hand.lap(f"old_{table}", limit=limit)
 

@@ -73,7 +73,7 @@ def left(database: Database, execution: UUID) -> dict[str, bool]:
 
 async def erase(database: Database, retention: str | None) -> dict[str, float]:
     """Run a lap of each walk that erases, in small slices; return how many rows it changed."""
-    async with by_hand(database, retention=retention) as hand:
+    async with by_hand(database, ledger_retention=retention) as hand:
         for name in ERASING:
             await hand.lap(name, limit=2)
         return {
@@ -165,7 +165,7 @@ async def test_a_definition_goes_that_nothing_has_used_for_days(database: Databa
         (None, ["leased", "new", "old", "paused"]),
         ("1h", ["leased", "new", "paused"]),
     ):
-        async with by_hand(database, retention=retention) as hand:
+        async with by_hand(database, ledger_retention=retention) as hand:
             await hand.lap("old_definitions", limit=1)
         assert [name for (name,) in database.run(everything)] == kept
 
@@ -197,7 +197,7 @@ async def test_each_task_has_the_rights_that_it_needs(database: Database, rows: 
     database.run("UPDATE resumer.holds SET until = now()")
     database.run("INSERT INTO resumer.leases (execution_id) VALUES (gen_random_uuid())")
     with member_of(database, "resumer_daemon") as login:
-        async with by_hand(login, retention="1h") as hand:
+        async with by_hand(login, ledger_retention="1h") as hand:
             for name in hand.tasks:
                 await hand.run(name)
     assert database.run("SELECT ended_at IS NOT NULL FROM resumer.holds") == [(True,)]

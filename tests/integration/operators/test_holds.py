@@ -154,10 +154,10 @@ async def test_the_end_of_a_hold_is_counted_and_wakes_the_worker(database: Datab
     held(database, rows, 3)
     async with by_hand(database) as hand:
         await hand.run("holds")
-        assert hand.counted("resumer_reconciled_total", what="hold") == 0
+        assert hand.counted("resumer_reconciled_total", kind="hold") == 0
         database.run("UPDATE resumer.holds SET until = now()")
         await hand.lap("holds", limit=2)
-        assert hand.counted("resumer_reconciled_total", what="hold") == 3
+        assert hand.counted("resumer_reconciled_total", kind="hold") == 3
         assert await hand.wakeup.wait(0.0, "poll") == "reconcile"
     assert database.run("SELECT going, ended_at IS NOT NULL FROM resumer.holds") == [(3, True)]
 
@@ -195,7 +195,7 @@ async def test_a_release_lets_go_in_slices_who_was_stopped_first_and_then_the_ol
     )
     async with by_hand(database) as hand:
         await hand.lap("holds", limit=2)
-        assert hand.counted("resumer_reconciled_total", what="hold") == 5
+        assert hand.counted("resumer_reconciled_total", kind="hold") == 5
     going = database.run(
         "SELECT execution_id, kind, due_at FROM resumer.resume_requests"
         " WHERE outcome IS NULL AND actor = 'mia' ORDER BY due_at"
@@ -218,7 +218,7 @@ async def test_what_is_held_anew_during_a_release_waits_for_the_next(
     database.run("SELECT resumer.hold('flow')")
     async with by_hand(database) as hand:
         await hand.lap("holds", limit=10)
-        assert hand.counted("resumer_reconciled_total", what="hold") == 0
+        assert hand.counted("resumer_reconciled_total", kind="hold") == 0
     assert database.run("SELECT ended_at IS NOT NULL FROM resumer.holds ORDER BY id") == [
         (True,), (False,),
     ]  # fmt: skip

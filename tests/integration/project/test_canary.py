@@ -65,13 +65,13 @@ def settings(url: str) -> dict[str, Any]:
     return {
         "secret_token": CANARY,
         "webhook_secret": f"whsec_{SIGNER}",
-        "routes": json.dumps({"*": f"json://user:{CANARY}@127.0.0.1:1/"}),
-        "records": json.dumps({"e": record}),
+        "notification_routes": json.dumps({"*": f"json://user:{CANARY}@127.0.0.1:1/"}),
+        "record_targets": json.dumps({"e": record}),
         "context_endpoints": json.dumps({"customer": endpoint}),
         "jwt_secret": CANARY * 4,
         "http_allow": "localhost, 127.0.0.1",
         "log_level": "debug",
-        "message_attempts": 1,
+        "notification_attempts": 1,
         "lease": "6s", "effect_deadline": "2s", "drain_timeout": "1s",
     }  # fmt: skip
 
