@@ -14,7 +14,7 @@ from uuid import UUID
 from bench.ground import DEFINITION, PAYLOAD
 from bench.report import Row
 from resumer_daemon.engine.advance import advance, begin
-from resumer_daemon.engine.inputs import AdvanceInputs, Decided, Decision
+from resumer_daemon.engine.inputs import AdvanceInputs, DecidedApproval, Decision
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.resume import resume
 from resumer_daemon.workflow.parser import parse_definition
@@ -22,7 +22,7 @@ from resumer_daemon.workflow.values import Json, dump, load
 
 CALLS, ROUNDS = 2_000, 7
 WORLD = AdvanceInputs(datetime.now(UTC), UUID(int=1), "exec_bench", "bench", 1)
-DECISION = Decision(Decided(UUID(int=2), "appr_bench", "approved", None, None, None), ())
+DECISION = Decision(DecidedApproval(UUID(int=2), "appr_bench", "approved", None, None, None), ())
 
 
 def measure() -> list[Row]:
@@ -93,7 +93,7 @@ def _resume(context: dict[str, Json]) -> Callable[[], Any]:
     paused = advance(definition, begin(definition, None), context, WORLD)
     if not isinstance(paused.outcome, Paused):
         raise TypeError("the definition of the benchmark pauses")
-    ways = paused.outcome.ways
+    ways = paused.outcome.next_steps
 
     def once() -> Any:
         return advance(definition, resume(definition, paused.state, ways, DECISION), context, WORLD)

@@ -33,7 +33,7 @@ from resumer_daemon.cli.output import (
     format_moment,
     table,
 )
-from resumer_daemon.engine.inputs import Kind, Settled
+from resumer_daemon.engine.inputs import RequestKind, RequestOutcome
 from resumer_daemon.store import queries
 from resumer_daemon.store.queries import Entries, Filter
 
@@ -266,8 +266,10 @@ Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 def ledger(
     execution: Annotated[str | None, typer.Option(help="Only of this id or execution_id.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Only these.")] = None,
-    outcome: Annotated[Settled | None, typer.Option(help="Only what became of it so.")] = None,
+    kind: Annotated[RequestKind | None, typer.Option(help="Only these.")] = None,
+    outcome: Annotated[
+        RequestOutcome | None, typer.Option(help="Only what became of it so.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Only what is not older: 30m, 24h.")] = None,
     limit: Limit = 50,
     database_url: DatabaseUrl = None,

@@ -22,7 +22,7 @@ def to_document(subject: Subject, played: Simulation) -> Document:
         "execution": subject.claimed.key,
         "workflow": subject.claimed.workflow_key,
         "from": _stands(subject),
-        "stretches": [_stretch(each) for each in played.stretches],
+        "stretches": [_stretch(each) for each in played.segments],
         "unused": _unused(played.unused),
     }
 
@@ -41,8 +41,8 @@ def _stands(subject: Subject) -> Document:
         facts = {"status": claimed.status, "result": row.get("result"), "error": row.get("error")}
         return _given(facts)
     pause = claimed.pause
-    asked = [_approval(each) for each in pause.owned(claimed.approvals)]
-    stands = _pause(pause.reason, pause.step_id, pause.ways, pause.waiting, asked)
+    asked = [_approval(each) for each in pause.own_approvals(claimed.approvals)]
+    stands = _pause(pause.reason, pause.step_id, pause.next_steps, pause.wait, asked)
     if row.get("pauses") and row["pauses"][-1]["incident"]:
         stands["incident"] = row["pauses"][-1]["incident"]
     return stands
@@ -51,7 +51,7 @@ def _stands(subject: Subject) -> Document:
 def _stretch(stretch: Segment) -> Document:
     created = [write for write in stretch.writes if isinstance(write, NewApproval)]
     return {
-        "answer": None if stretch.answer is None else _answer(stretch.answer),
+        "answer": None if stretch.resolution is None else _answer(stretch.resolution),
         "steps": [_step(each) for each in stretch.steps],
         "stop": _stop(stretch.stop, created),
     }
@@ -127,15 +127,15 @@ def _stop(stop: Stop, created: Iterable[NewApproval]) -> Document:
 
 
 def _branch(branch: Branch, created: Iterable[NewApproval]) -> Document:
-    asked = [_new_approval(each) for each in created if each.id in branch.asked]
-    stands = _pause(branch.reason, branch.step_id, branch.ways, branch.waiting, asked)
+    asked = [_new_approval(each) for each in created if each.id in branch.approval_ids]
+    stands = _pause(branch.reason, branch.step_id, branch.next_steps, branch.wait, asked)
     return {name: stands[name] for name in stands if name != "status"}
 
 
 def _pause(
     reason: str, step_id: str | None, ways: NextSteps, waiting: WaitCondition, asked: list[Document]
 ) -> Document:
-    leads = {name: getattr(ways, name) for name in _LEADS.get(reason, ())}
+    leads = {name: ways.to_json().get(name) for name in _LEADS.get(reason, ())}
     facts = {
         "event": waiting.event,
         "match": waiting.match or None,
@@ -175,7 +175,7 @@ def _approval(asked: Approval) -> Document:
 
 
 def _unused(script: Scenario) -> list[str]:
-    return [*script.words, *(f"event {event.type}" for event in script.events)]
+    return [*script.decisions, *(f"event {event.type}" for event in script.events)]
 
 
 def _given(facts: Document) -> Document:

@@ -85,7 +85,7 @@ async def from_database(key: str, url: str | None) -> Subject:
         programs = await DefinitionCache().programs(session, [claimed])
         around = await load_inputs(session, chosen, [claimed], programs, batch.now)
     claimed = replace(claimed, hold=None)  # as if nobody held it
-    world = replace(around.world(claimed), hold=False)
+    world = replace(around.world(claimed), stop_before_next_step=False)
     if claimed.status not in ("pending", "paused"):
         return Subject(_NOTHING, claimed, world, row)
     program = _usable(_program(programs, claimed))
@@ -111,7 +111,7 @@ def _adopted(
     claimed: ClaimedExecution, program: PinnedDefinition, last_step: str | None
 ) -> ClaimedExecution:
     """Return another program's pause as a daemon would take it over."""
-    taken = adopt_pause(claimed, program, last_step, claimed.used)
+    taken = adopt_pause(claimed, program, last_step, claimed.used_approval_ids)
     if taken is None:
         raise OperationRefused("it is no pause: the service has blocked it")
     if isinstance(taken, Incident):
@@ -124,10 +124,10 @@ def _opened(new: PauseToOpen) -> Pause:
         number=new.number,
         reason=new.reason,
         step_id=new.step_id,
-        ways=new.ways,
-        waiting=new.waiting,
+        next_steps=new.next_steps,
+        wait=new.wait,
         state=new.state,
         definition=new.definition,
-        asked=new.asked,
-        earlier=frozenset(new.earlier),
+        approval_ids=new.approval_ids,
+        prior_approval_ids=frozenset(new.prior_approval_ids),
     )

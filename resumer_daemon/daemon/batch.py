@@ -274,12 +274,12 @@ def _held(written: Written, recorded: float) -> list[LeasedExecution]:
         LeasedExecution(
             plan.claimed.id,
             written.epochs[plan.claimed.id],
-            plan.launch,
+            plan.pending_effects,
             recorded,
             organization=plan.claimed.organization,
         )
         for plan in written.plans
-        if plan.launch is not None and plan.claimed.id in written.epochs
+        if plan.pending_effects is not None and plan.claimed.id in written.epochs
     ]
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from resumer_daemon import __version__
 from resumer_daemon.daemon.batch import BatchResult, BatchTimes
-from resumer_daemon.engine.inputs import REFUSED
+from resumer_daemon.engine.inputs import GUARD_REJECTED
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
@@ -134,7 +134,7 @@ def count(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
     moves = Counter(
         (trigger, plan.status)
         for plan, trigger in plans
-        if plan.status is not None and (trigger != "effect" or plan.launch is None)
+        if plan.status is not None and (trigger != "effect" or plan.pending_effects is None)
     )
     for move, number in moves.items():
         metrics.resumes.labels(*move).inc(number)
@@ -144,14 +144,14 @@ def count(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
             # what a definition calls a type may be anything, and labels are closed
             kind = step.step_type if step.step_type in STEPS else "unknown"
             metrics.step_duration.labels(kind).observe(step.seconds)
-        if plan.overlay is not None or plan.opens is not None:
+        if plan.incident is not None or plan.opens is not None:
             _incident(plan, metrics)
         if tells and (trigger, plan.status) in moves:
             _tell(plan, trigger)
 
 
 def _incident(plan: Plan, metrics: Metrics) -> None:
-    stopped = plan.overlay or (plan.opens.incident if plan.opens else None)
+    stopped = plan.incident or (plan.opens.incident if plan.opens else None)
     if stopped is not None:
         metrics.incidents.labels(stopped.cause).inc()
         log.error(
@@ -183,7 +183,7 @@ def _pause(plan: Plan) -> int | None:
     if plan.opens is not None:
         return plan.opens.number
     pause = plan.claimed.pause
-    return pause.number if pause is not None and plan.closes is None else None
+    return pause.number if pause is not None and plan.closed_by is None else None
 
 
 SUSPECT = timedelta(minutes=1)
@@ -202,7 +202,7 @@ def account(
     count(plans, metrics)
     moved = [(plan, trigger) for plan, trigger in plans if plan.status is not None]
     for plan in turned.plans:
-        if plan.objections:
+        if plan.guard_violations:
             _objections(plan, metrics)
     for plan, trigger in moved:
         _clocks(plan, turned, metrics)
@@ -221,7 +221,7 @@ def _trigger(plan: Plan) -> str:
 
 def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
     settled = Counter(
-        (request.kind, request.decision == REFUSED, plan.outcomes[request.id])
+        (request.kind, request.decision == GUARD_REJECTED, plan.outcomes[request.id])
         for plan in plans
         for request in plan.claimed.requests
         if request.id in plan.outcomes
@@ -239,7 +239,7 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
 def _objections(plan: Plan, metrics: Metrics) -> None:
     """Count each once: what is held is looked at again and again."""
     for request in plan.claimed.requests:
-        objection = plan.objections.get(request.id)
+        objection = plan.guard_violations.get(request.id)
         if objection is not None and objection != request.reason:
             metrics.decision_guard_holds.labels(objection).inc()
             log.warning(

@@ -134,15 +134,15 @@ class LeasedExecutions:
         unanswered: list[LeasedExecution],
     ) -> LeasedExecution | None:
         """Write a plan of what runs here; return what runs on from there."""
-        if plan.launch is not None:
+        if plan.pending_effects is not None:
             elapsed = recorded - held.recorded
-            launch = next_delays(plan.launch, held.launch, elapsed, results, self._random)
-            plan = replace(plan, launch=launch)
+            launch = next_delays(plan.pending_effects, held.launch, elapsed, results, self._random)
+            plan = replace(plan, pending_effects=launch)
         epochs = await self._write(session, [plan], held.launch.effects)
-        if plan.launch is None:
+        if plan.pending_effects is None:
             return None
         epoch = epochs[held.execution]
-        after = replace(held, epoch=epoch, launch=plan.launch, recorded=recorded)
+        after = replace(held, epoch=epoch, launch=plan.pending_effects, recorded=recorded)
         unanswered.append(after)
         return after
 
@@ -201,7 +201,7 @@ class LeasedExecutions:
         elapsed: float,
         now: datetime,
     ) -> AdvanceInputs:
-        programs = Definitions({launch.program.sha256: launch.program}, {})
+        programs = Definitions({launch.pinned.sha256: launch.pinned}, {})
         around = await load_inputs(session, self._settings, [claimed], programs, now)
         return replace(around.world(claimed), elapsed=elapsed)
 
@@ -209,7 +209,7 @@ class LeasedExecutions:
         """Read what is locked, once the writes are undone that the guard could not check."""
         batch = await claim.read(session, self._documents)
         locked = [*batch.claimed, *(each.claimed for each in batch.unreadable)]
-        unchecked = [undo(claimed) for claimed in locked if claimed.unchecked]
+        unchecked = [undo(claimed) for claimed in locked if claimed.unchecked_writes]
         if not unchecked:
             return batch
         await record(session, unchecked, {})
@@ -244,8 +244,12 @@ class LeasedExecutions:
                 doubtful = doubts.get(each.execution, [])
                 found = known.get(each.execution)
                 plan = await self._rescued(session, each, found, doubtful, now)
-                if plan is not None and plan.launch is not None and repeats(plan, load(each.state)):
-                    launch = remaining_delays(plan.launch, rests)
+                if (
+                    plan is not None
+                    and plan.pending_effects is not None
+                    and repeats(plan, load(each.state))
+                ):
+                    launch = remaining_delays(plan.pending_effects, rests)
                     owner = plan.claimed.organization
                     held.append(
                         LeasedExecution(
@@ -258,11 +262,11 @@ class LeasedExecutions:
             epochs = await self._write(session, plans) if plans else {}
         held += [
             LeasedExecution(
-                plan.claimed.id, epochs[plan.claimed.id], plan.launch, recorded,
+                plan.claimed.id, epochs[plan.claimed.id], plan.pending_effects, recorded,
                 organization=plan.claimed.organization,
             )
             for plan in plans
-            if plan.launch is not None
+            if plan.pending_effects is not None
         ]  # fmt: skip
         self._metrics.leases_rescued.inc(len(stopped))
         count([(plan, "effect") for plan in plans], self._metrics)

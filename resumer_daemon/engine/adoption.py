@@ -23,7 +23,7 @@ from resumer_daemon.workflow.definition import (
 )
 
 GRACE = timedelta(seconds=5)  # what tells where it stands may be committed a little later
-AGAIN = "again"  # the decision of an adopt request that is the second look
+SECOND_LOOK = "again"  # the decision of an adopt request that is the second look
 CREATES = "create_approval_request"
 
 
@@ -68,8 +68,8 @@ def adopt_pause(
             step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
         ),
         program.sha256,
-        asked=asked,
-        earlier=tuple(used),
+        approval_ids=asked,
+        prior_approval_ids=tuple(used),
     )
 
 
@@ -77,11 +77,11 @@ def _awaited(step: ActionStep, requires: Requires, there: Sequence[Approval]) ->
     """Return how many must approve: another program may ask the second one after our first look."""
     if requires.roles:
         asked_of = {str(approval.id): approval.approver_role for approval in there}
-        return WaitCondition(requires.approvals, requires.roles, asked_of=asked_of)
+        return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
     if requires.approvals is not None:
         return WaitCondition(requires.approvals)
     asks = max(1, sum(act.type == CREATES for act in step.execute))
-    return WaitCondition(max(asks, len(there)), firm=asks)
+    return WaitCondition(max(asks, len(there)), minimum=asks)
 
 
 def _blocking_step(

@@ -58,7 +58,7 @@ class Pointer:
 
     def follow(self, passed: StepPassed) -> None:
         """Go the way of a step that is done; a deciding action sets the result."""
-        self.step = passed.way
+        self.step = passed.next_step
         if passed.result is not None:
             self.result = passed.result
             self.reason = passed.reason
@@ -133,7 +133,7 @@ def _before(step: Step, path: str, pointer: Pointer, walk: Run) -> Outcome | Non
     if walk.limit is not None and walk.limit.at <= walk.clock:
         return _time_is_up(step, path, walk, walk.limit.error())
     if path not in walk.done:
-        if walk.world.hold or walk.spent():
+        if walk.world.stop_before_next_step or walk.spent():
             return Effects(())
         if pointer.taken >= walk.world.limits.step_budget:
             return over_budget(walk, "the execution")
@@ -167,9 +167,9 @@ def _pause(pointer: Pointer, walk: Run) -> Paused:
     return Paused(
         longest.reason,
         longest.step_id,
-        longest.ways,
-        longest.waiting,
-        longest.asked,
+        longest.next_steps,
+        longest.wait,
+        longest.approval_ids,
         tuple(branches) if inside else (),
     )
 
@@ -241,18 +241,18 @@ def advance_through(
     for _ in range(CHUNKS):
         if advanced.outcome != Effects(()):
             return advanced
-        if world.hold:
+        if world.stop_before_next_step:
             return advanced._replace(
                 outcome=Paused("manual", advanced.state.step, NextSteps(), WaitCondition())
             )
-        if world.out_of_time() or advanced.written >= world.limits.written:
+        if world.out_of_time() or advanced.characters >= world.limits.characters:
             return advanced
         more = advance(definition, advanced.state, context, world)
         advanced = more._replace(
             records=advanced.records + more.records,
             writes=advanced.writes + more.writes,
             withdrawn=advanced.withdrawn + more.withdrawn,
-            written=advanced.written + more.written,
+            characters=advanced.characters + more.characters,
         )
     limit = CHUNKS * world.limits.chunk
     detail = f"more than {limit:,} steps inside of one step"

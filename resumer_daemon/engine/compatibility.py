@@ -14,7 +14,7 @@ class PausePoint:
 
     step_id: str | None
     reason: str
-    ways: NextSteps
+    next_steps: NextSteps
 
 
 def find_incompatible(point: PausePoint, definition: Definition) -> tuple[str, ...]:
@@ -32,8 +32,8 @@ def _missing(point: PausePoint, definition: Definition) -> Iterator[str]:
         elif point.reason.startswith("waiting_for") and not any(map(_waits, steps)):
             yield f"{point.step_id} waits for nothing"
     told = {None, point.step_id}
-    for way in fields(point.ways):
-        target = getattr(point.ways, way.name)
+    for way in fields(point.next_steps):
+        target = getattr(point.next_steps, way.name)
         if target not in told and definition.step(target) is None:
             told.add(target)
             yield f"no step {target}, where {way.name} leads"

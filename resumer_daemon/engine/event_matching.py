@@ -80,9 +80,9 @@ class WaitingBranches:
         self._by_path = {branch.path: branch for branch in branches}
         self._events: dict[str | None, dict[Paths, dict[Key, Queue]]] = {}
         for number, branch in zip(count(), branches):
-            match = branch.waiting.match
+            match = branch.wait.match
             paths = tuple(sorted(match))
-            of_type = self._events.setdefault(branch.waiting.event, {})
+            of_type = self._events.setdefault(branch.wait.event, {})
             key = tuple(_text(match[path]) for path in paths)
             of_type.setdefault(paths, {}).setdefault(key, deque()).append((number, branch))
 
@@ -102,7 +102,7 @@ class WaitingBranches:
             (number, branch)
             for event in types
             for number, branch in self._fitting(self._events.get(event, _NONE), payload, heard)
-            if matches_event(branch.waiting.match, self._ours, payload)
+            if matches_event(branch.wait.match, self._ours, payload)
         )
         first = min(found, key=lambda each: each[0], default=None)
         return None if first is None else first[1]

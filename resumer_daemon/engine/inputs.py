@@ -1,6 +1,6 @@
-"""Everything the engine is given: the execution, its pause and requests, rules, limits, the time.
+"""The values that the engine is given: an execution, its pause, its requests, rules and limits.
 
-The engine reads no clock and no database. Whoever calls it passes these values.
+The engine reads no clock and no database. Its caller passes these values.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,32 +14,33 @@ from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
-Kind: TypeAlias = Literal[
+RequestKind: TypeAlias = Literal[
     "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"
 ]
-Settled: TypeAlias = Literal[
+RequestOutcome: TypeAlias = Literal[
     "applied", "superseded", "late", "too_late", "duplicate", "orphan", "vanished", "unrecognised",
     "held", "failed",
 ]  # fmt: skip
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
-SAID = "said"  # the decision of an adopt request that tells of a word in `resume_data.approved`
-REFUSED = (
-    "refused"  # the decision of an adopt request that tells of a write which the guard refused
+EXTERNAL_DECISION = (
+    "said"  # the decision of an adopt request that tells of a word in `resume_data.approved`
 )
-UNCHECKED = "unchecked"  # the decision of an adopt request: nobody looked whether a write may be
-DELETED = "deleted"  # the decision of a request whose approval is gone
+GUARD_REJECTED = "refused"  # adopt: the write guard rejected a write of another program
+UNCHECKED_WRITE = "unchecked"  # adopt: the write guard could not check a write
+APPROVAL_DELETED = "deleted"  # approval: its row was deleted
 VERDICTS = frozenset({"approved", "rejected", "expired"})
 
 
 class ResumeRequest(NamedTuple):
-    """One unsettled reason to move the execution. `consumed`: what its approval decided before.
+    """One unsettled reason to move an execution.
 
-    `decision` of a timer is the path of the branch whose time it is, None at the top level.
+    `decision` of a timer is the path of its branch, None at the top level. `consumed` is the
+    decision of the same approval that was applied before, None if none was.
     """
 
     id: int
-    kind: Kind
+    kind: RequestKind
     source_id: UUID | None = None
     decision: str | None = None
     pause_number: int | None = None
@@ -52,10 +53,11 @@ class ResumeRequest(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """A row of `approval_requests` as it stands now. `expires_at` is text, for it may be any.
+    """A row of `approval_requests` as it is now.
 
-    `objection`: why it must not count though it is approved, where the settings ask to look.
-    `traceparent`: the trace that its decision belongs to, where whoever wrote it said so.
+    `expires_at` is text, because the column can hold times that Python cannot represent.
+    `guard_violation` is the reason why the decision guard does not count this approval.
+    `traceparent` is the trace that the writer of the decision named.
     """
 
     id: UUID
@@ -67,98 +69,114 @@ class Approval(NamedTuple):
     decided_at: str | None = None
     expired: bool = False
     expires_at: str | None = None
-    objection: str | None = None
+    guard_violation: str | None = None
     traceparent: str | None = None
 
     @property
     def approves(self) -> bool:
-        """Tell whether it is an approval against which nothing is to be said."""
-        return self.status == "approved" and self.objection is None
+        """Tell whether it approves and the decision guard accepts it."""
+        return self.status == "approved" and self.guard_violation is None
 
 
-class HoldInForce(NamedTuple):
-    """Who keeps an execution from its next step, and why.
+class ManualPause(NamedTuple):
+    """A person who keeps an execution from its next step, and the reason they gave.
 
-    `number` is of the hold of its workflow, or of everything; None: a person paused just this one.
+    `hold_number` names the hold on its workflow, or on all workflows. It is None if the person
+    paused only this execution.
     """
 
     actor: str | None
     reason: str | None
-    number: int | None = None
+    hold_number: int | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the stored form."""
+        return {"actor": self.actor, "reason": self.reason, "number": self.hold_number}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "ManualPause":
+        """Read the stored form."""
+        return cls(stored["actor"], stored["reason"], stored["number"])
 
 
 @frozen
 class Pause:
-    """The open pause record: the pointer of record. `earlier`: approvals that are not its own.
+    """The open pause record, as it was read.
 
-    `held_before`: the reason it has again when nobody holds it by hand any more; None where the
-    hand itself made the pause. `lost`: another program made it, and nothing told where it stands.
+    `prior_approval_ids` are approvals that existed before this pause and do not belong to it.
+    `reason_before_manual_pause` is the reason that comes back when a person ends the manual pause.
+    It is None if the manual pause made this record. `position_unknown`: another program paused the
+    execution, and the daemon could not find the step.
     """
 
     number: int
     reason: str
     step_id: str | None
-    ways: NextSteps
-    waiting: WaitCondition
+    next_steps: NextSteps
+    wait: WaitCondition
     state: State | None
     definition: str | None
-    reason_before: str | None = None
-    held_before: str | None = None
-    lost: bool = False
-    asked: tuple[UUID, ...] = ()
-    earlier: frozenset[UUID] = frozenset()
+    reason_before_incident: str | None = None
+    reason_before_manual_pause: str | None = None
+    position_unknown: bool = False
+    approval_ids: tuple[UUID, ...] = ()
+    prior_approval_ids: frozenset[UUID] = frozenset()
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """What it waits for, the longest first; nothing where a person or an incident stops it."""
+        """The branches that wait, the longest first; none if a person or an incident stopped it."""
         if self.state is not None and (inside := self.state.branches):
             return inside
-        reason = self.reason_before or self.held_before or self.reason
+        reason = self.reason_before_incident or self.reason_before_manual_pause or self.reason
         if reason in ("manual", "incident"):
             return ()
         return (
-            Branch(PAUSE, self.step_id, reason, self.ways, self.waiting, self.asked),  # type: ignore[arg-type]  # the reasons that are left
+            Branch(PAUSE, self.step_id, reason, self.next_steps, self.wait, self.approval_ids),  # type: ignore[arg-type]  # the reasons that are left
         )
 
     def owns(self, approval: Approval) -> bool:
-        """Tell whether an approval was asked by this pause, or came while it lasts."""
-        return approval.id not in self.earlier or approval.id in self.asked
+        """Tell whether this pause requested an approval, or it came while the pause lasts."""
+        return approval.id not in self.prior_approval_ids or approval.id in self.approval_ids
 
-    def owned(self, approvals: Iterable[Approval]) -> list[Approval]:
-        """Return the approvals that it owns, of thousands perhaps."""
-        if not self.earlier:
+    def own_approvals(self, approvals: Iterable[Approval]) -> list[Approval]:
+        """Return the approvals that belong to this pause."""
+        if not self.prior_approval_ids:
             return list(approvals)
-        others = self.earlier.difference(self.asked)
+        others = self.prior_approval_ids.difference(self.approval_ids)
         return [approval for approval in approvals if approval.id not in others]
 
-    def asking(self, approvals: Iterable[Approval]) -> list[tuple[Branch, list[Approval]]]:
-        """Return the branches that wait for approvals, each with those that are its own.
+    def approval_branches(
+        self, approvals: Iterable[Approval]
+    ) -> list[tuple[Branch, list[Approval]]]:
+        """Return the branches that wait for approvals, each with its approvals.
 
-        What came while it lasts, and no step asked for, counts for the one that has waited longest.
+        An approval that no step requested counts for the branch that has waited longest.
         """
         asking = [each for each in self.branches if each.reason == "approval_required"]
         if len(asking) < 2:
-            return [(branch, self.owned(approvals)) for branch in asking]
-        of = {approval: number for number, each in enumerate(asking) for approval in each.asked}
+            return [(branch, self.own_approvals(approvals)) for branch in asking]
+        of = {
+            approval: number for number, each in enumerate(asking) for approval in each.approval_ids
+        }
         owned: list[list[Approval]] = [[] for _ in asking]
-        for approval in self.owned(approvals):
+        for approval in self.own_approvals(approvals):
             owned[of.get(approval.id, 0)].append(approval)
         return list(zip(asking, owned, strict=True))
 
-    def meant_by(self, request: ResumeRequest) -> bool:
-        """Tell whether a request is for this pause, and not for one that has ended."""
+    def accepts(self, request: ResumeRequest) -> bool:
+        """Tell whether a request is for this pause, not for one that has ended."""
         return request.pause_number in (None, self.number)
 
 
 @frozen
 class ClaimedExecution:
-    """One execution under our lock, and everything that was read after we had the lock.
+    """One locked execution, and everything that was read after the lock was taken.
 
-    `pointers` are another program's paused and next step, `paused_reason` is its reason; `used`
-    the approvals that earlier pauses had, where a pause has no record. `blocked_by_service`:
-    another program ended it as completed and blocked while we were there: it may be a pause.
-    `time_left`: seconds that another program's timeout left it when it paused, where that has one.
-    `hold`: somebody holds its workflow, or everything.
+    `pointers` are the paused step and the next step that another program wrote, and
+    `paused_reason` is its reason. `used_approval_ids` are the approvals of earlier pauses, read if
+    the pause has no record. `blocked_by_service`: another program completed it as blocked while
+    the daemon ran it, so it may be a pause. `time_left` are the seconds that another program's
+    timeout left when it paused. `hold` is the hold on its workflow, or on all workflows.
     `paused_at` is when the open pause began.
     """
 
@@ -177,44 +195,47 @@ class ClaimedExecution:
     approvals: tuple[Approval, ...]
     pointers: tuple[str | None, str | None] = (None, None)
     paused_reason: str | None = None
-    used: frozenset[UUID] = frozenset()
+    used_approval_ids: frozenset[UUID] = frozenset()
     blocked_by_service: bool = False
     time_left: float | None = None
-    hold: HoldInForce | None = None
+    hold: ManualPause | None = None
     paused_at: datetime | None = None
 
     @property
-    def to_pause(self) -> tuple[ResumeRequest, ...]:
-        """Return the requests of persons to pause it, oldest first."""
+    def pause_requests(self) -> tuple[ResumeRequest, ...]:
+        """The requests to pause it manually, oldest first."""
         return tuple(r for r in self.requests if r.kind == "pause" and r.due)
 
     @property
-    def stops(self) -> HoldInForce | None:
-        """Return who keeps it from its next step, if anybody does."""
-        asked = next((HoldInForce(r.actor, r.reason) for r in self.to_pause), None)
+    def manual_pause(self) -> ManualPause | None:
+        """The person who keeps it from its next step, by a request or by a hold."""
+        asked = next((ManualPause(r.actor, r.reason) for r in self.pause_requests), None)
         return asked or self.hold
 
     @property
-    def unchecked(self) -> tuple[ResumeRequest, ...]:
-        """Return the writes of other programs that the guard could not check, oldest first."""
-        return tuple(r for r in self.requests if r.kind == "adopt" and r.decision == UNCHECKED)
+    def unchecked_writes(self) -> tuple[ResumeRequest, ...]:
+        """The requests for writes that the write guard could not check, oldest first."""
+        return tuple(
+            r for r in self.requests if r.kind == "adopt" and r.decision == UNCHECKED_WRITE
+        )
 
     @property
-    def to_adopt(self) -> bool:
-        """Tell whether it is, or may have to be, a pause that another program made."""
+    def may_need_adoption(self) -> bool:
+        """Tell whether another program may have paused it."""
         return self.blocked_by_service or (self.status == "paused" and self.pause is None)
 
     @property
-    def to_find(self) -> bool:
-        """Tell whether it has to be found out where it stands."""
-        return self.to_adopt or (self.pause is not None and self.pause.lost)
+    def needs_position(self) -> bool:
+        """Tell whether the engine must find the step where it is paused."""
+        return self.may_need_adoption or (self.pause is not None and self.pause.position_unknown)
 
 
 @frozen
-class Decided:
-    """One approval with its verdict, as it goes into `resume_data.approval`.
+class DecidedApproval:
+    """One decided approval, as it goes into `resume_data.approval`.
 
-    `decided_at` is text (RFC 3339, UTC) as it is stored, for the column may hold any time at all.
+    `decided_at` is text (RFC 3339, UTC), because the column can hold times that Python cannot
+    represent.
     """
 
     id: UUID
@@ -227,30 +248,31 @@ class Decided:
 
 @frozen
 class Decision:
-    """The policy's word on an approval pause: the deciding one, and all that were decided."""
+    """The result of the approval policy: the deciding approval, and all decided ones."""
 
-    deciding: Decided
-    all: tuple[Decided, ...]
+    deciding: DecidedApproval
+    all: tuple[DecidedApproval, ...]
 
 
 @frozen
 class Event:
-    """The event that a wait waited for."""
+    """The event that a step waited for."""
 
     payload: Json
 
 
 @frozen
 class TimedOut:
-    """The due time of a wait has come."""
+    """A wait reached its due time."""
 
 
 @frozen
 class Manual:
-    """A person resumes by hand; `force` is needed while an approval is missing.
+    """A manual resume, or a retry.
 
-    Of a pause that is held by hand, `force` also ends what it waits for beneath. `approves` tells
-    which way it takes where it ends a wait for an approval; None where it ends anything else.
+    A resume needs `force` while an approval is missing. With `force`, resuming a manual pause also
+    ends the wait beneath it. `approves` says whether a wait for an approval counts as approved or
+    rejected; it is None for other waits.
     """
 
     trigger: Literal["manual", "retry"]
@@ -266,7 +288,7 @@ Resolution: TypeAlias = Decision | Event | TimedOut | Manual
 
 @frozen
 class Rule:
-    """A row of `rules` as it is now; a missing rule is absent from `AdvanceInputs.rules`."""
+    """A row of `rules` as it is now. `AdvanceInputs.rules` lacks rules that do not exist."""
 
     rule_type: str
     enabled: bool
@@ -275,7 +297,7 @@ class Rule:
 
 @frozen
 class Endpoint:
-    """Where a resource of `context.load` is had over HTTP: `{id}` in the URL is its entity's id.
+    """The HTTP address of a resource of `context.load`. `{id}` in the URL is its entity's id.
 
     Headers are templates, so that they can name secrets.
     """
@@ -286,10 +308,7 @@ class Endpoint:
 
 @frozen
 class RecordTable:
-    """Where records of an entity are rows: the table, the column that names one, what is written.
-
-    Only these columns may be.
-    """
+    """The table that stores the records of an entity, its key column, and its writable columns."""
 
     name: str
     key: str
@@ -298,10 +317,10 @@ class RecordTable:
 
 @frozen
 class Limits:
-    """The caps that keep a stranger's definition bounded (settings; defaults of the semantics).
+    """Limits on the work of one definition. The settings set them.
 
-    `chunk` is how many steps inside of a `foreach` one advance runs before the shell records them,
-    `written` how many characters of records and messages.
+    `chunk` is the number of steps inside a `foreach` that one advance runs before they are
+    recorded. `characters` limits the records and messages of one advance.
     """
 
     step_budget: int = 1_000
@@ -309,23 +328,24 @@ class Limits:
     depth: int = NESTED
     width: int = WIDEST
     chunk: int = 1_000
-    written: int = 4_000_000
+    characters: int = 4_000_000
 
 
 def never() -> bool:
-    """Say that there is all the time in the world."""
+    """Return False: an advance without a time limit."""
     return False
 
 
 @frozen
 class AdvanceInputs:
-    """The facts of one advance. `elapsed` is the seconds run since the state was recorded.
+    """The facts of one advance.
 
-    `now` is the time of the database. `steps_after`: all steps of earlier advances began by then.
+    `now` is the time of the database. `elapsed` are the seconds since the state was recorded.
+    `steps_began_by` is a time by which all steps of earlier advances had begun.
 
-    `hold`: stop before the next step, for a person wants the execution to pause. `out_of_time`
-    tells whether others should move first: then the flow stops before a step of the top level or of
-    a `foreach`, and goes on from there. Members of a `parallel` begin together.
+    `stop_before_next_step`: a person wants the execution to pause. `out_of_time` tells whether
+    other executions should advance first. The flow then stops before its next step, at the top
+    level or inside a `foreach`. All members of a `parallel` begin together.
     """
 
     now: datetime
@@ -343,6 +363,6 @@ class AdvanceInputs:
     default_timeout: float | None = None
     action_errors: Literal["fail", "record"] = "fail"
     limits: Limits = Limits()
-    hold: bool = False
-    steps_after: datetime | None = None
+    stop_before_next_step: bool = False
+    steps_began_by: datetime | None = None
     out_of_time: Callable[[], bool] = never

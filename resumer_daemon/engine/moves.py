@@ -9,13 +9,13 @@ from resumer_daemon.engine.advance import advance_through as advance
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.inputs import (
     ENDED,
-    SAID,
+    EXTERNAL_DECISION,
     AdvanceInputs,
     ClaimedExecution,
     Decision,
     Manual,
+    RequestOutcome,
     ResumeRequest,
-    Settled,
 )
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -52,12 +52,14 @@ def stay(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
         claimed,
         settlement.outcomes,
         settlement,
-        withdraws=_left_pending(claimed),
-        closes=claimed.status if claimed.pause is not None and claimed.status != "paused" else None,
-        recalls=_looks_back(claimed, settlement),
-        misses=_misses(claimed, settlement),
-        expire=settlement.expire,
-        arm=settlement.arm,
+        withdrawn=_left_pending(claimed),
+        closed_by=claimed.status
+        if claimed.pause is not None and claimed.status != "paused"
+        else None,
+        requeues_past_events=_looks_back(claimed, settlement),
+        event_not_matched=_misses(claimed, settlement),
+        overdue=settlement.overdue,
+        without_timer=settlement.without_timer,
     )
 
 
@@ -72,7 +74,7 @@ def _left_pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     pause = claimed.pause
     if not timed or pause is None or pause.reason in COVERING:
         return ()
-    asking = pause.asking(claimed.approvals)
+    asking = pause.approval_branches(claimed.approvals)
     awaited = {approval.id for _, approvals in asking for approval in approvals}
     return tuple(each for each in pending(claimed) if each in timed - awaited)
 
@@ -94,12 +96,12 @@ def blocked(claimed: ClaimedExecution) -> Plan:
 
 def later(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
     """Plan for a second look, for other programs write in several transactions."""
-    outcomes: dict[int, Settled] = {
-        r.id: "superseded" if r.kind == "adopt" and r.decision != SAID else "held"
+    outcomes: dict[int, RequestOutcome] = {
+        r.id: "superseded" if r.kind == "adopt" and r.decision != EXTERNAL_DECISION else "held"
         for r in claimed.requests
         if r.due
     }
-    return Plan(claimed, outcomes, looks_at=looks_at)
+    return Plan(claimed, outcomes, check_again_at=looks_at)
 
 
 def pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
@@ -109,8 +111,8 @@ def pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
 
 def undo(claimed: ClaimedExecution) -> Plan:
     """Plan for writes that the guard could not check: all else waits until they are undone."""
-    unchecked = tuple(r.id for r in claimed.unchecked)
-    return Plan(claimed, dict.fromkeys(unchecked, "applied"), undoes=unchecked)
+    unchecked = tuple(r.id for r in claimed.unchecked_writes)
+    return Plan(claimed, dict.fromkeys(unchecked, "applied"), writes_to_undo=unchecked)
 
 
 def _looks_back(claimed: ClaimedExecution, settlement: Settlement) -> bool:
@@ -139,8 +141,8 @@ def _waits_for_events(claimed: ClaimedExecution) -> bool:
 def cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for the end by a person's word: no result."""
     return Plan(
-        claimed, settlement.outcomes, settlement, status="cancelled", closes="cancel",
-        resumed=False, withdraws=pending(claimed),
+        claimed, settlement.outcomes, settlement, status="cancelled", closed_by="cancel",
+        resumed=False, withdrawn=pending(claimed),
     )  # fmt: skip
 
 
@@ -149,15 +151,15 @@ def fail(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
     closes = _closed_by(settlement) if claimed.pause is not None else None
     return Plan(
         claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error,
-        closes=closes,
+        closed_by=closes,
     )  # fmt: skip
 
 
 def incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Incident) -> Plan:
     """Plan for what must not be decided here: a person looks, and nothing that arrived is lost."""
-    outcomes: dict[int, Settled] = {r.id: "held" for r in claimed.requests if r.due}
+    outcomes: dict[int, RequestOutcome] = {r.id: "held" for r in claimed.requests if r.due}
     if claimed.pause is not None:
-        return Plan(claimed, outcomes, settlement, overlay=what)
+        return Plan(claimed, outcomes, settlement, incident=what)
     opens = PauseToOpen(claimed.last_pause + 1, "incident", incident=what)
     return Plan(claimed, outcomes, settlement, status="paused", opens=opens)
 
@@ -188,7 +190,7 @@ def load_first(
     effects = still_to_load(program.definition, state.loads, claimed, world)
     if effects:
         launch = PendingEffects(program, state, effects)
-        return Plan(claimed, settlement.outcomes, settlement, "running", launch=launch)
+        return Plan(claimed, settlement.outcomes, settlement, "running", pending_effects=launch)
     context = built_context(program.definition, state.loads, claimed, world)
     state = replace(state, loads={})
     advanced = advance(program.definition, state, context, world)
@@ -202,16 +204,16 @@ def move(
     world: AdvanceInputs,
 ) -> Plan:
     """Plan for a resume: the answer leads on from where the open pause stands."""
-    pause, answer = claimed.pause, settlement.answer
+    pause, answer = claimed.pause, settlement.resolution
     if pause is None or pause.state is None or answer is None:
         raise ValueError("a resume needs an open pause and an answer")
-    if PAUSE in settlement.answers:
-        state = resume(program.definition, pause.state, pause.ways, answer)
+    if PAUSE in settlement.resolutions:
+        state = resume(program.definition, pause.state, pause.next_steps, answer)
     else:
-        state = resume_inside(pause.state, settlement.answers)
+        state = resume_inside(pause.state, settlement.resolutions)
     data = resume_data_after(
         as_object(claimed.resume_data),
-        *settlement.answers.values(),
+        *settlement.resolutions.values(),
         number=pause.number,
         at=world.now,
     )
@@ -252,12 +254,12 @@ def planned(
         resumed=claimed.pause is not None,
         records=advanced.records,
         writes=advanced.writes,
-        closes=_closed_by(settlement) if claimed.pause is not None else None,
+        closed_by=_closed_by(settlement) if claimed.pause is not None else None,
         opens=opens,
-        unasked=settlement.unasked,
-        waited=tuple(waited) if claimed.pause is None else (),
-        withdraws=_not_needed(claimed, advanced, waited),
-        launch=PendingEffects(program, advanced.state, outcome.effects)
+        unrequested_approvals=settlement.unrequested_approvals,
+        branches_before=tuple(waited) if claimed.pause is None else (),
+        withdrawn=_not_needed(claimed, advanced, waited),
+        pending_effects=PendingEffects(program, advanced.state, outcome.effects)
         if isinstance(outcome, Effects)
         else None,
     )
@@ -265,9 +267,9 @@ def planned(
 
 def _settled(
     settlement: Settlement, claimed: ClaimedExecution, state: State
-) -> Mapping[int, Settled]:
+) -> Mapping[int, RequestOutcome]:
     """Return what becomes of the requests: those of branches that wait on are kept for them."""
-    waiting = {approval for branch in state.branches for approval in branch.asked}
+    waiting = {approval for branch in state.branches for approval in branch.approval_ids}
     if not waiting:
         return settlement.outcomes
     outcomes = dict(settlement.outcomes)
@@ -287,9 +289,9 @@ def _not_needed(
         return pending(claimed)
     pause = claimed.pause
     before = (*waited, *(() if pause is None else pause.branches))
-    asked = {approval for branch in before for approval in branch.asked}
+    asked = {approval for branch in before for approval in branch.approval_ids}
     asked.update(advanced.withdrawn)
-    waiting = {approval for branch in advanced.state.branches for approval in branch.asked}
+    waiting = {approval for branch in advanced.state.branches for approval in branch.approval_ids}
     return tuple(
         each.id
         for each in claimed.approvals
@@ -305,7 +307,7 @@ def _closed_by(settlement: Settlement) -> str:
 
 def _used(settlement: Settlement) -> set[UUID]:
     """Return the approvals that have decided a branch: they decide no other."""
-    decisions = (each for each in settlement.answers.values() if isinstance(each, Decision))
+    decisions = (each for each in settlement.resolutions.values() if isinstance(each, Decision))
     return {decided.id for decision in decisions for decided in decision.all}
 
 
@@ -333,19 +335,19 @@ def _new_pause(
     match advanced.outcome:
         case Paused(reason, step_id, ways, waiting, asked, branches):
             own = branches or _own_branch(advanced.outcome)
-            asked = tuple(approval for branch in own for approval in branch.asked)
+            asked = tuple(approval for branch in own for approval in branch.approval_ids)
             there.difference_update(asked, _unasked(claimed, advanced.state).difference(used))
             return PauseToOpen(
                 number, reason, step_id, ways, waiting, advanced.state,
-                program.sha256, asked=asked, earlier=tuple(there), branches=own,
-                held=claimed.stops if reason == "manual" else None,
+                program.sha256, approval_ids=asked, prior_approval_ids=tuple(there), branches=own,
+                manual_pause=claimed.manual_pause if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
             # Without a copy of its own the retry takes the definition as it is then.
             copy = None if what.cause == GATE else program.sha256
             return PauseToOpen(
                 number, "incident", advanced.state.step, state=advanced.state,
-                definition=copy, incident=what, earlier=tuple(there),
+                definition=copy, incident=what, prior_approval_ids=tuple(there),
             )  # fmt: skip
         case outcome:
             raise ValueError(f"no pause: {outcome}")
@@ -356,7 +358,14 @@ def _own_branch(paused: Paused) -> tuple[Branch, ...]:
     if paused.reason == "manual":
         return ()
     return (
-        Branch(PAUSE, paused.step_id, paused.reason, paused.ways, paused.waiting, paused.asked),
+        Branch(
+            PAUSE,
+            paused.step_id,
+            paused.reason,
+            paused.next_steps,
+            paused.wait,
+            paused.approval_ids,
+        ),
     )
 
 
@@ -368,12 +377,14 @@ def _unasked(claimed: ClaimedExecution, state: State) -> set[UUID]:
     pause = claimed.pause
     if pause is None or not state.branches:
         return set()
-    return {each.id for each in pause.owned(claimed.approvals)}.difference(pause.asked)
+    return {each.id for each in pause.own_approvals(claimed.approvals)}.difference(
+        pause.approval_ids
+    )
 
 
 def hold(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for a person's hand on a pause: it keeps what it waits for, and what arrives is kept."""
-    return Plan(claimed, settlement.outcomes, settlement, holds=claimed.stops)
+    return Plan(claimed, settlement.outcomes, settlement, manual_pause=claimed.manual_pause)
 
 
 def let_go(claimed: ClaimedExecution, settlement: Settlement, manual: Manual) -> Plan:
@@ -382,15 +393,20 @@ def let_go(claimed: ClaimedExecution, settlement: Settlement, manual: Manual) ->
     A forced resume stays open, for the next look: it also ends that.
     """
     asked = settlement.moved_by
-    outcomes: dict[int, Settled] = {} if asked is None or manual.force else {asked.id: "applied"}
-    return Plan(claimed, outcomes, settlement, lets_go=True)
+    outcomes: dict[int, RequestOutcome] = (
+        {} if asked is None or manual.force else {asked.id: "applied"}
+    )
+    return Plan(claimed, outcomes, settlement, ends_manual_pause=True)
 
 
-def paused_as_asked(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, Settled]:
+def paused_as_asked(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, RequestOutcome]:
     """Settle the requests to pause that made it stand still; else they wait for the next look."""
     if not isinstance(outcome, Paused) or outcome.reason != "manual":
         return {}
-    return {r.id: "duplicate" if number else "applied" for number, r in enumerate(claimed.to_pause)}
+    return {
+        r.id: "duplicate" if number else "applied"
+        for number, r in enumerate(claimed.pause_requests)
+    }
 
 
 def retry(

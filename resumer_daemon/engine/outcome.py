@@ -1,4 +1,4 @@
-"""What an advance returns: closed types that the shell records or carries out."""
+"""The result of an advance: closed types that the daemon records or carries out."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -12,12 +12,11 @@ from resumer_daemon.workflow.values import Json
 
 
 class StepRecord(NamedTuple):
-    """One attempt of one step: a row of `step_executions`. The time each took, in seconds.
+    """One attempt of one step, as a row of `step_executions`. A tuple, because each step makes one.
 
-    A tuple, for every step makes one.
-
-    `path` names its place in the definition. No two records of a run have the same `began`, and a
-    container began before its members, although it is recorded after those that ended earlier.
+    `seconds` is how long it took. `path` is its place in the definition. `began` differs between
+    any two records of a run. A container begins before its members, although it is recorded after
+    the members that ended earlier.
     """
 
     step_id: str
@@ -59,12 +58,13 @@ Write: TypeAlias = NewApproval | OutboxMessage
 
 @frozen
 class Effect:
-    """Something that leaves the database: the shell runs it and hands its result back by `path`.
+    """A request to another system. The daemon sends it and returns its result by `path`.
 
-    `path` names the place in the definition (step, branch, item, action) and `key` is the stable
-    Idempotency-Key; `request` is rendered, secrets are still references. `delay` and `deadline`
-    are seconds from when the effect is handed over, so the deadline includes the delay. An effect
-    that is handed over again, without a result, is the same `path`, `key`, `request` and `attempt`.
+    `path` is the place in the definition (step, branch, item, action). `key` is the stable
+    Idempotency-Key. `request` is rendered, except for references to secrets. `delay` and
+    `deadline` are seconds from when the engine returns the effect, so the deadline includes the
+    delay. Without a result, the engine returns the effect again with the same `path`, `key`,
+    `request` and `attempt`.
     """
 
     path: str
@@ -79,10 +79,11 @@ class Effect:
 
 @frozen
 class EffectResult:
-    """What became of an effect. `error` None is success; `retry_class` is what `retry_on` names.
+    """The result of an effect. It succeeded if `error` is None.
 
-    `timeout`, `connection`, a status code such as `503`; `fault` for what no attempt can mend.
-    `sent`: it may have reached its receiver, so that at most once means never again.
+    `retry_class` is the word that `retry_on` compares: `timeout`, `connection`, a status code such
+    as `503`, or `fault` if another attempt cannot succeed. `sent`: the request may have reached its
+    receiver, so an effect with `at_most_once` is never sent again.
     """
 
     error: str | None = None
@@ -93,24 +94,24 @@ class EffectResult:
 
 @frozen
 class Paused:
-    """The flow stands and waits. The fields before `branches` are of what has waited longest.
+    """The flow waits. The fields before `branches` describe the branch that has waited longest.
 
-    `asked` are the approvals that its step created. `branches` has all that waits inside of a
-    container, the longest first; none where a step of the top level waits.
-    `manual`: a person stopped it before that step, which has not begun.
+    `approval_ids` are the approvals that its step created. `branches` are all branches that wait
+    inside a container, the longest first. It is empty if a top-level step waits. With the reason
+    `manual`, a person stopped the flow before `step_id`, and that step has not begun.
     """
 
     reason: Reason | Literal["manual"]
     step_id: str | None
-    ways: NextSteps
-    waiting: WaitCondition
-    asked: tuple[UUID, ...] = ()
+    next_steps: NextSteps
+    wait: WaitCondition
+    approval_ids: tuple[UUID, ...] = ()
     branches: tuple[Branch, ...] = ()
 
 
 @frozen
 class Completed:
-    """The flow came to its end. `reason` is of the last deciding action, or of its decision."""
+    """The flow ended. `reason` comes from the last deciding action, or from its decision."""
 
     result: Literal["allowed", "blocked", "executed"]
     reason: str | None = None
@@ -118,25 +119,30 @@ class Completed:
 
 @frozen
 class Failed:
-    """A step failed by its own meaning, or the time is up."""
+    """A step failed, or the execution reached its timeout."""
 
     error: str
 
 
 @frozen
 class Incident:
-    """The engine must not decide: a person has to look."""
+    """A problem that only a person can resolve."""
 
     cause: str
     detail: str
     remedy: str
 
+    def to_json(self) -> dict[str, Json]:
+        """Return the stored form, for pause records and the audit log."""
+        return {"cause": self.cause, "detail": self.detail, "remedy": self.remedy}
+
 
 @frozen
 class Effects:
-    """The flow goes on when these have results; several only inside `parallel`.
+    """The flow continues when these effects have results. There are several only in a `parallel`.
 
-    None at all: record, and advance again, for much was done or the world said `hold`.
+    Without effects, the daemon records the advance and advances again. The engine returns this
+    after much work, or if a person asked for a pause.
     """
 
     effects: tuple[Effect, ...]
@@ -146,10 +152,10 @@ Outcome: TypeAlias = Paused | Completed | Failed | Incident | Effects
 
 
 class Advance(NamedTuple):
-    """The new state, what to write with it in one transaction, and what comes next.
+    """The new state, the rows to write with it in one transaction, and the outcome.
 
-    `withdrawn` are approvals of steps that have failed. `written`: about how many characters all of
-    it is, where it is much.
+    `withdrawn` are approvals of steps that failed. `characters` is the approximate size of the
+    records and messages, counted only for long flows.
     """
 
     state: State
@@ -157,4 +163,4 @@ class Advance(NamedTuple):
     records: tuple[StepRecord, ...] = ()
     writes: tuple[Write, ...] = ()
     withdrawn: tuple[UUID, ...] = ()
-    written: int = 0
+    characters: int = 0

@@ -3,24 +3,24 @@
 from collections.abc import Iterable
 
 from resumer_daemon.engine.inputs import (
-    DELETED,
-    REFUSED,
-    SAID,
+    APPROVAL_DELETED,
+    EXTERNAL_DECISION,
+    GUARD_REJECTED,
     VERDICTS,
     Pause,
+    RequestOutcome,
     ResumeRequest,
-    Settled,
 )
 
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 
 
-def while_paused(request: ResumeRequest, pause: Pause) -> Settled:
+def while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
     """Say what becomes of a request that does not end the open pause."""
     match request.kind:
         case "timeout" | "event" if pause.reason in COVERING:
             return "held"  # what lies beneath still waits for it
-        case "adopt" if request.decision == SAID and pause.reason in COVERING:
+        case "adopt" if request.decision == EXTERNAL_DECISION and pause.reason in COVERING:
             return "held"
         case "pause":
             return "held" if pause.reason == "incident" else "duplicate"
@@ -29,16 +29,16 @@ def while_paused(request: ResumeRequest, pause: Pause) -> Settled:
         case "timeout":
             return "applied"
         case "manual" | "retry":
-            return "failed" if pause.meant_by(request) else "superseded"
+            return "failed" if pause.accepts(request) else "superseded"
         case "start":
             return "duplicate"
         case _:
             return "superseded"
 
 
-def kept(requests: Iterable[ResumeRequest]) -> dict[int, Settled]:
+def kept(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
     """Keep what is due until a hold is released; of many looks that were asked for, one."""
-    outcomes: dict[int, Settled] = {}
+    outcomes: dict[int, RequestOutcome] = {}
     looks = False
     for request in (r for r in requests if r.due):
         outcomes[request.id] = "held" if request.kind == "timeout" else parked(request)
@@ -48,37 +48,37 @@ def kept(requests: Iterable[ResumeRequest]) -> dict[int, Settled]:
     return outcomes
 
 
-def parked(request: ResumeRequest) -> Settled:
+def parked(request: ResumeRequest) -> RequestOutcome:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
-        void = request.kind == "timeout" or request.decision == REFUSED
+        void = request.kind == "timeout" or request.decision == GUARD_REJECTED
         return "superseded" if void else "held"
-    if request.decision == DELETED:
+    if request.decision == APPROVAL_DELETED:
         return "late" if request.consumed else "superseded"
     if request.decision not in VERDICTS:
         return "unrecognised"
     return _consumed(request) or "held"
 
 
-def _consumed(request: ResumeRequest) -> Settled | None:
+def _consumed(request: ResumeRequest) -> RequestOutcome | None:
     if request.consumed is None:
         return None
     return "duplicate" if request.consumed == request.decision else "late"
 
 
-def void(requests: Iterable[ResumeRequest]) -> dict[int, Settled]:
+def void(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
     """Settle what a move makes void; what was no decision at all, or a second one, stays that.
 
     Who wants it paused still does: before its next step.
     """
-    outcomes: dict[int, Settled] = {}
+    outcomes: dict[int, RequestOutcome] = {}
     for request in (r for r in requests if r.kind != "pause"):
         outcome = parked(request)
         outcomes[request.id] = "superseded" if outcome == "held" else outcome
     return outcomes
 
 
-def after_the_end(request: ResumeRequest) -> Settled:
+def after_the_end(request: ResumeRequest) -> RequestOutcome:
     """Say what becomes of a request whose execution has ended."""
     match request.kind:
         case "approval":

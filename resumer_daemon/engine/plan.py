@@ -1,4 +1,4 @@
-"""A plan: everything that is to be written of one execution, as a value.
+"""A plan: everything that a transaction must write for one execution.
 
 The store writes the plans of a batch in a constant number of statements.
 """
@@ -14,8 +14,8 @@ from resumer_daemon.engine.inputs import (
     Approval,
     ClaimedExecution,
     Event,
-    HoldInForce,
-    Settled,
+    ManualPause,
+    RequestOutcome,
 )
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
 from resumer_daemon.engine.settlement import Settlement
@@ -29,7 +29,7 @@ Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "runni
 
 @frozen
 class PinnedDefinition:
-    """A definition to run, with the fingerprint under which its text is kept."""
+    """A definition to run, with the SHA-256 under which its text is stored."""
 
     sha256: str
     definition: Definition
@@ -37,7 +37,7 @@ class PinnedDefinition:
 
 @frozen
 class DefinitionCopy:
-    """The text of a definition, to be kept; `awaits` are the types of events it waits for."""
+    """The text of a definition to store. `awaits` are the types of events that it waits for."""
 
     text: str
     awaits: frozenset[str] = frozenset()
@@ -45,49 +45,53 @@ class DefinitionCopy:
 
 @frozen
 class PauseToOpen:
-    """A pause record to open. `state` is None where the flow has not begun.
+    """A pause record to write. `state` is None if the flow has not begun.
 
-    `step_id`, `ways` and `waiting` are of the branch that has waited longest, `asked` and
-    `branches` of all that wait. `held`: by whom, where nothing else is waited for.
+    `step_id`, `next_steps` and `wait` describe the branch that has waited longest. `approval_ids`
+    and `branches` cover all branches. `manual_pause` is set if a person paused the execution and
+    nothing else is waited for.
     """
 
     number: int
     reason: str
     step_id: str | None = None
-    ways: NextSteps = field(default_factory=NextSteps)
-    waiting: WaitCondition = field(default_factory=WaitCondition)
+    next_steps: NextSteps = field(default_factory=NextSteps)
+    wait: WaitCondition = field(default_factory=WaitCondition)
     state: State | None = None
     definition: str | None = None
     incident: Incident | None = None
-    asked: tuple[UUID, ...] = ()
-    earlier: tuple[UUID, ...] = ()
-    held: HoldInForce | None = None
+    approval_ids: tuple[UUID, ...] = ()
+    prior_approval_ids: tuple[UUID, ...] = ()
+    manual_pause: ManualPause | None = None
     branches: tuple[Branch, ...] = ()
 
 
 @frozen
 class PendingEffects:
-    """Effects to be run once their intents are committed, and the state to go on from."""
+    """Effects to send after their intents are committed, and the state to continue from."""
 
-    program: PinnedDefinition
+    pinned: PinnedDefinition
     state: State
     effects: tuple[Effect, ...]
 
 
 @frozen
 class Plan:
-    """All writes of one execution. `status` None: its row stays, and only requests are settled.
+    """All writes of one execution. If `status` is None, its row does not change.
 
-    `waited` is what waited beside effects under way before this. `withdraws` are approvals that
-    nobody waits for any more, though nobody has decided them.
-    `overlay` and `holds` are laid over the open pause, which keeps what it waits for; `lifts` and
-    `lets_go` take them off again. `recalls`: look back for events, now that the pause is there.
-    `misses`: an event that was handed over did not end the wait for it, so another one may.
-    `undoes`: requests that have the row as it was before a write which the guard could not check.
+    - `branches_before`: the branches that waited beside effects before this plan.
+    - `withdrawn`: undecided approvals that no branch waits for any more.
+    - `incident`, `manual_pause`: laid over the open pause, which keeps its wait. `ends_incident`
+      and `ends_manual_pause` remove them.
+    - `requeues_past_events`: look for events that arrived before the pause was recorded.
+    - `event_not_matched`: an event did not end its wait, so the next one must be looked for.
+    - `writes_to_undo`: requests that hold the row as it was before a write that the write guard
+      could not check.
+    - `overdue`: approvals to expire. `without_timer`: approvals that need a timer.
     """
 
     claimed: ClaimedExecution
-    outcomes: Mapping[int, Settled]
+    outcomes: Mapping[int, RequestOutcome]
     settlement: Settlement | None = None
     status: Status | None = None
     result: str | None = None
@@ -97,89 +101,95 @@ class Plan:
     resumed: bool = False
     records: tuple[StepRecord, ...] = ()
     writes: tuple[Write, ...] = ()
-    closes: str | None = None
+    closed_by: str | None = None
     opens: PauseToOpen | None = None
-    overlay: Incident | None = None
-    holds: HoldInForce | None = None
-    launch: PendingEffects | None = None
+    incident: Incident | None = None
+    manual_pause: ManualPause | None = None
+    pending_effects: PendingEffects | None = None
     results: Mapping[str, EffectResult] = field(default_factory=dict)
-    lifts: bool = False
-    lets_go: bool = False
+    ends_incident: bool = False
+    ends_manual_pause: bool = False
     adopts: bool = False
-    looks_at: datetime | None = None
+    check_again_at: datetime | None = None
     timeout: float | None = None
-    recalls: bool = False
-    misses: bool = False
-    undoes: tuple[int, ...] = ()
-    unasked: tuple[Approval, ...] = ()
-    waited: tuple[Branch, ...] = ()
-    withdraws: tuple[UUID, ...] = ()
-    expire: tuple[UUID, ...] = ()
-    arm: tuple[Approval, ...] = field(default=())
+    requeues_past_events: bool = False
+    event_not_matched: bool = False
+    writes_to_undo: tuple[int, ...] = ()
+    unrequested_approvals: tuple[Approval, ...] = ()
+    branches_before: tuple[Branch, ...] = ()
+    withdrawn: tuple[UUID, ...] = ()
+    overdue: tuple[UUID, ...] = ()
+    without_timer: tuple[Approval, ...] = field(default=())
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The branches that wait after the write: at an open pause, or beside effects under way."""
+        """The branches that wait after the write, at the pause or beside effects."""
         if self.opens is not None:
             return self.opens.branches
-        return self.launch.state.branches if self.launch is not None else ()
+        return self.pending_effects.state.branches if self.pending_effects is not None else ()
 
     @property
-    def begun(self) -> tuple[Branch, ...]:
+    def new_branches(self) -> tuple[Branch, ...]:
         """The branches that begin to wait: all of a new pause, or the new ones beside effects."""
         if self.opens is not None:
             return self.branches
-        before = {branch.path for branch in self.waited}
+        before = {branch.path for branch in self.branches_before}
         return tuple(branch for branch in self.branches if branch.path not in before)
 
     @property
-    def brings_event(self) -> bool:
-        """Tell whether an event ends a wait here."""
-        answers = self.settlement.answers.values() if self.settlement is not None else ()
+    def applies_event(self) -> bool:
+        """Tell whether an event ends a wait."""
+        answers = self.settlement.resolutions.values() if self.settlement is not None else ()
         return any(isinstance(answer, Event) for answer in answers)
 
     @property
-    def waits_at(self) -> int:
-        """The number of the pause that is open then, or of the next one beside effects."""
+    def pause_number(self) -> int:
+        """The number of the pause to open, or of the next pause if effects are in flight."""
         return self.opens.number if self.opens is not None else self.claimed.last_pause + 1
 
     @property
-    def objections(self) -> Mapping[int, str]:
-        """The objections to approvals, by the ids of their requests, which are held."""
-        return self.settlement.objections if self.settlement is not None else {}
+    def guard_violations(self) -> Mapping[int, str]:
+        """The reasons why approvals do not count, by the ids of their requests."""
+        return self.settlement.guard_violations if self.settlement is not None else {}
 
     @property
-    def overtaken(self) -> Sequence[Approval]:
-        """Return the decisions that the end of a wait makes void and no request tells of."""
+    def superseded_approvals(self) -> Sequence[Approval]:
+        """The decisions without a request that the end of a wait makes void."""
         pause = self.claimed.pause
-        ends = bool(self.waited) if pause is None else self.closes is not None
+        ends = bool(self.branches_before) if pause is None else self.closed_by is not None
         if not ends:
             return ()
-        told = {r.source_id for r in self.claimed.requests} | {a.id for a in self.unasked}
+        told = {r.source_id for r in self.claimed.requests} | {
+            a.id for a in self.unrequested_approvals
+        }
         decided = (a for a in self.claimed.approvals if a.status in VERDICTS and a.id not in told)
         if pause is not None:
             return [approval for approval in decided if pause.owns(approval)]
-        waiting = {approval for branch in self.branches for approval in branch.asked}
-        ended = {approval for branch in self.waited for approval in branch.asked} - waiting
+        waiting = {approval for branch in self.branches for approval in branch.approval_ids}
+        ended = {
+            approval for branch in self.branches_before for approval in branch.approval_ids
+        } - waiting
         return [approval for approval in decided if approval.id in ended]
 
     @property
-    def looks_again(self) -> bool:
-        """Tell whether to look once more: at what is held, or for another event."""
-        moved = self.lifts or self.lets_go or self.adopts
-        return moved or self.misses or bool(self.undoes) or self._keeps_timers
+    def checks_again(self) -> bool:
+        """Tell whether to process the execution again, for parked requests or another event."""
+        moved = self.ends_incident or self.ends_manual_pause or self.adopts
+        return moved or self.event_not_matched or bool(self.writes_to_undo) or self._keeps_timers
 
     @property
     def _keeps_timers(self) -> bool:
-        """Tell whether timers that are due, and may be held, are of branches that wait on."""
-        if self.opens is None or not self.opens.asked:
+        """Tell whether due timers belong to branches that still wait."""
+        if self.opens is None or not self.opens.approval_ids:
             return False
         due = (r for r in self.claimed.requests if r.kind == "timeout" and r.due)
-        return any(r.source_id in self.opens.asked and r.id not in self.outcomes for r in due)
+        return any(
+            r.source_id in self.opens.approval_ids and r.id not in self.outcomes for r in due
+        )
 
     @property
-    def runs_on(self) -> str | None:
-        """The fingerprint of the definition that whoever goes on from here will need."""
-        if self.launch is not None:
-            return self.launch.program.sha256
+    def definition_sha256(self) -> str | None:
+        """The SHA-256 of the definition that the next advance needs."""
+        if self.pending_effects is not None:
+            return self.pending_effects.pinned.sha256
         return self.opens.definition if self.opens is not None else None

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine import moves as plans
-from resumer_daemon.engine.adoption import AGAIN, GRACE, adopt_pause
+from resumer_daemon.engine.adoption import GRACE, SECOND_LOOK, adopt_pause
 from resumer_daemon.engine.advance import advance_through as advance
 from resumer_daemon.engine.inputs import (
     ENDED,
@@ -14,7 +14,7 @@ from resumer_daemon.engine.inputs import (
     ClaimedExecution,
     Manual,
     Pause,
-    Settled,
+    RequestOutcome,
 )
 from resumer_daemon.engine.moves import as_object, hold, let_go, load_first, pending, planned, retry
 from resumer_daemon.engine.outcome import EffectResult, Incident
@@ -50,13 +50,13 @@ REMEDIES: Mapping[UnreadableCause, str] = {
 class Definitions:
     """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
 
-    kept: Mapping[str, Found]
+    pinned: Mapping[str, Found]
     current: Mapping[UUID, Found]
 
     def of_pause(self, pause: Pause) -> Found:
         """Return the copy that a pause runs on."""
         missing = InvalidDefinition("the copy of the definition that it paused with is gone")
-        return self.kept.get(pause.definition or "", missing)
+        return self.pinned.get(pause.definition or "", missing)
 
     def of_workflow(self, workflow: UUID | None) -> Found:
         """Return a workflow's definition as it is now."""
@@ -71,21 +71,21 @@ def plan_claimed(
     last_step: str | None = None,
 ) -> Plan:
     """Return what is to be written of an execution, now that it is claimed and read."""
-    if claimed.unchecked:
+    if claimed.unchecked_writes:
         return plans.undo(claimed)
-    adopted = _adopt(claimed, programs, world, last_step) if claimed.to_adopt else None
+    adopted = _adopt(claimed, programs, world, last_step) if claimed.may_need_adoption else None
     if adopted is not None:
         return adopted
     settlement = settle(claimed)
     if settlement.cancelled:
         return plans.cancel(claimed, settlement)
-    if settlement.holds:
+    if settlement.pauses:
         return hold(claimed, settlement)
-    if settlement.begins:
+    if settlement.starts:
         return _start(claimed, settlement, programs, world)
-    if settlement.answer is None or claimed.pause is None:
+    if settlement.resolution is None or claimed.pause is None:
         return plans.stay(claimed, settlement)
-    if claimed.pause.lost:
+    if claimed.pause.position_unknown:
         return _find(claimed, settlement, programs, last_step)
     return _end_pause(claimed, claimed.pause, settlement, programs, world)
 
@@ -99,8 +99,8 @@ def _end_pause(
 ) -> Plan:
     if pause.reason == "incident":
         return _retry(claimed, pause, settlement, programs, world)
-    if pause.held_before is not None and isinstance(settlement.answer, Manual):
-        return let_go(claimed, settlement, settlement.answer)
+    if pause.reason_before_manual_pause is not None and isinstance(settlement.resolution, Manual):
+        return let_go(claimed, settlement, settlement.resolution)
     found = programs.of_pause(pause)
     if isinstance(found, InvalidDefinition):
         return plans.incident(claimed, settlement, _unreadable(found))
@@ -120,12 +120,12 @@ def unreadable(
     Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
     needs no document.
     """
-    if claimed.unchecked:
+    if claimed.unchecked_writes:
         return plans.undo(claimed)
     settlement = settle(claimed)
     if settlement.cancelled:
         return plans.cancel(claimed, settlement)
-    if claimed.status not in ("pending", "paused") and not claimed.to_adopt:
+    if claimed.status not in ("pending", "paused") and not claimed.may_need_adoption:
         return plans.stay(claimed, settlement)
     return plans.incident(claimed, None, Incident(cause, why, REMEDIES[cause]))
 
@@ -147,8 +147,8 @@ def _retry(
     world: AdvanceInputs,
 ) -> Plan:
     """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
-    if pause.reason_before is not None:
-        return Plan(claimed, _only(settlement, "applied"), settlement, lifts=True)
+    if pause.reason_before_incident is not None:
+        return Plan(claimed, _only(settlement, "applied"), settlement, ends_incident=True)
     found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
     if isinstance(found, InvalidDefinition):
         return Plan(claimed, _only(settlement, "failed"))
@@ -156,7 +156,7 @@ def _retry(
     return plan or Plan(claimed, _only(settlement, "failed"))
 
 
-def _only(settlement: Settlement, outcome: Settled) -> Mapping[int, Settled]:
+def _only(settlement: Settlement, outcome: RequestOutcome) -> Mapping[int, RequestOutcome]:
     """Settle just the request that moved it; the others are looked at again, or stay held."""
     return {} if settlement.moved_by is None else {settlement.moved_by.id: outcome}
 
@@ -173,9 +173,9 @@ def _adopt(
     if isinstance(found, InvalidDefinition):
         plain = claimed.blocked_by_service and not claimed.approvals
         return None if plain else plans.incident(claimed, None, _unreadable(found))
-    opens = adopt_pause(claimed, found, last_step, claimed.used)
+    opens = adopt_pause(claimed, found, last_step, claimed.used_approval_ids)
     if isinstance(opens, Incident):
-        again = [r.due for r in claimed.requests if r.kind == "adopt" and r.decision == AGAIN]
+        again = [r.due for r in claimed.requests if r.kind == "adopt" and r.decision == SECOND_LOOK]
         if any(again):
             return plans.incident(claimed, None, opens)
         return plans.later(claimed, None if again else world.now + GRACE)
@@ -192,12 +192,12 @@ def _find(
     opens = (
         None
         if isinstance(found, InvalidDefinition)
-        else adopt_pause(claimed, found, last_step, claimed.used)
+        else adopt_pause(claimed, found, last_step, claimed.used_approval_ids)
     )
     if not isinstance(opens, PauseToOpen):
         return Plan(claimed, _only(settlement, "failed"))
     outcomes = _only(settlement, "applied")
-    return replace(plans.adopted(claimed, opens), outcomes=outcomes, closes="retry")
+    return replace(plans.adopted(claimed, opens), outcomes=outcomes, closed_by="retry")
 
 
 def _unreadable(found: InvalidDefinition) -> Incident:
@@ -215,7 +215,7 @@ def proceed(
     world: AdvanceInputs,
 ) -> Plan:
     """Plan for what follows when effects have results, and what branches beside them wait for."""
-    program = launch.program
+    program = launch.pinned
     if claimed.context is None:
         state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
         plan = load_first(claimed, Settlement({}), program, state, world)
@@ -227,9 +227,9 @@ def proceed(
 def hear(claimed: ClaimedExecution, launch: PendingEffects, world: AdvanceInputs) -> Plan | None:
     """Plan for what branches wait for while effects are under way; None: nothing has come."""
     settlement = settle_beside(claimed, launch.state, world.now)
-    if settlement.answers:
+    if settlement.resolutions:
         return _advanced(claimed, launch, {}, world)
-    return Plan(claimed, {}, settlement, expire=settlement.expire) if settlement.expire else None
+    return Plan(claimed, {}, settlement, overdue=settlement.overdue) if settlement.overdue else None
 
 
 def _advanced(
@@ -239,19 +239,18 @@ def _advanced(
     world: AdvanceInputs,
 ) -> Plan:
     """Plan for the way on from where effects are under way, and branches may have their answers."""
-    program, state, data = launch.program, launch.state, as_object(claimed.resume_data)
+    program, state, data = launch.pinned, launch.state, as_object(claimed.resume_data)
     settlement = settle_beside(claimed, state, world.now)
-    if settlement.answers:
-        state = resume_inside(state, settlement.answers)
-        answered = settlement.answers.values()
+    if settlement.resolutions:
+        state = resume_inside(state, settlement.resolutions)
+        answered = settlement.resolutions.values()
         data = resume_data_after(data, *answered, number=claimed.last_pause, at=world.now)
     context = effective(as_object(claimed.context), data)
     advanced = advance(program.definition, state, context, world, results)
-    plan = planned(
-        claimed, settlement, program, advanced, data if settlement.answers else claimed.resume_data,
-        waited=launch.state.branches,
-    )  # fmt: skip
-    return replace(plan, expire=settlement.expire, resumed=bool(settlement.answers))
+    after = data if settlement.resolutions else claimed.resume_data
+    waited = launch.state.branches
+    plan = planned(claimed, settlement, program, advanced, after, waited=waited)
+    return replace(plan, overdue=settlement.overdue, resumed=bool(settlement.resolutions))
 
 
 def unreadable_row(
@@ -268,7 +267,7 @@ def unreadable_row(
         f"{why}; sent already: {', '.join(came)}",
         "correct the row, then retry (sends again, under the same keys) or cancel",
     )
-    return replace(stop(claimed, launch.state, launch.program.sha256, what), results=came)
+    return replace(stop(claimed, launch.state, launch.pinned.sha256, what), results=came)
 
 
 def _by_key(launch: PendingEffects, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
@@ -290,7 +289,7 @@ def ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
     if claimed.status not in ENDED:
         return None
     outcomes = {r.id: after_the_end(r) for r in claimed.requests}
-    return Plan(claimed, outcomes, withdraws=pending(claimed))
+    return Plan(claimed, outcomes, withdrawn=pending(claimed))
 
 
 def doubtful(claimed: ClaimedExecution, launch: PendingEffects, keys: Sequence[str]) -> Plan:
@@ -301,14 +300,14 @@ def doubtful(claimed: ClaimedExecution, launch: PendingEffects, keys: Sequence[s
         "ask the receiver by Idempotency-Key; then retry (sends again), retry with skip_effect"
         " (takes it as done) or cancel",
     )
-    return stop(claimed, launch.state, launch.program.sha256, what)
+    return stop(claimed, launch.state, launch.pinned.sha256, what)
 
 
 def stop(claimed: ClaimedExecution, state: State, definition: str, what: Incident) -> Plan:
     """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
     opens = PauseToOpen(
         claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
-        incident=what, earlier=tuple(approval.id for approval in claimed.approvals),
+        incident=what, prior_approval_ids=tuple(approval.id for approval in claimed.approvals),
     )  # fmt: skip
     return Plan(claimed, {}, status="paused", opens=opens)
 
@@ -318,12 +317,18 @@ def repeats(plan: Plan, state: Json) -> bool:
 
     Else there is something to record: the flow let others move before its next step.
     """
-    if plan.records or plan.writes or plan.outcomes or plan.unasked or plan.launch is None:
+    if (
+        plan.records
+        or plan.writes
+        or plan.outcomes
+        or plan.unrequested_approvals
+        or plan.pending_effects is None
+    ):
         return False
-    if plan.resumed or plan.expire or plan.withdraws:
+    if plan.resumed or plan.overdue or plan.withdrawn:
         return False
     if plan.claimed.context is None:
         return True
     pending = [each.pending for each in State.from_json(state).done.values()]
     known = {each["key"] for each in pending if each is not None}
-    return bool(known) and all(effect.key in known for effect in plan.launch.effects)
+    return bool(known) and all(effect.key in known for effect in plan.pending_effects.effects)

@@ -89,4 +89,4 @@ def _candidates(approved: Sequence[Approval], waiting: WaitCondition) -> Mapping
 
 def asked_of(approval: Approval, waiting: WaitCondition) -> str | None:
     """Return the role that an approval stands for: the one it was created for, where known."""
-    return waiting.asked_of.get(str(approval.id), approval.approver_role)
+    return waiting.created_for.get(str(approval.id), approval.approver_role)

@@ -8,15 +8,22 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.identifiers import segment
-from resumer_daemon.engine.inputs import Decided, Decision, Event, Manual, Resolution, TimedOut
+from resumer_daemon.engine.inputs import (
+    DecidedApproval,
+    Decision,
+    Event,
+    Manual,
+    Resolution,
+    TimedOut,
+)
 from resumer_daemon.engine.state import (
     AWAITS,
     Awaits,
     NextSteps,
-    Reply,
     Result,
     State,
     StepProgress,
+    WaitResult,
 )
 from resumer_daemon.workflow.context import OVERRIDDEN
 from resumer_daemon.workflow.definition import Definition
@@ -26,13 +33,13 @@ from resumer_daemon.workflow.values import Json
 OWN_NAMES: Final = frozenset(
     {"approval", "approvals", "approved", OVERRIDDEN, "resume_event", "resume", "resumed_at"}
 )
-_RESULTS: Final[Mapping[Reply, Result]] = {
+_RESULTS: Final[Mapping[WaitResult, Result]] = {
     "approved": "allowed",
     "rejected": "blocked",
     "expired": "blocked",
 }
 # The time that a timer waits for is its event.
-_TIMED_OUT: Final[Mapping[Awaits | None, Reply]] = {"approval": "expired", "time": "event"}
+_TIMED_OUT: Final[Mapping[Awaits | None, WaitResult]] = {"approval": "expired", "time": "event"}
 
 
 def resume(
@@ -46,7 +53,7 @@ def resume(
     """
     if state is None:
         return begin(definition, None)
-    reply = _reply(state.awaits, answer)
+    reply = _wait_result_of(state.awaits, answer)
     if reply is None:
         return rested(state)
     note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
@@ -72,7 +79,7 @@ def resume_inside(state: State, answers: Mapping[str, Resolution]) -> State:
     done = dict(resting.done)
     for path, answer in answers.items():
         waits = done[path].waits
-        reply = None if waits is None else _reply(AWAITS[waits.reason], answer)
+        reply = None if waits is None else _wait_result_of(AWAITS[waits.reason], answer)
         if reply is not None:
             note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
             done[path] = replace(done[path], waits=None, reply=reply, note=note)
@@ -160,12 +167,12 @@ def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in resume_data.items() if name != "approved"}
 
 
-def _way(ways: NextSteps, reply: Reply) -> str | None:
+def _way(ways: NextSteps, reply: WaitResult) -> str | None:
     match reply:
         case "approved":
             return ways.approved
         case "rejected":
-            return ways.refused
+            return ways.rejected
         case "expired":
             return ways.expired
         case "event":
@@ -176,7 +183,7 @@ def _way(ways: NextSteps, reply: Reply) -> str | None:
             assert_never(reply)
 
 
-def _reply(awaits: Awaits | None, answer: Resolution) -> Reply | None:
+def _wait_result_of(awaits: Awaits | None, answer: Resolution) -> WaitResult | None:
     """Return what an answer means for what the pause waits for; None where it is no answer to it.
 
     Only an explicit approval approves, and nothing else ends a wait for one.
@@ -189,12 +196,12 @@ def _reply(awaits: Awaits | None, answer: Resolution) -> Reply | None:
         case TimedOut():
             return _TIMED_OUT.get(awaits, "timeout")
         case Manual():
-            return _manual_reply(awaits, answer)
+            return _manual_wait_result(awaits, answer)
         case _:
             assert_never(answer)
 
 
-def _manual_reply(awaits: Awaits | None, answer: Manual) -> Reply | None:
+def _manual_wait_result(awaits: Awaits | None, answer: Manual) -> WaitResult | None:
     match awaits:
         case "approval":
             return "rejected" if answer.approves is False else "approved"
@@ -210,7 +217,7 @@ def _said(answer: Resolution) -> str | None:
     return answer.reason if isinstance(answer, Manual) else None
 
 
-def _told(state: State, path: str, reply: Reply, note: str | None) -> State:
+def _told(state: State, path: str, reply: WaitResult, note: str | None) -> State:
     """Tell the step that paused what ended the pause; it decides itself what that means."""
     told = replace(state.done.get(path, StepProgress()), reply=reply, note=note)
     return replace(state, done={**state.done, path: told})
@@ -223,7 +230,7 @@ def _accumulated(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]
     return earlier + [fact for fact in decided if fact["id"] not in known]
 
 
-def _fact(decided: Decided) -> dict[str, Json]:
+def _fact(decided: DecidedApproval) -> dict[str, Json]:
     return {
         "id": str(decided.id),
         "request_id": decided.request_id,

@@ -133,7 +133,7 @@ class Run:
 
     def _latest(self, state: State) -> datetime:
         """Return a time that is not before any step that began, should the clock have gone back."""
-        earlier = (state.moment, self.world.steps_after)
+        earlier = (state.moment, self.world.steps_began_by)
         return max([self._read, *(moment for moment in earlier if moment is not None)])
 
     @property
@@ -220,7 +220,7 @@ class Run:
     def drop(self, path: str) -> None:
         """Forget a step, what it waits for, and the approvals that it has just asked for."""
         dropped = [each for each in self.branches if _within(each, path)]
-        self._withdraw([a for each in dropped for a in self.branches.pop(each).asked])
+        self._withdraw([a for each in dropped for a in self.branches.pop(each).approval_ids])
         self.give_up(path)
         self.forget(path)
 
@@ -291,14 +291,14 @@ class Run:
         """Tell whether to let the shell record, for a pause is asked for or much was done."""
         if not self.yielded:
             enough = self.steps_inside >= self.world.limits.chunk or self.spent()
-            self.yielded = enough or self.world.hold or self.incident is not None
+            self.yielded = enough or self.world.stop_before_next_step or self.incident is not None
         return self.yielded
 
     def spent(self) -> bool:
         """Tell whether the time or the space of this advance is used up, and a step was taken."""
         if not self.records and not self.steps_inside:
             return False
-        return self.written >= self.world.limits.written or self.world.out_of_time()
+        return self.written >= self.world.limits.characters or self.world.out_of_time()
 
     def write(self, message: Write) -> None:
         """Have a message or an approval written with the records of this advance."""

@@ -20,18 +20,18 @@ from uuid import UUID
 from resumer_daemon.engine.event_matching import WaitingBranches, entities_of
 from resumer_daemon.engine.inputs import (
     ENDED,
-    SAID,
+    EXTERNAL_DECISION,
     VERDICTS,
     Approval,
     ClaimedExecution,
-    Decided,
+    DecidedApproval,
     Decision,
     Event,
     Manual,
     Pause,
+    RequestOutcome,
     Resolution,
     ResumeRequest,
-    Settled,
     TimedOut,
 )
 from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
@@ -43,35 +43,35 @@ from resumer_daemon.workflow.values import Json
 
 @frozen
 class Settlement:
-    """What the requests come to. At most one of `answers`, `begins`, `cancelled`, `holds` is set.
+    """The result of all requests. At most one of `resolutions`, `starts`, `cancelled`, `pauses`.
 
-    `answers` are by the path of the branch that each of them ends.
-
-    `outcomes` has every request that is settled now, by id; `unasked` the approvals that counted
-    without a request of their own; `expire` those whose time is up; `arm` those that need a timer.
-    `objections` say why a request is held that would have approved.
+    - `resolutions`: by the path of the branch that each of them ends.
+    - `outcomes`: of every request that is settled now, by id.
+    - `unrequested_approvals`: approvals that counted without a request of their own.
+    - `overdue`: approvals to expire. `without_timer`: approvals that need a timer.
+    - `guard_violations`: the reason why an approval does not count, by the id of its request.
     """
 
-    outcomes: Mapping[int, Settled]
-    answers: Mapping[str, Resolution] = field(default_factory=dict)
-    begins: bool = False
+    outcomes: Mapping[int, RequestOutcome]
+    resolutions: Mapping[str, Resolution] = field(default_factory=dict)
+    starts: bool = False
     cancelled: bool = False
-    holds: bool = False
+    pauses: bool = False
     moved_by: ResumeRequest | None = None
-    unasked: tuple[Approval, ...] = ()
-    expire: tuple[UUID, ...] = ()
-    arm: tuple[Approval, ...] = field(default=())
-    objections: Mapping[int, str] = field(default_factory=dict)
+    unrequested_approvals: tuple[Approval, ...] = ()
+    overdue: tuple[UUID, ...] = ()
+    without_timer: tuple[Approval, ...] = field(default=())
+    guard_violations: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def answer(self) -> Resolution | None:
+    def resolution(self) -> Resolution | None:
         """The answer to the branch that was decided first, if any was."""
-        return next(iter(self.answers.values()), None)
+        return next(iter(self.resolutions.values()), None)
 
     @property
     def moves(self) -> bool:
         """Tell whether the execution moves at all."""
-        return bool(self.answers) or self.begins or self.cancelled
+        return bool(self.resolutions) or self.starts or self.cancelled
 
 
 def settle(claimed: ClaimedExecution) -> Settlement:
@@ -94,7 +94,7 @@ def settle(claimed: ClaimedExecution) -> Settlement:
     outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
     outcomes |= dict.fromkeys(_still_to_close(claimed), "held")
     objections = _objections(claimed.approvals, claimed.requests, outcomes)
-    return Settlement(outcomes, objections=objections)
+    return Settlement(outcomes, guard_violations=objections)
 
 
 def _still_to_close(claimed: ClaimedExecution) -> set[int]:
@@ -114,7 +114,7 @@ def _begin(claimed: ClaimedExecution) -> Settlement:
     if not starts:
         return Settlement(outcomes)
     outcomes[starts[0].id] = "applied"
-    return Settlement(outcomes, begins=True, moved_by=starts[0])
+    return Settlement(outcomes, starts=True, moved_by=starts[0])
 
 
 def _hold(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
@@ -123,14 +123,14 @@ def _hold(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
     But not before a resume that was asked for earlier: that one moves the execution, and it stops
     before the next step. All else is looked at once the hand is there.
     """
-    if pause.reason in COVERING or not claimed.to_pause:
+    if pause.reason in COVERING or not claimed.pause_requests:
         return None
-    first, *others = claimed.to_pause
+    first, *others = claimed.pause_requests
     if next(r for r in claimed.requests if r.due and r.kind in ("pause", "manual")) != first:
         return None
-    outcomes: dict[int, Settled] = dict.fromkeys((r.id for r in others), "duplicate")
+    outcomes: dict[int, RequestOutcome] = dict.fromkeys((r.id for r in others), "duplicate")
     outcomes[first.id] = "applied"
-    return Settlement(outcomes, holds=True)
+    return Settlement(outcomes, pauses=True)
 
 
 @frozen
@@ -162,21 +162,21 @@ def _end_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
     heard = _heard(pause, claimed, told)
     if not heard:
         still = _still_paused(pause, claimed)
-        unrecognised: dict[int, Settled] = {} if told is None else {told.id: "unrecognised"}
+        unrecognised: dict[int, RequestOutcome] = {} if told is None else {told.id: "unrecognised"}
         return replace(still, outcomes={**still.outcomes, **unrecognised})
     moved = _moved(heard, void(claimed.requests))
     objections = _objected(claimed, moved)
-    return replace(moved, objections=objections) if objections else moved
+    return replace(moved, guard_violations=objections) if objections else moved
 
 
 def _objected(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
     """Say why decisions did not count for what moves: their branches may wait on."""
-    if all(approval.objection is None for approval in claimed.approvals):
+    if all(approval.guard_violation is None for approval in claimed.approvals):
         return {}
     others = {
         request: outcome for request, outcome in moved.outcomes.items() if outcome != "applied"
     }
-    kept: dict[int, Settled] = dict.fromkeys(others, "held")
+    kept: dict[int, RequestOutcome] = dict.fromkeys(others, "held")
     return _objections(claimed.approvals, claimed.requests, kept)
 
 
@@ -186,31 +186,31 @@ def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Set
     Only what counts is settled: all else is looked at once the execution stands. What a person
     holds does not move.
     """
-    if not state.branches or claimed.stops is not None:
+    if not state.branches or claimed.manual_pause is not None:
         return Settlement({})
     pause = _pause_beside(claimed, state)
     requests = tuple(r for r in claimed.requests if r.kind in ("approval", "event", "timeout"))
     heard = _heard(pause, replace(claimed, requests=requests), None)
     for branch in state.branches:
-        due_at = branch.waiting.due_at
+        due_at = branch.wait.due_at
         if branch.path not in heard and due_at is not None and due_at <= now:
             heard[branch.path] = _Heard(TimedOut(), ())
     still = _still_paused(pause, claimed)
-    return replace(_moved(heard, {}), expire=still.expire)
+    return replace(_moved(heard, {}), overdue=still.overdue)
 
 
 def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
     """Return the pause that an execution would open if no effect were under way."""
     longest = state.branches[0]
-    asked = tuple(approval for branch in state.branches for approval in branch.asked)
+    asked = tuple(approval for branch in state.branches for approval in branch.approval_ids)
     there = frozenset(approval.id for approval in claimed.approvals)
     return Pause(
-        claimed.last_pause + 1, longest.reason, longest.step_id, longest.ways, longest.waiting,
-        state, None, asked=asked, earlier=there.difference(asked),
+        claimed.last_pause + 1, longest.reason, longest.step_id, longest.next_steps, longest.wait,
+        state, None, approval_ids=asked, prior_approval_ids=there.difference(asked),
     )  # fmt: skip
 
 
-def _moved(heard: Mapping[str, _Heard], others: Mapping[int, Settled]) -> Settlement:
+def _moved(heard: Mapping[str, _Heard], others: Mapping[int, RequestOutcome]) -> Settlement:
     """Put together what was answered; `others` is what becomes of the requests beside."""
     counted = {each.id for part in heard.values() for each in part.requests}
     moved_by = [part.moved_by for part in heard.values() if part.moved_by is not None]
@@ -218,7 +218,7 @@ def _moved(heard: Mapping[str, _Heard], others: Mapping[int, Settled]) -> Settle
         {**others, **dict.fromkeys(counted, "applied")},
         {path: part.answer for path, part in heard.items()},
         moved_by=moved_by[-1] if moved_by else None,
-        unasked=tuple(each for part in heard.values() for each in part.unasked),
+        unrequested_approvals=tuple(each for part in heard.values() for each in part.unasked),
     )
 
 
@@ -263,7 +263,7 @@ def _first_answer(
 
     A person who resumes, or retries, means what the pause shows.
     """
-    if not pause.meant_by(request):
+    if not pause.accepts(request):
         return None
     if request.kind in ("manual", "retry"):
         shown = None if pause.reason in COVERING else pause.branches[0]
@@ -285,7 +285,7 @@ def _decisions(pause: Pause, claimed: ClaimedExecution) -> dict[str, _Heard]:
         return {}
     heard = {}
     requests = _by_verdict(claimed.requests)
-    for branch, approvals in pause.asking(claimed.approvals):
+    for branch, approvals in pause.approval_branches(claimed.approvals):
         verdict = decide(approvals, _still_awaited(branch, approvals))
         if verdict is not None:
             heard[branch.path] = _decided(verdict, approvals, requests)
@@ -311,11 +311,11 @@ def _by_verdict(
 
 def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> WaitCondition:
     """Return what must be decided now that some of what was there may be deleted."""
-    waiting = branch.waiting
-    if waiting.firm is None or waiting.approvals is None:
+    waiting = branch.wait
+    if waiting.minimum is None or waiting.approvals is None:
         return waiting
-    gone = len(set(branch.asked).difference(approval.id for approval in approvals))
-    return replace(waiting, approvals=max(waiting.firm, waiting.approvals - gone))
+    gone = len(set(branch.approval_ids).difference(approval.id for approval in approvals))
+    return replace(waiting, approvals=max(waiting.minimum, waiting.approvals - gone))
 
 
 def _decided(
@@ -338,8 +338,8 @@ def _decided(
     )
 
 
-def _fact(approval: Approval) -> Decided:
-    return Decided(
+def _fact(approval: Approval) -> DecidedApproval:
+    return DecidedApproval(
         id=approval.id,
         request_id=approval.request_id,
         decision=approval.status,  # type: ignore[arg-type]  # callers filter by VERDICTS
@@ -373,28 +373,32 @@ def _may_force(payload: Mapping[str, Json], pause: Pause) -> bool:
 
 
 def _still_paused(pause: Pause, claimed: ClaimedExecution) -> Settlement:
-    outcomes: dict[int, Settled] = {}
+    outcomes: dict[int, RequestOutcome] = {}
     armed: set[tuple[UUID | None, str | None]] = set()
     for request in claimed.requests:
         if request.due:
             outcomes[request.id] = while_paused(request, pause)
         elif request.kind == "timeout":
             armed.add((request.source_id, request.due_at))
-    asked = [a for _, approvals in pause.asking(claimed.approvals) for a in approvals]
+    asked = [a for _, approvals in pause.approval_branches(claimed.approvals) for a in approvals]
     pending = [a for a in asked if a.status == "pending"] if pause.reason not in COVERING else []
     return Settlement(
         outcomes,
-        expire=tuple(a.id for a in pending if a.expired),
-        arm=tuple(a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed),
-        objections=_objections(asked, claimed.requests, outcomes),
+        overdue=tuple(a.id for a in pending if a.expired),
+        without_timer=tuple(
+            a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed
+        ),
+        guard_violations=_objections(asked, claimed.requests, outcomes),
     )
 
 
 def _objections(
-    owned: Iterable[Approval], requests: Iterable[ResumeRequest], outcomes: Mapping[int, Settled]
+    owned: Iterable[Approval],
+    requests: Iterable[ResumeRequest],
+    outcomes: Mapping[int, RequestOutcome],
 ) -> dict[int, str]:
     """Say of each held approval why it does not count."""
-    objections = {a.id: a.objection for a in owned if a.objection is not None}
+    objections = {a.id: a.guard_violation for a in owned if a.guard_violation is not None}
     return {
         r.id: objections[r.source_id]
         for r in requests
@@ -410,7 +414,9 @@ def report(pause: Pause, requests: Sequence[ResumeRequest]) -> ResumeRequest | N
     """Return the newest request that tells of a word on this pause, if it may have one."""
     if pause.reason != "approval_required" or _ours(pause):
         return None
-    told = [request for request in requests if request.due and request.decision == SAID]
+    told = [
+        request for request in requests if request.due and request.decision == EXTERNAL_DECISION
+    ]
     return told[-1] if told else None
 
 

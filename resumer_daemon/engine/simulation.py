@@ -119,7 +119,7 @@ class Scenario:
     A wait without a word takes an event that fits; `timeout` and `event` say which comes first.
     """
 
-    words: tuple[ScriptedDecision, ...] = ()
+    decisions: tuple[ScriptedDecision, ...] = ()
     events: tuple[ScriptedEvent, ...] = ()
 
 
@@ -131,12 +131,12 @@ def take(claimed: ClaimedExecution, script: Scenario, now: datetime) -> tuple[An
     pause = claimed.pause
     if claimed.status != "paused" or pause is None or pause.reason == "incident":
         return {}, script
-    answers = settle(claimed).answers
+    answers = settle(claimed).resolutions
     if answers:
         return answers, script
     if pause.reason == "approval_required":
         return _decision(claimed, pause, script, now)
-    if script.words[:1] == ("timeout",):
+    if script.decisions[:1] == ("timeout",):
         return _timeout(claimed, pause, script)
     return _event(claimed, pause, script)
 
@@ -145,18 +145,18 @@ def _decision(
     claimed: ClaimedExecution, pause: Pause, script: Scenario, now: datetime
 ) -> tuple[Answers, Scenario]:
     """Let the approvers decide: all who are asked approve, or one refuses."""
-    word = next(iter(script.words), None)
+    word = next(iter(script.decisions), None)
     if word not in VERDICTS:
         return {}, script
-    branch, owned = pause.asking(claimed.approvals)[0]
+    branch, owned = pause.approval_branches(claimed.approvals)[0]
     pending = [each for each in owned if each.status == "pending"]
-    missing = range((branch.waiting.approvals or 1) - len(owned))
+    missing = range((branch.wait.approvals or 1) - len(owned))
     unasked = [_unasked(pause.number, number) for number in missing]
     deciding = [*pending, *unasked] if word == "approved" else [*pending, *unasked][:1]
     said = {a.id: a._replace(status=word, decided_at=rfc3339(now)) for a in deciding}
     approvals = (said.get(each.id, each) for each in (*claimed.approvals, *unasked))
-    answers = settle(replace(claimed, approvals=tuple(approvals))).answers
-    return answers, replace(script, words=script.words[1:]) if answers else script
+    answers = settle(replace(claimed, approvals=tuple(approvals))).resolutions
+    return answers, replace(script, decisions=script.decisions[1:]) if answers else script
 
 
 def _unasked(pause: int, number: int) -> Approval:
@@ -165,7 +165,7 @@ def _unasked(pause: int, number: int) -> Approval:
 
 
 def _event(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
-    awaited = {branch.waiting.event for branch in pause.branches}
+    awaited = {branch.wait.event for branch in pause.branches}
     for number, event in enumerate(script.events):
         if event.type not in awaited:
             continue
@@ -173,22 +173,22 @@ def _event(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[A
             claimed, ResumeRequest(_REQUEST, "event", decision=event.type, payload=event.payload)
         )
         if answers:
-            said = script.words[:1] == ("event",)
+            said = script.decisions[:1] == ("event",)
             left = script.events[:number] + script.events[number + 1 :]
-            return answers, Scenario(script.words[said:], left)
+            return answers, Scenario(script.decisions[said:], left)
     return {}, script
 
 
 def _timeout(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
-    due = [each for each in pause.branches if each.waiting.due_at is not None]
+    due = [each for each in pause.branches if each.wait.due_at is not None]
     if not due:
         return {}, script
     answers = _settled(claimed, ResumeRequest(_REQUEST, "timeout", decision=due[0].path))
-    return answers, replace(script, words=script.words[1:]) if answers else script
+    return answers, replace(script, decisions=script.decisions[1:]) if answers else script
 
 
 def _settled(claimed: ClaimedExecution, request: ResumeRequest) -> Answers:
-    return settle(replace(claimed, requests=(request,))).answers
+    return settle(replace(claimed, requests=(request,))).resolutions
 
 
 Stop: TypeAlias = Paused | Completed | Failed | Incident
@@ -222,17 +222,19 @@ def apply_outcome(
 
 def _opened(claimed: ClaimedExecution, paused: Paused, state: State) -> Pause:
     there = frozenset(approval.id for approval in claimed.approvals)
-    asked = tuple(a for branch in paused.branches for a in branch.asked) or paused.asked
+    asked = (
+        tuple(a for branch in paused.branches for a in branch.approval_ids) or paused.approval_ids
+    )
     return Pause(
         number=claimed.last_pause + 1,
         reason=paused.reason,
         step_id=paused.step_id,
-        ways=paused.ways,
-        waiting=paused.waiting,
+        next_steps=paused.next_steps,
+        wait=paused.wait,
         state=state,
         definition=None,
-        asked=asked,
-        earlier=there.difference(asked),
+        approval_ids=asked,
+        prior_approval_ids=there.difference(asked),
     )
 
 
@@ -266,22 +268,22 @@ class StepTrace:
 class Segment:
     """From answers (none: from the start) to the next pause, or to the end."""
 
-    answers: tuple[Resolution, ...]
+    resolutions: tuple[Resolution, ...]
     steps: tuple[StepTrace, ...]
     writes: tuple[Write, ...]
     stop: Stop
 
     @property
-    def answer(self) -> Resolution | None:
+    def resolution(self) -> Resolution | None:
         """The first of the answers."""
-        return next(iter(self.answers), None)
+        return next(iter(self.resolutions), None)
 
 
 @frozen
 class Simulation:
     """What would happen, where the execution would stand then, and the answers that nothing met."""
 
-    stretches: tuple[Segment, ...]
+    segments: tuple[Segment, ...]
     claimed: ClaimedExecution
     unused: Scenario
 
@@ -344,7 +346,7 @@ class _Rehearsal:
         now = max([self.world.now, *(each for each in due if each is not None)])
         self.world = replace(self.world, now=now, pause_number=self.claimed.last_pause)
         if pause.state is None or PAUSE in answers:
-            state = resume(self.definition, pause.state, pause.ways, answers[PAUSE])
+            state = resume(self.definition, pause.state, pause.next_steps, answers[PAUSE])
         else:
             state = resume_inside(pause.state, answers)
         given = tuple(answers.values())
@@ -386,7 +388,7 @@ def _due(path: str, answer: Resolution, pause: Pause, claimed: ClaimedExecution)
     """Return when a timeout or an expiry comes: a simulation lets that time pass."""
     match answer:
         case TimedOut():
-            due = (each.waiting.due_at for each in pause.branches if each.path == path)
+            due = (each.wait.due_at for each in pause.branches if each.path == path)
             return next(due, None)
         case Decision(deciding) if deciding.decision == "expired":
             expiries = (a.expires_at for a in claimed.approvals if a.id == deciding.id)

@@ -26,7 +26,7 @@ class NextSteps:
     """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
 
     approved: str | None = None
-    refused: str | None = None
+    rejected: str | None = None
     expired: str | None = None
     timeout: str | None = None
     event: str | None = None
@@ -35,22 +35,34 @@ class NextSteps:
         """Return the form that is stored; a way that ends the flow is left out."""
         named = {
             "approved": self.approved,
-            "refused": self.refused,
+            "refused": self.rejected,
             "expired": self.expired,
             "timeout": self.timeout,
             "event": self.event,
         }
         return {name: step for name, step in named.items() if step is not None}
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "NextSteps":
+        """Read the stored form.
+
+        Raises:
+            TypeError: Something else wrote it.
+        """
+        given = dict(stored)
+        if "refused" in given:
+            given["rejected"] = given.pop("refused")
+        return cls(**given)
+
 
 @frozen
 class WaitCondition:
-    """What a branch waits for. `approvals` and `roles` count decisions; `due_at` is a time.
+    """The condition that ends the wait of a branch: approvals, an event, or a time.
 
-    `approvals` None means: as many as the step asked for. `firm`: they were counted at a pause of
-    another program, and when some are deleted, so many less are needed, but never fewer than this.
-    `asked_of` keeps the role that each approval was created for, by its id, where roles count: the
-    service may hand a request to another role later.
+    `approvals` is the number of approvals that are needed. None means all that the step requested.
+    `minimum` is set for a pause of another program, where the daemon counted the approvals. If some
+    of them are deleted, that many fewer are needed, but at least `minimum`. `created_for` maps an
+    approval to the role that it was created for, because the service may change the role later.
     """
 
     approvals: int | None = None
@@ -58,8 +70,8 @@ class WaitCondition:
     event: str | None = None
     match: Mapping[str, Json] = field(default_factory=dict)
     due_at: datetime | None = None
-    firm: int | None = None
-    asked_of: Mapping[str, str | None] = field(default_factory=dict)
+    minimum: int | None = None
+    created_for: Mapping[str, str | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Return the form that is stored, without what is not waited for."""
@@ -69,8 +81,8 @@ class WaitCondition:
             "event": self.event,
             "match": self.match,
             "due_at": self.due_at.isoformat() if self.due_at else None,
-            "firm": self.firm,
-            "asked_of": self.asked_of,
+            "firm": self.minimum,
+            "asked_of": self.created_for,
         }
         return {name: each for name, each in named.items() if each}
 
@@ -88,8 +100,8 @@ class WaitCondition:
             event=stored.get("event"),
             match=stored.get("match", {}),
             due_at=None if due_at is None else datetime.fromisoformat(due_at),
-            firm=stored.get("firm"),
-            asked_of=stored.get("asked_of", {}),
+            minimum=stored.get("firm"),
+            created_for=stored.get("asked_of", {}),
         )
 
 
@@ -97,15 +109,15 @@ class WaitCondition:
 class Branch:
     """One place that waits. `path` is `PAUSE` at the top level, else the place inside a container.
 
-    `asked` are the approvals that its step created; `since` is when it began to wait.
+    `approval_ids` are the approvals that its step created; `since` is when it began to wait.
     """
 
     path: str
     step_id: str | None
     reason: Reason
-    ways: NextSteps
-    waiting: WaitCondition
-    asked: tuple[UUID, ...] = ()
+    next_steps: NextSteps
+    wait: WaitCondition
+    approval_ids: tuple[UUID, ...] = ()
     since: datetime | None = None
 
     def to_json(self) -> dict[str, Json]:
@@ -114,9 +126,9 @@ class Branch:
             "path": self.path,
             "step": self.step_id,
             "reason": self.reason,
-            "ways": self.ways.to_json(),
-            "waiting": self.waiting.to_json(),
-            "asked": [str(each) for each in self.asked],
+            "ways": self.next_steps.to_json(),
+            "waiting": self.wait.to_json(),
+            "asked": [str(each) for each in self.approval_ids],
             "since": None if self.since is None else self.since.isoformat(),
         }
 
@@ -132,14 +144,14 @@ class Branch:
             path=stored["path"],
             step_id=stored["step"],
             reason=stored["reason"],
-            ways=NextSteps(**stored["ways"]),
-            waiting=WaitCondition.from_json(stored["waiting"]),
-            asked=tuple(UUID(each) for each in stored["asked"]),
+            next_steps=NextSteps.from_json(stored["ways"]),
+            wait=WaitCondition.from_json(stored["waiting"]),
+            approval_ids=tuple(UUID(each) for each in stored["asked"]),
             since=None if since is None else datetime.fromisoformat(since),
         )
 
 
-Reply: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
+WaitResult: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
 """What ended the pause of a step inside a container, or a wait that has no way for its timeout."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -166,7 +178,7 @@ class StepProgress:
     asked: tuple[str, ...] = ()
     pending: Mapping[str, Json] | None = None
     waits: Branch | None = None
-    reply: Reply | None = None
+    reply: WaitResult | None = None
     note: str | None = None
     ended: Literal["passed", "failed"] | None = None
     error: str | None = None
@@ -355,7 +367,7 @@ def approval_next_steps(step: ActionStep, following: str | None) -> NextSteps:
     """Return the ways of a block that requires an approval; an expiry refuses unless it has one."""
     return NextSteps(
         approved=step.on_true or step.next or following,
-        refused=step.on_false,
+        rejected=step.on_false,
         expired=step.on_timeout or step.on_false,
     )
 

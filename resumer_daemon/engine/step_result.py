@@ -1,4 +1,4 @@
-"""What one attempt of a step results in: closed types, used within the engine only."""
+"""The results of one attempt of a step: closed types, used only in the engine."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -12,20 +12,20 @@ from resumer_daemon.workflow.values import Json
 
 
 class StepPassed(NamedTuple):
-    """The step is done; `way` names the next one, None where the flow ends.
+    """The step is done. `next_step` is the next step, None if the flow ends.
 
-    `output` None: its record was written when it paused. `result` is of a deciding action.
+    `output` is None if the step was recorded when it paused. `result` is set by a deciding action.
     """
 
     output: dict[str, Json] | None
-    way: str | None = None
+    next_step: str | None = None
     result: Result | None = None
     reason: str | None = None
 
 
 @frozen
 class StepFailed:
-    """The try has failed. `final`: repeating it would change nothing."""
+    """The attempt failed. `final`: another attempt cannot succeed."""
 
     error: str
     output: dict[str, Json]
@@ -35,16 +35,16 @@ class StepFailed:
 
 @frozen
 class StepPaused:
-    """The step is done as far as it can be, and waits. `asks` are the approvals still to create."""
+    """The step waits from now on. `new_approvals` are the approvals still to create."""
 
     branch: Branch
     output: dict[str, Json]
-    asks: tuple[NewApproval, ...] = field(default=())
+    new_approvals: tuple[NewApproval, ...] = field(default=())
 
 
 @frozen
 class StepIncomplete:
-    """The step needs results of effects, waits for an answer, or yields to the shell."""
+    """The step needs results of effects, waits in a branch, or lets the daemon record first."""
 
 
 UNFINISHED: Final = StepIncomplete()
@@ -60,19 +60,19 @@ def output(
     data: dict[str, Json] | None = None,
     unresolved: tuple[str, ...] = (),
 ) -> dict[str, Json]:
-    """Return what the column `output` holds."""
-    held: dict[str, Json] = {
+    """Return the value of the column `output`."""
+    column: dict[str, Json] = {
         "action": action, "success": success, "reason": reason, "data": data or {}
     }  # fmt: skip
     if unresolved:
-        held["unresolved"] = sorted(set(unresolved))
-    return held
+        column["unresolved"] = sorted(set(unresolved))
+    return column
 
 
 def failure(
     step: Step, results: Sequence[Json] = (), unresolved: tuple[str, ...] = ()
 ) -> dict[str, Json]:
-    """Return the output of a step that has failed, with what was done of its list."""
+    """Return the output of a failed step, with the results of its actions so far."""
     action = step.action if step.type == "action" else step.type
     data = {"execute_results": list(results)} if results else None
     return output(action, False, None, data, unresolved)

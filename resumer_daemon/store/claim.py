@@ -20,9 +20,9 @@ from psycopg.rows import DictRow, args_row
 from resumer_daemon.engine.inputs import (
     Approval,
     ClaimedExecution,
-    HoldInForce,
-    Kind,
+    ManualPause,
     Pause,
+    RequestKind,
     ResumeRequest,
 )
 from resumer_daemon.engine.planner import UnreadableCause
@@ -76,7 +76,7 @@ class RequestRow(NamedTuple):
 
     id: int
     execution_id: UUID
-    kind: Kind
+    kind: RequestKind
     source_id: UUID | None
     decision: str | None
     pause_number: int | None
@@ -288,7 +288,7 @@ async def read_cancel(session: Session) -> ClaimedExecution | None:
 def _unread(row: DictRow) -> Pause:
     return Pause(
         row["number"], row["pause_reason"], None, NextSteps(), WaitCondition(), None, None,
-        asked=tuple(row["asked"]),
+        approval_ids=tuple(row["asked"]),
     )  # fmt: skip
 
 
@@ -322,11 +322,11 @@ def _claimed(
         approvals=approvals,
         pointers=(row.paused_step_id, row.next_step_id),
         paused_reason=row.paused_reason,
-        used=frozenset(row.used or ()),
+        used_approval_ids=frozenset(row.used or ()),
         blocked_by_service=row.blocked_by_service,
         time_left=row.time_left,
         paused_at=row.paused_at,
-        hold=None if row.hold is None else HoldInForce(**load(row.hold)),
+        hold=None if row.hold is None else ManualPause.from_json(load(row.hold)),
     )
 
 
@@ -340,16 +340,16 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
     return Pause(
         number=number,
         reason=row.pause_reason,
-        reason_before=row.reason_before,
-        held_before=row.held_before,
-        lost=row.lost,
+        reason_before_incident=row.reason_before,
+        reason_before_manual_pause=row.held_before,
+        position_unknown=row.lost,
         step_id=row.pause_step,
-        ways=ways,
-        waiting=waiting,
+        next_steps=ways,
+        wait=waiting,
         state=state,
         definition=row.definition,
-        asked=tuple(row.asked),
-        earlier=frozenset(row.earlier),
+        approval_ids=tuple(row.asked),
+        prior_approval_ids=frozenset(row.earlier),
     )
 
 
@@ -367,7 +367,7 @@ def _point(
     """
     try:
         read = None if state is None else State.from_json(load(state))
-        return NextSteps(**load(ways)), WaitCondition.from_json(load(waiting)), read
+        return NextSteps.from_json(load(ways)), WaitCondition.from_json(load(waiting)), read
     except (TypeError, AttributeError, DamagedState) as error:
         raise ValueError(f"the pause record: {error}") from error
 

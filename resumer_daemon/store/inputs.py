@@ -121,8 +121,11 @@ class DefinitionCache:
     def kept(self, plans: Iterable[Plan]) -> None:
         """Note that these plans are committed, and with them the definitions they paused with."""
         for plan in plans:
-            if plan.runs_on is not None and self._copies.pop(plan.runs_on, None) is not None:
-                self._kept[plan.runs_on] = monotonic()
+            if (
+                plan.definition_sha256 is not None
+                and self._copies.pop(plan.definition_sha256, None) is not None
+            ):
+                self._kept[plan.definition_sha256] = monotonic()
 
 
 def parse(fingerprint: str, text: str) -> Found:
@@ -134,7 +137,7 @@ def parse(fingerprint: str, text: str) -> Found:
 
 
 def _needs_current(claimed: ClaimedExecution) -> bool:
-    if claimed.status == "pending" or claimed.to_find:
+    if claimed.status == "pending" or claimed.needs_position:
         return True
     return claimed.status == "paused" and claimed.pause is not None and not claimed.pause.definition
 
@@ -175,8 +178,8 @@ class BatchInputs:
             approval_url=self.settings.approval_url,
             default_timeout=self.settings.default_timeout,
             action_errors=self.settings.action_errors,
-            hold=claimed.stops is not None,
-            steps_after=claimed.paused_at,
+            stop_before_next_step=claimed.manual_pause is not None,
+            steps_began_by=claimed.paused_at,
             out_of_time=self.allowance.used_up,
         )
 
@@ -213,7 +216,7 @@ def _target(target: RecordTarget) -> RecordTable | Endpoint:
 
 
 async def _rules(session: Session, programs: Definitions) -> Rules:
-    found = (*programs.kept.values(), *programs.current.values())
+    found = (*programs.pinned.values(), *programs.current.values())
     named = [rule_ids(each.definition) for each in found if isinstance(each, PinnedDefinition)]
     wanted = frozenset().union(*named)
     if not wanted:
@@ -280,7 +283,7 @@ def _asked_for(
 
 
 async def _last_steps(session: Session, batch: Sequence[ClaimedExecution]) -> Mapping[UUID, str]:
-    ids = [c.id for c in batch if c.to_find]
+    ids = [c.id for c in batch if c.needs_position]
     if not ids:
         return {}
     cursor = await session.run("read_last_steps", {"ids": array(ids)})

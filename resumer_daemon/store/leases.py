@@ -107,7 +107,7 @@ async def record_pending_effects(
     if ended:
         await release(session, ended)
         await session.run("look_again", {"execution_ids": array(ended)})
-    launching = [p for p in plans if p.launch is not None]
+    launching = [p for p in plans if p.pending_effects is not None]
     if not launching:
         return {}
     taken = await session.run("take_leases", _leases(launching, holder, places))
@@ -121,11 +121,15 @@ async def record_pending_effects(
 
 
 def _ends_run(plan: Plan) -> bool:
-    return plan.claimed.status == "running" and plan.status is not None and plan.launch is None
+    return (
+        plan.claimed.status == "running"
+        and plan.status is not None
+        and plan.pending_effects is None
+    )
 
 
 def _leases(plans: Sequence[Plan], holder: LeaseOwner, places: int) -> dict[str, Any]:
-    launches = [p.launch for p in plans if p.launch is not None]
+    launches = [p.pending_effects for p in plans if p.pending_effects is not None]
     return {
         "instance": holder.instance,
         "execution_ids": array(p.claimed.id for p in plans),
@@ -134,7 +138,7 @@ def _leases(plans: Sequence[Plan], holder: LeaseOwner, places: int) -> dict[str,
             for number, each in enumerate(launches)
         ),
         "states": array(dump(each.state.to_json()) for each in launches),
-        "definitions": array(each.program.sha256 for each in launches),
+        "definitions": array(each.pinned.sha256 for each in launches),
     }
 
 
@@ -142,8 +146,8 @@ def _intents(plans: Sequence[Plan], known: Container[tuple[str, int]]) -> dict[s
     rows = [
         (p.claimed.id, effect)
         for p in plans
-        if p.launch
-        for effect in p.launch.effects
+        if p.pending_effects
+        for effect in p.pending_effects.effects
         if (effect.key, effect.attempt) not in known
     ]
     return {
@@ -181,11 +185,11 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
 
 async def something_came(session: Session, execution: UUID, branches: Sequence[Branch]) -> bool:
     """Tell, without a lock, whether a branch that waits beside effects may have its answer."""
-    due = [branch.waiting.due_at for branch in branches]
+    due = [branch.wait.due_at for branch in branches]
     facts = {
         "id": execution,
         "due": min((each for each in due if each is not None), default=None),
-        "asked": array(approval for branch in branches for approval in branch.asked),
+        "asked": array(approval for branch in branches for approval in branch.approval_ids),
         "timezone": session.timezone,
     }
     cursor = await session.run("find_answers", facts)

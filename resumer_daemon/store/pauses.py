@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from resumer_daemon.engine.event_matching import entities_of
 from resumer_daemon.engine.inputs import ENDED
-from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.plan import PauseToOpen, Plan
 from resumer_daemon.engine.state import Branch
 from resumer_daemon.frozen import frozen
@@ -91,9 +90,9 @@ def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {
         "execution_ids": [p.claimed.id for p in plans],
         "numbers": [pause.number for pause in pauses],
-        "resumed_by": [p.closes for p in plans],
+        "resumed_by": [p.closed_by for p in plans],
         "asked": [
-            array(a.id for a in pause.owned(p.claimed.approvals))
+            array(a.id for a in pause.own_approvals(p.claimed.approvals))
             for p, pause in zip(plans, pauses, strict=True)
         ],
     }
@@ -107,32 +106,32 @@ def opened(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
         "numbers": [p.number for p in pauses],
         "reasons": [p.reason for p in pauses],
         "step_ids": [p.step_id for p in pauses],
-        "ways": [dump(p.ways.to_json()) for p in pauses],
-        "waitings": [dump(p.waiting.to_json()) for p in pauses],
+        "ways": [dump(p.next_steps.to_json()) for p in pauses],
+        "waitings": [dump(p.wait.to_json()) for p in pauses],
         "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
         "definitions": [p.definition for p in pauses],
-        "incidents": [
-            None if p.incident is None else dump(incident_as_json(p.incident)) for p in pauses
+        "incidents": [None if p.incident is None else dump(p.incident.to_json()) for p in pauses],
+        "held": [
+            None if p.manual_pause is None else dump(p.manual_pause.to_json()) for p in pauses
         ],
-        "held": [None if p.held is None else dump(p.held._asdict()) for p in pauses],
-        "asked": [array(p.asked) for p in pauses],
-        "earlier": [array(p.earlier) for p in pauses],
+        "asked": [array(p.approval_ids) for p in pauses],
+        "earlier": [array(p.prior_approval_ids) for p in pauses],
     }
 
 
 def awaited_events(plan: Plan) -> list[EventWait]:
     """Return the events that an execution waits for: one for each branch that does."""
     return [
-        EventWait(branch.path, branch.waiting.event, branch.waiting.match)
+        EventWait(branch.path, branch.wait.event, branch.wait.match)
         for branch in plan.branches
-        if branch.waiting.event is not None
+        if branch.wait.event is not None
     ]
 
 
 def waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return the waits for events that there are once these plans are written."""
     rows = [
-        (plan.claimed.id, plan.waits_at, wait, _entities(plan, wait.match))
+        (plan.claimed.id, plan.pause_number, wait, _entities(plan, wait.match))
         for plan in plans
         for wait in awaited_events(plan)
         if wait.can_come
@@ -162,12 +161,12 @@ def _waited_at(plan: Plan) -> list[int | None]:
     if plan.status == "cancelled" or plan.claimed.status in ENDED:
         return [None]  # what waited beside effects is known to whoever ran them
     if pause is None:
-        return [plan.claimed.last_pause + 1] if _await_events(plan.waited) else []
-    return [pause.number] if plan.closes and _await_events(pause.branches) else []
+        return [plan.claimed.last_pause + 1] if _await_events(plan.branches_before) else []
+    return [pause.number] if plan.closed_by and _await_events(pause.branches) else []
 
 
 def _await_events(branches: Sequence[Branch]) -> bool:
-    return any(branch.waiting.event is not None for branch in branches)
+    return any(branch.wait.event is not None for branch in branches)
 
 
 def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -180,16 +179,11 @@ def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
     return comparable(entities_of(context, data))
 
 
-def incident_as_json(what: Incident) -> Json:
-    """Return what a pause record says of an incident."""
-    return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
-
-
 def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return the incidents that are laid over open pauses."""
     return {
         **_open_pauses(plans),
-        "incidents": [dump(incident_as_json(p.overlay)) for p in plans if p.overlay is not None],
+        "incidents": [dump(p.incident.to_json()) for p in plans if p.incident is not None],
     }
 
 
@@ -197,7 +191,7 @@ def held(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return by whom open pauses are held from now on."""
     return {
         **_open_pauses(plans),
-        "holds": [dump(p.holds._asdict()) for p in plans if p.holds is not None],
+        "holds": [dump(p.manual_pause.to_json()) for p in plans if p.manual_pause is not None],
     }
 
 

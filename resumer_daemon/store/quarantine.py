@@ -8,7 +8,6 @@ from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.settlement import settle
 from resumer_daemon.store.claim import lock_again, read_cancel
 from resumer_daemon.store.leases import lock_expired, release
-from resumer_daemon.store.pauses import incident_as_json
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
@@ -29,7 +28,7 @@ async def quarantine(session: Session, execution: UUID, what: Incident) -> bool:
         facts = {"cancel": claimed.requests[0].id, "organization": claimed.organization}
         rest = await session.run("cancel_apart", facts)
         undecided = tuple([row["id"] for row in await rest.fetchall()])
-        await record(session, [replace(cancel(claimed, settlement), withdraws=undecided)], {})
+        await record(session, [replace(cancel(claimed, settlement), withdrawn=undecided)], {})
         await release(session, [execution])
         return True
 
@@ -42,7 +41,7 @@ async def quarantine_first(session: Session, what: Incident) -> None:
 
 
 async def _stop(session: Session, what: Incident, *, running: bool) -> None:
-    incident = dump(incident_as_json(what))
+    incident = dump(what.to_json())
     facts = {"incident": incident, "running": running, "timezone": session.timezone}
     async with session.at_the_service():
         await session.run("set_apart", facts)

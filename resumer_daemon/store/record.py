@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from resumer_daemon.engine.adoption import AGAIN
-from resumer_daemon.engine.inputs import DELETED, Approval, Decision
-from resumer_daemon.engine.outcome import Incident, NewApproval, OutboxMessage
+from resumer_daemon.engine.adoption import SECOND_LOOK
+from resumer_daemon.engine.inputs import APPROVAL_DELETED, Approval, Decision
+from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import DefinitionCopy, PauseToOpen, Plan
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
@@ -55,17 +55,17 @@ def _entries(plan: Plan) -> Iterator[AuditEntry]:
     execution = plan.claimed.id
     if plan.status == "cancelled":
         yield AuditEntry("execution", execution, "cancelled", actor, said)
-    elif plan.lifts or (plan.resumed and plan.closes == "retry"):
+    elif plan.ends_incident or (plan.resumed and plan.closed_by == "retry"):
         yield AuditEntry("execution", execution, "retried", actor, said)
-    elif plan.resumed or plan.lets_go:
+    elif plan.resumed or plan.ends_manual_pause:
         by = moved_by.kind if moved_by is not None else "manual"
-        said |= {"trigger": plan.closes or by, "status": plan.status or "paused"}
+        said |= {"trigger": plan.closed_by or by, "status": plan.status or "paused"}
         yield AuditEntry("execution", execution, "resumed", actor, said)
     yield from _stops(plan)
 
 
 def _decisions(plan: Plan) -> Iterator[AuditEntry]:
-    answers = plan.settlement.answers.values() if plan.settlement is not None else ()
+    answers = plan.settlement.resolutions.values() if plan.settlement is not None else ()
     for answer in answers:
         if not (isinstance(answer, Decision) and plan.resumed):
             continue
@@ -82,20 +82,20 @@ def _decisions(plan: Plan) -> Iterator[AuditEntry]:
 
 def _stops(plan: Plan) -> Iterator[AuditEntry]:
     execution, opens = plan.claimed.id, plan.opens
-    stopped = plan.overlay or (opens.incident if opens is not None else None)
-    held = plan.holds or (opens.held if opens is not None else None)
+    stopped = plan.incident or (opens.incident if opens is not None else None)
+    held = plan.manual_pause or (opens.manual_pause if opens is not None else None)
     if stopped is not None:
-        yield AuditEntry("execution", execution, "incident", None, _incident(stopped))
+        yield AuditEntry("execution", execution, "incident", None, stopped.to_json())
     elif held is not None:
-        said: dict[str, Json] = {"reason": held.reason, "trigger": "manual", "hold": held.number}
+        said: dict[str, Json] = {
+            "reason": held.reason,
+            "trigger": "manual",
+            "hold": held.hold_number,
+        }
         yield AuditEntry("execution", execution, "paused", held.actor, said)
     elif opens is not None:
         paused: dict[str, Json] = {"reason": opens.reason, "step": opens.step_id}
         yield AuditEntry("execution", execution, "paused", None, paused)
-
-
-def _incident(what: Incident) -> dict[str, Json]:
-    return {"cause": what.cause, "detail": what.detail, "remedy": what.remedy}
 
 
 def _user(actor: str | None) -> UUID | None:
@@ -121,21 +121,29 @@ async def record(
         await _write(session, "record_executions", _executions(moved))
         await _write(session, "record_approvals", _approvals(moved))
     await _write(session, "record_outbox", _outbox(moved))
-    closing = [p for p in plans if p.closes and p.claimed.pause]
+    closing = [p for p in plans if p.closed_by and p.claimed.pause]
     await _write(session, "close_pauses", pauses.closed(closing))
     await _write(session, "close_waits", pauses.waits_ended(plans))
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
     await _write(session, "keep_definitions", _definitions(plans, copies))
     await _write(session, "open_pauses", pauses.opened(opening))
     await _write(session, "open_waits", pauses.waits(plans))
-    stopped = [p for p in plans if p.overlay is not None]
+    stopped = [p for p in plans if p.incident is not None]
     async with session.at_the_service():
         await _write(session, "mark_incidents", pauses.overlays(stopped))
-        await _write(session, "lift_incidents", pauses.lifted([p for p in plans if p.lifts]))
-        await _write(session, "hold_pauses", pauses.held([p for p in plans if p.holds is not None]))
-        await _write(session, "let_pauses_go", pauses.lifted([p for p in plans if p.lets_go]))
+        await _write(
+            session, "lift_incidents", pauses.lifted([p for p in plans if p.ends_incident])
+        )
+        await _write(
+            session, "hold_pauses", pauses.held([p for p in plans if p.manual_pause is not None])
+        )
+        await _write(
+            session, "let_pauses_go", pauses.lifted([p for p in plans if p.ends_manual_pause])
+        )
         # before the requests that have the rows are settled
-        await _write(session, "undo_writes", {"ids": [r for plan in plans for r in plan.undoes]})
+        await _write(
+            session, "undo_writes", {"ids": [r for plan in plans for r in plan.writes_to_undo]}
+        )
     await _write(session, "settle_requests", _settled(plans))
     await _write(session, "apply_unasked", _unasked(plans))
     await _write(session, "add_requests", _added(plans))
@@ -168,7 +176,7 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "paused_reasons": [p.opens.reason if p.opens else None for p in plans],
         "paused_steps": [p.opens.step_id if p.opens else None for p in plans],
         "next_steps": [
-            p.opens.ways.approved or p.opens.ways.event or _stopped_before(p.opens)
+            p.opens.next_steps.approved or p.opens.next_steps.event or _stopped_before(p.opens)
             if p.opens
             else None
             for p in plans
@@ -183,7 +191,7 @@ def _wait_state(pause: PauseToOpen | None) -> str | None:
     """Return what the service reads of a wait; the statement adds since when."""
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
-    waiting, ways = pause.waiting, pause.ways
+    waiting, ways = pause.wait, pause.next_steps
     stored = {
         "event": waiting.event or "",
         "timeout_at": waiting.due_at and rfc3339(waiting.due_at),
@@ -241,7 +249,7 @@ def _outbox(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _definitions(
     plans: Sequence[Plan], copies: Mapping[str, DefinitionCopy]
 ) -> dict[str, list[Any]]:
-    hashes = [p.runs_on for p in plans if p.runs_on is not None]
+    hashes = [p.definition_sha256 for p in plans if p.definition_sha256 is not None]
     kept = sorted({h for h in hashes if h in copies})
     awaited = {event for h in kept for event in copies[h].awaits}
     return {
@@ -255,7 +263,7 @@ def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [
         (request, outcome, reasons.get(request), plan.claimed.organization)
         for plan in plans
-        for reasons in [{**_moved(plan), **plan.objections}]
+        for reasons in [{**_moved(plan), **plan.guard_violations}]
         for request, outcome in plan.outcomes.items()
     ]
     names = ("ids", "outcomes", "reasons", "organizations")
@@ -264,29 +272,33 @@ def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 def _moved(plan: Plan) -> dict[int, str]:
     """Say of decisions that were applied elsewhere why they do not count here."""
-    decisions = (r for r in plan.claimed.requests if r.kind == "approval" and r.decision != DELETED)
+    decisions = (
+        r for r in plan.claimed.requests if r.kind == "approval" and r.decision != APPROVAL_DELETED
+    )
     consumed = [r for r in decisions if r.consumed is not None]
     here = {approval.id for approval in plan.claimed.approvals} if consumed else set()
     return {r.id: "applied to another execution" for r in consumed if r.source_id not in here}
 
 
 def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.expire]
+    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.overdue]
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
 
 
 def _withdrawn(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.withdraws]
+    rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.withdrawn]
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
 
 
 def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    return {"ids": [plan.claimed.id for plan in plans if plan.recalls]}
+    return {"ids": [plan.claimed.id for plan in plans if plan.requeues_past_events]}
 
 
 def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    rows = [(plan.claimed.id, a, "applied") for plan in plans for a in plan.unasked]
-    rows += [(plan.claimed.id, a, "superseded") for plan in plans for a in plan.overtaken]
+    rows = [(plan.claimed.id, a, "applied") for plan in plans for a in plan.unrequested_approvals]
+    rows += [
+        (plan.claimed.id, a, "superseded") for plan in plans for a in plan.superseded_approvals
+    ]
     return {
         "execution_ids": [execution for execution, _, _ in rows],
         "sources": [approval.id for _, approval, _ in rows],
@@ -314,15 +326,15 @@ def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     """Return a pause's timers, and the looks that are asked for."""
     execution = plan.claimed.id
-    if plan.looks_again:
+    if plan.checks_again:
         yield execution, "adopt", None, None, None, None
-    if plan.looks_at is not None:
-        yield execution, "adopt", None, AGAIN, None, plan.looks_at.isoformat()
-    for approval in plan.arm:
+    if plan.check_again_at is not None:
+        yield execution, "adopt", None, SECOND_LOOK, None, plan.check_again_at.isoformat()
+    for approval in plan.without_timer:
         yield execution, "timeout", approval.id, None, None, approval.expires_at
     yield from _expiries(execution, plan)
-    looking = plan.branches if plan.brings_event else plan.begun
-    if any(branch.waiting.event is not None for branch in looking):
+    looking = plan.branches if plan.applies_event else plan.new_branches
+    if any(branch.wait.event is not None for branch in looking):
         # look back once this is committed: an earlier event of two may have ended another wait
         yield execution, "adopt", None, None, None, None
     if plan.opens is not None:
@@ -330,7 +342,7 @@ def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
 
 
 def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
-    asked = {approval for branch in plan.branches for approval in branch.asked}
+    asked = {approval for branch in plan.branches for approval in branch.approval_ids}
     for write in plan.writes:
         if isinstance(write, NewApproval) and write.expires_at and write.id in asked:
             yield execution, "timeout", write.id, None, None, write.expires_at.isoformat()
@@ -339,7 +351,7 @@ def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
 
 def _expiries_of_earlier(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
     """Return timers of approvals that were written before their step began to wait."""
-    asked = {approval for branch in plan.begun for approval in branch.asked}
+    asked = {approval for branch in plan.new_branches for approval in branch.approval_ids}
     if asked:
         asked -= {r.source_id for r in plan.claimed.requests if r.kind == "timeout"}
     for approval in plan.claimed.approvals if asked else ():
@@ -349,6 +361,6 @@ def _expiries_of_earlier(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...
 
 def _timers(execution: UUID, pause: PauseToOpen) -> Iterable[tuple[Any, ...]]:
     for branch in pause.branches:
-        if branch.waiting.due_at is not None:
-            due = branch.waiting.due_at.isoformat()
+        if branch.wait.due_at is not None:
+            due = branch.wait.due_at.isoformat()
             yield execution, "timeout", None, branch.path or None, pause.number, due

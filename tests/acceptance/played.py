@@ -65,7 +65,7 @@ def play(case: Case) -> Simulation:
 
 def path(played: Simulation) -> str:
     """Return the ids of the steps as they began, each with a mark where it failed."""
-    records = [seen.record for stretch in played.stretches for seen in stretch.steps]
+    records = [seen.record for stretch in played.segments for seen in stretch.steps]
     return " ".join(f"{r.step_id}{'!' * (r.error is not None)}" for r in records)
 
 

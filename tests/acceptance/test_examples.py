@@ -33,14 +33,14 @@ def test_an_example_is_clean(name: str) -> None:
 def test_an_example_goes_this_way(case: Case) -> None:
     played = play(case)
     assert path(played) == case.path
-    assert end(played.stretches[-1].stop) == case.end
-    assert not played.unused.words
+    assert end(played.segments[-1].stop) == case.end
+    assert not played.unused.decisions
     assert not played.unused.events
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_that_an_example_names_is_missing(case: Case) -> None:
-    outputs = (s.record.output for stretch in play(case).stretches for s in stretch.steps)
+    outputs = (s.record.output for stretch in play(case).segments for s in stretch.steps)
     assert [output["unresolved"] for output in outputs if "unresolved" in output] == []
 
 
@@ -65,7 +65,7 @@ def _is_followed(flow: Flow) -> bool:
 def _taken(case: Case) -> Iterator[tuple[str, str | None]]:
     """Return each step with the one that came next in its flow; None where the flow ended."""
     last: dict[str, str] = {}
-    for seen in (seen for stretch in play(case).stretches for seen in stretch.steps):
+    for seen in (seen for stretch in play(case).segments for seen in stretch.steps):
         flow = seen.record.path.rpartition("/")[0]
         before, last[flow] = last.get(flow), seen.record.step_id
         if before not in (None, last[flow]):
@@ -77,7 +77,7 @@ def test_an_event_of_another_quote_ends_no_wait() -> None:
     other = quote_answered(True, quote=8)
     played = play(Case("quote_approval", quote(discount=5), (other,), "", ""))
     assert played.unused.events == (other,)
-    assert end(played.stretches[-1].stop).startswith("stands: Paused(reason='waiting_for_event'")
+    assert end(played.segments[-1].stop).startswith("stands: Paused(reason='waiting_for_event'")
 
 
 def test_an_event_of_another_day_ends_no_wait() -> None:

@@ -14,7 +14,7 @@ from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import effect_sender, isolation
 from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
-from resumer_daemon.engine.inputs import ClaimedExecution, Pause, Settled
+from resumer_daemon.engine.inputs import ClaimedExecution, Pause, RequestOutcome
 from resumer_daemon.engine.outcome import Effect, EffectResult
 from resumer_daemon.store import leases
 from resumer_daemon.store.leases import LeasedExecution
@@ -80,7 +80,7 @@ def settled_for_all() -> None:
         heard = decisions(pause, claimed)
         return {path: part for path, part in heard.items() if path in shown}
 
-    def as_settled(found: settlement.Settlement, *_: object) -> Mapping[int, Settled]:
+    def as_settled(found: settlement.Settlement, *_: object) -> Mapping[int, RequestOutcome]:
         return found.outcomes
 
     _replace(settlement, "_decisions", of_the_longest)

@@ -11,7 +11,7 @@ from uuid import UUID
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
-    Decided,
+    DecidedApproval,
     Decision,
     Event,
     Limits,
@@ -85,7 +85,7 @@ class Shell:
         assert self.state == advanced.state
         if isinstance(advanced.outcome, Paused | Incident):
             self.pauses += 1
-            self.ways = getattr(advanced.outcome, "ways", NextSteps())
+            self.ways = getattr(advanced.outcome, "next_steps", NextSteps())
             self.asks = getattr(advanced.outcome, "reason", None) == "approval_required"
             self.resume_data = resume_data_at_pause(self.resume_data)
         return advanced
@@ -114,7 +114,7 @@ class Shell:
             notification_templates=world.get("notification_templates", {}),
             action_errors=world.get("action_errors", "fail"),
             limits=Limits(**world.get("limits", {})),
-            hold=hold,
+            stop_before_next_step=hold,
         )
 
 
@@ -152,7 +152,7 @@ def _outcome(advanced: Advance) -> dict[str, Json]:
         case Paused(reason, step_id, ways, waiting, asked, branches):
             return {
                 "pauses": f"{reason} at {step_id}",
-                "ways": _plain(asdict(ways)),
+                "ways": _plain(_as_named(ways)),
                 "waiting": _plain(asdict(waiting)),
                 "asked": len(asked),
                 "branches": [branch.step_id for branch in branches],
@@ -189,7 +189,7 @@ def _answer(given: Json, now: datetime, *, asks: bool) -> Resolution:
     match kind:
         case "approved" | "rejected" | "expired":
             approver = None if kind == "expired" else APPROVER
-            decided = Decided(UUID(int=7), "appr_7", kind, approver, value, now.isoformat())
+            decided = DecidedApproval(UUID(int=7), "appr_7", kind, approver, value, now.isoformat())
             return Decision(decided, (decided,))
         case "event":
             return Event(value)
@@ -202,3 +202,11 @@ def _answer(given: Json, now: datetime, *, asks: bool) -> Resolution:
         case "retry":
             return Manual("retry", "ann", "mended")
     raise ValueError(f"no answer: {given}")
+
+
+def _as_named(steps: NextSteps) -> dict[str, Json]:
+    """Return the next steps under the names of the stored form."""
+    stored = steps.to_json()
+    return {
+        name: stored.get(name) for name in ("approved", "refused", "expired", "timeout", "event")
+    }

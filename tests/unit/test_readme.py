@@ -14,7 +14,7 @@ import pytest
 from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.failures import Cause
 from resumer_daemon.daemon.maintenance import background_tasks
-from resumer_daemon.engine.inputs import Settled
+from resumer_daemon.engine.inputs import RequestOutcome
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
@@ -126,7 +126,7 @@ def test_every_cause_of_an_incident_is_explained():
 
 
 def test_every_outcome_is_explained():
-    assert _named("protocol.md", "outcomes") == set(get_args(Settled))
+    assert _named("protocol.md", "outcomes") == set(get_args(RequestOutcome))
 
 
 def test_every_table_of_ours_is_explained(database: Database):

@@ -11,9 +11,9 @@ from resumer_daemon.engine.preload import condition_of
 from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.state import (
     Branch,
-    Reply,
     StepProgress,
     WaitCondition,
+    WaitResult,
     approval_next_steps,
 )
 from resumer_daemon.engine.step_result import (
@@ -99,15 +99,15 @@ def _needed(
         for done in progress.results
         if isinstance(done, dict) and done.get("id") in progress.asked
     }
-    return WaitCondition(requires.approvals, requires.roles, asked_of=asked_of)
+    return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
 
 
-def _answered(step: ActionStep, place: Scope, reply: Reply, note: str | None) -> StepResult:
+def _answered(step: ActionStep, place: Scope, reply: WaitResult, note: str | None) -> StepResult:
     """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
     ways = approval_next_steps(step, place.following)
     if reply == "approved":
         return StepPassed(None, ways.approved)
-    way = ways.refused if reply == "rejected" else ways.expired
+    way = ways.rejected if reply == "rejected" else ways.expired
     if place.flows and way is not None:
         return StepPassed(None, way)
     error = "approval rejected" if reply == "rejected" else "approval expired"

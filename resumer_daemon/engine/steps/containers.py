@@ -242,7 +242,7 @@ def _next(body: Body, step: Step, end: StepPassed | StepFailed, at: int) -> int 
     """Return the position to go on from; past the last one the item is done."""
     if not body.flows:
         return end if isinstance(end, StepFailed) else at + 1
-    way = step.on_error if isinstance(end, StepFailed) else end.way
+    way = step.on_error if isinstance(end, StepFailed) else end.next_step
     if way is None:
         return end if isinstance(end, StepFailed) else len(body.steps)
     position = body.positions.get(way)

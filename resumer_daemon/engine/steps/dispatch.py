@@ -81,7 +81,7 @@ def _try(step: Step, place: Scope, walk: Run, progress: StepProgress) -> StepRes
 def _wait(step: Step, place: Scope, progress: StepProgress, pausing: StepPaused, walk: Run) -> None:
     """Record a step that waits from now on, and create what it asks for: never again."""
     walk.record(step, place, progress, pausing.output)
-    walk.writes.extend(pausing.asks)
+    walk.writes.extend(pausing.new_approvals)
     walk.branches[pausing.branch.path] = pausing.branch
     if place.container is not None:
         progress.waits = pausing.branch

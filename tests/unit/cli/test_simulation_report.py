@@ -44,9 +44,9 @@ def test_it_ends_and_can_be_told(
     )
     script = Scenario(tuple(said), tuple(emitted))
     played = simulate(definition, claimed, WORLD, script)
-    answered = len(said) + len(emitted) - len(played.unused.words) - len(played.unused.events)
-    assert len(played.stretches) <= 1 + answered
-    assert all(isinstance(each.stop, Paused) for each in played.stretches[:-1])
+    answered = len(said) + len(emitted) - len(played.unused.decisions) - len(played.unused.events)
+    assert len(played.segments) <= 1 + answered
+    assert all(isinstance(each.stop, Paused) for each in played.segments[:-1])
     assert simulate(definition, claimed, WORLD, script) == played
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation_report, "console", Console(quiet=True))

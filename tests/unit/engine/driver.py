@@ -10,7 +10,7 @@ from uuid import UUID
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
-    Decided,
+    DecidedApproval,
     Decision,
     Event,
     Limits,
@@ -183,7 +183,7 @@ class Driver:
 
 
 def _decided(decision: Any) -> Decision:
-    decided = Decided(UUID(int=9), "appr_9", decision, None, "why", None)
+    decided = DecidedApproval(UUID(int=9), "appr_9", decision, None, "why", None)
     return Decision(decided, (decided,))
 
 

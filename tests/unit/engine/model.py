@@ -178,7 +178,7 @@ class Model:
         ran = self.launch is not None
         for request, outcome in plan.outcomes.items():
             self.rows[request - 1].outcome = outcome
-        for approval in plan.unasked:
+        for approval in plan.unrequested_approvals:
             self.ask("approval", source_id=approval.id, decision=approval.status)
             self.rows[-1].outcome = "applied"
         self.steps += plan.records
@@ -191,7 +191,7 @@ class Model:
             )  # fmt: skip
         if ran and self.launch is None and any(row.outcome == "held" for row in self.rows):
             self.ask("adopt")
-        if plan.opens is not None or plan.launch is not None:
+        if plan.opens is not None or plan.pending_effects is not None:
             self._fan_out()
 
     def _write_approvals(self, plan: Plan) -> None:
@@ -200,7 +200,7 @@ class Model:
                 self.approvals[write.id] = Approval(
                     write.id, write.request_id, "pending", None, write.approver_role
                 )
-        for each in plan.withdraws:
+        for each in plan.withdrawn:
             self.approvals[each] = self.approvals[each]._replace(status="expired")
             self.withdrawn.add(each)
 
@@ -210,9 +210,9 @@ class Model:
         self.status, self.result, self.error = plan.status, plan.result, plan.error
         self.context = plan.context if plan.context is not None else self.context
         self.resume_data = plan.resume_data if plan.resume_data is not None else self.resume_data
-        if plan.closes:
+        if plan.closed_by:
             self.pause = None
-        self.launch = plan.launch
+        self.launch = plan.pending_effects
         if plan.opens is not None:
             self.pauses = plan.opens.number
             self.pause = opened(plan.opens)
@@ -220,7 +220,7 @@ class Model:
     def _fan_out(self) -> None:
         """Leave a request for each event that may end a branch, of a pause or beside effects."""
         number = self.pauses if self.pause is not None else self.pauses + 1
-        awaited = {branch.waiting.event for branch in self.branches}
+        awaited = {branch.wait.event for branch in self.branches}
         used = {
             row.request.source_id
             for row in self.rows
@@ -237,7 +237,7 @@ class Model:
 def opened(new: PauseToOpen) -> Pause:
     """Return a pause record as it is read back."""
     return Pause(
-        number=new.number, reason=new.reason, step_id=new.step_id, ways=new.ways,
-        waiting=new.waiting, state=new.state, definition=new.definition, asked=new.asked,
-        earlier=frozenset(new.earlier),
+        number=new.number, reason=new.reason, step_id=new.step_id, next_steps=new.next_steps,
+        wait=new.wait, state=new.state, definition=new.definition, approval_ids=new.approval_ids,
+        prior_approval_ids=frozenset(new.prior_approval_ids),
     )  # fmt: skip

@@ -113,9 +113,9 @@ def possible(model: Model, verdict: str) -> list[Any]:
     if model.status in ENDED:
         return facts
     for branch in model.branches:
-        pending = [model.approvals[a] for a in branch.asked if model.is_pending(a)]
+        pending = [model.approvals[a] for a in branch.approval_ids if model.is_pending(a)]
         facts += [lambda a=approval: model.decide(a, verdict) for approval in pending]
-        event = branch.waiting.event
+        event = branch.wait.event
         if event is not None and not model.unused(event):
             facts.append(lambda e=event: model.emit(e, {}))
         if branch.reason == "waiting_for_time" and timer_is_set(model, branch.path):
@@ -134,7 +134,7 @@ def timer_is_set(model: Model, path: str) -> bool:
 def no_decision_is_lost(model: Model) -> None:
     """Check that each decided approval of a branch that waits has a row that will move it."""
     for branch in model.branches:
-        for approval in branch.asked:
+        for approval in branch.approval_ids:
             if model.approvals[approval].status in ("approved", "rejected"):
                 outcomes = model.outcomes(approval)
                 assert any(each in (None, "held", "applied") for each in outcomes), outcomes

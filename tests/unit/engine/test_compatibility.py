@@ -23,8 +23,8 @@ INSIDE = {
         ("ask", "approval_required", NextSteps(approved="go"), [ASK, GO], ()),
         ("ask", "approval_required", NextSteps(approved="go"), [GO], ("no step ask",)),
         (
-            "ask", "approval_required", NextSteps(approved="go", refused="stop", expired="stop"),
-            [ASK], ("no step go, where approved leads", "no step stop, where refused leads"),
+            "ask", "approval_required", NextSteps(approved="go", rejected="stop", expired="stop"),
+            [ASK], ("no step go, where approved leads", "no step stop, where rejected leads"),
         ),
         ("go", "approval_required", NextSteps(), [GO], ("go asks for no approval",)),
         ("go", "waiting_for_event", NextSteps(), [GO], ("go waits for nothing",)),

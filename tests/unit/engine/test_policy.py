@@ -64,7 +64,7 @@ def agree(approvals: list[Approval], waiting: WaitCondition) -> None:
 
 
 def test_an_approval_that_must_not_count_is_missing() -> None:
-    against = approval(1, "approved", ANN)._replace(objection="approved by who asked")
+    against = approval(1, "approved", ANN)._replace(guard_violation="approved by who asked")
     assert decide([against], WaitCondition(1)) is None
     both = decide([against, approval(2, "approved", BOB)], WaitCondition(1))
     assert both is not None

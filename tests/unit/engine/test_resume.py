@@ -5,7 +5,7 @@ import pytest
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
-    Decided,
+    DecidedApproval,
     Decision,
     Event,
     Manual,
@@ -32,7 +32,7 @@ WAIT = parse_definition({"steps": [{"id": "w", "type": "wait", "event": "e"}]})
 
 
 def decision(word) -> Resolution:
-    decided = Decided(UUID(int=9), "appr_9", word, None, None, None)
+    decided = DecidedApproval(UUID(int=9), "appr_9", word, None, None, None)
     return Decision(decided, (decided,))
 
 
@@ -51,21 +51,21 @@ def test_another_programs_pause_follows_the_ways_that_were_found_for_it() -> Non
 def test_an_event_never_approves(answer) -> None:
     paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
-    state = resume(APPROVAL, paused.state, paused.outcome.ways, answer)
+    state = resume(APPROVAL, paused.state, paused.outcome.next_steps, answer)
     assert isinstance(advance(APPROVAL, state, {}, WORLD).outcome, Paused)
 
 
 def test_a_decision_ends_no_wait() -> None:
     paused = advance(WAIT, begin(WAIT, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
-    state = resume(WAIT, paused.state, paused.outcome.ways, decision("approved"))
+    state = resume(WAIT, paused.state, paused.outcome.next_steps, decision("approved"))
     assert isinstance(advance(WAIT, state, {}, WORLD).outcome, Paused)
 
 
 def test_the_time_of_an_approval_is_its_expiry() -> None:
     paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
-    state = resume(APPROVAL, paused.state, paused.outcome.ways, TimedOut())
+    state = resume(APPROVAL, paused.state, paused.outcome.next_steps, TimedOut())
     assert advance(APPROVAL, state, {}, WORLD).outcome == Completed(
         "blocked", "Action blocked by workflow"
     )
@@ -74,5 +74,5 @@ def test_the_time_of_an_approval_is_its_expiry() -> None:
 def test_what_time_is_left_is_kept() -> None:
     paused = advance(APPROVAL, begin(APPROVAL, 30.0), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
-    state = resume(APPROVAL, paused.state, paused.outcome.ways, decision("approved"))
+    state = resume(APPROVAL, paused.state, paused.outcome.next_steps, decision("approved"))
     assert (state.time_left, state.allowed_time) == (30.0, 30.0)

@@ -1,12 +1,12 @@
 from uuid import UUID
 
-from resumer_daemon.engine.inputs import Decided, Decision, Event, Manual, TimedOut
+from resumer_daemon.engine.inputs import DecidedApproval, Decision, Event, Manual, TimedOut
 from resumer_daemon.engine.resume import resume_data_after, resume_data_at_pause
 from tests.unit.engine.driver import NOW
 
 ANN = UUID(int=10)
-FIRST = Decided(UUID(int=1), "appr_1", "approved", ANN, "fine", "2026-01-31T09:00:00Z")
-SECOND = Decided(UUID(int=2), "appr_2", "rejected", None, None, None)
+FIRST = DecidedApproval(UUID(int=1), "appr_1", "approved", ANN, "fine", "2026-01-31T09:00:00Z")
+SECOND = DecidedApproval(UUID(int=2), "appr_2", "rejected", None, None, None)
 
 
 def test_a_decision_leaves_who_decided_what() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from resumer_daemon.engine.event_matching import matches_event
 from resumer_daemon.engine.inputs import (
-    DELETED,
-    SAID,
+    APPROVAL_DELETED,
+    EXTERNAL_DECISION,
     Approval,
     ClaimedExecution,
     Decision,
@@ -25,12 +25,12 @@ from resumer_daemon.engine.state import Branch, NextSteps, State, StepProgress, 
 ONE, TWO, OLD = UUID(int=1), UUID(int=2), UUID(int=9)
 ANN, BOB = UUID(int=11), UUID(int=12)
 PAUSE = Pause(
-    1, "approval_required", "ask", NextSteps(), WaitCondition(2), None, None, asked=(ONE, TWO),
-    earlier=frozenset({OLD}),
+    1, "approval_required", "ask", NextSteps(), WaitCondition(2), None, None,
+    approval_ids=(ONE, TWO), prior_approval_ids=frozenset({OLD}),
 )  # fmt: skip
-FOREIGN = replace(PAUSE, asked=(), waiting=WaitCondition(), earlier=frozenset())
+FOREIGN = replace(PAUSE, approval_ids=(), wait=WaitCondition(), prior_approval_ids=frozenset())
 INCIDENT = replace(PAUSE, reason="incident")
-WAIT = replace(PAUSE, reason="waiting_for_event", waiting=WaitCondition(event="paid"), asked=())
+WAIT = replace(PAUSE, reason="waiting_for_event", wait=WaitCondition(event="paid"), approval_ids=())
 
 
 def claimed(
@@ -92,8 +92,8 @@ LATER = ResumeRequest(8, "timeout", due=False, due_at="2026-02-01")
         (claimed(says(1, OLD, "approved", "approved")), None, {1: "duplicate"}),
         (claimed(says(1, OLD, "rejected", "approved"), REJECTED, two="rejected"), "rejected",
          {1: "late", 2: "applied"}),
-        (claimed(says(1, ONE, DELETED)), None, {1: "superseded"}),
-        (claimed(says(1, OLD, DELETED, "approved")), None, {1: "late"}),
+        (claimed(says(1, ONE, APPROVAL_DELETED)), None, {1: "superseded"}),
+        (claimed(says(1, OLD, APPROVAL_DELETED, "approved")), None, {1: "late"}),
         # A decision comes before people and time; a person must say that they mean it.
         (claimed(FORCE, REJECTED, two="rejected"), "rejected", {5: "superseded", 2: "applied"}),
         (claimed(FORCE, APPROVED, one="approved"), Manual, {5: "applied", 1: "superseded"}),
@@ -125,11 +125,13 @@ LATER = ResumeRequest(8, "timeout", due=False, due_at="2026-02-01")
 def test_requests_are_settled_together(stands, answer, outcomes) -> None:
     settlement = settle(stands)
     assert settlement.outcomes == outcomes
-    if isinstance(settlement.answer, Decision):
-        assert settlement.answer.deciding.decision == answer
+    if isinstance(settlement.resolution, Decision):
+        assert settlement.resolution.deciding.decision == answer
     else:
         assert (
-            settlement.answer is None if answer is None else isinstance(settlement.answer, answer)
+            settlement.resolution is None
+            if answer is None
+            else isinstance(settlement.resolution, answer)
         )
 
 
@@ -145,7 +147,7 @@ def test_a_cancel_comes_before_everything(status) -> None:
 def test_a_decision_that_nobody_reported_counts_and_leaves_its_row() -> None:
     settlement = settle(claimed(APPROVED, one="approved", two="approved"))
     assert settlement.outcomes == {1: "applied"}
-    assert [each.id for each in settlement.unasked] == [TWO]
+    assert [each.id for each in settlement.unrequested_approvals] == [TWO]
 
 
 def test_what_expires_among_several_is_expired_and_the_others_keep_their_timers() -> None:
@@ -155,16 +157,16 @@ def test_what_expires_among_several_is_expired_and_the_others_keep_their_timers(
         Approval(OLD, "appr_9", "pending", expires_at="2026-01-01", expired=True),
     ]
     settlement = settle(claimed(approvals=tuple(dated)))
-    assert settlement.expire == (ONE,)
-    assert [each.id for each in settlement.arm] == [TWO]
+    assert settlement.overdue == (ONE,)
+    assert [each.id for each in settlement.without_timer] == [TWO]
 
 
 def test_an_approval_that_comes_while_it_lasts_may_stand_for_one_that_was_deleted() -> None:
     added = Approval(UUID(int=3), "appr_3", "approved", BOB)
     first = Approval(ONE, "appr_1", "approved", ANN)
     request = says(7, added.id, "approved")
-    assert settle(claimed(APPROVED, request, approvals=(first, added))).answer is not None
-    assert settle(claimed(APPROVED, approvals=(first,))).answer is None
+    assert settle(claimed(APPROVED, request, approvals=(first, added))).resolution is not None
+    assert settle(claimed(APPROVED, approvals=(first,))).resolution is None
 
 
 @pytest.mark.parametrize(("firm", "decides"), [(1, True), (2, False), (None, False)])
@@ -172,12 +174,12 @@ def test_what_was_counted_at_another_program_s_pause_and_deleted_is_needed_no_mo
     firm: int | None, decides: bool
 ) -> None:
     first = Approval(ONE, "appr_1", "approved", ANN)
-    pause = replace(PAUSE, waiting=WaitCondition(2, firm=firm))
+    pause = replace(PAUSE, wait=WaitCondition(2, minimum=firm))
     settlement = settle(claimed(APPROVED, pause=pause, approvals=(first,)))
-    assert (settlement.answer is not None) == decides
+    assert (settlement.resolution is not None) == decides
 
 
-SAYS = ResumeRequest(10, "adopt", decision=SAID)
+SAYS = ResumeRequest(10, "adopt", decision=EXTERNAL_DECISION)
 SEEN = ResumeRequest(10, "adopt")
 STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
 OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": StepProgress()}))
@@ -199,17 +201,17 @@ def test_the_word_in_the_row_of_another_program_is_a_decision(word, pause, answe
     settlement = settle(claimed(SAYS, pause=pause, resume_data={"approved": word}))
     assert settlement.outcomes == {SAYS.id: outcome}
     if answer is None:
-        assert settlement.answer is None
+        assert settlement.resolution is None
     else:
-        assert isinstance(settlement.answer, Manual)
-        assert settlement.answer.data == answer
+        assert isinstance(settlement.resolution, Manual)
+        assert settlement.resolution.data == answer
 
 
 def test_an_approval_comes_before_the_word_in_the_row() -> None:
     settlement = settle(
         claimed(SAYS, REJECTED, two="rejected", pause=STANDS_ALONE, resume_data={"approved": True})
     )
-    assert isinstance(settlement.answer, Decision)
+    assert isinstance(settlement.resolution, Decision)
 
 
 @pytest.mark.parametrize("data", [None, [], {"note": 1}])
@@ -231,17 +233,17 @@ def test_a_request_that_was_applied_before_is_not_applied_again() -> None:
 
 def test_three_looks_leave_one_timer_for_an_approval() -> None:
     dated = Approval(ONE, "appr_1", "pending", expires_at="2026-02-28")
-    assert [each.id for each in settle(claimed(approvals=(dated,))).arm] == [ONE]
+    assert [each.id for each in settle(claimed(approvals=(dated,))).without_timer] == [ONE]
     armed = ResumeRequest(1, "timeout", ONE, due=False, due_at="2026-02-28")
     for _ in range(2):
-        assert settle(claimed(armed, approvals=(dated,))).arm == ()
+        assert settle(claimed(armed, approvals=(dated,))).without_timer == ()
     moved = armed._replace(due_at="2026-02-01")
-    assert [each.id for each in settle(claimed(moved, approvals=(dated,))).arm] == [ONE]
+    assert [each.id for each in settle(claimed(moved, approvals=(dated,))).without_timer] == [ONE]
 
 
 def test_a_wish_to_pause_outlives_a_move_that_was_asked_for_before_it() -> None:
     settlement = settle(claimed(FORCE, ResumeRequest(9, "pause")))
-    assert isinstance(settlement.answer, Manual)
+    assert isinstance(settlement.resolution, Manual)
     assert settlement.outcomes == {FORCE.id: "applied"}
 
 
@@ -260,7 +262,7 @@ def test_what_is_not_meant_for_a_wait_does_not_end_it(
     request_: ResumeRequest, outcome: str
 ) -> None:
     settlement = settle(claimed(request_, pause=WAIT))
-    assert settlement.answer is None
+    assert settlement.resolution is None
     assert settlement.outcomes == {7: outcome}
 
 
@@ -272,9 +274,9 @@ def test_an_event_is_meant_for_a_wait_where_every_path_agrees() -> None:
 
 
 def test_an_event_does_not_end_a_wait_for_a_time() -> None:
-    time = replace(WAIT, reason="waiting_for_time", waiting=WaitCondition())
+    time = replace(WAIT, reason="waiting_for_time", wait=WaitCondition())
     settlement = settle(claimed(PAID._replace(decision="paid"), pause=time))
-    assert settlement.answer is None
+    assert settlement.resolution is None
     assert settlement.outcomes == {PAID.id: "superseded"}
 
 
@@ -282,8 +284,8 @@ def test_an_event_does_not_end_a_wait_for_a_time() -> None:
 def test_every_path_of_a_match_must_agree(kind: str, ends: bool) -> None:
     match = WaitCondition(event="paid", match={"order.id": 1, "kind": "a"})
     event = PAID._replace(payload={"order": {"id": 1}, "kind": kind})
-    settlement = settle(claimed(event, pause=replace(WAIT, waiting=match)))
-    assert (settlement.answer is not None) == ends
+    settlement = settle(claimed(event, pause=replace(WAIT, wait=match)))
+    assert (settlement.resolution is not None) == ends
 
 
 # C31
@@ -312,10 +314,10 @@ def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch)
     ]
     pause = replace(WAIT, state=State("all", done=done))
     settled = settle(replace(claimed(*requests, pause=pause), context={}))
-    assert len(settled.answers) == 2_000
+    assert len(settled.resolutions) == 2_000
     assert all(
         matches_event(waits[path], {}, answer.payload)
-        for path, answer in settled.answers.items()
+        for path, answer in settled.resolutions.items()
         if isinstance(answer, Event)
     )
     assert len(compared) <= 2_000

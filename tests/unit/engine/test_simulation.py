@@ -45,7 +45,7 @@ def run(
 def seen(played: Simulation) -> list[tuple[str, list[Json]]]:
     return [
         (step.record.path, [each.actual for each in step.comparisons])
-        for stretch in played.stretches
+        for stretch in played.segments
         for step in stretch.steps
         if step.record.step_type == "condition"
     ]
@@ -57,15 +57,15 @@ def seen(played: Simulation) -> list[tuple[str, list[Json]]]:
 )
 def test_one_word_is_the_word_of_all_who_are_asked(requires: dict[str, Json], asked: int) -> None:
     played = run([ask(**requires), ALLOW], "approved")
-    answer = played.stretches[1].answer
+    answer = played.segments[1].resolution
     assert isinstance(answer, Decision)
     assert len(answer.all) == asked
-    assert played.stretches[1].stop == Completed("allowed", "Action allowed by workflow")
+    assert played.segments[1].stop == Completed("allowed", "Action allowed by workflow")
 
 
 def test_one_refusal_is_enough() -> None:
     played = run([ask(approvals=3), ALLOW], "rejected")
-    answer = played.stretches[1].answer
+    answer = played.segments[1].resolution
     assert isinstance(answer, Decision)
     assert [each.decision for each in answer.all] == ["rejected"]
 
@@ -86,22 +86,22 @@ def test_what_is_decided_already_comes_before_the_script() -> None:
     request = ResumeRequest(1, "approval", approval.id, "rejected")
     written = replace(paused, approvals=(decided,), requests=(request,))
     played = simulate(definition, written, WORLD, Scenario(("approved",)))
-    assert [stretch.stop for stretch in played.stretches] == [Completed("blocked", None)]
+    assert [stretch.stop for stretch in played.segments] == [Completed("blocked", None)]
     assert played.unused == Scenario(("approved",))
 
 
 def test_an_incident_takes_no_answer() -> None:
     again = {"id": "again", "type": "action", "action": "allow", "next": "again"}
     played = run([again], "approved", "timeout")
-    assert isinstance(played.stretches[-1].stop, Incident)
+    assert isinstance(played.segments[-1].stop, Incident)
     assert played.claimed.status == "paused"
-    assert played.unused.words == ("approved", "timeout")
+    assert played.unused.decisions == ("approved", "timeout")
 
 
 def test_a_wait_without_a_timeout_does_not_time_out() -> None:
     played = run([{"id": "w", "type": "wait", "event": "paid"}], "timeout")
-    assert isinstance(played.stretches[-1].stop, Paused)
-    assert played.unused.words == ("timeout",)
+    assert isinstance(played.segments[-1].stop, Paused)
+    assert played.unused.decisions == ("timeout",)
 
 
 def test_events_are_taken_by_type_and_by_what_they_name() -> None:
@@ -123,10 +123,10 @@ def test_time_passes_with_a_timeout_and_an_expiry() -> None:
         {"id": "release", "type": "wait", "wait": {"for": "1h"}},
     ]
     steps[1] |= {"on_expired": "release"}
-    stop = run(steps, "timeout", "expired").stretches[-1].stop
+    stop = run(steps, "timeout", "expired").segments[-1].stop
     assert isinstance(stop, Paused)
-    assert stop.waiting.due_at is not None
-    assert stop.waiting.due_at.replace(microsecond=0) == datetime(2026, 2, 2, 12, 30, tzinfo=UTC)
+    assert stop.wait.due_at is not None
+    assert stop.wait.due_at.replace(microsecond=0) == datetime(2026, 2, 2, 12, 30, tzinfo=UTC)
 
 
 def test_conditions_are_seen_in_the_scope_of_their_item() -> None:
@@ -147,7 +147,7 @@ def test_conditions_are_seen_in_the_scope_of_their_item() -> None:
 def test_a_missing_rule_has_no_comparisons() -> None:
     played = run([{"id": "c", "type": "condition", "rule_id": "gone"}])
     assert seen(played) == [("c", [])]
-    assert played.stretches[0].steps[0].record.error == "rule not found: gone"
+    assert played.segments[0].steps[0].record.error == "rule not found: gone"
 
 
 def test_what_it_is_given_stays_as_it_was() -> None:
@@ -171,7 +171,7 @@ def test_an_effect_may_be_answered_otherwise() -> None:
     definition = parse_definition({"steps": [step, ALLOW]})
     played = simulate(definition, claimed({"order": {"id": 7}}), WORLD, Scenario(), refuse)
     assert [effect.request["url"] for effect in sent] == ["https://a.test/7"]
-    assert [each.record.error for each in played.stretches[0].steps] == ["connection refused", None]
+    assert [each.record.error for each in played.segments[0].steps] == ["connection refused", None]
 
 
 def test_many_effects_in_a_row_keep_their_order() -> None:
@@ -182,5 +182,5 @@ def test_many_effects_in_a_row_keep_their_order() -> None:
     }
     loop = {"type": "foreach", "items": "{{list}}", "item_var": "item", "steps": [send]}
     played = run([{**loop, "id": "all"}, ALLOW], payload={"list": list(range(300))})
-    paths = [step.record.path for step in played.stretches[0].steps]
+    paths = [step.record.path for step in played.segments[0].steps]
     assert paths == ["all", *(f"all/{number}/0" for number in range(300))]

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge
 from resumer_daemon.api.middleware import METHODS
 from resumer_daemon.daemon.instrumentation import STEPS
 from resumer_daemon.daemon.polling import Source
-from resumer_daemon.engine.inputs import Kind, Settled
+from resumer_daemon.engine.inputs import RequestKind, RequestOutcome
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.store.gauges import REASONS, Gauges
 from resumer_daemon.store.migration_files import known
@@ -34,10 +34,10 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 CAUSES = {row[0] for row in rows(between(OPERATIONS, "causes"))}
 RECONCILED = {row[0] for row in rows(between(OPERATIONS, "reconciled"))}
 ERASED = {"requests", "events", "effects", "outbox", "pauses", "definitions"}
-OUTCOMES = {*get_args(Status), *get_args(Settled), "done", "failed", "delivered", "dead"}
+OUTCOMES = {*get_args(Status), *get_args(RequestOutcome), "done", "failed", "delivered", "dead"}
 EVERY = {
-    "trigger": {*get_args(Kind), "effect"},
-    "kind": {*get_args(Kind), "webhook", "context"},
+    "trigger": {*get_args(RequestKind), "effect"},
+    "kind": {*get_args(RequestKind), "webhook", "context"},
     "outcome": OUTCOMES,
     "cause": CAUSES,
     "source": set(get_args(Source)),
