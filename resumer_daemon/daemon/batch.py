@@ -22,7 +22,12 @@ from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, RequestTimes
 from resumer_daemon.store.inbox import QueueStatus, fail_requests
 from resumer_daemon.store.inputs import DefinitionCache, load_inputs
-from resumer_daemon.store.leases import LeasedExecution, LeaseOwner, record_pending_effects
+from resumer_daemon.store.leases import (
+    LeasedExecution,
+    LeaseOwner,
+    leased_executions,
+    record_pending_effects,
+)
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.logs import format_error
@@ -184,7 +189,7 @@ class BatchProcessor:
         recorded = monotonic()
         async with session.transaction():
             batch = await claimed(session)
-            self._left.note(batch.newer)
+            self._left.add(batch.newer)
             if ids := batch.ids:
                 self.tried = ids
                 seen = perf_counter()
@@ -195,7 +200,7 @@ class BatchProcessor:
             asked = None if ids else await self._ask(session)
         times = BatchTimes(seen, advanced, perf_counter())
         self._library.kept(written.plans)
-        held = _held(written, recorded)
+        held = leased_executions(written.plans, written.epochs, recorded)
         outlook = None if asked is None else await self._answer(asked)
         return BatchResult(
             ids, written.plans, batch.seen, outlook, times, held, written.quarantined
@@ -267,20 +272,6 @@ class BatchProcessor:
             if around.allowance.used_up():  # HTTP, heartbeats and other turns come first now
                 await asyncio.sleep(0)
         return plans + [unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
-
-
-def _held(written: Written, recorded: float) -> list[LeasedExecution]:
-    return [
-        LeasedExecution(
-            plan.claimed.id,
-            written.epochs[plan.claimed.id],
-            plan.pending_effects,
-            recorded,
-            organization=plan.claimed.organization,
-        )
-        for plan in written.plans
-        if plan.pending_effects is not None and plan.claimed.id in written.epochs
-    ]
 
 
 def plan_execution(

@@ -17,7 +17,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.background import Background
 from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.effect_runner import EffectRunner
-from resumer_daemon.daemon.effect_sender import EffectAttempts, EffectSender
+from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.daemon.instrumentation import Tracing
 from resumer_daemon.daemon.leased import LeasedExecutions
@@ -104,10 +104,11 @@ class Daemon:
         proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, left)
         client = build_http_client(settings)
         self._tracing = build_tracing(settings, self._instance.id)
-        carrier = EffectAttempts(client, settings, self.metrics, self._tracing)
-        sender = EffectSender(carrier, self._pool, settings, holder, self._heartbeat, self.metrics)
+        sender = EffectSender(
+            client, self._pool, settings, holder, self._heartbeat, self.metrics, self._tracing
+        )
         self._effector = EffectRunner(proceeding, sender, settings, self._heartbeat, wakeup)
-        horizon, suspects, places = ScanWindow(), Suspects(), self._effector.places
+        horizon, suspects, places = ScanWindow(), Suspects(), self._effector.capacity
         turner, beside, apart = (
             BatchProcessor(
                 settings, library, holder, places, horizon, suspects, whole=whole, left=left
@@ -210,7 +211,7 @@ class Daemon:
     def _come_back(self) -> None:
         log.error("declared_dead", instance=str(self._instance.id))
         self._effector.abandon()
-        self._coming = self._loop.create_task(self._instance.register_anew())
+        self._coming = self._loop.create_task(self._instance.register_again())
 
     def _until_end(self) -> float:
         return max(0.0, self._deadline - monotonic())

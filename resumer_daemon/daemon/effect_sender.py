@@ -1,9 +1,12 @@
-"""Send an effect when it is due and its host may be called; measure, log and trace it."""
+"""Send effects: one attempt when it is due and its host allows it, and all of one execution.
+
+A result is returned, never raised. Each attempt is measured, logged and traced.
+"""
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -25,33 +28,135 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+SHORTAGE_DELAY: Final = 1.0
+"""Seconds before an effect is tried again that a shortage of this daemon prevented."""
 
-class EffectAttempts:
-    """Carries out what is due now; whether it is, others decide (`sender.py`)."""
+
+class ShortageError(Throttled):
+    """This daemon lacks files, memory or a connection. That says nothing about the receiver."""
+
+
+class EffectSender:
+    """Sends effects, at most `RESUMER_CONCURRENCY` at once. After `stop` it starts no attempt."""
 
     def __init__(
-        self, client: HttpClient, settings: Settings, metrics: Metrics, tracing: Tracing | None
+        self,
+        client: HttpClient,
+        pool: Pool,
+        settings: Settings,
+        owner: LeaseOwner,
+        heartbeat: Heartbeat,
+        metrics: Metrics,
+        tracing: Tracing | None,
     ) -> None:
         self._client = client
+        self._pool = pool
         self._settings = settings
+        self._owner = owner
+        self._heartbeat = heartbeat
         self._metrics = metrics
         self._tracing = tracing
+        self._hosts = HostThrottle()
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._stopping = asyncio.Event()
 
-    async def carry_out(self, held: LeasedExecution, effect: Effect) -> EffectResult:
-        """Make one attempt, within the effect's deadline; a failure is a result."""
-        began = monotonic()
-        if self._tracing is None or held.trace is None:
-            result = await self._do(held, effect, {})
+    @property
+    def stopping(self) -> bool:
+        """True after `stop`."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Start no further attempt. Attempts under way continue."""
+        self._stopping.set()
+
+    async def send(self, leased: LeasedExecution, effect: Effect) -> EffectResult | None:
+        """Make one attempt when it is due and its host allows it. A failure is a result.
+
+        Return None when nothing was sent: no slot was free in time, or the daemon is stopping.
+        """
+        if await self._stops_within(effect.delay):
+            return None
+        if effect.kind == "record":
+            return EffectResult()  # the transaction that records the result writes it
+        throttled = False
+        try:
+            async with asyncio.timeout(self._owner.max_wait) as waiting:
+                while True:
+                    try:
+                        result = await self._send_when_allowed(leased, effect, waiting)
+                        break
+                    except Throttled as error:
+                        throttled = not isinstance(error, ShortageError)
+                        if await self._stops_within(error.seconds):
+                            return None
+        except TimeoutError:
+            if not throttled:
+                return None
+            result = EffectResult("webhook: its host rests", "connection", sent=False)
+        self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
+        return result
+
+    async def _send_when_allowed(
+        self, leased: LeasedExecution, effect: Effect, waiting: asyncio.Timeout
+    ) -> EffectResult:
+        """Wait for a slot and for a connection that can record the result, then send.
+
+        Raises:
+            Throttled: The host must not be called now, or this daemon has a shortage.
+            TimeoutError: `waiting` or the lease ended (the process may have been suspended), or the
+                daemon is stopping.
+        """
+        async with self._hosts.attempt(effect) as attempt, self._slots:
+            await self._require_session()
+            # the slot may have become free at the moment at which the time ended
+            if self.stopping or waiting.expired() or monotonic() >= self._leased_until(leased):
+                raise TimeoutError
+            deadline = waiting.when()
+            waiting.reschedule(None)  # from here on the attempt's own deadline counts
+            result = await self._attempt(leased, effect)
+            if result.retry_class == SHORTAGE:
+                if not result.sent or effect.delivery == "at_least_once":
+                    waiting.reschedule(deadline)
+                    log.warning("effect_not_sent", key=effect.key, error=result.error)
+                    raise ShortageError(SHORTAGE_DELAY, "this daemon has a shortage")
+                result = replace(result, retry_class="connection")
+            attempt.result = result
+        return result
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait `seconds`, or until the daemon stops. Return whether it stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._stopping.wait()
+        return False
+
+    async def _require_session(self) -> None:
+        try:
+            await self._pool.require()
+        except psycopg.Error as error:
+            log.warning("effect_postponed", error=format_error(error))
+            raise ShortageError(SHORTAGE_DELAY, "no connection to record the result") from error
+
+    def _leased_until(self, leased: LeasedExecution) -> float:
+        """Return the local time until which no other daemon can have taken the execution over."""
+        lease_end = leased.recorded + self._owner.lease_seconds(leased.pending)
+        return min(lease_end, self._heartbeat.trusted_until(leased.recorded))
+
+    async def _attempt(self, leased: LeasedExecution, effect: Effect) -> EffectResult:
+        """Make one attempt now, within the effect's deadline. Measure, log and trace it."""
+        started = monotonic()
+        if self._tracing is None or leased.trace is None:
+            result = await self._request(leased, effect, {})
         else:
-            with self._tracing.sending(held.trace, held.execution, effect) as sending:
-                result = await self._do(held, effect, sending.headers)
-                sending.error = result.error
-        seconds = monotonic() - began
+            with self._tracing.sending(leased.trace, leased.execution, effect) as span:
+                result = await self._request(leased, effect, span.headers)
+                span.error = result.error
+        seconds = monotonic() - started
         self._metrics.effect_duration.labels(effect.kind).observe(seconds)
         log.debug(
             "effect_attempted",
-            execution=str(held.execution),
-            epoch=held.epoch,
+            execution=str(leased.execution),
+            epoch=leased.epoch,
             step=effect.path,
             kind=effect.kind,
             key=effect.key,
@@ -61,10 +166,10 @@ class EffectAttempts:
         )
         return result
 
-    async def _do(
-        self, held: LeasedExecution, effect: Effect, trace: Mapping[str, str]
+    async def _request(
+        self, leased: LeasedExecution, effect: Effect, trace: Mapping[str, str]
     ) -> EffectResult:
-        secrets = partial(self._settings.secret, organization=held.organization)
+        secrets = partial(self._settings.secret, organization=leased.organization)
         client = self._client.using(secrets)
         if effect.kind == "webhook":
             return await client.send(effect, deadline=self._deadline(effect), trace=trace)
@@ -72,7 +177,7 @@ class EffectAttempts:
             client,
             effect,
             attempts=self._settings.context_attempts,
-            patience=self._settings.context_timeout,
+            attempt_timeout=self._settings.context_timeout,
             deadline=self._settings.effect_deadline,
             trace=trace,
         )
@@ -81,117 +186,72 @@ class EffectAttempts:
         return result
 
     def _deadline(self, effect: Effect) -> float:
+        """Return the seconds that an attempt may take from now."""
         if effect.deadline is None:
             return self._settings.effect_deadline
         return min(self._settings.effect_deadline, max(0.0, effect.deadline - effect.delay))
 
 
-SHORT: Final = 1.0
-"""The seconds before an effect is tried again that a shortage of ours has prevented."""
+COLLECT_TOGETHER = 16
+"""With more effects in flight than this, results are collected for a moment."""
+
+COLLECT_SECONDS = 0.0001
+"""Seconds of that moment for each effect in flight: about the cost of recording it."""
 
 
-class ShortageError(Throttled):
-    """This daemon lacks what it takes to send: that says nothing about the receiver."""
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Effects that ended: results by path, and the paths of those that were not sent."""
+
+    results: Mapping[str, EffectResult]
+    unsent: frozenset[str]
 
 
-class EffectSender:
-    """Sends as many at once as there are places; once it ends, it begins nothing."""
+class InFlightEffects:
+    """The effects of one execution that wait to be sent or are being sent."""
 
-    def __init__(
-        self,
-        carrier: EffectAttempts,
-        pool: Pool,
-        settings: Settings,
-        holder: LeaseOwner,
-        heartbeat: Heartbeat,
-        metrics: Metrics,
-    ) -> None:
-        self._carrier = carrier
-        self._pool = pool
-        self._holder = holder
-        self._heartbeat = heartbeat
-        self._metrics = metrics
-        self._hosts = HostThrottle()
-        self._slots = asyncio.Semaphore(settings.concurrency)
-        self._ending = asyncio.Event()
+    def __init__(self, sender: EffectSender) -> None:
+        self._sender = sender
+        self._tasks: dict[asyncio.Task[EffectResult | None], str] = {}
 
-    @property
-    def ending(self) -> bool:
-        """Tell whether nothing is begun any more."""
-        return self._ending.is_set()
+    def __bool__(self) -> bool:
+        """Tell whether any effect is in flight."""
+        return bool(self._tasks)
 
-    def end(self) -> None:
-        """Begin nothing from now on; what is under way goes on."""
-        self._ending.set()
+    def send(self, leased: LeasedExecution) -> None:
+        """Start to send the pending effects that are not in flight, unless the daemon stops."""
+        if self._sender.stopping:
+            return
+        paths = set(self._tasks.values())
+        for effect in leased.pending.effects:
+            if effect.path not in paths:
+                task = asyncio.create_task(self._sender.send(leased, effect))
+                self._tasks[task] = effect.path
 
-    async def send(self, held: LeasedExecution, effect: Effect) -> EffectResult | None:
-        """Make one attempt, when it is its time and its host's; a failure is a result.
+    async def collect(self, interrupt: asyncio.Event, seconds: float | None) -> Collected:
+        """Wait for effects to end, but no longer than `seconds` or until `interrupt` is set.
 
-        None: nothing was sent, for there was no place for it in time, or we end.
+        Nothing has ended then. With many effects in flight wait a moment for more of them, because
+        each recording reads and writes the results of all.
         """
-        if await self._ends_within(effect.delay):
-            return None
-        if effect.kind == "record":
-            return EffectResult()  # written where it is recorded
-        rests = False
+        interrupted = asyncio.create_task(interrupt.wait())
         try:
-            async with asyncio.timeout(self._holder.wait) as waiting:
-                while True:
-                    try:
-                        result = await self._attempt(held, effect, waiting)
-                        break
-                    except Throttled as rest:
-                        rests = not isinstance(rest, ShortageError)
-                        if await self._ends_within(rest.seconds):
-                            return None
-        except TimeoutError:
-            if not rests:
-                return None
-            result = EffectResult("webhook: its host rests", "connection", sent=False)
-        self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
-        return result
+            done, _ = await asyncio.wait(
+                {*self._tasks, interrupted}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            interrupted.cancel()
+        interrupt.clear()
+        if done - {interrupted} and len(self._tasks) > COLLECT_TOGETHER:
+            await asyncio.wait(self._tasks, timeout=COLLECT_SECONDS * len(self._tasks))
+        return self._take_ended()
 
-    async def _attempt(
-        self, held: LeasedExecution, effect: Effect, waiting: asyncio.Timeout
-    ) -> EffectResult:
-        """Send when there is a place, and a connection that can record what comes back.
+    def cancel(self) -> None:
+        """Stop everything that is in flight."""
+        for task in self._tasks:
+            task.cancel()
 
-        Raises:
-            NotNow: The host should rest, or we are short of what it takes, a connection among it.
-            TimeoutError: The time for waiting is over, or the lease (we may have slept), or we end.
-        """
-        async with self._hosts.attempt(effect) as attempt, self._slots:
-            await self._require_session()
-            # its time may end at the moment in which a place comes free
-            if self.ending or waiting.expired() or monotonic() >= self._ours_until(held):
-                raise TimeoutError
-            until = waiting.when()
-            waiting.reschedule(None)  # from here on the attempt's own deadline counts
-            result = await self._carrier.carry_out(held, effect)
-            if result.retry_class == SHORTAGE:
-                if not result.sent or effect.delivery == "at_least_once":
-                    waiting.reschedule(until)
-                    log.warning("effect_not_sent", key=effect.key, error=result.error)
-                    raise ShortageError(SHORT, "a shortage of our own")
-                result = replace(result, retry_class="connection")
-            attempt.result = result
-        return result
-
-    async def _ends_within(self, seconds: float) -> bool:
-        """Wait so long, or until we end; tell whether we end."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await self._ending.wait()
-        return False
-
-    async def _require_session(self) -> None:
-        try:
-            await self._pool.require()
-        except psycopg.Error as error:
-            log.warning("effect_postponed", error=format_error(error))
-            raise ShortageError(SHORT, "no connection that could record its answer") from error
-
-    def _ours_until(self, held: LeasedExecution) -> float:
-        """Return until when nobody else can have taken it over, by our own clock."""
-        leased = held.recorded + self._holder.seconds(held.launch)
-        return min(leased, self._heartbeat.trusted_until(held.recorded))
+    def _take_ended(self) -> Collected:
+        ended = {self._tasks.pop(task): task.result() for task in list(self._tasks) if task.done()}
+        results = {path: result for path, result in ended.items() if result is not None}
+        return Collected(results, frozenset(ended.keys() - results.keys()))

@@ -1,7 +1,8 @@
-"""Register this daemon, and send heartbeats while it holds leases, from a thread of its own.
+"""Register this daemon, and send heartbeats while it has leases.
 
-Neither a busy event loop nor an exhausted pool can delay a heartbeat. Heartbeats only make a
-rescue quicker: a lease is extended by progress alone, so a stuck worker loses it either way.
+The heartbeat has a thread and a connection of its own, so that neither a busy event loop nor an
+exhausted pool delays it. Heartbeats only make a rescue faster. Progress alone extends a lease, so a
+stuck worker loses it all the same.
 """
 
 import asyncio
@@ -30,26 +31,24 @@ log = structlog.get_logger()
 
 
 class Instance:
-    """One daemon process. A host name or process id would come again; the id does not."""
+    """This daemon process in `resumer.instances`. `registered` is False until the row is written.
 
-    def __init__(self, database: Database, holder: LeaseOwner, settings: Settings) -> None:
+    The id is random, because a host name and a process id may occur again.
+    """
+
+    def __init__(self, database: Database, owner: LeaseOwner, settings: Settings) -> None:
         self.registered = False
         self._database = database
-        self._holder = holder
+        self._owner = owner
         self._settings = settings
 
     @property
     def id(self) -> UUID:
-        """The id under which it takes leases."""
-        return self._holder.instance
-
-    async def register_anew(self) -> None:
-        """Come back as somebody else, for we were called dead."""
-        self._holder.instance = uuid4()
-        await self.register()
+        """The id under which this daemon takes leases."""
+        return self._owner.instance
 
     async def register(self) -> None:
-        """Say that we are there, as soon as the database hears it."""
+        """Write the row, as soon as the database can be reached."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((psycopg.Error, ResumerError)),
             wait=wait_exponential_jitter(multiplier=0.5, max=30.0),
@@ -65,13 +64,18 @@ class Instance:
                     timezone=self._database.timezone,
                     host=socket.gethostname(),
                     version=__version__,
-                    silence=silence(self._holder.lease),
+                    silence=silence(self._owner.lease),
                     state_version=VERSION,
                 )
                 self.registered = True
 
+    async def register_again(self) -> None:
+        """Register under a new id, after this daemon was declared dead."""
+        self._owner.instance = uuid4()
+        await self.register()
+
     async def retire(self) -> None:
-        """Say that we are gone; nobody depends on hearing it."""
+        """Delete the row. A failure is logged only: other daemons do not rely on this."""
         try:
             session = await self._database.session("resumer-instance")
             async with session.connection:
@@ -85,15 +89,18 @@ class Instance:
             await instances.register(session, self.id, **facts)
 
 
-BEATS = 4  # in the time after which a silent daemon is dead
-PATIENCE = 2.0  # seconds
+BEATS_PER_SILENCE = 4
+"""Heartbeats in the time after which a daemon without any is declared dead."""
+
+STOP_TIMEOUT = 2.0
+"""Seconds that `stop` waits for a heartbeat that hangs."""
 
 
 class Heartbeat:
-    """Beats while something is held, and knows until when nobody can think us dead.
+    """Sends heartbeats while this daemon has leases.
 
-    `silence` is after how many seconds somebody may; `on_death` is called, in the thread, when
-    somebody did.
+    After `silence` seconds without a heartbeat another daemon may declare this one dead. `on_death`
+    is called, in the heartbeat's thread, when that has happened.
     """
 
     def __init__(
@@ -104,59 +111,63 @@ class Heartbeat:
         self._silence = silence
         self._on_death = on_death
         self._proved = 0.0
-        self._held = Event()
-        self._over = Event()
+        self._has_leases = Event()
+        self._stopped = Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin; nothing is said before something is held."""
+        """Start the thread. It connects with the first lease."""
         self._thread.start()
 
     async def stop(self) -> None:
-        """End; a beat that hangs is not waited for."""
-        self._over.set()
-        self._held.set()
-        await asyncio.to_thread(self._thread.join, PATIENCE)
+        """Stop the thread, but wait `STOP_TIMEOUT` at most."""
+        self._stopped.set()
+        self._has_leases.set()
+        await asyncio.to_thread(self._thread.join, STOP_TIMEOUT)
 
-    def hold(self) -> None:
-        """Beat from now on."""
-        self._held.set()
+    def track(self) -> None:
+        """Send heartbeats from now on: this daemon has a lease."""
+        self._has_leases.set()
 
-    def rest(self) -> None:
-        """Be silent: nothing is held any more."""
-        self._held.clear()
+    def clear(self) -> None:
+        """Send no more heartbeats: this daemon has no leases."""
+        self._has_leases.clear()
 
     def trusted_until(self, recorded: float) -> float:
-        """Return until when nobody can think dead who recorded a lease then, by our own clock."""
+        """Return the local time until which no other daemon can have declared this one dead.
+
+        `recorded` is the local time at which a lease was taken. Both are on `monotonic`.
+        """
         if not self._instance.registered:
-            return inf  # unknown to others: they go by the leases alone
+            return inf  # other daemons do not know it, and go by its leases alone
         return max(self._proved, recorded) + self._silence
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            if not self._held.is_set():
+        while not self._stopped.is_set():
+            if not self._has_leases.is_set():
                 self._close()
-            self._held.wait()
-            # what is held for less than this needs no beat: its lease was proof enough
-            self._over.wait(self._silence / BEATS)
-            if self._held.is_set() and self._instance.registered and not self._over.is_set():
+            self._has_leases.wait()
+            # a lease that is held for less than this needs no heartbeat: it is proof enough itself
+            self._stopped.wait(self._silence / BEATS_PER_SILENCE)
+            has_leases = self._has_leases.is_set() and not self._stopped.is_set()
+            if has_leases and self._instance.registered:
                 self._beat()
         self._close()
 
     def _beat(self) -> None:
-        sent = monotonic()  # before it is sent: the database counts from a later moment
+        sent = monotonic()  # before it is sent, because the database counts from a later moment
         try:
             if self._connection is None:
                 self._connection = instances.connect_for_heartbeats(self._url)
-            there = instances.record_heartbeat(self._connection, self._instance.id)
+            alive = instances.record_heartbeat(self._connection, self._instance.id)
         except psycopg.Error as error:
             log.warning("heartbeat_lost", error=format_error(error))
             self._close()
             return
-        if there:
+        if alive:
             self._proved = sent
-        elif not self._over.is_set():
+        elif not self._stopped.is_set():
             self._instance.registered = False
             self._on_death()
 

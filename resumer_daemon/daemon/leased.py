@@ -1,13 +1,16 @@
-"""Transactions of leased executions: record results and advance, rescue, release."""
+"""Transactions of executions that run under a lease: record and advance, rescue, release."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from random import Random
 from time import monotonic
+from typing import Final
 from uuid import UUID
 
+import psycopg
 import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.instrumentation import count
@@ -29,10 +32,17 @@ from resumer_daemon.engine.planner import (
     unreadable_row,
 )
 from resumer_daemon.engine.state import DamagedState, State
+from resumer_daemon.errors import Unreachable
 from resumer_daemon.store import claim, leases, outbox
 from resumer_daemon.store.claim import Batch, UnreadableExecution
 from resumer_daemon.store.inputs import DefinitionCache, load_inputs
-from resumer_daemon.store.leases import DocumentCache, LeasedExecution, LeaseOwner, RescuedLease
+from resumer_daemon.store.leases import (
+    DocumentCache,
+    LeasedExecution,
+    LeaseOwner,
+    RescuedLease,
+    margin,
+)
 from resumer_daemon.store.quarantine import quarantine_first
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Pool, Session
@@ -41,174 +51,179 @@ from resumer_daemon.workflow.values import load
 
 log = structlog.get_logger()
 
-CLAIMS = 5
+MAX_TAKEOVERS: Final = 5
+"""Takeovers without progress after which the execution becomes an incident."""
 
 
 class LeasedExecutions:
-    """Moves running executions from one durable point to the next, each under its lease."""
+    """Moves leased executions from one durable point to the next. The lease fences each write."""
 
     def __init__(
         self,
         pool: Pool,
-        library: DefinitionCache,
+        definitions: DefinitionCache,
         settings: Settings,
-        holder: LeaseOwner,
+        owner: LeaseOwner,
         metrics: Metrics,
-        left: NewerStates,
+        newer: NewerStates,
     ) -> None:
         self._pool = pool
-        self._library = library
+        self._definitions = definitions
         self._settings = settings
-        self._holder = holder
+        self._owner = owner
         self._metrics = metrics
+        self._newer = newer
         self._random = Random()  # noqa: S311 - jitter
-        self._left = left
         self._documents = DocumentCache()
 
     async def record(
-        self,
-        held: LeasedExecution,
-        results: Mapping[str, EffectResult],
-        unanswered: list[LeasedExecution],
+        self, leased: LeasedExecution, results: Mapping[str, EffectResult]
     ) -> LeasedExecution | None:
-        """Record results and advance; None: it came to its end here, or the lease is lost.
+        """Record results of effects by path, and advance to the next durable point.
 
-        `unanswered` is shared by the attempts at it: what one of them came to, but for the answer.
+        Return the execution as it goes on. None: it ended or paused, or its lease is lost.
         """
-        recorded = monotonic()
-        async with self._pool.session() as session, session.transaction():
-            if not await leases.fence(session, held.execution, held.epoch):
-                return await self._found(session, held, unanswered)
-            results = dict(results) | await self._records(session, held, results)
-            plan = await self._next(session, held, results)
-            after = await self._write_on(session, held, plan, results, recorded, unanswered)
-        self._library.kept([plan])
-        self._metrics.stages.labels("effects").observe(recorded - held.recorded)
-        self._metrics.stages.labels("follow_up").observe(monotonic() - recorded)
-        count([(plan, "effect")], self._metrics)
-        return after
+        return await self._advance(leased, results)
 
-    async def hear(
-        self, held: LeasedExecution, unanswered: list[LeasedExecution]
+    async def advance_waiting_branches(self, leased: LeasedExecution) -> LeasedExecution | None:
+        """Advance the branches that wait beside effects in flight, where their wait has ended.
+
+        Return the execution as it goes on, which may be unchanged. None as with `record`.
+        """
+        if not await self._retries()(self._branches_may_advance, leased):
+            return leased
+        return await self._advance(leased, None)
+
+    async def _advance(
+        self, leased: LeasedExecution, results: Mapping[str, EffectResult] | None
     ) -> LeasedExecution | None:
-        """Move the branches that wait beside effects under way, if what they wait for has come.
+        """Fence, plan, write and commit. Repeat while the database is unreachable.
 
-        Return what runs on from there; None, and `unanswered`, as with `record`.
+        A commit can succeed although its response is lost. Its epoch then fences the repetition,
+        which continues from what that commit recorded: one of `unconfirmed`.
         """
-        branches = held.launch.state.branches
+        unconfirmed: list[LeasedExecution] = []
+        async for attempt in self._retries():
+            with attempt:
+                started = monotonic()
+                async with self._pool.session() as session, session.transaction():
+                    if not await leases.fence(session, leased.execution, leased.epoch):
+                        return await self._recover_recorded(session, leased, unconfirmed)
+                    plan = await self._plan(session, leased, results)
+                    if plan is None:
+                        return leased
+                    following = await self._write_next(
+                        session, leased, plan, results or {}, started
+                    )
+                    if following is not None:
+                        unconfirmed.append(following)
+                self._definitions.kept([plan])
+                if results is not None:
+                    self._metrics.stages.labels("effects").observe(started - leased.recorded)
+                    self._metrics.stages.labels("follow_up").observe(monotonic() - started)
+                count([(plan, "effect")], self._metrics)
+                return leased if plan.status is None else following
+        raise AssertionError("the last attempt returns or raises")
+
+    def _retries(self) -> AsyncRetrying:
+        """Return retries that end before the lease does, with half of its margin left."""
+        return AsyncRetrying(
+            retry=retry_if_exception_type((psycopg.OperationalError, Unreachable)),
+            wait=wait_random(0.05, 0.5),
+            stop=stop_after_delay(self._settings.lease - margin(self._settings.lease) / 2),
+            reraise=True,
+        )
+
+    async def _branches_may_advance(self, leased: LeasedExecution) -> bool:
+        """Check without a lock, because most checks find nothing."""
         async with self._pool.session() as session:
-            if not await leases.something_came(session, held.execution, branches):
-                return held
-            return await self._hear(session, held, unanswered)
+            branches = leased.pending.state.branches
+            return await leases.something_came(session, leased.execution, branches)
 
-    async def _hear(
-        self, session: Session, held: LeasedExecution, unanswered: list[LeasedExecution]
+    async def _recover_recorded(
+        self, session: Session, leased: LeasedExecution, unconfirmed: Sequence[LeasedExecution]
     ) -> LeasedExecution | None:
-        recorded = monotonic()
-        async with session.transaction():
-            if not await leases.fence(session, held.execution, held.epoch):
-                return await self._found(session, held, unanswered)
-            plan = await self._heard(session, held, recorded - held.recorded)
-            if plan is None:
-                return held
-            after = await self._write_on(session, held, plan, {}, recorded, unanswered)
-        self._library.kept([plan])
-        count([(plan, "effect")], self._metrics)
-        return held if plan.status is None else after
-
-    async def _heard(self, session: Session, held: LeasedExecution, elapsed: float) -> Plan | None:
-        batch = await self._read(session)
-        if batch.unreadable:
-            return None  # it stops when its effects come back
-        claimed = batch.claimed[0]
-        world = await self._world(session, claimed, held.launch, elapsed, batch.now)
-        return hear(claimed, held.launch, world)
-
-    async def _write_on(
-        self,
-        session: Session,
-        held: LeasedExecution,
-        plan: Plan,
-        results: Mapping[str, EffectResult],
-        recorded: float,
-        unanswered: list[LeasedExecution],
-    ) -> LeasedExecution | None:
-        """Write a plan of what runs here; return what runs on from there."""
-        if plan.pending_effects is not None:
-            elapsed = recorded - held.recorded
-            launch = next_delays(plan.pending_effects, held.launch, elapsed, results, self._random)
-            plan = replace(plan, pending_effects=launch)
-        epochs = await self._write(session, [plan], held.launch.effects)
-        if plan.pending_effects is None:
-            return None
-        epoch = epochs[held.execution]
-        after = replace(held, epoch=epoch, launch=plan.pending_effects, recorded=recorded)
-        unanswered.append(after)
-        return after
-
-    async def _found(
-        self, session: Session, held: LeasedExecution, unanswered: Sequence[LeasedExecution]
-    ) -> LeasedExecution | None:
-        """Return what an earlier attempt has recorded, None where the lease is lost."""
-        for each in unanswered:
-            if await leases.recorded(session, self._holder, each.execution, each.epoch):
+        """Return what an earlier attempt recorded. None: the lease is lost."""
+        for each in unconfirmed:
+            if await leases.recorded(session, self._owner, each.execution, each.epoch):
                 log.warning("commit_response_lost", execution=str(each.execution), epoch=each.epoch)
                 return each
         self._metrics.fenced_writes.inc()
-        log.warning("lease_lost", execution=str(held.execution), epoch=held.epoch)
-        # where it is ours still, another program has ended the execution: look at what that leaves
-        await leases.release_now(session, {held.execution: held.epoch})
+        log.warning("lease_lost", execution=str(leased.execution), epoch=leased.epoch)
+        # if the lease is still ours, another program has ended the execution: end the lease too,
+        # so that a rescue settles what that end leaves
+        await leases.release_now(session, {leased.execution: leased.epoch})
         return None
 
-    async def _records(
-        self, session: Session, held: LeasedExecution, due: Collection[str]
+    async def _plan(
+        self,
+        session: Session,
+        leased: LeasedExecution,
+        results: Mapping[str, EffectResult] | None,
+    ) -> Plan | None:
+        """Plan from results; without them only for branches. None: no branch advances."""
+        if results is not None:
+            results = dict(results) | await self._write_records(session, leased, results)
+        batch = await self._read(session)
+        for row in batch.unreadable:
+            if results is None:
+                return None  # it stops when its effects end
+            return unreadable_row(row.claimed, leased.pending, results, row.why, row.cause)
+        [claimed] = batch.claimed
+        elapsed = monotonic() - leased.recorded
+        inputs = await self._inputs(session, claimed, leased.pending.pinned, elapsed, batch.now)
+        if results is None:
+            return hear(claimed, leased.pending, inputs)
+        return proceed(claimed, leased.pending, results, inputs)
+
+    async def _write_records(
+        self, session: Session, leased: LeasedExecution, due: Collection[str]
     ) -> dict[str, EffectResult]:
-        """Write the records that are due, and return what came of each."""
+        """Write the records whose paths are due. Return the result of each."""
         written = {}
-        for effect in held.launch.effects:
+        for effect in leased.pending.effects:
             if effect.kind == "record" and effect.path in due:
                 result = written[effect.path] = await outbox.write(session, effect.request)
                 self._metrics.effects.labels("record", "failed" if result.error else "done").inc()
         return written
 
-    async def _next(
-        self, session: Session, held: LeasedExecution, results: Mapping[str, EffectResult]
-    ) -> Plan:
-        batch = await self._read(session)
-        for broken in batch.unreadable:
-            return unreadable_row(broken.claimed, held.launch, results, broken.why, broken.cause)
-        return await self._proceed(
-            session, batch.claimed[0], held.launch, results, monotonic() - held.recorded, batch.now
-        )
-
-    async def _proceed(
+    async def _write_next(
         self,
         session: Session,
-        claimed: ClaimedExecution,
-        launch: PendingEffects,
+        leased: LeasedExecution,
+        plan: Plan,
         results: Mapping[str, EffectResult],
-        elapsed: float,
-        now: datetime,
-    ) -> Plan:
-        world = await self._world(session, claimed, launch, elapsed, now)
-        return proceed(claimed, launch, results, world)
+        started: float,
+    ) -> LeasedExecution | None:
+        """Write a plan. Return the execution as it goes on; None if it has no pending effects."""
+        if plan.pending_effects is not None:
+            elapsed = started - leased.recorded
+            delayed = next_delays(
+                plan.pending_effects, leased.pending, elapsed, results, self._random
+            )
+            plan = replace(plan, pending_effects=delayed)
+        epochs = await self._write(session, [plan], leased.pending.effects)
+        if plan.pending_effects is None:
+            return None
+        epoch = epochs[leased.execution]
+        return replace(leased, epoch=epoch, pending=plan.pending_effects, recorded=started)
 
-    async def _world(
+    async def _inputs(
         self,
         session: Session,
         claimed: ClaimedExecution,
-        launch: PendingEffects,
+        program: PinnedDefinition,
         elapsed: float,
         now: datetime,
     ) -> AdvanceInputs:
-        programs = Definitions({launch.pinned.sha256: launch.pinned}, {})
-        around = await load_inputs(session, self._settings, [claimed], programs, now)
-        return replace(around.world(claimed), elapsed=elapsed)
+        programs = Definitions({program.sha256: program}, {})
+        loaded = await load_inputs(session, self._settings, [claimed], programs, now)
+        return replace(loaded.world(claimed), elapsed=elapsed)
 
     async def _read(self, session: Session) -> Batch:
-        """Read what is locked, once the writes are undone that the guard could not check."""
+        """Read the locked executions, after undoing writes that the guard could not check."""
         batch = await claim.read(session, self._documents)
-        locked = [*batch.claimed, *(each.claimed for each in batch.unreadable)]
+        locked = [*batch.claimed, *(row.claimed for row in batch.unreadable)]
         unchecked = [undo(claimed) for claimed in locked if claimed.unchecked_writes]
         if not unchecked:
             return batch
@@ -216,119 +231,122 @@ class LeasedExecutions:
         return await claim.read(session, self._documents)
 
     async def _write(
-        self, session: Session, plans: Sequence[Plan], under_way: Sequence[Effect] = ()
+        self, session: Session, plans: Sequence[Plan], in_flight: Sequence[Effect] = ()
     ) -> Mapping[UUID, int]:
-        await record(session, plans, self._library.copies)
+        await record(session, plans, self._definitions.copies)
         return await leases.record_pending_effects(
-            session, plans, self._holder, len(plans), under_way
+            session, plans, self._owner, len(plans), in_flight
         )
 
-    async def rescue(self, places: int) -> tuple[int, list[LeasedExecution]]:
-        """Take over executions whose lease is past, or that stand in line, at most so many.
+    async def rescue(self, limit: int) -> tuple[int, list[LeasedExecution]]:
+        """Take over at most `limit` executions whose lease ended or that wait for capacity.
 
-        Return how many, and those that go on with effects.
+        Return how many were taken over, and those that go on with effects.
         """
-        recorded = monotonic()
+        started = monotonic()
         async with self._pool.session() as session, session.transaction():
-            rescued = await leases.rescue(session, self._holder, places)
+            rescued = await leases.rescue(session, self._owner, limit)
             if not rescued:
-                self._left.note(await leases.newer_leases(session))
-            batch = await self._read(session) if rescued else None
-            stopped = [each.execution for each in rescued if each.claims]
-            doubts = await leases.doubtful_intents(session, stopped) if stopped else {}
-            rests = await leases.rests(session, [r.execution for r in rescued]) if rescued else {}
-            known = {} if batch is None else _known(batch)
-            now = batch.now if batch else claim.NEVER
-            held, plans = [], []
-            for each in rescued:
-                doubtful = doubts.get(each.execution, [])
-                found = known.get(each.execution)
-                plan = await self._rescued(session, each, found, doubtful, now)
-                if (
-                    plan is not None
-                    and plan.pending_effects is not None
-                    and repeats(plan, load(each.state))
-                ):
-                    launch = remaining_delays(plan.pending_effects, rests)
-                    owner = plan.claimed.organization
-                    held.append(
-                        LeasedExecution(
-                            each.execution, each.epoch, launch, recorded, organization=owner
-                        )
+                self._newer.add(await leases.newer_leases(session))
+                return 0, []
+            batch = await self._read(session)
+            found = _by_id(batch)
+            taken_over = [lease.execution for lease in rescued if lease.takeovers]
+            doubts = await leases.doubtful_intents(session, taken_over) if taken_over else {}
+            delays = await leases.rests(session, [lease.execution for lease in rescued])
+            unchanged: list[LeasedExecution] = []
+            plans: list[Plan] = []
+            for lease in rescued:
+                plan = await self._plan_rescued(
+                    session, lease, found.get(lease.execution), doubts.get(lease.execution, []),
+                    batch.now,
+                )  # fmt: skip
+                if plan is None:
+                    continue
+                if plan.pending_effects is not None and repeats(plan, load(lease.state)):
+                    plan = replace(
+                        plan, pending_effects=remaining_delays(plan.pending_effects, delays)
                     )
-                elif plan is not None:
+                    kept = {lease.execution: lease.epoch}
+                    unchanged += leases.leased_executions([plan], kept, started)
+                else:
                     plans.append(plan)
-            await leases.extend(session, {h.execution: h.launch for h in held}, self._holder)
+            pending = {leased.execution: leased.pending for leased in unchanged}
+            await leases.extend(session, pending, self._owner)
             epochs = await self._write(session, plans) if plans else {}
-        held += [
-            LeasedExecution(
-                plan.claimed.id, epochs[plan.claimed.id], plan.pending_effects, recorded,
-                organization=plan.claimed.organization,
-            )
-            for plan in plans
-            if plan.pending_effects is not None
-        ]  # fmt: skip
-        self._metrics.leases_rescued.inc(len(stopped))
+        self._metrics.leases_rescued.inc(len(taken_over))
         count([(plan, "effect") for plan in plans], self._metrics)
-        return len(rescued), held
+        return len(rescued), [*unchanged, *leases.leased_executions(plans, epochs, started)]
 
-    async def _rescued(
+    async def _plan_rescued(
         self,
         session: Session,
-        each: RescuedLease,
+        lease: RescuedLease,
         found: ClaimedExecution | UnreadableExecution | None,
         doubts: Sequence[str],
         now: datetime,
     ) -> Plan | None:
-        """Decide how a rescued execution goes on. None: it ended otherwise, or stays for later."""
+        """Plan for an execution that was taken over. None: there is nothing to write.
+
+        `doubts` are the keys of at-most-once effects that may have been sent.
+        """
         claimed = found.claimed if isinstance(found, UnreadableExecution) else found
         if claimed is None or claimed.status != "running":
-            await leases.release(session, [each.execution])
+            await leases.release(session, [lease.execution])
             return None if claimed is None else ended_elsewhere(claimed)
-        if each.claims:
+        if lease.takeovers:
             log.warning(
-                "lease_rescued", execution=claimed.key, epoch=each.epoch, claims=each.claims
+                "lease_rescued",
+                execution=claimed.key,
+                epoch=lease.epoch,
+                claims=lease.takeovers,
             )
-        program = await self._library.kept_copy(session, each.definition)
+        program = await self._definitions.kept_copy(session, lease.definition)
         try:
-            state = State.from_json(load(each.state))
+            state = State.from_json(load(lease.state))
         except DamagedState as error:
-            what = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
-            return stop(claimed, State(None), each.definition, what)
+            incident = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
+            return stop(claimed, State(None), lease.definition, incident)
         if not isinstance(program, PinnedDefinition):
-            what = Incident("definition_unreadable", program.why, "correct it, then retry")
-            return stop(claimed, state, each.definition, what)
-        launch = PendingEffects(program, state, ())
+            incident = Incident("definition_unreadable", program.why, "correct it, then retry")
+            return stop(claimed, state, lease.definition, incident)
+        pending = PendingEffects(program, state, ())
         if doubts:
-            return doubtful(claimed, launch, doubts)
+            return doubtful(claimed, pending, doubts)
         if isinstance(found, UnreadableExecution):
-            what = Incident(found.cause, found.why, REMEDIES[found.cause])
-            return stop(claimed, state, each.definition, what)
-        if each.claims > CLAIMS:
-            what = Incident("no_progress", f"{each.claims} claims without progress", "retry")
-            return stop(claimed, state, each.definition, what)
-        return await self._proceed(session, claimed, launch, {}, 0.0, now)
+            incident = Incident(found.cause, found.why, REMEDIES[found.cause])
+            return stop(claimed, state, lease.definition, incident)
+        if lease.takeovers > MAX_TAKEOVERS:
+            detail = f"{lease.takeovers} claims without progress"
+            return stop(claimed, state, lease.definition, Incident("no_progress", detail, "retry"))
+        inputs = await self._inputs(session, claimed, program, 0.0, now)
+        return proceed(claimed, pending, {}, inputs)
 
-    async def set_apart(self, what: Incident) -> None:
-        """Stop the execution whose lease is past for longest, without reading its documents."""
+    async def quarantine_first(self, incident: Incident) -> None:
+        """Stop the execution whose lease ended first, without reading its documents."""
         async with self._pool.session() as session:
-            await quarantine_first(session, what)
+            await quarantine_first(session, incident)
 
-    async def stand_in_line(self, held: LeasedExecution, seconds: float) -> None:
-        """Give back what has no place here; whoever has one goes on with it after so long."""
+    async def requeue(self, leased: LeasedExecution, seconds: float) -> None:
+        """Give up the lease. Any daemon with capacity may take it over after `seconds`."""
         async with self._pool.session() as session:
-            await leases.requeue(session, held.execution, held.epoch, seconds)
+            await leases.requeue(session, leased.execution, leased.epoch, seconds)
 
-    async def hand_over_strays(self, session: Session, running: Iterable[UUID]) -> None:
-        """Give leases that we took without hearing of it to whoever looks first."""
-        await leases.release_unknown(session, self._holder, running)
-
-    async def hand_over(self, held: Sequence[LeasedExecution]) -> None:
-        """Give these leases to whoever looks first."""
+    async def release(self, executions: Iterable[LeasedExecution]) -> None:
+        """End these leases now, so that any daemon may take them over."""
         async with self._pool.session() as session:
-            await leases.release_to_others(session, {each.execution: each.epoch for each in held})
+            epochs = {leased.execution: leased.epoch for leased in executions}
+            await leases.release_to_others(session, epochs)
+
+    async def release_with_retries(self, leased: LeasedExecution) -> None:
+        """End a lease now. Repeat while the database is unreachable."""
+        await self._retries()(self.release, [leased])
+
+    async def release_unknown(self, session: Session, running: Iterable[UUID]) -> None:
+        """End the leases of this daemon whose executions are not in `running`."""
+        await leases.release_unknown(session, self._owner, running)
 
 
-def _known(batch: Batch) -> dict[UUID, ClaimedExecution | UnreadableExecution]:
-    unreadable = {each.claimed.id: each for each in batch.unreadable}
-    return {each.id: each for each in batch.claimed} | unreadable
+def _by_id(batch: Batch) -> dict[UUID, ClaimedExecution | UnreadableExecution]:
+    unreadable = {row.claimed.id: row for row in batch.unreadable}
+    return {claimed.id: claimed for claimed in batch.claimed} | unreadable

@@ -1,8 +1,7 @@
-"""Executions whose state a newer version of the daemon wrote: this daemon does not touch them.
+"""Executions whose state a newer version of the daemon wrote. This daemon leaves them alone.
 
-After a rollback, or beside daemons that are upgraded already, nothing of them is read or written:
-the newer version goes on with them. They are claimed again after a while, because by then it may
-have.
+They occur after a rollback, or beside daemons that are already upgraded. This daemon neither reads
+nor writes them, so that the newer version can continue them.
 """
 
 from collections.abc import Iterable
@@ -14,24 +13,24 @@ import structlog
 
 log = structlog.get_logger()
 
-AGAIN: Final = 60.0
-"""After how many seconds one is looked at again."""
+SKIP_SECONDS: Final = 60.0
+"""Seconds until such an execution is claimed again: the newer version may have moved it by then."""
 
 
 class NewerStates:
-    """What the lanes of one worker have found."""
+    """The executions that all batches of one daemon skip for now."""
 
     def __init__(self) -> None:
-        self._until: dict[UUID, float] = {}
-        self._told: set[UUID] = set()
+        self._skip_until: dict[UUID, float] = {}
+        self._logged: set[UUID] = set()
 
-    def note(self, executions: Iterable[UUID]) -> None:
-        """Leave these alone from now on; the first time it is logged."""
-        until = monotonic() + AGAIN
+    def add(self, executions: Iterable[UUID]) -> None:
+        """Skip these executions for `SKIP_SECONDS`. Log each of them once."""
+        until = monotonic() + SKIP_SECONDS
         for execution in executions:
-            self._until[execution] = until
-            if execution not in self._told:
-                self._told.add(execution)
+            self._skip_until[execution] = until
+            if execution not in self._logged:
+                self._logged.add(execution)
                 log.error(
                     "incompatible_state",
                     execution=str(execution),
@@ -40,8 +39,10 @@ class NewerStates:
 
     @property
     def executions(self) -> list[UUID]:
-        """Return what is not to be claimed now."""
-        if self._until:
+        """The executions to skip now."""
+        if self._skip_until:
             now = monotonic()
-            self._until = {each: until for each, until in self._until.items() if until > now}
-        return list(self._until)
+            self._skip_until = {
+                execution: until for execution, until in self._skip_until.items() if until > now
+            }
+        return list(self._skip_until)

@@ -1,6 +1,6 @@
-"""Deliver notifications from the outbox, with retries, at least once.
+"""Deliver notifications from the outbox, with retries, at least once to each recipient.
 
-No transaction is open and no connection is held while a channel is called.
+No transaction is open and no connection is in use while a channel is called.
 """
 
 import asyncio
@@ -18,12 +18,18 @@ from resumer_daemon.workflow.values import to_text
 
 log = structlog.get_logger()
 
-AT_ONCE = 8
-FIRST, LAST = 5.0, 3600.0  # seconds between two attempts, doubling
+CONCURRENCY = 8
+"""Messages that are delivered at once."""
+
+FIRST_RETRY, LAST_RETRY = 5.0, 3600.0
+"""Seconds between two attempts. They double from the first to the last."""
 
 
 class OutboxDispatcher:
-    """Takes what is due when it is told to look; `attempts` is how often a message is tried."""
+    """Delivers due messages, each up to `attempts` times.
+
+    A message that is neither settled nor postponed is due again `lease` seconds after its claim.
+    """
 
     def __init__(
         self, pool: Pool, routes: Routes, attempts: int, lease: float, metrics: Metrics
@@ -34,34 +40,37 @@ class OutboxDispatcher:
         self._lease = lease
         self._metrics = metrics
         self._random = Random()  # noqa: S311 - jitter
-        self._round: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def look(self, back: float = ALL) -> None:
-        """Deliver what became due so many seconds `back`, unless that is being done already."""
-        if self._round is None or self._round.done():
-            self._round = asyncio.create_task(self._deliver_due(back))
-            self._round.add_done_callback(_ended)
+    def dispatch_due(self, lookback: float = ALL) -> None:
+        """Start to deliver messages that became due in the last `lookback` seconds.
+
+        Do nothing while an earlier call is still delivering.
+        """
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._deliver_due(lookback))
+            self._task.add_done_callback(_log_failure)
 
     async def drain(self, seconds: float) -> None:
-        """Let the messages in hand end; what does not in time is due again after the lease."""
-        if self._round is not None:
-            await asyncio.wait([self._round], timeout=seconds)
-            self._round.cancel()
+        """Wait for messages that are being delivered. The rest is due again after its lease."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
+            self._task.cancel()
 
-    async def _deliver_due(self, back: float) -> None:
-        while messages := await self._claimed(back):
+    async def _deliver_due(self, lookback: float) -> None:
+        while messages := await self._claim(lookback):
             await asyncio.gather(*map(self._deliver, messages))
 
-    async def _claimed(self, back: float) -> list[Message]:
+    async def _claim(self, lookback: float) -> list[Message]:
         async with self._pool.session() as session:
-            return await outbox.claim(session, AT_ONCE, self._lease, back)
+            return await outbox.claim(session, CONCURRENCY, self._lease, lookback)
 
     async def _deliver(self, message: Message) -> None:
-        """Make one attempt at everybody who has not been reached yet."""
-        reached, failures, hopeless, tried = list(message.reached), [], True, True
+        """Make one attempt at each recipient that has not received the message yet."""
+        delivered, failures, retryable, attempted = list(message.delivered_to), [], False, True
         channel = message.body.get("channel")
         for recipient in map(to_text, message.body["recipients"]):
-            if recipient in reached:
+            if recipient in delivered:
                 continue
             address = self._routes.address(recipient, None if channel is None else to_text(channel))
             if address is None:
@@ -71,42 +80,42 @@ class OutboxDispatcher:
                 await asyncio.to_thread(
                     deliver, address, to_text(message.body["message"]), message.key
                 )
-                reached.append(recipient)
+                delivered.append(recipient)
             except (Undelivered, NotTried) as failure:
-                hopeless, tried = False, tried and not isinstance(failure, NotTried)
+                retryable, attempted = True, attempted and not isinstance(failure, NotTried)
                 failures.append(f"{recipient}: {failure}")
-        if tried:
-            await self._settle(message, reached, failures, hopeless=hopeless)
+        if attempted:
+            await self._settle(message, delivered, failures, retryable=retryable)
         else:
-            await self._postpone(message, reached, "; ".join(failures))
+            await self._postpone(message, delivered, "; ".join(failures))
 
-    async def _postpone(self, message: Message, reached: list[str], error: str) -> None:
-        """Try it again soon: what a shortage of ours has prevented is not an attempt."""
+    async def _postpone(self, message: Message, delivered: list[str], error: str) -> None:
+        """Make the message due soon. A shortage of this daemon is not an attempt."""
         async with self._pool.session() as session:
-            await outbox.postpone(session, message, reached, error, FIRST)
+            await outbox.postpone(session, message, delivered, error, FIRST_RETRY)
         log.warning("message_not_sent", key=message.key, error=error)
 
     async def _settle(
-        self, message: Message, reached: list[str], failures: list[str], *, hopeless: bool
+        self, message: Message, delivered: list[str], failures: list[str], *, retryable: bool
     ) -> None:
-        """Record it. Where no recipient has a route, another attempt would change nothing."""
+        """Record an attempt. `retryable` is False when only routes are missing."""
         if not failures:
             state = "delivered"
-        elif hopeless or message.attempt >= self._attempts:
+        elif not retryable or message.attempt >= self._attempts:
             state = "dead"
         else:
             state = "pending"
         error = "; ".join(failures) or None
-        longest = min(LAST, FIRST * 2.0 ** (message.attempt - 1))
-        pause = self._random.uniform(longest / 2, longest)
+        longest = min(LAST_RETRY, FIRST_RETRY * 2.0 ** (message.attempt - 1))
+        delay = self._random.uniform(longest / 2, longest)
         async with self._pool.session() as session:
-            await outbox.settle(session, message, state, reached, error, pause)
+            await outbox.settle(session, message, state, delivered, error, delay)
         self._metrics.messages.labels("failed" if state == "pending" else state).inc()
         if state == "dead":
             log.error("message_dead", key=message.key, execution=message.execution, error=error)
 
 
-def _ended(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        # what it had in hand is due again when its time is over
+        # the messages that it had claimed are due again after their lease
         log.error("outbox_dispatch_failed", error=repr(error))

@@ -138,7 +138,7 @@ class Worker:
             async with session.transaction():
                 history = await read_history(session.connection)
             require_applied(history, session.schema)
-            await self._effector.hand_over_strays(session)
+            await self._effector.release_unknown(session)
             await self._follow_clock(session)
             if self._failed:  # and the database answers: the turn itself was at fault
                 # what it had claimed, for another daemon may hold that now; or what is due
@@ -208,7 +208,7 @@ class Worker:
         self._suspects.moved += sum(plan.status is not None for plan in turned.plans)
         for plan in turned.plans:
             if plan.claimed.status == "running":
-                self._effector.call(plan.claimed.id)
+                self._effector.wake_branches(plan.claimed.id)
         for held in turned.held:
             self._effector.take(replace(held, trace=traces.get(held.execution)))
 
@@ -235,7 +235,7 @@ class Worker:
 
     def _look_at_messages(self, outlook: QueueStatus) -> None:
         if self._courier is not None and outlook.message_due:
-            self._courier.look(outlook.bounds.around)
+            self._courier.dispatch_due(outlook.bounds.around)
 
     async def _rest(self, outlook: QueueStatus, session: Session, vigil: NotifySuppression) -> None:
         """Wait for whatever comes first: a call, the next look, a timer, the poll."""

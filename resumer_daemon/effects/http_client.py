@@ -154,18 +154,18 @@ async def load_context(
     effect: Effect,
     *,
     attempts: int,
-    patience: float,
+    attempt_timeout: float,
     deadline: float,
     trace: Mapping[str, str],
 ) -> HttpResult:
-    """Ask an endpoint, up to so often, `patience` seconds each and `deadline` seconds in all.
+    """Request a context document, retried after failures that may pass. Return the last result.
 
-    The last answer is returned, whatever it is; what no other attempt can mend is not asked again.
+    `attempts` is their number, `attempt_timeout` the seconds of each, `deadline` those of all.
     """
     ends = monotonic() + deadline
 
     async def ask() -> HttpResult:
-        left = max(0.0, min(patience, ends - monotonic()))
+        left = max(0.0, min(attempt_timeout, ends - monotonic()))
         return await client.send(effect, deadline=left, trace=trace)
 
     retrying = AsyncRetrying(

@@ -14,78 +14,99 @@ from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.traces import Trace
 from resumer_daemon.workflow.values import Json, dump, load
 
-WAIT: Final = 1.0
-"""The seconds at least in which an effect may find a place and a connection."""
+MIN_WAIT: Final = 1.0
+"""Seconds that an effect may always wait for a slot and a connection."""
 
-
-REST: Final = 1.0
-"""The seconds before a retry from which on an execution keeps no place."""
+SHORT_DELAY: Final = 1.0
+"""Seconds before a retry up to which its execution still takes capacity."""
 
 
 @dataclass(slots=True)
 class LeaseOwner:
-    """The owner of leases, and their seconds beyond the longest effect.
+    """The identity under which this daemon takes leases, and what their length depends on.
 
-    Whoever was called dead goes on as another `instance`.
+    `lease` and `effect_deadline` are seconds. A daemon that was declared dead changes `instance`.
     """
 
     instance: UUID
     lease: float
     effect_deadline: float
 
-    def seconds(self, launch: PendingEffects) -> float:
-        """Return how long these effects may keep their execution."""
-        longest = max((e.delay + self.effect_deadline for e in launch.effects), default=0.0)
-        return max(self.lease, WAIT + longest + margin(self.lease))
+    def lease_seconds(self, pending: PendingEffects) -> float:
+        """Return the seconds for which an execution with these effects is leased."""
+        longest = max((e.delay + self.effect_deadline for e in pending.effects), default=0.0)
+        return max(self.lease, MIN_WAIT + longest + margin(self.lease))
 
     @property
-    def wait(self) -> float:
-        """Return how long an effect may wait to be sent, so that its lease outlasts its answer."""
-        return max(WAIT, self.lease - self.effect_deadline - margin(self.lease))
+    def max_wait(self) -> float:
+        """The seconds that an effect may wait for a slot, so that its result is still leased."""
+        return max(MIN_WAIT, self.lease - self.effect_deadline - margin(self.lease))
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedExecution:
-    """An execution that runs here: its lease, what it waits for, when that was recorded.
+    """An execution that this daemon runs under a lease.
 
-    `trace` is what its attempts are told under, None where it is not traced. `organization`: whose
-    secrets they may use beside the common ones.
+    `recorded`: the local time, on `monotonic`, before the lease was recorded. `trace`: the parent
+    of its attempts, None if it is not traced. `organization`: the one whose secrets it may use
+    beside the common ones.
     """
 
     execution: UUID
     epoch: int
-    launch: PendingEffects
+    pending: PendingEffects
     recorded: float
     trace: Trace | None = None
     organization: UUID | None = None
 
     @property
-    def rests(self) -> bool:
-        """Tell whether it waits for nothing but its time."""
-        effects = self.launch.effects
-        return bool(effects) and all(effect.delay > REST for effect in effects)
+    def is_delayed(self) -> bool:
+        """True while all its effects wait for a later retry, so that it takes no capacity."""
+        effects = self.pending.effects
+        return bool(effects) and all(effect.delay > SHORT_DELAY for effect in effects)
+
+
+def leased_executions(
+    plans: Iterable[Plan], epochs: Mapping[UUID, int], recorded: float
+) -> list[LeasedExecution]:
+    """Return the executions of these plans that run here: those with pending effects and an epoch.
+
+    `recorded` as in `LeasedExecution`.
+    """
+    return [
+        LeasedExecution(
+            plan.claimed.id,
+            epochs[plan.claimed.id],
+            plan.pending_effects,
+            recorded,
+            organization=plan.claimed.organization,
+        )
+        for plan in plans
+        if plan.pending_effects is not None and plan.claimed.id in epochs
+    ]
 
 
 def silence(lease: float) -> float:
-    """Return after how many seconds without a sign a daemon that holds leases is dead."""
+    """Return the seconds without a heartbeat after which a daemon with leases counts as dead."""
     return lease / 2
 
 
 def margin(lease: float) -> float:
-    """Return the seconds of a lease that are left to record what came back."""
+    """Return the seconds of a lease that are kept for recording results."""
     return lease / 6
 
 
 @dataclass(frozen=True, slots=True)
 class RescuedLease:
-    """A lease that was taken over. `claims` counts how often that happened without progress.
+    """A lease that was taken over.
 
-    0: it stood in line, and nothing of what it waits for was sent.
+    `takeovers` counts those without progress. 0: the execution waited for capacity, and none of its
+    effects was sent.
     """
 
     execution: UUID
     epoch: int
-    claims: int
+    takeovers: int
     state: str
     definition: str
 
@@ -134,7 +155,7 @@ def _leases(plans: Sequence[Plan], holder: LeaseOwner, places: int) -> dict[str,
         "instance": holder.instance,
         "execution_ids": array(p.claimed.id for p in plans),
         "seconds": array(
-            holder.seconds(each) if number < places else None
+            holder.lease_seconds(each) if number < places else None
             for number, each in enumerate(launches)
         ),
         "states": array(dump(each.state.to_json()) for each in launches),
@@ -268,7 +289,7 @@ async def extend(
     session: Session, launches: Mapping[UUID, PendingEffects], holder: LeaseOwner
 ) -> None:
     """Keep what was taken over for as long as its effects may take, where a lease is too short."""
-    seconds = {execution: holder.seconds(launch) for execution, launch in launches.items()}
+    seconds = {execution: holder.lease_seconds(launch) for execution, launch in launches.items()}
     longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
     if longer:
         facts = {"execution_ids": array(longer), "seconds": array(longer.values())}

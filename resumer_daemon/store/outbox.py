@@ -15,13 +15,13 @@ from resumer_daemon.workflow.values import Json, dump, load
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notification in hand. `attempt` is this one's number; `reached` had it before."""
+    """A claimed notification. `attempt` counts from 1, `delivered_to` are its former recipients."""
 
     key: str
     execution: str
     body: dict[str, Json]
     attempt: int
-    reached: tuple[str, ...]
+    delivered_to: tuple[str, ...]
 
 
 async def claim(session: Session, limit: int, seconds: float, back: float = ALL) -> list[Message]:

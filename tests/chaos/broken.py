@@ -45,11 +45,11 @@ def sent_without_key() -> None:
 
 def marked_then_sent() -> None:
     """Record that it is done, and send it a moment later."""
-    attempt = effect_sender.EffectAttempts.carry_out
+    attempt = effect_sender.EffectSender._attempt
     later = set()
 
     async def marked(
-        self: effect_sender.EffectAttempts, held: LeasedExecution, effect: Effect
+        self: effect_sender.EffectSender, held: LeasedExecution, effect: Effect
     ) -> EffectResult:
         async def send() -> None:
             await asyncio.sleep(DELAY)
@@ -58,7 +58,7 @@ def marked_then_sent() -> None:
         later.add(asyncio.create_task(send()))
         return EffectResult(data={"status_code": 200})
 
-    _replace(effect_sender.EffectAttempts, "carry_out", marked)
+    _replace(effect_sender.EffectSender, "_attempt", marked)
 
 
 def sent_without_intent() -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon.batch import BatchProcessor
-from resumer_daemon.daemon.effect_sender import EffectAttempts
+from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.leased import LeasedExecutions
 from resumer_daemon.daemon.outbox import OutboxDispatcher
@@ -29,12 +29,12 @@ TRANSACTIONS: dict[str, tuple[type, str]] = {
     "turn": (BatchProcessor, "take"),
     "record": (LeasedExecutions, "record"),
     "rescue": (LeasedExecutions, "rescue"),
-    "hand_over": (LeasedExecutions, "hand_over"),
+    "hand_over": (LeasedExecutions, "release"),
 }
 """What commits: a point before the COMMIT is sent, and one when it is known."""
 
 DELIVERIES: dict[str, tuple[type, str]] = {
-    "take_messages": (OutboxDispatcher, "_claimed"),
+    "take_messages": (OutboxDispatcher, "_claim"),
     "settle_message": (OutboxDispatcher, "_settle"),
 }
 """The same of notifications: one is delivered after the first commit and before the second."""
@@ -105,19 +105,19 @@ def _named(name: str, work: Callable[..., Awaitable[T]]) -> Callable[..., Awaita
 
 def around_effects() -> None:
     """Put points before an effect is sent and after it was answered."""
-    carry_out = EffectAttempts.carry_out
+    attempt = EffectSender._attempt
 
-    async def watched(self: EffectAttempts, held: Any, effect: Any) -> Any:
+    async def watched(self: EffectSender, held: Any, effect: Any) -> Any:
         reach("effect_unsent")
         if CHOSEN.startswith("hand_over"):
             os.kill(os.getpid(), signal.SIGTERM)
         if CHOSEN.startswith(("hand_over", "beat")):
             await asyncio.Event().wait()  # so that there is something to hand over, or to beat for
-        result = await carry_out(self, held, effect)
+        result = await attempt(self, held, effect)
         reach("effect_answered")
         return result
 
-    _replace(EffectAttempts, "carry_out", watched)
+    _replace(EffectSender, "_attempt", watched)
 
 
 def around_beats() -> None:

@@ -149,7 +149,7 @@ async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database:
     assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # nobody knows of it
     await instance.register()
     heartbeat.start()
-    heartbeat.hold()
+    heartbeat.track()
     await eventually(lambda: heartbeat.trusted_until(0.0) > monotonic())
     with database.connect() as connection, connection.transaction():
         connection.execute("SELECT FROM resumer.instances FOR UPDATE")

@@ -14,7 +14,7 @@ from resumer_daemon.daemon import maintenance as rescuers
 from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.store.leases import LeaseOwner
+from resumer_daemon.store.leases import LeasedExecution, LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
@@ -84,13 +84,16 @@ async def test_a_beat_proves_life_from_when_it_was_sent(
     heartbeat._close()
 
 
-class Carrier:
-    """Stands for the network: it notes what would be sent."""
+class Client:
+    """An HTTP client that only notes what it would send."""
 
     def __init__(self) -> None:
         self.sent: list[Effect] = []
 
-    async def carry_out(self, _held: object, effect: Effect) -> EffectResult:
+    def using(self, _secrets: object) -> "Client":
+        return self
+
+    async def send(self, effect: Effect, **_options: object) -> EffectResult:
         self.sent.append(effect)
         return EffectResult()
 
@@ -103,17 +106,18 @@ class Carrier:
 async def test_nothing_is_sent_once_another_may_have_taken_over(
     monkeypatch: pytest.MonkeyPatch, slept: float, trusted: float, sends: bool
 ):
-    clock, carrier = Clock(), Carrier()
+    clock, client = Clock(), Client()
     monkeypatch.setattr(senders, "monotonic", clock)
     settings = load_settings(
         database_url="postgresql:///nowhere", lease="60s", effect_deadline="1s"
     )
     alive: Any = SimpleNamespace(trusted_until=lambda _recorded: trusted)
     effect: Any = Effect("p", "k", "webhook", {"url": "http://a.example/"}, 1, "at_least_once")
-    held: Any = SimpleNamespace(recorded=clock.now, launch=SimpleNamespace(effects=[effect]))
-    holder = LeaseOwner(uuid4(), 60.0, 1.0)
+    pending: Any = SimpleNamespace(effects=(effect,))
+    leased = LeasedExecution(uuid4(), 1, pending, clock.now)
+    owner = LeaseOwner(uuid4(), 60.0, 1.0)
     pool: Any = SimpleNamespace(require=lambda: asyncio.sleep(0))
-    sender = EffectSender(carrier, pool, settings, holder, alive, Metrics())  # type: ignore[arg-type]
+    sender = EffectSender(client, pool, settings, owner, alive, Metrics(), None)  # type: ignore[arg-type]
     clock.now += slept
-    result = await sender.send(held, effect)
-    assert (carrier.sent == [effect], result is not None) == (sends, sends)
+    result = await sender.send(leased, effect)
+    assert (client.sent == [effect], result is not None) == (sends, sends)
