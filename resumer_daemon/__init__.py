@@ -1,5 +1,16 @@
 """resumer-daemon: pauses workflows in PostgreSQL for a decision, resumes them when it is made."""
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-__version__ = version("resumer-daemon")
+__version__: str
+"""The version of the installed package."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        """Read the version when it is asked for: `importlib.metadata` takes 0.05 s to import."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version("resumer-daemon")

@@ -5,14 +5,14 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from resumer_daemon.database_address import SCHEMA, SSLMODE, TIMEZONE, DatabaseAddress, require_tls
 from resumer_daemon.durations import EXPECTED, LONGEST, parse_duration
 from resumer_daemon.errors import SettingsError
 
@@ -68,39 +69,6 @@ class RecordTarget(BaseModel):
         if self.table is not None and self.table.startswith(("resumer.", "pg_")):
             raise ValueError("not a table of ours or of the server")
         return self
-
-
-ROOTS = Path("~/.postgresql/root.crt")
-
-
-def require_tls(url: str, sslmode: str) -> str:
-    """Return the address as it is connected to.
-
-    What the address, `PGSSLMODE` or a service file says of TLS stands. Else a host beyond this
-    machine gets `sslmode`, and the roots of the system where no others are given.
-    """
-    given = conninfo_to_dict(url)
-    if "sslmode" in given or "service" in given or os.environ.get("PGSSLMODE"):
-        return url
-    hosts = str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or "")
-    if all(is_local(host) for host in hosts.split(",")):
-        return url
-    roots = {}
-    if sslmode == "verify-full" and not (
-        "sslrootcert" in given or os.environ.get("PGSSLROOTCERT") or ROOTS.expanduser().exists()
-    ):
-        roots["sslrootcert"] = "system"
-    return make_conninfo(url, sslmode=sslmode, **roots)
-
-
-def is_local(host: str) -> bool:
-    """Tell whether a host is this machine: a socket, a loopback address, or `localhost`."""
-    if not host or host[0] in "/@" or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -180,12 +148,12 @@ class Settings(BaseSettings):
         None, description="A direct connection for LISTEN, where `database_url` leads to a pooler."
     )
     database_sslmode: Literal["verify-full", "verify-ca", "require", "prefer", "disable"] = Field(
-        "verify-full",
+        SSLMODE,
         description="TLS to a server beyond this machine, where the URL has no `sslmode`.",
     )
-    service_schema: str = Field("public", description="The schema of the service's tables.")
+    service_schema: str = Field(SCHEMA, description="The schema of the service's tables.")
     service_timezone: str = Field(
-        "UTC", description="The zone that the service's zone-less columns are meant in."
+        TIMEZONE, description="The zone that the service's zone-less columns are meant in."
     )
     allow_superuser: bool = Field(
         False,
@@ -398,6 +366,11 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The database's URL, with its password: for connecting only."""
         return require_tls(self.database_url.get_secret_value(), self.database_sslmode)
+
+    @property
+    def address(self) -> DatabaseAddress:
+        """The database's address, for commands that need no other setting."""
+        return DatabaseAddress(self.url, self.service_schema, self.service_timezone)
 
     @property
     def listening_url(self) -> str:

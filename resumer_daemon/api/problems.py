@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from resumer_daemon.store.commands import IdempotencyConflict, NotFound
-from resumer_daemon.telemetry.logs import printable
+from resumer_daemon.telemetry.text import printable
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from resumer_daemon.store.commands import Reason
+from resumer_daemon.engine.vocabulary import PauseReason
 
 PAUSED_CURSOR = r"^[0-9]{1,16}-[0-9a-f]{32}$"
 ENTRY_CURSOR = r"^[0-9]{1,18}$"
@@ -88,7 +88,7 @@ class Status(BaseModel):
     lease: Document | None = Field(description="Which daemon advances it now.")
 
 
-class PauseReason(BaseModel):
+class ExplainedReason(BaseModel):
     """One reason, and what would change it."""
 
     code: str = Field(description="Always the same for the same reason, for programs.")
@@ -109,7 +109,7 @@ class Explanation(BaseModel):
     status: str | None
     pause_number: int | None = Field(description="Number of the open pause; null: none.")
     summary: str | None
-    reasons: list[PauseReason] | None
+    reasons: list[ExplainedReason] | None
 
 
 class Option(BaseModel):
@@ -194,7 +194,7 @@ class PausedQuery(Page):
     cursor: str | None = Field(
         default=None, pattern=PAUSED_CURSOR, description="`next` of the page before."
     )
-    reason: Reason | None = Field(default=None, description="Only these.")
+    reason: PauseReason | None = Field(default=None, description="Only these.")
 
 
 class LedgerQuery(Page):

@@ -148,7 +148,9 @@ def check_definition(
     database_url: DatabaseUrl = None,
     json: AsJson = False,
 ) -> None:
-    """Check definitions; exit with 1 where an execution would fail.
+    """Check workflow definitions.
+
+    Exit code 1: an execution would fail.
 
     [dim]Example: resumer-daemon check-definition examples/*.json[/]
     """

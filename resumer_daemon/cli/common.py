@@ -7,19 +7,23 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import psycopg
 import typer
 import uvloop
 
 from resumer_daemon.cli.output import PlainConsole, escape
-from resumer_daemon.config import Settings, load_settings
+from resumer_daemon.database_address import DatabaseAddress, read_address
 from resumer_daemon.durations import parse_duration
+from resumer_daemon.engine.vocabulary import PauseReason
 from resumer_daemon.errors import ResumerError, SettingsError, Unreachable
 from resumer_daemon.store.session import Database, Session, as_text
-from resumer_daemon.telemetry.logs import GRANTED
+from resumer_daemon.telemetry.text import GRANTED
 from resumer_daemon.workflow.values import Json, dump, load
+
+if TYPE_CHECKING:
+    from resumer_daemon.config import Settings
 
 DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
@@ -75,19 +79,26 @@ def fail(error: object, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def settings(**flags: Any) -> Settings:
+def settings(**flags: Any) -> "Settings":
     """Read the settings, flags over the environment; wrong ones end the command with code 2."""
+    from resumer_daemon.config import load_settings
+
     try:
         return load_settings(**flags)
     except SettingsError as error:
         fail(error, USAGE)
 
 
+def database_address(url: str | None) -> DatabaseAddress:
+    """Return the address of the database; wrong settings end the command with code 2."""
+    return read_address(url) or settings(database_url=url).address
+
+
 @asynccontextmanager
 async def open_session(url: str | None, *, reads: bool = False) -> AsyncIterator[Session]:
     """Open a session for one command. One that only `reads` is served by a standby too."""
-    chosen = settings(database_url=url)
-    database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
+    address = database_address(url)
+    database = Database(address.url, address.service_schema, address.service_timezone)
     session = await database.session("resumer-cli", reads=reads)
     as_text(session.connection)
     async with session.connection:
@@ -121,13 +132,9 @@ def _plain(value: Any) -> Json:
             return value if type(value).__name__ == "Decimal" else str(value)
 
 
-Reason = Literal[
-    "approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"
-]  # fmt: skip
-
 Key = Annotated[str, typer.Argument(help="The execution's id or execution_id.")]
 Workflow = Annotated[str | None, typer.Option(help="Only those of this workflow_id.")]
-PausedFor = Annotated[Reason | None, typer.Option("--paused-for", help="Only what waits so.")]
+PausedFor = Annotated[PauseReason | None, typer.Option("--paused-for", help="Only what waits so.")]
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", help="Only what is paused for so long: 90s, 2h.")
 ]

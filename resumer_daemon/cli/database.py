@@ -109,7 +109,9 @@ def _print_lines(line: str) -> None:
     console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-migrate_app = typer.Typer(help="Bring a database to this version, and back.", no_args_is_help=True)
+migrate_app = typer.Typer(
+    help="Install, update or remove the schema.", no_args_is_help=True, add_completion=False
+)
 
 AdoptBlocked = Annotated[
     bool | None,
@@ -321,9 +323,9 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Check the database: what is wrong, why it matters, and the statement that mends it.
+    """Check the database, and name the repair of each fault.
 
-    Exits with 1 where something does not work; warnings alone are 0.
+    Exit code 1: something does not work. Warnings alone end with 0.
 
     [dim]Example: resumer-daemon doctor --json[/]
     """

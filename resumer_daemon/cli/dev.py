@@ -129,7 +129,9 @@ def dev(
     port: Annotated[int, typer.Option(help="The database's port; 0 takes any.")] = 0,
     http_port: Annotated[int, typer.Option(help="The daemon's port; 0 takes any.")] = 0,
 ) -> None:
-    """Start a database and a daemon, and take one workflow through pause and approval.
+    """Start a database and a daemon, and run one example workflow.
+
+    The example is approved, rejected and left to expire.
 
     [dim]Example: resumer-daemon dev --once[/]
     """

@@ -51,10 +51,10 @@ def pause(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pause executions before their next step, or hold them where they are paused already.
+    """Pause executions before their next step.
 
-    Decisions that come meanwhile are kept, and count after the resume. To stop a whole workflow,
-    with all that starts later: `hold`.
+    A paused execution stays paused. The daemon keeps decisions that arrive meanwhile, and applies
+    them after the resume. To stop a whole workflow with later executions, use `hold`.
 
     [dim]Example: resumer-daemon pause exec_5f0c77ab --as mia --reason "stock count"[/]
     """
@@ -79,10 +79,10 @@ def resume(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resume paused executions by hand. Chosen are, unless told, those that are held by hand.
+    """Resume paused executions.
 
-    Over a missing approval it needs `--force`, and `--pause` with the number that `explain` prints.
-    Executions that are chosen by a filter are resumed from the pause that the choice has shown.
+    A filter selects only manually paused executions unless `--paused-for` is given. To resume
+    without a missing approval, add `--force` and `--pause` with the number that `explain` prints.
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
     """
@@ -121,7 +121,7 @@ def retry(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Continue after an incident, from where the execution stood.
+    """Continue executions that stopped at an incident.
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
@@ -147,7 +147,9 @@ def cancel(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an execution that has not ended; it has no result. Chosen are those that are paused.
+    """End executions without a result.
+
+    A filter selects paused executions.
 
     [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
@@ -175,7 +177,9 @@ def hold(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept.
+    """Stop a workflow, or every workflow, until it is released.
+
+    Running executions stop before their next step. New executions and decisions wait.
 
     [dim]Example: resumer-daemon hold --workflow orders --for 2h --as mia --reason "stock count"[/]
     """
@@ -212,7 +216,9 @@ def release(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Release what is on hold; it goes on at a bounded rate.
+    """End a hold.
+
+    Its executions resume at a limited rate.
 
     [dim]Example: resumer-daemon release --workflow orders --per-second 20[/]
     """
@@ -257,9 +263,10 @@ def adopt(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make pauses of executions that the service blocked for an approval before we were there.
+    """Turn executions that the service blocked earlier into pauses.
 
-    Without `--yes` it only shows them. A daemon decides each: who was not asked stays blocked.
+    Without `--yes` the command only lists them. A daemon decides about each: an execution without
+    an approval request stays blocked.
 
     [dim]Example: resumer-daemon adopt --since 2026-01-31 --yes[/]
     """

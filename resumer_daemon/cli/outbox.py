@@ -20,8 +20,9 @@ from resumer_daemon.cli.output import escape
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
-    help="The messages that wait to be delivered, and those that were given up.",
+    help="List notifications, and retry failed ones.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 State = Literal["pending", "delivered", "dead"]

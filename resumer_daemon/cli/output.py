@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.table import Table
 
-from resumer_daemon.telemetry.logs import printable
+from resumer_daemon.telemetry.text import printable
 
 
 def escape(text: str) -> str:

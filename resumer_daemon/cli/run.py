@@ -30,7 +30,9 @@ def run(
         Literal["console", "json"] | None, typer.Option(help="Overrides RESUMER_LOG_FORMAT.")
     ] = None,
 ) -> None:
-    """Run the daemon: claim what is due, resume it, until SIGTERM.
+    """Run the daemon until SIGTERM.
+
+    It claims executions that are due, and resumes them.
 
     [dim]Example: RESUMER_DATABASE_URL=postgresql://... resumer-daemon run[/]
     """
@@ -60,10 +62,10 @@ def exporter(
     database_url: DatabaseUrl = None,
     http_port: Annotated[int | None, typer.Option(help="Overrides RESUMER_HTTP_PORT.")] = None,
 ) -> None:
-    """Serve what the database knows as metrics, and do nothing else, until SIGTERM.
+    """Serve the metrics of the database until SIGTERM.
 
-    So the lag can be seen, and be alerted on, while all daemons are stuck or gone. Scrape it as a
-    job of another name than the daemons.
+    The exporter moves nothing. It reports the lag also while every daemon is stuck or gone. Scrape
+    it under another job name than the daemons.
 
     [dim]Example: resumer-daemon exporter --http-port 9465[/]
     """
@@ -95,7 +97,9 @@ def health(
         str, typer.Option(help="Where the daemon listens.", envvar="RESUMER_HEALTH_URL")
     ] = "http://127.0.0.1:9464",
 ) -> None:
-    """Exit with 0 when the daemon is ready, 1 when it is degraded or not there.
+    """Ask a daemon whether it is ready.
+
+    Exit code 1: it is degraded, or does not answer.
 
     [dim]Example: resumer-daemon health[/]
     """

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
-from rich.live import Live
 from rich.table import Table
 
 from resumer_daemon.cli.common import (
@@ -33,7 +32,7 @@ from resumer_daemon.cli.output import (
     format_moment,
     table,
 )
-from resumer_daemon.engine.inputs import RequestKind, RequestOutcome
+from resumer_daemon.engine.vocabulary import RequestKind, RequestOutcome
 from resumer_daemon.store import queries
 from resumer_daemon.store.queries import Entries, Filter
 
@@ -51,7 +50,9 @@ class Moment(NamedTuple):
 
 
 def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show one execution: steps, pauses, decisions, effects and requests on one time line.
+    """Show the history of one execution.
+
+    Steps, pauses, decisions, effects and requests, in the order of time.
 
     [dim]Example: resumer-daemon show exec_5f0c77ab[/]
     """
@@ -201,6 +202,8 @@ def list_(
 
 async def _watch(wanted: Filter, url: str | None) -> None:
     """Show the list until Ctrl-C, which is its end and no failure."""
+    from rich.live import Live
+
     with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
         async with open_session(url, reads=True) as session:
             while True:
@@ -234,7 +237,9 @@ def _waits(row: Mapping[str, Any]) -> str:
 
 
 def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Say why an execution stands where it stands, with the SQL and the command that would move it.
+    """Explain why an execution waits, and what moves it.
+
+    Each reason comes with the SQL and the command that change it.
 
     [dim]Example: resumer-daemon explain exec_5f0c77ab[/]
     """
@@ -275,7 +280,7 @@ def ledger(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """List decisions and all else that was asked for, with what became of each, newest first.
+    """List settled requests with their outcomes, newest first.
 
     [dim]Example: resumer-daemon ledger --outcome late --since 24h[/]
     """
@@ -301,7 +306,7 @@ def ledger(
 
 
 def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """List what waits for a person, with its remedy, the oldest first.
+    """List open incidents with their remedies, oldest first.
 
     [dim]Example: resumer-daemon incidents[/]
     """
@@ -322,7 +327,9 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
 
 
 def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show what stands where, what is late, what was settled in the last hour, and who works.
+    """Show counts, delays, holds and daemons.
+
+    Settled requests are those of the last hour.
 
     [dim]Example: resumer-daemon stats --json[/]
     """

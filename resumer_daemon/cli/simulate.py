@@ -63,10 +63,10 @@ def simulate(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where an execution would go: steps, conditions, requests, pauses, the end.
+    """Show where an execution would go.
 
-    Effects are answered as if all went well. Exit code 1: it fails or stops for an incident, or an
-    answer was given that nothing waited for.
+    Nothing is sent or written. Every effect counts as successful. Exit code 1: the execution would
+    fail or stop at an incident, or a decision was given that no pause waits for.
 
     [dim]Example: resumer-daemon simulate exec_0a1b2c3d --decision approved[/]
     """

@@ -25,7 +25,9 @@ def start(
     organization: Annotated[UUID | None, typer.Option(help="Where several have it.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Queue an execution; a daemon begins it.
+    """Queue an execution.
+
+    A daemon starts it.
 
     [dim]Example: resumer-daemon start high_value_order --payload '{"order": {"total": 12000}}'[/]
     """
@@ -44,7 +46,9 @@ def emit(
     organization: Annotated[UUID | None, typer.Option(help="Where the service has them.")] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Write an event; executions that wait for it resume.
+    """Write an event.
+
+    Executions that wait for it resume.
 
     [dim]Example: resumer-daemon emit order.paid --payload '{"order": {"id": "A-1"}}'[/]
     """

@@ -24,7 +24,9 @@ from resumer_daemon.durations import parse_duration
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import tokens
 
-token = typer.Typer(help="The tokens that open the HTTP interface.", no_args_is_help=True)
+token = typer.Typer(
+    help="Create, list and revoke tokens for HTTP.", no_args_is_help=True, add_completion=False
+)
 
 Name = Annotated[str, typer.Argument(help="Whose it is; the actor of what is asked with it.")]
 

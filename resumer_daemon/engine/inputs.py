@@ -10,17 +10,11 @@ from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, WaitCondition
+from resumer_daemon.engine.vocabulary import RequestKind as RequestKind
+from resumer_daemon.engine.vocabulary import RequestOutcome as RequestOutcome
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
-
-RequestKind: TypeAlias = Literal[
-    "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"
-]
-RequestOutcome: TypeAlias = Literal[
-    "applied", "superseded", "late", "too_late", "duplicate", "orphan", "vanished", "unrecognised",
-    "held", "failed",
-]  # fmt: skip
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
 EXTERNAL_DECISION = (

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+from resumer_daemon.engine.vocabulary import PauseReason
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
@@ -147,7 +148,6 @@ async def resumed_after(session: Session, execution: str) -> float | None:
 
 FIRST = UUID(int=0)
 NEWEST = 2**63 - 1
-Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
 class NotFound(OperationRefused):
@@ -208,13 +208,13 @@ async def _read(
 async def paused(
     session: Session,
     reach: AccessScope,
-    reason: Reason | None,
+    reason: PauseReason | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Return paused executions, for longest first, those behind `after`, each with its document."""
     at, last = after or (None, FIRST)
-    reasons = array([reason] if reason else get_args(Reason))
+    reasons = array([reason] if reason else get_args(PauseReason))
     facts = reach.facts(reasons=reasons, at=at, id=last, limit=limit)
     async with session.transaction():
         return await (await session.run("page_paused", facts)).fetchall()

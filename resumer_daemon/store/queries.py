@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg import IsolationLevel
 
-from resumer_daemon.engine.compatibility import PausePoint
-from resumer_daemon.engine.state import NextSteps
 from resumer_daemon.store.commands import asked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
+
+if TYPE_CHECKING:
+    from resumer_daemon.engine.compatibility import PausePoint
 
 DOCUMENTS = (
     "steps", "pauses", "approvals", "requests", "effects", "messages", "resume_data",
@@ -110,7 +111,7 @@ class PausedPlace:
     """Executions that are paused at the same place. `kept`: each goes on with its own copy."""
 
     version: str
-    point: PausePoint
+    point: "PausePoint"
     kept: bool
     since: datetime | None
     executions: tuple[str, ...]
@@ -127,6 +128,9 @@ async def read_snapshot(session: Session) -> AsyncIterator[None]:
 
 async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
     """Return where the executions of a workflow are paused, in all of its versions."""
+    from resumer_daemon.engine.compatibility import PausePoint
+    from resumer_daemon.engine.state import NextSteps
+
     facts = {"workflow": workflow, "timezone": session.timezone}
     cursor = await session.run("paused_of_workflow", facts)
     return [

@@ -10,6 +10,8 @@ from typing import Literal
 
 import structlog
 
+from resumer_daemon.telemetry.text import DENIED, GRANTED, printable
+
 log = structlog.get_logger()
 
 
@@ -39,14 +41,6 @@ def configure(form: Literal["console", "json"], level: str) -> None:
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
-DENIED = "42501"
-GRANTED = (
-    "`resumer-daemon doctor` names what a daemon lacks;"
-    " who owns the service's tables grants it: `resumer-daemon migrate grants`, then"
-    " GRANT resumer_reader (to look), resumer_operator (to move) or resumer_daemon (all else)"
-)
-
-
 def format_error(error: BaseException) -> str:
     """Return what an error says, without the rows that a server quotes in its details."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
@@ -71,10 +65,3 @@ def _neutralise(
             lines = value.split("\n") if key == "exception" else [value]
             event[key] = "\n".join(map(printable, lines))
     return event
-
-
-def printable(text: str) -> str:
-    """Return a text with everything spelled out that is not seen, or that steers a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from resumer_daemon.cli.app import app
+from resumer_daemon.cli.app import load_command as load
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.runtime import format_limit
 from resumer_daemon.store.gauges import Gauges, PoolGauges
@@ -146,7 +147,8 @@ def commands() -> dict[str, TyperCommand]:
 def _commands(command: object, name: str) -> Iterator[tuple[str, TyperCommand]]:
     if isinstance(command, TyperGroup):
         for inner, found in command.commands.items():
-            yield from _commands(found, f"{name} {inner}".strip())
+            real = found if name else load(inner)
+            yield from _commands(real, f"{name} {inner}".strip())
     elif isinstance(command, TyperCommand):
         yield name, command
 

@@ -3,7 +3,8 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from resumer_daemon.config import load_settings, require_tls
+from resumer_daemon.config import load_settings
+from resumer_daemon.database_address import require_tls
 
 LOCAL = [
     "postgresql:///orders",

@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
-from resumer_daemon.config import is_local
+from resumer_daemon.database_address import is_local
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.connection import connect, listen, ping, sender, settings
 from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken, ok, warning
