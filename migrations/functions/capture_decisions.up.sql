@@ -38,7 +38,7 @@ $f$;
 
 -- Who decided is part of a decision: one that did not count without a name may count with it. An approval that is moved
 -- to another execution is for the one it leaves as if it were deleted, for the other as if it came; a decision that was
--- applied before counts for neither (sql/read_approvals.sql).
+-- applied before counts for neither (claim.read_approvals).
 -- New minus old by EXCEPT, never a join: plpgsql keeps the plan of the session's first call, and a nested loop
 -- planned for one row ran beyond 40 s for the 100,000 rows that EXCEPT does in 2.4 s.
 CREATE OR REPLACE FUNCTION resumer.on_approval_update() RETURNS trigger

@@ -93,7 +93,7 @@ $f$;
 -- reads no table; there is no SET; every operator is named with its schema; and the binding names no column, so that the
 -- service may change them. Rows are compared by their bytes (`*=`), which works for every type. Where a lock keeps it from
 -- looking whether the row is ours, the write passes, and the `adopt` request has the row as it was: the daemon looks, and
--- undoes the write (sql/undo_writes.sql). Where that request cannot be written either, a row that was paused, or that we
+-- undoes the write (record.revert_foreign_writes). Where that request cannot be written either, a row that was paused, or that we
 -- have resumed, stays as it was.
 CREATE OR REPLACE FUNCTION resumer.on_execution_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

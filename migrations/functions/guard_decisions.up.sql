@@ -1,4 +1,4 @@
--- Who may approve, where RESUMER_DECISION_GUARD asks for it. `audit` is the daemon's work alone (sql/read_approvals.sql);
+-- Who may approve, where RESUMER_DECISION_GUARD asks for it. `audit` is the daemon's work alone (claim.read_approvals);
 -- `enforce` also refuses the write itself: the one trigger that may fail a writer, for it was asked to. It is there but
 -- disabled, and costs nothing, until `migrate up` is run with that setting. Only approvals are looked at: who refuses, or
 -- lets something expire, lets nothing through. Whoever may write the table may forge `approver_id`: no database can tell.

@@ -1,6 +1,6 @@
 -- The SQL interface, holds: `resumer.hold` and `resumer.release`. While a workflow, or everything, is held, executions go on
 -- to the end of the step at hand and no further; decisions and starts are kept. The claim reads `resumer.holds` with the
--- execution (sql/read_executions.sql), so nothing is written to executions when a hold begins. When it ends, each execution
+-- execution (claim.read_executions), so nothing is written to executions when a hold begins. When it ends, each execution
 -- that has something to do gets a request, due at a bounded rate: some with the release, the others in slices, by the daemon.
 
 -- The hold that keeps an execution, the oldest first; NULL: none.

@@ -43,7 +43,7 @@ from resumer_daemon.api.schemas import (
     RetryBody,
     Status,
 )
-from resumer_daemon.store import commands
+from resumer_daemon.store import commands, queries
 from resumer_daemon.workflow.values import Json, dump, load
 
 ENDLESS = ("pending", "running", "waiting", "paused")
@@ -58,7 +58,7 @@ Moves = Iterator[dict[str, Json]]
 
 
 def moves_of(row: Mapping[str, Any]) -> Moves:
-    """Yield the moves, the likeliest first, for the facts of `commands.resume_options`."""
+    """Yield the moves, the likeliest first, for the facts of `queries.read_resume_options`."""
     if row["status"] not in ENDLESS:
         return
     if row["status"] == "paused":
@@ -125,7 +125,9 @@ async def list_paused(
     """List what is paused, that first which is paused for longest."""
     after = None if query.cursor is None else schemas.read_paused_cursor(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await commands.paused(session, scope_of(caller), query.reason, after, query.limit)
+        rows = await queries.page_paused(
+            session, scope_of(caller), query.reason, after, query.limit
+        )
     full = len(rows) == query.limit
     return _page(rows, schemas.paused_cursor(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
@@ -137,7 +139,7 @@ async def read_ledger(
     """List what was decided and asked, and what became of it, newest first."""
     before = None if query.cursor is None else int(query.cursor)
     async with opened.sessions.session() as session:
-        rows = await commands.ledger(
+        rows = await queries.page_ledger(
             session, scope_of(caller), query.execution, before, query.limit
         )
     return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
@@ -150,7 +152,7 @@ async def read_status(
 ) -> Response:  # fmt: skip
     """Tell how one execution stands; 304 while it stands as the ETag has it."""
     async with opened.sessions.session() as session:
-        text = await commands.status(session, scope_of(caller), execution)
+        text = await queries.read_status(session, scope_of(caller), execution)
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
     tags = {each.strip().removeprefix("W/") for each in (known or "").split(",")}
     if tags & {tag, "*"}:
@@ -162,14 +164,14 @@ async def read_status(
 async def explain(execution: Execution, caller: Reader, opened: Context) -> Response:
     """Tell why one execution does not move, and what would move it."""
     async with opened.sessions.session() as session:
-        return _as_json(await commands.explanation(session, scope_of(caller), execution))
+        return _as_json(await queries.explain_in_scope(session, scope_of(caller), execution))
 
 
 @reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
 async def list_options(execution: Execution, caller: Reader, opened: Context) -> Response:
     """List the moves that are possible now, where each leads, and whether the caller may."""
     async with opened.sessions.session() as session:
-        row = await commands.resume_options(session, scope_of(caller), execution)
+        row = await queries.read_resume_options(session, scope_of(caller), execution)
     found = [
         {**option, **_asked_for(option["move"], execution, caller, opened)}
         for option in moves_of(row)

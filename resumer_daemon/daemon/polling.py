@@ -153,7 +153,7 @@ One at a time, however often, costs them nothing that they would notice, and a c
 """
 
 RENEWED: Final = 0.5
-"""How often "awake" is said again; it holds for a second (`sql/stay_awake.sql`)."""
+"""How often "awake" is said again; it holds for a second (`inbox.suppress_notify`)."""
 
 
 class NotifySuppression:

@@ -35,7 +35,7 @@ from resumer_daemon.workflow.values import Json, load
 
 
 class ExecutionRow(NamedTuple):
-    """A row of `sql/read_executions.sql`; documents are text."""
+    """A row of `claim.read_executions`; documents are text."""
 
     id: UUID
     key: str
@@ -72,7 +72,7 @@ class ExecutionRow(NamedTuple):
 
 
 class RequestRow(NamedTuple):
-    """A row of `sql/read_requests.sql`."""
+    """A row of `claim.read_requests`."""
 
     id: int
     execution_id: UUID
@@ -91,7 +91,7 @@ class RequestRow(NamedTuple):
 
 
 class ApprovalRow(NamedTuple):
-    """A row of `sql/read_approvals.sql`."""
+    """A row of `claim.read_approvals`."""
 
     id: UUID
     execution_id: UUID
@@ -198,12 +198,12 @@ async def claim_again(session: Session, executions: Sequence[UUID]) -> Batch:
 
 async def lock_again(session: Session, executions: Sequence[UUID]) -> None:
     """Lock these executions, but for those that somebody else holds."""
-    await session.run("claim_again", {"ids": array(executions)})
+    await session.run("claim.claim_given", {"ids": array(executions)})
 
 
 async def select_without_lock(session: Session, execution: UUID) -> Batch:
     """Read one execution without a lock, to be shown: never write what follows from it."""
-    await session.run("look_at", {"id": execution})
+    await session.run("claim.select_without_lock", {"id": execution})
     return await read(session)
 
 
@@ -211,7 +211,7 @@ async def _lock(
     session: Session, oldest: int, newest: int, back: float, without: Sequence[UUID]
 ) -> AsyncCursor[DictRow]:
     facts = {"limit": oldest, "newest": newest, "back": back, "without": array(without)}
-    return await session.run("claim_executions", facts)
+    return await session.run("claim.claim_due", facts)
 
 
 async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
@@ -229,9 +229,9 @@ async def read(session: Session, parse: Parse = load) -> Batch:
         TooMany: They have more requests or approvals than one turn may have.
     """
     zone = {"timezone": session.timezone}
-    executions = await session.run("read_executions", zone, args_row(ExecutionRow))
-    requests = await session.run("read_requests", zone, args_row(RequestRow))
-    approvals = await session.run("read_approvals", zone, args_row(ApprovalRow))
+    executions = await session.run("claim.read_executions", zone, args_row(ExecutionRow))
+    requests = await session.run("claim.read_requests", zone, args_row(RequestRow))
+    approvals = await session.run("claim.read_approvals", zone, args_row(ApprovalRow))
     execution_rows = await executions.fetchall()
     requests_of: dict[UUID, list[RequestRow]] = defaultdict(list)
     for request in _bounded(await requests.fetchall(), "requests"):
@@ -262,7 +262,7 @@ async def read(session: Session, parse: Parse = load) -> Batch:
 
 async def read_cancel(session: Session) -> ClaimedExecution | None:
     """Read what cancels the locked execution, if anything does: all of it may be too much."""
-    cursor = await session.run("read_cancel")
+    cursor = await session.run("claim.read_cancel_request")
     row = await cursor.fetchone()
     if row is None:
         return None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import psycopg
@@ -23,25 +23,28 @@ from resumer_daemon.workflow.values import Json, dump
 Command = Literal["pause", "resume", "retry", "cancel", "hold", "release"]
 Verdict = Literal["approve", "reject"]
 
-DECIDE: Final[Mapping[Verdict, str]] = {"approve": "approve", "reject": "reject"}
+DECIDE: Final[Mapping[Verdict, str]] = {
+    "approve": "commands.approve",
+    "reject": "commands.reject",
+}
 
 # `resumer_operator` may call the functions and read no table of the service, so that the commands
 # without a scope call the functions alone.
 SUBMIT: Final[Mapping[Command, str]] = {
-    "pause": "ask_pause",
-    "resume": "ask_resume",
-    "retry": "ask_retry",
-    "cancel": "ask_cancel",
-    "hold": "ask_hold",
-    "release": "ask_release",
+    "pause": "commands.pause",
+    "resume": "commands.resume",
+    "retry": "commands.retry",
+    "cancel": "commands.cancel",
+    "hold": "commands.hold",
+    "release": "commands.release",
 }
 SUBMIT_IN_SCOPE: Final[Mapping[Command, str]] = {
-    "pause": "request_pause",
-    "resume": "request_resume",
-    "retry": "request_retry",
-    "cancel": "request_cancel",
-    "hold": "request_hold",
-    "release": "request_release",
+    "pause": "commands.pause_in_scope",
+    "resume": "commands.resume_in_scope",
+    "retry": "commands.retry_in_scope",
+    "cancel": "commands.cancel_in_scope",
+    "hold": "commands.hold_in_scope",
+    "release": "commands.release_in_scope",
 }
 
 
@@ -63,7 +66,7 @@ async def start(
         "version": version,
         "organization": organization,
     }
-    rows = await asked(session, "start", facts)
+    rows = await asked(session, "commands.start", facts)
     return str(rows[0]["id"])
 
 
@@ -72,7 +75,7 @@ async def emit(
 ) -> str:
     """Write an event and return its id. Raises `OperationRefused` with the database's own words."""
     facts = {"type": event_type, "payload": dump(payload), "organization": organization}
-    rows = await asked(session, "emit", facts)
+    rows = await asked(session, "commands.emit", facts)
     return str(rows[0]["id"])
 
 
@@ -106,7 +109,7 @@ async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
     """Put a definition into `workflows`, for development."""
     async with session.transaction():
         await session.run(
-            "load_workflow",
+            "commands.upsert_workflow",
             {
                 "workflow": document["workflow_id"],
                 "version": document["version"],
@@ -135,13 +138,13 @@ async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> l
 
 def plain_decision(request: str, status: str) -> str:
     """Return a decision as a plain UPDATE, to be run or pasted."""
-    return written("plain_decision", request=request, status=status)
+    return written("commands.decide_by_update", request=request, status=status)
 
 
 async def resumed_after(session: Session, execution: str) -> float | None:
     """Return the seconds from the last decision's statement until it was settled."""
     async with session.transaction():
-        cursor = await session.run("resumed_after", {"id": execution})
+        cursor = await session.run("commands.resume_latency", {"id": execution})
         row = await cursor.fetchone()
     return None if row is None else row["seconds"]
 
@@ -186,13 +189,13 @@ async def status(session: Session, scope: AccessScope, execution: UUID) -> str:
 
 async def explanation(session: Session, scope: AccessScope, execution: UUID) -> str:
     """Return why an execution does not continue, as a JSON document. Raises `NotFound`."""
-    document: str = (await _read(session, "read_explanation", scope, execution))["document"]
+    document: str = (await _read(session, "queries.explain_in_scope", scope, execution))["document"]
     return document
 
 
 async def resume_options(session: Session, scope: AccessScope, execution: UUID) -> dict[str, Any]:
     """Return the facts that decide which moves are possible. Raises `NotFound`: not in scope."""
-    return await _read(session, "read_options", scope, execution)
+    return await _read(session, "queries.resume_options_in_scope", scope, execution)
 
 
 async def _read(
@@ -217,7 +220,7 @@ async def paused(
     reasons = array([reason] if reason else get_args(PauseReason))
     facts = reach.facts(reasons=reasons, at=at, id=last, limit=limit)
     async with session.transaction():
-        return await (await session.run("page_paused", facts)).fetchall()
+        return await (await session.run("queries.page_paused", facts)).fetchall()
 
 
 async def ledger(
@@ -228,7 +231,7 @@ async def ledger(
         execution=execution, before=NEWEST if before is None else before, limit=limit
     )
     async with session.transaction():
-        return await (await session.run("page_ledger", facts)).fetchall()
+        return await (await session.run("queries.page_ledger", facts)).fetchall()
 
 
 async def submit_in_scope(
@@ -246,10 +249,12 @@ async def submit_in_scope(
     async with session.transaction():
         if key is None:
             return await _left(session, statement, facts)
-        await session.run("trim_idempotency_keys")
-        fingerprint = sha256(repr((statement, sorted(facts.items()))).encode()).hexdigest()
+        await session.run("commands.prune_idempotency_keys")
+        fingerprint = sha256(repr((command, sorted(facts.items()))).encode()).hexdigest()
         named = {"caller": key.caller, "key": key.key}
-        cursor = await session.run("take_idempotency_key", {**named, "fingerprint": fingerprint})
+        cursor = await session.run(
+            "commands.take_idempotency_key", {**named, "fingerprint": fingerprint}
+        )
         [taken] = await cursor.fetchall()
         if taken["fingerprint"] != fingerprint:
             raise IdempotencyConflict(
@@ -257,7 +262,9 @@ async def submit_in_scope(
             )
         if taken["request"] is None:
             taken["request"] = await _left(session, statement, facts)
-            await session.run("keep_idempotency_key", {**named, "request": taken["request"]})
+            await session.run(
+                "commands.store_idempotency_key", {**named, "request": taken["request"]}
+            )
     request: int = taken["request"]
     return request
 
@@ -288,7 +295,7 @@ async def blocked_since(
     while True:
         async with session.transaction():
             cursor = await session.run(
-                "find_blocked",
+                "commands.find_blocked",
                 {"since": begin, "ago": ago, "after": after, "limit": batch,
                  "timezone": session.timezone},
             )  # fmt: skip
@@ -302,4 +309,4 @@ async def blocked_since(
 
 async def request_adoption(session: Session, found: Sequence[dict[str, Any]]) -> None:
     """Ask a daemon to look at each of them."""
-    await session.run("ask_adoption", {"ids": array(row["id"] for row in found)})
+    await session.run("commands.request_adoption", {"ids": array(row["id"] for row in found)})

@@ -78,7 +78,7 @@ async def prepare(connection: Connection, *, reads: bool = False) -> None:
 
 def settings(*, local: bool) -> tuple[bytes, Mapping[str, bool]]:
     """Return what makes the settings of ours, for the session or for the transaction at hand."""
-    return load("settings"), {"local": local}
+    return load("connection.apply_settings"), {"local": local}
 
 
 async def settle_pooled(connection: Connection) -> None:
@@ -92,7 +92,7 @@ async def is_pooled(connection: Connection) -> bool:
     usual = connection.autocommit
     await connection.set_autocommit(False)  # for a BEGIN of ours
     async with connection.pipeline():  # at once: nothing of a role may end us within a transaction
-        cursor = await connection.execute(load("backend_pid"))
+        cursor = await connection.execute(load("connection.backend_pid"))
         await connection.commit()
     row = await cursor.fetchone()
     await connection.set_autocommit(usual)
@@ -138,12 +138,12 @@ PING = "ping"
 
 async def listen(connection: Connection) -> None:
     """Listen for what wakes us, for as long as the session lasts."""
-    await connection.execute(load("listen"))
+    await connection.execute(load("connection.listen"))
 
 
 async def ping(connection: Connection) -> None:
     """Notify ourselves, with the payload that wakes nobody."""
-    await connection.execute(load("ping"))
+    await connection.execute(load("connection.ping"))
 
 
 async def receive_notifications(connection: Connection, seconds: float) -> list[str]:

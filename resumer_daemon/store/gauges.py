@@ -61,7 +61,7 @@ class MetricsConnection:
             await self._connection.set_deferrable(False)
         async with self._connection.transaction():
             await self._connection.execute(*settings(local=True))
-            await self._connection.execute(load("bound_scrape"))
+            await self._connection.execute(load("gauges.limit_scrape"))
             cursor = await self._connection.execute(load(statement))
             return await cursor.fetchall()
 
@@ -143,8 +143,8 @@ class Gauges(Collector):
 
     async def _ask(self) -> None:
         try:
-            self._requests = await self._now.rows("read_gauges")
-            [self._facts] = await self._now.rows("read_facts")
+            self._requests = await self._now.rows("gauges.read_requests")
+            [self._facts] = await self._now.rows("gauges.read_server")
             self.up = True
         except psycopg.Error:
             self._now.forget()
@@ -153,7 +153,7 @@ class Gauges(Collector):
     async def _count(self) -> None:
         began = monotonic()
         try:
-            self._pauses = await self._dear.rows("read_pause_gauges")
+            self._pauses = await self._dear.rows("gauges.read_pauses")
         except psycopg.Error:
             self._dear.forget()  # `_ask` tells of it
         self._count_again = monotonic() + KEPT * (monotonic() - began)

@@ -1,4 +1,4 @@
-"""Least privilege: four roles, and exactly the rights that each needs (`sql/missing_grants.sql`).
+"""Least privilege: four roles, and exactly the rights that each needs (`grants.missing_grants`).
 
 `resumer_owner` owns our schema, and our functions run with its rights; `resumer_daemon` is for the
 daemon, `resumer_operator` for who starts, decides and cancels, `resumer_reader` for who looks.
@@ -55,7 +55,7 @@ async def to_give_again(url: str, schema: str) -> bool:
     """Return whether the server has our roles and they lack rights here. Raises Unreachable."""
     async with await connect(url) as connection, connection.transaction():
         await settle_pooled(connection)
-        cursor = await connection.execute(load("given_roles"))
+        cursor = await connection.execute(load("grants.existing_roles"))
         return bool(await cursor.fetchall() and await _missing(connection, schema))
 
 
@@ -105,7 +105,7 @@ async def lacks(connection: Connection, schema: str, role: str) -> list[Lack]:
 
 
 async def _missing(connection: Connection, schema: str) -> list[str]:
-    roles = await connection.execute(load("missing_roles"))
+    roles = await connection.execute(load("grants.missing_roles"))
     return [
         *(statement for (statement,) in await roles.fetchall()),
         *(r.statement for r in await _rights(connection, schema) if r.policy_on is None),
@@ -114,7 +114,7 @@ async def _missing(connection: Connection, schema: str) -> list[str]:
 
 async def _rights(connection: Connection, schema: str, daemon: str = DAEMON) -> list[Lack]:
     cursor = await connection.execute(
-        load("missing_grants"), {"schema": schema, "as_daemon": daemon}
+        load("grants.missing_grants"), {"schema": schema, "as_daemon": daemon}
     )
     return [Lack(*row) for row in await cursor.fetchall()]
 
@@ -122,7 +122,7 @@ async def _rights(connection: Connection, schema: str, daemon: str = DAEMON) -> 
 async def _run_all(
     connection: Connection, schema: str, statements: Sequence[str], locks: Sequence[Lock] = ()
 ) -> None:
-    await connection.execute(load("grant_path"), {"schema": schema})
+    await connection.execute(load("grants.set_search_path"), {"schema": schema})
     for statement in statements:
         await _run(connection, statement, locks)
 

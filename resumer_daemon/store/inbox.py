@@ -85,7 +85,9 @@ async def send_status_query(
 
     `without` is what the claim has left alone.
     """
-    return await session.run("outlook", {**asdict(bounds), "without": array(without)})
+    return await session.run(
+        "inbox.read_queue_status", {**asdict(bounds), "without": array(without)}
+    )
 
 
 async def read_queue_status(cursor: AsyncCursor[DictRow], bounds: ScanBounds) -> QueueStatus:
@@ -99,20 +101,20 @@ async def read_queue_status(cursor: AsyncCursor[DictRow], bounds: ScanBounds) ->
 async def follow_clock(session: Session) -> int:
     """Move what says a time of a clock that has gone back since; return how many requests."""
     async with session.transaction():
-        cursor = await session.run("follow_clock")
+        cursor = await session.run("inbox.follow_clock")
     return cursor.rowcount
 
 
 async def suppress_notify(session: Session) -> None:
     """Say that we look without being told, for a second from now."""
     async with session.transaction():
-        await session.run("stay_awake")
+        await session.run("inbox.suppress_notify")
 
 
 async def restore_notify(session: Session) -> None:
     """Say that we want to be told again."""
     async with session.transaction():
-        await session.run("lie_down")
+        await session.run("inbox.restore_notify")
 
 
 async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]:
@@ -122,13 +124,13 @@ async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]
     """
     async with session.transaction():
         await session.require_sight()
-        cursor = await session.run("settle_orphans", {"back": back})
+        cursor = await session.run("inbox.settle_orphans", {"back": back})
         return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
 
 
 async def fail_requests(session: Session, execution: UUID, why: str) -> None:
     """Fail the due requests of an execution of which nothing else can be written."""
-    await session.run("give_up_requests", {"id": execution, "why": why})
+    await session.run("inbox.fail_requests", {"id": execution, "why": why})
 
 
 async def search_events(session: Session) -> bool:
@@ -138,7 +140,7 @@ async def search_events(session: Session) -> bool:
     """
     async with session.transaction():
         facts = {"timezone": session.timezone, "limit": SEARCHED_AT_ONCE}
-        cursor = await session.run("search_events", facts)
+        cursor = await session.run("inbox.search_events", facts)
     return cursor.rowcount > 0
 
 
@@ -154,7 +156,7 @@ async def discard_events(session: Session, after: int) -> int:
             "after": after,
             "limit": DISCARDED_AT_ONCE,
         }
-        cursor = await session.run("discard_events", facts)
+        cursor = await session.run("inbox.discard_events", facts)
         row = await cursor.fetchone()
     return 0 if row is None else int(row["discarded"])
 
@@ -173,7 +175,7 @@ async def fan_out_events(
     triggers.
     """
     async with session.transaction():
-        cursor = await session.run("key_events", {"limit": most, "after": after})
+        cursor = await session.run("inbox.insert_event_keys", {"limit": most, "after": after})
         keyed = [row["id"] for row in await cursor.fetchall()]
     if not keyed:
         return []
@@ -185,5 +187,5 @@ async def fan_out_events(
             "captured": array(keyed),
             "width": width,
         }
-        cursor = await session.run("fan_out_events", facts)
+        cursor = await session.run("inbox.fan_out_events", facts)
         return [row["outcome"] for row in await cursor.fetchall()]

@@ -83,7 +83,7 @@ class DefinitionCache:
         missing = [h for h in hashes if not isinstance(self._found.get(h), PinnedDefinition)]
         if not missing:
             return
-        cursor = await session.run("read_definitions", {"hashes": array(missing)})
+        cursor = await session.run("inputs.read_definitions", {"hashes": array(missing)})
         for row in await cursor.fetchall():
             self._keep(row["sha256"], row["definition"])
 
@@ -91,7 +91,7 @@ class DefinitionCache:
         ids = list(workflows)
         if not ids:
             return {}
-        cursor = await session.run("read_workflows", {"ids": array(ids)})
+        cursor = await session.run("inputs.read_workflows", {"ids": array(ids)})
         return {row["id"]: self._take(row) for row in await cursor.fetchall()}
 
     def _take(self, row: Mapping[str, Any]) -> Found:
@@ -221,7 +221,7 @@ async def _rules(session: Session, programs: Definitions) -> Rules:
     wanted = frozenset().union(*named)
     if not wanted:
         return {}
-    cursor = await session.run("read_rules", {"rule_ids": array(wanted)})
+    cursor = await session.run("inputs.read_rules", {"rule_ids": array(wanted)})
     rules: dict[UUID | None, dict[str, Rule]] = defaultdict(dict)
     for row in await cursor.fetchall():
         rules[row["organization_id"]][row["rule_id"]] = _rule(row)
@@ -248,7 +248,7 @@ async def _loaded(
     if not wanted:
         return {}
     cursor = await session.run(
-        "read_context_cache",
+        "inputs.read_context_cache",
         {
             "execution_ids": array(c.id for c, _, _ in wanted),
             "organizations": array(c.organization for c, _, _ in wanted),
@@ -286,5 +286,5 @@ async def _last_steps(session: Session, batch: Sequence[ClaimedExecution]) -> Ma
     ids = [c.id for c in batch if c.needs_position]
     if not ids:
         return {}
-    cursor = await session.run("read_last_steps", {"ids": array(ids)})
+    cursor = await session.run("inputs.read_last_steps", {"ids": array(ids)})
     return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}

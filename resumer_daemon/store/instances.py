@@ -14,13 +14,13 @@ from resumer_daemon.store.statements import load
 async def register(session: Session, instance: UUID, **facts: object) -> None:
     """Add an instance, and write the settings that the SQL functions read into the control row."""
     async with session.transaction():
-        await session.run("register_instance", {"id": instance, **facts})
+        await session.run("instances.register", {"id": instance, **facts})
 
 
 async def delete(session: Session, instance: UUID) -> None:
     """Delete an instance that stops; another need not wait until its heartbeats are missed."""
     async with session.transaction():
-        await session.run("retire_instance", {"id": instance})
+        await session.run("instances.delete", {"id": instance})
 
 
 def connect_for_heartbeats(url: str) -> psycopg.Connection[Any]:
@@ -41,5 +41,5 @@ def record_heartbeat(connection: psycopg.Connection[Any], instance: UUID) -> boo
     """Record that an instance is alive; return False where it was declared dead."""
     with connection.transaction():
         connection.execute(*settings(local=True))
-        connection.execute(load("bound_beat"))
-        return connection.execute(load("beat"), {"id": instance}).rowcount > 0
+        connection.execute(load("instances.disable_timeouts"))
+        return connection.execute(load("instances.heartbeat"), {"id": instance}).rowcount > 0

@@ -127,15 +127,15 @@ async def record_pending_effects(
     ended = [p.claimed.id for p in plans if _ends_run(p)]
     if ended:
         await release(session, ended)
-        await session.run("look_again", {"execution_ids": array(ended)})
+        await session.run("leases.requeue_parked_requests", {"execution_ids": array(ended)})
     launching = [p for p in plans if p.pending_effects is not None]
     if not launching:
         return {}
-    taken = await session.run("take_leases", _leases(launching, holder, places))
+    taken = await session.run("leases.take_leases", _leases(launching, holder, places))
     known = {(effect.key, effect.attempt) for effect in under_way}
     intents = _intents(launching, known)
     if intents["keys"] != "{}":
-        await session.run("record_intents", intents)
+        await session.run("leases.insert_intents", intents)
     held = {p.claimed.id for p in launching[:places]}
     epochs = {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
     return {execution: epoch for execution, epoch in epochs.items() if execution in held}
@@ -192,15 +192,15 @@ async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
             "responses": array(dump(r.data) for _, r in rows),
             "errors": array(r.error for _, r in rows),
         }
-        await session.run("record_outcomes", outcomes)
+        await session.run("leases.update_outcomes", outcomes)
 
 
 async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
-    cursor = await session.run("fence_execution", {"id": execution})
+    cursor = await session.run("leases.fence_execution", {"id": execution})
     if not await locked(cursor):
         return False
-    cursor = await session.run("fence_lease", {"id": execution, "epoch": epoch})
+    cursor = await session.run("leases.fence_lease", {"id": execution, "epoch": epoch})
     return await cursor.fetchone() is not None
 
 
@@ -213,20 +213,20 @@ async def something_came(session: Session, execution: UUID, branches: Sequence[B
         "asked": array(approval for branch in branches for approval in branch.approval_ids),
         "timezone": session.timezone,
     }
-    cursor = await session.run("find_answers", facts)
+    cursor = await session.run("leases.find_branch_inputs", facts)
     return await cursor.fetchone() is not None
 
 
 async def recorded(session: Session, holder: LeaseOwner, execution: UUID, epoch: int) -> bool:
     """Tell, after the fence, whether we have recorded this lease and it is ours still."""
     facts = {"id": execution, "epoch": epoch, "instance": holder.instance}
-    cursor = await session.run("find_recorded", facts)
+    cursor = await session.run("leases.find_recorded_lease", facts)
     return await cursor.fetchone() is not None
 
 
 async def release(session: Session, executions: Sequence[UUID]) -> None:
     """Let go of the leases of executions that do not run any more."""
-    await session.run("release_leases", {"execution_ids": array(executions)})
+    await session.run("leases.release_leases", {"execution_ids": array(executions)})
 
 
 async def release_to_others(session: Session, epochs: Mapping[UUID, int]) -> None:
@@ -238,21 +238,21 @@ async def release_to_others(session: Session, epochs: Mapping[UUID, int]) -> Non
 async def release_now(session: Session, epochs: Mapping[UUID, int]) -> None:
     """Do that within a transaction that does more."""
     facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
-    await session.run("hand_over_leases", facts)
+    await session.run("leases.expire_leases", facts)
 
 
 async def release_unknown(session: Session, holder: LeaseOwner, running: Iterable[UUID]) -> None:
     """End the leases that are ours but for those that run here, so that whoever looks goes on."""
     async with session.transaction():
         facts = {"instance": holder.instance, "running": array(running)}
-        await session.run("hand_over_strays", facts)
+        await session.run("leases.expire_unknown_leases", facts)
 
 
 async def requeue(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
     """Give a lease back of which nothing is under way, to be taken again after so long."""
     async with session.transaction():
         facts = {"id": execution, "epoch": epoch, "seconds": seconds}
-        await session.run("stand_in_line", facts)
+        await session.run("leases.requeue_lease", facts)
 
 
 async def rescue(session: Session, holder: LeaseOwner, limit: int) -> list[RescuedLease]:
@@ -264,7 +264,7 @@ async def rescue(session: Session, holder: LeaseOwner, limit: int) -> list[Rescu
     if not ids:
         return []
     taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
-    cursor = await session.run("rescue_leases", taken)
+    cursor = await session.run("leases.take_over_leases", taken)
     return [
         RescuedLease(
             row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"]
@@ -275,13 +275,13 @@ async def rescue(session: Session, holder: LeaseOwner, limit: int) -> list[Rescu
 
 async def lock_expired(session: Session, limit: int) -> list[UUID]:
     """Lock executions whose lease is past for longest, and return their ids."""
-    cursor = await session.run("claim_expired_leases", {"limit": limit, "version": VERSION})
+    cursor = await session.run("leases.claim_expired_leases", {"limit": limit, "version": VERSION})
     return await locked(cursor)
 
 
 async def newer_leases(session: Session) -> list[UUID]:
     """Return executions with a lease that is past and whose state a newer version wrote."""
-    cursor = await session.run("find_newer_leases", {"version": VERSION})
+    cursor = await session.run("leases.find_newer_leases", {"version": VERSION})
     return [row["execution_id"] for row in await cursor.fetchall()]
 
 
@@ -293,18 +293,18 @@ async def extend(
     longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
     if longer:
         facts = {"execution_ids": array(longer), "seconds": array(longer.values())}
-        await session.run("outlast_effects", facts)
+        await session.run("leases.extend_leases", facts)
 
 
 async def rests(session: Session, ids: Sequence[UUID]) -> Mapping[str, float]:
     """Return the seconds until effects are sent that rest before an attempt, by key."""
-    cursor = await session.run("read_rests", {"ids": array(ids)})
+    cursor = await session.run("leases.read_effect_delays", {"ids": array(ids)})
     return {row["key"]: row["seconds"] for row in await cursor.fetchall()}
 
 
 async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
     """Return the keys of at-most-once effects without an outcome, by execution."""
-    cursor = await session.run("read_intents", {"ids": array(ids)})
+    cursor = await session.run("leases.find_ambiguous_effects", {"ids": array(ids)})
     found: dict[UUID, list[str]] = {}
     for row in await cursor.fetchall():
         found.setdefault(row["execution_id"], []).append(row["key"])

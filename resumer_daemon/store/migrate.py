@@ -49,21 +49,21 @@ def create_development_database(url: str) -> None:
     """Create the database of `dev` on the server behind `url`, where it is missing."""
     with psycopg.connect(url, autocommit=True) as connection:
         named = {"name": DEVELOPMENT_DATABASE}
-        if connection.execute(load("has_database"), named).fetchone() is None:
-            connection.execute(load("create_database"))
+        if connection.execute(load("migrate.has_database"), named).fetchone() is None:
+            connection.execute(load("migrate.create_database"))
 
 
 async def adopt_blocked(url: str, *, on: bool) -> bool:
     """Say whether the service's blocked executions are adopted; return whether that is new."""
     async with await connect(url) as connection, connection.transaction():
         await settle_pooled(connection)
-        cursor = await connection.execute(load("choose_adoption"), {"on": on})
+        cursor = await connection.execute(load("migrate.set_adopt_blocked"), {"on": on})
     return cursor.rowcount > 0
 
 
 def written_choice(*, on: bool) -> str:
     """Return the SQL of that choice."""
-    return written("choose_adoption", on=on) + ";"
+    return written("migrate.set_adopt_blocked", on=on) + ";"
 
 
 async def refuse_approvals(url: str, schema: str = "public", *, on: bool) -> bool:
@@ -78,13 +78,13 @@ async def refuse_approvals(url: str, schema: str = "public", *, on: bool) -> boo
         async def switch() -> str | None:
             async with connection.transaction():
                 await prepare(connection, place)
-                cursor = await connection.execute(load("is_guarded", schema=schema))
+                cursor = await connection.execute(load("migrate.guard_enabled", schema=schema))
                 if (await cursor.fetchone()) == (on,):
                     return None
                 if on:
-                    statement = load("enforce_guard", schema=schema)
+                    statement = load("migrate.enable_guard", schema=schema)
                 else:
-                    statement = load("relax_guard", schema=schema)
+                    statement = load("migrate.disable_guard", schema=schema)
                 await or_busy(connection.execute(statement), "the guard of approvals")
             return "switched"
 
@@ -199,7 +199,7 @@ async def _next_step(
 
 async def _policy_steps(connection: Connection, schema: str) -> list[Step]:
     """Return the steps that drop the policies of `migrate grants`, each on one table."""
-    cursor = await connection.execute(load("our_policies"), {"schema": schema})
+    cursor = await connection.execute(load("migrate.read_policies"), {"schema": schema})
     return [
         Step(
             (),
@@ -212,7 +212,7 @@ async def _policy_steps(connection: Connection, schema: str) -> list[Step]:
 
 async def _owner(connection: Connection, schema: str) -> str | None:
     """Return the role that owns our objects, where it is to be used; else they are our role's."""
-    cursor = await connection.execute(load("owner_to_use"), {"schema": schema})
+    cursor = await connection.execute(load("migrate.find_owner"), {"schema": schema})
     row = await cursor.fetchone()
     return row[0] if row else None
 
@@ -220,19 +220,23 @@ async def _owner(connection: Connection, schema: str) -> str | None:
 def _up_texts(migration: Migration, schema: str, owner: str | None) -> list[str]:
     texts = [migration.script(schema)]
     if migration.binds:
-        texts = [written("remember_trigger_states"), *texts, written("restore_trigger_states")]
-    note = written("enter_migration", **line(migration, schema))
+        texts = [
+            written("migrate.save_trigger_states"),
+            *texts,
+            written("migrate.restore_trigger_states"),
+        ]
+    note = written("migrate.insert_migration", **line(migration, schema))
     if owner is None or migration.of_the_service:
         return [*texts, note]
-    hand_over = written("hand_over_objects")
+    hand_over = written("migrate.transfer_objects")
     if migration.name == SCHEMA:
         return [*texts, note, hand_over]
-    as_owner = [written("become_owner"), *texts, note, written("become_migrator")]
+    as_owner = [written("migrate.become_owner"), *texts, note, written("migrate.become_migrator")]
     return [hand_over, *as_owner]
 
 
 def _down_texts(migration: Migration, schema: str) -> list[str]:
-    return [written("strike_migration", name=migration.name), migration.undo(schema)]
+    return [written("migrate.delete_migration", name=migration.name), migration.undo(schema)]
 
 
 def _script(place: MigrationTarget, step: Step) -> str:
@@ -268,7 +272,7 @@ async def _step(connection: Connection, place: MigrationTarget, direction: Direc
     """
     async with connection.transaction():
         await prepare(connection, place)
-        cursor = await connection.execute(load("lock_migrations"))
+        cursor = await connection.execute(load("migrate.lock"))
         if (await cursor.fetchone()) != (True,):
             raise LockUnavailable("another migrator is at work")
         history = await read_installed(connection, place.schema)

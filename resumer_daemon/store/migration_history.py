@@ -46,11 +46,11 @@ class MigrationStatus:
 
 async def read_history(connection: Connection) -> History:
     """Return what was applied, by name; nothing where no migration ever was."""
-    cursor = await connection.execute(load("has_ledger"))
+    cursor = await connection.execute(load("migrate.has_history"))
     if (await cursor.fetchone()) != (True,):
         return {}
     rows = connection.cursor(row_factory=class_row(Applied))
-    await rows.execute(load("read_ledger"))
+    await rows.execute(load("migrate.read_history"))
     return {row.name: row for row in await rows.fetchall()}
 
 
@@ -60,7 +60,7 @@ async def read_installed(connection: Connection, schema: str) -> History:
     They are gone when the service creates a table anew. `up` then binds them again.
     """
     history = await read_history(connection)
-    cursor = await connection.execute(load("bound_triggers"), {"schema": schema})
+    cursor = await connection.execute(load("migrate.read_bound_triggers"), {"schema": schema})
     bound = {name for (name,) in await cursor.fetchall()}
     gone = {
         m.name: replace(history[m.name], sha256="triggers were dropped", version=__version__)

@@ -121,7 +121,7 @@ async def blockers(connection: Connection, schema: str, locks: Sequence[Lock]) -
         "tables": array(lock.table for lock in locks),
         "modes": array(lock.mode for lock in locks),
     }
-    await cursor.execute(load("lock_holders"), parameters)
+    await cursor.execute(load("migrate.find_lock_holders"), parameters)
     return "; ".join(map(str, await cursor.fetchall()))
 
 

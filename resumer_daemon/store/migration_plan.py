@@ -119,7 +119,7 @@ async def read_plan(
     tables = await read_tables(connection, schema)
     new = [migration for migration in missing if migration.name not in applied]
     cursor = connection.cursor(row_factory=class_row(PlannedRole))
-    role = await (await cursor.execute(load("plan_role"))).fetchone()
+    role = await (await cursor.execute(load("migrate.read_migrator"))).fetchone()
     if role is None:
         raise LookupError("whoever is connected has a role")
     columns = added_columns().keys()
@@ -137,7 +137,9 @@ async def read_plan(
 
 async def _surroundings(connection: Connection, schema: str) -> Sequence[Surrounding]:
     cursor = connection.cursor(row_factory=class_row(Surrounding))
-    await cursor.execute(load("plan_surroundings"), {"schema": schema, "tables": array(NAMES)})
+    await cursor.execute(
+        load("migrate.read_surroundings"), {"schema": schema, "tables": array(NAMES)}
+    )
     return await cursor.fetchall()
 
 

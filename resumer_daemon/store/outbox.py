@@ -31,7 +31,7 @@ async def claim(session: Session, limit: int, seconds: float, back: float = ALL)
     """
     facts = {"limit": limit, "seconds": seconds, "back": back}
     async with session.transaction():
-        cursor = await session.run("claim_messages", facts)
+        cursor = await session.run("outbox.claim_messages", facts)
         return [
             Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["reached"])
             for r in await cursor.fetchall()
@@ -56,7 +56,7 @@ async def settle(
         "again_in": again_in,
     }
     async with session.transaction():
-        cursor = await session.run("settle_message", facts)
+        cursor = await session.run("outbox.settle_message", facts)
         return await cursor.fetchone() is not None
 
 
@@ -72,13 +72,13 @@ async def postpone(
         "again_in": again_in,
     }
     async with session.transaction():
-        await session.run("postpone_message", facts)
+        await session.run("outbox.postpone_message", facts)
 
 
 async def list_messages(session: Session, state: str | None, limit: int) -> list[dict[str, Any]]:
     """Return messages, the oldest of a state first."""
     async with session.transaction():
-        cursor = await session.run("list_messages", {"state": state, "limit": limit})
+        cursor = await session.run("outbox.list_messages", {"state": state, "limit": limit})
         return await cursor.fetchall()
 
 
@@ -86,7 +86,7 @@ async def retry(session: Session, keys: Sequence[str] | None) -> list[str]:
     """Make dead messages due again, all of them without keys; return the keys of those."""
     async with session.transaction():
         named = {"keys": None if keys is None else array(keys)}
-        cursor = await session.run("retry_messages", named)
+        cursor = await session.run("outbox.retry_messages", named)
         return [row["key"] for row in await cursor.fetchall()]
 
 
@@ -104,7 +104,7 @@ async def write(session: Session, request: Mapping[str, Json]) -> EffectResult:
         "data": dump(request["data"]),
         "search_path": session.service_path.path,
     }
-    cursor = await session.run("write_record", facts)
+    cursor = await session.run("outbox.write_record", facts)
     row = await cursor.fetchone()
     if row is None:
         raise LookupError("a function has always an answer")

@@ -80,7 +80,7 @@ def _is_scalar(given: Json) -> bool:
 
 
 def _unlikely(path: str, given: Json) -> tuple[bool, bool, bool]:
-    """Sort first what few events have in common, and what their keys have (`key_events.sql`)."""
+    """Sort first what few events share, and what their keys have (`inbox.insert_event_keys`)."""
     return to_text(given) in _TRUTHS, path.count(".") > 1, not path.lower().endswith("id")
 
 

@@ -26,7 +26,7 @@ async def quarantine(session: Session, execution: UUID, what: Incident) -> bool:
             await _stop(session, what, running=False)
             return False
         facts = {"cancel": claimed.requests[0].id, "organization": claimed.organization}
-        rest = await session.run("cancel_apart", facts)
+        rest = await session.run("quarantine.cancel_unread", facts)
         undecided = tuple([row["id"] for row in await rest.fetchall()])
         await record(session, [replace(cancel(claimed, settlement), withdrawn=undecided)], {})
         await release(session, [execution])
@@ -44,4 +44,4 @@ async def _stop(session: Session, what: Incident, *, running: bool) -> None:
     incident = dump(what.to_json())
     facts = {"incident": incident, "running": running, "timezone": session.timezone}
     async with session.at_the_service():
-        await session.run("set_apart", facts)
+        await session.run("quarantine.stop_unread", facts)

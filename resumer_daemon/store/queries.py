@@ -1,4 +1,7 @@
-"""Read for people: lists, one execution, the ledger, incidents, numbers, and explanations."""
+"""Everything that is only read, for people and programs: lists, status, explanations, numbers.
+
+A read in a scope sees one organization. A row outside it looks like a missing one.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,7 +55,7 @@ class Entries:
 async def list_executions(session: Session, wanted: Filter) -> list[dict[str, Any]]:
     """Return executions."""
     facts = {**asdict(wanted), "timezone": session.timezone}
-    return await asked(session, "list_executions", facts)
+    return await asked(session, "queries.list_executions", facts)
 
 
 async def choose_executions(
@@ -64,7 +67,7 @@ async def choose_executions(
 ) -> list[dict[str, Any]]:
     """Return the executions that a bulk move is about; `statuses` is an array."""
     facts = {"statuses": statuses, "workflow": workflow, "reason": reason, "seconds": seconds}
-    return await asked(session, "choose_executions", facts)
+    return await asked(session, "queries.select_executions", facts)
 
 
 async def show_execution(session: Session, key: str) -> dict[str, Any]:
@@ -74,30 +77,30 @@ async def show_execution(session: Session, key: str) -> dict[str, Any]:
         Refused: There is no such execution.
     """
     facts = {"key": key, "timezone": session.timezone}
-    [row] = await asked(session, "show_execution", facts)
+    [row] = await asked(session, "queries.show_execution", facts)
     return {name: _read(value) if name in DOCUMENTS else value for name, value in row.items()}
 
 
 async def explain(session: Session, key: str) -> dict[str, Any]:
     """Return why an execution stands where it stands. Raises Refused: there is none."""
-    [row] = await asked(session, "explain_execution", {"key": key})
+    [row] = await asked(session, "queries.explain", {"key": key})
     explained: dict[str, Any] = load(row["explained"])
     return explained
 
 
 async def list_ledger(session: Session, wanted: Entries) -> list[dict[str, Any]]:
     """Return settled requests, newest first. Raises Refused: there is no such execution."""
-    return await asked(session, "list_ledger", asdict(wanted))
+    return await asked(session, "queries.list_ledger", asdict(wanted))
 
 
 async def list_incidents(session: Session, limit: int) -> list[dict[str, Any]]:
     """Return open incidents, the oldest first."""
-    return await asked(session, "list_incidents", {"limit": limit})
+    return await asked(session, "queries.list_incidents", {"limit": limit})
 
 
 async def read_stats(session: Session) -> dict[str, Any]:
     """Return how it goes, in numbers."""
-    [row] = await asked(session, "read_stats", {})
+    [row] = await asked(session, "queries.stats", {})
     stats: dict[str, Any] = load(row["stats"])
     return stats
 
@@ -132,7 +135,7 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
     from resumer_daemon.engine.state import NextSteps
 
     facts = {"workflow": workflow, "timezone": session.timezone}
-    cursor = await session.run("paused_of_workflow", facts)
+    cursor = await session.run("queries.paused_by_step", facts)
     return [
         PausedPlace(
             row["version"],
@@ -143,3 +146,67 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
         )
         for row in await cursor.fetchall()
     ]
+
+
+FIRST = UUID(int=0)
+NEWEST = 2**63 - 1
+Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
+
+
+async def read_status(session: Session, scope: AccessScope, execution: UUID) -> str:
+    """Return the status of an execution as a JSON document. Raises `NotFound`: not in scope."""
+    document: str = (await _read_in_scope(session, "queries.status_in_scope", scope, execution))[
+        "document"
+    ]
+    return document
+
+
+async def explain_in_scope(session: Session, scope: AccessScope, execution: UUID) -> str:
+    """Return why an execution does not continue, as a JSON document. Raises `NotFound`."""
+    document: str = (await _read_in_scope(session, "queries.explain_in_scope", scope, execution))[
+        "document"
+    ]
+    return document
+
+
+async def read_resume_options(
+    session: Session, scope: AccessScope, execution: UUID
+) -> dict[str, Any]:
+    """Return the facts that decide which moves are possible. Raises `NotFound`: not in scope."""
+    return await _read_in_scope(session, "queries.resume_options_in_scope", scope, execution)
+
+
+async def _read_in_scope(
+    session: Session, statement: str, scope: AccessScope, execution: UUID
+) -> dict[str, Any]:
+    async with session.transaction():
+        row = await session.fetch_optional(statement, scope.facts(execution=execution))
+    if row is None:
+        raise NotFound(f"no execution {execution}")
+    return row
+
+
+async def page_paused(
+    session: Session,
+    scope: AccessScope,
+    reason: Reason | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return paused executions, for longest first, those behind `after`, each with its document."""
+    at, last = after or (None, FIRST)
+    reasons = array([reason] if reason else get_args(Reason))
+    facts = scope.facts(reasons=reasons, at=at, id=last, limit=limit)
+    async with session.transaction():
+        return await session.fetch_all("queries.page_paused", facts)
+
+
+async def page_ledger(
+    session: Session, scope: AccessScope, execution: UUID | None, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return settled requests, newest first, those older than `before`, each with its document."""
+    facts = scope.facts(
+        execution=execution, before=NEWEST if before is None else before, limit=limit
+    )
+    async with session.transaction():
+        return await session.fetch_all("queries.page_ledger", facts)

@@ -117,42 +117,48 @@ async def record(
     """Write everything that these plans hold. `copies` are definitions, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
     async with session.at_the_service():
-        await _write(session, "record_steps", _steps(moved))  # none ends after its execution
-        await _write(session, "record_executions", _executions(moved))
-        await _write(session, "record_approvals", _approvals(moved))
-    await _write(session, "record_outbox", _outbox(moved))
+        await _write(session, "record.insert_steps", _steps(moved))  # none ends after its execution
+        await _write(session, "record.update_executions", _executions(moved))
+        await _write(session, "record.insert_approvals", _approvals(moved))
+    await _write(session, "record.insert_outbox", _outbox(moved))
     closing = [p for p in plans if p.closed_by and p.claimed.pause]
-    await _write(session, "close_pauses", pauses.closed(closing))
-    await _write(session, "close_waits", pauses.waits_ended(plans))
+    await _write(session, "record.close_pauses", pauses.closed(closing))
+    await _write(session, "record.delete_event_waits", pauses.waits_ended(plans))
     opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
-    await _write(session, "keep_definitions", _definitions(plans, copies))
-    await _write(session, "open_pauses", pauses.opened(opening))
-    await _write(session, "open_waits", pauses.waits(plans))
+    await _write(session, "record.insert_definitions", _definitions(plans, copies))
+    await _write(session, "record.open_pauses", pauses.opened(opening))
+    await _write(session, "record.insert_event_waits", pauses.waits(plans))
     stopped = [p for p in plans if p.incident is not None]
     async with session.at_the_service():
-        await _write(session, "mark_incidents", pauses.overlays(stopped))
+        await _write(session, "record.apply_incidents", pauses.overlays(stopped))
         await _write(
-            session, "lift_incidents", pauses.lifted([p for p in plans if p.ends_incident])
+            session, "record.lift_incidents", pauses.lifted([p for p in plans if p.ends_incident])
         )
         await _write(
-            session, "hold_pauses", pauses.held([p for p in plans if p.manual_pause is not None])
+            session,
+            "record.apply_manual_pauses",
+            pauses.held([p for p in plans if p.manual_pause is not None]),
         )
         await _write(
-            session, "let_pauses_go", pauses.lifted([p for p in plans if p.ends_manual_pause])
+            session,
+            "record.lift_manual_pauses",
+            pauses.lifted([p for p in plans if p.ends_manual_pause]),
         )
         # before the requests that have the rows are settled
         await _write(
-            session, "undo_writes", {"ids": [r for plan in plans for r in plan.writes_to_undo]}
+            session,
+            "record.revert_foreign_writes",
+            {"ids": [r for plan in plans for r in plan.writes_to_undo]},
         )
-    await _write(session, "settle_requests", _settled(plans))
-    await _write(session, "apply_unasked", _unasked(plans))
-    await _write(session, "add_requests", _added(plans))
-    await _write(session, "recall_events", _recalled(plans))
+    await _write(session, "record.settle_requests", _settled(plans))
+    await _write(session, "record.settle_unrequested_decisions", _unasked(plans))
+    await _write(session, "record.insert_requests", _added(plans))
+    await _write(session, "record.requeue_past_events", _recalled(plans))
     async with session.at_the_service():
-        await _write(session, "expire_approvals", _expired(plans))
-        await _write(session, "withdraw_approvals", _withdrawn(plans))
+        await _write(session, "record.expire_approvals", _expired(plans))
+        await _write(session, "record.withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:
-            await _write(session, "record_audit", audited(plans))
+            await _write(session, "record.insert_audit", audited(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:

@@ -48,7 +48,7 @@ class Role:
 async def read_role(connection: Connection, schema: str) -> Role:
     """Return who we are there."""
     cursor = connection.cursor(row_factory=class_row(Role))
-    await cursor.execute(load("read_role"), {"schema": schema})
+    await cursor.execute(load("service_schema.read_role"), {"schema": schema})
     role = await cursor.fetchone()
     if role is None:
         raise LookupError("whoever is connected has a role")

@@ -55,7 +55,7 @@ class MigrationTarget:
 async def prepare(connection: Connection, place: MigrationTarget) -> None:
     """Make the settings of a transaction that changes the schema."""
     await connection.execute(*settings(local=True))
-    await connection.execute(load("prepare_migration"), place.settings)
+    await connection.execute(load("migrate.prepare"), place.settings)
 
 
 T = TypeVar("T")

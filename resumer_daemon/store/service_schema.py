@@ -40,7 +40,9 @@ class Table:
 async def read_tables(connection: Connection, schema: str) -> Mapping[str, Table]:
     """Return the tables of the service that are there, by name."""
     cursor = connection.cursor(row_factory=class_row(Table))
-    await cursor.execute(load("plan_tables"), {"schema": schema, "tables": array(SERVICE_TABLES)})
+    await cursor.execute(
+        load("service_schema.read_tables"), {"schema": schema, "tables": array(SERVICE_TABLES)}
+    )
     return {table.name: table for table in await cursor.fetchall()}
 
 
@@ -304,7 +306,7 @@ async def before_installation(
 
 
 async def _columns(connection: Connection, schema: str) -> Columns:
-    cursor = await connection.execute(load("read_columns"), {"schema": schema})
+    cursor = await connection.execute(load("service_schema.read_columns"), {"schema": schema})
     return {
         (table, name): Column(KINDS.get(kind, kind), not_null, omissible, computed)
         for table, name, kind, not_null, omissible, computed in await cursor.fetchall()

@@ -34,7 +34,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 def session_settings() -> bytes:
     """Return the statement that makes the settings of a session beside those of its connection."""
-    return load("session_settings")
+    return load("session.apply_settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Session:
         parameters: Mapping[str, Any] = NOTHING,
         rows: BaseRowFactory[Any] = dict_row,
     ) -> AsyncCursor[Any]:
-        """Run `sql/<statement>.sql` and return its cursor; rows are dicts by default."""
+        """Run a statement by name and return its cursor; rows are dicts by default."""
         cursor = self.connection.cursor(row_factory=rows)
         await cursor.execute(self.text(statement), parameters)
         await self._send_all()
@@ -119,7 +119,7 @@ class Session:
                 await connection.wait(send(connection.pgconn))
 
     def text(self, statement: str) -> bytes:
-        """Return `sql/<statement>.sql` as this database needs it."""
+        """Return the text of a statement as this database needs it."""
         return load(statement, self.features, self.schema)
 
     @asynccontextmanager
@@ -130,10 +130,10 @@ class Session:
         leave PostgreSQL no choice: `tests/integration/migrations/test_search_path.py` checks each.
         """
         if self.service_path.needed:
-            await self.run("enter_service", {"search_path": self.service_path.path})
+            await self.run("session.use_service_path", {"search_path": self.service_path.path})
         yield
         if self.service_path.needed:
-            await self.run("leave_service")
+            await self.run("session.use_own_path")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -160,21 +160,21 @@ class Session:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Run what is inside as a part of a transaction: where it fails, only it is undone."""
-        await self.run("savepoint")
+        await self.run("session.savepoint")
         try:
             async with self.connection.pipeline():  # left when all of it is answered
                 yield
-                await self.run("check_now")
+                await self.run("session.check_constraints")
         except BaseException:  # whoever is cancelled leaves no half of it either
             prepares = self.connection.prepare_threshold
             self.connection.prepare_threshold = None  # else all that is prepared is forgotten
             try:
                 with suppress(psycopg.OperationalError):  # what is lost is rolled back
-                    await self.run("back_to_savepoint")
+                    await self.run("session.rollback_to_savepoint")
             finally:
                 self.connection.prepare_threshold = prepares
             raise
-        await self.run("keep_part")
+        await self.run("session.release_savepoint")
 
     async def settle(self, *, local: bool) -> None:
         """Make the settings that hold in our transactions: for the session, or for this one."""
@@ -226,7 +226,7 @@ class Database:
     async def _opened(self, connection: Connection) -> Session:
         await settle_pooled(connection)
         features = await probe(connection, self.schema)
-        cursor = await connection.execute(load("read_path", schema=self.schema))
+        cursor = await connection.execute(load("session.read_service_path", schema=self.schema))
         foreign = ServicePath(*(await cursor.fetchone() or ("", False)))
         pooled = connection.prepare_threshold is None
         role = await read_role(connection, self.schema)

@@ -1,14 +1,15 @@
-"""The statements of `sql/`, as bytes: one a file, nothing is ever put together from pieces.
+"""Named statements: `sql/claim.sql` holds the statements `claim.<name>`, and so on by topic.
 
-All files are read at the import: an upgrade in place must not give a running process statements of
-another version, and a process at its limit of open files must not end at the first use of one.
+Statements are never built from pieces. A file is split at its lines `-- name: <name>` when this
+module is imported, so that an upgrade in place never gives a running process statements of another
+version, and a process at its limit of open files does not fail at the first use of one.
 
 Databases differ in a few columns of the service. A line that ends in `--? feature` is kept only
-where the probe (`store/contract.py`) found that feature.
+where the probe (`store/service_schema.py`) found that feature.
 
-The schema of the service is not on the path of our statements, because other roles may be able to
-create operators and functions there. Each statement therefore gets the schema written before the
-service's tables.
+Other roles may be able to create operators and functions in the service's schema, so that it is
+not on the search path of these statements. Each statement gets the schema written before the
+service's tables instead.
 """
 
 import re
@@ -19,10 +20,29 @@ from typing import Any, Final
 
 from psycopg import sql
 
+NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def split(topic: str, text: str) -> dict[str, str]:
+    """Return the statements of one file by their full names.
+
+    Raises:
+        ValueError: Two statements have the same name.
+    """
+    _, *parts = NAME.split(text)
+    names = [f"{topic}.{name}" for name in parts[::2]]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"statements with the same name: {', '.join(sorted(repeated))}")
+    return {name: part.rstrip("\n") for name, part in zip(names, parts[1::2], strict=True)}
+
+
 TEXTS: Final = {
-    file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+    name: statement
     for file in files("resumer_daemon.sql").iterdir()
     if file.name.endswith(".sql")
+    for name, statement in split(
+        file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")
+    ).items()
 }
 OPTIONAL = re.compile(r"^(?P<line>.*?)\s*--\? (?P<feature>\w+)$")
 OWN_PATH = "pg_catalog, resumer, pg_temp"
@@ -47,9 +67,9 @@ _NAMED = re.compile(
 
 @cache
 def load(name: str, features: Set[str] = frozenset(), schema: str | None = None) -> bytes:
-    """Return the statement `sql/<name>.sql` for a database that has these features.
+    """Return the statement of a name, such as `claim.claim_due`, for a database with `features`.
 
-    `schema` is where the service's tables are. A statement that names none of them needs none.
+    `schema` is the schema of the service's tables. A statement that names none of them needs none.
     """
     text = "\n".join(_kept(TEXTS[name], features))
     return (text if schema is None else placed(text, schema, percent="%%")).encode()

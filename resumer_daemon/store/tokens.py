@@ -63,7 +63,7 @@ async def create(
         "seconds": seconds,
     }
     async with session.transaction():
-        cursor = await session.run("create_token", facts)
+        cursor = await session.run("tokens.create_token", facts)
         row = await cursor.fetchone()
     if row is None:
         raise OperationRefused(
@@ -75,7 +75,7 @@ async def create(
 async def list_tokens(session: Session) -> list[dict[str, Any]]:
     """Return what is kept of all tokens, oldest first."""
     async with session.transaction():
-        cursor = await session.run("list_tokens")
+        cursor = await session.run("tokens.list_tokens")
         return await cursor.fetchall()
 
 
@@ -86,7 +86,7 @@ async def revoke(session: Session, name: str) -> None:
         Refused: None of that name is in force.
     """
     async with session.transaction():
-        cursor = await session.run("revoke_token", {"name": name})
+        cursor = await session.run("tokens.revoke_token", {"name": name})
         if await cursor.fetchone() is None:
             raise OperationRefused(
                 f"no token named {name!r} is in force\n  resumer-daemon token list"
@@ -97,7 +97,9 @@ async def find_holder(session: Session, key: str) -> Credential | None:
     """Return who holds a key that is in force: a token of ours, or a key of the service."""
     hashed = fingerprint(key)
     async with session.transaction():
-        cursor = await session.run("find_holder", {"sha256": hashed}, class_row(Credential))
+        cursor = await session.run(
+            "tokens.find_credential", {"sha256": hashed}, class_row(Credential)
+        )
         found = await cursor.fetchall()
     return next((holder for holder in found if compare_digest(holder.sha256, hashed)), None)
 
@@ -105,7 +107,7 @@ async def find_holder(session: Session, key: str) -> Credential | None:
 async def server_time(session: Session) -> float:
     """Return the database's time, in seconds since 1970."""
     async with session.transaction():
-        cursor = await session.run("server_time")
+        cursor = await session.run("tokens.read_time")
         [row] = await cursor.fetchall()
         now: float = row["now"]
         return now

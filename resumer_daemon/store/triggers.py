@@ -27,7 +27,7 @@ TRIGGERS = frozenset(
 )
 
 
-READ_TRIGGERS: Final = "read_triggers"
+READ_TRIGGERS: Final = "service_schema.read_triggers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,7 @@ async def switch(
 
 
 async def _statements(connection: Connection, schema: str, *, on: bool) -> list[tuple[str, str]]:
-    cursor = await connection.execute(load("switch_triggers"), {"schema": schema, "on": on})
+    cursor = await connection.execute(
+        load("service_schema.switch_triggers"), {"schema": schema, "on": on}
+    )
     return [(name, statement) for name, statement in await cursor.fetchall()]

@@ -94,8 +94,12 @@ def resumed_without_a_word() -> None:
 
 def looking_back_at_everything() -> None:
     """Hand over the oldest event of its type, whoever it is of."""
-    _rewrite("recall_events", "      AND resumer.may_end(w.match, w.entities, v.payload)\n", "")
-    _rewrite("recall_events", "SELECT w.anchor = ''", "SELECT true OR w.anchor = ''")
+    _rewrite(
+        "record.requeue_past_events",
+        "      AND resumer.may_end(w.match, w.entities, v.payload)\n",
+        "",
+    )
+    _rewrite("record.requeue_past_events", "SELECT w.anchor = ''", "SELECT true OR w.anchor = ''")
 
 
 def turns_never_halved() -> None:
@@ -105,9 +109,11 @@ def turns_never_halved() -> None:
 
 def adoptions_never_missed() -> None:
     """Look for no execution that the service ended unseen, not even when it is decided."""
-    _rewrite("reconcile_executions", "s.result = 'blocked'", "false")
+    _rewrite("maintenance.reconcile_executions", "s.result = 'blocked'", "false")
     _rewrite(
-        "read_executions", "FILTER (WHERE r.kind = 'approval') > 0", "FILTER (WHERE false) > 0"
+        "claim.read_executions",
+        "FILTER (WHERE r.kind = 'approval') > 0",
+        "FILTER (WHERE false) > 0",
     )
 
 

@@ -67,7 +67,7 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
             "row_security": "'off'",
             "local": "true",
         }
-        for statement in ("settings", "session_settings"):
+        for statement in ("connection.apply_settings", "session.apply_settings"):
             ask(load(statement).decode() % settings)
         ask("SET LOCAL statement_timeout = '5s'")
         for setting in IMPOSED:

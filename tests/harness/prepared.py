@@ -1,10 +1,10 @@
 """The statements of `sql/` as the server gets them."""
 
 import re
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "sql"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+from resumer_daemon.store.statements import TEXTS
+
+NAMES = sorted(TEXTS)
 
 PLACEHOLDER = re.compile(rb"%(?:\((?P<name>\w+)\)s|%)")
 

@@ -13,6 +13,7 @@ ROOT = FOLDER.parent.parent
 class Mutant:
     """One fault: in `file` the text `find`, which is there exactly once, becomes `put`.
 
+    `statement` names the part of a file of `sql/` that has it, by the line `-- name:`.
     `tests` are arguments of pytest that run in seconds and fail because of the fault.
     """
 
@@ -22,6 +23,7 @@ class Mutant:
     find: str
     put: str
     tests: tuple[str, ...]
+    statement: str = ""
 
     def applied(self, text: str) -> str:
         """Return the file's text with the fault in it.
@@ -29,11 +31,14 @@ class Mutant:
         Raises:
             ValueError: The list is out of date: the text is not there exactly once.
         """
-        if (count := text.count(self.find)) != 1:
+        begin = text.index(f"-- name: {self.statement}\n") if self.statement else 0
+        end = text.find("\n-- name: ", begin) if self.statement else -1
+        part = text[begin:] if end < 0 else text[begin:end]
+        if (count := part.count(self.find)) != 1:
             raise ValueError(
                 f"{self.area}: {self.name}: {self.file} has {count} times {self.find!r}"
             )
-        return text.replace(self.find, self.put)
+        return text[:begin] + part.replace(self.find, self.put) + text[begin + len(part) :]
 
 
 def mutants(words: Sequence[str] = ()) -> list[Mutant]:

@@ -24,13 +24,13 @@ LOOP = loop(BATCH, CROWD)
 FEW = BATCH * 20
 BOUNDS = {
     # counted up to 10,001, at a scrape
-    "read_gauges": 11_000,
+    "gauges.read_requests": 11_000,
     # the same, but for leases: all of them by a bitmap, where nobody has analysed the table
-    "read_facts": 25_000,
+    "gauges.read_server": 25_000,
     # counts all that is paused: its answer is kept for fifty times as long as it takes
-    "read_pause_gauges": 50_000,
+    "gauges.read_pauses": 50_000,
     # goes through up to 100,000 timers, once a connection
-    "follow_clock": 100_000,
+    "inbox.follow_clock": 100_000,
 }
 
 State = Literal["prepared when empty", "prepared when small", "never analysed", "analysed"]
@@ -42,30 +42,57 @@ Looks = dict[tuple[str, State], list[Look] | AssertionError]
 # what no turn, no look and no background task runs: once for a process or a command; or a statement
 # that reads one row of a small table, or none
 ELSEWHERE = {
-    "a process begins or ends": "register_instance retire_instance beat bound_beat bound_scrape"
-    " find_holder read_columns read_path read_role settings session_settings server_time"
-    " backend_pid listen ping",
-    "settings in a transaction": "savepoint back_to_savepoint keep_part check_now enter_service"
-    " leave_service stay_awake lie_down spare_queue bound_triggers",
-    "some rows of definitions, rules, workflows, tokens or keys": "read_definitions"
-    " keep_definitions read_workflows load_workflow read_rules read_context_cache create_token"
-    " list_tokens revoke_token take_idempotency_key keep_idempotency_key trim_idempotency_keys",
-    "inserts alone": "open_pauses record_steps record_approvals record_outbox record_audit"
-    " write_record ask_adoption",
-    "calls a function": "approve reject start emit ask_cancel ask_hold ask_pause ask_release"
-    " ask_resume ask_retry request_cancel request_hold request_pause request_release request_resume"
-    " request_retry plain_decision retry_messages release_holds explain_execution read_explanation",
-    "a command of a person": "list_executions list_ledger list_messages choose_executions"
-    " choose_adoption find_blocked paused_of_workflow read_stats look_at resumed_after"
-    " read_triggers",
-    "migrations and doctor": "become_migrator become_owner create_database doctor_bloat"
-    " doctor_bounds doctor_clocks doctor_control doctor_creators doctor_foreign_triggers"
-    " doctor_functions doctor_imposed doctor_sequences doctor_server doctor_two_phase doctor_work"
-    " doctor_writers enforce_guard enter_migration given_roles grant_path hand_over_objects"
-    " has_database has_ledger is_guarded lock_holders lock_migrations missing_grants missing_roles"
-    " our_policies owner_to_use plan_role plan_surroundings plan_tables prepare_migration"
-    " read_ledger relax_guard remember_trigger_states restore_trigger_states strike_migration"
-    " switch_triggers",
+    "a process begins or ends": """
+        connection.apply_settings connection.backend_pid connection.listen connection.ping
+        gauges.limit_scrape instances.delete instances.disable_timeouts instances.heartbeat
+        instances.register service_schema.read_columns service_schema.read_role
+        session.apply_settings session.read_service_path tokens.find_credential
+        tokens.read_time
+    """,
+    "settings in a transaction": """
+        inbox.restore_notify inbox.suppress_notify maintenance.guard_notify_queue
+        migrate.read_bound_triggers session.check_constraints session.release_savepoint
+        session.rollback_to_savepoint session.savepoint session.use_own_path
+        session.use_service_path
+    """,
+    "some rows of definitions, rules, workflows, tokens or keys": """
+        commands.prune_idempotency_keys commands.store_idempotency_key
+        commands.take_idempotency_key commands.upsert_workflow inputs.read_context_cache
+        inputs.read_definitions inputs.read_rules inputs.read_workflows
+        record.insert_definitions tokens.create_token tokens.list_tokens tokens.revoke_token
+    """,
+    "inserts alone": """
+        commands.request_adoption outbox.write_record record.insert_approvals
+        record.insert_audit record.insert_outbox record.insert_steps record.open_pauses
+    """,
+    "calls a function": """
+        commands.approve commands.cancel commands.cancel_in_scope commands.decide_by_update
+        commands.emit commands.hold commands.hold_in_scope commands.pause
+        commands.pause_in_scope commands.reject commands.release commands.release_in_scope
+        commands.resume commands.resume_in_scope commands.retry commands.retry_in_scope
+        commands.start maintenance.release_expired_holds outbox.retry_messages
+        queries.explain queries.explain_in_scope
+    """,
+    "a command of a person": """
+        claim.select_without_lock commands.find_blocked commands.resume_latency
+        migrate.set_adopt_blocked outbox.list_messages queries.list_executions
+        queries.list_ledger queries.paused_by_step queries.select_executions queries.stats
+        service_schema.read_triggers
+    """,
+    "migrations and doctor": """
+        doctor.bloat doctor.clock_skew doctor.control doctor.foreign_triggers
+        doctor.function_owners doctor.imposed_settings doctor.limits doctor.schema_creators
+        doctor.server doctor.stale_sequences doctor.two_phase doctor.work
+        doctor.writer_settings grants.existing_roles grants.missing_grants
+        grants.missing_roles grants.set_search_path migrate.become_migrator
+        migrate.become_owner migrate.create_database migrate.delete_migration
+        migrate.disable_guard migrate.enable_guard migrate.find_lock_holders
+        migrate.find_owner migrate.guard_enabled migrate.has_database migrate.has_history
+        migrate.insert_migration migrate.lock migrate.prepare migrate.read_history
+        migrate.read_migrator migrate.read_policies migrate.read_surroundings
+        migrate.restore_trigger_states migrate.save_trigger_states migrate.transfer_objects
+        service_schema.read_tables service_schema.switch_triggers
+    """,
 }
 
 

@@ -45,8 +45,8 @@ ANALYZE resumer.settled_requests; ANALYZE resumer.pauses; ANALYZE workflow_execu
 """  # noqa: E501 - one statement a line
 
 STATEMENTS: dict[str, Parameters] = {
-    "page_ledger": {"execution": None, "before": 2**63 - 1},
-    "page_paused": {
+    "queries.page_ledger": {"execution": None, "before": 2**63 - 1},
+    "queries.page_paused": {
         "reasons": array(["approval_required", "incident"]),
         "at": "2026-01-01",
         "id": UUID(int=0),

@@ -113,5 +113,7 @@ async def test_starts_and_decisions_of_every_kind_together(databases: Databases)
 
 async def test_a_look_that_finds_nothing_asks_once_and_for_little(database: Database):
     _, messages = await Daemon(database).turn()
-    reads = ["read_executions", "read_requests", "read_approvals"]
-    assert messages["Execute"] == len(["BEGIN", "claim_executions", *reads, "outlook", "COMMIT"])
+    reads = ["claim.read_executions", "claim.read_requests", "claim.read_approvals"]
+    assert messages["Execute"] == len(
+        ["BEGIN", "claim.claim_due", *reads, "inbox.read_queue_status", "COMMIT"]
+    )

@@ -120,16 +120,20 @@ CROWDED = {"approval_requests", "resume_requests", "workflow_executions", "pause
 def of_a_turn(execution: UUID, approvals: list[UUID]) -> dict[str, harness.Parameters]:
     claimed = {"claimed": array([execution]), "timezone": "UTC"}
     return {
-        "claim_executions": {"limit": 200, "newest": 50, "back": 3e9, "without": "{}"},
-        "read_executions": claimed,
-        "read_requests": claimed,
-        "read_approvals": claimed,
-        "apply_unasked": {
+        "claim.claim_due": {"limit": 200, "newest": 50, "back": 3e9, "without": "{}"},
+        "claim.read_executions": claimed,
+        "claim.read_requests": claimed,
+        "claim.read_approvals": claimed,
+        "record.settle_unrequested_decisions": {
             "execution_ids": array([execution] * len(approvals)),
             "sources": array(approvals),
             "decisions": array(["approved"] * len(approvals)),
             "actors": array([None] * len(approvals)),
             "outcomes": array(["applied"] * len(approvals)),
         },
-        "set_apart": {"incident": '{"cause": "batch_timeout"}', "running": False, **claimed},
+        "quarantine.stop_unread": {
+            "incident": '{"cause": "batch_timeout"}',
+            "running": False,
+            **claimed,
+        },
     }

@@ -66,7 +66,7 @@ async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
     seen = []
     for _ in range(3):
         async with session.transaction():
-            await session.run("take_leases", taking(execution))
+            await session.run("leases.take_leases", taking(execution))
         seen.append(lease(database)[1])
         database.run("UPDATE resumer.leases SET lease_until = now()")
         seen += await rescued(session)
@@ -179,7 +179,7 @@ async def test_a_daemon_is_dead_without_a_beat_and_without_a_record(
     )
     leased(database, uuid4(), ago=recorded)
     async with session.transaction():
-        found = await session.run("bury_daemons", {"sure": True, "limit": 10})
+        found = await session.run("maintenance.mark_dead_instances", {"sure": True, "limit": 10})
     assert await found.fetchone() == {"dead": [OURS] if dies else [], "freed": int(dies)}
 
 

@@ -196,8 +196,13 @@ async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(  # P
         database.run(SETTLED)
         session = await Store(database.url).session()
         async with session.connection:
-            for statement in ("claim_executions", "outlook", "settle_orphans", "key_events",
-                              "claim_messages"):  # fmt: skip
+            for statement in (
+                "claim.claim_due",
+                "inbox.read_queue_status",
+                "inbox.settle_orphans",
+                "inbox.insert_event_keys",
+                "outbox.claim_messages",
+            ):
                 assert await blocks(session, statement, ALL_THE_WAY) > 90, statement
                 assert await blocks(session, statement, SHORT) < 50, statement
 

@@ -115,7 +115,7 @@ async def test_what_commits_wait_for_is_for_the_administrator_to_say_but_for_no_
         shown = await session.connection.execute("SHOW synchronous_commit")
         assert await shown.fetchone() == (ours,)
         async with session.transaction():  # who is awake says it without a flush
-            await session.run("stay_awake")
+            await session.run("inbox.suppress_notify")
             shown = await session.connection.execute("SHOW synchronous_commit")
             assert await shown.fetchone() == ("off",)
 

@@ -43,7 +43,7 @@ async def test_a_statement_larger_than_the_buffers_of_a_unix_socket_is_sent_and_
     session = await store.Database(own_database.url).session()
     async with session.connection, session.transaction():
         facts = {"workflow": "flow", "version": None, "organization": None}
-        await session.run("start", {**facts, "payload": payload})
+        await session.run("commands.start", {**facts, "payload": payload})
     assert len(own_database.run("SELECT id FROM workflow_executions")) == 1
 
 

@@ -490,7 +490,7 @@ async def test_results_of_many_effects_of_one_execution_are_recorded_together(
     written, run = [], Session.run
 
     async def counted(session: Session, statement: str, facts: Any = NOTHING, *given: Any) -> Any:
-        if statement == "record_intents":
+        if statement == "leases.insert_intents":
             written.extend(facts["keys"].split(","))
         return await run(session, statement, facts, *given)
 

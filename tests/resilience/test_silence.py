@@ -78,5 +78,5 @@ async def test_a_transaction_that_is_not_answered_is_given_up(database: Database
     proxy.stall()
     with pytest.raises(Unreachable, match="did not answer within"):
         async with session.transaction():
-            await session.run("server_time")
+            await session.run("tokens.read_time")
     assert session.connection.broken

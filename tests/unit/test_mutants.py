@@ -13,7 +13,10 @@ LEAST = 80
 
 def changes_once(mutant: Mutant) -> bool:
     text = (ROOT / mutant.file).read_text("utf-8")
-    return text.count(mutant.find) == 1 and mutant.find != mutant.put
+    try:
+        return mutant.applied(text) != text
+    except ValueError:  # the text is not there exactly once, or the statement is gone
+        return False
 
 
 def exists(test: str) -> bool:

@@ -16,9 +16,9 @@ MANY = 10_000
 async def check_work(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the inbox, at incidents and at dead rows."""
     cursor = patient.connection.cursor(row_factory=dict_row)
-    await cursor.execute(load("doctor_work"), {"version": VERSION})
+    await cursor.execute(load("doctor.work"), {"version": VERSION})
     seen = await cursor.fetchone() or {}
-    await cursor.execute(load("doctor_bloat"))
+    await cursor.execute(load("doctor.bloat"))
     return [
         _due(seen["oldest_due"] or 0.0),
         _incidents(seen["incidents"]),
@@ -80,7 +80,7 @@ UNLIMITED = {"statement_timeout": ("0", "0ms"), "temp_file_limit": ("-1", "-1kB"
 
 async def check_writers(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what roles, this database and the server impose, and at the writers' clocks."""
-    cursor = await patient.connection.execute(load("doctor_writers"))
+    cursor = await patient.connection.execute(load("doctor.writer_settings"))
     imposed = list(_imposed(await cursor.fetchall()))
     return [
         *(imposed or [ok("writers", "nothing is imposed on them that triggers cannot help")]),
@@ -119,7 +119,7 @@ def _imposed(rows: Sequence[tuple[str, str, str]]) -> Iterator[CheckResult]:
 async def _clocks(patient: CheckContext) -> CheckResult:
     cursor = patient.connection.cursor(row_factory=dict_row)
     zone = patient.settings.service_timezone
-    await cursor.execute(load("doctor_clocks", schema=patient.schema), {"timezone": zone})
+    await cursor.execute(load("doctor.clock_skew", schema=patient.schema), {"timezone": zone})
     seen = await cursor.fetchone() or {}
     if not seen["off"]:
         return ok("writers' clocks", f"agree with the server's, read in {zone}")

@@ -50,7 +50,7 @@ async def _looked(family: Family, patient: CheckContext) -> Sequence[CheckResult
     try:
         async with patient.connection.transaction(force_rollback=True):
             await patient.connection.execute(*ours(local=True))
-            await patient.connection.execute(load("doctor_bounds"))
+            await patient.connection.execute(load("doctor.limits"))
             return await family(patient)
     except psycopg.Error as error:
         said = str(error).strip().partition("\n")[0]

@@ -146,7 +146,7 @@ async def _rights(patient: CheckContext, role: Role) -> Sequence[CheckResult]:
 
 
 async def _functions(patient: CheckContext) -> CheckResult:
-    cursor = await patient.connection.execute(load("doctor_functions"))
+    cursor = await patient.connection.execute(load("doctor.function_owners"))
     owners = [owner for (owner,) in await cursor.fetchall()]
     if not owners:
         return ok("functions", "run with the rights of a role that is bound")
@@ -159,7 +159,9 @@ async def _functions(patient: CheckContext) -> CheckResult:
 
 
 async def _creators(patient: CheckContext) -> CheckResult:
-    cursor = await patient.connection.execute(load("doctor_creators"), {"schema": patient.schema})
+    cursor = await patient.connection.execute(
+        load("doctor.schema_creators"), {"schema": patient.schema}
+    )
     creators = [creator for (creator, _) in await cursor.fetchall()]
     if not creators:
         return ok("creators", f"only the owner may create in schema {patient.schema}")
@@ -178,7 +180,7 @@ async def _creators(patient: CheckContext) -> CheckResult:
 async def check_control_row(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what is written there, and what the settings say."""
     cursor = patient.connection.cursor(row_factory=dict_row)
-    await cursor.execute(load("doctor_control"))
+    await cursor.execute(load("doctor.control"))
     row = await cursor.fetchone()
     if row is None:
         return [
@@ -224,7 +226,7 @@ def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> Che
 
 
 async def _two_phase(patient: CheckContext, notify: str) -> CheckResult:
-    cursor = await patient.connection.execute(load("doctor_two_phase"))
+    cursor = await patient.connection.execute(load("doctor.two_phase"))
     row = await cursor.fetchone()
     if row == (0,) or notify == "off":
         return ok("two-phase commit", f"fits RESUMER_NOTIFY={notify}")
@@ -246,7 +248,7 @@ async def _two_phase(patient: CheckContext, notify: str) -> CheckResult:
 
 async def check_sequences(patient: CheckContext) -> Sequence[CheckResult]:
     """Look whether a sequence is behind the rows of its table."""
-    cursor = await patient.connection.execute(load("doctor_sequences"))
+    cursor = await patient.connection.execute(load("doctor.stale_sequences"))
     behind = await cursor.fetchall()
     if not behind:
         return [ok("sequences", "are ahead of the rows of their tables")]
@@ -268,7 +270,7 @@ CHECK = "foreign triggers"
 async def check_foreign_triggers(patient: CheckContext) -> Sequence[CheckResult]:
     """List them, each with what it runs: who looks for a slow write begins there."""
     cursor = await patient.connection.execute(
-        load("doctor_foreign_triggers"), {"schema": patient.schema}
+        load("doctor.foreign_triggers"), {"schema": patient.schema}
     )
     found = [
         f"{trigger} on {table} runs {function}"

@@ -28,7 +28,7 @@ FEWEST = 4  # the worker, the listener, the heartbeat, and one that records effe
 async def check_server(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at the server."""
     cursor = patient.connection.cursor(row_factory=dict_row)
-    await cursor.execute(load("doctor_server"))
+    await cursor.execute(load("doctor.server"))
     seen = await cursor.fetchone() or {}
     return [
         _version(seen["version"]),
@@ -212,7 +212,7 @@ BEYOND: Final[Mapping[str, str]] = {
 
 async def check_imposed_settings(patient: CheckContext) -> Sequence[CheckResult]:
     """Look at what is imposed."""
-    cursor = await patient.connection.execute(load("doctor_imposed"))
+    cursor = await patient.connection.execute(load("doctor.imposed_settings"))
     rows = await cursor.fetchall()
     found = [_reaching(*row) for row in rows if row[1].lower() in BEYOND]
     overridden = [f"{who}: {name} = {value}" for who, name, value in rows if name.lower() in OURS]

@@ -1,9 +1,11 @@
-"""The statements of `sql/`: each is understood by the server, says its intent, and has one user."""
+"""The statements of `sql/`: the server accepts each, each states its intent and has one user."""
 
 import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,11 +14,12 @@ from psycopg.pq import ExecStatus
 
 from resumer_daemon.store import service_schema
 from resumer_daemon.store.connection import connect
-from resumer_daemon.store.statements import OPTIONAL, OWN_PATH, load
+from resumer_daemon.store.statements import OPTIONAL, OWN_PATH, TEXTS, load, split
 from tests.harness import Database, every_vintage
-from tests.harness.prepared import FOLDER, NAMES, numbered
+from tests.harness.prepared import NAMES, numbered
 
-PACKAGE = FOLDER.parent / "resumer_daemon"
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "resumer_daemon"
 MODULES = {
     str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")
 }
@@ -58,26 +61,33 @@ def _refusal(session: psycopg.Connection[Any], name: str, query: bytes) -> str:
         return answer.error_message.decode()
     nothing = f"({', '.join(['NULL'] * len(parameters))})" if parameters else ""
     try:
-        session.execute(f"EXPLAIN EXECUTE {name}{nothing}")
+        session.execute(f'EXPLAIN EXECUTE "{name}"{nothing}')
     except psycopg.Error as error:
         return str(error)
     return ""
 
 
 @each_statement
-def test_each_file_begins_with_its_intent(name: str):
-    intent, *_ = (FOLDER / f"{name}.sql").read_text().partition("\n\n")
-    comment = " ".join(
-        line.removeprefix("--").strip() for line in intent.splitlines() if line.startswith("--")
-    )
-    assert intent.startswith("-- ")
+def test_each_statement_begins_with_its_intent(name: str):
+    intent = list(takewhile(lambda line: line.startswith("--"), TEXTS[name].splitlines()))
+    comment = " ".join(line.removeprefix("--").strip() for line in intent)
     assert re.match(r"[A-Z`].{10,}[.]", comment), comment
 
 
 @each_statement
-def test_each_file_is_one_statement(name: str):
+def test_each_part_is_one_statement(name: str):
     text = "\n".join(_without_texts(name))
     assert ";" not in re.sub(r"(?s)\$do\$.*\$do\$", "$$", text)
+
+
+def test_a_name_that_stands_twice_is_an_error():
+    with pytest.raises(ValueError, match=r"x\.a"):
+        split("x", "-- name: a\nSELECT 1\n\n-- name: b\nSELECT 2\n\n-- name: a\nSELECT 3\n")
+
+
+def test_a_part_keeps_its_text():
+    text = "-- Of the file.\n\n-- name: a\n-- Intent.\nSELECT 1 --? x\n\n-- name: b\nSELECT 2\n"
+    assert split("x", text) == {"x.a": "-- Intent.\nSELECT 1 --? x", "x.b": "SELECT 2"}
 
 
 @each_statement
@@ -90,48 +100,33 @@ def test_no_placeholder_is_inside_a_text(name: str):
 @each_statement
 def test_each_optional_line_names_something_that_is_probed(name: str):
     known = {*service_schema.OPTIONAL, *(f"no_{feature}" for feature in service_schema.OPTIONAL)}
-    lines = (FOLDER / f"{name}.sql").read_text().splitlines()
+    lines = TEXTS[name].splitlines()
     named = {found["feature"] for line in lines if (found := OPTIONAL.match(line))}
     assert named <= known
     assert not [line for line in lines if "--?" in line and not OPTIONAL.match(line)]
 
 
-def test_each_statement_is_run_by_one_place():
-    """Or, where none runs it, printed by one."""
-    run: dict[str, list[str]] = defaultdict(list)
-    printed: dict[str, list[str]] = defaultdict(list)
+def test_each_statement_is_named_once_and_in_the_modules_of_its_topic():
+    """`migrate.set_adopt_blocked` is run, and also printed for a person to run."""
+    places: dict[str, list[str]] = defaultdict(list)
     for module, tree in MODULES.items():
-        for callee, given in _named(tree) if module.startswith("store/") else ():
-            (printed if callee == "written" else run)[str(given.value)].append(
-                f"{module}:{given.lineno}"
-            )
-    places = {name: run[name] or printed[name] for name in NAMES}
-    assert {name: found for name, found in places.items() if len(found) != 1} == {}
+        for text in _texts(tree):
+            if text.value in TEXTS:
+                places[str(text.value)].append(module)
+    printed_too = {"migrate.set_adopt_blocked"}
+    assert {n: places[n] for n in TEXTS if len(places[n]) != 1 + (n in printed_too)} == {}
+    assert {n: found for n, found in places.items() if not set(found) <= _modules_of(n)} == {}
 
 
-TASKS = {"Statement"}
-
-
-def _named(tree: ast.Module) -> Iterator[tuple[str, ast.Constant]]:
-    """Yield the statements that are named in calls of functions, in tasks, and as constants."""
-    for node in ast.walk(tree):
-        for callee, given in _given(node):
-            if isinstance(given, ast.Constant) and given.value in NAMES:
-                yield callee, given
-
-
-def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    match node:
-        case ast.AnnAssign(value=ast.Constant() as value):
-            yield "", value
-        case ast.AnnAssign(value=ast.Dict(values=values)):
-            yield from (("", value) for value in values)
-        case ast.Call():
-            callee = ast.unparse(node.func).rpartition(".")[2]
-            if callee[0].islower() or callee[0] == "_" or callee in TASKS:
-                yield from ((callee, given) for given in node.args)
-            if callee in TASKS:
-                yield from ((callee, each.value) for each in node.keywords)
+def _modules_of(name: str) -> set[str]:
+    """Return the modules that may run a statement: those that the head of its file lists."""
+    topic, _, _ = name.partition(".")
+    _, by = (ROOT / "sql" / f"{topic}.sql").read_text().splitlines()[:2]
+    return {
+        str(path.relative_to(PACKAGE))
+        for pattern in re.findall(r"store/[\w/*]+\.py", by)
+        for path in PACKAGE.glob(pattern)
+    }
 
 
 def test_no_sql_is_written_outside_its_folder():
@@ -147,7 +142,7 @@ def test_no_sql_is_written_outside_its_folder():
 
 def _code(name: str) -> Iterator[str]:
     """Yield the lines without comments."""
-    for line in (FOLDER / f"{name}.sql").read_text().splitlines():
+    for line in TEXTS[name].splitlines():
         yield line.partition("--")[0]
 
 

@@ -226,7 +226,7 @@ def test_a_decision_that_comes_between_two_reads_of_a_turn_is_one_applied_row(
     decides: list[str] = []
 
     async def between(session: Session, statement: str, *rest: Any) -> Any:
-        if statement == "read_approvals" and decides:
+        if statement == "claim.read_approvals" and decides:
             backend = session.connection.info.backend_pid
             waits = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
             eventually_sync(lambda: database.run(waits, backend) == [("ClientRead",)])

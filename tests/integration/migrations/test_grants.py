@@ -9,12 +9,12 @@ from psycopg import errors, sql
 
 from resumer_daemon.store import grants, migrate, service_schema
 from resumer_daemon.store.connection import connect
-from resumer_daemon.store.statements import load
+from resumer_daemon.store.statements import TEXTS, load
 from tests.harness import Database
 from tests.harness.dump import dumped
 from tests.harness.inbox import a_writer
 from tests.harness.members import give_rights, member_of
-from tests.harness.prepared import FOLDER, NAMES, numbered
+from tests.harness.prepared import NAMES, numbered
 from tests.harness.rows import Rows
 
 TABLES = ("workflows", "rules", "context_cache", "workflow_executions", "step_executions",
@@ -189,7 +189,7 @@ def test_every_function_that_a_statement_calls_may_be_called_by_one_of_the_roles
 ):
     """A statement that calls a function without a grant fails here."""
     give_rights(database.url)
-    texts = [(FOLDER / f"{name}.sql").read_text() for name in NAMES]
+    texts = [TEXTS[name] for name in NAMES]
     called = {name for text in texts for name in re.findall(r"resumer\.(\w+)\(", text)}
     forgotten = database.run(
         "SELECT f.proname FROM pg_proc f"
@@ -220,8 +220,13 @@ def test_nobody_makes_a_token_and_readers_do_not_see_them(database: Database, ro
 
 
 # statements that an administrator runs: `migrate`, `token`
-ADMINISTRATION = {"enter_migration", "strike_migration", "choose_adoption", "create_token"}
-ADMINISTRATION |= {"revoke_token"}
+ADMINISTRATION = {
+    "migrate.delete_migration",
+    "migrate.insert_migration",
+    "migrate.set_adopt_blocked",
+    "tokens.create_token",
+    "tokens.revoke_token",
+}
 WRITES = {
     "INSERT": r"INSERT INTO resumer\.(\w+)",
     "UPDATE": r"UPDATE resumer\.(\w+)|INSERT INTO resumer\.(\w+)(?=[^;]*DO UPDATE)",
@@ -239,11 +244,11 @@ HELD = (
 def test_of_our_tables_the_daemon_writes_what_its_statements_write_and_nobody_else_does(
     database: Database,
 ):
-    """A statement that writes a table without a grant fails here (sql/missing_grants.sql)."""
+    """A statement that writes a table without a grant fails here (grants.missing_grants)."""
     give_rights(database.url)
     needed = set()
     for name in set(NAMES) - ADMINISTRATION:
-        text = re.sub(r"--.*", "", (FOLDER / f"{name}.sql").read_text())
+        text = re.sub(r"--.*", "", TEXTS[name])
         for verb, pattern in WRITES.items():
             for found in re.finditer(pattern, text):
                 needed.add((found[1] or found[2], verb))
@@ -286,7 +291,15 @@ def test_an_operator_leaves_requests_through_functions_alone(database: Database)
 
 
 # what operators and administrators run
-OPERATED = ("approve", "ask_adoption", "emit", "load_workflow", "reject", "retry_messages", "start")
+OPERATED = (
+    "commands.approve",
+    "commands.emit",
+    "commands.reject",
+    "commands.request_adoption",
+    "commands.start",
+    "commands.upsert_workflow",
+    "outbox.retry_messages",
+)
 
 
 @both_vintages

@@ -83,7 +83,7 @@ async def test_a_migrator_that_never_ends_is_told_when_patience_ends(
 ):
     monkeypatch.setattr(schema_change, "PATIENCE", 0.1)
     async with await unmigrated.aconnect() as holder, holder.transaction():
-        await holder.execute(load("lock_migrations"))
+        await holder.execute(load("migrate.lock"))
         with pytest.raises(MigrationError, match=r"another migrator.*held by: the lock of migr"):
             await migrate.up(unmigrated.url)
     assert await migrate.up(unmigrated.url) == NAMES

@@ -21,7 +21,7 @@ from tests.harness.captured import WRITES, fill, written
 from tests.harness.database import migrate_up
 from tests.harness.inbox import Writer
 from tests.harness.members import give_rights, member_of
-from tests.harness.prepared import NAMES, numbered
+from tests.harness.prepared import numbered
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
@@ -252,12 +252,31 @@ def test_nothing_that_was_laid_in_the_service_s_schema_is_called(trapped: Databa
 
 
 AT_THE_SERVICE = frozenset(
-    {"record_executions", "record_steps", "record_approvals", "expire_approvals", "record_audit"}
-    | {"withdraw_approvals", "undo_writes", "mark_incidents", "lift_incidents", "hold_pauses"}
-    | {"let_pauses_go", "set_apart"}
-    | {"leave_service", "enter_service", "settings", "session_settings", "backend_pid", "ping"}
-    | {name for name in NAMES if name.startswith("bound_") or name == "doctor_bounds"}
-    | {"prepare_migration"}
+    {
+        "connection.apply_settings",
+        "connection.backend_pid",
+        "connection.ping",
+        "doctor.limits",
+        "gauges.limit_scrape",
+        "instances.disable_timeouts",
+        "migrate.prepare",
+        "migrate.read_bound_triggers",
+        "quarantine.stop_unread",
+        "record.apply_incidents",
+        "record.apply_manual_pauses",
+        "record.expire_approvals",
+        "record.insert_approvals",
+        "record.insert_audit",
+        "record.insert_steps",
+        "record.lift_incidents",
+        "record.lift_manual_pauses",
+        "record.revert_foreign_writes",
+        "record.update_executions",
+        "record.withdraw_approvals",
+        "session.apply_settings",
+        "session.use_own_path",
+        "session.use_service_path",
+    }
 )
 
 

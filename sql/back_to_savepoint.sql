@@ -1,2 +1,0 @@
--- Undo a part of a transaction that has failed.
-ROLLBACK TO SAVEPOINT part

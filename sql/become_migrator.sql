@@ -1,2 +1,0 @@
--- Be the role that migrates again, which may alter the service's tables.
-SET LOCAL ROLE NONE

@@ -1,0 +1,243 @@
+-- Lock executions that have a due request, then read them.
+-- Run by store/claim.py.
+
+-- name: claim_due
+-- Lock up to `limit` requests' executions that have something due, the longest waiting first; skip what others hold. Where
+-- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
+-- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
+-- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there; and in
+-- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep. Where no
+-- execution was locked no hold is: a row lock is a write.
+-- `without` are left alone: a newer version wrote their state, or a turn with them failed.
+-- statement_timestamp(): clock_timestamp() is volatile and no index condition. `back`: seconds; what is older is not looked
+-- for, nor are the settled ones gone through that an old snapshot keeps.
+-- One batch reads some 16 MB of documents at most. What they have as text is not known before it is made: small ones are
+-- stored eight times smaller at most in practice, large ones 92 times at the very most. At least one is taken.
+WITH oldest AS MATERIALIZED (
+  SELECT e.id, coalesce(pg_column_size(e.context), 0) + coalesce(pg_column_size(e.resume_data), 0)
+    + coalesce(pg_column_size(e.trigger_payload), 0) AS stored
+  FROM resumer.resume_requests r
+  JOIN workflow_executions e ON e.id = r.execution_id
+  WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+    AND r.due_at >= statement_timestamp() - make_interval(secs => %(back)s)
+    AND r.execution_id NOT IN (SELECT unnest(%(without)s::uuid[]))
+  ORDER BY r.due_at, r.id
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE OF e SKIP LOCKED
+), newest AS MATERIALIZED (
+  SELECT e.id, coalesce(pg_column_size(e.context), 0) + coalesce(pg_column_size(e.resume_data), 0)
+    + coalesce(pg_column_size(e.trigger_payload), 0) AS stored
+  FROM resumer.resume_requests r
+  JOIN workflow_executions e ON e.id = r.execution_id
+  WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp()
+    AND r.execution_id NOT IN (SELECT unnest(%(without)s::uuid[]))
+  ORDER BY r.due_at DESC, r.id DESC
+  LIMIT %(newest)s
+  FOR NO KEY UPDATE OF e SKIP LOCKED
+), found AS (
+  SELECT id, stored, row_number() OVER () AS place
+  FROM (SELECT id, stored FROM oldest UNION ALL SELECT id, stored FROM newest) AS both_ends
+), weighed AS (
+  SELECT id, min(place) AS place, max(stored * CASE WHEN stored > 16384 THEN 92 ELSE 8 END) AS bytes FROM found GROUP BY id
+), taken AS (
+  SELECT id, sum(bytes) OVER (ORDER BY place) - bytes AS before FROM weighed
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM taken WHERE before < 16e6)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM taken) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds,
+  extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS took
+
+-- name: claim_given
+-- Lock these executions of a batch that could not be written, but for those that another holds by now.
+WITH free AS MATERIALIZED (
+  SELECT e.id FROM workflow_executions e WHERE e.id = ANY (%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM free)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM free) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
+
+-- name: select_without_lock
+-- Have the next statements read one execution without a lock: to be shown, for what is read may be old already.
+SELECT set_config('resumer.claimed', ARRAY[%(id)s::uuid]::text, true)
+
+-- name: read_executions
+-- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
+-- stops its own execution and no other. `now` is the time that all deadlines are counted from. LATERAL with an order and
+-- a LIMIT is a lookup by key, whenever the plan was made. A document that is larger than the settings allow is not sent:
+-- `too_large` tells of it. Nor is it made a text where that could only be larger still: numbers take six times as much
+-- when they are stored.
+SELECT
+  e.id,
+  e.execution_id AS key,
+  e.workflow_id,
+  (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow_key,
+  e.status,
+  CASE WHEN d.too_large IS NULL THEN d.context END AS context,
+  CASE WHEN d.too_large IS NULL THEN d.resume_data END AS resume_data,
+  CASE WHEN d.too_large IS NULL THEN d.trigger_payload END AS trigger_payload,
+  d.too_large,
+  e.organization_id, --? organization
+  NULL::uuid AS organization_id, --? no_organization
+  e.paused_step_id, e.next_step_id, --? pointers
+  NULL AS paused_step_id, NULL AS next_step_id, --? no_pointers
+  e.paused_reason,
+  p.number AS pause_number,
+  p.reason AS pause_reason,
+  p.step_id AS pause_step,
+  p.ways::text AS ways,
+  p.waiting::text AS waiting,
+  p.state::text AS state,
+  p.definition,
+  p.incident ->> 'reason' AS reason_before,
+  p.held ->> 'before' AS held_before,
+  -- a release waits for us and then lets go what we keep; where it was quicker, we could not lock the hold, and it is none
+  CASE WHEN EXISTS (SELECT FROM resumer.holds h WHERE h.released_at IS NULL) THEN (
+    SELECT jsonb_build_object('actor', h.actor, 'reason', h.reason, 'number', h.id)::text
+    FROM resumer.hold_of(e.id) AS h WHERE h.id = ANY (current_setting('resumer.holds')::bigint[])) END AS hold,
+  coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
+  p.asked,
+  p.earlier,
+  CASE WHEN e.status = 'completed' AND e.result = 'blocked' AND p.number IS NULL THEN
+    (SELECT c.adopt_blocked
+      AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
+      -- a person asked; or the end was recent when a trigger or the reconciler asked to look, else it is imported history; or
+      -- the trigger was off, and a decision is the first that we hear of an end since the installation
+      AND (SELECT count(*) FILTER (WHERE r.kind = 'start') = 0 AND count(*) FILTER (WHERE
+          (r.kind = 'adopt' AND r.decision IS NULL AND r.actor IS NOT NULL)
+          OR (r.kind IN ('adopt', 'approval')
+            AND coalesce(e.completed_at, e.started_at) >= (r.requested_at - c.adopt_within) AT TIME ZONE %(timezone)s
+            AND (r.kind = 'adopt' OR coalesce(e.completed_at, e.started_at) >= c.installed_at AT TIME ZONE %(timezone)s))) > 0
+        FROM resumer.requests r WHERE r.execution_id = e.id)
+      FROM resumer.control c)
+  ELSE false END AS blocked_by_service,
+  CASE WHEN p.number IS NULL THEN (
+    SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,
+  CASE WHEN e.status = 'paused' AND p.state IS NULL THEN (
+    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used,
+  -- the clock of its steps: they begin after the pause that ends with them, even where the server's clock went back
+  p.paused_at,
+  -- what was left, when it paused, of the time that another program gave it
+  CASE WHEN p.state IS NULL AND isfinite(e.timeout_at) AND isfinite(coalesce(e.paused_at, e.completed_at)) --? timeout_at
+    THEN extract(epoch FROM e.timeout_at - coalesce(e.paused_at, e.completed_at))::float8 END AS time_left, --? timeout_at
+  NULL::float8 AS time_left, --? no_timeout_at
+  extract(epoch FROM clock_timestamp())::float8 AS now
+FROM workflow_executions e
+LEFT JOIN LATERAL (
+  SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
+  ORDER BY o.number LIMIT 1) AS p ON true
+CROSS JOIN (SELECT coalesce((SELECT c.document_bytes FROM resumer.control c), 8388608) AS bytes) AS l
+CROSS JOIN LATERAL (
+  SELECT t.*, CASE
+    WHEN pg_column_size(e.context) > 8 * l.bytes OR octet_length(t.context) > l.bytes + 65536
+      THEN 'context: ' || coalesce(octet_length(t.context), pg_column_size(e.context))
+    WHEN pg_column_size(e.resume_data) > 8 * l.bytes OR octet_length(t.resume_data) > l.bytes + 65536
+      THEN 'resume_data: ' || coalesce(octet_length(t.resume_data), pg_column_size(e.resume_data))
+    WHEN octet_length(t.trigger_payload) > l.bytes THEN 'trigger_payload: ' || octet_length(t.trigger_payload)
+    WHEN t.unread THEN 'trigger_payload: ' || pg_column_size(e.trigger_payload)
+  END || ' bytes, at most ' || l.bytes AS too_large
+  FROM (
+    SELECT
+      CASE WHEN pg_column_size(e.context) <= 8 * l.bytes THEN e.context::text END AS context,
+      CASE WHEN pg_column_size(e.resume_data) <= 8 * l.bytes THEN e.resume_data::text END AS resume_data,
+      CASE WHEN (e.context IS NULL OR e.status = 'pending') AND pg_column_size(e.trigger_payload) <= 8 * l.bytes
+        THEN e.trigger_payload::text END AS trigger_payload,
+      (e.context IS NULL OR e.status = 'pending') AND pg_column_size(e.trigger_payload) > 8 * l.bytes AS unread
+    OFFSET 0) AS t
+) AS d
+WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
+
+-- name: read_requests
+-- The requests of the claimed executions that are not settled, timers that are not yet due among them; `consumed` is the
+-- decision that was applied of the same approval before. One more is read than a turn may have. A latency begins when
+-- somebody asked, or when a timer is due. An event has the place of the event itself, because an older one may be handed
+-- over later.
+SELECT
+  r.id,
+  r.execution_id,
+  r.kind,
+  r.source_id,
+  r.decision,
+  r.pause_number,
+  r.payload::text AS payload,
+  r.actor,
+  r.reason,
+  r.due_at <= statement_timestamp() AS due,
+  r.due_at::text AS due_at,
+  CASE WHEN r.due_at <= statement_timestamp() THEN greatest(r.requested_at, r.due_at) ELSE r.requested_at END AS wanted_at,
+  clock_timestamp() AS seen_at,
+  (SELECT a.decision FROM resumer.settled_requests a
+   WHERE a.source_id = r.source_id AND a.kind = 'approval' AND a.outcome = 'applied') AS consumed
+FROM resumer.resume_requests r
+LEFT JOIN LATERAL (
+  SELECT o.captured_at, o.id FROM resumer.captured_events o
+  WHERE r.kind = 'event' AND o.event_id = r.source_id
+  ORDER BY o.event_id LIMIT 1) AS v ON true
+WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+ORDER BY coalesce(v.captured_at, r.due_at), coalesce(v.id, r.id)
+LIMIT 20001
+
+-- name: read_approvals
+-- The approvals of the claimed executions as they stand now, oldest first, and one more than a turn may have. `expires_at` has no zone and may be
+-- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `objection`: why an approval must
+-- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any. `traceparent` names
+-- the trace that the decision belongs to.
+SELECT
+  a.id,
+  a.execution_id,
+  a.request_id,
+  a.status,
+  a.approver_id,
+  a.approver_role,
+  a.decision_reason,
+  CASE WHEN a.decided_at < '9999-01-01' AND a.decided_at > '0001-01-01'
+    THEN to_char(a.decided_at AT TIME ZONE %(timezone)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  END AS decided_at,
+  coalesce(a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s, false) AS expired,
+  CASE WHEN a.expires_at < '9999-01-01'
+    THEN (greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s)::text
+  END AS expires_at,
+  CASE WHEN a.status = 'approved' AND (SELECT c.decision_guard FROM resumer.control c) <> 'off' THEN resumer.objection(
+    a.approver_id,
+    a.requester_id, --? requester
+    NULL, --? no_requester
+    coalesce(
+      -- by a map: the requests of an execution have no index by their approval, and there may be thousands of both
+      ((SELECT jsonb_object_agg(s.source_id, s.seen_at) FROM (
+          SELECT r.source_id, max(r.requested_at) AS seen_at FROM resumer.requests r
+          WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND r.kind = 'approval'
+            AND r.decision = 'approved' AND r.source_id IS NOT NULL
+          GROUP BY r.source_id) AS s) ->> a.id::text)::timestamptz,
+      CASE WHEN a.decided_at < '9999-01-01' AND a.decided_at > '0001-01-01' THEN a.decided_at AT TIME ZONE %(timezone)s END),
+    CASE WHEN a.expires_at < '9999-01-01' THEN greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s END,
+    a.organization_id, (SELECT e.organization_id FROM workflow_executions e WHERE e.id = a.execution_id) --? organization
+    NULL, NULL --? no_organization
+  ) END AS objection,
+  a.metadata ->> 'traceparent' AS traceparent --? approval_metadata
+  NULL AS traceparent --? no_approval_metadata
+FROM approval_requests a
+WHERE a.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
+  -- one that was moved here after it was applied elsewhere counts nowhere
+  AND (a.status = 'pending' OR coalesce((
+    SELECT r.execution_id FROM resumer.settled_requests r
+    WHERE r.source_id = a.id AND r.kind = 'approval' AND r.outcome = 'applied'), a.execution_id) = a.execution_id)
+ORDER BY a.requested_at, a.id
+LIMIT 20001
+
+-- name: read_cancel_request
+-- What cancels a claimed execution, if anything does, and as little of the execution as its end needs.
+SELECT
+  r.id AS request, r.actor, r.reason,
+  e.id, e.execution_id AS key, e.status, e.workflow_id,
+  e.organization_id, --? organization
+  NULL::uuid AS organization_id, --? no_organization
+  p.number, p.reason AS pause_reason, p.asked,
+  (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) AS last_pause
+FROM workflow_executions e
+CROSS JOIN LATERAL (
+  SELECT * FROM resumer.resume_requests o
+  WHERE o.execution_id = e.id AND o.kind = 'cancel' AND o.outcome IS NULL AND o.due_at <= statement_timestamp()
+  ORDER BY o.id LIMIT 1) AS r
+LEFT JOIN LATERAL (
+  SELECT * FROM resumer.pauses o WHERE o.execution_id = e.id AND o.resumed_at IS NULL
+  ORDER BY o.number LIMIT 1) AS p ON true
+WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])

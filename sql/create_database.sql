@@ -1,2 +1,0 @@
--- The database of `dev`.
-CREATE DATABASE resumer

@@ -1,0 +1,47 @@
+-- Read what the engine needs beside the claimed executions.
+-- Run by store/inputs.py.
+
+-- name: read_definitions
+-- The copies that paused executions run on.
+SELECT d.sha256, d.body::text AS definition FROM resumer.definitions d WHERE d.sha256 = ANY (%(hashes)s::text[])
+
+-- name: read_workflows
+-- The definitions of the workflows that begin, as they are now.
+SELECT
+  w.id,
+  w.workflow_id,
+  coalesce(w.enabled, true) AS enabled,
+  w.definition::text AS definition,
+  encode(sha256(convert_to(w.definition::text, 'UTF8')), 'hex') AS sha256
+FROM workflows w
+WHERE w.id = ANY (%(ids)s::uuid[])
+
+-- name: read_rules
+-- Rules as they are now, by id.
+SELECT
+  r.rule_id,
+  r.organization_id, --? organization
+  NULL::uuid AS organization_id, --? no_organization
+  r.rule_type,
+  coalesce(r.enabled, true) AS enabled,
+  r.definition::text AS definition
+FROM rules r
+WHERE r.rule_id = ANY (%(rule_ids)s::text[])
+
+-- name: read_context_cache
+-- What the service has cached of entities, if it has not expired; the newest of each.
+SELECT DISTINCT ON (v.execution_id, v.path) v.execution_id, v.path, c.data::text AS data
+FROM unnest(
+    %(execution_ids)s::uuid[], %(organizations)s::uuid[], %(paths)s::text[], %(entities)s::text[], %(keys)s::text[]
+  ) AS v (execution_id, organization_id, path, entity, key)
+JOIN context_cache c ON c.entity_type = v.entity AND c.entity_id = v.key
+  AND c.organization_id = v.organization_id --? organization
+WHERE coalesce(c.expires_at > statement_timestamp() AT TIME ZONE %(timezone)s, true)
+ORDER BY v.execution_id, v.path, c.cached_at DESC NULLS LAST
+
+-- name: read_last_steps
+-- The step that each execution ran last: where a pause of another program stands that left no pointer.
+SELECT DISTINCT ON (s.execution_id) s.execution_id, s.step_id
+FROM step_executions s
+WHERE s.execution_id = ANY (%(ids)s::uuid[])
+ORDER BY s.execution_id, s.started_at DESC NULLS LAST, s.completed_at DESC NULLS LAST

@@ -1,2 +1,0 @@
--- Keep a part of a transaction that has not failed.
-RELEASE SAVEPOINT part

@@ -1,0 +1,163 @@
+-- Take, fence, extend, release and take over leases; write the journal of effects.
+-- Run by store/leases.py.
+
+-- name: take_leases
+-- Take or keep the lease of executions that are advanced beyond this transaction, with the state to go on from. A new
+-- holder raises the epoch; every later write of the old one finds zero rows. Without seconds nobody holds it: it stands
+-- in line, and whoever has a place takes it as if it were past.
+INSERT INTO resumer.leases AS l (execution_id, instance, lease_until, state, definition)
+SELECT v.execution_id, CASE WHEN v.seconds IS NOT NULL THEN %(instance)s::uuid END,
+  clock_timestamp() + make_interval(secs => coalesce(v.seconds, 0)), v.state, v.definition
+FROM unnest(%(execution_ids)s::uuid[], %(seconds)s::float8[], %(states)s::jsonb[], %(definitions)s::text[])
+  AS v (execution_id, seconds, state, definition)
+ON CONFLICT (execution_id) DO UPDATE SET
+  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), -- with each durable point: who repeats a commit whose answer was lost finds that it is done
+  instance = EXCLUDED.instance,
+  lease_until = EXCLUDED.lease_until,
+  state = EXCLUDED.state,
+  definition = EXCLUDED.definition,
+  claims = 0,
+  recorded_at = clock_timestamp()
+RETURNING l.execution_id, l.epoch
+
+-- name: fence_execution
+-- The fence, first half: a row lock and not a condition, for a joined or EXISTS fence reads a snapshot and lets a
+-- zombie write after the rescuer's commit. In the claim's order of locks: execution, then holds, then lease:
+-- who waits for an execution holds nothing that a release could wait for.
+WITH running AS MATERIALIZED (
+  SELECT e.id FROM workflow_executions e WHERE e.id = %(id)s AND e.status = 'running' FOR NO KEY UPDATE
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM running) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
+
+-- name: fence_lease
+-- The fence, second half: zero rows, and the lease is somebody else's.
+UPDATE resumer.leases SET claims = 0 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
+RETURNING epoch
+
+-- name: find_recorded_lease
+-- Whether this lease was recorded by us, for the answer to that commit was lost: of its epoch, ours, and not claimed
+-- since. Whoever takes a lease over counts a claim.
+SELECT FROM resumer.leases
+WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND claims = 0 AND lease_until IS NOT NULL
+
+-- name: release_leases
+-- Let go of leases. Whoever comes next takes a new one, with a higher epoch: all epochs come from one sequence.
+DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])
+
+-- name: expire_leases
+-- A daemon that ends gives its leases to whoever looks first. One that was released stays that.
+UPDATE resumer.leases l SET lease_until = clock_timestamp()
+FROM unnest(%(execution_ids)s::uuid[], %(epochs)s::bigint[]) AS v (execution_id, epoch)
+WHERE l.execution_id = v.execution_id AND l.epoch = v.epoch AND l.lease_until IS NOT NULL
+
+-- name: expire_unknown_leases
+-- Leases that are ours and run nowhere here: they were taken in a commit whose answer was lost. Whoever looks first goes
+-- on. The instance stays: should one be about to run after all, what it sends is not taken for something never sent.
+UPDATE resumer.leases SET lease_until = clock_timestamp()
+WHERE instance = %(instance)s AND lease_until > statement_timestamp() AND execution_id <> ALL (%(running)s::uuid[])
+
+-- name: requeue_lease
+-- Give a lease back of which nothing is under way, for there was no place: whoever has one takes it after so long.
+UPDATE resumer.leases
+SET instance = NULL, claims = 0, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
+
+-- name: claim_expired_leases
+-- Lock executions whose lease is past, whoever held it; skip what somebody is writing at this moment, and
+-- what a newer version wrote.
+WITH past AS MATERIALIZED (
+  SELECT e.id
+  FROM resumer.leases l
+  JOIN workflow_executions e ON e.id = l.execution_id
+  WHERE l.lease_until < statement_timestamp() AND coalesce(l.state -> 'v' <= to_jsonb(%(version)s::integer), true)
+  ORDER BY l.lease_until
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE OF e SKIP LOCKED
+)
+SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM past)::text, true)::uuid[] AS ids,
+  set_config('resumer.holds', ARRAY(
+    SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM past) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
+
+-- name: find_newer_leases
+-- Leases that are past and whose state a newer version wrote, among those that have been past for longest: we leave them to it.
+SELECT l.execution_id
+FROM (
+  SELECT o.execution_id, o.state FROM resumer.leases o
+  WHERE o.lease_until < statement_timestamp()
+  ORDER BY o.lease_until
+  LIMIT 1000) AS l
+WHERE l.state -> 'v' > to_jsonb(%(version)s::integer)
+LIMIT 100
+
+-- name: take_over_leases
+-- Take over leases that are past, of executions that we have locked: a higher epoch, the next of the sequence, and one more
+-- claim without progress, unless it stood in line. Whoever takes one lives. An INSERT that always conflicts, because only an
+-- INSERT may use the sequence with the rights on the table.
+INSERT INTO resumer.leases AS l (execution_id)
+SELECT p.execution_id FROM resumer.leases p
+WHERE p.execution_id = ANY (%(ids)s::uuid[]) AND p.lease_until < clock_timestamp()
+ON CONFLICT (execution_id) DO UPDATE SET
+  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), claims = l.claims + CASE WHEN l.instance IS NULL THEN 0 ELSE 1 END,
+  instance = %(instance)s, recorded_at = clock_timestamp(),
+  lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+RETURNING l.execution_id, l.epoch, l.claims, l.state::text AS state, l.definition
+
+-- name: extend_leases
+-- Keep leases that we have just taken for as long as the effects that are begun again may take, rests before them too.
+UPDATE resumer.leases l SET lease_until = clock_timestamp() + make_interval(secs => v.seconds)
+FROM unnest(%(execution_ids)s::uuid[], %(seconds)s::float8[]) AS v (execution_id, seconds)
+WHERE l.execution_id = v.execution_id
+
+-- name: requeue_parked_requests
+-- What was held while an execution ran is looked at again, now that it does not.
+INSERT INTO resumer.resume_requests (execution_id, kind)
+SELECT DISTINCT r.execution_id, 'adopt' FROM resumer.resume_requests r
+WHERE r.execution_id = ANY (%(execution_ids)s::uuid[]) AND r.outcome = 'held'
+
+-- name: find_branch_inputs
+-- Whether something has come that a branch of a running execution may wait for: a request that is due or parked, the time of
+-- the branch that is due first, or a decision or an expiry of which no trigger and no timer has told.
+SELECT FROM resumer.resume_requests r
+WHERE r.execution_id = %(id)s AND r.kind IN ('approval', 'event', 'timeout')
+  AND (r.outcome = 'held' OR (r.outcome IS NULL AND r.due_at <= statement_timestamp()))
+UNION ALL
+SELECT WHERE %(due)s::timestamptz <= clock_timestamp()
+UNION ALL
+SELECT FROM approval_requests a
+WHERE a.id = ANY (%(asked)s::uuid[])
+  AND (a.status <> 'pending' OR a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s)
+LIMIT 1
+
+-- name: insert_intents
+-- Say what will be sent, before it is, and when: the rendered request and its key are the same in every attempt.
+INSERT INTO resumer.effects AS f (key, execution_id, path, kind, request, delivery, status, attempts, epoch, next_at)
+SELECT v.key, v.execution_id, v.path, v.kind, v.request, v.delivery, 'intent', v.attempt, l.epoch,
+  CASE WHEN v.delay > 0 THEN clock_timestamp() + make_interval(secs => v.delay) END
+FROM unnest(
+    %(keys)s::text[], %(execution_ids)s::uuid[], %(paths)s::text[], %(kinds)s::text[], %(requests)s::jsonb[],
+    %(deliveries)s::text[], %(attempts)s::integer[], %(delays)s::float8[]
+  ) AS v (key, execution_id, path, kind, request, delivery, attempt, delay)
+JOIN resumer.leases l ON l.execution_id = v.execution_id
+ON CONFLICT (key) DO UPDATE SET status = 'intent', attempts = EXCLUDED.attempts, epoch = EXCLUDED.epoch,
+  next_at = EXCLUDED.next_at
+WHERE f.attempts < EXCLUDED.attempts
+
+-- name: update_outcomes
+-- Say what became of effects.
+UPDATE resumer.effects f
+SET status = v.status, response = v.response, error = v.error, finished_at = clock_timestamp()
+FROM unnest(%(keys)s::text[], %(statuses)s::text[], %(responses)s::jsonb[], %(errors)s::text[])
+  AS v (key, status, response, error)
+WHERE f.key = v.key
+
+-- name: find_ambiguous_effects
+-- Effects of which nobody knows the outcome and that may not be sent twice. A record is written with its outcome.
+SELECT f.execution_id, f.key FROM resumer.effects f
+WHERE f.execution_id = ANY (%(ids)s::uuid[]) AND f.status = 'intent' AND f.delivery = 'at_most_once' AND f.kind <> 'record'
+
+-- name: read_effect_delays
+-- How many seconds are left until effects are sent that rest before an attempt, by key.
+SELECT f.key, extract(epoch FROM f.next_at - clock_timestamp())::float8 AS seconds FROM resumer.effects f
+WHERE f.execution_id = ANY (%(ids)s::uuid[]) AND f.status = 'intent' AND f.next_at > clock_timestamp()

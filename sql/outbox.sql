@@ -1,0 +1,53 @@
+-- Claim, settle, list and retry notifications; write records.
+-- Run by store/outbox.py.
+
+-- name: claim_messages
+-- Take due notifications for one attempt each, those that became due `back` seconds ago at most. Nobody holds them meanwhile:
+-- they are due again when the time is over.
+UPDATE resumer.outbox o
+SET attempts = o.attempts + 1, next_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE o.key = ANY (ARRAY(
+  SELECT m.key FROM resumer.outbox m
+  WHERE m.state = 'pending' AND m.kind = 'notify' AND m.next_at <= statement_timestamp()
+    AND m.next_at >= statement_timestamp() - make_interval(secs => %(back)s)
+  ORDER BY m.next_at
+  LIMIT %(limit)s
+  FOR UPDATE SKIP LOCKED))
+RETURNING o.key, o.execution_id::text AS execution, o.body::text AS body, o.attempts, o.reached
+
+-- name: settle_message
+-- What an attempt to deliver came to; only the latest attempt may say.
+UPDATE resumer.outbox o
+SET state = %(state)s, reached = %(reached)s::text[], error = %(error)s,
+  next_at = clock_timestamp() + make_interval(secs => %(again_in)s),
+  delivered_at = CASE WHEN %(state)s = 'delivered' THEN clock_timestamp() END
+WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
+RETURNING o.key
+
+-- name: postpone_message
+-- Take back an attempt to deliver that could not be made; only the latest attempt may say so.
+UPDATE resumer.outbox o
+SET attempts = o.attempts - 1, reached = %(reached)s::text[], error = %(error)s,
+  next_at = clock_timestamp() + make_interval(secs => %(again_in)s)
+WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
+
+-- name: list_messages
+-- Messages of the outbox for people, the oldest first.
+SELECT o.key, e.execution_id AS execution, o.kind, o.body::text AS body, o.state, o.attempts, o.next_at, o.error,
+  o.reached, o.created_at, o.delivered_at
+FROM resumer.outbox o
+LEFT JOIN workflow_executions e ON e.id = o.execution_id
+WHERE %(state)s::text IS NULL OR o.state = %(state)s
+ORDER BY o.created_at
+LIMIT %(limit)s
+
+-- name: retry_messages
+-- Make dead messages due again: those of these keys, or all of them. Returns the keys of those that were dead.
+SELECT r.key
+FROM unnest(coalesce(%(keys)s::text[], '{NULL}')) AS w (key) CROSS JOIN LATERAL resumer.retry_message(w.key) AS r (key)
+
+-- name: write_record
+-- Write a record into its table; what is wrong with it is told, and undoes nothing else of the transaction.
+SELECT r.written, r.failed_as, r.error
+FROM resumer.write_record(%(table)s::text, %(key)s::text, %(identity)s::text, %(data)s::jsonb,
+  %(search_path)s::text) AS r

@@ -1,2 +1,0 @@
--- Reject, as the page or a person with psql would.
-SELECT resumer.reject(%(request)s, %(approver)s::uuid, %(reason)s) AS request

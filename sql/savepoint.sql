@@ -1,2 +1,0 @@
--- Begin a part of a transaction that may fail alone.
-SAVEPOINT part
