@@ -25,7 +25,12 @@ MODULES = {
 }
 
 # remedies and names of locks: printed for a person, never run
-PRINTED = ("store/doctor/", "store/locks.py", "store/migration_plan.py", "store/nulls.py")
+PRINTED = (
+    "store/doctor/",
+    "store/migration_locks.py",
+    "store/migration_plan.py",
+    "store/service_schema.py",
+)
 
 KEYWORD = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|MERGE INTO|WITH|CREATE|ALTER|DROP|TRUNCATE|LOCK"
