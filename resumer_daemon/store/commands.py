@@ -13,7 +13,6 @@ from uuid import UUID
 
 import psycopg
 
-from resumer_daemon.engine.vocabulary import PauseReason
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
@@ -150,7 +149,6 @@ async def resumed_after(session: Session, execution: str) -> float | None:
 
 
 FIRST = UUID(int=0)
-NEWEST = 2**63 - 1
 
 
 class NotFound(OperationRefused):
@@ -179,59 +177,6 @@ class IdempotencyKey:
 
     caller: str
     key: str
-
-
-async def status(session: Session, scope: AccessScope, execution: UUID) -> str:
-    """Return the status of an execution as a JSON document. Raises `NotFound`: not in scope."""
-    document: str = (await _read(session, "read_status", scope, execution))["document"]
-    return document
-
-
-async def explanation(session: Session, scope: AccessScope, execution: UUID) -> str:
-    """Return why an execution does not continue, as a JSON document. Raises `NotFound`."""
-    document: str = (await _read(session, "queries.explain_in_scope", scope, execution))["document"]
-    return document
-
-
-async def resume_options(session: Session, scope: AccessScope, execution: UUID) -> dict[str, Any]:
-    """Return the facts that decide which moves are possible. Raises `NotFound`: not in scope."""
-    return await _read(session, "queries.resume_options_in_scope", scope, execution)
-
-
-async def _read(
-    session: Session, statement: str, scope: AccessScope, execution: UUID
-) -> dict[str, Any]:
-    async with session.transaction():
-        row = await session.fetch_optional(statement, scope.facts(execution=execution))
-    if row is None:
-        raise NotFound(f"no execution {execution}")
-    return row
-
-
-async def paused(
-    session: Session,
-    reach: AccessScope,
-    reason: PauseReason | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[dict[str, Any]]:
-    """Return paused executions, for longest first, those behind `after`, each with its document."""
-    at, last = after or (None, FIRST)
-    reasons = array([reason] if reason else get_args(PauseReason))
-    facts = reach.facts(reasons=reasons, at=at, id=last, limit=limit)
-    async with session.transaction():
-        return await (await session.run("queries.page_paused", facts)).fetchall()
-
-
-async def ledger(
-    session: Session, reach: AccessScope, execution: UUID | None, before: int | None, limit: int
-) -> list[dict[str, Any]]:
-    """Return settled requests, newest first, those older than `before`, each with its document."""
-    facts = reach.facts(
-        execution=execution, before=NEWEST if before is None else before, limit=limit
-    )
-    async with session.transaction():
-        return await (await session.run("queries.page_ledger", facts)).fetchall()
 
 
 async def submit_in_scope(

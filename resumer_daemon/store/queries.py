@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from uuid import UUID
 
 from psycopg import IsolationLevel
 
-from resumer_daemon.store.commands import asked
+from resumer_daemon.engine.vocabulary import PauseReason
+from resumer_daemon.store.arrays import array
+from resumer_daemon.store.commands import AccessScope, NotFound, asked
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
 
@@ -150,7 +153,6 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
 
 FIRST = UUID(int=0)
 NEWEST = 2**63 - 1
-Reason = Literal["approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"]
 
 
 async def read_status(session: Session, scope: AccessScope, execution: UUID) -> str:
@@ -189,13 +191,13 @@ async def _read_in_scope(
 async def page_paused(
     session: Session,
     scope: AccessScope,
-    reason: Reason | None,
+    reason: PauseReason | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Return paused executions, for longest first, those behind `after`, each with its document."""
     at, last = after or (None, FIRST)
-    reasons = array([reason] if reason else get_args(Reason))
+    reasons = array([reason] if reason else get_args(PauseReason))
     facts = scope.facts(reasons=reasons, at=at, id=last, limit=limit)
     async with session.transaction():
         return await session.fetch_all("queries.page_paused", facts)
