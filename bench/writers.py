@@ -16,7 +16,7 @@ UPDATE approval_requests
 SET status = CASE status WHEN 'approved' THEN 'rejected' ELSE 'approved' END
 WHERE request_id = 'bench' || :n;
 """
-AWAKE = "UPDATE resumer.control SET awake_until = %s"
+AWAKE = "UPDATE resumer.control SET polling_until = %s"
 
 
 def measure(url: str) -> list[Row]:

@@ -138,9 +138,9 @@ CREATE TABLE resumer.instances (
 -- ends as blocked becomes a pause, and how old it may be when we hear of it, who may decide, the status of a request that is closed undecided, which events are captured
 -- (those of types that somebody waits for, all, or none), and since when we are there: what was blocked before is left alone.
 CREATE TABLE resumer.control (
-  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
-  awake_until timestamptz NOT NULL DEFAULT '-infinity',
+  polling_until timestamptz NOT NULL DEFAULT '-infinity',
   service_timezone text NOT NULL DEFAULT 'UTC',
   adopt_blocked boolean NOT NULL DEFAULT true,
   adopt_within interval NOT NULL DEFAULT '1 day',

@@ -88,9 +88,9 @@ COMMENT ON COLUMN resumer.instances.state_version IS 'Newest state of an executi
 COMMENT ON COLUMN resumer.instances.dead IS 'Whether another daemon has declared it dead.';
 
 COMMENT ON TABLE resumer.control IS 'One row that triggers and functions read. The daemon writes its settings there when it starts; migrate up writes adopt_blocked.';
-COMMENT ON COLUMN resumer.control.one IS 'Always true, so that there is one row.';
+COMMENT ON COLUMN resumer.control.singleton IS 'Always true, so that there is one row.';
 COMMENT ON COLUMN resumer.control.notify IS 'Whether triggers notify: on, off, or auto (unless two-phase commit is in use).';
-COMMENT ON COLUMN resumer.control.awake_until IS 'Time until which a daemon polls, so that triggers need not notify.';
+COMMENT ON COLUMN resumer.control.polling_until IS 'Time until which a daemon polls, so that triggers need not notify.';
 COMMENT ON COLUMN resumer.control.service_timezone IS 'Time zone in which the service''s columns without zone are meant.';
 COMMENT ON COLUMN resumer.control.adopt_blocked IS 'Whether an execution that the service ends as blocked becomes a pause.';
 COMMENT ON COLUMN resumer.control.adopt_within IS 'How long after it ended as blocked an execution may become a pause; what is older is imported history.';
@@ -282,7 +282,7 @@ COMMENT ON COLUMN resumer.requests.outcome IS 'NULL while it is open, held while
 COMMENT ON COLUMN resumer.requests.organization_id IS 'Organisation of the execution, where the service has organisations.';
 COMMENT ON COLUMN resumer.requests.finished_at IS 'Time when it was settled; NULL in the queue.';
 
-COMMENT ON VIEW resumer.asleep IS 'One row where triggers must notify, because no daemon polls. Read by trigger functions.';
+COMMENT ON VIEW resumer.notify_enabled IS 'One row where triggers must notify, because no daemon polls. Read by trigger functions.';
 
 -- By name, because a function may get other arguments.
 DO $do$

@@ -33,8 +33,8 @@ SELECT
      AND o.next_at >= statement_timestamp() - make_interval(secs => %(around)s)
      AND o.next_at <= statement_timestamp() + make_interval(secs => %(within)s)
    ORDER BY o.next_at LIMIT 1) AS next_message,
-  (SELECT extract(epoch FROM least(c.awake_until, clock_timestamp() + interval '1 hour') - clock_timestamp())::float8
-   FROM resumer.control c WHERE c.awake_until > clock_timestamp()) AS awake_for,
+  (SELECT extract(epoch FROM least(c.polling_until, clock_timestamp() + interval '1 hour') - clock_timestamp())::float8
+   FROM resumer.control c WHERE c.polling_until > clock_timestamp()) AS awake_for,
   (SELECT count(*) FROM (
     SELECT * FROM resumer.resume_requests o WHERE o.id > s.last_value - 100 ORDER BY o.id LIMIT 100) AS r
    WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.kind <> 'timeout'
@@ -49,15 +49,15 @@ FROM resumer.resume_requests_id_seq s
 -- Keep writers silent for a second more, for we look without being told. Daemons that sleep are told once, when it
 -- begins: should we die, somebody has to look for what was committed in silence. A crash of the server ends whoever is awake, so
 -- the commit waits for no flush and no standby.
-UPDATE resumer.control c SET awake_until = clock_timestamp() + interval '1 second'
-FROM (SELECT o.awake_until <= clock_timestamp() AS slept FROM resumer.control o) AS before
+UPDATE resumer.control c SET polling_until = clock_timestamp() + interval '1 second'
+FROM (SELECT o.polling_until <= clock_timestamp() AS slept FROM resumer.control o) AS before
 WHERE c.notify <> 'off'
 RETURNING CASE WHEN before.slept THEN pg_notify('resumer_wake', '') END, set_config('synchronous_commit', 'off', true)
 
 -- name: restore_notify
 -- Have writers call again: we stop looking. Another daemon that is awake says so again within half a second. What a crash
 -- of the server loses of it runs out within a second, so the commit waits for no flush and no standby.
-UPDATE resumer.control SET awake_until = '-infinity' WHERE awake_until <> '-infinity'
+UPDATE resumer.control SET polling_until = '-infinity' WHERE polling_until <> '-infinity'
 RETURNING set_config('synchronous_commit', 'off', true)
 
 -- name: follow_clock
@@ -81,7 +81,7 @@ WITH ahead AS MATERIALIZED (
   UPDATE resumer.outbox o SET next_at = statement_timestamp()
   WHERE o.state = 'pending' AND o.kind = 'notify' AND o.attempts = 0 AND o.next_at > statement_timestamp()
 ), awake AS (
-  UPDATE resumer.control c SET awake_until = '-infinity' WHERE c.awake_until > statement_timestamp() + interval '2 seconds'
+  UPDATE resumer.control c SET polling_until = '-infinity' WHERE c.polling_until > statement_timestamp() + interval '2 seconds'
 )
 UPDATE resumer.resume_requests r SET due_at = statement_timestamp()
 WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.id = ANY (ARRAY(

@@ -27,7 +27,7 @@ BEGIN
       CASE WHEN n.status::text IN ('approved', 'rejected') THEN n.approver_id END
     FROM new_rows n
     WHERE n.status::text IS DISTINCT FROM 'pending' OR (foreign_write AND n.execution_id IS NOT NULL);
-    PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+    PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
@@ -80,7 +80,7 @@ BEGIN
       SELECT o.id, o.execution_id FROM old_rows o
     ) AS come;
     IF FOUND THEN
-      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
@@ -105,7 +105,7 @@ BEGIN
     INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision)
     SELECT o.execution_id, 'approval', o.id, 'deleted' FROM old_rows o WHERE resumer.was_paused(o.execution_id);
     IF FOUND THEN
-      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);

@@ -56,7 +56,7 @@ AS $f$
 BEGIN
   -- not where reading what other writers write would make one of them fail
   RETURN current_setting('transaction_isolation') <> 'serializable'
-    AND EXISTS (SELECT FROM resumer.control c WHERE c.one AND c.adopt_blocked)
+    AND EXISTS (SELECT FROM resumer.control c WHERE c.singleton AND c.adopt_blocked)
     AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = execution)
     AND NOT EXISTS (SELECT FROM resumer.pauses p WHERE p.execution_id = execution)
     AND NOT EXISTS (SELECT FROM resumer.requests r WHERE r.execution_id = execution AND r.kind = 'start');
@@ -285,7 +285,7 @@ BEGIN
       count(DISTINCT u.rest) = 1 AND (count(u.paused_at) FILTER (WHERE u.before) = 0
         OR (count(u.paused_at) = 2 AND count(DISTINCT u.paused_at) = 1)));
     IF FOUND THEN
-      PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+      PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;
     END IF;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
@@ -313,7 +313,7 @@ BEGIN
     SELECT n.id, 'adopt', CASE WHEN n.status::text = 'paused' AND to_jsonb(n.resume_data) ? 'approved' THEN 'said' END
     FROM new_rows n
     WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked');
-    PERFORM pg_notify('resumer_wake', '') FROM resumer.asleep;
+    PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     PERFORM set_config('resumer.given_up', CASE SQLSTATE WHEN '55P03' THEN 'on' ELSE '' END, true);
     RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;

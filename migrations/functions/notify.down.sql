@@ -1,2 +1,2 @@
 DROP FUNCTION resumer.wake();
-DROP VIEW resumer.asleep;
+DROP VIEW resumer.notify_enabled;

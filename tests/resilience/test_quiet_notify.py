@@ -24,9 +24,9 @@ from tests.harness.service import Service, allow, ask
 
 NEVER: dict[str, Any] = {"poll_interval": 3600.0, "reconcile_interval": 3600.0}
 DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE execution_id = %s"
-AWAKE = "SELECT awake_until > clock_timestamp() FROM resumer.control"
+AWAKE = "SELECT polling_until > clock_timestamp() FROM resumer.control"
 UNTIL_AWAKE = """DO $$ BEGIN LOOP
-  PERFORM FROM resumer.control WHERE awake_until > clock_timestamp();
+  PERFORM FROM resumer.control WHERE polling_until > clock_timestamp();
   EXIT WHEN FOUND;
   PERFORM pg_sleep(0.001);
 END LOOP; END $$"""
@@ -162,7 +162,7 @@ def test_a_daemon_that_sleeps_looks_for_one_that_died_awake(service: Service, tm
             eventually_sync(lambda: left(service, "completed") == 600, 30, of="all are completed")
 
 
-UNTIL_WHEN = "SELECT awake_until, awake_until > clock_timestamp() FROM resumer.control"
+UNTIL_WHEN = "SELECT polling_until, polling_until > clock_timestamp() FROM resumer.control"
 
 
 def test_while_a_daemon_looks_anyway_no_decision_notifies(service: Service, database: Database):

@@ -12,7 +12,7 @@ from tests.harness import Database, eventually, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
-SILENT = "SELECT awake_until <= clock_timestamp() FROM resumer.control"
+SILENT = "SELECT polling_until <= clock_timestamp() FROM resumer.control"
 HOUR: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "1h"}
 
 

@@ -45,10 +45,10 @@ def test_many_statements_of_one_transaction_are_one_notification(
 def test_while_the_daemon_is_awake_writers_are_silent(
     database: Database, writer: Writer, ear: Ear, rows: Rows
 ):
-    database.run("UPDATE resumer.control SET awake_until = clock_timestamp() + interval '1 hour'")
+    database.run("UPDATE resumer.control SET polling_until = clock_timestamp() + interval '1 hour'")
     writer.run(DECIDE, rows.approval())
     assert ear.heard() == 0
-    database.run("UPDATE resumer.control SET awake_until = clock_timestamp()")
+    database.run("UPDATE resumer.control SET polling_until = clock_timestamp()")
     writer.run(DECIDE, rows.approval())
     assert ear.heard() == 1
     assert len(left(database)) == 2
@@ -58,7 +58,7 @@ def test_while_the_daemon_is_awake_writers_are_silent(
 def test_a_writer_with_an_old_snapshot_is_not_silent(
     database: Database, writer: Writer, ear: Ear, approval: UUID, level: str
 ):
-    database.run("UPDATE resumer.control SET awake_until = 'infinity'")
+    database.run("UPDATE resumer.control SET polling_until = 'infinity'")
     with writer.connect() as connection, connection.transaction():
         connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
         connection.execute(DECIDE, [approval])
@@ -70,10 +70,10 @@ def test_a_writer_that_reads_awake_and_commits_late_is_seen_by_the_horizon(
 ):
     """Whoever wants to sleep withdraws "awake" and waits for those who may have read it."""
     asleep = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::text::xid8"
-    database.run("UPDATE resumer.control SET awake_until = 'infinity'")
+    database.run("UPDATE resumer.control SET polling_until = 'infinity'")
     with writer.connect() as connection, connection.transaction():
         connection.execute(DECIDE, [approval])
-        database.run("UPDATE resumer.control SET awake_until = '-infinity'")
+        database.run("UPDATE resumer.control SET polling_until = '-infinity'")
         [(mark,)] = database.run("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
         assert database.run(asleep, mark) == [(False,)]
     # a transaction of the server's own may be open too

@@ -54,7 +54,7 @@ def test_a_locked_control_row_costs_no_more(database: Database, writer: Writer, 
     assert [sqlstate for _, sqlstate, _ in writer.warnings] == ["55P03"]
 
 
-@pytest.mark.parametrize("setting", ["notify = 'off'", "awake_until = 'infinity'"])
+@pytest.mark.parametrize("setting", ["notify = 'off'", "polling_until = 'infinity'"])
 def test_an_update_of_the_control_row_holds_nobody_up(
     database: Database, writer: Writer, approval: UUID, setting: str
 ):
@@ -72,7 +72,7 @@ def test_an_update_of_the_control_row_holds_nobody_up(
         "ALTER TABLE resumer.resume_requests RENAME TO gone;"
         " ALTER TABLE resumer.event_queue RENAME TO gone_too",
         "ALTER TABLE resumer.control DROP COLUMN notify CASCADE",
-        "ALTER VIEW resumer.asleep RENAME TO gone",
+        "ALTER VIEW resumer.notify_enabled RENAME TO gone",
         "ALTER TABLE resumer.resume_requests ADD CHECK (kind = 'none');"
         " ALTER TABLE resumer.event_queue ADD CHECK (event_type = 'none')",
         "ALTER TABLE resumer.resume_requests DROP COLUMN source_id CASCADE;"
@@ -148,7 +148,7 @@ def test_tables_of_the_same_name_do_not_mislead_a_trigger(
         connection.execute("CREATE TEMPORARY TABLE new_rows (id uuid, status text)")
         connection.execute("CREATE TEMPORARY TABLE old_rows (id uuid, status text)")
         connection.execute(
-            "CREATE TEMPORARY TABLE control AS SELECT 'off' AS notify, 'infinity' AS awake_until"
+            "CREATE TEMPORARY TABLE control AS SELECT 'off' AS notify, 'infinity' AS polling_until"
         )
         connection.execute(
             "CREATE FUNCTION pg_temp.pg_notify(text, text) RETURNS void LANGUAGE sql AS ''"
