@@ -4,9 +4,9 @@
 
 -- Paused executions and what they wait for: of several branches, the one that has waited longest.
 CREATE OR REPLACE VIEW resumer.inbox AS
-SELECT p.execution_id, (resumer.about(p.execution_id)).execution_key, (resumer.about(p.execution_id)).workflow,
+SELECT p.execution_id, (resumer.execution_summary(p.execution_id)).execution_key, (resumer.execution_summary(p.execution_id)).workflow,
   p.organization_id, p.number AS pause_number, p.reason, p.step_id,
-  p.paused_at, statement_timestamp() - p.paused_at AS age, resumer.waiting_for(resumer.shown_of(p)) AS waiting_for
+  p.paused_at, statement_timestamp() - p.paused_at AS age, resumer.waiting_for(resumer.longest_branch_of(p)) AS waiting_for
 FROM resumer.pauses p
 WHERE p.resumed_at IS NULL;
 
@@ -29,15 +29,15 @@ WHERE r.outcome IS NULL AND r.due_at <= statement_timestamp();
 
 -- Decisions, and all else that people and clocks asked for, with what became of each.
 CREATE OR REPLACE VIEW resumer.ledger AS
-SELECT r.id AS request, r.execution_id, (resumer.about(r.execution_id)).execution_key,
-  (resumer.about(r.execution_id)).workflow, r.organization_id, r.kind, r.decision, r.source_id,
+SELECT r.id AS request, r.execution_id, (resumer.execution_summary(r.execution_id)).execution_key,
+  (resumer.execution_summary(r.execution_id)).workflow, r.organization_id, r.kind, r.decision, r.source_id,
   r.pause_number, r.actor, r.reason, r.requested_at, r.outcome, r.finished_at, r.finished_at - r.requested_at AS took
 FROM resumer.requests r
 WHERE r.outcome IS NOT NULL AND r.kind <> 'adopt';
 
 -- What waits for a person because the daemon must not decide it.
 CREATE OR REPLACE VIEW resumer.incidents AS
-SELECT p.execution_id, (resumer.about(p.execution_id)).execution_key, (resumer.about(p.execution_id)).workflow,
+SELECT p.execution_id, (resumer.execution_summary(p.execution_id)).execution_key, (resumer.execution_summary(p.execution_id)).workflow,
   p.organization_id, p.number AS pause_number, p.step_id,
   p.incident ->> 'cause' AS cause, p.incident ->> 'detail' AS detail, p.incident ->> 'remedy' AS remedy,
   p.incident ->> 'reason' AS over, p.paused_at, statement_timestamp() - p.paused_at AS age

@@ -178,7 +178,7 @@ LIMIT 20001
 
 -- name: read_approvals
 -- The approvals of the claimed executions as they stand now, oldest first, and one more than a turn may have. `expires_at` has no zone and may be
--- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `objection`: why an approval must
+-- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `guard_violation`: why an approval must
 -- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any. `traceparent` names
 -- the trace that the decision belongs to.
 SELECT
@@ -196,7 +196,7 @@ SELECT
   CASE WHEN a.expires_at < '9999-01-01'
     THEN (greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s)::text
   END AS expires_at,
-  CASE WHEN a.status = 'approved' AND (SELECT c.decision_guard FROM resumer.control c) <> 'off' THEN resumer.objection(
+  CASE WHEN a.status = 'approved' AND (SELECT c.decision_guard FROM resumer.control c) <> 'off' THEN resumer.guard_violation(
     a.approver_id,
     a.requester_id, --? requester
     NULL, --? no_requester
@@ -211,7 +211,7 @@ SELECT
     CASE WHEN a.expires_at < '9999-01-01' THEN greatest(a.expires_at, '0001-01-01') AT TIME ZONE %(timezone)s END,
     a.organization_id, (SELECT e.organization_id FROM workflow_executions e WHERE e.id = a.execution_id) --? organization
     NULL, NULL --? no_organization
-  ) END AS objection,
+  ) END AS guard_violation,
   a.metadata ->> 'traceparent' AS traceparent --? approval_metadata
   NULL AS traceparent --? no_approval_metadata
 FROM approval_requests a

@@ -123,7 +123,7 @@ WITH roles AS (
     ('INSERT', 'event_names', NULL),
     ('INSERT UPDATE DELETE', 'outbox', NULL),
     ('INSERT UPDATE DELETE', 'effects', NULL),
-    ('UPDATE', 'holds', 'released_at released_by'), -- `let_go` writes the others
+    ('UPDATE', 'holds', 'released_at released_by'), -- `end_hold` writes the others
     ('UPDATE', 'tokens', 'last_used_at'),
     ('INSERT UPDATE DELETE', 'idempotency_keys', NULL)
   ) AS t (verbs, name, columns)
@@ -139,11 +139,11 @@ WITH roles AS (
   SELECT r.role, f.oid::regprocedure AS function
   FROM pg_proc f
   JOIN (VALUES
-    ('resumer_daemon', 'objection queue is_ours hold_of let_go write_record service_now find about waiting_for shown_of status explain'
+    ('resumer_daemon', 'guard_violation queue is_ours hold_of end_hold write_record service_now find execution_summary waiting_for longest_branch_of status explain'
       ' index_text differs may_end event_key event_names_of event_terms sequences pause resume cancel retry hold release'), -- the last six for callers over HTTP
-    ('resumer_reader', 'hold_of service_now find about approvals_of waiting_for shown_of status explain sequences'
+    ('resumer_reader', 'hold_of service_now find execution_summary approvals_of waiting_for longest_branch_of status explain sequences'
       ' inbox_page ledger_page'),
-    ('resumer_operator', 'hold_of service_now find about approvals_of waiting_for shown_of status explain'
+    ('resumer_operator', 'hold_of service_now find execution_summary approvals_of waiting_for longest_branch_of status explain'
       ' inbox_page ledger_page approve reject start emit pause resume cancel retry hold release adopt retry_message')
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')

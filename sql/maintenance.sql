@@ -61,7 +61,7 @@ WITH over AS (
   ORDER BY h.id LIMIT 1
   FOR UPDATE SKIP LOCKED
 ), going AS MATERIALIZED (
-  SELECT l.going FROM ending e CROSS JOIN LATERAL resumer.let_go(e.id, %(limit)s) AS l
+  SELECT l.going FROM ending e CROSS JOIN LATERAL resumer.end_hold(e.id, %(limit)s) AS l
 )
 SELECT coalesce((SELECT sum(g.going) FROM going g), 0)::bigint AS hold,
   EXISTS (SELECT FROM over) OR EXISTS (SELECT FROM ending) AS more

@@ -81,7 +81,7 @@ AS $f$
 $f$;
 
 -- Take the lock of the inbox that an INSERT takes.
-CREATE OR REPLACE FUNCTION resumer.reach_inbox() RETURNS void
+CREATE OR REPLACE FUNCTION resumer.lock_inbox() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
 BEGIN
@@ -95,7 +95,7 @@ $f$;
 -- looking whether the row is ours, the write passes, and the `adopt` request has the row as it was: the daemon looks, and
 -- undoes the write (record.revert_foreign_writes). Where that request cannot be written either, a row that was paused, or that we
 -- have resumed, stays as it was.
-CREATE OR REPLACE FUNCTION resumer.on_execution_write() RETURNS trigger
+CREATE OR REPLACE FUNCTION resumer.protect_execution() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $f$
 DECLARE -- without values: each would be an expression more for every row
@@ -196,7 +196,7 @@ BEGIN
     END;
     -- nobody can look whose row it is: once more, by what can be left in the inbox
     BEGIN
-      PERFORM resumer.reach_inbox(), pg_catalog.set_config('resumer.unchecked', 'noted', true);
+      PERFORM resumer.lock_inbox(), pg_catalog.set_config('resumer.unchecked', 'noted', true);
     EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
       RAISE WARNING 'resumer: %, not counted', SQLERRM USING ERRCODE = SQLSTATE;
       PERFORM pg_catalog.set_config('resumer.unchecked', 'lost', true), pg_catalog.set_config('resumer.given_up', 'on', true);
@@ -323,5 +323,5 @@ END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.is_ours(uuid, text), resumer.was_paused(uuid), resumer.pauses_at_once(uuid),
-  resumer.is_guarded(text, text, boolean, boolean, boolean), resumer.reach_inbox(), resumer.on_execution_write(),
+  resumer.is_guarded(text, text, boolean, boolean, boolean), resumer.lock_inbox(), resumer.protect_execution(),
   resumer.on_execution_update(), resumer.on_execution_insert() FROM PUBLIC;

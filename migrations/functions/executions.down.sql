@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.find(text), resumer.about(uuid);
+DROP FUNCTION resumer.find(text), resumer.execution_summary(uuid);

@@ -2,7 +2,7 @@
 -- whose text names them: a view on a column of the service would forbid the service to change it.
 
 -- What an execution is called: where there are no organisations, the name in the subselect finds the NULL beside it.
-CREATE OR REPLACE FUNCTION resumer.about(
+CREATE OR REPLACE FUNCTION resumer.execution_summary(
   execution uuid, OUT execution_key text, OUT workflow text, OUT organization_id uuid, OUT status text
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
@@ -11,9 +11,9 @@ AS $f$
 BEGIN
   SELECT e.execution_id, (SELECT w.workflow_id FROM service_schema.workflows w WHERE w.id = e.workflow_id),
     (SELECT organization_id FROM service_schema.workflow_executions o WHERE o.id = e.id), e.status
-  INTO execution_key, workflow, about.organization_id, status
+  INTO execution_key, workflow, execution_summary.organization_id, status
   FROM service_schema.workflow_executions e, (SELECT NULL::uuid AS organization_id) AS none
-  WHERE e.id = about.execution;
+  WHERE e.id = execution_summary.execution;
 END
 $f$;
 
@@ -36,4 +36,4 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.about(uuid), resumer.find(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.execution_summary(uuid), resumer.find(text) FROM PUBLIC;

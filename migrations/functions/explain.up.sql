@@ -4,7 +4,7 @@
 -- what it would wait for next, what is wrong around it last.
 
 -- How long from now, or until now, in one unit; NULL where nobody knows.
-CREATE OR REPLACE FUNCTION resumer.lasting(moment timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION resumer.format_age(moment timestamptz) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT CASE WHEN moment IS NULL THEN NULL WHEN s >= 172800 THEN floor(s / 86400) || ' d' WHEN s >= 7200 THEN floor(s / 3600) || ' h'
@@ -20,11 +20,11 @@ CREATE OR REPLACE FUNCTION resumer.reason(
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
   SELECT jsonb_build_object('rank', rank, 'code', code, 'sentence', resumer.printable(sentence), 'since', since, 'until', until,
-    'sql', CASE WHEN NOT resumer.steers(sql) THEN sql END, 'command', CASE WHEN NOT resumer.steers(command) THEN command END)
+    'sql', CASE WHEN NOT resumer.has_control_characters(sql) THEN sql END, 'command', CASE WHEN NOT resumer.has_control_characters(command) THEN command END)
 $f$;
 
 -- It has ended, or was not begun.
-CREATE OR REPLACE FUNCTION resumer.why_not_open(execution uuid) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_status(execution uuid) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -34,8 +34,8 @@ DECLARE
   r record;
 BEGIN
   SELECT o.status, o.result, o.error_message, o.completed_at AT TIME ZONE c.service_timezone AS ended, a.workflow
-  INTO e FROM service_schema.workflow_executions o, resumer.control c, resumer.about(o.id) AS a WHERE o.id = execution;
-  past := coalesce(resumer.lasting(e.ended), 'some time');
+  INTO e FROM service_schema.workflow_executions o, resumer.control c, resumer.execution_summary(o.id) AS a WHERE o.id = execution;
+  past := coalesce(resumer.format_age(e.ended), 'some time');
   again := format(
     'SELECT resumer.start(%s, (SELECT trigger_payload FROM workflow_executions WHERE id = %L))', resumer.quoted(e.workflow),
     execution);
@@ -59,7 +59,7 @@ BEGIN
         'It is pending, and nobody asked us to start it: the program that wrote it begins it.');
     ELSIF r.outcome IS NULL THEN
       RETURN NEXT resumer.reason(20, 'queued', format('It has been queued for %s; no daemon has begun it yet.',
-        resumer.lasting(r.requested_at)), r.requested_at, NULL, NULL, 'resumer-daemon doctor');
+        resumer.format_age(r.requested_at)), r.requested_at, NULL, NULL, 'resumer-daemon doctor');
     END IF;
   ELSIF e.status NOT IN ('running', 'paused') THEN
     RETURN NEXT resumer.reason(20, 'foreign_status',
@@ -69,14 +69,14 @@ END
 $f$;
 
 -- It runs: here, nowhere any more, or in another program.
-CREATE OR REPLACE FUNCTION resumer.why_running(execution uuid, key text) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_running(execution uuid, key text) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
   l record;
   f record;
 BEGIN
-  IF (resumer.about(execution)).status <> 'running' THEN
+  IF (resumer.execution_summary(execution)).status <> 'running' THEN
     RETURN;
   END IF;
   SELECT o.*, coalesce(i.host, 'a daemon that is gone') AS host, coalesce(i.dead, true) AS dead INTO l
@@ -89,32 +89,32 @@ BEGIN
     RETURN;
   ELSIF l.instance IS NULL THEN
     RETURN NEXT resumer.reason(20, 'in_line', format('It has stood in line for %s: every daemon has as many webhooks as it may'
-      ' (RESUMER_CONCURRENCY).', resumer.lasting(l.recorded_at)), l.recorded_at, l.lease_until, NULL, 'resumer-daemon run');
+      ' (RESUMER_CONCURRENCY).', resumer.format_age(l.recorded_at)), l.recorded_at, l.lease_until, NULL, 'resumer-daemon run');
   ELSIF l.lease_until < statement_timestamp() OR l.dead THEN
     RETURN NEXT resumer.reason(20, 'lease_past', format('%s ran it and %s; nobody has taken it over.', l.host,
-      CASE WHEN l.lease_until < statement_timestamp() THEN format('its lease ran out %s ago', resumer.lasting(l.lease_until))
+      CASE WHEN l.lease_until < statement_timestamp() THEN format('its lease ran out %s ago', resumer.format_age(l.lease_until))
         ELSE 'is dead' END), l.lease_until, NULL, NULL, 'resumer-daemon run');
   ELSE
     RETURN NEXT resumer.reason(20, 'runs_here', format('%s runs it; unless it goes on, others take it over in %s.',
-      l.host, resumer.lasting(l.lease_until)), l.recorded_at, l.lease_until,
+      l.host, resumer.format_age(l.lease_until)), l.recorded_at, l.lease_until,
       format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon pause ' || resumer.shell(key));
   END IF;
   FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
     IF f.next_at > statement_timestamp() THEN
       RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
-        f.path, resumer.lasting(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
+        f.path, resumer.format_age(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
         format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
       CONTINUE;
     END IF;
     RETURN NEXT resumer.reason(21, 'effect_under_way', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
-      resumer.lasting(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
+      resumer.format_age(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
       format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
   END LOOP;
 END
 $f$;
 
 -- Somebody keeps it: a hold, a hand, an incident.
-CREATE OR REPLACE FUNCTION resumer.why_kept(execution uuid, key text) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_blockers(execution uuid, key text) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -124,7 +124,7 @@ DECLARE
 BEGIN
   IF h.id IS NOT NULL THEN
     RETURN NEXT resumer.reason(10, 'on_hold', format('%s has held %s for %s%s, %s.', h.actor, coalesce(h.workflow_id, 'everything'),
-      resumer.lasting(h.held_at), coalesce(' (' || h.reason || ')', ''), coalesce('for ' || resumer.lasting(h.until) || ' more',
+      resumer.format_age(h.held_at), coalesce(' (' || h.reason || ')', ''), coalesce('for ' || resumer.format_age(h.until) || ' more',
       'until somebody releases it')), h.held_at, h.until, format('SELECT resumer.release(%s)', resumer.quoted(coalesce(h.workflow_id, '*'))),
       'resumer-daemon release ' || CASE WHEN h.workflow_id IS NULL THEN '--all' ELSE '--workflow ' || resumer.shell(h.workflow_id) END);
   END IF;
@@ -132,7 +132,7 @@ BEGIN
   IF p.reason = 'manual' THEN
     since := coalesce((p.held ->> 'since')::timestamptz, p.paused_at);
     RETURN NEXT resumer.reason(11, 'held_by_hand', format('%s has held it for %s%s%s.', coalesce(p.held ->> 'actor', 'Somebody'),
-      resumer.lasting(since), coalesce(' (' || (p.held ->> 'reason') || ')', ''),
+      resumer.format_age(since), coalesce(' (' || (p.held ->> 'reason') || ')', ''),
       CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
         WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
         ELSE coalesce(', before step ' || p.step_id, '') END), since, NULL,
@@ -148,7 +148,7 @@ END
 $f$;
 
 -- It waits for an approval: one reason for each that does not count yet, and what is needed in all.
-CREATE OR REPLACE FUNCTION resumer.why_approval(p resumer.pauses, key text) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_approval(p resumer.pauses, key text) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -173,12 +173,12 @@ BEGIN
     WHERE r.execution_id = p.execution_id AND r.source_id = a.id AND r.kind = 'approval' ORDER BY r.id DESC LIMIT 1;
     IF a.status = 'pending' AND a.expires_at < statement_timestamp() THEN
       RETURN NEXT resumer.reason(31, 'approval_expired', format('%s expired %s ago, and nobody has written so yet: a daemon does,'
-        ' unless somebody is deciding at this moment.', a.request_id, resumer.lasting(a.expires_at)), a.expires_at, NULL,
+        ' unless somebody is deciding at this moment.', a.request_id, resumer.format_age(a.expires_at)), a.expires_at, NULL,
         format('UPDATE approval_requests SET status = ''expired'' WHERE request_id = %s', resumer.quoted(a.request_id)), 'resumer-daemon doctor');
     ELSIF a.status = 'pending' THEN
       RETURN NEXT resumer.reason(30, 'approval_missing', format('%s is not decided: asked of %s %s ago, %s.', a.request_id,
-        coalesce(a.role, a.approver_id::text, 'anybody'), resumer.lasting(a.requested_at),
-        coalesce('expires in ' || resumer.lasting(a.expires_at), 'never expires')), a.requested_at, a.expires_at,
+        coalesce(a.role, a.approver_id::text, 'anybody'), resumer.format_age(a.requested_at),
+        coalesce('expires in ' || resumer.format_age(a.expires_at), 'never expires')), a.requested_at, a.expires_at,
         format('SELECT resumer.approve(%s)', resumer.quoted(a.request_id)), 'resumer-daemon approve ' || resumer.shell(a.request_id));
     ELSIF a.status IS NULL OR a.status NOT IN ('approved', 'rejected', 'expired') THEN
       RETURN NEXT resumer.reason(31, 'unrecognised', format('%s says %s, which is no decision: only approved, rejected and'
@@ -209,7 +209,7 @@ END
 $f$;
 
 -- It waits for an event or a time; or it is paused, and we have no record of it.
-CREATE OR REPLACE FUNCTION resumer.why_waiting(p resumer.pauses, execution uuid, key text) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_waiting(p resumer.pauses, execution uuid, key text) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -228,7 +228,7 @@ BEGIN
     END LOOP;
     RETURN NEXT resumer.reason(30, 'waits_for_event', format('It has waited for the event %s%s for %s%s.', p.waiting ->> 'event',
       (SELECT ' with ' || string_agg(o.key || ' = ' || (o.value)::text, ', ') FROM jsonb_each(fits) AS o),
-      resumer.lasting(p.paused_at), coalesce(', at most ' || resumer.lasting(due) || ' more', '')), p.paused_at, due,
+      resumer.format_age(p.paused_at), coalesce(', at most ' || resumer.format_age(due) || ' more', '')), p.paused_at, due,
       format('SELECT resumer.emit(%s, %s)', resumer.quoted(p.waiting ->> 'event'), resumer.quoted(payload::text)),
       'resumer-daemon emit ' || resumer.shell(p.waiting ->> 'event') || ' --payload ' || resumer.shell(payload::text));
     -- by the key that all events of the type have, newest first: there may be millions since
@@ -236,7 +236,7 @@ BEGIN
     FROM (
       SELECT e.captured_id FROM resumer.event_keys e
       WHERE e.key = resumer.event_key(p.waiting ->> 'event',
-        coalesce((resumer.about(execution)).organization_id, '00000000-0000-0000-0000-000000000000'), '')
+        coalesce((resumer.execution_summary(execution)).organization_id, '00000000-0000-0000-0000-000000000000'), '')
       ORDER BY e.key DESC, e.captured_id DESC LIMIT 100) AS k
     JOIN resumer.captured_events r ON r.id = k.captured_id
     JOIN service_schema.events o ON o.id = r.event_id
@@ -244,16 +244,16 @@ BEGIN
     ORDER BY r.id DESC LIMIT 1;
     IF FOUND THEN
       RETURN NEXT resumer.reason(31, 'event_not_meant', format('The newest %s came %s ago and was not for it: %s.',
-        p.waiting ->> 'event', resumer.lasting(v.captured_at), coalesce(
+        p.waiting ->> 'event', resumer.format_age(v.captured_at), coalesce(
           (SELECT string_agg(o.key || ' is ' || coalesce((v.payload #> string_to_array(o.key, '.'))::text, 'missing'), ', ')
            FROM jsonb_each(fits) AS o), 'it names another entity')), v.captured_at, NULL,
         'SELECT event_type, payload, received_at FROM events ORDER BY received_at DESC LIMIT 10');
     END IF;
   ELSIF p.reason = 'waiting_for_time' THEN
-    RETURN NEXT resumer.reason(30, 'waits_for_time', format('It waits for a time: in %s.', resumer.lasting(due)), p.paused_at, due,
+    RETURN NEXT resumer.reason(30, 'waits_for_time', format('It waits for a time: in %s.', resumer.format_age(due)), p.paused_at, due,
       format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'', pause_number => %s)', execution, p.number),
       'resumer-daemon resume ' || resumer.shell(key) || ' --pause ' || p.number);
-  ELSIF p.number IS NULL AND (resumer.about(execution)).status = 'paused' THEN
+  ELSIF p.number IS NULL AND (resumer.execution_summary(execution)).status = 'paused' THEN
     RETURN NEXT resumer.reason(30, 'pause_without_record', 'Another program paused it, and no daemon has looked where it stands'
       ' yet.', NULL, NULL, NULL, 'resumer-daemon doctor');
   END IF;
@@ -261,7 +261,7 @@ END
 $f$;
 
 -- What was asked for and is not done, or could not be done.
-CREATE OR REPLACE FUNCTION resumer.why_asked(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_requests(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -272,9 +272,9 @@ BEGIN
     ORDER BY o.id DESC LIMIT 20
   LOOP
     what := format('%s%s%s %s ago', r.kind, coalesce(' (' || r.decision || ')', ''), coalesce(' of ' || r.actor, ''),
-      resumer.lasting(r.requested_at));
+      resumer.format_age(r.requested_at));
     IF r.outcome IS NULL AND r.kind = 'timeout' AND r.due_at > statement_timestamp() AND r.source_id IS NULL THEN
-      RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.lasting(r.due_at),
+      RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.format_age(r.due_at),
         coalesce(p.ways ->> 'timeout', p.ways ->> 'expired', p.ways ->> 'event', 'its end')), r.requested_at, r.due_at);
     ELSIF r.kind = 'pause' AND (r.outcome IS NULL OR r.outcome = 'held') THEN
       RETURN NEXT resumer.reason(12, 'pause_asked', format('%s wants it paused%s: it stops before its next step.', r.actor,
@@ -296,7 +296,7 @@ END
 $f$;
 
 -- What around it is not as it should be: no daemon, no ear, no trigger, another definition, a message that nobody got.
-CREATE OR REPLACE FUNCTION resumer.why_around(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
+CREATE OR REPLACE FUNCTION resumer.explain_health(p resumer.pauses, execution uuid) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -355,7 +355,7 @@ BEGIN
       'A notification of it %s after %s attempts: %s.', CASE x.state WHEN 'dead' THEN 'was given up' ELSE 'is not delivered' END,
       x.attempts, coalesce(x.error, 'no reason was written')
         || CASE WHEN x.next_at > statement_timestamp() AND x.state = 'pending' THEN '; the next attempt is due in '
-          || resumer.lasting(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
+          || resumer.format_age(x.next_at) ELSE '' END), x.created_at, CASE x.state WHEN 'pending' THEN x.next_at END,
       NULL, CASE x.state WHEN 'dead' THEN 'resumer-daemon outbox retry ' || resumer.shell(x.key) END);
   END LOOP;
 END
@@ -370,7 +370,7 @@ DECLARE
   p resumer.pauses;
   reasons jsonb;
 BEGIN
-  SELECT * INTO a FROM resumer.about(explain.execution_id);
+  SELECT * INTO a FROM resumer.execution_summary(explain.execution_id);
   IF a.status IS NULL THEN
     RAISE EXCEPTION 'no execution %', execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
@@ -379,22 +379,22 @@ BEGIN
   SELECT jsonb_agg(w.reason - 'rank' ORDER BY (w.reason ->> 'rank')::integer, w.reason ->> 'since', w.reason ->> 'sentence')
   INTO reasons
   FROM (
-    SELECT resumer.why_not_open(explain.execution_id) UNION ALL
-    SELECT resumer.why_asked(p, explain.execution_id) UNION ALL
+    SELECT resumer.explain_status(explain.execution_id) UNION ALL
+    SELECT resumer.explain_requests(p, explain.execution_id) UNION ALL
     SELECT o.reason FROM (
-      SELECT resumer.why_kept(explain.execution_id, a.execution_key) UNION ALL
-      SELECT resumer.why_running(explain.execution_id, a.execution_key) UNION ALL
-      SELECT resumer.why_approval(b, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
-      SELECT resumer.why_waiting(b, explain.execution_id, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
-      SELECT resumer.why_around(p, explain.execution_id)) AS o (reason)
+      SELECT resumer.explain_blockers(explain.execution_id, a.execution_key) UNION ALL
+      SELECT resumer.explain_running(explain.execution_id, a.execution_key) UNION ALL
+      SELECT resumer.explain_approval(b, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
+      SELECT resumer.explain_waiting(b, explain.execution_id, a.execution_key) FROM resumer.branches_of(p) AS b UNION ALL
+      SELECT resumer.explain_health(p, explain.execution_id)) AS o (reason)
     WHERE a.status NOT IN ('completed', 'failed', 'cancelled')) AS w (reason);
   RETURN jsonb_build_object('id', execution_id, 'execution_id', a.execution_key, 'workflow', a.workflow,
     'organization_id', a.organization_id, 'status', a.status, 'pause_number', p.number, 'summary', reasons #>> '{0,sentence}', 'reasons', reasons);
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.lasting(timestamptz),
-  resumer.reason(integer, text, text, timestamptz, timestamptz, text, text), resumer.why_not_open(uuid),
-  resumer.why_running(uuid, text), resumer.why_kept(uuid, text), resumer.why_approval(resumer.pauses, text),
-  resumer.why_waiting(resumer.pauses, uuid, text), resumer.why_asked(resumer.pauses, uuid),
-  resumer.why_around(resumer.pauses, uuid), resumer.explain(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION resumer.format_age(timestamptz),
+  resumer.reason(integer, text, text, timestamptz, timestamptz, text, text), resumer.explain_status(uuid),
+  resumer.explain_running(uuid, text), resumer.explain_blockers(uuid, text), resumer.explain_approval(resumer.pauses, text),
+  resumer.explain_waiting(resumer.pauses, uuid, text), resumer.explain_requests(resumer.pauses, uuid),
+  resumer.explain_health(resumer.pauses, uuid), resumer.explain(uuid) FROM PUBLIC;

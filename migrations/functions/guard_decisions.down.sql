@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.on_approval_guard(), resumer.objection(uuid, uuid, timestamptz, timestamptz, uuid, uuid);
+DROP FUNCTION resumer.on_approval_guard(), resumer.guard_violation(uuid, uuid, timestamptz, timestamptz, uuid, uuid);

@@ -5,7 +5,7 @@
 -- `triggers/approval_requests` binds the trigger function.
 
 -- Why an approval must not count; NULL: nothing is to be said against it. `organization` is of its execution.
-CREATE OR REPLACE FUNCTION resumer.objection(
+CREATE OR REPLACE FUNCTION resumer.guard_violation(
   approver uuid, requester uuid, decided_at timestamptz, expires_at timestamptz, organization uuid, of_execution uuid
 ) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -25,7 +25,7 @@ DECLARE
   written jsonb;
   was jsonb;
   of_execution uuid;
-  objection text;
+  violation text;
 BEGIN
   BEGIN -- by documents: one vintage has organisations and requesters, the other has not, and types may change
     written := to_jsonb(new);
@@ -41,19 +41,19 @@ BEGIN
       SELECT e.organization_id INTO of_execution FROM service_schema.workflow_executions e
       WHERE e.id = (written ->> 'execution_id')::uuid;
     END IF;
-    objection := resumer.objection(
+    violation := resumer.guard_violation(
       (written ->> 'approver_id')::uuid, (written ->> 'requester_id')::uuid, resumer.service_now() AT TIME ZONE 'UTC',
       (written ->> 'expires_at')::timestamp AT TIME ZONE 'UTC', (written ->> 'organization_id')::uuid, of_execution);
   EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
     RAISE WARNING 'resumer: %, left to the daemon', SQLERRM USING ERRCODE = SQLSTATE;
   END;
-  IF objection IS NOT NULL THEN
-    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(written ->> 'request_id'), replace(objection, '_', ' ')
+  IF violation IS NOT NULL THEN
+    RAISE EXCEPTION 'approval request % cannot be approved: %', resumer.quoted(written ->> 'request_id'), replace(violation, '_', ' ')
       USING ERRCODE = 'RZ403', HINT = 'RESUMER_DECISION_GUARD is enforce: name an approver other than the requester, in time';
   END IF;
   RETURN new;
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.objection(uuid, uuid, timestamptz, timestamptz, uuid, uuid),
+REVOKE ALL ON FUNCTION resumer.guard_violation(uuid, uuid, timestamptz, timestamptz, uuid, uuid),
   resumer.on_approval_guard() FROM PUBLIC;

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION resumer.hold_of(execution uuid) RETURNS resumer.holds
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
   SELECT h
-  FROM resumer.about(execution) AS a JOIN resumer.holds h ON h.released_at IS NULL AND a.status IS NOT NULL
+  FROM resumer.execution_summary(execution) AS a JOIN resumer.holds h ON h.released_at IS NULL AND a.status IS NOT NULL
     AND (h.until IS NULL OR h.until > statement_timestamp())
     AND (h.workflow_id IS NULL OR h.workflow_id = a.workflow)
     AND (h.organization_id IS NULL OR h.organization_id = a.organization_id)
@@ -50,7 +50,7 @@ $f$;
 -- Let a slice go of what a released hold stopped or kept: each execution gets a request, so many a second. The executions that
 -- were stopped between two steps come first, then those with requests that were kept, the oldest first. What another hold
 -- keeps waits for that one. `going`: how many go on; `more`: whether there may be another slice.
-CREATE OR REPLACE FUNCTION resumer.let_go(hold bigint, most integer, OUT going bigint, OUT more boolean)
+CREATE OR REPLACE FUNCTION resumer.end_hold(hold bigint, most integer, OUT going bigint, OUT more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 #variable_conflict use_column
@@ -60,10 +60,10 @@ DECLARE
   seen bigint;
   ids uuid[];
 BEGIN
-  let_go.going := 0;
+  end_hold.going := 0;
   SELECT o.* INTO h FROM resumer.holds o
-  WHERE o.id = let_go.hold AND o.released_at IS NOT NULL AND o.ended_at IS NULL FOR UPDATE;
-  let_go.more := FOUND;
+  WHERE o.id = end_hold.hold AND o.released_at IS NOT NULL AND o.ended_at IS NULL FOR UPDATE;
+  end_hold.more := FOUND;
   IF NOT FOUND THEN
     RETURN; -- another was quicker
   ELSIF h.kept_to IS NULL THEN -- whoever kept something by it has committed: it had a share of its row
@@ -78,7 +78,7 @@ BEGIN
       WHERE p.resumed_at IS NULL AND p.reason = 'manual' AND p.paused_at <= h.stopped_to
         AND (p.paused_at, p.execution_id) > (h.place_at, h.place_execution)
       ORDER BY p.paused_at, p.execution_id
-      LIMIT let_go.most
+      LIMIT end_hold.most
     ), last AS (
       SELECT s.paused_at, s.execution_id FROM slice s ORDER BY s.paused_at DESC, s.execution_id DESC LIMIT 1
     )
@@ -86,7 +86,7 @@ BEGIN
       ARRAY(SELECT s.execution_id FROM slice s WHERE s.number IS NOT NULL ORDER BY s.paused_at, s.execution_id),
       coalesce(l.paused_at, h.place_at), coalesce(l.execution_id, h.place_execution)
     INTO seen, ids, h.place_at, h.place_execution FROM (SELECT) AS always LEFT JOIN last l ON true;
-    IF seen < let_go.most THEN
+    IF seen < end_hold.most THEN
       h.place_request := 0;
     END IF;
   ELSE
@@ -94,7 +94,7 @@ BEGIN
       SELECT r.id, r.execution_id FROM resumer.resume_requests r
       WHERE r.outcome = 'held' AND r.id > h.place_request AND r.id <= h.kept_to
       ORDER BY r.id
-      LIMIT let_go.most
+      LIMIT end_hold.most
     ), kept AS (
       SELECT s.execution_id, min(s.id) AS id FROM slice s GROUP BY s.execution_id
     )
@@ -106,7 +106,7 @@ BEGIN
         ORDER BY k.id),
       coalesce((SELECT max(s.id) FROM slice s), h.place_request)
     INTO seen, ids, h.place_request;
-    let_go.more := seen = let_go.most;
+    end_hold.more := seen = end_hold.most;
   END IF;
   h.next_at := greatest(h.next_at, clock_timestamp());
   WITH known AS MATERIALIZED (
@@ -136,11 +136,11 @@ BEGIN
   GET DIAGNOSTICS going = ROW_COUNT;
   UPDATE resumer.holds o SET
     stopped_to = h.stopped_to, kept_to = h.kept_to, place_at = h.place_at, place_execution = h.place_execution,
-    place_request = h.place_request, going = o.going + let_go.going,
-    next_at = h.next_at + make_interval(secs => let_go.going::float8 / h.per_second),
-    ended_at = CASE WHEN NOT let_go.more THEN clock_timestamp() END
+    place_request = h.place_request, going = o.going + end_hold.going,
+    next_at = h.next_at + make_interval(secs => end_hold.going::float8 / h.per_second),
+    ended_at = CASE WHEN NOT end_hold.more THEN clock_timestamp() END
   WHERE o.id = h.id;
-  IF let_go.going > 0 THEN
+  IF end_hold.going > 0 THEN
     PERFORM resumer.wake();
   END IF;
 END
@@ -173,7 +173,7 @@ BEGIN
   SET released_at = clock_timestamp(), released_by = coalesce(release.actor, session_user), per_second = release.per_second
   WHERE h.id = open_hold;
   LOOP
-    SELECT * INTO slice FROM resumer.let_go(open_hold, 1000);
+    SELECT * INTO slice FROM resumer.end_hold(open_hold, 1000);
     going := going + slice.going;
     EXIT WHEN NOT slice.more OR clock_timestamp() > statement_timestamp() + interval '1 second';
   END LOOP;
@@ -182,7 +182,7 @@ END
 $f$;
 
 -- Refuse what would only wait for the release of a hold.
-CREATE OR REPLACE FUNCTION resumer.refuse_on_hold(execution uuid) RETURNS void
+CREATE OR REPLACE FUNCTION resumer.check_not_on_hold(execution uuid) RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
@@ -196,5 +196,5 @@ END
 $f$;
 
 REVOKE ALL ON FUNCTION resumer.hold_of(uuid), resumer.hold(text, text, text, interval, uuid),
-  resumer.let_go(bigint, integer), resumer.release(text, text, integer, uuid),
-  resumer.refuse_on_hold(uuid) FROM PUBLIC;
+  resumer.end_hold(bigint, integer), resumer.release(text, text, integer, uuid),
+  resumer.check_not_on_hold(uuid) FROM PUBLIC;

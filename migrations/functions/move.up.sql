@@ -2,7 +2,7 @@
 -- `resumer.pause`. Each leaves one request, with a name and a reason on it.
 
 -- Refuse a request that is meant for another pause than the open one: its author has not seen what it would end.
-CREATE OR REPLACE FUNCTION resumer.refuse_other_pause(execution uuid, seen integer, open_now integer) RETURNS void
+CREATE OR REPLACE FUNCTION resumer.check_pause_number(execution uuid, seen integer, open_now integer) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
 BEGIN
@@ -16,7 +16,7 @@ $f$;
 
 -- Leave a request. A resume and a retry are stored for the pause that their checks were made for. The status and the open
 -- pause are read by one statement, and that pause has to be the same one.
-CREATE OR REPLACE FUNCTION resumer.ask(
+CREATE OR REPLACE FUNCTION resumer.add_request(
   execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[], pause_number integer DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
@@ -27,18 +27,18 @@ DECLARE
   asked bigint;
 BEGIN
   SELECT e.status, (SELECT p.number FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL)
-  INTO found, open_now FROM workflow_executions e WHERE e.id = ask.execution_id;
+  INTO found, open_now FROM workflow_executions e WHERE e.id = add_request.execution_id;
   IF found IS NULL THEN
-    RAISE EXCEPTION 'no execution %', ask.execution_id
+    RAISE EXCEPTION 'no execution %', add_request.execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
-  ELSIF found <> ALL (ask.allowed) THEN
-    RAISE EXCEPTION 'execution % is %: % is not possible', ask.execution_id, resumer.printable(found), ask.kind
-      USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(ask.allowed, ' or '));
-  ELSIF ask.kind IN ('manual', 'retry') THEN
-    PERFORM resumer.refuse_other_pause(ask.execution_id, ask.pause_number, open_now);
+  ELSIF found <> ALL (add_request.allowed) THEN
+    RAISE EXCEPTION 'execution % is %: % is not possible', add_request.execution_id, resumer.printable(found), add_request.kind
+      USING ERRCODE = 'RZ409', HINT = format('possible while it is %s', array_to_string(add_request.allowed, ' or '));
+  ELSIF add_request.kind IN ('manual', 'retry') THEN
+    PERFORM resumer.check_pause_number(add_request.execution_id, add_request.pause_number, open_now);
   END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)
-  VALUES (ask.execution_id, ask.kind, coalesce(ask.actor, session_user), ask.reason, ask.payload, ask.pause_number)
+  VALUES (add_request.execution_id, add_request.kind, coalesce(add_request.actor, session_user), add_request.reason, add_request.payload, add_request.pause_number)
   RETURNING id INTO asked;
   PERFORM resumer.wake();
   RETURN asked;
@@ -49,7 +49,7 @@ $f$;
 CREATE OR REPLACE FUNCTION resumer.cancel(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
-  SELECT resumer.ask(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
+  SELECT resumer.add_request(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
 $f$;
 
 -- Continue after an incident: from where the execution stood, or from another step of its definition, or with an effect
@@ -68,7 +68,7 @@ BEGIN
   SELECT p.reason, p.number INTO stopped_for, open_now FROM resumer.pauses p
   WHERE p.execution_id = retry.execution_id AND p.resumed_at IS NULL;
   IF retry.pause_number IS NOT NULL AND open_now IS NOT NULL THEN
-    PERFORM resumer.refuse_other_pause(retry.execution_id, retry.pause_number, open_now);
+    PERFORM resumer.check_pause_number(retry.execution_id, retry.pause_number, open_now);
   END IF;
   IF stopped_for IS DISTINCT FROM 'incident' THEN
     RAISE EXCEPTION 'execution % has no incident', execution_id
@@ -82,8 +82,8 @@ BEGIN
     RAISE EXCEPTION 'execution % waits for no effect %', execution_id, skip_effect
       USING ERRCODE = 'RZ404', HINT = 'SELECT key, path, status FROM resumer.effects WHERE execution_id = ...';
   END IF;
-  PERFORM resumer.refuse_on_hold(execution_id);
-  RETURN resumer.ask(execution_id, 'retry', actor, reason,
+  PERFORM resumer.check_not_on_hold(execution_id);
+  RETURN resumer.add_request(execution_id, 'retry', actor, reason,
     nullif(jsonb_strip_nulls(jsonb_build_object('from_step', from_step, 'skip_effect', skip_effect)), '{}'), ARRAY['paused'],
     open_now);
 END
@@ -107,7 +107,7 @@ BEGIN
   SELECT p.reason, p.held ->> 'before', p.number INTO waits_for, held_over, open_now FROM resumer.pauses p
   WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
   IF resume.pause_number IS NOT NULL AND open_now IS NOT NULL THEN
-    PERFORM resumer.refuse_other_pause(resume.execution_id, resume.pause_number, open_now);
+    PERFORM resumer.check_pause_number(resume.execution_id, resume.pause_number, open_now);
   END IF;
   IF waits_for = 'incident' THEN
     RAISE EXCEPTION 'execution % has an incident', execution_id
@@ -123,12 +123,12 @@ BEGIN
     RAISE EXCEPTION 'an approval is missing: force needs the number of the pause that was looked at'
       USING ERRCODE = 'RZ409', HINT = 'it is pause_number in resumer.status, resumer.explain, resumer.inbox and resume-options, '
         || 'and `resumer-daemon explain` prints it: pause_number => N, or --pause N';
-  ELSIF force AND open_now IS NULL AND (resumer.about(execution_id)).status = 'paused' THEN
+  ELSIF force AND open_now IS NULL AND (resumer.execution_summary(execution_id)).status = 'paused' THEN
     RAISE EXCEPTION 'another program paused execution %, and no daemon has looked where it stands yet', execution_id
       USING ERRCODE = 'RZ409', HINT = 'an approval may be missing there: force it once resumer.status tells its pause_number';
   END IF;
-  PERFORM resumer.refuse_on_hold(execution_id);
-  RETURN resumer.ask(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused'],
+  PERFORM resumer.check_not_on_hold(execution_id);
+  RETURN resumer.add_request(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused'],
     open_now);
 END
 $f$;
@@ -139,7 +139,7 @@ CREATE OR REPLACE FUNCTION resumer.pause(execution_id uuid, reason text DEFAULT 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
-  found text := (resumer.about(execution_id)).status;
+  found text := (resumer.execution_summary(execution_id)).status;
 BEGIN
   IF (found = 'running' AND NOT EXISTS (
       SELECT FROM resumer.leases l WHERE l.execution_id = pause.execution_id AND l.lease_until IS NOT NULL))
@@ -154,7 +154,7 @@ BEGIN
     RAISE EXCEPTION 'execution % is held by hand already', execution_id
       USING ERRCODE = 'RZ409', HINT = 'SELECT resumer.resume(...) ends it';
   END IF;
-  RETURN resumer.ask(execution_id, 'pause', actor, reason, NULL, ARRAY['pending', 'running', 'paused']);
+  RETURN resumer.add_request(execution_id, 'pause', actor, reason, NULL, ARRAY['pending', 'running', 'paused']);
 END
 $f$;
 
@@ -165,7 +165,7 @@ AS $f$
 DECLARE
   asked bigint;
 BEGIN
-  IF (resumer.about(execution_id)).status IS NULL THEN
+  IF (resumer.execution_summary(execution_id)).status IS NULL THEN
     RAISE EXCEPTION 'no execution %', execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';
   END IF;
@@ -176,7 +176,7 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.ask(uuid, text, text, text, jsonb, text[], integer),
+REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.add_request(uuid, text, text, text, jsonb, text[], integer),
   resumer.cancel(uuid, text, text), resumer.retry(uuid, text, text, text, text, integer),
   resumer.resume(uuid, jsonb, text, text, boolean, integer), resumer.pause(uuid, text, text),
-  resumer.refuse_other_pause(uuid, integer, integer) FROM PUBLIC;
+  resumer.check_pause_number(uuid, integer, integer) FROM PUBLIC;

@@ -72,10 +72,10 @@ END
 $f$;
 
 -- The branch that a pause shows: the one that has waited longest, whose approvals alone count for it.
-CREATE OR REPLACE FUNCTION resumer.shown_of(p resumer.pauses) RETURNS resumer.pauses
+CREATE OR REPLACE FUNCTION resumer.longest_branch_of(p resumer.pauses) RETURNS resumer.pauses
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT b FROM resumer.branches_of(p) AS b LIMIT 1 $f$;
 
 REVOKE ALL ON FUNCTION resumer.approvals_of(resumer.pauses), resumer.approvals_needed(resumer.pauses, jsonb),
   resumer.waiting_for(resumer.pauses), resumer.branches_of(resumer.pauses),
-  resumer.shown_of(resumer.pauses) FROM PUBLIC;
+  resumer.longest_branch_of(resumer.pauses) FROM PUBLIC;

@@ -20,13 +20,13 @@ BEGIN
     'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
       WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
     'on_reject', p.ways ->> 'refused', 'on_timeout', coalesce(p.ways ->> 'expired', p.ways ->> 'timeout'),
-    'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(resumer.shown_of(p)) END,
+    'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(resumer.longest_branch_of(p)) END,
     'branches', CASE WHEN p.number IS NOT NULL THEN (
       SELECT jsonb_agg(jsonb_build_object('step_id', b.step_id, 'reason', b.reason, 'since', b.paused_at,
         'waiting_for', resumer.waiting_for(b)) ORDER BY b.paused_at) FROM resumer.branches_of(p) AS b) END,
     'resume_count', coalesce(e.resume_count, 0), 'last_resumed_at', e.last_resumed_at AT TIME ZONE zone)
   INTO stood
-  FROM service_schema.workflow_executions e CROSS JOIN LATERAL resumer.about(e.id) AS a WHERE e.id = status.execution_id;
+  FROM service_schema.workflow_executions e CROSS JOIN LATERAL resumer.execution_summary(e.id) AS a WHERE e.id = status.execution_id;
   IF stood IS NULL THEN
     RAISE EXCEPTION 'no execution %', execution_id
       USING ERRCODE = 'RZ404', HINT = 'SELECT id, execution_id, status FROM workflow_executions';

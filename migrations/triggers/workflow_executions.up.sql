@@ -3,7 +3,7 @@
 -- more than the function, because each statement reads it anew.
 
 CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions
-  FOR EACH ROW EXECUTE FUNCTION resumer.on_execution_write();
+  FOR EACH ROW EXECUTE FUNCTION resumer.protect_execution();
 
 CREATE TRIGGER resumer_execution_update AFTER UPDATE ON workflow_executions
   REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows

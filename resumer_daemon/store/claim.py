@@ -103,7 +103,7 @@ class ApprovalRow(NamedTuple):
     decided_at: str | None
     expired: bool
     expires_at: str | None
-    objection: str | None
+    guard_violation: str | None
     traceparent: str | None
 
 
@@ -383,5 +383,5 @@ def _approval(row: ApprovalRow) -> Approval:
     return Approval(
         row.id, row.request_id, row.status, row.approver_id, row.approver_role,
         row.decision_reason, row.decided_at, row.expired, row.expires_at,
-        row.objection, row.traceparent,
+        row.guard_violation, row.traceparent,
     )  # fmt: skip

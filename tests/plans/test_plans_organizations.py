@@ -124,7 +124,9 @@ def test_a_view_calls_its_functions_for_what_is_shown_alone(crowded: Database, q
     with crowded.connect() as connection, connection.transaction():
         connection.execute("SET LOCAL track_functions = 'all'")
         shown = connection.execute(query.encode()).fetchall()
-        [(called,)] = connection.execute(f"{calls} WHERE funcname IN ('about', 'shown_of')")
+        [(called,)] = connection.execute(
+            f"{calls} WHERE funcname IN ('execution_summary', 'longest_branch_of')"
+        )
     assert called == (0 if "count" in query else len(shown) * (3 if "inbox" in query else 2))
 
 

@@ -108,7 +108,7 @@ def test_a_request_is_left_for_the_pause_that_was_checked_or_not_at_all(service:
     for checked, said in ((2, "pause 2"), (None, "no recorded pause")):
         with pytest.raises(psycopg.Error, match=f"stands at pause 1 now, not at {said}") as caught:
             service.database.run(
-                "SELECT resumer.ask(%s, 'manual', 'mia', NULL, '{}', ARRAY['paused'], %s)",
+                "SELECT resumer.add_request(%s, 'manual', 'mia', NULL, '{}', ARRAY['paused'], %s)",
                 execution, checked,
             )  # fmt: skip
         assert caught.value.sqlstate == "RZ409"

@@ -74,7 +74,7 @@ async def test_a_task_that_fails_is_named_and_counted_and_stops_no_other(
     database: Database, hand: ByHand, quick: None
 ):
     await asyncio.to_thread(decided_silently, database)
-    database.run("DROP FUNCTION resumer.let_go(bigint, integer)")
+    database.run("DROP FUNCTION resumer.end_hold(bigint, integer)")
     failures = "resumer_background_failures_total"
     async with hand.repeating():
         await eventually(lambda: hand.counted(failures, task="holds") >= 2)

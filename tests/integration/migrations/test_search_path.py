@@ -32,7 +32,7 @@ OWN = "search_path=pg_catalog, resumer, pg_temp"
 EXACT = (
     "resumer.is_guarded(text,text,boolean,boolean,boolean)",
     "resumer.is_ours(uuid,text)",
-    "resumer.on_execution_write()",
+    "resumer.protect_execution()",
 )
 
 TRAPS = """

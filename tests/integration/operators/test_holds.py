@@ -213,8 +213,8 @@ async def test_what_is_held_anew_during_a_release_waits_for_the_next(
 ):
     held(database, rows, 3)
     database.run("UPDATE resumer.holds SET released_at = now(), released_by = 'mia'")
-    database.run("SELECT resumer.let_go(1, 1)")  # who was stopped: nobody
-    assert database.run("SELECT going, more FROM resumer.let_go(1, 1)") == [(1, True)]
+    database.run("SELECT resumer.end_hold(1, 1)")  # who was stopped: nobody
+    assert database.run("SELECT going, more FROM resumer.end_hold(1, 1)") == [(1, True)]
     database.run("SELECT resumer.hold('flow')")
     async with by_hand(database) as hand:
         await hand.lap("holds", limit=10)

@@ -135,7 +135,7 @@ def test_each_definer_looks_into_schemas_that_are_named_and_last_into_temporary_
     assert paths
     # their bodies name the schema of everything (test_search_path.py)
     assert sorted(name for name, path in paths if path not in trusted) == [
-        "resumer.is_ours(uuid,text)", "resumer.on_execution_write()",
+        "resumer.is_ours(uuid,text)", "resumer.protect_execution()",
     ]  # fmt: skip
 
 
