@@ -142,163 +142,203 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         validation_alias=AliasChoices("RESUMER_DATABASE_URL", "DATABASE_URL", "database_url"),
-        description="The database of the existing service. Falls back to `DATABASE_URL`.",
+        description="Address of the service's database. Without it, `DATABASE_URL` is used.",
     )
     listen_url: SecretStr | None = Field(
-        None, description="A direct connection for LISTEN, where `database_url` leads to a pooler."
+        None,
+        description="Direct address for LISTEN, needed when `RESUMER_DATABASE_URL` leads to a"
+        " transaction pooler.",
     )
     database_sslmode: Literal["verify-full", "verify-ca", "require", "prefer", "disable"] = Field(
         SSLMODE,
-        description="TLS to a server beyond this machine, where the URL has no `sslmode`.",
+        description="TLS mode for servers on other machines, unless the address has an `sslmode`.",
     )
-    service_schema: str = Field(SCHEMA, description="The schema of the service's tables.")
+    service_schema: str = Field(SCHEMA, description="Schema of the service's tables.")
     service_timezone: str = Field(
-        TIMEZONE, description="The zone that the service's zone-less columns are meant in."
+        TIMEZONE, description="Time zone of the service's timestamp columns that have no zone."
     )
     allow_superuser: bool = Field(
         False,
-        description="Run though the role is a superuser or has BYPASSRLS: for development.",
+        description="Allows the daemon to run as a superuser or with BYPASSRLS. For development"
+        " only.",
     )
     notify: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether triggers notify. `auto`: not where two-phase commit is in use.",
+        description="Use of NOTIFY by the triggers. `auto` turns it off when two-phase commit is"
+        " enabled.",
     )
     decision_guard: Literal["off", "audit", "enforce"] = Field(
         "off",
-        description="Whether an approval counts by whom it is given: `audit` holds those of the"
-        " requester, of nobody, of another organisation and after the expiry; `enforce` also"
-        " refuses to write them, once `migrate up` has run with it.",
+        description="Check of approvers. `audit` holds approvals by the requester, without an"
+        " approver, from another organisation or after the expiry. `enforce` also"
+        " rejects such writes; it needs `migrate up` with the same setting.",
     )
     closed_status: str = Field(
         "expired",
         min_length=1,
         max_length=50,
-        description="The status of an approval request that is closed because its execution no"
-        " longer waits for it.",
+        description="Status of approval requests that the daemon closes because nothing waits for"
+        " them any more.",
     )
-    http_host: str = Field("127.0.0.1", description="Where HTTP listens.")
-    http_port: int = Field(9464, ge=0, le=65535, description="0 takes any free port.")
+    http_host: str = Field("127.0.0.1", description="Address on which HTTP listens.")
+    http_port: int = Field(9464, ge=0, le=65535, description="Port of HTTP. 0 chooses a free port.")
     http_rate_limit: float = Field(
-        50.0, gt=0, description="Requests a second that one caller may make, and as many at once."
+        50.0, gt=0, description="HTTP requests per second and caller. A burst may have as many."
     )
     http_connections: int = Field(
-        100, ge=1, le=10_000, description="Connections of HTTP clients at once, at most."
+        100, ge=1, le=10_000, description="Largest number of HTTP connections."
     )
     http_trusted_proxies: Networks = Field(
         (),
-        description="Networks of proxies: `10.1.0.0/16, ::1`. `X-Forwarded-For` counts only from"
-        " these, and the rightmost address that is not theirs is the client's.",
+        description="Networks of trusted proxies, such as `10.1.0.0/16, ::1`. `X-Forwarded-For` is"
+        " read only from these. The client is the rightmost address outside of them.",
     )
     jwt_secret: SecretStr | None = Field(
         None,
         min_length=32,
-        description="The service's secret for its JWTs (HS256): 32 bytes or more.",
+        description="Secret that verifies the service's JWTs (HS256), at least 32 bytes.",
     )
     legacy_permissions: bool = Field(
-        False, description="`execution:cancel` also allows pause and resume, as it once did."
+        False,
+        description="Lets `execution:cancel` also permit pause and resume, as older services"
+        " expect.",
     )
-    log_format: Literal["console", "json"] = Field("console", description="For people or programs.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log format: `console` for people, `json` for programs."
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Where traces go, as OTLP over HTTP: `http://collector:4318`. Needs the"
+        description="Receiver of traces, OTLP over HTTP, such as `http://collector:4318`. Needs the"
         " extra `otel`.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much.")
-    batch_size: int = Field(200, ge=1, le=5000, description="Executions claimed at once, at most.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+    batch_size: int = Field(
+        200, ge=1, le=5000, description="Largest number of executions in one transaction."
+    )
     document_bytes: int = Field(
         8 << 20,
         ge=1 << 10,
         le=64 << 20,
-        description="The largest payload, context or `resume_data`, in bytes of JSON text: `start`"
-        " and `emit` refuse a larger one, and an execution that has one becomes an incident.",
+        description="Largest payload, context or `resume_data`, in bytes of JSON text. `start` and"
+        " `emit` refuse larger ones. An execution that has a larger one becomes an incident.",
     )
-    poll_interval: Seconds = Field(5.0, description="How often to look without being woken.")
+    poll_interval: Seconds = Field(
+        5.0, description="Interval of polling while notifications arrive."
+    )
     poll_only_interval: Seconds = Field(
-        0.5, description="The same where notifications do not arrive."
+        0.5, description="Interval of polling while notifications do not arrive."
     )
-    ping_interval: Seconds = Field(30.0, description="How often the listener proves that it hears.")
-    ping_deadline: Seconds = Field(5.0, description="How long such a proof may take.")
+    ping_interval: Seconds = Field(
+        30.0, description="Interval at which the listener verifies that notifications arrive."
+    )
+    ping_deadline: Seconds = Field(
+        5.0, description="Time within which a test notification must arrive."
+    )
     reconcile_interval: Seconds = Field(
-        30.0, description="How often the tables are compared with the inbox."
+        30.0, description="Interval at which the reconciler compares the tables with the inbox."
     )
     adopt_within: Seconds = Field(
         86_400.0,
-        description="How long after the service has ended an execution as blocked it may become a"
-        " pause. What is older when it is written is imported history: `resumer-daemon adopt`.",
+        description="Largest age of an execution that the service ended as blocked and that"
+        " becomes a pause. Older ones are imported history, see `resumer-daemon adopt`.",
     )
     ledger_retention: Seconds | None = Field(
         None,
-        description="How long after the end of an execution its settled requests, webhooks,"
-        " messages and the states of its pauses are kept: `720h`.",
+        description="Time after the end of an execution for which its settled requests, webhooks,"
+        " messages and the states of its pauses are kept, such as `720h`. Without it they"
+        " are kept as long as the execution.",
     )
-    lease: Seconds = Field(60.0, description="How long an execution is ours beyond a transaction.")
+    lease: Seconds = Field(
+        60.0,
+        description="Time for which a daemon may run an execution outside a transaction before"
+        " another daemon may take it over.",
+    )
     drain_timeout: Seconds = Field(
         20.0,
         validate_default=True,
-        description="How long a stop waits for what is under way; shorter than the lease.",
+        description="Time that a stopping daemon gives to running work. Must be shorter than"
+        " `RESUMER_LEASE`.",
     )
     effect_deadline: Seconds = Field(
-        30.0, description="How long one attempt of a webhook may take, all in all."
+        30.0,
+        description="Time limit for one attempt of a webhook, from connecting to the last byte.",
     )
     http_allow: str = Field(
-        "", description="Hosts and networks beyond the open Internet: `erp.local, 10.1.0.0/16`."
+        "",
+        description="Hosts and networks that webhooks may reach besides public addresses, such as"
+        " `erp.local, 10.1.0.0/16`.",
     )
     webhook_secret: SecretStr | None = Field(
-        None, description="Signs webhooks in the Standard Webhooks form: `whsec_...`."
+        None, description="Secret that signs webhooks in the Standard Webhooks form: `whsec_...`."
     )
     secrets_dir: Path | None = Field(
         None,
-        description="`secrets.NAME` is the file `ORGANIZATION/NAME` there, for executions of that"
-        " organisation, else the file NAME, else `RESUMER_SECRET_NAME`.",
+        description="Folder of secrets. `secrets.NAME` is the file `ORGANIZATION/NAME` there, for"
+        " executions of that organisation, else the file NAME, else the variable"
+        " `RESUMER_SECRET_NAME`.",
     )
     context_endpoints: Endpoints = Field(
         {},
-        description="Where `context.load` finds what is not cached, by entity or path:"
+        description="Sources of `context.load` for what is not cached, by entity or path:"
         ' `{"customer": "https://crm.example/customers/{id}"}`, or with headers'
         ' `{"url": ..., "headers": {"Authorization": "Bearer {{secrets.CRM}}"}}`.',
     )
-    context_attempts: int = Field(3, ge=1, le=10, description="How often one is asked, at most.")
-    context_timeout: Seconds = Field(5.0, description="How long one such attempt may take.")
+    context_attempts: int = Field(
+        3, ge=1, le=10, description="Largest number of attempts to load one part of a context."
+    )
+    context_timeout: Seconds = Field(5.0, description="Time limit for one such attempt.")
     notification_routes: Routes = Field(
         {},
-        description="Which channel reaches whom, by pattern, the first that fits:"
+        description="Channels of notifications by recipient pattern, of which the first match wins:"
         ' `{"*@*": "mailtos://user:pass@smtp.example?to={recipient}",'
-        ' "slack:*": "slack://A/B/C/{target}"}`. None: others read the outbox.',
+        ' "slack:*": "slack://A/B/C/{target}"}`. Without it, another program reads the outbox.',
     )
     notification_templates: Texts = Field(
         {},
-        description="The texts that `notify` names as `template`, as JSON or a file of it:"
+        description="Texts that `notify` names as `template`, as JSON or the path of a JSON file:"
         ' `{"order_held": "Order {{order.id}} waits for {{team}}"}`.',
     )
     record_targets: Records = Field(
         {},
-        description="Where `create_record` and `update_record` write, by entity: a table of this"
+        description="Targets of `create_record` and `update_record`, by entity: a table of this"
         ' database `{"invoice": {"table": "invoices", "columns": ["total", "state"]}}` (`key`, by'
         ' default `id`, names a row), or `{"ticket": {"url": "https://desk.example/tickets/{id}"}}`'
-        " with `headers`. Others: the outbox.",
+        " with `headers`. Other entities go to the outbox.",
     )
     notification_attempts: int = Field(
-        10, ge=1, le=100, description="How often a notification is tried before it is dead."
+        10,
+        ge=1,
+        le=100,
+        description="Number of attempts after which an undelivered notification is dead.",
     )
-    concurrency: int = Field(64, ge=1, le=1000, description="Effects under way at once.")
+    concurrency: int = Field(
+        64, ge=1, le=1000, description="Largest number of effects in progress at once."
+    )
     pool_size: int = Field(4, ge=1, le=50, description="Connections that record effects.")
     default_timeout: Seconds | None = Field(
-        None, description="The timeout of executions whose definition has none."
+        None, description="Timeout of executions whose definition has none."
     )
     action_errors: Literal["fail", "record"] = Field(
         "fail",
-        description="`record`: a failed action does not fail its step (the service's habit).",
+        description="Effect of a failed action on its step. `record` only records the failure, as"
+        " the service does.",
     )
     route_events: bool = Field(
-        False, description="Start workflows from events; off, because the service does it."
+        False, description="Starts workflows from events. Off, because the service does it."
     )
     capture_events: bool = Field(
         True,
-        description="Notice events of types that a workflow waits for. Off: a wait for an event"
-        " ends by its timeout alone, and `RESUMER_ROUTE_EVENTS` must be off too.",
+        description="Captures events that a workflow waits for. If off, a wait for an event ends"
+        " only by its timeout, and `RESUMER_ROUTE_EVENTS` must be off too.",
     )
-    approval_url: str = Field("", description="What `approval_url` renders as; `{id}` is replaced.")
+    approval_url: str = Field(
+        "",
+        description="Address that `approval_url` renders as. `{id}` is replaced by the id of the"
+        " approval request.",
+    )
 
     @field_validator("database_url", "listen_url")
     @classmethod
