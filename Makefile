@@ -11,7 +11,7 @@ WORKERS ?= auto
 PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulation_report.py
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-plans test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image sbom audit lock clean
+.PHONY: help dev test test-plans test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image docs tables sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -81,6 +81,14 @@ bench-scale: $(VENV)/.run ## Measure the latency beside a million paused executi
 
 image: $(VENV)/.dev ## Build the container image and see it work, with Docker or with buildah
 	@.ci/image
+
+# The site needs no network. Its theme warns of a successor that does not check links yet.
+docs: $(VENV)/.dev ## Build the documentation as a site that can be read offline, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'Written: build/docs/index.html. To search in it: python3 -m http.server -d build/docs'
+
+tables: $(VENV)/.dev ## Write the generated tables of the README and of docs/ anew
+	@$(BIN)/python -m tests.unit.documents
 
 sbom: $(VENV)/.dev ## Write what the image is made of to build/sbom.json (CycloneDX)
 	@mkdir -p build

@@ -1,4 +1,7 @@
-"""The sessions that the README shows, run as they stand there: same words, other ids and times."""
+"""Sessions of the documents in SQL and at a shell print what the documents show.
+
+Ids and times differ.
+"""
 
 import re
 import shlex
@@ -18,9 +21,8 @@ from tests.harness.running import process
 from tests.harness.service import Service
 from tests.unit.documents import ROOT, blocks
 
-README = blocks(ROOT / "README.md")
-SQL = next(b.text for b in README if b.form == "sql" and "resumer.start" in b.text)
-SHELL = next(b.text for b in README if b.form == "text" and b.text.startswith("$ resumer"))
+SQL = [ROOT / "README.md", ROOT / "docs" / "sql-api.md"]
+SHELL = [ROOT / "README.md", ROOT / "docs" / "cli.md"]
 
 PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"}}
 IDS = r"\b(?:exec_\w+|appr_\w+|[0-9a-f]{8}-[0-9a-f-]{27})"
@@ -53,17 +55,21 @@ def real(text: str, service: Service) -> str:
     return re.sub(r"appr_\w+", str(request), re.sub(r"exec_\w{16}", str(key), text))
 
 
-def _statements() -> Iterator[tuple[str, str]]:
-    """Yield each statement with the row that stands below it, empty where none does."""
+def _statements(document: Path) -> Iterator[tuple[str, str]]:
+    """Yield each statement of a session with the row below it, empty if there is none."""
+    session = next(
+        b.text for b in blocks(document) if b.form == "sql" and "resumer.start" in b.text
+    )
     for statement, shown in re.findall(
-        r"((?:^(?!--).*\n)+?(?<=;\n))((?:^--.*\n)?)", SQL, re.MULTILINE
+        r"((?:^(?!--).*\n)+?(?<=;\n))((?:^--.*\n)?)", session, re.MULTILINE
     ):
         yield statement, shown.removeprefix("--").strip()
 
 
-def test_the_session_in_sql(service: Service):
-    asked = list(_statements())
-    assert len(asked) == 8
+@pytest.mark.parametrize(("document", "statements"), zip(SQL, (4, 8), strict=True))
+def test_the_session_in_sql(service: Service, document: Path, statements: int):
+    asked = list(_statements(document))
+    assert len(asked) == statements
     for statement, shown in asked:
 
         def answer(statement: str = statement) -> str:
@@ -86,12 +92,15 @@ def typed(words: list[str], url: str) -> str:
     return masked(ended.output)
 
 
-def test_the_session_at_a_shell(service: Service):
+@pytest.mark.parametrize(("document", "commands"), zip(SHELL, (1, 4), strict=True))
+def test_the_session_at_a_shell(service: Service, document: Path, commands: int):
+    shown = (b.text for b in blocks(document) if b.form == "text")
+    session = next(text for text in shown if text.startswith("$ resumer"))
     execution: UUID = service.paused("high_value_order_approval", PAYLOAD)
     parts: list[Any] = re.findall(
-        r"^\$ resumer-daemon (.*)\n((?:(?!\$ ).*\n)*)", SHELL, re.MULTILINE
+        r"^\$ resumer-daemon (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE
     )
-    assert len(parts) == 4
+    assert len(parts) == commands
     for command, shown in parts:
         words = shlex.split(real(command, service))
         if words[0] == "explain":  # it shows what a daemon has done meanwhile

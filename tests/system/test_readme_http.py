@@ -1,4 +1,8 @@
-"""The session of the README over HTTP: typed into a shell, it prints what stands there."""
+"""The sessions of the documents over HTTP print what the documents show."""
+
+from pathlib import Path
+
+import pytest
 
 from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
@@ -13,10 +17,11 @@ OPEN = "SELECT 1 FROM resumer.requests WHERE outcome IS NULL AND due_at <= now()
 PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"}}
 
 
-def test_the_session_of_the_readme_over_http(database: Database):
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "http-api.md"])
+def test_the_session_over_http(database: Database, document: Path):
     for program in ("curl", "jq"):
         tool(program)
-    [block] = [b for b in blocks(ROOT / "README.md") if b.form == "console http"]
+    [block] = [b for b in blocks(document) if b.form == 'console title="HTTP"']
     service = Service(database)
     service.workflow(name=EXAMPLE["workflow_id"], definition=EXAMPLE)
     with running(database) as daemon, shell(database.url) as typed:

@@ -1,7 +1,11 @@
-"""What the documents say, and what the program would have them say."""
+"""The documents and the tables that the code generates for them.
 
+`make tables` writes these tables anew. Each stands between two comments that name it.
+"""
+
+import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -29,7 +33,7 @@ _SUFFIXES = {"counter": "_total", "info": "_info"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block: `form` is all that stands behind the fence, such as `json payload`."""
+    """A fenced block. `form` is the text behind the fence, such as `json title="payload"`."""
 
     form: str
     text: str
@@ -72,13 +76,29 @@ def _table(head: list[str], body: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def settings_table() -> str:
-    """Return the table of the settings."""
+def settings_table(names: Container[str] = frozenset(Settings.model_fields)) -> str:
+    """Return the table of the settings, or of some of them."""
     body = [
         [f"`RESUMER_{name.upper()}`", _default(field), field.description or ""]
         for name, field in Settings.model_fields.items()
+        if name in names
     ]
     return _table(["Setting", "Default", "Meaning"], body)
+
+
+COMMON = {
+    "database_url",
+    "listen_url",
+    "service_schema",
+    "service_timezone",
+    "decision_guard",
+    "http_host",
+    "poll_interval",
+    "ledger_retention",
+    "http_allow",
+    "notification_routes",
+}
+"""The settings that most people change."""
 
 
 def _default(field: FieldInfo) -> str:
@@ -153,10 +173,57 @@ def _commands(command: object, name: str) -> Iterator[tuple[str, TyperCommand]]:
         yield name, command
 
 
-def commands_table() -> str:
-    """Return the table of the commands."""
+def commands_reference() -> str:
+    """Return a section for each command: its help, its arguments and its options."""
+    return "\n\n".join(_command(name, found) for name, found in commands().items())
+
+
+def _command(name: str, command: TyperCommand) -> str:
+    usage = [f"resumer-daemon {name}"]
+    if any(param.param_type_name == "option" for param in command.params):
+        usage.append("[OPTIONS]")
+    usage += [_argument(p) for p in command.params if p.param_type_name == "argument"]
+    help_ = re.sub(r"\[/?\w*\]", "", inspect.cleandoc((command.help or "").replace("\b", "")))
+    told = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", help_)]
+    examples = [each.removeprefix("Example: ") for each in told if each.startswith("Example: ")]
+    told = [each for each in told if not each.startswith("Example: ")]
+    shown = "\n".join([" ".join(usage), *(f"$ {example}" for example in examples)])
+    parts = [f"### {name}", *told, f"```text\n{shown}\n```"]
     body = [
-        [f"`resumer-daemon {name}`", (command.help or "").split("\n", 1)[0]]
-        for name, command in commands().items()
+        [", ".join(f"`{each}`" for each in (*param.opts, *param.secondary_opts)), _help(param)]
+        for param in command.params
+        if param.param_type_name == "option"
     ]
-    return _table(["Command", "What it does"], body)
+    return "\n\n".join([*parts, *([_table(["Option", "Meaning"], body)] if body else [])])
+
+
+def _argument(param: Any) -> str:
+    name = (param.metavar or param.name or "").upper() + ("..." if param.nargs == -1 else "")
+    return name if param.required else f"[{name}]"
+
+
+def _help(param: Any) -> str:
+    return " ".join((param.help or "").split()).replace("|", "\\|")
+
+
+GENERATED: Mapping[str, tuple[Path, Callable[[], str]]] = {
+    "common settings": (ROOT / "README.md", lambda: settings_table(COMMON)),
+    "settings": (ROOT / "docs" / "configuration.md", settings_table),
+    "metrics": (ROOT / "docs" / "metrics.md", metrics_table),
+    "commands": (ROOT / "docs" / "cli.md", commands_reference),
+}
+"""By name: the document that shows a generated text, and the text."""
+
+
+def write_tables() -> None:
+    """Write all generated texts into their documents."""
+    for name, (document, generate) in GENERATED.items():
+        text = document.read_text(encoding="utf-8")
+        head, _, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, tail = rest.partition(f"<!-- /{name} -->")
+        written = f"{head}<!-- {name} -->\n\n{generate()}\n\n{end}{tail}"
+        document.write_text(written, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_tables()

@@ -28,23 +28,23 @@ from tests.unit import documents
 from tests.unit.documents import DOCUMENTS, ROOT, Block, between, blocks, prose, rows
 
 README = ROOT / "README.md"
-DEFINITIONS = ROOT / "docs" / "definitions.md"
+WORKFLOWS = ROOT / "docs" / "workflows.md"
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = Names(NOW, UUID(int=1), "exec_0001", "order_approval", "ship")
-LONGEST = 225  # with a session of each door: SQL, a shell, HTTP
+LONGEST = 165  # with a session each of SQL, a shell and HTTP
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
-@pytest.mark.parametrize("name", ["settings", "metrics", "commands"])
-def test_a_table_of_the_readme_is_as_the_program_has_it(name: str):
-    expected = getattr(documents, f"{name}_table")()
-    assert between(README, name) == expected, f"README.md needs this table of {name}:\n\n{expected}"
+@pytest.mark.parametrize("name", documents.GENERATED)
+def test_a_generated_table_is_as_the_program_has_it(name: str):
+    document, generate = documents.GENERATED[name]
+    expected = generate()
+    assert between(document, name) == expected, f"make tables writes {document.name} anew"
 
 
-def test_the_readme_is_short_beside_its_tables():
-    lines = README.read_text("utf-8").splitlines()
-    assert len([line for line in lines if not line.startswith("|")]) <= LONGEST
+def test_the_readme_is_short():
+    assert len(README.read_text("utf-8").splitlines()) <= LONGEST
 
 
 @each_document
@@ -108,13 +108,13 @@ def _named(document: str, marker: str) -> set[str]:
 
 
 def test_every_log_event_is_explained():
-    assert _named("operations.md", "events") == _source(r'\blog\.\w+\(\s*"(\w+)"')
+    assert _named("metrics.md", "events") == _source(r'\blog\.\w+\(\s*"(\w+)"')
 
 
 def test_every_background_task_is_explained():
     settings = load_settings(database_url="postgresql://h/d")
     made: Any = SimpleNamespace(found=None, facts=None)
-    assert _named("operations.md", "tasks") == {
+    assert _named("operating.md", "tasks") == {
         t.name for t in background_tasks(settings, made, made, made)
     }
 
@@ -122,19 +122,27 @@ def test_every_background_task_is_explained():
 def test_every_cause_of_an_incident_is_explained():
     of_turns = {*get_args(Cause), *get_args(UnreadableCause)}
     written = _source(r'\bIncident\(\s*"(\w+)"')
-    assert _named("operations.md", "causes") == written | of_turns
+    assert _named("operating.md", "causes") == written | of_turns
 
 
 def test_every_outcome_is_explained():
-    assert _named("protocol.md", "outcomes") == set(get_args(RequestOutcome))
+    assert _named("design.md", "outcomes") == set(get_args(RequestOutcome))
 
 
 def test_every_table_of_ours_is_explained(database: Database):
     tables = database.run("SELECT tablename FROM pg_tables WHERE schemaname = 'resumer'")
-    assert _named("protocol.md", "tables") == {name for (name,) in tables}
+    assert _named("design.md", "tables") == {name for (name,) in tables}
 
 
-SNIPPETS = [block for block in blocks(DEFINITIONS) if block.form == "json"]
+def test_every_function_that_is_described_exists(database: Database):
+    functions = database.run(
+        "SELECT proname || '(' || array_to_string(proargnames[:pronargs], ', ') || ')' FROM pg_proc"
+        " WHERE pronamespace = 'resumer'::regnamespace"
+    )
+    assert _named("sql-api.md", "functions") <= {signature for (signature,) in functions}
+
+
+SNIPPETS = [block for block in blocks(WORKFLOWS) if block.form == "json"]
 
 
 @pytest.mark.parametrize("block", SNIPPETS, ids=range(len(SNIPPETS)))
@@ -148,11 +156,11 @@ def test_a_definition_has_no_errors(block: Block):
 
 
 def _context() -> dict[str, Json]:
-    [payload] = [block for block in blocks(DEFINITIONS) if block.form == "json payload"]
+    [payload] = [block for block in blocks(WORKFLOWS) if block.form == 'json title="payload"']
     return build(load(payload.text), {}, NOW)
 
 
-@pytest.mark.parametrize(("condition", "answer"), rows(between(DEFINITIONS, "conditions")))
+@pytest.mark.parametrize(("condition", "answer"), rows(between(WORKFLOWS, "conditions")))
 def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer: str):
     try:
         holds: Any = str(evaluate(load(condition), _context())).lower()
@@ -161,7 +169,7 @@ def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer
     assert holds == answer
 
 
-@pytest.mark.parametrize(("template", "becomes"), rows(between(DEFINITIONS, "templates")))
+@pytest.mark.parametrize(("template", "becomes"), rows(between(WORKFLOWS, "templates")))
 def test_a_template_becomes_what_stands_beside_it(template: str, becomes: str):
     assert dump(render(load(template), _context(), NAMES, set())) == becomes
 

@@ -102,7 +102,7 @@ def test_what_is_refused_fails_its_step_and_nothing_else(service: Service, case:
 
 def test_a_table_that_is_not_there_fails_the_step(service: Service):
     records = json.dumps({"invoice": TABLE | {"table": "shop.nowhere"}})
-    row = ended(service, creates({"total": 1}), record_targets=records)
+    row = ended(service, creates({"total": 1}), records=records)
     assert (row["status"], row["result"]) == ("failed", "failed")
     assert "42P01" in row["error_message"]
 
@@ -169,7 +169,7 @@ async def beside(work: Callable[[], T]) -> T:
 
 
 def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
-    assert ended(service, creates({"total": 1}), record_targets="{}")["result"] == "allowed"
+    assert ended(service, creates({"total": 1}), records="{}")["result"] == "allowed"
     assert service.database.run("SELECT kind FROM resumer.outbox") == [("create_record",)]
 
 

@@ -39,7 +39,7 @@ async def test_the_page_lists_every_endpoint_with_its_permission(app: FastAPI):
         [f"{method} {path}", *operation["security"][0]["HTTPBearer"], operation["description"]]
         for method, path, operation in operations(app)
     ]
-    listed = rows(between(ROOT / "docs" / "http.md", "endpoints"))
+    listed = rows(between(ROOT / "docs" / "http-api.md", "endpoints"))
     assert listed == expected
 
 

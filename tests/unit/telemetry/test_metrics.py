@@ -19,7 +19,7 @@ from tests.unit.documents import ROOT, between, rows
 
 SERIES = 2_200
 
-PAGE = ROOT / "docs" / "http.md"
+PAGE = ROOT / "docs" / "http-api.md"
 STATUSES = {"200", "202", "304", *re.findall(r"(?m)^\| ([45]\d\d) ", PAGE.read_text("utf-8"))}
 ENDPOINTS = [endpoint.split() for endpoint, *_ in rows(between(PAGE, "endpoints"))]
 OPEN = [("GET", path) for path in ("/api/v1/openapi.json", "/livez", "/readyz", "/metrics")]
@@ -30,9 +30,9 @@ REQUESTS = {
 }
 GUARD = next(m for m in known() if m.name == "functions/guard_decisions").up.decode()
 OBJECTIONS = set(re.findall(r"WHEN .* THEN '(\w+)'", GUARD))
-OPERATIONS = ROOT / "docs" / "operations.md"
-CAUSES = {row[0] for row in rows(between(OPERATIONS, "causes"))}
-RECONCILED = {row[0] for row in rows(between(OPERATIONS, "reconciled"))}
+OPERATING = ROOT / "docs" / "operating.md"
+CAUSES = {row[0] for row in rows(between(OPERATING, "causes"))}
+RECONCILED = {row[0] for row in rows(between(OPERATING, "reconciled"))}
 ERASED = {"requests", "events", "effects", "outbox", "pauses", "definitions"}
 OUTCOMES = {*get_args(Status), *get_args(RequestOutcome), "done", "failed", "delivered", "dead"}
 EVERY = {
@@ -47,7 +47,7 @@ EVERY = {
     "mode": {"notify", "poll"},
     "sqlstate_class": {f"{number:02d}" for number in range(60)},
     "table": {*ERASED, "resume_requests", "leases"},
-    "task": {row[0] for row in rows(between(OPERATIONS, "tasks"))},
+    "task": {row[0] for row in rows(between(OPERATING, "tasks"))},
 }
 
 
