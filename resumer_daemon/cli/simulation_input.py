@@ -10,9 +10,9 @@ from uuid import UUID
 from resumer_daemon.cli.common import open_session, settings
 from resumer_daemon.config import Settings
 from resumer_daemon.engine.adoption import adopt_pause
-from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Pause
+from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.outcome import Incident
-from resumer_daemon.engine.plan import PauseToOpen, PinnedDefinition
+from resumer_daemon.engine.plan import PinnedDefinition
 from resumer_daemon.engine.planner import Definitions, Found, InvalidDefinition
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import queries
@@ -116,18 +116,4 @@ def _adopted(
         raise OperationRefused("it is no pause: the service has blocked it")
     if isinstance(taken, Incident):
         raise OperationRefused(f"{taken.detail}; {taken.remedy}")
-    return replace(claimed, pause=_opened(taken), last_pause=taken.number)
-
-
-def _opened(new: PauseToOpen) -> Pause:
-    return Pause(
-        number=new.number,
-        reason=new.reason,
-        step_id=new.step_id,
-        next_steps=new.next_steps,
-        wait=new.wait,
-        state=new.state,
-        definition=new.definition,
-        approval_ids=new.approval_ids,
-        prior_approval_ids=frozenset(new.prior_approval_ids),
-    )
+    return replace(claimed, pause=taken.as_read(), last_pause=taken.number)

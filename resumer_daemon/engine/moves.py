@@ -1,6 +1,6 @@
 """The moves of an execution, each as a plan: resume, fail, cancel, incident, retry."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from resumer_daemon.engine.inputs import (
     Decision,
     Manual,
     RequestOutcome,
+    Resolution,
     ResumeRequest,
 )
 from resumer_daemon.engine.outcome import (
@@ -240,7 +241,9 @@ def planned(
     waited: Sequence[Branch] = (),
 ) -> Plan:
     """Put together what the requests and the engine came to. `waited`: what did before it moved."""
-    status, result, error, opens = _came_to(claimed, program, advanced, _used(settlement))
+    status, result, error, opens = _came_to(
+        claimed, program, advanced, deciding_approvals(settlement.resolutions.values())
+    )
     outcome = advanced.outcome
     return Plan(
         claimed,
@@ -305,9 +308,9 @@ def _closed_by(settlement: Settlement) -> str:
     return settlement.moved_by.kind if settlement.moved_by is not None else "approval"
 
 
-def _used(settlement: Settlement) -> set[UUID]:
-    """Return the approvals that have decided a branch: they decide no other."""
-    decisions = (each for each in settlement.resolutions.values() if isinstance(each, Decision))
+def deciding_approvals(resolutions: Iterable[Resolution]) -> set[UUID]:
+    """Return the approvals that decided a branch. They decide no other branch."""
+    decisions = (each for each in resolutions if isinstance(each, Decision))
     return {decided.id for decision in decisions for decided in decision.all}
 
 
@@ -323,12 +326,16 @@ def _came_to(
         case Effects():
             return "running", None, None, None
         case Paused() | Incident():
-            return "paused", None, None, _new_pause(claimed, program, advanced, used)
+            return "paused", None, None, pause_to_open(claimed, program.sha256, advanced, used)
 
 
-def _new_pause(
-    claimed: ClaimedExecution, program: PinnedDefinition, advanced: Advance, used: Collection[UUID]
+def pause_to_open(
+    claimed: ClaimedExecution,
+    definition_sha256: str | None,
+    advanced: Advance,
+    used: Collection[UUID],
 ) -> PauseToOpen:
+    """Return the pause that an advance ends with. `used` are approvals that decided a branch."""
     number = claimed.last_pause + 1
     there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
     there.update(approval.id for approval in claimed.approvals)
@@ -339,12 +346,12 @@ def _new_pause(
             there.difference_update(asked, _unasked(claimed, advanced.state).difference(used))
             return PauseToOpen(
                 number, reason, step_id, ways, waiting, advanced.state,
-                program.sha256, approval_ids=asked, prior_approval_ids=tuple(there), branches=own,
+                definition_sha256, approval_ids=asked, prior_approval_ids=tuple(there), branches=own,
                 manual_pause=claimed.manual_pause if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
             # Without a copy of its own the retry takes the definition as it is then.
-            copy = None if what.cause == GATE else program.sha256
+            copy = None if what.cause == GATE else definition_sha256
             return PauseToOpen(
                 number, "incident", advanced.state.step, state=advanced.state,
                 definition=copy, incident=what, prior_approval_ids=tuple(there),

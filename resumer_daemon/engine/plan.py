@@ -15,6 +15,7 @@ from resumer_daemon.engine.inputs import (
     ClaimedExecution,
     Event,
     ManualPause,
+    Pause,
     RequestOutcome,
 )
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
@@ -64,6 +65,20 @@ class PauseToOpen:
     prior_approval_ids: tuple[UUID, ...] = ()
     manual_pause: ManualPause | None = None
     branches: tuple[Branch, ...] = ()
+
+    def as_read(self) -> Pause:
+        """Return the pause as a later claim reads it."""
+        return Pause(
+            number=self.number,
+            reason=self.reason,
+            step_id=self.step_id,
+            next_steps=self.next_steps,
+            wait=self.wait,
+            state=self.state,
+            definition=self.definition,
+            approval_ids=self.approval_ids,
+            prior_approval_ids=frozenset(self.prior_approval_ids),
+        )
 
 
 @frozen

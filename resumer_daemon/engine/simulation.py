@@ -3,7 +3,7 @@
 It uses the settlement, resume and advance of the daemon. Every effect is taken to have succeeded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias, assert_never
@@ -23,6 +23,7 @@ from resumer_daemon.engine.inputs import (
     Rule,
     TimedOut,
 )
+from resumer_daemon.engine.moves import deciding_approvals, pause_to_open
 from resumer_daemon.engine.outcome import (
     Advance,
     Completed,
@@ -195,9 +196,13 @@ Stop: TypeAlias = Paused | Completed | Failed | Incident
 
 
 def apply_outcome(
-    claimed: ClaimedExecution, stop: Stop, advanced: Advance, data: dict[str, Json]
+    claimed: ClaimedExecution,
+    stop: Stop,
+    advanced: Advance,
+    data: dict[str, Json],
+    resolutions: Iterable[Resolution],
 ) -> ClaimedExecution:
-    """Return the execution at this stop; `data` is what its resume brought."""
+    """Return the execution at this stop. `data` is its `resume_data` after the resolutions."""
     created = (_pending(each) for each in advanced.writes if isinstance(each, NewApproval))
     stood = replace(
         claimed,
@@ -214,28 +219,11 @@ def apply_outcome(
         case Incident():
             return replace(stood, status="paused")
         case Paused():
-            pause = _opened(stood, stop, advanced.state)
+            used = deciding_approvals(resolutions)
+            pause = pause_to_open(claimed, None, advanced, used).as_read()
             return replace(stood, status="paused", pause=pause, last_pause=pause.number)
         case _:
             assert_never(stop)
-
-
-def _opened(claimed: ClaimedExecution, paused: Paused, state: State) -> Pause:
-    there = frozenset(approval.id for approval in claimed.approvals)
-    asked = (
-        tuple(a for branch in paused.branches for a in branch.approval_ids) or paused.approval_ids
-    )
-    return Pause(
-        number=claimed.last_pause + 1,
-        reason=paused.reason,
-        step_id=paused.step_id,
-        next_steps=paused.next_steps,
-        wait=paused.wait,
-        state=state,
-        definition=None,
-        approval_ids=asked,
-        prior_approval_ids=there.difference(asked),
-    )
 
 
 def _pending(asked: NewApproval) -> Approval:
@@ -365,7 +353,7 @@ class _Rehearsal:
         if isinstance(stop, Effects):
             stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
         self.stretches.append(Segment(answers, steps, advanced.writes, stop))
-        self.claimed = apply_outcome(self.claimed, stop, advanced, data)
+        self.claimed = apply_outcome(self.claimed, stop, advanced, data, answers)
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
         """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
