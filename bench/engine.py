@@ -13,7 +13,7 @@ from uuid import UUID
 
 from bench.ground import DEFINITION, PAYLOAD
 from bench.report import Row
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import AdvanceInputs, DecidedApproval, Decision
 from resumer_daemon.engine.outcome import Paused
 from resumer_daemon.engine.resume import resume
@@ -84,19 +84,21 @@ def _allows(count: int) -> list[Json]:
 def _steps(steps: list[Json]) -> Callable[[], Any]:
     definition = parse_definition({"steps": steps})
     state = begin(definition, None)
-    return lambda: advance(definition, state, PAYLOAD, WORLD)
+    return lambda: advance_once(definition, state, PAYLOAD, WORLD)
 
 
 def _resume(context: dict[str, Json]) -> Callable[[], Any]:
     """From the answer to the end: a resume, a condition, an allow."""
     definition = parse_definition(DEFINITION)
-    paused = advance(definition, begin(definition, None), context, WORLD)
+    paused = advance_once(definition, begin(definition, None), context, WORLD)
     if not isinstance(paused.outcome, Paused):
         raise TypeError("the definition of the benchmark pauses")
     ways = paused.outcome.next_steps
 
     def once() -> Any:
-        return advance(definition, resume(definition, paused.state, ways, DECISION), context, WORLD)
+        return advance_once(
+            definition, resume(definition, paused.state, ways, DECISION), context, WORLD
+        )
 
     return once
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from resumer_daemon.embedded.server import EmbeddedPostgres
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.store import migrate
 from resumer_daemon.workflow.parser import parse_definition
@@ -121,4 +121,4 @@ def _state() -> dict[str, Any]:
     """Return the state that the engine leaves at the pause of the definition above."""
     definition = parse_definition(DEFINITION)
     world = AdvanceInputs(datetime.now(UTC), UUID(int=1), "bench", "bench")
-    return advance(definition, begin(definition, None), PAYLOAD, world).state.to_json()
+    return advance_once(definition, begin(definition, None), PAYLOAD, world).state.to_json()

@@ -17,7 +17,12 @@ from resumer_daemon.daemon.polling import ScanWindow, StatusQuery, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.plan import Plan
-from resumer_daemon.engine.planner import Definitions, broken, plan_claimed, unreadable
+from resumer_daemon.engine.planner import (
+    Definitions,
+    plan_claimed,
+    plan_internal_error,
+    plan_unreadable,
+)
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, RequestTimes
 from resumer_daemon.store.inbox import QueueStatus, fail_requests
@@ -94,7 +99,7 @@ async def _quarantine(
     """Stop one execution; where even that cannot be written, its requests fail."""
     written.quarantined.append(claimed.id)
     log.error("execution_quarantined", execution=str(claimed.id), error=fault)
-    worse = await _tried(session, [unreadable(claimed, fault)], write, written)
+    worse = await _tried(session, [plan_unreadable(claimed, fault)], write, written)
     if worse is not None:
         log.error("requests_failed", execution=str(claimed.id), error=worse)
         await fail_requests(session, claimed.id, fault)
@@ -271,7 +276,7 @@ class BatchProcessor:
             )
             if around.allowance.used_up():  # HTTP, heartbeats and other turns come first now
                 await asyncio.sleep(0)
-        return plans + [unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
+        return plans + [plan_unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
 
 
 def plan_execution(
@@ -282,4 +287,4 @@ def plan_execution(
         return plan_claimed(claimed, programs, world, last_step)
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
         log.exception("planning_failed", execution=str(claimed.id))
-        return broken(claimed, f"{type(error).__name__}: {error}")
+        return plan_internal_error(claimed, f"{type(error).__name__}: {error}")

@@ -17,19 +17,19 @@ from resumer_daemon.daemon.instrumentation import count
 from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.effects.backoff import next_delays, remaining_delays
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
-from resumer_daemon.engine.moves import undo
+from resumer_daemon.engine.moves import plan_undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident
 from resumer_daemon.engine.plan import PendingEffects, PinnedDefinition, Plan
 from resumer_daemon.engine.planner import (
     REMEDIES,
     Definitions,
-    doubtful,
-    ended_elsewhere,
-    hear,
-    proceed,
-    repeats,
-    stop,
-    unreadable_row,
+    only_repeats_effects,
+    plan_after_effects,
+    plan_ambiguous_effects,
+    plan_beside_effects,
+    plan_ended_elsewhere,
+    plan_running_incident,
+    plan_unreadable_after_effects,
 )
 from resumer_daemon.engine.state import DamagedState, State
 from resumer_daemon.errors import Unreachable
@@ -168,13 +168,15 @@ class LeasedExecutions:
         for row in batch.unreadable:
             if results is None:
                 return None  # it stops when its effects end
-            return unreadable_row(row.claimed, leased.pending, results, row.why, row.cause)
+            return plan_unreadable_after_effects(
+                row.claimed, leased.pending, results, row.why, row.cause
+            )
         [claimed] = batch.claimed
         elapsed = monotonic() - leased.recorded
         inputs = await self._inputs(session, claimed, leased.pending.pinned, elapsed, batch.now)
         if results is None:
-            return hear(claimed, leased.pending, inputs)
-        return proceed(claimed, leased.pending, results, inputs)
+            return plan_beside_effects(claimed, leased.pending, inputs)
+        return plan_after_effects(claimed, leased.pending, results, inputs)
 
     async def _write_records(
         self, session: Session, leased: LeasedExecution, due: Collection[str]
@@ -224,7 +226,7 @@ class LeasedExecutions:
         """Read the locked executions, after undoing writes that the guard could not check."""
         batch = await claim.read(session, self._documents)
         locked = [*batch.claimed, *(row.claimed for row in batch.unreadable)]
-        unchecked = [undo(claimed) for claimed in locked if claimed.unchecked_writes]
+        unchecked = [plan_undo(claimed) for claimed in locked if claimed.unchecked_writes]
         if not unchecked:
             return batch
         await record(session, unchecked, {})
@@ -263,7 +265,9 @@ class LeasedExecutions:
                 )  # fmt: skip
                 if plan is None:
                     continue
-                if plan.pending_effects is not None and repeats(plan, load(lease.state)):
+                if plan.pending_effects is not None and only_repeats_effects(
+                    plan, load(lease.state)
+                ):
                     plan = replace(
                         plan, pending_effects=remaining_delays(plan.pending_effects, delays)
                     )
@@ -293,7 +297,7 @@ class LeasedExecutions:
         claimed = found.claimed if isinstance(found, UnreadableExecution) else found
         if claimed is None or claimed.status != "running":
             await leases.release(session, [lease.execution])
-            return None if claimed is None else ended_elsewhere(claimed)
+            return None if claimed is None else plan_ended_elsewhere(claimed)
         if lease.takeovers:
             log.warning(
                 "lease_rescued",
@@ -306,21 +310,23 @@ class LeasedExecutions:
             state = State.from_json(load(lease.state))
         except DamagedState as error:
             incident = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
-            return stop(claimed, State(None), lease.definition, incident)
+            return plan_running_incident(claimed, State(None), lease.definition, incident)
         if not isinstance(program, PinnedDefinition):
             incident = Incident("definition_unreadable", program.why, "correct it, then retry")
-            return stop(claimed, state, lease.definition, incident)
+            return plan_running_incident(claimed, state, lease.definition, incident)
         pending = PendingEffects(program, state, ())
         if doubts:
-            return doubtful(claimed, pending, doubts)
+            return plan_ambiguous_effects(claimed, pending, doubts)
         if isinstance(found, UnreadableExecution):
             incident = Incident(found.cause, found.why, REMEDIES[found.cause])
-            return stop(claimed, state, lease.definition, incident)
+            return plan_running_incident(claimed, state, lease.definition, incident)
         if lease.takeovers > MAX_TAKEOVERS:
             detail = f"{lease.takeovers} claims without progress"
-            return stop(claimed, state, lease.definition, Incident("no_progress", detail, "retry"))
+            return plan_running_incident(
+                claimed, state, lease.definition, Incident("no_progress", detail, "retry")
+            )
         inputs = await self._inputs(session, claimed, program, 0.0, now)
-        return proceed(claimed, pending, {}, inputs)
+        return plan_after_effects(claimed, pending, {}, inputs)
 
     async def quarantine_first(self, incident: Incident) -> None:
         """Stop the execution whose lease ended first, without reading its documents."""

@@ -29,7 +29,7 @@ CREATES = "create_approval_request"
 
 def adopt_pause(
     claimed: ClaimedExecution,
-    program: PinnedDefinition,
+    pinned: PinnedDefinition,
     last_step: str | None,
     used: frozenset[UUID],
 ) -> PauseToOpen | Incident | None:
@@ -37,12 +37,12 @@ def adopt_pause(
 
     None: it is no pause, the service has blocked it for good.
     """
-    step = _blocking_step(program.definition, claimed, last_step)
-    last = program.definition.step(last_step) if last_step else None
+    step = _blocking_step(pinned.definition, claimed, last_step)
+    last = pinned.definition.step(last_step) if last_step else None
     for_good = isinstance(last, ActionStep) and last.action == "block"
     if step is None and claimed.blocked_by_service and (for_good or not claimed.approvals):
         return None
-    if step is None and for_good and _turned_by_trigger(claimed):
+    if step is None and for_good and _paused_by_trigger(claimed):
         return None
     if step is None:
         return Incident(
@@ -50,7 +50,7 @@ def adopt_pause(
             f"another program paused it, at no step that asks for an approval (last: {last_step})",
             "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
-    ways = approval_next_steps(step, program.definition.following(step.id))
+    ways = approval_next_steps(step, pinned.definition.following(step.id))
     if claimed.pointers[1]:  # the way on that it wrote counts for more than the definition's
         ways = replace(ways, approved=claimed.pointers[1])
     theirs = tuple(a for a in claimed.approvals if a.id not in used)
@@ -63,24 +63,26 @@ def adopt_pause(
         "approval_required",
         step.id,
         ways,
-        _awaited(step, requires, theirs),
+        _approval_condition(step, requires, theirs),
         State(
             step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
         ),
-        program.sha256,
+        pinned.sha256,
         approval_ids=asked,
         prior_approval_ids=tuple(used),
     )
 
 
-def _awaited(step: ActionStep, requires: Requires, there: Sequence[Approval]) -> WaitCondition:
+def _approval_condition(
+    step: ActionStep, requires: Requires, there: Sequence[Approval]
+) -> WaitCondition:
     """Return how many must approve: another program may ask the second one after our first look."""
     if requires.roles:
         asked_of = {str(approval.id): approval.approver_role for approval in there}
         return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
     if requires.approvals is not None:
         return WaitCondition(requires.approvals)
-    asks = max(1, sum(act.type == CREATES for act in step.execute))
+    asks = max(1, sum(action.type == CREATES for action in step.execute))
     return WaitCondition(max(asks, len(there)), minimum=asks)
 
 
@@ -104,13 +106,13 @@ def _blocking_step(
         ]
         return asking[0] if len(asking) == 1 else None
     last = definition.step(last_step) if last_step else None
-    if not _was_asked(claimed) or isinstance(last, ActionStep):
+    if not _waits_for_approval(claimed) or isinstance(last, ActionStep):
         return None  # nothing says that it waits for one, or a step ended it that does not ask
-    can_ask = list(_askers(definition.steps))
+    can_ask = list(_approval_steps(definition.steps))
     return asking[0] if can_ask == asking and len(asking) == 1 else None
 
 
-def _turned_by_trigger(claimed: ClaimedExecution) -> bool:
+def _paused_by_trigger(claimed: ClaimedExecution) -> bool:
     """Tell whether it looks as our trigger leaves what the service ended, and nobody asked more."""
     return (
         claimed.status == "paused"
@@ -122,18 +124,18 @@ def _turned_by_trigger(claimed: ClaimedExecution) -> bool:
     )
 
 
-def _was_asked(claimed: ClaimedExecution) -> bool:
+def _waits_for_approval(claimed: ClaimedExecution) -> bool:
     says_so = claimed.paused_reason == "approval_required"
     return says_so or (claimed.blocked_by_service and bool(claimed.approvals))
 
 
-def _askers(steps: Iterable[Step]) -> Iterator[Step]:
+def _approval_steps(steps: Iterable[Step]) -> Iterator[Step]:
     """Yield each step that creates approvals, the nested ones too."""
     for step in steps:
         match step:
             case ParallelStep() | ForeachStep():
-                yield from _askers(step.steps)
+                yield from _approval_steps(step.steps)
             case ActionStep(requires=requires) if requires is not None:
                 yield step
-            case _ if any(act.type == CREATES for act in getattr(step, "execute", ())):
+            case _ if any(action.type == CREATES for action in getattr(step, "execute", ())):
                 yield step

@@ -4,8 +4,8 @@ A long `foreach` is run in chunks, because nothing between them waits. Where an 
 the workflow on hold, a flow that waits for nothing stops before its next step, as a manual pause.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
@@ -20,13 +20,13 @@ from resumer_daemon.engine.outcome import (
     Incident,
     Outcome,
     Paused,
-    StepRecord,
 )
 from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.state import (
     AWAITS,
     PAUSE,
     Awaits,
+    Branch,
     NextSteps,
     Result,
     State,
@@ -64,7 +64,6 @@ class Pointer:
             self.reason = passed.reason
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_RESULTS: Mapping[str, EffectResult] = {}
 
 
@@ -74,11 +73,11 @@ def begin(definition: Definition, time_left: float | None) -> State:
     return State(first, time_left=time_left, allowed_time=time_left)
 
 
-def advance(
+def advance_once(
     definition: Definition,
     state: State,
     context: Mapping[str, Json],
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
     results: Mapping[str, EffectResult] = _NO_RESULTS,
 ) -> Advance:
     """Run to the next durable point: a pause, an effect, an end. Never raises, whatever it reads.
@@ -86,84 +85,77 @@ def advance(
     `context` is the effective one; `results` are of the effects that the state waits for, by path.
     Effects that are under way and have no result yet are handed over again as they were.
     """
-    walk = Run(state, world, results, run_step)
+    run = Run(state, inputs, results, run_step)
     pointer = Pointer(state)
-    outcome = _go(definition, pointer, context, walk)
-    records = walk.records
-    if len(records) > 1:
-        records.sort(key=_began)
-    return Advance(
-        _state(pointer, walk), outcome, tuple(records), tuple(walk.writes),
-        tuple(walk.withdrawn), walk.written,
-    )  # fmt: skip
+    outcome = _go(definition, pointer, context, run)
+    return run.finish(_state(pointer, run), outcome)
 
 
-def _go(
-    definition: Definition, pointer: Pointer, context: Mapping[str, Json], walk: Run
-) -> Outcome:
+def _go(definition: Definition, pointer: Pointer, context: Mapping[str, Json], run: Run) -> Outcome:
     while pointer.step is not None:
         step = definition.step(pointer.step)
         if step is None:
             return Failed(f"step not found: {pointer.step}")
         path = segment(step.id)
-        stopped = _before(step, path, pointer, walk)
+        stopped = _before(step, path, pointer, run)
         if stopped is not None:
             return stopped
         following = definition.following(step.id)
-        place = Scope(path, pointer.visits.get(step.id, 1), context, following, limit=walk.limit)
-        end = run_step(step, place, walk)
+        scope = Scope(
+            path, pointer.visits.get(step.id, 1), context, following, deadline=run.deadline
+        )
+        end = run_step(step, scope, run)
         match end:
             case StepPassed():
                 pointer.follow(end)
             case StepFailed():
                 if step.on_error is None:
-                    walk.done.clear()
+                    run.end_step()
                     return Failed(end.error)
                 pointer.step = step.on_error
             case StepIncomplete():
-                return _stopped(pointer, walk)
+                return _stopped(pointer, run)
             case _:
                 assert_never(end)
-        walk.done.clear()
+        run.end_step()
     return Completed(pointer.result, pointer.reason)
 
 
-def _before(step: Step, path: str, pointer: Pointer, walk: Run) -> Outcome | None:
+def _before(step: Step, path: str, pointer: Pointer, run: Run) -> Outcome | None:
     """Enter a step that is not under way yet, unless something speaks against it."""
-    if walk.limit is not None and walk.limit.at <= walk.clock:
-        return _time_is_up(step, path, walk, walk.limit.error())
-    if path not in walk.done:
-        if walk.world.stop_before_next_step or walk.spent():
+    if run.deadline is not None and run.deadline.at <= run.clock:
+        return _time_is_up(step, path, run, run.deadline.error())
+    if not run.is_under_way(path):
+        if run.inputs.stop_before_next_step or run.is_spent():
             return Effects(())
-        if pointer.taken >= walk.world.limits.step_budget:
-            return over_budget(walk, "the execution")
+        if pointer.taken >= run.inputs.limits.step_budget:
+            return over_budget(run, "the execution")
         pointer.enter(step.id)
     return None
 
 
-def _stopped(pointer: Pointer, walk: Run) -> Outcome:
+def _stopped(pointer: Pointer, run: Run) -> Outcome:
     """Return what keeps the step under way from its end."""
-    if walk.incident is not None:
-        return walk.incident
-    if walk.effects or walk.yielded:
-        return Effects(walk.effects_in_order())
-    if walk.branches:
-        return _pause(pointer, walk)
+    if run.incident is not None:
+        return run.incident
+    if run.needs_results or run.yielded:
+        return Effects(run.effects_in_order())
+    if branches := run.branches_in_order():
+        return _pause(pointer, branches, run)
     return Incident(
         "engine", f"step {pointer.step} does not end and waits for nothing", "report this"
     )
 
 
-def _pause(pointer: Pointer, walk: Run) -> Paused:
-    """Pause at a step, or at all the places inside of it that wait."""
-    branches = sorted(walk.branches.values(), key=lambda branch: branch.since or _EPOCH)
+def _pause(pointer: Pointer, branches: Sequence[Branch], run: Run) -> Paused:
+    """Pause at a top-level step, or in all branches inside it that wait."""
     longest = branches[0]
     inside = longest.path != PAUSE
     if not inside:
         pointer.awaits = AWAITS[longest.reason]
         path = segment(longest.step_id or "")
-        progress = walk.progress(path)
-        walk.done = {path: StepProgress(attempt=progress.attempt, clock=walk.clock)}
+        progress = run.progress(path)
+        run.keep_only(path, StepProgress(attempt=progress.attempt, clock=run.clock))
     return Paused(
         longest.reason,
         longest.step_id,
@@ -174,62 +166,58 @@ def _pause(pointer: Pointer, walk: Run) -> Paused:
     )
 
 
-def _time_is_up(step: Step, path: str, walk: Run, error: str) -> Failed:
+def _time_is_up(step: Step, path: str, run: Run, error: str) -> Failed:
     """End the execution, and the step under way with it: its own ways are not asked."""
-    if path in walk.done:
-        progress = walk.progress(path)
-        place = Scope(path, 1, {})
-        walk.record(step, place, progress, failure(step, progress.results), error)
-        for member, at in under_way(step, path, walk):
-            progress = walk.progress(at)
-            walk.record(
+    if run.is_under_way(path):
+        progress = run.progress(path)
+        scope = Scope(path, 1, {})
+        run.add_record(step, scope, progress, failure(step, progress.results), error)
+        for member, at in under_way(step, path, run):
+            progress = run.progress(at)
+            run.add_record(
                 member, Scope(at, 1, {}), progress, failure(member, progress.results), error
             )
-    walk.done.clear()
+    run.end_step()
     return Failed(error)
 
 
-def _state(pointer: Pointer, walk: Run) -> State:
-    limit = walk.limit
+def _state(pointer: Pointer, run: Run) -> State:
+    deadline = run.deadline
     return State(
         pointer.step,
         pointer.visits,
         pointer.taken,
-        walk.inside_before + walk.steps_inside,
+        run.steps_inside,
         pointer.result,
         pointer.reason,
-        walk.done,
+        run.done,
         pointer.awaits,
-        None if limit is None else max(0.0, limit.at - walk.clock),
-        None if limit is None else limit.allowed,
-        walk.clock if walk.done else 0.0,
-        moment=_moment(pointer, walk),
+        None if deadline is None else max(0.0, deadline.at - run.clock),
+        None if deadline is None else deadline.allowed,
+        run.clock if run.done else 0.0,
+        moment=_moment(pointer, run),
     )
 
 
-def _moment(pointer: Pointer, walk: Run) -> datetime | None:
+def _moment(pointer: Pointer, run: Run) -> datetime | None:
     """Return when the last step began, where the next advance has no other way to know.
 
     The record of a pause has its time, unless the clock went back before it. States that stand at
     the same step are equal for a cache of theirs.
     """
-    known = pointer.awaits is not None and not walk.clock_went_back
-    return None if known or not walk.done else walk.reached
-
-
-def _began(record: StepRecord) -> datetime:
-    return record.began or _EPOCH
+    known = pointer.awaits is not None and not run.clock_went_back
+    return None if known or not run.done else run.last_step_began
 
 
 CHUNKS = 100
 NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})
 
 
-def advance_through(
+def advance(
     definition: Definition,
     state: State,
     context: Mapping[str, Json],
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
     results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
     """Advance until there is something to wait for, or until others should move first.
@@ -237,24 +225,24 @@ def advance_through(
     What each chunk recorded is put together. Where others should move the outcome is `Effects(())`:
     record it, and advance again.
     """
-    advanced = advance(definition, state, context, world, results)
+    advanced = advance_once(definition, state, context, inputs, results)
     for _ in range(CHUNKS):
         if advanced.outcome != Effects(()):
             return advanced
-        if world.stop_before_next_step:
+        if inputs.stop_before_next_step:
             return advanced._replace(
                 outcome=Paused("manual", advanced.state.step, NextSteps(), WaitCondition())
             )
-        if world.out_of_time() or advanced.characters >= world.limits.characters:
+        if inputs.out_of_time() or advanced.characters >= inputs.limits.characters:
             return advanced
-        more = advance(definition, advanced.state, context, world)
+        more = advance_once(definition, advanced.state, context, inputs)
         advanced = more._replace(
             records=advanced.records + more.records,
             writes=advanced.writes + more.writes,
             withdrawn=advanced.withdrawn + more.withdrawn,
             characters=advanced.characters + more.characters,
         )
-    limit = CHUNKS * world.limits.chunk
+    limit = CHUNKS * inputs.limits.chunk
     detail = f"more than {limit:,} steps inside of one step"
     outcome = Incident("step_budget", detail, "make the list shorter, then retry")
     return advanced._replace(outcome=outcome)

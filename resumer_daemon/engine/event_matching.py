@@ -86,12 +86,12 @@ class WaitingBranches:
             key = tuple(_text(match[path]) for path in paths)
             of_type.setdefault(paths, {}).setdefault(key, deque()).append((number, branch))
 
-    def timer(self, request: ResumeRequest, heard: Container[str]) -> Branch | None:
+    def timer(self, request: ResumeRequest, ended: Container[str]) -> Branch | None:
         """Return the branch whose time is up, unless it was `heard` already."""
         path = request.decision or PAUSE
-        return None if path in heard else self._by_path.get(path)
+        return None if path in ended else self._by_path.get(path)
 
-    def event(self, request: ResumeRequest, heard: Container[str]) -> Branch | None:
+    def event(self, request: ResumeRequest, ended: Container[str]) -> Branch | None:
         """Return the branch that has waited longest of those that an event is meant for.
 
         The decision of an event is its type. Those that were `heard` already are left out.
@@ -101,31 +101,31 @@ class WaitingBranches:
         found = (
             (number, branch)
             for event in types
-            for number, branch in self._fitting(self._events.get(event, _NONE), payload, heard)
+            for number, branch in self._candidates(self._events.get(event, _NONE), payload, ended)
             if matches_event(branch.wait.match, self._ours, payload)
         )
         first = min(found, key=lambda each: each[0], default=None)
         return None if first is None else first[1]
 
-    def _fitting(
+    def _candidates(
         self,
         of_type: Mapping[Paths, Mapping[Key, Queue]],
         payload: Json,
-        heard: Container[str],
+        ended: Container[str],
     ) -> Iterator[tuple[int, Branch]]:
         """Yield the first branch of each kind: what it waits for, all others of its kind do."""
         for paths, by_value in of_type.items():
             key = _key(paths, payload)
             queue = None if key is None else by_value.get(key)
-            while queue and queue[0][1].path in heard:
+            while queue and queue[0][1].path in ended:
                 queue.popleft()
             if queue and key is not None:
                 alike = None not in key  # lists and objects are compared one by one
-                yield from [queue[0]] if alike else _unheard(queue, heard)
+                yield from [queue[0]] if alike else _not_ended(queue, ended)
 
 
-def _unheard(queue: Queue, heard: Container[str]) -> Iterable[tuple[int, Branch]]:
-    return (each for each in queue if each[1].path not in heard)
+def _not_ended(queue: Queue, ended: Container[str]) -> Iterable[tuple[int, Branch]]:
+    return (each for each in queue if each[1].path not in ended)
 
 
 def _key(paths: Paths, payload: Json) -> Key | None:

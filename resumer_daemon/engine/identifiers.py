@@ -14,10 +14,10 @@ def segment(step_id: str) -> str:
     return step_id
 
 
-def digest(world: AdvanceInputs, path: str, visit: int, index: str) -> bytes:
+def digest(inputs: AdvanceInputs, path: str, visit: int, index: str) -> bytes:
     """Return what all names of one action are made of. No clock, no chance, no attempt number."""
-    place = f"{world.execution_id}\n{world.pause_number}\n{visit}\n{index}\n{path}"
-    return sha256(place.encode("utf-8", "surrogatepass")).digest()
+    text = f"{inputs.execution_id}\n{inputs.pause_number}\n{visit}\n{index}\n{path}"
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def effect_key(made_of: bytes) -> str:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from resumer_daemon.engine.advance import advance_through as advance
-from resumer_daemon.engine.advance import begin
+from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
     ENDED,
     EXTERNAL_DECISION,
@@ -30,11 +29,11 @@ from resumer_daemon.engine.outcome import (
     Outcome,
     Paused,
 )
-from resumer_daemon.engine.parking import COVERING, after_the_end, parked
+from resumer_daemon.engine.parking import COVERING, outcome_after_end, outcome_if_parked
 from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan, Status
-from resumer_daemon.engine.preload import built_context, still_to_load
+from resumer_daemon.engine.preload import build_context, effects_to_load
 from resumer_daemon.engine.resume import (
-    rested,
+    reset_step_counts,
     resume,
     resume_data_after,
     resume_data_at_pause,
@@ -47,40 +46,40 @@ from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.values import Json
 
 
-def stay(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
+def plan_unmoved(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for an execution that does not move now."""
     return Plan(
         claimed,
         settlement.outcomes,
         settlement,
-        withdrawn=_left_pending(claimed),
+        withdrawn=_abandoned_approvals(claimed),
         closed_by=claimed.status
         if claimed.pause is not None and claimed.status != "paused"
         else None,
-        requeues_past_events=_looks_back(claimed, settlement),
-        event_not_matched=_misses(claimed, settlement),
+        requeues_past_events=_requeues_past_events(claimed, settlement),
+        event_not_matched=_event_not_matched(claimed, settlement),
         overdue=settlement.overdue,
         without_timer=settlement.without_timer,
     )
 
 
-def _left_pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
+def _abandoned_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals that are pending though nobody waits for them any more.
 
     A timer tells of one that somebody was deciding when it was to be closed.
     """
     timed = {r.source_id for r in claimed.requests if r.kind == "timeout" and r.due} - {None}
     if claimed.status in ENDED:
-        return pending(claimed) if claimed.last_pause > 0 or timed else ()
+        return pending_approvals(claimed) if claimed.last_pause > 0 or timed else ()
     pause = claimed.pause
     if not timed or pause is None or pause.reason in COVERING:
         return ()
     asking = pause.approval_branches(claimed.approvals)
     awaited = {approval.id for _, approvals in asking for approval in approvals}
-    return tuple(each for each in pending(claimed) if each in timed - awaited)
+    return tuple(each for each in pending_approvals(claimed) if each in timed - awaited)
 
 
-def adopted(claimed: ClaimedExecution, opens: PauseToOpen) -> Plan:
+def plan_adoption(claimed: ClaimedExecution, opens: PauseToOpen) -> Plan:
     """Plan for a pause that another program made: its requests are settled with the next look.
 
     Its columns are left as they are, unless they say nothing, or say that it has ended.
@@ -89,13 +88,13 @@ def adopted(claimed: ClaimedExecution, opens: PauseToOpen) -> Plan:
     return Plan(claimed, {}, status=None if shown else "paused", opens=opens, adopts=True)
 
 
-def blocked(claimed: ClaimedExecution) -> Plan:
+def plan_blocked_end(claimed: ClaimedExecution) -> Plan:
     """Plan for an end of the service that our trigger took for a pause: it is an end again."""
-    outcomes = {r.id: after_the_end(r) for r in claimed.requests}
+    outcomes = {r.id: outcome_after_end(r) for r in claimed.requests}
     return Plan(claimed, outcomes, status="completed", result="blocked")
 
 
-def later(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
+def plan_second_look(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
     """Plan for a second look, for other programs write in several transactions."""
     outcomes: dict[int, RequestOutcome] = {
         r.id: "superseded" if r.kind == "adopt" and r.decision != EXTERNAL_DECISION else "held"
@@ -105,18 +104,18 @@ def later(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
     return Plan(claimed, outcomes, check_again_at=looks_at)
 
 
-def pending(claimed: ClaimedExecution) -> tuple[UUID, ...]:
+def pending_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals that nobody has decided."""
     return tuple(each.id for each in claimed.approvals if each.status == "pending")
 
 
-def undo(claimed: ClaimedExecution) -> Plan:
+def plan_undo(claimed: ClaimedExecution) -> Plan:
     """Plan for writes that the guard could not check: all else waits until they are undone."""
     unchecked = tuple(r.id for r in claimed.unchecked_writes)
     return Plan(claimed, dict.fromkeys(unchecked, "applied"), writes_to_undo=unchecked)
 
 
-def _looks_back(claimed: ClaimedExecution, settlement: Settlement) -> bool:
+def _requeues_past_events(claimed: ClaimedExecution, settlement: Settlement) -> bool:
     """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
     # of an execution that runs, only the rows of its waits tell what it waits for
     waits = claimed.status == "running" or _waits_for_events(claimed)
@@ -125,7 +124,7 @@ def _looks_back(claimed: ClaimedExecution, settlement: Settlement) -> bool:
     )
 
 
-def _misses(claimed: ClaimedExecution, settlement: Settlement) -> bool:
+def _event_not_matched(claimed: ClaimedExecution, settlement: Settlement) -> bool:
     """An event that was handed over has not ended a wait: the next one was not handed over."""
     return _waits_for_events(claimed) and any(
         r.kind == "event" and settlement.outcomes.get(r.id) == "superseded"
@@ -139,15 +138,15 @@ def _waits_for_events(claimed: ClaimedExecution) -> bool:
     return waits and claimed.status == "paused"
 
 
-def cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
+def plan_cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for the end by a person's word: no result."""
     return Plan(
         claimed, settlement.outcomes, settlement, status="cancelled", closed_by="cancel",
-        resumed=False, withdrawn=pending(claimed),
+        resumed=False, withdrawn=pending_approvals(claimed),
     )  # fmt: skip
 
 
-def fail(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
+def plan_failed_start(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
     """Plan for a start that cannot be: no step is recorded."""
     closes = _closed_by(settlement) if claimed.pause is not None else None
     return Plan(
@@ -156,7 +155,7 @@ def fail(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
     )  # fmt: skip
 
 
-def incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Incident) -> Plan:
+def plan_incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Incident) -> Plan:
     """Plan for what must not be decided here: a person looks, and nothing that arrived is lost."""
     outcomes: dict[int, RequestOutcome] = {r.id: "held" for r in claimed.requests if r.due}
     if claimed.pause is not None:
@@ -165,64 +164,66 @@ def incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Inc
     return Plan(claimed, outcomes, settlement, status="paused", opens=opens)
 
 
-def start(
+def plan_start(
     claimed: ClaimedExecution,
     settlement: Settlement,
-    program: PinnedDefinition,
-    world: AdvanceInputs,
+    pinned: PinnedDefinition,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Plan for the first run: load, build the context, and advance from the first step."""
-    if program.definition.timeout_error is not None:
-        return fail(claimed, settlement, program.definition.timeout_error)
-    timeout = program.definition.timeout or world.default_timeout
-    state = replace(begin(program.definition, timeout), loads=world.loaded)
-    plan = load_first(claimed, settlement, program, state, world)
+    if pinned.definition.timeout_error is not None:
+        return plan_failed_start(claimed, settlement, pinned.definition.timeout_error)
+    timeout = pinned.definition.timeout or inputs.default_timeout
+    state = replace(begin(pinned.definition, timeout), loads=inputs.loaded)
+    plan = plan_after_loading(claimed, settlement, pinned, state, inputs)
     return plan if timeout is None else replace(plan, timeout=timeout)
 
 
-def load_first(
+def plan_after_loading(
     claimed: ClaimedExecution,
     settlement: Settlement,
-    program: PinnedDefinition,
+    pinned: PinnedDefinition,
     state: State,
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
-    effects = still_to_load(program.definition, state.loads, claimed, world)
+    effects = effects_to_load(pinned.definition, state.loads, claimed, inputs)
     if effects:
-        launch = PendingEffects(program, state, effects)
-        return Plan(claimed, settlement.outcomes, settlement, "running", pending_effects=launch)
-    context = built_context(program.definition, state.loads, claimed, world)
+        pending = PendingEffects(pinned, state, effects)
+        return Plan(claimed, settlement.outcomes, settlement, "running", pending_effects=pending)
+    context = build_context(pinned.definition, state.loads, claimed, inputs)
     state = replace(state, loads={})
-    advanced = advance(program.definition, state, context, world)
-    return planned(claimed, settlement, program, advanced, claimed.resume_data, context)
+    advanced = advance(pinned.definition, state, context, inputs)
+    return plan_advance(claimed, settlement, pinned, advanced, claimed.resume_data, context)
 
 
-def move(
+def plan_resume(
     claimed: ClaimedExecution,
     settlement: Settlement,
-    program: PinnedDefinition,
-    world: AdvanceInputs,
+    pinned: PinnedDefinition,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Plan for a resume: the answer leads on from where the open pause stands."""
     pause, answer = claimed.pause, settlement.resolution
     if pause is None or pause.state is None or answer is None:
         raise ValueError("a resume needs an open pause and an answer")
     if PAUSE in settlement.resolutions:
-        state = resume(program.definition, pause.state, pause.next_steps, answer)
+        state = resume(pinned.definition, pause.state, pause.next_steps, answer)
     else:
         state = resume_inside(pause.state, settlement.resolutions)
     data = resume_data_after(
         as_object(claimed.resume_data),
         *settlement.resolutions.values(),
         number=pause.number,
-        at=world.now,
+        at=inputs.now,
     )
     # another program may have paused it before there was a context; only then it is built now
-    built = build(claimed.payload, world.loaded, world.now) if claimed.context is None else None
+    built = build(claimed.payload, inputs.loaded, inputs.now) if claimed.context is None else None
     context = effective(as_object(built or claimed.context), data)
-    advanced = advance(program.definition, state, context, world)
-    return planned(claimed, settlement, program, advanced, data, built, waited=pause.state.branches)
+    advanced = advance(pinned.definition, state, context, inputs)
+    return plan_advance(
+        claimed, settlement, pinned, advanced, data, built, waited=pause.state.branches
+    )
 
 
 def as_object(document: Json) -> dict[str, Json]:
@@ -230,10 +231,10 @@ def as_object(document: Json) -> dict[str, Json]:
     return document if isinstance(document, dict) else {}
 
 
-def planned(
+def plan_advance(
     claimed: ClaimedExecution,
     settlement: Settlement,
-    program: PinnedDefinition,
+    pinned: PinnedDefinition,
     advanced: Advance,
     data: Json,
     context: Json = None,
@@ -241,13 +242,16 @@ def planned(
     waited: Sequence[Branch] = (),
 ) -> Plan:
     """Put together what the requests and the engine came to. `waited`: what did before it moved."""
-    status, result, error, opens = _came_to(
-        claimed, program, advanced, deciding_approvals(settlement.resolutions.values())
+    status, result, error, opens = _outcome_columns(
+        claimed, pinned, advanced, deciding_approvals(settlement.resolutions.values())
     )
     outcome = advanced.outcome
     return Plan(
         claimed,
-        {**_settled(settlement, claimed, advanced.state), **paused_as_asked(claimed, outcome)},
+        {
+            **_outcomes(settlement, claimed, advanced.state),
+            **settle_pause_requests(claimed, outcome),
+        },
         settlement,
         status,
         result,
@@ -261,14 +265,14 @@ def planned(
         opens=opens,
         unrequested_approvals=settlement.unrequested_approvals,
         branches_before=tuple(waited) if claimed.pause is None else (),
-        withdrawn=_not_needed(claimed, advanced, waited),
-        pending_effects=PendingEffects(program, advanced.state, outcome.effects)
+        withdrawn=_withdrawn_approvals(claimed, advanced, waited),
+        pending_effects=PendingEffects(pinned, advanced.state, outcome.effects)
         if isinstance(outcome, Effects)
         else None,
     )
 
 
-def _settled(
+def _outcomes(
     settlement: Settlement, claimed: ClaimedExecution, state: State
 ) -> Mapping[int, RequestOutcome]:
     """Return what becomes of the requests: those of branches that wait on are kept for them."""
@@ -280,16 +284,16 @@ def _settled(
         if request.source_id in waiting and request.kind == "timeout":
             outcomes.pop(request.id, None)  # its expiry is still to come
         elif request.source_id in waiting and request.id in outcomes:
-            outcomes[request.id] = parked(request)
+            outcomes[request.id] = outcome_if_parked(request)
     return outcomes
 
 
-def _not_needed(
+def _withdrawn_approvals(
     claimed: ClaimedExecution, advanced: Advance, waited: Sequence[Branch]
 ) -> tuple[UUID, ...]:
     """Return the approvals that are pending and that nobody waits for any more."""
     if isinstance(advanced.outcome, Completed | Failed):
-        return pending(claimed)
+        return pending_approvals(claimed)
     pause = claimed.pause
     before = (*waited, *(() if pause is None else pause.branches))
     asked = {approval for branch in before for approval in branch.approval_ids}
@@ -314,8 +318,8 @@ def deciding_approvals(resolutions: Iterable[Resolution]) -> set[UUID]:
     return {decided.id for decision in decisions for decided in decision.all}
 
 
-def _came_to(
-    claimed: ClaimedExecution, program: PinnedDefinition, advanced: Advance, used: Collection[UUID]
+def _outcome_columns(
+    claimed: ClaimedExecution, pinned: PinnedDefinition, advanced: Advance, used: Collection[UUID]
 ) -> tuple[Status, str | None, str | None, PauseToOpen | None]:
     """Return status, result, error and the pause to open."""
     match advanced.outcome:
@@ -326,7 +330,7 @@ def _came_to(
         case Effects():
             return "running", None, None, None
         case Paused() | Incident():
-            return "paused", None, None, pause_to_open(claimed, program.sha256, advanced, used)
+            return "paused", None, None, pause_to_open(claimed, pinned.sha256, advanced, used)
 
 
 def pause_to_open(
@@ -343,11 +347,11 @@ def pause_to_open(
         case Paused(reason, step_id, ways, waiting, asked, branches):
             own = branches or _own_branch(advanced.outcome)
             asked = tuple(approval for branch in own for approval in branch.approval_ids)
-            there.difference_update(asked, _unasked(claimed, advanced.state).difference(used))
+            there.difference_update(asked, _unrequested(claimed, advanced.state).difference(used))
             return PauseToOpen(
                 number, reason, step_id, ways, waiting, advanced.state,
-                definition_sha256, approval_ids=asked, prior_approval_ids=tuple(there), branches=own,
-                manual_pause=claimed.manual_pause if reason == "manual" else None,
+                definition_sha256, approval_ids=asked, prior_approval_ids=tuple(there),
+                branches=own, manual_pause=claimed.manual_pause if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
             # Without a copy of its own the retry takes the definition as it is then.
@@ -376,7 +380,7 @@ def _own_branch(paused: Paused) -> tuple[Branch, ...]:
     )
 
 
-def _unasked(claimed: ClaimedExecution, state: State) -> set[UUID]:
+def _unrequested(claimed: ClaimedExecution, state: State) -> set[UUID]:
     """Return the approvals of the pause that ends here which no step asked for.
 
     They count for a branch that waits on, where there is one.
@@ -389,12 +393,14 @@ def _unasked(claimed: ClaimedExecution, state: State) -> set[UUID]:
     )
 
 
-def hold(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
+def plan_manual_pause(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
     """Plan for a person's hand on a pause: it keeps what it waits for, and what arrives is kept."""
     return Plan(claimed, settlement.outcomes, settlement, manual_pause=claimed.manual_pause)
 
 
-def let_go(claimed: ClaimedExecution, settlement: Settlement, manual: Manual) -> Plan:
+def plan_end_of_manual_pause(
+    claimed: ClaimedExecution, settlement: Settlement, manual: Manual
+) -> Plan:
     """Plan for the hand taken off: the pause waits again for what it waited for.
 
     A forced resume stays open, for the next look: it also ends that.
@@ -406,7 +412,7 @@ def let_go(claimed: ClaimedExecution, settlement: Settlement, manual: Manual) ->
     return Plan(claimed, outcomes, settlement, ends_manual_pause=True)
 
 
-def paused_as_asked(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, RequestOutcome]:
+def settle_pause_requests(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, RequestOutcome]:
     """Settle the requests to pause that made it stand still; else they wait for the next look."""
     if not isinstance(outcome, Paused) or outcome.reason != "manual":
         return {}
@@ -416,11 +422,11 @@ def paused_as_asked(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, Re
     }
 
 
-def retry(
+def plan_retry(
     claimed: ClaimedExecution,
     settlement: Settlement,
-    program: PinnedDefinition,
-    world: AdvanceInputs,
+    pinned: PinnedDefinition,
+    inputs: AdvanceInputs,
 ) -> Plan | None:
     """Plan for a retry as its request has it.
 
@@ -428,64 +434,66 @@ def retry(
     """
     request = settlement.moved_by
     asked = request.payload if request is not None and isinstance(request.payload, dict) else {}
-    state = _state(claimed, program, asked, world)
+    state = _retry_state(claimed, pinned, asked, inputs)
     if state is None:
         return None
     begun = claimed.pause is not None and claimed.pause.state is not None
     if not begun and "from_step" not in asked:
-        return start(claimed, settlement, program, world)
+        return plan_start(claimed, settlement, pinned, inputs)
     if claimed.context is None:
-        return load_first(claimed, settlement, program, state, world)
+        return plan_after_loading(claimed, settlement, pinned, state, inputs)
     context = effective(as_object(claimed.context), as_object(claimed.resume_data))
     if "skip_effect" not in asked:
-        advanced = advance(program.definition, state, context, world)
+        advanced = advance(pinned.definition, state, context, inputs)
         if "from_step" in asked:
-            advanced = advanced._replace(withdrawn=advanced.withdrawn + _left_behind(claimed))
-        return planned(claimed, settlement, program, advanced, claimed.resume_data)
-    waits_for = advance(program.definition, state, context, world).outcome
-    effect = _named(waits_for, asked["skip_effect"])
+            advanced = advanced._replace(
+                withdrawn=advanced.withdrawn + _approvals_under_way(claimed)
+            )
+        return plan_advance(claimed, settlement, pinned, advanced, claimed.resume_data)
+    waits_for = advance(pinned.definition, state, context, inputs).outcome
+    effect = _effect_with_key(waits_for, asked["skip_effect"])
     if effect is None:
         return None
-    skipped = _skipped(request)
-    advanced = advance(program.definition, state, context, world, {effect.path: skipped})
-    plan = planned(claimed, settlement, program, advanced, claimed.resume_data)
+    skipped = _skipped_result(request)
+    advanced = advance(pinned.definition, state, context, inputs, {effect.path: skipped})
+    plan = plan_advance(claimed, settlement, pinned, advanced, claimed.resume_data)
     return replace(plan, results={effect.key: skipped})
 
 
-def _state(
+def _retry_state(
     claimed: ClaimedExecution,
-    program: PinnedDefinition,
+    pinned: PinnedDefinition,
     asked: Mapping[str, Json],
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> State | None:
     """Return where the flow goes on; a person has looked, so the budgets of steps begin anew."""
     pause = claimed.pause
     stood = pause.state if pause is not None else None
     if stood is None:
-        stood = begin(program.definition, program.definition.timeout or world.default_timeout)
+        stood = begin(pinned.definition, pinned.definition.timeout or inputs.default_timeout)
     if "from_step" not in asked:
-        return rested(stood)
+        return reset_step_counts(stood)
     step = asked["from_step"]
-    if not isinstance(step, str) or step not in program.definition.positions:
+    if not isinstance(step, str) or step not in pinned.definition.positions:
         return None
     return State(
         step=step, result=stood.result, time_left=stood.time_left, allowed_time=stood.allowed_time
     )
 
 
-def _left_behind(claimed: ClaimedExecution) -> tuple[UUID, ...]:
+def _approvals_under_way(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals of the step under way, which the flow does not come back to."""
     state = claimed.pause.state if claimed.pause is not None else None
     under_way = () if state is None else state.done.values()
     return tuple(UUID(asked) for progress in under_way for asked in progress.asked)
 
 
-def _named(outcome: object, key: Json) -> Effect | None:
+def _effect_with_key(outcome: object, key: Json) -> Effect | None:
     effects = outcome.effects if isinstance(outcome, Effects) else ()
     return next((effect for effect in effects if effect.key == key), None)
 
 
-def _skipped(request: ResumeRequest | None) -> EffectResult:
+def _skipped_result(request: ResumeRequest | None) -> EffectResult:
     """Return what stands for the answer of an effect that a person has taken out."""
     said = (request.actor, request.reason) if request is not None else (None, None)
     return EffectResult(data={"skipped": True, "skipped_by": said[0], "skip_reason": said[1]})

@@ -15,7 +15,7 @@ from resumer_daemon.engine.inputs import (
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 
 
-def while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
+def outcome_while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
     """Say what becomes of a request that does not end the open pause."""
     match request.kind:
         case "timeout" | "event" if pause.reason in COVERING:
@@ -25,7 +25,7 @@ def while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
         case "pause":
             return "held" if pause.reason == "incident" else "duplicate"
         case "approval":
-            return parked(request)
+            return outcome_if_parked(request)
         case "timeout":
             return "applied"
         case "manual" | "retry":
@@ -36,19 +36,19 @@ def while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
             return "superseded"
 
 
-def kept(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
+def outcomes_on_hold(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
     """Keep what is due until a hold is released; of many looks that were asked for, one."""
     outcomes: dict[int, RequestOutcome] = {}
     looks = False
     for request in (r for r in requests if r.due):
-        outcomes[request.id] = "held" if request.kind == "timeout" else parked(request)
+        outcomes[request.id] = "held" if request.kind == "timeout" else outcome_if_parked(request)
         if request.kind == "adopt":
             outcomes[request.id] = "superseded" if looks else "held"
             looks = True
     return outcomes
 
 
-def parked(request: ResumeRequest) -> RequestOutcome:
+def outcome_if_parked(request: ResumeRequest) -> RequestOutcome:
     """Say what becomes of a request that cannot move the execution as it stands."""
     if request.kind != "approval":
         void = request.kind == "timeout" or request.decision == GUARD_REJECTED
@@ -57,32 +57,32 @@ def parked(request: ResumeRequest) -> RequestOutcome:
         return "late" if request.consumed else "superseded"
     if request.decision not in VERDICTS:
         return "unrecognised"
-    return _consumed(request) or "held"
+    return _repeated_decision(request) or "held"
 
 
-def _consumed(request: ResumeRequest) -> RequestOutcome | None:
+def _repeated_decision(request: ResumeRequest) -> RequestOutcome | None:
     if request.consumed is None:
         return None
     return "duplicate" if request.consumed == request.decision else "late"
 
 
-def void(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
+def outcomes_if_void(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
     """Settle what a move makes void; what was no decision at all, or a second one, stays that.
 
     Who wants it paused still does: before its next step.
     """
     outcomes: dict[int, RequestOutcome] = {}
     for request in (r for r in requests if r.kind != "pause"):
-        outcome = parked(request)
+        outcome = outcome_if_parked(request)
         outcomes[request.id] = "superseded" if outcome == "held" else outcome
     return outcomes
 
 
-def after_the_end(request: ResumeRequest) -> RequestOutcome:
+def outcome_after_end(request: ResumeRequest) -> RequestOutcome:
     """Say what becomes of a request whose execution has ended."""
     match request.kind:
         case "approval":
-            outcome = parked(request)
+            outcome = outcome_if_parked(request)
             return "too_late" if outcome == "held" else outcome
         case "timeout" | "adopt" | "event":
             return "superseded"

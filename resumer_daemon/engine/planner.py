@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine import moves as plans
+from resumer_daemon.engine import moves
 from resumer_daemon.engine.adoption import GRACE, SECOND_LOOK, adopt_pause
-from resumer_daemon.engine.advance import advance_through as advance
+from resumer_daemon.engine.advance import advance
 from resumer_daemon.engine.inputs import (
     ENDED,
     AdvanceInputs,
@@ -16,11 +16,19 @@ from resumer_daemon.engine.inputs import (
     Pause,
     RequestOutcome,
 )
-from resumer_daemon.engine.moves import as_object, hold, let_go, load_first, pending, planned, retry
+from resumer_daemon.engine.moves import (
+    as_object,
+    pending_approvals,
+    plan_advance,
+    plan_after_loading,
+    plan_end_of_manual_pause,
+    plan_manual_pause,
+    plan_retry,
+)
 from resumer_daemon.engine.outcome import EffectResult, Incident
-from resumer_daemon.engine.parking import after_the_end
+from resumer_daemon.engine.parking import outcome_after_end
 from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan
-from resumer_daemon.engine.preload import load_results
+from resumer_daemon.engine.preload import loaded_documents
 from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settlement import Settlement, settle, settle_beside
 from resumer_daemon.engine.state import State
@@ -66,53 +74,59 @@ class Definitions:
 
 def plan_claimed(
     claimed: ClaimedExecution,
-    programs: Definitions,
-    world: AdvanceInputs,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
     last_step: str | None = None,
 ) -> Plan:
     """Return what is to be written of an execution, now that it is claimed and read."""
     if claimed.unchecked_writes:
-        return plans.undo(claimed)
-    adopted = _adopt(claimed, programs, world, last_step) if claimed.may_need_adoption else None
+        return moves.plan_undo(claimed)
+    adopted = (
+        _plan_adoption(claimed, definitions, inputs, last_step)
+        if claimed.may_need_adoption
+        else None
+    )
     if adopted is not None:
         return adopted
     settlement = settle(claimed)
     if settlement.cancelled:
-        return plans.cancel(claimed, settlement)
+        return moves.plan_cancel(claimed, settlement)
     if settlement.pauses:
-        return hold(claimed, settlement)
+        return plan_manual_pause(claimed, settlement)
     if settlement.starts:
-        return _start(claimed, settlement, programs, world)
+        return _plan_start(claimed, settlement, definitions, inputs)
     if settlement.resolution is None or claimed.pause is None:
-        return plans.stay(claimed, settlement)
+        return moves.plan_unmoved(claimed, settlement)
     if claimed.pause.position_unknown:
-        return _find(claimed, settlement, programs, last_step)
-    return _end_pause(claimed, claimed.pause, settlement, programs, world)
+        return _plan_locating(claimed, settlement, definitions, last_step)
+    return _plan_end_of_pause(claimed, claimed.pause, settlement, definitions, inputs)
 
 
-def _end_pause(
+def _plan_end_of_pause(
     claimed: ClaimedExecution,
     pause: Pause,
     settlement: Settlement,
-    programs: Definitions,
-    world: AdvanceInputs,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
 ) -> Plan:
     if pause.reason == "incident":
-        return _retry(claimed, pause, settlement, programs, world)
+        return _plan_retry(claimed, pause, settlement, definitions, inputs)
     if pause.reason_before_manual_pause is not None and isinstance(settlement.resolution, Manual):
-        return let_go(claimed, settlement, settlement.resolution)
-    found = programs.of_pause(pause)
+        return plan_end_of_manual_pause(claimed, settlement, settlement.resolution)
+    found = definitions.of_pause(pause)
     if isinstance(found, InvalidDefinition):
-        return plans.incident(claimed, settlement, _unreadable(found))
-    return plans.move(claimed, settlement, found, world)
+        return moves.plan_incident(claimed, settlement, _unreadable_definition(found))
+    return moves.plan_resume(claimed, settlement, found, inputs)
 
 
-def broken(claimed: ClaimedExecution, why: str) -> Plan:
+def plan_internal_error(claimed: ClaimedExecution, why: str) -> Plan:
     """Return the plan for an execution that our own code could not answer."""
-    return plans.incident(claimed, None, Incident("internal_error", why, "report it, then retry"))
+    return moves.plan_incident(
+        claimed, None, Incident("internal_error", why, "report it, then retry")
+    )
 
 
-def unreadable(
+def plan_unreadable(
     claimed: ClaimedExecution, why: str, cause: UnreadableCause = "row_unreadable"
 ) -> Plan:
     """Return the plan for an execution of which something cannot be parsed, or is too large.
@@ -121,86 +135,99 @@ def unreadable(
     needs no document.
     """
     if claimed.unchecked_writes:
-        return plans.undo(claimed)
+        return moves.plan_undo(claimed)
     settlement = settle(claimed)
     if settlement.cancelled:
-        return plans.cancel(claimed, settlement)
+        return moves.plan_cancel(claimed, settlement)
     if claimed.status not in ("pending", "paused") and not claimed.may_need_adoption:
-        return plans.stay(claimed, settlement)
-    return plans.incident(claimed, None, Incident(cause, why, REMEDIES[cause]))
+        return moves.plan_unmoved(claimed, settlement)
+    return moves.plan_incident(claimed, None, Incident(cause, why, REMEDIES[cause]))
 
 
-def _start(
-    claimed: ClaimedExecution, settlement: Settlement, programs: Definitions, world: AdvanceInputs
+def _plan_start(
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
 ) -> Plan:
-    found = programs.of_workflow(claimed.workflow)
+    found = definitions.of_workflow(claimed.workflow)
     if isinstance(found, InvalidDefinition):
-        return plans.fail(claimed, settlement, found.why)
-    return plans.start(claimed, settlement, found, world)
+        return moves.plan_failed_start(claimed, settlement, found.why)
+    return moves.plan_start(claimed, settlement, found, inputs)
 
 
-def _retry(
+def _plan_retry(
     claimed: ClaimedExecution,
     pause: Pause,
     settlement: Settlement,
-    programs: Definitions,
-    world: AdvanceInputs,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
     if pause.reason_before_incident is not None:
-        return Plan(claimed, _only(settlement, "applied"), settlement, ends_incident=True)
-    found = programs.of_pause(pause) if pause.definition else programs.of_workflow(claimed.workflow)
+        return Plan(claimed, _only_mover(settlement, "applied"), settlement, ends_incident=True)
+    found = (
+        definitions.of_pause(pause)
+        if pause.definition
+        else definitions.of_workflow(claimed.workflow)
+    )
     if isinstance(found, InvalidDefinition):
-        return Plan(claimed, _only(settlement, "failed"))
-    plan = retry(claimed, settlement, found, world)
-    return plan or Plan(claimed, _only(settlement, "failed"))
+        return Plan(claimed, _only_mover(settlement, "failed"))
+    plan = plan_retry(claimed, settlement, found, inputs)
+    return plan or Plan(claimed, _only_mover(settlement, "failed"))
 
 
-def _only(settlement: Settlement, outcome: RequestOutcome) -> Mapping[int, RequestOutcome]:
+def _only_mover(settlement: Settlement, outcome: RequestOutcome) -> Mapping[int, RequestOutcome]:
     """Settle just the request that moved it; the others are looked at again, or stay held."""
     return {} if settlement.moved_by is None else {settlement.moved_by.id: outcome}
 
 
-def _adopt(
-    claimed: ClaimedExecution, programs: Definitions, world: AdvanceInputs, last_step: str | None
+def _plan_adoption(
+    claimed: ClaimedExecution,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
+    last_step: str | None,
 ) -> Plan | None:
     """Give another program's pause its record; the next look, which it asks for, settles.
 
     None: the service has blocked it plainly, and it stays an end. Where our trigger made a pause of
     that end, it becomes one again.
     """
-    found = programs.of_workflow(claimed.workflow)
+    found = definitions.of_workflow(claimed.workflow)
     if isinstance(found, InvalidDefinition):
         plain = claimed.blocked_by_service and not claimed.approvals
-        return None if plain else plans.incident(claimed, None, _unreadable(found))
+        return None if plain else moves.plan_incident(claimed, None, _unreadable_definition(found))
     opens = adopt_pause(claimed, found, last_step, claimed.used_approval_ids)
     if isinstance(opens, Incident):
         again = [r.due for r in claimed.requests if r.kind == "adopt" and r.decision == SECOND_LOOK]
         if any(again):
-            return plans.incident(claimed, None, opens)
-        return plans.later(claimed, None if again else world.now + GRACE)
+            return moves.plan_incident(claimed, None, opens)
+        return moves.plan_second_look(claimed, None if again else inputs.now + GRACE)
     if opens is None:
-        return plans.blocked(claimed) if claimed.status == "paused" else None
-    return plans.adopted(claimed, opens)
+        return moves.plan_blocked_end(claimed) if claimed.status == "paused" else None
+    return moves.plan_adoption(claimed, opens)
 
 
-def _find(
-    claimed: ClaimedExecution, settlement: Settlement, programs: Definitions, last_step: str | None
+def _plan_locating(
+    claimed: ClaimedExecution,
+    settlement: Settlement,
+    definitions: Definitions,
+    last_step: str | None,
 ) -> Plan:
     """Look again where another program's pause stands, now that a person has mended it."""
-    found = programs.of_workflow(claimed.workflow)
+    found = definitions.of_workflow(claimed.workflow)
     opens = (
         None
         if isinstance(found, InvalidDefinition)
         else adopt_pause(claimed, found, last_step, claimed.used_approval_ids)
     )
     if not isinstance(opens, PauseToOpen):
-        return Plan(claimed, _only(settlement, "failed"))
-    outcomes = _only(settlement, "applied")
-    return replace(plans.adopted(claimed, opens), outcomes=outcomes, closed_by="retry")
+        return Plan(claimed, _only_mover(settlement, "failed"))
+    outcomes = _only_mover(settlement, "applied")
+    return replace(moves.plan_adoption(claimed, opens), outcomes=outcomes, closed_by="retry")
 
 
-def _unreadable(found: InvalidDefinition) -> Incident:
+def _unreadable_definition(found: InvalidDefinition) -> Incident:
     return Incident(
         "definition_unreadable",
         found.why,
@@ -208,91 +235,99 @@ def _unreadable(found: InvalidDefinition) -> Incident:
     )
 
 
-def proceed(
+def plan_after_effects(
     claimed: ClaimedExecution,
-    launch: PendingEffects,
+    pending: PendingEffects,
     results: Mapping[str, EffectResult],
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Plan for what follows when effects have results, and what branches beside them wait for."""
-    program = launch.pinned
+    pinned = pending.pinned
     if claimed.context is None:
-        state, world = _told(launch.state, results, world), replace(world, elapsed=0.0)
-        plan = load_first(claimed, Settlement({}), program, state, world)
+        state, inputs = _with_loaded(pending.state, results, inputs), replace(inputs, elapsed=0.0)
+        plan = plan_after_loading(claimed, Settlement({}), pinned, state, inputs)
     else:
-        plan = _advanced(claimed, launch, results, world)
-    return replace(plan, results=_by_key(launch, results))
+        plan = _plan_advance(claimed, pending, results, inputs)
+    return replace(plan, results=_results_by_key(pending, results))
 
 
-def hear(claimed: ClaimedExecution, launch: PendingEffects, world: AdvanceInputs) -> Plan | None:
+def plan_beside_effects(
+    claimed: ClaimedExecution, pending: PendingEffects, inputs: AdvanceInputs
+) -> Plan | None:
     """Plan for what branches wait for while effects are under way; None: nothing has come."""
-    settlement = settle_beside(claimed, launch.state, world.now)
+    settlement = settle_beside(claimed, pending.state, inputs.now)
     if settlement.resolutions:
-        return _advanced(claimed, launch, {}, world)
+        return _plan_advance(claimed, pending, {}, inputs)
     return Plan(claimed, {}, settlement, overdue=settlement.overdue) if settlement.overdue else None
 
 
-def _advanced(
+def _plan_advance(
     claimed: ClaimedExecution,
-    launch: PendingEffects,
+    pending: PendingEffects,
     results: Mapping[str, EffectResult],
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> Plan:
     """Plan for the way on from where effects are under way, and branches may have their answers."""
-    program, state, data = launch.pinned, launch.state, as_object(claimed.resume_data)
-    settlement = settle_beside(claimed, state, world.now)
+    pinned, state, data = pending.pinned, pending.state, as_object(claimed.resume_data)
+    settlement = settle_beside(claimed, state, inputs.now)
     if settlement.resolutions:
         state = resume_inside(state, settlement.resolutions)
         answered = settlement.resolutions.values()
-        data = resume_data_after(data, *answered, number=claimed.last_pause, at=world.now)
+        data = resume_data_after(data, *answered, number=claimed.last_pause, at=inputs.now)
     context = effective(as_object(claimed.context), data)
-    advanced = advance(program.definition, state, context, world, results)
+    advanced = advance(pinned.definition, state, context, inputs, results)
     after = data if settlement.resolutions else claimed.resume_data
-    waited = launch.state.branches
-    plan = planned(claimed, settlement, program, advanced, after, waited=waited)
+    waited = pending.state.branches
+    plan = plan_advance(claimed, settlement, pinned, advanced, after, waited=waited)
     return replace(plan, overdue=settlement.overdue, resumed=bool(settlement.resolutions))
 
 
-def unreadable_row(
+def plan_unreadable_after_effects(
     claimed: ClaimedExecution,
-    launch: PendingEffects,
+    pending: PendingEffects,
     results: Mapping[str, EffectResult],
     why: str,
     cause: UnreadableCause = "row_unreadable",
 ) -> Plan:
     """Plan for a row that nobody can read any more when its effects come back: those are told."""
-    came = _by_key(launch, results)
+    came = _results_by_key(pending, results)
     what = Incident(
         cause,
         f"{why}; sent already: {', '.join(came)}",
         "correct the row, then retry (sends again, under the same keys) or cancel",
     )
-    return replace(stop(claimed, launch.state, launch.pinned.sha256, what), results=came)
+    return replace(
+        plan_running_incident(claimed, pending.state, pending.pinned.sha256, what), results=came
+    )
 
 
-def _by_key(launch: PendingEffects, results: Mapping[str, EffectResult]) -> dict[str, EffectResult]:
-    keys = {effect.path: effect.key for effect in launch.effects}
+def _results_by_key(
+    pending: PendingEffects, results: Mapping[str, EffectResult]
+) -> dict[str, EffectResult]:
+    keys = {effect.path: effect.key for effect in pending.effects}
     return {keys[path]: result for path, result in results.items()}
 
 
-def _told(state: State, results: Mapping[str, EffectResult], world: AdvanceInputs) -> State:
+def _with_loaded(state: State, results: Mapping[str, EffectResult], inputs: AdvanceInputs) -> State:
     """Return a state that loads with what came back; its time has gone on meanwhile."""
-    left = None if state.time_left is None else max(0.0, state.time_left - world.elapsed)
-    return replace(state, loads={**state.loads, **load_results(results)}, time_left=left)
+    left = None if state.time_left is None else max(0.0, state.time_left - inputs.elapsed)
+    return replace(state, loads={**state.loads, **loaded_documents(results)}, time_left=left)
 
 
-def ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
+def plan_ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
     """Plan for what an execution leaves that another program ended while it ran here.
 
     None: it has not ended, but is paused.
     """
     if claimed.status not in ENDED:
         return None
-    outcomes = {r.id: after_the_end(r) for r in claimed.requests}
-    return Plan(claimed, outcomes, withdrawn=pending(claimed))
+    outcomes = {r.id: outcome_after_end(r) for r in claimed.requests}
+    return Plan(claimed, outcomes, withdrawn=pending_approvals(claimed))
 
 
-def doubtful(claimed: ClaimedExecution, launch: PendingEffects, keys: Sequence[str]) -> Plan:
+def plan_ambiguous_effects(
+    claimed: ClaimedExecution, pending: PendingEffects, keys: Sequence[str]
+) -> Plan:
     """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
     what = Incident(
         "ambiguous_effect",
@@ -300,10 +335,12 @@ def doubtful(claimed: ClaimedExecution, launch: PendingEffects, keys: Sequence[s
         "ask the receiver by Idempotency-Key; then retry (sends again), retry with skip_effect"
         " (takes it as done) or cancel",
     )
-    return stop(claimed, launch.state, launch.pinned.sha256, what)
+    return plan_running_incident(claimed, pending.state, pending.pinned.sha256, what)
 
 
-def stop(claimed: ClaimedExecution, state: State, definition: str, what: Incident) -> Plan:
+def plan_running_incident(
+    claimed: ClaimedExecution, state: State, definition: str, what: Incident
+) -> Plan:
     """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
     opens = PauseToOpen(
         claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
@@ -312,7 +349,7 @@ def stop(claimed: ClaimedExecution, state: State, definition: str, what: Inciden
     return Plan(claimed, {}, status="paused", opens=opens)
 
 
-def repeats(plan: Plan, state: Json) -> bool:
+def only_repeats_effects(plan: Plan, state: Json) -> bool:
     """Tell whether a plan, made without results, only hands over again what the state waits for.
 
     Else there is something to record: the flow let others move before its next step.

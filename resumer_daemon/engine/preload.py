@@ -16,21 +16,21 @@ from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.templates import Names, render_text
 from resumer_daemon.workflow.values import Json
 
-PLACE = "context.load/"
+CONTEXT_PATH = "context.load/"
 
 
-def still_to_load(
+def effects_to_load(
     definition: Definition,
     loads: Mapping[str, Json],
     claimed: ClaimedExecution,
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> tuple[Effect, ...]:
     """Return what is to be asked for: what nobody was asked for yet, and somebody could tell."""
     return tuple(
-        _question(path, endpoint, key, claimed, world)
+        _load_effect(path, endpoint, key, claimed, inputs)
         for path in definition.context_load
         if path not in loads
-        and (endpoint := endpoint_of(path, world.endpoints)) is not None
+        and (endpoint := endpoint_of(path, inputs.endpoints)) is not None
         and (key := key_of(path, claimed.payload)) is not None
     )
 
@@ -40,35 +40,37 @@ def endpoint_of(path: str, endpoints: Mapping[str, Endpoint]) -> Endpoint | None
     return endpoints.get(path) or endpoints.get(entity_of(path))
 
 
-def load_results(results: Mapping[str, EffectResult]) -> dict[str, Json]:
+def loaded_documents(results: Mapping[str, EffectResult]) -> dict[str, Json]:
     """Return what endpoints told, by path; None for what cannot be loaded."""
-    return {path.removeprefix(PLACE): _told(result) for path, result in results.items()}
+    return {
+        path.removeprefix(CONTEXT_PATH): _document_of(result) for path, result in results.items()
+    }
 
 
-def built_context(
+def build_context(
     definition: Definition,
     loads: Mapping[str, Json],
     claimed: ClaimedExecution,
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
 ) -> dict[str, Json]:
     """Build the context from the payload and what was found, in the order of the definition."""
     found = {path: loads[path] for path in definition.context_load if loads.get(path) is not None}
-    return build(claimed.payload, found, world.now)
+    return build(claimed.payload, found, inputs.now)
 
 
-def _question(
-    path: str, endpoint: Endpoint, key: str, claimed: ClaimedExecution, world: AdvanceInputs
+def _load_effect(
+    path: str, endpoint: Endpoint, key: str, claimed: ClaimedExecution, inputs: AdvanceInputs
 ) -> Effect:
-    names = Names(world.now, world.execution_id, world.execution_key, world.workflow_id, "")
+    names = Names(inputs.now, inputs.execution_id, inputs.execution_key, inputs.workflow_id, "")
     headers = {
         name: render_text(value, {}, names, set()) for name, value in endpoint.headers.items()
     }
     if claimed.organization is not None:
         headers["X-Organization-ID"] = str(claimed.organization)
-    place = f"{PLACE}{path}"
+    effect_path = f"{CONTEXT_PATH}{path}"
     return Effect(
-        path=place,
-        key=effect_key(digest(world, place, 0, "")),
+        path=effect_path,
+        key=effect_key(digest(inputs, effect_path, 0, "")),
         kind="context",
         request={
             "method": "GET",
@@ -81,7 +83,7 @@ def _question(
     )
 
 
-def _told(result: EffectResult) -> Json:
+def _document_of(result: EffectResult) -> Json:
     """Return the document of an answer: all of it, or it is not loaded."""
     told = result.data.get("response")
     whole = result.error is None and not result.data.get("response_truncated")

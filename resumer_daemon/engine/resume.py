@@ -55,13 +55,13 @@ def resume(
         return begin(definition, None)
     reply = _wait_result_of(state.awaits, answer)
     if reply is None:
-        return rested(state)
-    note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
+        return reset_step_counts(state)
+    note = answer.deciding.reason if isinstance(answer, Decision) else _reason_of(answer)
     if reply == "timeout" and ways.timeout is None:
-        return _told(rested(state), segment(state.step or ""), reply, None)
+        return _with_wait_result(reset_step_counts(state), segment(state.step or ""), reply, None)
     decides = reply in _RESULTS
     return State(
-        step=_way(ways, reply),
+        step=_next_step(ways, reply),
         result=_RESULTS[reply] if decides else state.result,
         reason=note if decides else state.reason,
         time_left=state.time_left,
@@ -75,18 +75,18 @@ def resume_inside(state: State, answers: Mapping[str, Resolution]) -> State:
 
     `answers` are by path. Each branch decides itself what its answer means; the others wait on.
     """
-    resting = rested(state)
+    resting = reset_step_counts(state)
     done = dict(resting.done)
     for path, answer in answers.items():
         waits = done[path].waits
         reply = None if waits is None else _wait_result_of(AWAITS[waits.reason], answer)
         if reply is not None:
-            note = answer.deciding.reason if isinstance(answer, Decision) else _said(answer)
+            note = answer.deciding.reason if isinstance(answer, Decision) else _reason_of(answer)
             done[path] = replace(done[path], waits=None, reply=reply, note=note)
     return replace(resting, done=done)
 
 
-def rested(state: State) -> State:
+def reset_step_counts(state: State) -> State:
     """Return the state as it stands, its counts of steps begun anew but for the one under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
     done = {
@@ -111,7 +111,7 @@ def resume_data_after(
     """
     data = dict(resume_data)
     for answer in answers:
-        brought, resumed = _brought(answer, data)
+        brought, resumed = _changes(answer, data)
         told = {"actor": resumed.get("actor") or actor, "reason": resumed.get("reason") or reason}
         if isinstance(answer, Decision):
             data.pop(OVERRIDDEN, None)
@@ -121,15 +121,15 @@ def resume_data_after(
     return data
 
 
-def _brought(
+def _changes(
     answer: Resolution, data: Mapping[str, Json]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
     """Return what an answer adds to the column, and what it tells of the resume."""
     match answer:
         case Decision(deciding, decided):
-            facts = {each.id: _fact(each) for each in decided}
-            approval = facts.get(deciding.id) or _fact(deciding)
-            approvals = _accumulated(data.get("approvals"), facts.values())
+            facts = {each.id: _approval_json(each) for each in decided}
+            approval = facts.get(deciding.id) or _approval_json(deciding)
+            approvals = _appended(data.get("approvals"), facts.values())
             actor = _text(deciding.approver_id)
             return (
                 {"approval": approval, "approvals": approvals, "approved": approval["approved"]},
@@ -143,12 +143,12 @@ def _brought(
             # Under the names of the list: nobody but an approver may set `approved`.
             free = {name: value for name, value in given.items() if name not in OWN_NAMES}
             resumed = {"trigger": trigger, "actor": actor, "reason": reason, "data": dict(given)}
-            return free | _overridden(answer), resumed
+            return free | _override(answer), resumed
         case _:
             assert_never(answer)
 
 
-def _overridden(manual: Manual) -> dict[str, Json]:
+def _override(manual: Manual) -> dict[str, Json]:
     """Return the word of a person who ended a wait for an approval without being its approver.
 
     It takes the place of an earlier approval, which would else be read as that of this pause.
@@ -167,7 +167,7 @@ def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in resume_data.items() if name != "approved"}
 
 
-def _way(ways: NextSteps, reply: WaitResult) -> str | None:
+def _next_step(ways: NextSteps, reply: WaitResult) -> str | None:
     match reply:
         case "approved":
             return ways.approved
@@ -213,24 +213,24 @@ def _manual_wait_result(awaits: Awaits | None, answer: Manual) -> WaitResult | N
             assert_never(awaits)
 
 
-def _said(answer: Resolution) -> str | None:
+def _reason_of(answer: Resolution) -> str | None:
     return answer.reason if isinstance(answer, Manual) else None
 
 
-def _told(state: State, path: str, reply: WaitResult, note: str | None) -> State:
+def _with_wait_result(state: State, path: str, reply: WaitResult, note: str | None) -> State:
     """Tell the step that paused what ended the pause; it decides itself what that means."""
     told = replace(state.done.get(path, StepProgress()), reply=reply, note=note)
     return replace(state, done={**state.done, path: told})
 
 
-def _accumulated(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]:
+def _appended(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]:
     """Return the list of approvals, oldest first, each once."""
     earlier = list(before) if isinstance(before, list) else []
     known = {fact.get("id") for fact in earlier if isinstance(fact, dict)}
     return earlier + [fact for fact in decided if fact["id"] not in known]
 
 
-def _fact(decided: DecidedApproval) -> dict[str, Json]:
+def _approval_json(decided: DecidedApproval) -> dict[str, Json]:
     return {
         "id": str(decided.id),
         "request_id": decided.request_id,

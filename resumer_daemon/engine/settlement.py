@@ -34,7 +34,14 @@ from resumer_daemon.engine.inputs import (
     ResumeRequest,
     TimedOut,
 )
-from resumer_daemon.engine.parking import COVERING, after_the_end, kept, parked, void, while_paused
+from resumer_daemon.engine.parking import (
+    COVERING,
+    outcome_after_end,
+    outcome_if_parked,
+    outcome_while_paused,
+    outcomes_if_void,
+    outcomes_on_hold,
+)
 from resumer_daemon.engine.policy import PolicyResult, decide
 from resumer_daemon.engine.state import PAUSE, Branch, State, WaitCondition
 from resumer_daemon.frozen import frozen
@@ -78,26 +85,26 @@ def settle(claimed: ClaimedExecution) -> Settlement:
     """Decide what the requests of a claimed execution come to."""
     cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
     if claimed.status in ENDED:
-        return Settlement({r.id: after_the_end(r) for r in claimed.requests})
+        return Settlement({r.id: outcome_after_end(r) for r in claimed.requests})
     if cancel is not None:
-        outcomes = void(claimed.requests) | {cancel.id: "applied"}
+        outcomes = outcomes_if_void(claimed.requests) | {cancel.id: "applied"}
         return Settlement(outcomes, cancelled=True, moved_by=cancel)
     if claimed.hold is not None and claimed.status in ("pending", "paused"):
-        return Settlement(kept(claimed.requests))
+        return Settlement(outcomes_on_hold(claimed.requests))
     if claimed.status == "pending":
-        return _begin(claimed)
+        return _settle_start(claimed)
     if claimed.status == "paused" and claimed.pause is not None:
-        held = _hold(claimed.pause, claimed)
+        held = _settle_manual_pause(claimed.pause, claimed)
         if held is not None:
             return held
-        return _end_pause(claimed.pause, claimed)
-    outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
-    outcomes |= dict.fromkeys(_still_to_close(claimed), "held")
-    objections = _objections(claimed.approvals, claimed.requests, outcomes)
+        return _settle_pause(claimed.pause, claimed)
+    outcomes = {r.id: outcome_if_parked(r) for r in claimed.requests if r.due}
+    outcomes |= dict.fromkeys(_open_timers(claimed), "held")
+    objections = _guard_violations(claimed.approvals, claimed.requests, outcomes)
     return Settlement(outcomes, guard_violations=objections)
 
 
-def _still_to_close(claimed: ClaimedExecution) -> set[int]:
+def _open_timers(claimed: ClaimedExecution) -> set[int]:
     """Return the timers of approvals that are pending and not past: they were to be closed.
 
     Whoever runs the execution knows whether anybody waits for them.
@@ -107,9 +114,9 @@ def _still_to_close(claimed: ClaimedExecution) -> set[int]:
     return {timer.id for timer in timers if timer.source_id in pending}
 
 
-def _begin(claimed: ClaimedExecution) -> Settlement:
+def _settle_start(claimed: ClaimedExecution) -> Settlement:
     starts = [r for r in claimed.requests if r.kind == "start"]
-    outcomes = {r.id: parked(r) for r in claimed.requests if r.due}
+    outcomes = {r.id: outcome_if_parked(r) for r in claimed.requests if r.due}
     outcomes |= dict.fromkeys((r.id for r in starts), "duplicate")
     if not starts:
         return Settlement(outcomes)
@@ -117,7 +124,7 @@ def _begin(claimed: ClaimedExecution) -> Settlement:
     return Settlement(outcomes, starts=True, moved_by=starts[0])
 
 
-def _hold(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
+def _settle_manual_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
     """Lay a person's hand on the pause: before any decision, for it is meant to stop.
 
     But not before a resume that was asked for earlier: that one moves the execution, and it stops
@@ -134,7 +141,7 @@ def _hold(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
 
 
 @frozen
-class _Heard:
+class _EndedBranch:
     """The answer to one branch, the requests that count for it, and approvals without a request."""
 
     answer: Resolution
@@ -148,28 +155,30 @@ class _Heard:
         return None if last is None or last.kind == "adopt" else last
 
 
-def _looks_back_first(pause: Pause, claimed: ClaimedExecution) -> ClaimedExecution:
+def _without_events_before_scan(pause: Pause, claimed: ClaimedExecution) -> ClaimedExecution:
     """Leave the events for the next look while a look back is due, which may find older ones."""
     if pause.reason in COVERING or not any(r.kind == "adopt" and r.due for r in claimed.requests):
         return claimed
     return replace(claimed, requests=tuple(r for r in claimed.requests if r.kind != "event"))
 
 
-def _end_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
+def _settle_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
     """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
-    claimed = _looks_back_first(pause, claimed)
-    told = report(pause, claimed.requests)
-    heard = _heard(pause, claimed, told)
-    if not heard:
+    claimed = _without_events_before_scan(pause, claimed)
+    external = external_decision_request(pause, claimed.requests)
+    ended = _ended_branches(pause, claimed, external)
+    if not ended:
         still = _still_paused(pause, claimed)
-        unrecognised: dict[int, RequestOutcome] = {} if told is None else {told.id: "unrecognised"}
+        unrecognised: dict[int, RequestOutcome] = (
+            {} if external is None else {external.id: "unrecognised"}
+        )
         return replace(still, outcomes={**still.outcomes, **unrecognised})
-    moved = _moved(heard, void(claimed.requests))
-    objections = _objected(claimed, moved)
+    moved = _settlement_of(ended, outcomes_if_void(claimed.requests))
+    objections = _violations_beside(claimed, moved)
     return replace(moved, guard_violations=objections) if objections else moved
 
 
-def _objected(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
+def _violations_beside(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
     """Say why decisions did not count for what moves: their branches may wait on."""
     if all(approval.guard_violation is None for approval in claimed.approvals):
         return {}
@@ -177,7 +186,7 @@ def _objected(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
         request: outcome for request, outcome in moved.outcomes.items() if outcome != "applied"
     }
     kept: dict[int, RequestOutcome] = dict.fromkeys(others, "held")
-    return _objections(claimed.approvals, claimed.requests, kept)
+    return _guard_violations(claimed.approvals, claimed.requests, kept)
 
 
 def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Settlement:
@@ -190,13 +199,13 @@ def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Set
         return Settlement({})
     pause = _pause_beside(claimed, state)
     requests = tuple(r for r in claimed.requests if r.kind in ("approval", "event", "timeout"))
-    heard = _heard(pause, replace(claimed, requests=requests), None)
+    ended = _ended_branches(pause, replace(claimed, requests=requests), None)
     for branch in state.branches:
         due_at = branch.wait.due_at
-        if branch.path not in heard and due_at is not None and due_at <= now:
-            heard[branch.path] = _Heard(TimedOut(), ())
+        if branch.path not in ended and due_at is not None and due_at <= now:
+            ended[branch.path] = _EndedBranch(TimedOut(), ())
     still = _still_paused(pause, claimed)
-    return replace(_moved(heard, {}), overdue=still.overdue)
+    return replace(_settlement_of(ended, {}), overdue=still.overdue)
 
 
 def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
@@ -210,42 +219,44 @@ def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
     )  # fmt: skip
 
 
-def _moved(heard: Mapping[str, _Heard], others: Mapping[int, RequestOutcome]) -> Settlement:
+def _settlement_of(
+    ended: Mapping[str, _EndedBranch], others: Mapping[int, RequestOutcome]
+) -> Settlement:
     """Put together what was answered; `others` is what becomes of the requests beside."""
-    counted = {each.id for part in heard.values() for each in part.requests}
-    moved_by = [part.moved_by for part in heard.values() if part.moved_by is not None]
+    counted = {each.id for part in ended.values() for each in part.requests}
+    moved_by = [part.moved_by for part in ended.values() if part.moved_by is not None]
     return Settlement(
         {**others, **dict.fromkeys(counted, "applied")},
-        {path: part.answer for path, part in heard.items()},
+        {path: part.answer for path, part in ended.items()},
         moved_by=moved_by[-1] if moved_by else None,
-        unrequested_approvals=tuple(each for part in heard.values() for each in part.unasked),
+        unrequested_approvals=tuple(each for part in ended.values() for each in part.unasked),
     )
 
 
-def _heard(
-    pause: Pause, claimed: ClaimedExecution, told: ResumeRequest | None
-) -> dict[str, _Heard]:
+def _ended_branches(
+    pause: Pause, claimed: ClaimedExecution, external: ResumeRequest | None
+) -> dict[str, _EndedBranch]:
     """Return what answers each branch, by its path: decisions first, then what came first."""
-    heard = _decisions(pause, claimed)
-    if PAUSE in heard:
-        return heard  # the only branch there is
-    said = external_decision(claimed) if told is not None and not heard else None
-    if told is not None and said is not None:
-        heard[PAUSE] = _Heard(said, (told,))
+    ended = _decisions(pause, claimed)
+    if PAUSE in ended:
+        return ended  # the only branch there is
+    said = external_decision(claimed) if external is not None and not ended else None
+    if external is not None and said is not None:
+        ended[PAUSE] = _EndedBranch(said, (external,))
     used: set[UUID | None] = set()
-    awaited = _awaited(pause, claimed)
+    awaited = _waiting_branches(pause, claimed)
     for request in claimed.requests:
         if not request.due or (request.kind == "event" and request.source_id in used):
             continue
-        answered = _first_answer(request, pause, awaited, heard)
+        answered = _resolution_of(request, pause, awaited, ended)
         if answered is not None:
             path, answer = answered
-            heard[path] = _Heard(answer, (request,))
+            ended[path] = _EndedBranch(answer, (request,))
             used |= {request.source_id} if request.kind == "event" else set()
-    return heard
+    return ended
 
 
-def _awaited(pause: Pause, claimed: ClaimedExecution) -> WaitingBranches | None:
+def _waiting_branches(pause: Pause, claimed: ClaimedExecution) -> WaitingBranches | None:
     """Return what the branches wait for, where a timer or an event asks."""
     asks = any(r.due and r.kind in ("event", "timeout") for r in claimed.requests)
     if pause.reason in COVERING or not asks:
@@ -253,11 +264,11 @@ def _awaited(pause: Pause, claimed: ClaimedExecution) -> WaitingBranches | None:
     return WaitingBranches(pause.branches, entities_of(claimed.context, claimed.resume_data))
 
 
-def _first_answer(
+def _resolution_of(
     request: ResumeRequest,
     pause: Pause,
     awaited: WaitingBranches | None,
-    heard: Mapping[str, _Heard],
+    ended: Mapping[str, _EndedBranch],
 ) -> tuple[str, Resolution] | None:
     """Return which branch a request that is no decision answers: the one that has waited longest.
 
@@ -268,37 +279,37 @@ def _first_answer(
     if request.kind in ("manual", "retry"):
         shown = None if pause.reason in COVERING else pause.branches[0]
         path = PAUSE if shown is None else shown.path
-        answer = None if path in heard else _by_hand(request, pause, shown)
+        answer = None if path in ended else _manual_resolution(request, pause, shown)
         return None if answer is None else (path, answer)
     if awaited is None:
         return None
     if request.kind == "timeout" and request.source_id is None:
-        branch = awaited.timer(request, heard)
+        branch = awaited.timer(request, ended)
         return None if branch is None else (branch.path, TimedOut())
-    branch = awaited.event(request, heard) if request.kind == "event" else None
+    branch = awaited.event(request, ended) if request.kind == "event" else None
     return None if branch is None else (branch.path, Event(request.payload))
 
 
-def _decisions(pause: Pause, claimed: ClaimedExecution) -> dict[str, _Heard]:
+def _decisions(pause: Pause, claimed: ClaimedExecution) -> dict[str, _EndedBranch]:
     """Return the branches that approvals have decided, as these stand now."""
     if pause.reason in COVERING:
         return {}
-    heard = {}
-    requests = _by_verdict(claimed.requests)
+    ended = {}
+    requests = _newest_by_decision(claimed.requests)
     for branch, approvals in pause.approval_branches(claimed.approvals):
-        verdict = decide(approvals, _still_awaited(branch, approvals))
+        verdict = decide(approvals, _current_condition(branch, approvals))
         if verdict is not None:
-            heard[branch.path] = _decided(verdict, approvals, requests)
-    if len(heard) < 2:
-        return heard
-    return dict(sorted(heard.items(), key=lambda part: _decided_at(part[1].answer)))
+            ended[branch.path] = _decided(verdict, approvals, requests)
+    if len(ended) < 2:
+        return ended
+    return dict(sorted(ended.items(), key=lambda part: _decided_at(part[1].answer)))
 
 
 def _decided_at(answer: Resolution) -> str:
     return (answer.deciding.decided_at or "") if isinstance(answer, Decision) else ""
 
 
-def _by_verdict(
+def _newest_by_decision(
     requests: Iterable[ResumeRequest],
 ) -> dict[tuple[UUID | None, str | None], ResumeRequest]:
     """Map each approval and what was said of it to the newest request that says so."""
@@ -309,7 +320,7 @@ def _by_verdict(
     }
 
 
-def _still_awaited(branch: Branch, approvals: Sequence[Approval]) -> WaitCondition:
+def _current_condition(branch: Branch, approvals: Sequence[Approval]) -> WaitCondition:
     """Return what must be decided now that some of what was there may be deleted."""
     waiting = branch.wait
     if waiting.minimum is None or waiting.approvals is None:
@@ -322,12 +333,13 @@ def _decided(
     verdict: PolicyResult,
     approvals: Iterable[Approval],
     requests: Mapping[tuple[UUID | None, str | None], ResumeRequest],
-) -> _Heard:
+) -> _EndedBranch:
     """Return the decision: each approval that counted has exactly one applied row."""
     found = [requests.get((approval.id, approval.status)) for approval in verdict.counted]
-    return _Heard(
+    return _EndedBranch(
         Decision(
-            _fact(verdict.deciding), tuple(_fact(a) for a in approvals if a.status in VERDICTS)
+            _decided_approval(verdict.deciding),
+            tuple(_decided_approval(a) for a in approvals if a.status in VERDICTS),
         ),
         tuple(request for request in found if request is not None),
         tuple(
@@ -338,7 +350,7 @@ def _decided(
     )
 
 
-def _fact(approval: Approval) -> DecidedApproval:
+def _decided_approval(approval: Approval) -> DecidedApproval:
     return DecidedApproval(
         id=approval.id,
         request_id=approval.request_id,
@@ -349,7 +361,9 @@ def _fact(approval: Approval) -> DecidedApproval:
     )
 
 
-def _by_hand(request: ResumeRequest, pause: Pause, shown: Branch | None) -> Resolution | None:
+def _manual_resolution(
+    request: ResumeRequest, pause: Pause, shown: Branch | None
+) -> Resolution | None:
     """Return what a person's resume or retry answers to what the pause shows, if anything."""
     payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
     if request.kind == "retry":
@@ -377,7 +391,7 @@ def _still_paused(pause: Pause, claimed: ClaimedExecution) -> Settlement:
     armed: set[tuple[UUID | None, str | None]] = set()
     for request in claimed.requests:
         if request.due:
-            outcomes[request.id] = while_paused(request, pause)
+            outcomes[request.id] = outcome_while_paused(request, pause)
         elif request.kind == "timeout":
             armed.add((request.source_id, request.due_at))
     asked = [a for _, approvals in pause.approval_branches(claimed.approvals) for a in approvals]
@@ -388,11 +402,11 @@ def _still_paused(pause: Pause, claimed: ClaimedExecution) -> Settlement:
         without_timer=tuple(
             a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed
         ),
-        guard_violations=_objections(asked, claimed.requests, outcomes),
+        guard_violations=_guard_violations(asked, claimed.requests, outcomes),
     )
 
 
-def _objections(
+def _guard_violations(
     owned: Iterable[Approval],
     requests: Iterable[ResumeRequest],
     outcomes: Mapping[int, RequestOutcome],
@@ -410,14 +424,16 @@ def _needs_timer(approval: Approval) -> bool:
     return approval.expires_at is not None and not approval.expired
 
 
-def report(pause: Pause, requests: Sequence[ResumeRequest]) -> ResumeRequest | None:
+def external_decision_request(
+    pause: Pause, requests: Sequence[ResumeRequest]
+) -> ResumeRequest | None:
     """Return the newest request that tells of a word on this pause, if it may have one."""
-    if pause.reason != "approval_required" or _ours(pause):
+    if pause.reason != "approval_required" or _is_own(pause):
         return None
-    told = [
+    external = [
         request for request in requests if request.due and request.decision == EXTERNAL_DECISION
     ]
-    return told[-1] if told else None
+    return external[-1] if external else None
 
 
 def external_decision(claimed: ClaimedExecution) -> Manual | None:
@@ -429,6 +445,6 @@ def external_decision(claimed: ClaimedExecution) -> Manual | None:
     return Manual("manual", None, None, {"approved": word}, approves=word)
 
 
-def _ours(pause: Pause) -> bool:
+def _is_own(pause: Pause) -> bool:
     """Where a step of ours paused, its attempt is remembered."""
     return pause.state is None or bool(pause.state.done)

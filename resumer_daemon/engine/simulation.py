@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias, assert_never
 from uuid import UUID
 
-from resumer_daemon.engine.advance import advance_through, begin
+from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.identifiers import segment
 from resumer_daemon.engine.inputs import (
     VERDICTS,
@@ -124,7 +124,9 @@ class Scenario:
     events: tuple[ScriptedEvent, ...] = ()
 
 
-def take(claimed: ClaimedExecution, script: Scenario, now: datetime) -> tuple[Answers, Scenario]:
+def next_resolutions(
+    claimed: ClaimedExecution, script: Scenario, now: datetime
+) -> tuple[Answers, Scenario]:
     """Return what answers branches of an execution's pause, by path, and the script without it.
 
     What is written already comes first. None at all: nothing that is left of the script does.
@@ -152,7 +154,7 @@ def _decision(
     branch, owned = pause.approval_branches(claimed.approvals)[0]
     pending = [each for each in owned if each.status == "pending"]
     missing = range((branch.wait.approvals or 1) - len(owned))
-    unasked = [_unasked(pause.number, number) for number in missing]
+    unasked = [_made_up_approval(pause.number, number) for number in missing]
     deciding = [*pending, *unasked] if word == "approved" else [*pending, *unasked][:1]
     said = {a.id: a._replace(status=word, decided_at=rfc3339(now)) for a in deciding}
     approvals = (said.get(each.id, each) for each in (*claimed.approvals, *unasked))
@@ -160,7 +162,7 @@ def _decision(
     return answers, replace(script, decisions=script.decisions[1:]) if answers else script
 
 
-def _unasked(pause: int, number: int) -> Approval:
+def _made_up_approval(pause: int, number: int) -> Approval:
     """Return one of the approvals that a pause needs and nobody has asked for yet."""
     return Approval(UUID(int=pause << 32 | number), f"unasked_{pause}_{number}", "pending")
 
@@ -170,7 +172,7 @@ def _event(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[A
     for number, event in enumerate(script.events):
         if event.type not in awaited:
             continue
-        answers = _settled(
+        answers = _resolutions_of(
             claimed, ResumeRequest(_REQUEST, "event", decision=event.type, payload=event.payload)
         )
         if answers:
@@ -184,11 +186,11 @@ def _timeout(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple
     due = [each for each in pause.branches if each.wait.due_at is not None]
     if not due:
         return {}, script
-    answers = _settled(claimed, ResumeRequest(_REQUEST, "timeout", decision=due[0].path))
+    answers = _resolutions_of(claimed, ResumeRequest(_REQUEST, "timeout", decision=due[0].path))
     return answers, replace(script, decisions=script.decisions[1:]) if answers else script
 
 
-def _settled(claimed: ClaimedExecution, request: ResumeRequest) -> Answers:
+def _resolutions_of(claimed: ClaimedExecution, request: ResumeRequest) -> Answers:
     return settle(replace(claimed, requests=(request,))).resolutions
 
 
@@ -276,7 +278,7 @@ class Simulation:
     unused: Scenario
 
 
-def as_if_done(_: Effect) -> EffectResult:
+def succeed(_: Effect) -> EffectResult:
     """Answer an effect that is never carried out."""
     return EffectResult(data={"status_code": 200, "response": ""})
 
@@ -284,19 +286,19 @@ def as_if_done(_: Effect) -> EffectResult:
 def simulate(
     definition: Definition,
     claimed: ClaimedExecution,
-    world: AdvanceInputs,
+    inputs: AdvanceInputs,
     script: Scenario,
-    carry_out: CarryOut = as_if_done,
+    carry_out: CarryOut = succeed,
 ) -> Simulation:
     """Play the answers to an execution that is to start or is paused, until they or it end.
 
     What was decided already, and only waits for a daemon, comes before the script.
     """
-    rehearsal = _Rehearsal(definition, claimed, world, carry_out)
+    rehearsal = _Rehearsal(definition, claimed, inputs, carry_out)
     if claimed.status == "pending":
         rehearsal.start()
     while True:
-        answers, script = take(rehearsal.claimed, script, rehearsal.world.now)
+        answers, script = next_resolutions(rehearsal.claimed, script, rehearsal.inputs.now)
         if not answers:
             return Simulation(tuple(rehearsal.stretches), rehearsal.claimed, script)
         rehearsal.resume(answers)
@@ -309,20 +311,20 @@ class _Rehearsal:
         self,
         definition: Definition,
         claimed: ClaimedExecution,
-        world: AdvanceInputs,
+        inputs: AdvanceInputs,
         carry_out: CarryOut,
     ) -> None:
         if claimed.status == "pending" or claimed.context is None:
-            claimed = replace(claimed, context=build(claimed.payload, world.loaded, world.now))
+            claimed = replace(claimed, context=build(claimed.payload, inputs.loaded, inputs.now))
         self.definition = definition
         self.claimed = claimed
-        self.world = world
+        self.inputs = inputs
         self.stretches: list[Segment] = []
         self._carry_out = carry_out
 
     def start(self) -> None:
         """Run from the first step to the first stop."""
-        timeout = self.definition.timeout or self.world.default_timeout
+        timeout = self.definition.timeout or self.inputs.default_timeout
         self._play((), begin(self.definition, timeout), _object(self.claimed.resume_data))
 
     def resume(self, answers: Answers) -> None:
@@ -331,8 +333,8 @@ class _Rehearsal:
         if pause is None:
             raise ValueError("a resume needs an open pause")
         due = [_due(path, each, pause, self.claimed) for path, each in answers.items()]
-        now = max([self.world.now, *(each for each in due if each is not None)])
-        self.world = replace(self.world, now=now, pause_number=self.claimed.last_pause)
+        now = max([self.inputs.now, *(each for each in due if each is not None)])
+        self.inputs = replace(self.inputs, now=now, pause_number=self.claimed.last_pause)
         if pause.state is None or PAUSE in answers:
             state = resume(self.definition, pause.state, pause.next_steps, answers[PAUSE])
         else:
@@ -346,7 +348,7 @@ class _Rehearsal:
         advanced = self._advance(state, context)
         records = sorted(advanced.records, key=lambda record: record.began or _EPOCH)
         steps = tuple(
-            StepTrace(record, comparisons(record, self.definition, context, self.world.rules))
+            StepTrace(record, comparisons(record, self.definition, context, self.inputs.rules))
             for record in records
         )
         stop = advanced.outcome
@@ -357,16 +359,14 @@ class _Rehearsal:
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
         """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
-        advanced = advance_through(self.definition, state, context, self.world)
+        advanced = advance(self.definition, state, context, self.inputs)
         records, writes = [*advanced.records], [*advanced.writes]
         for _ in range(ROUNDS):
             if not isinstance(advanced.outcome, Effects):
                 break
-            self.world = replace(self.world, now=self.world.now + _ROUND_TRIP)
+            self.inputs = replace(self.inputs, now=self.inputs.now + _ROUND_TRIP)
             results = {each.path: self._carry_out(each) for each in advanced.outcome.effects}
-            advanced = advance_through(
-                self.definition, advanced.state, context, self.world, results
-            )
+            advanced = advance(self.definition, advanced.state, context, self.inputs, results)
             records += advanced.records
             writes += advanced.writes
         return advanced._replace(records=tuple(records), writes=tuple(writes))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
-from resumer_daemon.engine.moves import cancel
+from resumer_daemon.engine.moves import plan_cancel
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.settlement import settle
 from resumer_daemon.store.claim import lock_again, read_cancel
@@ -28,7 +28,7 @@ async def quarantine(session: Session, execution: UUID, what: Incident) -> bool:
         facts = {"cancel": claimed.requests[0].id, "organization": claimed.organization}
         rest = await session.run("quarantine.cancel_unread", facts)
         undecided = tuple([row["id"] for row in await rest.fetchall()])
-        await record(session, [replace(cancel(claimed, settlement), withdrawn=undecided)], {})
+        await record(session, [replace(plan_cancel(claimed, settlement), withdrawn=undecided)], {})
         await release(session, [execution])
         return True
 

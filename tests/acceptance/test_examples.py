@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import Effects, Failed
 from resumer_daemon.engine.simulation import ScriptedEvent
@@ -89,10 +89,10 @@ def test_the_pipeline_fails_when_its_two_hours_are_over() -> None:
     definition = parse_definition(document("data_pipeline"))
     context = {"_computed": {"current_date": "2026-01-31"}}
     state = begin(definition, definition.timeout)
-    started = advance(
+    started = advance_once(
         definition, state, context, AdvanceInputs(NOW, NOBODY, "exec_1", "data_pipeline")
     )
     assert isinstance(started.outcome, Effects)
     late = AdvanceInputs(NOW, NOBODY, "exec_1", "data_pipeline", elapsed=7200)
-    ended = advance(definition, started.state, context, late)
+    ended = advance_once(definition, started.state, context, late)
     assert ended.outcome == Failed("timed out after 2h")

@@ -84,12 +84,12 @@ def settled_for_all() -> None:
         return found.outcomes
 
     _replace(settlement, "_decisions", of_the_longest)
-    _replace(moves, "_settled", as_settled)
+    _replace(moves, "_outcomes", as_settled)
 
 
 def resumed_without_a_word() -> None:
     """Let what an earlier gate said stand where a person has overridden this one."""
-    _replace(resume, "_overridden", lambda _: {})
+    _replace(resume, "_override", lambda _: {})
 
 
 def looking_back_at_everything() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
     DecidedApproval,
@@ -74,7 +74,7 @@ class Shell:
             self._resume(answer, part.get("of"))
         elapsed = float(part.get("elapsed", 0))
         self.now += timedelta(seconds=elapsed)
-        advanced = advance(
+        advanced = advance_once(
             self.definition,
             self.state,
             effective(self.case.get("context", {}), self.resume_data),

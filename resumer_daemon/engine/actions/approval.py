@@ -29,33 +29,33 @@ def create_approval_request(task: Task) -> dict[str, Json]:
         request_id=request_id(made_of),
         entity_type=_fitting("entity", task.needed("entity"), 100) or ENTITY,
         entity_id=_fitting("entity_id", task.text("entity_id"), 255)
-        or task.walk.world.execution_key,
+        or task.run.inputs.execution_key,
         approver_role=_fitting("approver_role", task.text("approver_role"), 100) or ROLE,
         approver_id=_user(task, "approver_id"),
         reason=mask_secrets(task.text("reason")) or REASON,
         requester_id=_user(task, "requester_id"),
-        expires_at=_expiry(_deadline(task), task.walk.world.now),
+        expires_at=_expiry(_deadline(task), task.run.inputs.now),
     )
-    task.walk.writes.append(approval)
+    task.run.add_write(approval)
     task.progress.asked += (str(approval.id),)
     return _shown(approval)
 
 
 def rendered(
-    requires: Requires, step: ActionStep, place: Scope, walk: Run, unresolved: set[str]
+    requires: Requires, step: ActionStep, scope: Scope, run: Run, unresolved: set[str]
 ) -> Requires:
     """Return what a block requires with its texts rendered: approvals are compared with that.
 
     Raises:
         Fault: A role is longer than there is room for, or the timeout leads nowhere.
     """
-    names = walk.names(step, None)
-    expires_in = render(requires.expires_in, place.context, names, unresolved)
+    names = run.template_names(step, None)
+    expires_in = render(requires.expires_in, scope.context, names, unresolved)
     if requires.expires_in is not None and expires_in is None:
         raise StepError(f"the timeout of an approval leads nowhere: {requires.expires_in}")
 
     def text(written: str | None) -> str:
-        return render_text(written or "", place.context, names, unresolved)
+        return render_text(written or "", scope.context, names, unresolved)
 
     return Requires(
         role=_fitting("role", text(requires.role), 100) or ROLE,
@@ -66,35 +66,35 @@ def rendered(
 
 
 def needed_approvals(
-    requires: Requires, reason: str, place: Scope, walk: Run
+    requires: Requires, reason: str, scope: Scope, run: Run
 ) -> tuple[NewApproval, ...]:
     """Return the approvals of a block whose list created none; `requires` is rendered."""
-    expires_at = _expiry(requires.expires_in, walk.world.now)
+    expires_at = _expiry(requires.expires_in, run.inputs.now)
     return tuple(
         NewApproval(
             id=approval_id(made_of),
             request_id=request_id(made_of),
             entity_type=ENTITY,
-            entity_id=walk.world.execution_key,
+            entity_id=run.inputs.execution_key,
             approver_role=role,
             approver_id=None,
             requester_id=None,
             reason=reason,
             expires_at=expires_at,
         )
-        for role, made_of in zip(_roles(requires), _digests(place, walk), strict=False)
+        for role, made_of in zip(_roles(requires), _digests(scope, run), strict=False)
     )
 
 
-def first_needed_id(place: Scope, walk: Run) -> str:
+def first_needed_id(scope: Scope, run: Run) -> str:
     """Return the id of the first approval that a block will need, for the texts of its list."""
-    return str(approval_id(next(_digests(place, walk))))
+    return str(approval_id(next(_digests(scope, run))))
 
 
-def _digests(place: Scope, walk: Run) -> Iterator[bytes]:
+def _digests(scope: Scope, run: Run) -> Iterator[bytes]:
     number = 0
     while True:
-        yield digest(walk.world, place.path, place.visit, f"needed {number}")
+        yield digest(run.inputs, scope.path, scope.visit, f"needed {number}")
         number += 1
 
 
@@ -126,13 +126,13 @@ def _deadline(task: Task) -> Json:
     Raises:
         Fault: It leads nowhere.
     """
-    given = task.act.params.get("expires_in")
+    given = task.action.params.get("expires_in")
     if given in (None, ""):
         requires = task.step.requires if task.step.type == "action" else None
         given = requires.expires_in if requires is not None else None
     if given is None:
         return None
-    found = render(given, task.place.context, task.names, task.unresolved)
+    found = render(given, task.scope.context, task.names, task.unresolved)
     if found is None:
         raise StepError(f"expires_in leads nowhere: {given}")
     return found

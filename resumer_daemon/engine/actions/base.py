@@ -34,11 +34,11 @@ class ActionFailed(Exception):
 class Task:
     """What an action works with. `index` is its place in the list."""
 
-    act: Action
+    action: Action
     index: int
     step: Step
-    place: Scope
-    walk: Run
+    scope: Scope
+    run: Run
     progress: StepProgress
     names: Names
     unresolved: set[str] = field(default_factory=set)
@@ -46,29 +46,29 @@ class Task:
     @property
     def path(self) -> str:
         """Return the place of this action in the definition."""
-        return f"{self.place.path}#{self.index}"
+        return f"{self.scope.path}#{self.index}"
 
     def digest(self) -> bytes:
         """Return what the names of this action are made of."""
-        return digest(self.walk.world, self.place.path, self.place.visit, str(self.index))
+        return digest(self.run.inputs, self.scope.path, self.scope.visit, str(self.index))
 
     def value(self, name: str) -> Json:
         """Return a parameter rendered, with its type; None where there is none."""
-        given = self.act.params.get(name)
+        given = self.action.params.get(name)
         if given is None:
             return None
-        return render(given, self.place.context, self.names, self.unresolved)
+        return render(given, self.scope.context, self.names, self.unresolved)
 
     def text(self, name: str) -> str | None:
         """Return a parameter rendered as text; None where there is none or nothing is left."""
-        given = self.act.params.get(name)
+        given = self.action.params.get(name)
         if given is None:
             return None
         return self.rendered(given) or None
 
     def rendered(self, given: Json) -> str:
         """Return any template as text."""
-        return render_text(given, self.place.context, self.names, self.unresolved)
+        return render_text(given, self.scope.context, self.names, self.unresolved)
 
     def needed(self, name: str) -> str:
         """Return a parameter as text.
@@ -84,10 +84,10 @@ class Task:
         Raises:
             Fault: It is missing or empty, or cannot be rendered.
         """
-        given = self.act.params.get("url")
+        given = self.action.params.get("url")
         if given is None:
             raise self.needs("url")
-        url = render_url(given, self.place.context, self.names, self.unresolved)
+        url = render_url(given, self.scope.context, self.names, self.unresolved)
         return self._given("url", url)
 
     def _given(self, name: str, text: str | None) -> str:
@@ -97,7 +97,7 @@ class Task:
 
     def needs(self, name: str) -> StepError:
         """Return the fault of an action without something that it needs."""
-        return StepError(f"{self.act.type} needs {name}")
+        return StepError(f"{self.action.type} needs {name}")
 
 
 def shown(**parameters: Json) -> dict[str, Json]:
@@ -122,32 +122,32 @@ def run_effect(
         _begin(task, pending, attempt=1)
     elif pending.get("failed"):
         _begin(task, pending, attempt=pending["attempt"] + 1)
-    elif (result := task.walk.results.get(task.path)) is not None:
+    elif (result := task.run.results.get(task.path)) is not None:
         return _answered(task, pending, result)
     return None  # what is under way is handed over again without being looked at
 
 
 def _begin(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
     """Begin an attempt, which another advance will find under way."""
-    limit = _limit(task)
-    if limit is not None and limit.at <= task.walk.clock + task.place.delay:
-        raise ActionFailed(limit.error(), "timeout", shown(**pending["request"]))
+    deadline = _deadline(task)
+    if deadline is not None and deadline.at <= task.run.clock + task.scope.delay:
+        raise ActionFailed(deadline.error(), "timeout", shown(**pending["request"]))
     pending = {name: pending[name] for name in ("key", "kind", "request")} | {"attempt": attempt}
-    if task.place.delay:
-        pending["delay"] = exact(task.place.delay)
+    if task.scope.delay:
+        pending["delay"] = exact(task.scope.delay)
     if task.step.delivery != "at_least_once":
         pending["delivery"] = task.step.delivery
-    if limit is not None:
-        pending["until"] = exact(limit.at)
+    if deadline is not None:
+        pending["until"] = exact(deadline.at)
     task.progress.pending = pending
-    task.walk.hand_over(task.place.path, len(task.progress.results), pending)
+    task.run.add_effect(task.scope.path, len(task.progress.results), pending)
 
 
-def _limit(task: Task) -> Deadline | None:
+def _deadline(task: Task) -> Deadline | None:
     timeout = task.step.timeout
     if timeout is None:
-        return task.place.limit
-    return earlier(Deadline(task.progress.clock + timeout, timeout), task.place.limit)
+        return task.scope.deadline
+    return earlier(Deadline(task.progress.clock + timeout, timeout), task.scope.deadline)
 
 
 def _answered(task: Task, pending: Mapping[str, Json], result: EffectResult) -> dict[str, Json]:

@@ -23,9 +23,9 @@ def carry_out(task: Task) -> dict[str, Json] | None:
         ActionFailed: It has failed, and may be repeated.
         Fault: It has failed, and repeating it would change nothing.
     """
-    action = _ACTIONS.get(task.act.type)
+    action = _ACTIONS.get(task.action.type)
     if action is None:
-        raise StepError(f"unknown action type: {task.act.type or 'no type is given'}")
+        raise StepError(f"unknown action type: {task.action.type or 'no type is given'}")
     return action(task)
 
 
@@ -45,26 +45,26 @@ _ACTIONS: Final[Mapping[str, RunAction]] = {
 
 
 def run_list(
-    step: ActionStep | ExecuteStep, place: Scope, walk: Run, progress: StepProgress
+    step: ActionStep | ExecuteStep, scope: Scope, run: Run, progress: StepProgress
 ) -> StepFailed | StepIncomplete | None:
     """Carry out what is not done of the list; None when all of it is."""
     for index in range(len(progress.results), len(step.execute)):
-        act = step.execute[index]
-        names = walk.names(step, _approval_id(step, place, walk, progress))
-        task = Task(act, index, step, place, walk, progress, names)
+        action = step.execute[index]
+        names = run.template_names(step, _approval_id(step, scope, run, progress))
+        task = Task(action, index, step, scope, run, progress, names)
         try:
             done = carry_out(task)
         except (StepError, ActionFailed) as failure:
             _remember(task)
             entry = _entry(task, failure)
-            if not act.continue_on_error and walk.world.action_errors == "fail":
+            if not action.continue_on_error and run.inputs.action_errors == "fail":
                 return _broken(step, progress, entry, failure)
             progress.pending = None
         else:
             _remember(task)
             if done is None:
                 return UNFINISHED
-            entry = {"type": act.type, "success": True, "error": None, **done}
+            entry = {"type": action.type, "success": True, "error": None, **done}
         progress.results += (entry,)
     return None
 
@@ -75,14 +75,14 @@ def results(progress: StepProgress) -> dict[str, Json]:
 
 
 def _approval_id(
-    step: ActionStep | ExecuteStep, place: Scope, walk: Run, progress: StepProgress
+    step: ActionStep | ExecuteStep, scope: Scope, run: Run, progress: StepProgress
 ) -> str | None:
     """Return the latest approval of the list, else the one that the block will create after it."""
     if progress.asked:
         return progress.asked[-1]
     pauses = step.type == "action" and step.action == "block" and step.requires is not None
-    if pauses and not any(act.type == "create_approval_request" for act in step.execute):
-        return first_needed_id(place, walk)
+    if pauses and not any(action.type == "create_approval_request" for action in step.execute):
+        return first_needed_id(scope, run)
     return None
 
 
@@ -92,7 +92,7 @@ def _remember(task: Task) -> None:
 
 
 def _entry(task: Task, failure: StepError | ActionFailed) -> dict[str, Json]:
-    entry: dict[str, Json] = {"type": task.act.type, "success": False, "error": str(failure)}
+    entry: dict[str, Json] = {"type": task.action.type, "success": False, "error": str(failure)}
     return entry | failure.shown if isinstance(failure, ActionFailed) else entry
 
 

@@ -51,7 +51,7 @@ def _check_url(url: str) -> None:
 
 
 def _headers(task: Task) -> dict[str, str]:
-    given = task.act.params.get("headers")
+    given = task.action.params.get("headers")
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -66,7 +66,7 @@ def _headers(task: Task) -> dict[str, str]:
 def create_record(task: Task) -> dict[str, Json] | None:
     """Make a new record; None while there is no result."""
     body = {"entity": task.needed("entity"), "data": task.value("data")}
-    match task.walk.world.records.get(body["entity"]):
+    match task.run.inputs.records.get(body["entity"]):
         case RecordTable() as table:
             return run_effect(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
@@ -84,7 +84,7 @@ def update_record(task: Task) -> dict[str, Json] | None:
         "entity_id": task.needed("entity_id"),
         "data": task.value("data"),
     }
-    match task.walk.world.records.get(body["entity"]):
+    match task.run.inputs.records.get(body["entity"]):
         case RecordTable() as table:
             return run_effect(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
@@ -99,11 +99,13 @@ def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Jso
     """Return what is to be written, of columns that may be."""
     data = body["data"]
     if not isinstance(data, dict) or not data:
-        raise StepError(f"{task.act.type} needs data: an object with columns of {table.name}")
+        raise StepError(f"{task.action.type} needs data: an object with columns of {table.name}")
     if forbidden := sorted(data.keys() - table.columns):
-        raise StepError(f"{task.act.type}: not among the columns allowed: {', '.join(forbidden)}")
+        raise StepError(
+            f"{task.action.type}: not among the columns allowed: {', '.join(forbidden)}"
+        )
     if secrets_in(body):
-        raise StepError(f"{task.act.type}: secrets are in what is sent, never in a table")
+        raise StepError(f"{task.action.type}: secrets are in what is sent, never in a table")
     return {"table": table.name, "key": table.key, **body}
 
 
@@ -133,7 +135,7 @@ def notify(task: Task) -> dict[str, Json]:
 def _message(task: Task, template: str | None, data: Json) -> str:
     if template is not None:
         return _filled(task, template, data)
-    if task.act.params.get("message") is None:
+    if task.action.params.get("message") is None:
         raise StepError("notify needs message or template")
     return task.needed("message")
 
@@ -143,12 +145,12 @@ def _filled(task: Task, template: str, data: Json) -> str:
 
     The text knows the keys of `data` before those of the context, and `data` itself.
     """
-    text = task.walk.world.notification_templates.get(template)
+    text = task.run.inputs.notification_templates.get(template)
     if text is None:
         return template if data is None else f"{template} {dump(data)}"
     known = data if isinstance(data, dict) else {}
-    scope = {**task.place.context, **known, "data": data}
-    return render_text(text, scope, task.names, task.unresolved)
+    context = {**task.scope.context, **known, "data": data}
+    return render_text(text, context, task.names, task.unresolved)
 
 
 def _recipients(value: Json) -> list[str]:
@@ -162,5 +164,5 @@ def put(
 ) -> dict[str, Json]:
     """Put a message into the outbox, without secrets: it is kept, and people read it."""
     message = OutboxMessage(effect_key(task.digest()), kind, mask_secrets(body))
-    task.walk.write(message)
+    task.run.add_write(message)
     return shown(**body)

@@ -46,19 +46,19 @@ _REASONS: Final = {
 }
 
 
-def run_action(step: ActionStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def run_action(step: ActionStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Carry out the list, then allow, block, or wait for the approval."""
     if progress.reply is not None:
-        return _answered(step, place, progress.reply, progress.note)
+        return _answered(step, scope, progress.reply, progress.note)
     if step.execute:
-        stopped = run_list(step, place, walk, progress)
+        stopped = run_list(step, scope, run, progress)
         if stopped is not None:
             return stopped
-    reason, unresolved = _reason(step, place, walk, progress)
-    requires = step.requires and rendered(step.requires, step, place, walk, unresolved)
+    reason, unresolved = _reason(step, scope, run, progress)
+    requires = step.requires and rendered(step.requires, step, scope, run, unresolved)
     done = output(step.action, True, reason, results(progress), (*progress.unresolved, *unresolved))
     if requires is not None:
-        return _pause(step, requires, done, place, walk, progress)
+        return _pause(step, requires, done, scope, run, progress)
     return StepPassed(done, step.next, _RESULTS[step.action], reason)
 
 
@@ -66,20 +66,20 @@ def _pause(
     step: ActionStep,
     requires: Requires,
     done: dict[str, Json],
-    place: Scope,
-    walk: Run,
+    scope: Scope,
+    run: Run,
     progress: StepProgress,
 ) -> StepPaused:
     asks: tuple[NewApproval, ...] = ()
     if not progress.asked:
         why = done["reason"] if step.reason else REASON
-        asks = needed_approvals(requires, why, place, walk)
+        asks = needed_approvals(requires, why, scope, run)
     asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
     branch = Branch(
-        place.branch,
+        scope.branch,
         step.id,
         "approval_required",
-        place.ways(approval_next_steps(step, place.following)),
+        scope.next_steps(approval_next_steps(step, scope.following)),
         _needed(requires, asked, asks, progress),
         asked,
         progress.began,
@@ -102,13 +102,13 @@ def _needed(
     return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
 
 
-def _answered(step: ActionStep, place: Scope, reply: WaitResult, note: str | None) -> StepResult:
+def _answered(step: ActionStep, scope: Scope, reply: WaitResult, note: str | None) -> StepResult:
     """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
-    ways = approval_next_steps(step, place.following)
+    ways = approval_next_steps(step, scope.following)
     if reply == "approved":
         return StepPassed(None, ways.approved)
     way = ways.rejected if reply == "rejected" else ways.expired
-    if place.flows and way is not None:
+    if scope.flows and way is not None:
         return StepPassed(None, way)
     error = "approval rejected" if reply == "rejected" else "approval expired"
     if note:
@@ -117,29 +117,29 @@ def _answered(step: ActionStep, place: Scope, reply: WaitResult, note: str | Non
 
 
 def _reason(
-    step: ActionStep, place: Scope, walk: Run, progress: StepProgress
+    step: ActionStep, scope: Scope, run: Run, progress: StepProgress
 ) -> tuple[str | None, set[str]]:
     """Return the reason rendered, and what leads nowhere in it."""
     if step.reason is None:
         return _REASONS[step.action], set()
     unresolved: set[str] = set()
-    names = walk.names(step, progress.asked[-1] if progress.asked else None)
-    reason = mask_secrets(render_text(step.reason, place.context, names, unresolved))
+    names = run.template_names(step, progress.asked[-1] if progress.asked else None)
+    reason = mask_secrets(render_text(step.reason, scope.context, names, unresolved))
     return reason or _REASONS[step.action], unresolved
 
 
-def run_condition(step: ConditionStep, place: Scope, walk: Run, _: StepProgress) -> StepPassed:
+def run_condition(step: ConditionStep, scope: Scope, run: Run, _: StepProgress) -> StepPassed:
     """Answer the condition.
 
     Raises:
         Fault: It cannot be answered.
     """
-    holds = evaluate(condition_of(step, walk.world.rules), place.context)
+    holds = evaluate(condition_of(step, run.inputs.rules), scope.context)
     answer = output("condition", True, None, {"result": holds})
     return StepPassed(answer, step.on_true if holds else step.on_false)
 
 
-def run_execute(step: ExecuteStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def run_execute(step: ExecuteStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Carry out the list.
 
     Raises:
@@ -147,7 +147,7 @@ def run_execute(step: ExecuteStep, place: Scope, walk: Run, progress: StepProgre
     """
     if not step.execute:
         raise StepError("execute step has no actions")
-    stopped = run_list(step, place, walk, progress)
+    stopped = run_list(step, scope, run, progress)
     if stopped is not None:
         return stopped
     done = output("execute", True, None, results(progress), progress.unresolved)
@@ -159,7 +159,7 @@ GATE = "gate_not_understood"
 
 
 def run_invalid(
-    step: InvalidStep, _place: Scope, walk: Run, _progress: StepProgress
+    step: InvalidStep, _place: Scope, run: Run, _progress: StepProgress
 ) -> StepIncomplete:
     """Fail; where a gate is not understood, stop for a person, for a failure may have a way on.
 
@@ -168,10 +168,12 @@ def run_invalid(
     """
     if not step.gate:
         raise StepError(step.error)
-    walk.incident = walk.incident or Incident(
-        "gate_not_understood",
-        f"step {step.id}: {step.error}",
-        "correct the definition of the workflow, then retry: it goes on with the corrected one",
+    run.halt(
+        Incident(
+            GATE,
+            f"step {step.id}: {step.error}",
+            "correct the definition of the workflow, then retry: it goes on with the corrected one",
+        )
     )
-    walk.yielded = True  # nor may another branch pass in its place
+    run.yielded = True  # so that no other branch passes instead of this one
     return UNFINISHED

@@ -29,54 +29,54 @@ from resumer_daemon.workflow.values import MISSING, Json
 SUPERSEDED = "superseded: another branch has passed"
 
 
-def run_parallel(step: ParallelStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def run_parallel(step: ParallelStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Run what has not ended of each member.
 
     Raises:
         Fault: There are no members or too many, or the strategy is unknown.
     """
-    check_size(step, place, walk)
+    check_size(step, scope, run)
     if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
         raise StepError(f"unknown parallel strategy: {step.strategy}")
-    shared = within(step, place, progress)
-    paths = [f"{place.path}/{number}" for number in range(len(step.steps))]
-    ends = [run_member(*each, shared, walk) for each in zip(step.steps, paths, strict=True)]
-    if step.strategy == "any_can_pass" and not walk.yielded and _any_passed(ends):
-        ends = [_given_up(*each, walk) for each in zip(step.steps, paths, ends, strict=True)]
+    shared = within(step, scope, progress)
+    paths = [f"{scope.path}/{number}" for number in range(len(step.steps))]
+    ends = [run_member(*each, shared, run) for each in zip(step.steps, paths, strict=True)]
+    if step.strategy == "any_can_pass" and not run.yielded and _any_passed(ends):
+        ends = [_given_up(*each, run) for each in zip(step.steps, paths, ends, strict=True)]
     if any(isinstance(end, StepIncomplete) for end in ends):
         return UNFINISHED
     verdict = _amounts_to(step, ends)
     if isinstance(verdict, StepPassed):
-        _give_up_failed(paths, ends, walk)
+        _give_up_failed(paths, ends, run)
     return verdict
 
 
-def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], walk: Run) -> None:
+def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], run: Run) -> None:
     """Withdraw what members have asked for that could have been repeated and will not be."""
     for path, end in zip(paths, ends, strict=True):
         if isinstance(end, StepFailed) and not end.final:
-            walk.give_up(path)
+            run.withdraw_approvals(path)
 
 
 def _any_passed(ends: Sequence[Ended]) -> bool:
     return any(isinstance(end, StepPassed) for end in ends)
 
 
-def _given_up(member: Step, path: str, end: Ended, walk: Run) -> Ended:
+def _given_up(member: Step, path: str, end: Ended, run: Run) -> Ended:
     """Give up a member that has not ended: what it waits for is void, and no effect is begun.
 
     An effect that was sent is let finish, and its result is recorded.
     """
-    if not isinstance(end, StepIncomplete) or walk.keep_sent(path):
+    if not isinstance(end, StepIncomplete) or run.withdraw_unsent(path):
         return end
-    progress = walk.done.get(path)
+    progress = run.known(path)
     if progress is not None and progress.waits is None:
-        walk.record(
+        run.add_record(
             member, Scope(path, 1, {}), progress, failure(member, progress.results), SUPERSEDED
         )
-    walk.drop(path)
+    run.abandon(path)
     given_up = StepFailed(SUPERSEDED, {}, final=True)
-    remember(given_up, path, walk)
+    remember(given_up, path, run)
     return given_up
 
 
@@ -116,25 +116,25 @@ def _data(step: ParallelStep, ends: Sequence[Ended]) -> dict[str, Json]:
 INDEX = "_index"
 
 
-def run_foreach(step: ForeachStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def run_foreach(step: ForeachStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Run the items that are left; the first failure ends the step.
 
     Raises:
         Fault: Steps, items or the name of an item are missing, or there are too many items.
     """
-    check_size(step, place, walk)
+    check_size(step, scope, run)
     if not step.item_var:
         raise StepError(f"foreach {step.id}: no item_var")
-    items = _items(step, place, walk)
-    scope = dict(place.context)
-    shared = within(step, place, progress)._replace(context=scope)
+    items = _items(step, scope, run)
+    context = dict(scope.context)
+    shared = within(step, scope, progress)._replace(context=context)
     body = Body.of(step.steps)
     while progress.item < len(items):
-        # One scope for all: nothing keeps what an item has seen.
-        scope[step.item_var] = items[progress.item]
-        scope[INDEX] = scope[f"{step.item_var}_index"] = progress.item
-        path = f"{place.path}/{progress.item}"
-        end = run_body(body, shared._replace(path=path), walk, progress)
+        # All items share one dict, because no step keeps its context.
+        context[step.item_var] = items[progress.item]
+        context[INDEX] = context[f"{step.item_var}_index"] = progress.item
+        path = f"{scope.path}/{progress.item}"
+        end = run_body(body, shared._replace(path=path), run, progress)
         match end:
             case StepIncomplete():
                 return end
@@ -149,19 +149,19 @@ def run_foreach(step: ForeachStep, place: Scope, walk: Run, progress: StepProgre
     return StepPassed(output("foreach", True, None, {"items": len(items)}), step.next)
 
 
-def _items(step: ForeachStep, place: Scope, walk: Run) -> list[Json]:
+def _items(step: ForeachStep, scope: Scope, run: Run) -> list[Json]:
     if not step.items:
         raise StepError(f"foreach {step.id}: no items")
     path = reference(step.items)
     if path is None:
         raise StepError(f"foreach {step.id}: items are no reference to a list: {step.items}")
-    items = follow(path, place.context)
+    items = follow(path, scope.context)
     if items is MISSING:
         raise FieldNotFound(path)
     if not isinstance(items, list):
         raise StepError(f"foreach {step.id}: items are no list: {path}")
-    if len(items) > walk.world.limits.items:
-        most = walk.world.limits.items
+    if len(items) > run.inputs.limits.items:
+        most = run.inputs.limits.items
         raise StepError(f"foreach {step.id}: {len(items)} items, at most {most} can run")
     return items
 
@@ -185,54 +185,54 @@ class Body:
         return self.steps[position + 1].id if position + 1 < len(self.steps) else None
 
 
-def run_body(body: Body, place: Scope, walk: Run, progress: StepProgress) -> Ended:
+def run_body(body: Body, scope: Scope, run: Run, progress: StepProgress) -> Ended:
     """Run the body for one item from where `progress` says it stands."""
     while progress.at < len(body.steps):
         step = body.steps[progress.at]
-        here = _place_of(body, place, progress)
-        if here.path not in walk.done and not _may_enter(here, walk, progress):
+        here = _place_of(body, scope, progress)
+        if not run.is_under_way(here.path) and not _may_enter(here, run, progress):
             return UNFINISHED
-        end = walk.run(step, here, walk)
+        end = run.run_step(step, here, run)
         if isinstance(end, StepIncomplete):
             return end
         next_at = _next(body, step, end, progress.at)
         if isinstance(next_at, StepFailed):
-            remember(next_at, here.path, walk)
+            remember(next_at, here.path, run)
             return next_at
         if isinstance(end, StepFailed):
-            walk.give_up(here.path)
-        walk.forget(here.path)
+            run.withdraw_approvals(here.path)
+        run.forget(here.path)
         progress.at = next_at
         progress.taken += 1
     return StepPassed(None)
 
 
-def _may_enter(place: Scope, walk: Run, progress: StepProgress) -> bool:
+def _may_enter(scope: Scope, run: Run, progress: StepProgress) -> bool:
     """Enter a step that is not under way yet, unless something speaks against it."""
-    if walk.yields():
+    if run.should_yield():
         return False
-    if progress.taken - progress.rested >= walk.world.limits.step_budget:
-        walk.incident = over_budget(walk, f"an item at {place.path}")
+    if progress.taken - progress.rested >= run.inputs.limits.step_budget:
+        run.halt(over_budget(run, f"an item at {scope.path}"))
         return False
-    walk.count_step(place)
+    run.count_step(scope)
     return True
 
 
-def over_budget(walk: Run, what: str) -> Incident:
+def over_budget(run: Run, what: str) -> Incident:
     """Return the incident of a flow that goes round and round."""
     return Incident(
         "step_budget",
-        f"{what} has taken {walk.world.limits.step_budget} steps without a pause",
+        f"{what} has taken {run.inputs.limits.step_budget} steps without a pause",
         "mend the loop of the definition and cancel, or retry to let it go on",
     )
 
 
-def _place_of(body: Body, place: Scope, progress: StepProgress) -> Scope:
+def _place_of(body: Body, scope: Scope, progress: StepProgress) -> Scope:
     if not body.flows:
-        return place._replace(path=f"{place.path}/{progress.at}")
+        return scope._replace(path=f"{scope.path}/{progress.at}")
     # In a flow a step can come again, so its turn is part of its path.
-    return place._replace(
-        path=f"{place.path}/{progress.at}@{progress.taken}",
+    return scope._replace(
+        path=f"{scope.path}/{progress.at}@{progress.taken}",
         flows=True,
         following=body.following(progress.at),
     )
@@ -249,69 +249,69 @@ def _next(body: Body, step: Step, end: StepPassed | StepFailed, at: int) -> int 
     return StepFailed(f"step not found: {way}", {}) if position is None else position
 
 
-def check_size(step: ParallelStep | ForeachStep, place: Scope, walk: Run) -> None:
+def check_size(step: ParallelStep | ForeachStep, scope: Scope, run: Run) -> None:
     """Refuse what has nothing in it, or is too wide or too deep to run.
 
     Raises:
         Fault: It is.
     """
-    limits = walk.world.limits
+    limits = run.inputs.limits
     if not step.steps:
         raise StepError(f"{step.type} step has no steps")
-    if place.depth >= limits.depth:
+    if scope.depth >= limits.depth:
         raise StepError(f"{step.type} nested more than {limits.depth} levels deep")
     if len(step.steps) > limits.width:
         raise StepError(f"{step.type} has {len(step.steps)} steps, at most {limits.width} can run")
 
 
-def within(step: ParallelStep | ForeachStep, place: Scope, progress: StepProgress) -> Scope:
+def within(step: ParallelStep | ForeachStep, scope: Scope, progress: StepProgress) -> Scope:
     """Return the place that the members of a step share, but for their paths."""
-    limit = place.limit
+    deadline = scope.deadline
     if step.timeout is not None:
-        limit = earlier(limit, Deadline(progress.clock + step.timeout, step.timeout))
-    return place._replace(
+        deadline = earlier(deadline, Deadline(progress.clock + step.timeout, step.timeout))
+    return scope._replace(
         following=None,
-        container=place.container or step.id,
+        container=scope.container or step.id,
         flows=False,
-        depth=place.depth + 1,
-        limit=limit,
+        depth=scope.depth + 1,
+        deadline=deadline,
     )
 
 
-def run_member(step: Step, path: str, shared: Scope, walk: Run) -> Ended:
+def run_member(step: Step, path: str, shared: Scope, run: Run) -> Ended:
     """Run one member, unless it has ended or only waits, and remember how it ended."""
-    known = walk.done.get(path)
+    known = run.known(path)
     if known is None:
-        walk.count_step(shared)
+        run.count_step(shared)
     elif known.ended is not None:
         return _ending(known)
-    elif not walk.moves(path):
+    elif not run.has_work(path):
         return UNFINISHED
-    end = walk.run(step, shared._replace(path=path), walk)
-    remember(end, path, walk)
+    end = run.run_step(step, shared._replace(path=path), run)
+    remember(end, path, run)
     return end
 
 
-def remember(end: Ended, path: str, walk: Run) -> None:
+def remember(end: Ended, path: str, run: Run) -> None:
     """Keep what must be known of a member that has ended: all of it only if it may be repeated."""
     match end:
         case StepPassed():
-            walk.forget(path)
-            walk.keep(path, StepProgress(ended="passed"))
+            run.forget(path)
+            run.set_progress(path, StepProgress(ended="passed"))
         case StepFailed(error, final=True):
-            walk.forget(path)
-            walk.keep(path, StepProgress(ended="failed", error=error, final=True))
+            run.forget(path)
+            run.set_progress(path, StepProgress(ended="failed", error=error, final=True))
         case StepFailed(error, retry_class=failed_as):
-            failed = walk.progress(path)
+            failed = run.progress(path)
             failed.ended, failed.error, failed.failed_as = "failed", error, failed_as
 
 
-def under_way(step: Step, path: str, walk: Run) -> Iterator[tuple[Step, str]]:
-    """Yield the members of a step that have begun and not ended, at any depth, with their paths."""
+def under_way(step: Step, path: str, run: Run) -> Iterator[tuple[Step, str]]:
+    """Yield the unfinished steps inside a step, at any depth, with their paths."""
     if not isinstance(step, ParallelStep | ForeachStep):
         return
-    for at in walk.inside(path):
-        known = walk.done[at]
+    for at in run.paths_inside(path):
+        known = run.done[at]
         member = member_at(step, at[len(path) + 1 :].split("/"))
         has_row = known.waits is not None or known.reply is not None  # since it paused
         if member is not None and known.ended is None and not has_row:
@@ -319,16 +319,19 @@ def under_way(step: Step, path: str, walk: Run) -> Iterator[tuple[Step, str]]:
 
 
 def member_at(step: Step, parts: Sequence[str]) -> Step | None:
-    """Return the member that a path leads to: one place in a `parallel`, item and place else."""
+    """Return the step that the parts of a path name, None if there is none.
+
+    A `parallel` has one part, the position. A `foreach` has two, the item and the position.
+    """
     if not parts:
         return step
     if isinstance(step, ParallelStep):
-        place, rest = parts[0], parts[1:]
+        position, rest = parts[0], parts[1:]
     elif isinstance(step, ForeachStep) and len(parts) > 1:
-        place, rest = parts[1].partition("@")[0], parts[2:]
+        position, rest = parts[1].partition("@")[0], parts[2:]
     else:
         return None
-    return member_at(step.steps[int(place)], rest) if int(place) < len(step.steps) else None
+    return member_at(step.steps[int(position)], rest) if int(position) < len(step.steps) else None
 
 
 def _ending(known: StepProgress) -> StepPassed | StepFailed:

@@ -31,37 +31,37 @@ _STEPS: Final[Mapping[str, Any]] = {
 }
 
 
-def run_step(step: Step, place: Scope, walk: Run) -> Ended:
+def run_step(step: Step, scope: Scope, run: Run) -> Ended:
     """Try a step until it passes, has failed for good, or needs something that is not here yet."""
-    progress = walk.progress(place.path)
+    progress = run.progress(scope.path)
     if progress.waits is not None:
         return UNFINISHED
     while True:
-        verdict = _try(step, place, walk, progress)
+        verdict = _try(step, scope, run, progress)
         if not isinstance(verdict, StepFailed):
-            return _ended(step, place, verdict, progress, walk)
-        _record_failure(step, place, progress, verdict, walk)
+            return _ended(step, scope, verdict, progress, run)
+        _record_failure(step, scope, progress, verdict, run)
         if not worth_repeating(step.retry, progress.attempt, verdict):
-            if place.container is None or verdict.final:  # else its container may repeat it
-                walk.give_up(place.path)
+            if scope.container is None or verdict.final:  # else its container may repeat it
+                run.withdraw_approvals(scope.path)
             return verdict
-        place = place._replace(delay=_repeat(step.retry, place, progress, walk))
+        scope = scope._replace(delay=_repeat(step.retry, scope, progress, run))
 
 
 def _ended(
     step: Step,
-    place: Scope,
+    scope: Scope,
     verdict: StepPassed | StepPaused | StepIncomplete,
     progress: StepProgress,
-    walk: Run,
+    run: Run,
 ) -> Ended:
     match verdict:
         case StepPassed():
             if verdict.output is not None:  # else it was recorded when it paused
-                walk.record(step, place, progress, verdict.output)
+                run.add_record(step, scope, progress, verdict.output)
             return verdict
         case StepPaused():
-            _wait(step, place, progress, verdict, walk)
+            _wait(step, scope, progress, verdict, run)
             return UNFINISHED
         case StepIncomplete():
             return verdict
@@ -69,49 +69,50 @@ def _ended(
             assert_never(verdict)
 
 
-def _try(step: Step, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def _try(step: Step, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Try a step once; what is wrong with the definition or the data is final."""
     try:
-        verdict: StepResult = _STEPS[step.type](step, place, walk, progress)
+        verdict: StepResult = _STEPS[step.type](step, scope, run, progress)
     except StepError as fault:
         return StepFailed(str(fault), failure(step, progress.results, progress.unresolved))
     return verdict
 
 
-def _wait(step: Step, place: Scope, progress: StepProgress, pausing: StepPaused, walk: Run) -> None:
+def _wait(step: Step, scope: Scope, progress: StepProgress, pausing: StepPaused, run: Run) -> None:
     """Record a step that waits from now on, and create what it asks for: never again."""
-    walk.record(step, place, progress, pausing.output)
-    walk.writes.extend(pausing.new_approvals)
-    walk.branches[pausing.branch.path] = pausing.branch
-    if place.container is not None:
+    run.add_record(step, scope, progress, pausing.output)
+    for approval in pausing.new_approvals:
+        run.add_write(approval)
+    run.add_branch(pausing.branch)
+    if scope.container is not None:
         progress.waits = pausing.branch
 
 
 def _record_failure(
-    step: Step, place: Scope, progress: StepProgress, failed: StepFailed, walk: Run
+    step: Step, scope: Scope, progress: StepProgress, failed: StepFailed, run: Run
 ) -> None:
     if progress.reply is not None:
-        progress.began = walk.moment()  # it has a record already, from its pause
-    walk.record(step, place, progress, failed.output, failed.error)
+        progress.began = run.next_moment()  # it has a record already, from its pause
+    run.add_record(step, scope, progress, failed.output, failed.error)
 
 
-def _repeat(retry: RetryPolicy, place: Scope, progress: StepProgress, walk: Run) -> float:
+def _repeat(retry: RetryPolicy, scope: Scope, progress: StepProgress, run: Run) -> float:
     """Begin the next attempt of a step and of what has failed inside of it; return the delay."""
     progress.attempt += 1
-    delay = max(place.delay, backoff(retry, progress.attempt))
-    _begin_again(progress, delay, walk)
-    for path in walk.inside(place.path):
-        member = walk.done[path]
+    delay = max(scope.delay, backoff(retry, progress.attempt))
+    _begin_again(progress, delay, run)
+    for path in run.paths_inside(scope.path):
+        member = run.done[path]
         if member.ended == "failed" and not member.final:
-            member = walk.progress(path)
+            member = run.progress(path)
             member.attempt = 1
-            _begin_again(member, delay, walk)
+            _begin_again(member, delay, run)
     return delay
 
 
-def _begin_again(progress: StepProgress, delay: float, walk: Run) -> None:
-    progress.began = walk.moment()
-    progress.clock = walk.clock + delay
+def _begin_again(progress: StepProgress, delay: float, run: Run) -> None:
+    progress.began = run.next_moment()
+    progress.clock = run.clock + delay
     progress.waits = progress.reply = progress.note = progress.ended = progress.error = None
 
 

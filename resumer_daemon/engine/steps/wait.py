@@ -13,24 +13,24 @@ from resumer_daemon.workflow.templates import render
 from resumer_daemon.workflow.values import Json, to_text
 
 
-def run_wait(step: WaitStep, place: Scope, walk: Run, progress: StepProgress) -> StepResult:
+def run_wait(step: WaitStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Pause, or go on from the pause.
 
     Raises:
         Fault: There is nothing to wait for, or a duration is not understood.
     """
     if progress.reply is not None:
-        return _answered(step, place, progress)
+        return _answered(step, scope, progress)
     if step.event:
-        return _pause_for_event(step, step.event, place, walk, progress)
+        return _pause_for_event(step, step.event, scope, run, progress)
     if step.duration is None:
         raise StepError("wait needs an event or a duration")
     due_at = _due(step.duration, progress.began)
     branch = Branch(
-        place.branch,
+        scope.branch,
         step.id,
         "waiting_for_time",
-        place.ways(wait_next_steps(step, place.following)),
+        scope.next_steps(wait_next_steps(step, scope.following)),
         WaitCondition(due_at=due_at),
         since=progress.began,
     )
@@ -38,20 +38,20 @@ def run_wait(step: WaitStep, place: Scope, walk: Run, progress: StepProgress) ->
 
 
 def _pause_for_event(
-    step: WaitStep, event: str, place: Scope, walk: Run, progress: StepProgress
+    step: WaitStep, event: str, scope: Scope, run: Run, progress: StepProgress
 ) -> StepPaused:
     unresolved: set[str] = set()
     # A secret is never stored: in a match it is the text of its reference, which no event brings.
     match = mask_secrets(
-        render(dict(step.match), place.context, walk.names(step, None), unresolved)
+        render(dict(step.match), scope.context, run.template_names(step, None), unresolved)
     )
     timeout = _timeout(step)
     due_at = None if timeout is None else _due(timeout, progress.began)
     branch = Branch(
-        place.branch,
+        scope.branch,
         step.id,
         "waiting_for_event",
-        place.ways(wait_next_steps(step, place.following)),
+        scope.next_steps(wait_next_steps(step, scope.following)),
         WaitCondition(event=event, match=match, due_at=due_at),
         since=progress.began,
     )
@@ -59,11 +59,11 @@ def _pause_for_event(
     return StepPaused(branch, output("wait", True, None, data, tuple(unresolved)))
 
 
-def _answered(step: WaitStep, place: Scope, progress: StepProgress) -> StepResult:
-    ways = wait_next_steps(step, place.following)
+def _answered(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResult:
+    ways = wait_next_steps(step, scope.following)
     if progress.reply != "timeout" or not step.event:
         return StepPassed(None, ways.event)
-    if place.flows and ways.timeout is not None:
+    if scope.flows and ways.timeout is not None:
         return StepPassed(None, ways.timeout)
     waited = parse_duration(_timeout(step))
     error = "timed out" if waited is None else f"timed out after {format_limit(waited)}"

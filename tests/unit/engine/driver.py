@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
     DecidedApproval,
@@ -111,10 +111,10 @@ class Driver:
 
     def _advance(self) -> Advance:
         context = effective(self.context, self.data)
-        advanced = advance(self.definition, self.state, context, self._world(), self.told)
+        advanced = advance_once(self.definition, self.state, context, self._world(), self.told)
         if self.turn < 12:
             # Again from the very same objects: had the first time changed one, this would tell.
-            again = advance(self.definition, self.state, context, self._world(), self.told)
+            again = advance_once(self.definition, self.state, context, self._world(), self.told)
             assert again == advanced, "advance is deterministic, and changes nothing it is given"
         stored = dump(advanced.state.to_json())
         self.largest_state = max(self.largest_state, len(stored))

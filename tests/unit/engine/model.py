@@ -18,7 +18,12 @@ from resumer_daemon.engine.inputs import (
 )
 from resumer_daemon.engine.outcome import Effect, EffectResult, NewApproval, StepRecord
 from resumer_daemon.engine.plan import PauseToOpen, PendingEffects, PinnedDefinition, Plan
-from resumer_daemon.engine.planner import Definitions, hear, plan_claimed, proceed
+from resumer_daemon.engine.planner import (
+    Definitions,
+    plan_after_effects,
+    plan_beside_effects,
+    plan_claimed,
+)
 from resumer_daemon.engine.state import Branch
 from resumer_daemon.store.record import own_requests
 from resumer_daemon.workflow.parser import parse_definition
@@ -94,7 +99,7 @@ class Model:
         """Let effects that are under way have their results, in one transaction."""
         assert self.launch is not None
         results = {effect.path: DONE for effect in effects}
-        plan = proceed(self._claimed(), self.launch, results, self._world())
+        plan = plan_after_effects(self._claimed(), self.launch, results, self._world())
         self._write(plan)
 
     # What a daemon does.
@@ -102,7 +107,7 @@ class Model:
     def turn(self) -> None:
         """Claim, respond, write; beside effects under way, hear what branches wait for."""
         if self.launch is not None:
-            heard = hear(self._claimed(), self.launch, self._world())
+            heard = plan_beside_effects(self._claimed(), self.launch, self._world())
             if heard is not None and heard.status is not None:
                 self._write(heard)
         if not any(row.outcome is None and row.request.due for row in self.rows):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import EffectResult, Failed
 from resumer_daemon.engine.state import State, StepProgress
@@ -56,7 +56,7 @@ def test_any_value_in_any_action(act, value) -> None:
     definition = parse_definition(
         {"steps": [{"id": "x", "type": "execute", "execute": [{**act, "continue_on_error": True}]}]}
     )
-    advanced = advance(definition, begin(definition, None), {"x": value}, WORLD)
+    advanced = advance_once(definition, begin(definition, None), {"x": value}, WORLD)
     assert dump(advanced.state.to_json())
     for record in advanced.records:
         assert dump(dict(record.output))
@@ -89,7 +89,7 @@ def test_any_value_in_a_condition_a_list_a_match_or_a_reason(value) -> None:
             ]
         }
     )
-    advanced = advance(definition, begin(definition, None), {"x": value}, WORLD)
+    advanced = advance_once(definition, begin(definition, None), {"x": value}, WORLD)
     assert [record.step_id for record in advanced.records][-1] == "w"
     assert dump(advanced.state.to_json())
 
@@ -116,7 +116,7 @@ def test_any_state_of_the_same_shape(state) -> None:
         {"id": "x", "type": "require_approval"},
     ):  # fmt: skip
         definition = parse_definition({"steps": [step]})
-        assert advance(definition, state, {"x": [1]}, WORLD, {"x#0": EffectResult()})
+        assert advance_once(definition, state, {"x": [1]}, WORLD, {"x#0": EffectResult()})
 
 
 def test_a_value_that_grows_while_it_is_rendered_is_refused() -> None:
@@ -124,5 +124,5 @@ def test_a_value_that_grows_while_it_is_rendered_is_refused() -> None:
         {"steps": [{"id": "x", "type": "execute", "execute": [
             {"type": "log", "message": "{{x}}" * 1_000}]}]}
     )  # fmt: skip
-    advanced = advance(definition, begin(definition, None), {"x": "a" * 1_000_000}, WORLD)
+    advanced = advance_once(definition, begin(definition, None), {"x": "a" * 1_000_000}, WORLD)
     assert isinstance(advanced.outcome, Failed)

@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.engine.advance import advance, begin
+from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import (
     AdvanceInputs,
     DecidedApproval,
@@ -49,30 +49,30 @@ def test_another_programs_pause_follows_the_ways_that_were_found_for_it() -> Non
 
 @pytest.mark.parametrize("answer", [Event({"approved": True}), Event(None)])
 def test_an_event_never_approves(answer) -> None:
-    paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
+    paused = advance_once(APPROVAL, begin(APPROVAL, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
     state = resume(APPROVAL, paused.state, paused.outcome.next_steps, answer)
-    assert isinstance(advance(APPROVAL, state, {}, WORLD).outcome, Paused)
+    assert isinstance(advance_once(APPROVAL, state, {}, WORLD).outcome, Paused)
 
 
 def test_a_decision_ends_no_wait() -> None:
-    paused = advance(WAIT, begin(WAIT, None), {}, WORLD)
+    paused = advance_once(WAIT, begin(WAIT, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
     state = resume(WAIT, paused.state, paused.outcome.next_steps, decision("approved"))
-    assert isinstance(advance(WAIT, state, {}, WORLD).outcome, Paused)
+    assert isinstance(advance_once(WAIT, state, {}, WORLD).outcome, Paused)
 
 
 def test_the_time_of_an_approval_is_its_expiry() -> None:
-    paused = advance(APPROVAL, begin(APPROVAL, None), {}, WORLD)
+    paused = advance_once(APPROVAL, begin(APPROVAL, None), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
     state = resume(APPROVAL, paused.state, paused.outcome.next_steps, TimedOut())
-    assert advance(APPROVAL, state, {}, WORLD).outcome == Completed(
+    assert advance_once(APPROVAL, state, {}, WORLD).outcome == Completed(
         "blocked", "Action blocked by workflow"
     )
 
 
 def test_what_time_is_left_is_kept() -> None:
-    paused = advance(APPROVAL, begin(APPROVAL, 30.0), {}, WORLD)
+    paused = advance_once(APPROVAL, begin(APPROVAL, 30.0), {}, WORLD)
     assert isinstance(paused.outcome, Paused)
     state = resume(APPROVAL, paused.state, paused.outcome.next_steps, decision("approved"))
     assert (state.time_left, state.allowed_time) == (30.0, 30.0)
