@@ -92,7 +92,7 @@ class EffectSender:
         except TimeoutError:
             if not throttled:
                 return None
-            result = EffectResult("webhook: its host rests", "connection", sent=False)
+            result = EffectResult("webhook: its host failed too often", "connection", sent=False)
         self._metrics.effects.labels(effect.kind, "failed" if result.error else "done").inc()
         return result
 

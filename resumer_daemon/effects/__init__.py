@@ -1,1 +1,1 @@
-"""What leaves the database."""
+"""Effects: HTTP requests and notifications that leave the database."""

@@ -1,7 +1,6 @@
-"""SSRF guard: resolve a host once, check all its addresses, connect to the checked one only.
+"""SSRF guard: resolve a host once, check all its addresses, connect only to a checked one.
 
-It also counts the bytes that an attempt sends and receives, and ends a response that is too
-large.
+It also counts the bytes that an attempt sends and receives, and stops a response that is too large.
 """
 
 import asyncio
@@ -20,52 +19,52 @@ from resumer_daemon.effects.allowlist import AllowList, as_address, refusal_of_a
 from resumer_daemon.effects.shortage import is_short, is_shortage
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""Returns all addresses of a host as texts, best first; raises OSError."""
+"""Returns all addresses of a host as texts, best first. Raises OSError."""
 
-AT_ONCE: Final = 32
+CONCURRENT_LOOKUPS: Final = 32
 
 
 class SystemResolver:
-    """Asks the system, in threads of its own.
+    """Resolves host names with the system's resolver, in threads of its own.
 
-    The event loop's own threads are few and the database's driver looks names up in them: a name
-    server that hangs must not keep the daemon from its database. A thread that hangs on is let go
-    of, and counts until it ends.
+    The event loop has few threads, and the database driver resolves names in them. A name server
+    that hangs must not keep the daemon from its database. A thread that hangs is not waited for,
+    but it counts against `concurrency` until it ends.
     """
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._free = asyncio.Semaphore(at_once)
+    def __init__(self, concurrency: int = CONCURRENT_LOOKUPS) -> None:
+        self._free = asyncio.Semaphore(concurrency)
 
     async def __call__(self, host: str, port: int) -> list[str]:
         """Return all addresses of a host.
 
         Raises:
-            OSError: It has none, or nobody could say.
+            OSError: It has none, or the lookup failed.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[str]] = loop.create_future()
+        resolved: asyncio.Future[list[str]] = loop.create_future()
 
         def settle(found: list[str] | OSError) -> None:
             self._free.release()
-            if answer.done():
+            if resolved.done():
                 return
             if isinstance(found, OSError):
-                answer.set_exception(found)
+                resolved.set_exception(found)
             else:
-                answer.set_result(found)
+                resolved.set_result(found)
 
-        def work() -> None:
+        def look_up() -> None:
             found = _look_up(host, port)
-            with suppress(RuntimeError):  # the loop was closed meanwhile
+            with suppress(RuntimeError):  # the loop is closed already
                 loop.call_soon_threadsafe(settle, found)
 
         await self._free.acquire()
         try:
-            Thread(target=work, name="resolve", daemon=True).start()
+            Thread(target=look_up, name="resolve", daemon=True).start()
         except RuntimeError as error:  # no more threads
             self._free.release()
             raise OSError(errno.ENOMEM, str(error)) from error
-        return await answer
+        return await resolved
 
 
 def _look_up(host: str, port: int) -> list[str] | OSError:
@@ -76,46 +75,46 @@ def _look_up(host: str, port: int) -> list[str] | OSError:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-LARGEST: Final = 512 * 1024
-"""How many bytes one attempt receives at most: head, framing and what of the body is kept."""
+MAX_RECEIVED: Final = 512 * 1024
+"""Bytes that one attempt may receive: head, framing, and the part of the body that is kept."""
 
-_AT_ONCE: Final = 16 * 1024
-"""How many bytes are read at once: others have their turn before the next ones are parsed."""
+_READ_SIZE: Final = 16 * 1024
+"""Bytes that are read at once. Other tasks run before the next ones are parsed."""
 
 
 class ResponseTooLarge(httpcore2.ReadError):
-    """The answer went on beyond all measure, before its end or what is kept of it was there."""
+    """The response passed `MAX_RECEIVED` before the part of it that is kept was complete."""
 
 
 @dataclass(slots=True)
 class ByteCounter:
-    """The bytes of HTTP that one attempt has sent and received."""
+    """The bytes of HTTP that one attempt sent and received."""
 
     sent: int = 0
     received: int = 0
 
 
 class CountedStream(httpcore2.AsyncNetworkStream):
-    """A connection whose bytes are counted; beyond `LARGEST` it is broken off."""
+    """A connection that counts its bytes and fails beyond `MAX_RECEIVED`."""
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream, meter: ByteCounter) -> None:
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, counter: ByteCounter) -> None:
         self._stream = stream
-        self._meter = meter
+        self._counter = counter
 
     async def read(
         self,
         max_bytes: int,
         timeout: float | None = None,  # noqa: ASYNC109 - the interface's
     ) -> bytes:
-        """Read what is there, at most `max_bytes`.
+        """Read at most `max_bytes`.
 
         Raises:
-            TooMuch: There seems to be no end to it.
+            ResponseTooLarge: `MAX_RECEIVED` bytes were read already.
         """
-        if self._meter.received >= LARGEST:
+        if self._counter.received >= MAX_RECEIVED:
             raise ResponseTooLarge
-        data = await self._stream.read(min(max_bytes, _AT_ONCE), timeout)
-        self._meter.received += len(data)
+        data = await self._stream.read(min(max_bytes, _READ_SIZE), timeout)
+        self._counter.received += len(data)
         return data
 
     async def write(
@@ -123,8 +122,8 @@ class CountedStream(httpcore2.AsyncNetworkStream):
         buffer: bytes,
         timeout: float | None = None,  # noqa: ASYNC109 - the interface's
     ) -> None:
-        """Write all of it; what fails half-way counts as sent, for who knows."""
-        self._meter.sent += len(buffer)
+        """Write all of it. A write that fails midway counts as sent, because part of it may be."""
+        self._counter.sent += len(buffer)
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -137,37 +136,37 @@ class CountedStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the interface's
     ) -> httpcore2.AsyncNetworkStream:
-        """Go on encrypted; the handshake is not counted."""
+        """Continue encrypted. The handshake is not counted."""
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return CountedStream(stream, self._meter)
+        return CountedStream(stream, self._counter)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the connection knows about itself."""
+        """Return a property of the connection."""
         return self._stream.get_extra_info(info)
 
 
 SocketOptions: TypeAlias = Iterable[httpcore2.SOCKET_OPTION] | None
 
-ADDRESSES: Final = 4
-"""How many addresses of a host are tried; all of them are checked."""
+MAX_ADDRESSES: Final = 4
+"""Addresses of a host that are tried. All of them are checked."""
 
 
 class AddressRefused(Exception):
-    """A host is, or leads to, a place inside that the settings do not allow."""
+    """A host is, or resolves to, a non-public address that the settings do not allow."""
 
     def __init__(self, host: str, kind: str) -> None:
         super().__init__(f"{host} has {kind} address, which RESUMER_HTTP_ALLOW does not allow")
 
 
 class NotResolved(Exception):
-    """Nobody could say which addresses a host has."""
+    """The addresses of a host could not be looked up."""
 
     def __init__(self, host: str) -> None:
         super().__init__(f"{host} could not be looked up")
 
 
 class Guard:
-    """Says which addresses a host may be reached at. Without an allow-list: the open Internet's."""
+    """Decides at which addresses a host may be reached. Without an allow-list: public ones."""
 
     def __init__(
         self,
@@ -181,18 +180,18 @@ class Guard:
         self.backend = backend or httpcore2.AnyIOBackend()
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses of a host, each one checked; a single bad one refuses the host.
+        """Return the checked addresses of a host. A single one that is refused refuses the host.
 
         Raises:
-            AddressRefused: One of them is not allowed.
-            NotResolved: There is none, or what came is no address.
-            OSError: This daemon is short of what a look-up needs.
+            AddressRefused: One of them is not allowed, or malformed.
+            NotResolved: The host has no address.
+            OSError: This daemon has a shortage that prevents a lookup.
         """
-        found = [host] if as_address(host) else await self._looked_up(host, port)
+        addresses = [host] if as_address(host) else await self._look_up(host, port)
         if not self._allow.has_name(host, port):
-            for text in found:
-                self._check(host, text, port)
-        return found[:ADDRESSES]
+            for address in addresses:
+                self._check(host, address, port)
+        return addresses[:MAX_ADDRESSES]
 
     def _check(self, host: str, text: str, port: int) -> None:
         address = as_address(text)
@@ -202,7 +201,7 @@ class Guard:
         if kind is not None and not self._allow.has_address(address, port):
             raise AddressRefused(host, kind)
 
-    async def _looked_up(self, host: str, port: int) -> list[str]:
+    async def _look_up(self, host: str, port: int) -> list[str]:
         try:
             found = await self._resolve(host, port)
         except OSError as error:
@@ -215,15 +214,15 @@ class Guard:
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Opens the connection of one attempt, to an address that the guard has returned.
+    """Opens the connection of one attempt, to an address that the guard returned.
 
-    Only the address is replaced: `Host`, SNI and the certificate's name stay the URL's. Leaving
-    its context closes the connection, also one that was given up during its TLS handshake.
+    Only the address is replaced. `Host`, SNI and the name in the certificate stay those of the URL.
+    Leaving the context closes the connection, even one that was cancelled in its TLS handshake.
     """
 
-    def __init__(self, guard: Guard, meter: ByteCounter) -> None:
+    def __init__(self, guard: Guard, counter: ByteCounter) -> None:
         self._guard = guard
-        self._meter = meter
+        self._counter = counter
         self._opened: httpcore2.AsyncNetworkStream | None = None
 
     async def __aenter__(self) -> Self:
@@ -244,22 +243,24 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         """Look up, check and connect, all within `timeout` seconds.
 
         Raises:
-            AddressRefused: The guard does not let it through.
+            AddressRefused: The guard does not allow the host.
             NotResolved: The host has no address.
-            httpcore2.ConnectError: No address answered.
-            httpcore2.ConnectTimeout: Not in time.
+            httpcore2.ConnectError: No address accepts a connection.
+            httpcore2.ConnectTimeout: The time is over.
         """
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._guard.addresses(host, port)
                 each = None if timeout is None else timeout / len(addresses)
-                stream = await self._first(addresses, port, each, local_address, socket_options)
+                stream = await self._connect_to_first(
+                    addresses, port, each, local_address, socket_options
+                )
                 self._opened = stream
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
-        return CountedStream(stream, self._meter)
+        return CountedStream(stream, self._counter)
 
-    async def _first(
+    async def _connect_to_first(
         self,
         addresses: list[str],
         port: int,
@@ -282,6 +283,6 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - the interface's
         socket_options: SocketOptions = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Refuse: nothing outside listens there."""
+        """Refuse: every Unix socket is local."""
         del timeout, socket_options
         raise AddressRefused(path, "a local")

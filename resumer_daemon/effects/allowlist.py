@@ -1,4 +1,7 @@
-"""Hosts and networks that requests may go to: public ones, and `RESUMER_HTTP_ALLOW`."""
+"""Public IP ranges, and the hosts and networks that `RESUMER_HTTP_ALLOW` adds.
+
+Requests to any other address are refused.
+"""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +13,8 @@ from resumer_daemon.errors import SettingsError
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-# Written out rather than asked of `ipaddress`: what it calls global differs from one Python to
-# another, and it knows neither tunnels nor the public addresses that clouds answer from within.
+# Not taken from `ipaddress`: its `is_global` differs between Python versions, and it knows neither
+# tunnels nor the public addresses at which clouds serve internal metadata.
 _V4: Final = {
     IPv4Network(network): kind
     for network, kind in {
@@ -60,7 +63,7 @@ _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 def refusal_of_address(address: Address) -> str | None:
-    """Return what kind of address it is, with its article, or None for one of the open Internet."""
+    """Return the kind of a non-public address, with its article, or None for a public address."""
     if isinstance(address, IPv4Address):
         return next((kind for network, kind in _V4.items() if address in network), None)
     for network, kind in _V6.items():
@@ -72,7 +75,7 @@ def refusal_of_address(address: Address) -> str | None:
 
 
 def as_address(text: str) -> Address | None:
-    """Read an address in its standard spelling; None for a name. Zones are no part of it."""
+    """Parse an address in its standard form. Return None for a name, or if it has a zone."""
     if "%" in text:
         return None
     try:
@@ -88,58 +91,58 @@ _ENTRY: Final = re.compile(
         | (?P<bare> [0-9A-Fa-f:./]+ )""",
     re.VERBOSE,
 )
-_LARGEST_PORT: Final = 65535
+_MAX_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """What the guard lets through although it is inside. A port of None is any port."""
+    """Non-public hosts and networks that are allowed, each at one port. Port None: any port."""
 
     names: frozenset[tuple[str, int | None]] = frozenset()
     suffixes: frozenset[tuple[str, int | None]] = frozenset()
     networks: tuple[tuple[Network, int | None], ...] = ()
 
     def has_name(self, host: str, port: int) -> bool:
-        """Tell whether a host is allowed by its name, wherever that leads."""
+        """Tell whether a host is allowed by name, whatever its address is."""
         if (host, port) in self.names or (host, None) in self.names:
             return True
-        return any(host.endswith(end) and at in (None, port) for end, at in self.suffixes)
+        return any(host.endswith(suffix) and at in (None, port) for suffix, at in self.suffixes)
 
     def has_address(self, address: Address, port: int) -> bool:
-        """Tell whether an address lies in a network that is allowed."""
+        """Tell whether an address is in an allowed network."""
         return any(address in network and at in (None, port) for network, at in self.networks)
 
 
 def read_allow_list(text: str) -> AllowList:
-    """Read a comma list such as `internal.example:8080, *.svc.local, 10.1.0.0/16, [fd00::1]:80`.
+    """Parse a comma list such as `internal.example:8080, *.svc.local, 10.1.0.0/16, [fd00::1]:80`.
 
     Raises:
-        SettingsError: With every entry that is none of these.
+        SettingsError: It names every invalid entry.
     """
-    names, suffixes, networks, wrong = set(), set(), [], []
+    names, suffixes, networks, invalid = set(), set(), [], []
     for entry in filter(None, map(str.strip, text.split(","))):
         try:
-            what, port = _read(entry)
+            allowed, port = _parse(entry)
         except ValueError as error:
-            wrong.append(f"{entry!r}: {error}")
+            invalid.append(f"{entry!r}: {error}")
             continue
-        if not isinstance(what, str):
-            networks.append((what, port))
-        elif what.startswith("."):
-            suffixes.add((what, port))
+        if not isinstance(allowed, str):
+            networks.append((allowed, port))
+        elif allowed.startswith("."):
+            suffixes.add((allowed, port))
         else:
-            names.add((what, port))
-    if wrong:
-        raise SettingsError("RESUMER_HTTP_ALLOW is wrong: " + "; ".join(wrong))
+            names.add((allowed, port))
+    if invalid:
+        raise SettingsError("RESUMER_HTTP_ALLOW is invalid: " + "; ".join(invalid))
     return AllowList(frozenset(names), frozenset(suffixes), tuple(networks))
 
 
-def _read(entry: str) -> tuple[str | Network, int | None]:
+def _parse(entry: str) -> tuple[str | Network, int | None]:
     match = _ENTRY.fullmatch(entry)
     if match is None:
-        raise ValueError("neither a host nor a network")
+        raise ValueError("not a host or a network")
     port = int(match["port"]) if match["port"] else None
-    if port is not None and not 1 <= port <= _LARGEST_PORT:
+    if port is not None and not 1 <= port <= _MAX_PORT:
         raise ValueError("not a port")
     text = match["v6"] or match["plain"] or match["bare"]
     if text.startswith("*."):

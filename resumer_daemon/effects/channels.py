@@ -1,6 +1,6 @@
-"""Notification channels: e-mail, chat, pagers and others, and the route to each recipient.
+"""Notification channels, such as e-mail, chat and pagers, and the route to each recipient.
 
-The channels take time and memory to import, so the first message imports them.
+The first message imports the channels, because they take time and memory.
 """
 
 import logging
@@ -11,59 +11,59 @@ from urllib.parse import quote
 
 from resumer_daemon.effects.shortage import is_short, is_shortage
 
-KEYED = ("json", "jsons", "xml", "xmls", "form", "forms")
-"""Channels that carry headers of ours: these get the message's Idempotency-Key."""
+WITH_HEADERS = ("json", "jsons", "xml", "xmls", "form", "forms")
+"""Channels that carry HTTP headers. They send the message's Idempotency-Key."""
 
 
 class NotTried(Exception):
-    """A channel could not be asked, because this daemon is short of what it takes."""
+    """This daemon has a shortage and could not use the channel. That is not an attempt."""
 
 
 class Undelivered(Exception):
-    """A channel did not take a message; the text says why, as far as the channel tells."""
+    """A channel did not accept a message. The text gives the channel's reason, if it has one."""
 
 
 def deliver(address: str, message: str, key: str) -> None:
-    """Hand over one message; blocks until its channel has taken it. For a thread of its own.
+    """Deliver one message. This blocks, so call it in a thread.
 
     Raises:
-        Undelivered: It was not taken.
-        NotTried: This daemon is short of what it takes: that is not an attempt.
+        Undelivered: The channel did not accept it.
+        NotTried: This daemon has a shortage.
     """
     import apprise
 
     scheme = address.partition(":")[0].lower()
-    if scheme in KEYED:
+    if scheme in WITH_HEADERS:
         address += f"{'&' if '?' in address else '?'}+Idempotency-Key={key}"
     channel = apprise.Apprise.instantiate(address)
     if channel is None:
-        raise Undelivered(f"a route's address is not one of a channel: {scheme}://...")
-    with _Complaints() as said:
+        raise Undelivered(f"the route's address is not a channel: {scheme}://...")
+    with _LastWarning() as warning:
         try:
-            taken = channel.notify(body=message, notify_type=apprise.NotifyType.INFO)
-        except Exception as error:  # a hundred channels by as many hands: none may stop the others
+            accepted = channel.notify(body=message, notify_type=apprise.NotifyType.INFO)
+        except Exception as error:  # apprise has a hundred channels: none may stop the others
             if is_shortage(error):
                 raise NotTried(f"{scheme}: {type(error).__name__}") from error
             raise Undelivered(f"{scheme}: {type(error).__name__}") from error
-    if not taken and is_short():
-        raise NotTried(f"{scheme}: this daemon is short of files")
-    if not taken:
-        raise Undelivered(f"{scheme}: {said.last or 'not taken'}")
+    if not accepted and is_short():
+        raise NotTried(f"{scheme}: this daemon has no free file descriptor")
+    if not accepted:
+        raise Undelivered(f"{scheme}: {warning.text or 'not accepted'}")
 
 
-class _Complaints(logging.Handler):
-    """What the channel of this thread complained of."""
+class _LastWarning(logging.Handler):
+    """The last warning that the channel logged in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._thread = threading.get_ident()
-        self.last = ""
+        self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self.last = record.getMessage()
+            self.text = record.getMessage()
 
-    def __enter__(self) -> "_Complaints":
+    def __enter__(self) -> "_LastWarning":
         logging.getLogger("apprise").addHandler(self)
         return self
 
@@ -72,19 +72,19 @@ class _Complaints(logging.Handler):
 
 
 class Routes:
-    """Patterns of recipients, each with the address of its channel, in the order of the settings.
+    """Patterns of recipients and the channel address of each, in the order of the settings.
 
-    In an address, `{recipient}` is the whole recipient and `{target}` what follows its first colon,
-    both quoted for a URL: nothing that a definition says can lead to another channel.
+    In an address, `{recipient}` is the whole recipient and `{target}` the part after its first
+    colon. Both are quoted for a URL, so that a definition cannot lead to another channel.
     """
 
     def __init__(self, routes: Mapping[str, str]) -> None:
         self._routes = routes
 
     def address(self, recipient: str, channel: str | None) -> str | None:
-        """Return the address of a recipient; None where no route fits.
+        """Return the address of a recipient, or None if no route matches.
 
-        A message for a `channel` is for `channel:recipient` first, then for the recipient alone.
+        For a message with a `channel`, match `channel:recipient` first, then the recipient alone.
         """
         names = [f"{channel}:{recipient}", recipient] if channel else [recipient]
         for name in names:

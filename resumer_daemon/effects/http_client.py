@@ -1,6 +1,6 @@
-"""Send one HTTP request: guarded, within a deadline, and with one clear reason when it fails.
+"""Send one HTTP request through the SSRF guard, within a deadline, and explain its failure.
 
-Reasons are in words of our own, because a library's may quote what a receiver sent.
+The error texts are fixed, because those of a library may quote what a receiver sent.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ from resumer_daemon.effects.shortage import SHORTAGE, is_shortage
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.workflow.errors import StepError
 
-# It writes the headers of every response into its log, and a receiver may send our secrets back.
+# httpcore2 logs the headers of every response, and a receiver may send secrets back in them
 logging.getLogger("httpcore2").setLevel(logging.WARNING)
 
 
@@ -54,23 +54,23 @@ NO_TRACE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The seconds that an attempt waits for one step, whatever its deadline is."""
+    """Seconds that an attempt waits for a connection and for each read, within its deadline."""
 
     connect: float = 3.0
     first_byte: float = 10.0
 
 
 @cache
-def _authorities_of_the_system() -> ssl.SSLContext:
-    """Return what the system trusts. Reading it takes 0.1 s, so a process does that once."""
+def _system_trust() -> ssl.SSLContext:
+    """Return the certificate authorities of the system. Loading them takes 0.1 s, so do it once."""
     return ssl.create_default_context()
 
 
 class HttpClient:
-    """Carries out effects over HTTP; each attempt has a connection of its own.
+    """Sends effects over HTTP. Each attempt has a connection of its own.
 
-    So an attempt never meets what an earlier one left, nor a connection that its receiver is just
-    closing. No redirects, no proxies, no cookies, nothing from the environment.
+    So it never gets a connection that an earlier attempt left in a bad state or that the receiver
+    is closing. There are no redirects, proxies or cookies, and nothing comes from the environment.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class HttpClient:
         trust: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take what it works with; `clock` tells receivers the time, deadlines have their own."""
+        """`trust` None: the authorities of the system. `clock` is for signatures and dates only."""
         self._guard = guard
         self._secrets = secrets
         self._signer = signer
         self._timeouts = timeouts or Timeouts()
-        self._trust = trust or _authorities_of_the_system()
+        self._trust = trust or _system_trust()
         self._clock = clock
 
     def using(self, secrets: Lookup) -> "HttpClient":
@@ -100,51 +100,51 @@ class HttpClient:
     async def send(
         self, effect: Effect, *, deadline: float, trace: Mapping[str, str] = NO_TRACE
     ) -> HttpResult:
-        """Carry out one attempt, to its end within `deadline` seconds from now.
+        """Make one attempt, which ends within `deadline` seconds.
 
-        The headers of `trace` go along where the definition has none of that name.
-        Whatever goes wrong is in the result. What the definition, the data or the settings rule
-        out has the class `fault`, and nothing was sent; neither errors nor data show a secret.
+        The headers of `trace` are added unless the definition sets them. Every failure is a result.
+        A request that the definition, the data or the settings do not allow is not sent, and has
+        the retry class `fault`. Neither errors nor data show a secret.
         """
-        revealed = SecretScope(self._secrets)
-        meter = ByteCounter()
+        secrets = SecretScope(self._secrets)
+        counter = ByteCounter()
         try:
             async with asyncio.timeout(deadline):
-                request = prepare_request(effect, revealed, trace)
-                return await self._exchange(request, effect.key, revealed, meter)
+                request = prepare_request(effect, secrets, trace)
+                return await self._exchange(request, effect.key, secrets, counter)
         except TRANSPORT_ERRORS as error:
-            answer = failure_result(error, sent=meter.sent > 0)
-            return replace(answer, error=revealed.mask(answer.error or ""))
+            result = failure_result(error, sent=counter.sent > 0)
+            return replace(result, error=secrets.mask(result.error or ""))
 
     async def _exchange(
-        self, request: HttpRequest, key: str, revealed: SecretScope, meter: ByteCounter
+        self, request: HttpRequest, key: str, secrets: SecretScope, counter: ByteCounter
     ) -> HttpResult:
         headers = dict(request.headers)
         if self._signer is not None:
             headers |= self._signer.headers(key, request.body, self._clock())
         url = request.url
-        where = httpcore2.URL(
+        target = httpcore2.URL(
             scheme=url.scheme.encode(),
             host=url.host.encode(),
             port=url.port,
             target=url.target.encode(),
         )
         async with (
-            GuardedBackend(self._guard, meter) as backend,
+            GuardedBackend(self._guard, counter) as backend,
             httpcore2.AsyncHTTPConnection(
-                where.origin, ssl_context=self._trust, network_backend=backend
+                target.origin, ssl_context=self._trust, network_backend=backend
             ) as connection,
             connection.stream(
                 request.method,
-                where,
+                target,
                 headers=[(name.encode(), value.encode()) for name, value in headers.items()],
                 content=request.body,
-                extensions={"timeout": self._waits()},
+                extensions={"timeout": self._step_timeouts()},
             ) as response,
         ):
-            return await read_result(response, revealed, self._clock())
+            return await read_result(response, secrets, self._clock())
 
-    def _waits(self) -> dict[str, float]:
+    def _step_timeouts(self) -> dict[str, float]:
         first_byte = self._timeouts.first_byte
         return {"connect": self._timeouts.connect, "read": first_byte, "write": first_byte}
 
@@ -164,30 +164,30 @@ async def load_context(
     """
     ends = monotonic() + deadline
 
-    async def ask() -> HttpResult:
+    async def request() -> HttpResult:
         left = max(0.0, min(attempt_timeout, ends - monotonic()))
         return await client.send(effect, deadline=left, trace=trace)
 
     retrying = AsyncRetrying(
-        retry=retry_if_result(_may_pass),
+        retry=retry_if_result(_is_transient),
         stop=stop_after_attempt(attempts) | stop_after_delay(deadline),
         wait=wait_random_exponential(multiplier=0.1, max=2.0),
         retry_error_callback=_last,
     )
-    return await retrying(ask)
+    return await retrying(request)
 
 
-def _may_pass(answer: HttpResult) -> bool:
-    """Tell a failure of the moment: no answer, too much to do, or an error of the server's own."""
-    failed_as = answer.retry_class or ""
-    return failed_as in ("timeout", "connection", "408", "429") or failed_as.startswith("5")
+def _is_transient(result: HttpResult) -> bool:
+    """Tell whether a failure may pass: no response, overload, or an error of the server."""
+    retry_class = result.retry_class or ""
+    return retry_class in ("timeout", "connection", "408", "429") or retry_class.startswith("5")
 
 
 def _last(state: RetryCallState) -> HttpResult:
     if state.outcome is None:
         raise LookupError("a retry without an attempt")
-    answer: HttpResult = state.outcome.result()
-    return answer
+    result: HttpResult = state.outcome.result()
+    return result
 
 
 TRANSPORT_ERRORS: Final = (
@@ -199,19 +199,19 @@ TRANSPORT_ERRORS: Final = (
     httpcore2.ProtocolError,
     httpcore2.TimeoutException,
 )
-"""What an attempt can fail with."""
+"""The exceptions of a failed attempt."""
 
 _LATE: Final[dict[type[Exception], str]] = {
     httpcore2.ConnectTimeout: "no connection",
-    httpcore2.ReadTimeout: "no answer",
-    httpcore2.WriteTimeout: "the request was not taken",
+    httpcore2.ReadTimeout: "no response",
+    httpcore2.WriteTimeout: "the request was not accepted",
 }
 
 
 def failure_result(error: Exception, sent: bool) -> HttpResult:
-    """Return one of `TRANSPORT_ERRORS` as a result. `sent`: some byte of the request has left.
+    """Return one of `TRANSPORT_ERRORS` as a result. `sent`: a byte of the request was sent.
 
-    The text may hold what the definition says, secrets included.
+    The text may contain parts of the definition, and so secrets.
     """
     match error:
         case _ if is_shortage(error):
@@ -223,29 +223,29 @@ def failure_result(error: Exception, sent: bool) -> HttpResult:
         case AddressRefused():
             return HttpResult(f"webhook: {error}", "fault", sent=sent)
         case httpcore2.LocalProtocolError():
-            return HttpResult("webhook: not a request that can be sent", "fault", sent=sent)
+            return HttpResult("webhook: the request cannot be sent", "fault", sent=sent)
         case TimeoutError() | httpcore2.TimeoutException():
-            why = _LATE.get(type(error), "no end within the time given")
+            why = _LATE.get(type(error), "no complete response before the deadline")
             return HttpResult(f"webhook timed out: {why}", "timeout", sent=sent)
         case _:
-            return HttpResult(f"webhook failed: {_broken(error)}", "connection", sent=sent)
+            return HttpResult(f"webhook failed: {_describe(error)}", "connection", sent=sent)
 
 
-def _broken(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     match error:
         case NotResolved():
             return str(error)
         case ResponseTooLarge():
-            return "an answer without end"
+            return "the response is too large"
         case httpcore2.ProtocolError():
-            return "what came is no answer"
+            return "not a valid HTTP response"
         case httpcore2.ConnectError():
-            return _unconnected(error.__cause__)
+            return _describe_connect_error(error.__cause__)
         case _:
             return "the connection broke"
 
 
-def _unconnected(cause: BaseException | None) -> str:
+def _describe_connect_error(cause: BaseException | None) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"certificate refused: {cause.verify_message}"
     return "no TLS" if isinstance(cause, ssl.SSLError) else "no connection"

@@ -1,4 +1,4 @@
-"""Insert secrets into a request at the last moment; remove them from what comes back."""
+"""Insert secrets into a request just before it is sent, and remove them from its response."""
 
 import json
 import re
@@ -13,45 +13,46 @@ from resumer_daemon.workflow.url_templates import resolve_url
 from resumer_daemon.workflow.values import Json
 
 Lookup: TypeAlias = Callable[[str], str]
-"""Returns a secret's value by its name; raises LookupError, OSError or UnicodeError."""
+"""Returns the value of a secret by name. Raises LookupError, OSError or UnicodeError."""
 
-SHORTEST: Final = 4
-"""How many characters a secret has at least to be masked: a text of fewer is everywhere."""
+MIN_MASKED: Final = 4
+"""Characters of the shortest secret that is masked. Shorter texts occur everywhere."""
 
-_DEPTH: Final = 320
+_MAX_DEPTH: Final = 320
 
 
 class SecretScope:
-    """Resolves references, and remembers what it has revealed in order to mask it."""
+    """Resolves references to secrets, and masks every secret that it has revealed."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._names: dict[str, str] = {}
 
     def resolve(self, value: Json) -> Json:
-        """Return a rendered value with its secrets put in: for sending only.
+        """Return a rendered value with its secrets, for sending only.
 
         Raises:
-            Fault: There is no such secret.
-            OSError: This daemon is short of the files that reading one needs.
+            StepError: There is no such secret.
+            OSError: This daemon has no free file descriptor to read one.
         """
         return resolve_secrets(value, self._reveal)
 
     def resolve_url(self, url: str) -> str:
-        """Return a rendered URL with its secrets put in: for sending only.
+        """Return a rendered URL with its secrets, for sending only.
 
         Raises:
-            Fault: There is no such secret, or the URL cannot be made.
+            StepError: There is no such secret, or the URL is invalid.
+            OSError: As with `resolve`.
         """
         return resolve_url(url, self._reveal)
 
     @property
     def longest(self) -> int:
-        """How many characters a secret has at most, however it is spelled."""
+        """Characters of the longest form of a revealed secret."""
         return max(map(len, self._names), default=0)
 
     def mask(self, text: str) -> str:
-        """Return a text with each secret, in any case, as the reference that was written."""
+        """Return a text in which each secret, in any case, is replaced by its reference."""
         if not self._names:
             return text
         spellings = sorted(self._names, key=len, reverse=True)
@@ -63,8 +64,8 @@ class SecretScope:
         return re.sub(pattern, reference, text, flags=re.IGNORECASE)
 
     def mask_within(self, value: Json, depth: int = 0) -> Json:
-        """Return a value with every text in it masked, keys too."""
-        if not self._names or depth > _DEPTH:
+        """Return a value in which every text is masked, keys included."""
+        if not self._names or depth > _MAX_DEPTH:
             return value
         match value:
             case str():
@@ -83,18 +84,18 @@ class SecretScope:
         try:
             secret = self._lookup(name)
             secret.encode()
-        except (LookupError, OSError, UnicodeError) as error:  # of which the last would show it
+        except (LookupError, OSError, UnicodeError) as error:  # a UnicodeError would show it
             if is_shortage(error):
                 raise
             raise StepError(f"webhook: no secret {name}") from None
         for spelling in _spellings(secret):
-            if len(spelling) >= SHORTEST:
+            if len(spelling) >= MIN_MASKED:
                 self._names.setdefault(spelling, name)
         return secret
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yield a secret as it may come back: as it is, within JSON, within a URL."""
+    """Yield the forms in which a secret may come back: plain, within JSON, within a URL."""
     yield secret
     yield secret.strip()
     yield json.dumps(secret)[1:-1]

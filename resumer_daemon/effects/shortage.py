@@ -1,4 +1,7 @@
-"""Shortages of this daemon or its host, such as no file descriptor: no receiver is at fault."""
+"""Recognise shortages of this daemon or its machine, such as no free file descriptor.
+
+They say nothing about a receiver, so they count neither as an attempt nor against a host.
+"""
 
 import errno
 import socket
@@ -6,13 +9,13 @@ from collections.abc import Iterator
 from typing import Final
 
 SHORTAGE: Final = "shortage"
-"""The class of an attempt that such a shortage has prevented."""
+"""The retry class of an attempt that a shortage prevented."""
 
 _ERRORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Tell whether an error comes from a shortage of ours, however often it was wrapped."""
+    """Tell whether a shortage caused an error, directly or through other errors."""
     return any(
         isinstance(each, MemoryError) or (isinstance(each, OSError) and each.errno in _ERRORS)
         for each in _causes(error)
@@ -20,7 +23,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def is_short() -> bool:
-    """Tell whether a socket cannot be opened now: libraries hide why they have failed."""
+    """Tell whether no socket can be opened now. Libraries hide why they failed."""
     try:
         socket.socket().close()
     except OSError as error:
@@ -30,13 +33,13 @@ def is_short() -> bool:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        each = left.pop()
+    unvisited: list[BaseException | None] = [error]
+    while unvisited:
+        each = unvisited.pop()
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
         yield each
-        left += [each.__cause__, each.__context__]
+        unvisited += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
-            left += each.exceptions
+            unvisited += each.exceptions

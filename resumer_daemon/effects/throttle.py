@@ -1,4 +1,4 @@
-"""Limit requests per host: concurrency, circuit breaker, one budget for all retries."""
+"""Limit requests per host by concurrency and a circuit breaker, and all retries by one budget."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from resumer_daemon.engine.outcome import Effect, EffectResult
 
 
 class RetryBudget:
-    """A token bucket for all hosts together: each first attempt pays in, each retry takes one out.
+    """A token bucket for the retries to all hosts. It starts full.
 
-    `share` of a token is paid in by a first attempt, and `floor` tokens by every second, so that a
-    daemon with little to do may retry too; at most `most` are kept. It starts full.
+    Each first attempt adds `share` of a token, and each second adds `floor` tokens, so that a
+    daemon with little to do can retry too. A retry takes one token. The bucket holds `most` tokens.
     """
 
     def __init__(
@@ -31,83 +31,85 @@ class RetryBudget:
         self._floor = floor
         self._most = most
         self._tokens = most
-        self._seen = clock()
+        self._filled_at = clock()
 
     def pay(self) -> None:
-        """Pay in for a first attempt."""
-        self._flow()
+        """Add the share of a first attempt."""
+        self._fill()
         self._tokens = min(self._most, self._tokens + self._share)
 
     def wait(self) -> float:
-        """Return the seconds before a retry is worth asking for; 0 is now."""
-        self._flow()
+        """Return the seconds until a retry is possible. 0: now."""
+        self._fill()
         return max(0.0, (1.0 - self._tokens) / self._floor)
 
     def take(self) -> None:
-        """Take one out for a retry, after `wait` returned 0."""
+        """Take the token of a retry, after `wait` returned 0."""
         self._tokens -= 1.0
 
-    def _flow(self) -> None:
+    def _fill(self) -> None:
         now = self._clock()
-        self._tokens = min(self._most, self._tokens + (now - self._seen) * self._floor)
-        self._seen = now
+        self._tokens = min(self._most, self._tokens + (now - self._filled_at) * self._floor)
+        self._filled_at = now
 
 
-_PROBE: Final = 1.0
+_PROBE_WAIT: Final = 1.0
+"""Seconds until a request asks again while a probe is under way."""
 
 
 class Breaker:
-    """Opens after `failures` in a row for `rest` seconds, then lets a single probe through.
+    """A circuit breaker. It opens for `open_seconds` after `failures` in a row.
 
-    The probe's outcome closes it, or opens it again. Times are of a monotonic clock.
+    Then it lets a single probe through. The probe's result closes it, or opens it again. `clock`
+    is monotonic.
     """
 
-    def __init__(self, failures: int, rest: float, clock: Callable[[], float]) -> None:
+    def __init__(self, failures: int, open_seconds: float, clock: Callable[[], float]) -> None:
         self._limit = failures
-        self._rest = rest
+        self._open_seconds = open_seconds
         self._clock = clock
         self._failures = 0
-        self._closed_until = 0.0
+        self._open_until = 0.0
         self._probing = False
 
     @property
     def pristine(self) -> bool:
-        """Tell whether there is nothing to remember about this host."""
+        """True if the host has no failures to remember."""
         return self._failures == 0
 
     def wait(self) -> float:
-        """Return the seconds before the next request is worth asking for; 0 is now."""
+        """Return the seconds until the next request is possible. 0: now."""
         if self._failures < self._limit:
             return 0.0
         if self._probing:
-            return min(self._rest, _PROBE)
-        return max(0.0, self._closed_until - self._clock())
+            return min(self._open_seconds, _PROBE_WAIT)
+        return max(0.0, self._open_until - self._clock())
 
     def enter(self) -> bool:
-        """Note that a request goes out, and tell whether it is the probe; `leave` wants to know."""
+        """Count a request as sent. Return whether it is the probe, as `leave` needs to know."""
         probe = self._failures >= self._limit
         self._probing = self._probing or probe
         return probe
 
-    def leave(self, well: bool | None, probe: bool) -> None:
-        """Note what became of a request; None is for what says nothing about the host."""
+    def leave(self, ok: bool | None, probe: bool) -> None:
+        """Count the result of a request. None: the result says nothing about the host."""
         if probe:
             self._probing = False
-        if well:
+        if ok:
             self._failures = 0
-        elif well is not None:
+        elif ok is not None:
             self._failures += 1
-            # Not for what was under way already: a slow failure says nothing new.
+            # a request that was under way already, and fails late, does not extend the time
             if probe or self._failures == self._limit:
-                self._closed_until = self._clock() + self._rest
+                self._open_until = self._clock() + self._open_seconds
 
 
 REMEMBERED: Final = 1000
-"""How many hosts are remembered, save those that something is under way to."""
+"""Hosts that are remembered, besides those with requests under way."""
 
 
 class Throttled(Exception):
-    """An attempt must not be made now. It has not been made: ask again after `seconds`."""
+    """An attempt was not made, because it is not allowed now. Try again after `seconds`."""
 
     def __init__(self, seconds: float, reason: str) -> None:
         super().__init__(reason)
@@ -116,59 +118,60 @@ class Throttled(Exception):
 
 @dataclass(slots=True)
 class HostAttempt:
-    """An attempt that was let through; whoever makes it puts its result here."""
+    """An attempt that is allowed. Its caller sets `result`."""
 
     result: EffectResult | None = None
 
 
 class _HostSlots:
-    def __init__(self, places: int, breaker: Breaker) -> None:
-        self.places = asyncio.Semaphore(places)
+    def __init__(self, concurrency: int, breaker: Breaker) -> None:
+        self.slots = asyncio.Semaphore(concurrency)
         self.breaker = breaker
         self.users = 0
 
 
 class HostThrottle:
-    """Lets attempts through, and learns from their results. One for the whole process."""
+    """Allows attempts to hosts, and learns from their results. A process has one."""
 
     def __init__(
         self,
         *,
-        places: int = 8,
+        concurrency: int = 8,
         failures: int = 5,
-        rest: float = 30.0,
+        open_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         budget: RetryBudget | None = None,
     ) -> None:
-        """Take the limits of one host: `places` at once, `failures` in a row, `rest` in seconds."""
-        self._places = places
+        """Set the limits of each host: `concurrency`, and those of its `Breaker`."""
+        self._concurrency = concurrency
         self._failures = failures
-        self._rest = rest
+        self._open_seconds = open_seconds
         self._clock = clock
         self._budget = budget or RetryBudget(clock)
-        self._lanes: dict[str, _HostSlots] = {}
+        self._hosts: dict[str, _HostSlots] = {}
 
     @asynccontextmanager
     async def attempt(self, effect: Effect) -> AsyncIterator[HostAttempt]:
-        """Wait for a place at the effect's host, and keep it for as long as the block runs.
+        """Wait for a slot of the effect's host, and keep it while the block runs.
 
         Raises:
-            NotNow: The host rests, or there have been too many retries. The block is not run.
+            Throttled: The host failed too often, or there are too many retries. The block does not
+                run.
         """
-        lane = self._lane(origin_of(effect))
-        lane.users += 1
+        host = self._host(origin_of(effect))
+        host.users += 1
         try:
-            async with lane.places:
-                probe = self._pass(lane.breaker, effect)
+            async with host.slots:
+                probe = self._enter(host.breaker, effect)
                 attempt = HostAttempt()
                 try:
                     yield attempt
                 finally:
-                    lane.breaker.leave(_well(attempt.result), probe)
+                    host.breaker.leave(_is_ok(attempt.result), probe)
         finally:
-            lane.users -= 1
+            host.users -= 1
 
-    def _pass(self, breaker: Breaker, effect: Effect) -> bool:
+    def _enter(self, breaker: Breaker, effect: Effect) -> bool:
         if seconds := breaker.wait():
             raise Throttled(seconds, "the host has failed too often")
         if effect.attempt == 1:
@@ -179,36 +182,37 @@ class HostThrottle:
             self._budget.take()
         return breaker.enter()
 
-    def _lane(self, name: str) -> _HostSlots:
-        lane = self._lanes.pop(name, None)
-        if lane is None:
-            lane = _HostSlots(self._places, Breaker(self._failures, self._rest, self._clock))
-            self._forget()
-        self._lanes[name] = lane  # the last in the order of use
-        return lane
+    def _host(self, name: str) -> _HostSlots:
+        host = self._hosts.pop(name, None)
+        if host is None:
+            breaker = Breaker(self._failures, self._open_seconds, self._clock)
+            host = _HostSlots(self._concurrency, breaker)
+            self._evict()
+        self._hosts[name] = host  # the last in the order of use
+        return host
 
-    def _forget(self) -> None:
-        """Make room for a new host: forget what is of no use, else what was not used longest."""
-        if len(self._lanes) < REMEMBERED:
+    def _evict(self) -> None:
+        """Make room for a new host: forget idle ones without failures, else the oldest idle one."""
+        if len(self._hosts) < REMEMBERED:
             return
-        idle = [name for name, lane in self._lanes.items() if not lane.users]
-        useless = [name for name in idle if self._lanes[name].breaker.pristine]
-        for name in useless or idle[:1]:
-            del self._lanes[name]
+        idle = [name for name, host in self._hosts.items() if not host.users]
+        pristine = [name for name in idle if self._hosts[name].breaker.pristine]
+        for name in pristine or idle[:1]:
+            del self._hosts[name]
 
 
 def origin_of(effect: Effect) -> str:
-    """Return who will answer an effect, such as `https://api.example`; empty if nobody can."""
+    """Return the origin of an effect's URL, such as `https://api.example`; empty if invalid."""
     try:
         return read_url(str(effect.request.get("url"))).origin
     except ValueError:
         return ""
 
 
-def _well(result: EffectResult | None) -> bool | None:
-    """Tell whether a result speaks for its host; None where it says nothing."""
+def _is_ok(result: EffectResult | None) -> bool | None:
+    """Tell whether the host works, as far as a result shows. None: it shows nothing."""
     if result is None or result.retry_class == "fault":
         return None
-    failed_as = result.retry_class or ""
-    overloaded = failed_as in ("timeout", "connection", "429") or failed_as.startswith("5")
+    retry_class = result.retry_class or ""
+    overloaded = retry_class in ("timeout", "connection", "429") or retry_class.startswith("5")
     return not overloaded

@@ -103,7 +103,7 @@ def test_a_drain_does_not_wait_until_a_host_has_rested(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
-        effect_sender, "HostThrottle", partial(HostThrottle, failures=1, rest=3600.0)
+        effect_sender, "HostThrottle", partial(HostThrottle, failures=1, open_seconds=3600.0)
     )
     service = Service(database)
     with socket.socket() as nobody:

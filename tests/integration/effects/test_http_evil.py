@@ -7,9 +7,9 @@ import zlib
 
 import pytest
 
-from resumer_daemon.effects.address_guard import LARGEST
+from resumer_daemon.effects.address_guard import MAX_RECEIVED
 from resumer_daemon.effects.http_client import Timeouts
-from resumer_daemon.effects.http_message import KEPT, HttpResult
+from resumer_daemon.effects.http_message import MAX_KEPT, HttpResult
 from tests.harness import eventually
 from tests.harness.receiver import (
     CountingBackend,
@@ -26,7 +26,7 @@ from tests.harness.receiver import (
 
 OK = b"HTTP/1.1 200 OK\r\n"
 ONE_READ = 16 * 1024
-MOST = LARGEST + ONE_READ
+MOST = MAX_RECEIVED + ONE_READ
 DEADLINE = 0.5
 
 
@@ -100,7 +100,7 @@ async def attempt(behaviour, deadline=60.0) -> tuple[HttpResult, int]:
 async def test_what_has_no_end_times_out(behaviour):
     answer, received = await attempt(behaviour, DEADLINE)
     assert (answer.retry_class, answer.sent) == ("timeout", True)
-    assert answer.error == "webhook timed out: no end within the time given"
+    assert answer.error == "webhook timed out: no complete response before the deadline"
     assert received <= MOST
 
 
@@ -108,9 +108,9 @@ async def test_what_has_no_end_times_out(behaviour):
 async def test_what_is_no_answer_is_a_failed_connection(behaviour):
     answer, received = await attempt(behaviour)
     assert answer.error in {
-        "webhook failed: what came is no answer",
+        "webhook failed: not a valid HTTP response",
         "webhook failed: the connection broke",
-        "webhook failed: an answer without end",
+        "webhook failed: the response is too large",
     }
     assert (answer.retry_class, answer.sent, answer.data) == ("connection", True, {})
     assert received <= MOST
@@ -128,10 +128,10 @@ async def test_an_endless_body_is_kept_in_part(start):
     assert answer.error is None
     assert answer.data == {
         "status_code": 200,
-        "response": "b" * KEPT,
+        "response": "b" * MAX_KEPT,
         "response_truncated": True,
     }
-    assert received <= KEPT + 3 * ONE_READ
+    assert received <= MAX_KEPT + 3 * ONE_READ
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
@@ -144,9 +144,9 @@ async def test_a_compressed_bomb_stays_small(pack):
     tracemalloc.stop()
     assert answer.error is None
     assert peak < 2_000_000
-    assert answer.data["response"] == "b" * KEPT
+    assert answer.data["response"] == "b" * MAX_KEPT
     assert answer.data["response_truncated"] is True
-    assert received <= KEPT + ONE_READ
+    assert received <= MAX_KEPT + ONE_READ
 
 
 async def test_a_bomb_in_a_bomb_is_not_unpacked():
@@ -220,7 +220,7 @@ async def test_a_first_byte_is_not_waited_for_until_the_deadline():
     async with receiver(silent) as here, asyncio.timeout(15):
         patience = Timeouts(first_byte=0.1)
         answer = await client(timeouts=patience).send(effect(here.url()), deadline=3600)
-    assert (answer.error, answer.retry_class) == ("webhook timed out: no answer", "timeout")
+    assert (answer.error, answer.retry_class) == ("webhook timed out: no response", "timeout")
 
 
 async def test_a_connection_is_not_waited_for_until_the_deadline():

@@ -138,7 +138,7 @@ async def test_any_status_but_a_2xx_is_a_failure(status):
     _, answer = await sent(behaviour)
     if status == 199:  # an interim answer, and then none
         assert (answer.error, answer.retry_class) == (
-            "webhook failed: what came is no answer",
+            "webhook failed: not a valid HTTP response",
             "connection",
         )
         return

@@ -28,7 +28,7 @@ def service(database: Database) -> Service:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resumer_daemon.daemon.outbox.FIRST", 0.02)
+    monkeypatch.setattr("resumer_daemon.daemon.outbox.FIRST_RETRY", 0.02)
 
 
 def tells(*recipients: str, **more: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.backoff import LONGEST, full_jitter, retry_delay
+from resumer_daemon.effects.backoff import MAX_RETRY_AFTER, full_jitter, retry_delay
 from resumer_daemon.effects.http_message import read_result, retry_after
 from resumer_daemon.effects.redaction import SecretScope
 
@@ -73,7 +73,7 @@ def test_jitter_only_shortens(seconds, random):
 @given(st.floats(0, 60), st.floats(0, 1e9), st.randoms(use_true_random=False))
 def test_nobody_comes_back_before_he_was_asked_to(backoff, asked, random):
     waits = retry_delay(backoff, asked, random)
-    assert min(asked, LONGEST) <= waits <= max(backoff, LONGEST * 1.1)
+    assert min(asked, MAX_RETRY_AFTER) <= waits <= max(backoff, MAX_RETRY_AFTER * 1.1)
 
 
 def test_jitter_spreads():

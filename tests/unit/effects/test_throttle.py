@@ -125,7 +125,7 @@ def test_an_empty_budget_fills_by_time_too(clock):
 
 
 async def test_no_more_than_its_places_are_taken_at_a_host(clock):
-    hosts = HostThrottle(places=2, clock=clock)
+    hosts = HostThrottle(concurrency=2, clock=clock)
     inside = {"a": 0, "b": 0}
     leave = asyncio.Event()
 
@@ -143,7 +143,7 @@ async def test_no_more_than_its_places_are_taken_at_a_host(clock):
 
 
 async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
-    hosts = HostThrottle(failures=3, rest=30.0, clock=clock)
+    hosts = HostThrottle(failures=3, open_seconds=30.0, clock=clock)
     for _ in range(3):
         await attempt(hosts, DOWN)
     with pytest.raises(Throttled) as refused:
@@ -181,7 +181,7 @@ async def test_only_what_speaks_against_a_host_opens_its_breaker(clock, result, 
 
 
 async def test_a_block_that_fails_says_nothing_about_the_host(clock):
-    hosts = HostThrottle(failures=1, places=1, clock=clock)
+    hosts = HostThrottle(failures=1, concurrency=1, clock=clock)
     with pytest.raises(RuntimeError):
         async with hosts.attempt(effect("http://a.example/")):
             raise RuntimeError
@@ -225,6 +225,6 @@ async def test_hosts_without_end_are_not_all_remembered(clock):
     hosts = HostThrottle(failures=1, clock=clock)
     for number in range(REMEMBERED * 3):
         await attempt(hosts, DOWN if number % 2 else WELL, f"http://h{number}.example/")
-    assert len(hosts._lanes) <= REMEMBERED
+    assert len(hosts._hosts) <= REMEMBERED
     with pytest.raises(Throttled):
         await attempt(hosts, WELL, f"http://h{REMEMBERED * 3 - 1}.example/")
