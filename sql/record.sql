@@ -147,7 +147,9 @@ WHERE p.execution_id = v.execution_id AND p.number = v.number
 -- the type are not captured since the moment that a wait counts from, they are searched from there (inbox.search_events);
 -- what was there before the installation is for nobody.
 WITH opened AS (
-  SELECT v.*, s.id AS since_id, coalesce(s.requested_at, e.started_at AT TIME ZONE %(timezone)s, '-infinity') AS since,
+  SELECT v.*, s.id AS since_id,
+    -- where the clock has gone back since the start, that start is in the future, and each missed event would be older
+    least(coalesce(s.requested_at, e.started_at AT TIME ZONE %(timezone)s, '-infinity'), statement_timestamp()) AS since,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     e.organization_id --? organization
   FROM unnest(

@@ -1,8 +1,8 @@
-"""One batch in one transaction: claim, load, plan, write. Unwritable rows stop alone."""
+"""One batch in one transaction: claim, load inputs, plan, write. Unwritable rows stop alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic, perf_counter
 from uuid import UUID
@@ -39,252 +39,319 @@ from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
 
-PARTS = 8  # two would fail more often, and what has failed was work for nothing
-
-WriteAtEpoch = Callable[[Sequence[Plan], int], Awaitable[dict[UUID, int]]]
-"""Writes plans, knowing how many leases are taken already; returns the epochs of its own."""
-
-
-@dataclass(slots=True)
-class Written:
-    """What was written: these plans, these leases; `quarantined` were stopped for a person."""
-
-    plans: list[Plan] = field(default_factory=list)
-    epochs: dict[UUID, int] = field(default_factory=dict)
-    quarantined: list[UUID] = field(default_factory=list)
-
-
-async def write_isolating_failures(
-    session: Session, plans: Sequence[Plan], write: WriteAtEpoch
-) -> Written:
-    """Write all that can be written of these, and stop alone what cannot."""
-    written = Written()
-    await _parts(session, plans, write, written)
-    return written
-
-
-async def _parts(
-    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
-) -> None:
-    size = -(-len(plans) // PARTS)
-    for part in [plans[begin : begin + size] for begin in range(0, len(plans), size)]:
-        fault = await _tried(session, part, write, written)
-        if fault is None:
-            continue
-        if len(part) > 1:
-            await _parts(session, part, write, written)
-        else:
-            await _quarantine(session, part[0].claimed, fault, write, written)
-
-
-async def _tried(
-    session: Session, plans: Sequence[Plan], write: WriteAtEpoch, written: Written
-) -> str | None:
-    """Write these or nothing of them; return what is wrong with one of them."""
-    try:
-        async with session.savepoint():
-            epochs = await write(plans, len(written.epochs))
-    except (psycopg.Error, ValueError) as error:
-        if not is_poison(error):
-            raise
-        return format_error(error)
-    written.plans += plans
-    written.epochs |= epochs
-    return None
-
-
-async def _quarantine(
-    session: Session, claimed: ClaimedExecution, fault: str, write: WriteAtEpoch, written: Written
-) -> None:
-    """Stop one execution; where even that cannot be written, its requests fail."""
-    written.quarantined.append(claimed.id)
-    log.error("execution_quarantined", execution=str(claimed.id), error=fault)
-    worse = await _tried(session, [plan_unreadable(claimed, fault)], write, written)
-    if worse is not None:
-        log.error("requests_failed", execution=str(claimed.id), error=worse)
-        await fail_requests(session, claimed.id, fault)
-
-
-NEWEST = 4  # this part of a batch is of what came last
-
-Claim = Callable[[Session], Awaitable[Batch]]
-Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
+NEWEST_PART = 4  # behind a full batch, one in so many executions is of the newest, for fairness
+PARTS = 8  # two would fail more often, and each part that failed was work for nothing
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """The times at which a turn had read, had advanced and had committed, on `perf_counter`."""
+    """The times at which a batch was read, was planned and was committed, on `perf_counter`."""
 
-    seen: float
-    advanced: float
+    read: float
+    planned: float
     committed: float
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """The result of a turn that is committed.
+    """A committed batch.
 
-    `outlook` is None where the turn has claimed something: there may be more.
+    `full`: the claim took as many executions as it may, so more are due. `lookback`: how many
+    seconds back the claim scanned. `status`: the queue behind the batch, None if it was not read.
     """
 
-    claimed: Sequence[UUID]
+    executions: Sequence[UUID]
     plans: Sequence[Plan]
-    seen: Mapping[int, RequestTimes]
-    outlook: QueueStatus | None
-    times: BatchTimes
-    held: Sequence[LeasedExecution]
     quarantined: Sequence[UUID]
+    leased: Sequence[LeasedExecution]
+    requests: Mapping[int, RequestTimes]
+    times: BatchTimes
+    full: bool
+    lookback: float
+    status: QueueStatus | None
+
+    @property
+    def leaves_work(self) -> bool:
+        """True if work is due that this batch did not claim."""
+        return self.full or (self.status is not None and self.status.left > 0)
+
+
+class BatchFailed(Exception):
+    """A batch failed with `error` and wrote nothing. `executions`: what it had claimed."""
+
+    def __init__(self, error: Exception, executions: Sequence[UUID]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.executions = executions
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed batch, and how the scan went that found it."""
+
+    batch: Batch
+    full: bool = False
+    lookback: float = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: plans, the epochs of their leases, and executions that were stopped."""
+
+    plans: Sequence[Plan] = ()
+    epochs: Mapping[UUID, int] = field(default_factory=dict)
+    quarantined: Sequence[UUID] = ()
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(
+            [*self.plans, *other.plans],
+            {**self.epochs, **other.epochs},
+            [*self.quarantined, *other.quarantined],
+        )
+
+
+Claim = Callable[[Session], Awaitable[Claimed]]
+Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
+WritePart = Callable[[Sequence[Plan], int], Awaitable[Mapping[UUID, int]]]
+"""Writes plans after a number of leases were taken. Returns the epochs of its own leases."""
 
 
 class BatchProcessor:
-    """Takes turns on a session. `backlog`: the last one was full, so that more is waiting.
+    """Processes batches on a session.
 
-    `wary`: the last one held poison, so that the next is written in parts at once. `whole`: all of
-    its looks go all the way back. `left`: executions that a newer version must go on with.
-    `tried`: what the last turn had claimed, as far as it came; after a failure others hold it.
+    `window` bounds the scans, and `full_scans` makes each of them unbounded. `capacity` returns how
+    many executions may run their effects here. `reader` reads the queue behind a batch that found
+    nothing, None where nobody asks.
     """
 
     def __init__(
         self,
         settings: Settings,
-        library: DefinitionCache,
-        holder: LeaseOwner,
-        places: Callable[[], int],
-        horizon: ScanWindow,
-        suspects: Suspects | None = None,
+        definitions: DefinitionCache,
+        owner: LeaseOwner,
+        capacity: Callable[[], int],
+        window: ScanWindow,
+        suspects: Suspects,
+        newer: NewerStates,
         *,
-        whole: bool = False,
-        left: NewerStates | None = None,
+        reader: StatusReader | None = None,
+        full_scans: bool = False,
     ) -> None:
         self._settings = settings
-        self._library = library
-        self._holder = holder
-        self._places = places
-        self._lookout = StatusReader(settings)
-        self.horizon = horizon
-        self._left = NewerStates() if left is None else left
-        self._suspects = suspects or Suspects()
-        self._whole = whole
-        self._back = ALL
-        self.backlog = False
-        self.wary = False
-        self.tried: Sequence[UUID] = ()
+        self._definitions = definitions
+        self._owner = owner
+        self._capacity = capacity
+        self._window = window
+        self._suspects = suspects
+        self._newer = newer
+        self._reader = reader
+        self._full_scans = full_scans
 
-    async def take(self, session: Session) -> BatchResult:
-        """Claim what is due, answer all of it, commit."""
-        write = self._apart if self.wary else self._together
-        self.tried = ()
+    async def process_due(
+        self, session: Session, *, after_full: bool = False, in_parts: bool = False
+    ) -> BatchResult:
+        """Process executions with something due, the oldest first.
+
+        `after_full`: the batch before was full. `in_parts`: write in parts, because some execution
+        is expected to be unwritable.
+
+        Raises:
+            BatchFailed: Nothing was written.
+        """
+        claim_due = partial(self._claim_due, after_full=after_full)
+        write = self._write_in_parts if in_parts else self._write_together
         try:
-            turned = await self._turn(session, self._claim, write)
-        except Exception as error:
-            self.wary = is_poison(error)
-            self.horizon.forget()  # what it had claimed is open still
+            return await self._process(session, claim_due, write)
+        except BatchFailed:
+            self._window.reset()  # what it had claimed is still due
             raise
-        self.wary = bool(turned.quarantined)
-        return turned
 
-    async def take_apart(self, session: Session, executions: Sequence[UUID]) -> BatchResult:
-        """Do that with these, of which some cannot be written: those are stopped alone."""
-        again = partial(claim.claim_again, executions=executions)
-        return await self._turn(session, again, self._apart)
+    async def process_given(self, session: Session, executions: Sequence[UUID]) -> BatchResult:
+        """Process these executions, except locked ones. Those that cannot be written stop alone.
 
-    async def _turn(self, session: Session, claimed: Claim, write: Write) -> BatchResult:
-        written = Written()
-        seen = advanced = perf_counter()
-        recorded = monotonic()
-        async with session.transaction():
-            batch = await claimed(session)
-            self._left.add(batch.newer)
-            if ids := batch.ids:
-                self.tried = ids
-                seen = perf_counter()
-                plans = await self._respond(session, batch)
-                advanced = perf_counter()
-                written = await write(session, plans)
-            # where nothing was claimed, nothing is locked that others wait for
-            asked = None if ids else await self._ask(session)
-        times = BatchTimes(seen, advanced, perf_counter())
-        self._library.kept(written.plans)
-        held = leased_executions(written.plans, written.epochs, recorded)
-        outlook = None if asked is None else await self._answer(asked)
+        Raises:
+            BatchFailed: Nothing was written.
+        """
+        claim_given = partial(_claim_given, executions=executions)
+        return await self._process(session, claim_given, self._write_in_parts)
+
+    async def _process(self, session: Session, claim_batch: Claim, write: Write) -> BatchResult:
+        claimed = Claimed(Batch([], [], {}))
+        recorded_at, read_at = monotonic(), perf_counter()
+        try:
+            async with session.transaction():
+                claimed = await claim_batch(session)
+                read_at = perf_counter()
+                plans = await self._plan(session, claimed.batch)
+                planned_at = perf_counter()
+                written = await write(session, plans) if plans else Written()
+                # without a claim no row is locked, so the query delays nobody
+                query = None if plans else await self._send_status_query(session, claimed.lookback)
+        except Exception as error:  # a batch may fail with anything: see daemon/suspects.py
+            raise BatchFailed(error, claimed.batch.ids) from error
+        times = BatchTimes(read_at, planned_at, perf_counter())
+        self._definitions.mark_stored(written.plans)
         return BatchResult(
-            ids, written.plans, batch.seen, outlook, times, held, written.quarantined
+            executions=claimed.batch.ids,
+            plans=written.plans,
+            quarantined=written.quarantined,
+            leased=leased_executions(written.plans, written.epochs, recorded_at),
+            requests=claimed.batch.requests,
+            times=times,
+            full=claimed.full,
+            lookback=claimed.lookback,
+            status=await self._fetch_status(query),
         )
 
-    async def look_around(self, session: Session, turned: BatchResult) -> QueueStatus | None:
-        """Return what is left after a turn, where it is time to ask; the turn is committed."""
-        if not self._lookout.wanted(turned.claimed) or turned.outlook is not None:
-            return turned.outlook
-        async with session.transaction():
-            asked = await self._ask(session)
-        return await self._answer(asked)
-
-    async def _ask(self, session: Session) -> StatusQuery:
-        return await self._lookout.ask(session, self._back, self._without)
-
-    async def _answer(self, asked: StatusQuery) -> QueueStatus:
-        outlook = await self._lookout.answer(asked)
-        if outlook.left and self._back == ALL:
-            self.horizon.forget()
-        return outlook
-
-    @property
-    def again_in(self) -> float | None:
-        """The seconds after which to look all the way back, after a short look."""
-        times = (self.horizon.again_in(), self._lookout.horizon.again_in())
-        return min((time for time in times if time is not None), default=None)
-
-    async def _together(self, session: Session, plans: Sequence[Plan]) -> Written:
-        return Written(list(plans), await self._write(session, plans, 0))
-
-    async def _apart(self, session: Session, plans: Sequence[Plan]) -> Written:
-        return await write_isolating_failures(session, plans, partial(self._write, session))
-
-    async def _write(self, session: Session, plans: Sequence[Plan], taken: int) -> dict[UUID, int]:
-        await record(session, plans, self._library.copies)
-        places = max(0, self._places() - taken)
-        return await record_pending_effects(session, plans, self._holder, places)
-
-    async def _claim(self, session: Session) -> Batch:
-        """Claim a batch; behind a full one a part of what came last, for fairness."""
+    async def _claim_due(self, session: Session, *, after_full: bool) -> Claimed:
         size = self._settings.batch_size
-        newest = size // NEWEST if self.backlog else 0
-        began, self._back = monotonic(), ALL if self._whole else self.horizon.back()
-        batch = await claim.claim(session, size - newest, newest, self._back, self._without)
-        self.backlog = len(batch.ids) >= size - newest
-        self.horizon.looked(self._back, began, batch.took, len(batch.ids))
-        if self.backlog:  # a small batch may be full of next to nothing
-            self.horizon.forget()
-        return batch
+        newest = size // NEWEST_PART if after_full else 0
+        lookback = ALL if self._full_scans else self._window.lookback()
+        began = monotonic()
+        batch = await claim.claim(session, size - newest, newest, lookback, self._excluded)
+        full = len(batch.ids) >= size - newest
+        self._window.observe(lookback, began, batch.took, len(batch.ids))
+        if full:  # a small batch may be full of next to nothing
+            self._window.reset()
+        return Claimed(batch, full, lookback)
 
-    async def due(self, session: Session) -> list[UUID]:
-        """Return what a claim would hold now, and let go of it."""
-        async with session.transaction():
-            return await claim.lock(session, self._settings.batch_size, without=self._without)
-
-    @property
-    def _without(self) -> list[UUID]:
-        return [*self._left.executions, *self._suspects.ids]
-
-    async def _respond(self, session: Session, batch: Batch) -> list[Plan]:
-        programs = await self._library.programs(session, batch.claimed)
-        around = await load_inputs(session, self._settings, batch.claimed, programs, batch.now)
+    async def _plan(self, session: Session, batch: Batch) -> list[Plan]:
+        """Plan what the executions of a batch do next. Other tasks run in between."""
+        self._newer.add(batch.newer)
+        if not batch.ids:
+            return []
+        definitions = await self._definitions.programs(session, batch.claimed)
+        inputs = await load_inputs(session, self._settings, batch.claimed, definitions, batch.now)
         plans = []
         for each in batch.claimed:
-            plans.append(
-                plan_execution(each, programs, around.world(each), around.steps.get(each.id))
-            )
-            if around.allowance.used_up():  # HTTP, heartbeats and other turns come first now
+            last_step = inputs.steps.get(each.id)
+            plans.append(plan_execution(each, definitions, inputs.world(each), last_step))
+            if inputs.allowance.used_up():  # HTTP, heartbeats and other batches come first now
                 await asyncio.sleep(0)
         return plans + [plan_unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]
 
+    async def _write_together(self, session: Session, plans: Sequence[Plan]) -> Written:
+        return Written(plans, await self._write(session, plans, 0))
+
+    async def _write_in_parts(self, session: Session, plans: Sequence[Plan]) -> Written:
+        return await write_isolating_failures(session, plans, partial(self._write, session))
+
+    async def _write(
+        self, session: Session, plans: Sequence[Plan], leases: int
+    ) -> Mapping[UUID, int]:
+        await record(session, plans, self._definitions.copies)
+        capacity = max(0, self._capacity() - leases)
+        return await record_pending_effects(session, plans, self._owner, capacity)
+
+    async def with_status(self, session: Session, result: BatchResult) -> BatchResult:
+        """Return a batch with the status of the queue behind it, where a read is due."""
+        due = self._reader is not None and self._reader.is_due(bool(result.executions))
+        if not due or result.status is not None:
+            return result
+        async with session.transaction():
+            query = await self._send_status_query(session, result.lookback)
+        return replace(result, status=await self._fetch_status(query))
+
+    async def _send_status_query(self, session: Session, lookback: float) -> StatusQuery | None:
+        if self._reader is None:
+            return None
+        return await self._reader.send(session, lookback, self._excluded)
+
+    async def _fetch_status(self, query: StatusQuery | None) -> QueueStatus | None:
+        if self._reader is None or query is None:
+            return None
+        status = await self._reader.fetch(query)
+        if status.left and query.bounds.back == ALL:
+            self._window.reset()
+        return status
+
+    @property
+    def wants_help(self) -> bool:
+        """True when another worker should make a full scan."""
+        return self._window.wants_help
+
+    @property
+    def full_scan_in(self) -> float | None:
+        """The seconds until a full scan is due, None if the last one was full."""
+        windows = [self._window] if self._reader is None else [self._window, self._reader.window]
+        times = (window.full_scan_in() for window in windows)
+        return min((time for time in times if time is not None), default=None)
+
+    async def select_due(self, session: Session) -> list[UUID]:
+        """Return the executions that a claim would lock now."""
+        async with session.transaction():
+            return await claim.lock(session, self._settings.batch_size, without=self._excluded)
+
+    @property
+    def _excluded(self) -> list[UUID]:
+        return [*self._newer.executions, *self._suspects.ids]
+
+
+async def _claim_given(session: Session, executions: Sequence[UUID]) -> Claimed:
+    return Claimed(await claim.claim_again(session, executions))
+
 
 def plan_execution(
-    claimed: ClaimedExecution, programs: Definitions, world: AdvanceInputs, last_step: str | None
+    claimed: ClaimedExecution,
+    definitions: Definitions,
+    inputs: AdvanceInputs,
+    last_step: str | None,
 ) -> Plan:
-    """Respond; a fault of ours stops this execution for a person, and not the loop."""
+    """Plan one execution. An error of this program stops it as an incident, and not the worker."""
     try:
-        return plan_claimed(claimed, programs, world, last_step)
+        return plan_claimed(claimed, definitions, inputs, last_step)
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
         log.exception("planning_failed", execution=str(claimed.id))
         return plan_internal_error(claimed, f"{type(error).__name__}: {error}")
+
+
+async def write_isolating_failures(
+    session: Session, plans: Sequence[Plan], write: WritePart, leases: int = 0
+) -> Written:
+    """Write plans in parts, each at a savepoint. A plan that cannot be written stops alone.
+
+    `leases`: how many leases were taken already.
+    """
+    size = -(-len(plans) // PARTS)
+    written = Written()
+    for begin in range(0, len(plans), size):
+        part = plans[begin : begin + size]
+        written += await _write_part(session, part, write, leases + len(written.epochs))
+    return written
+
+
+async def _write_part(
+    session: Session, plans: Sequence[Plan], write: WritePart, leases: int
+) -> Written:
+    try:
+        return await _write_at_savepoint(session, plans, write, leases)
+    except (psycopg.Error, ValueError) as error:
+        if not is_poison(error):
+            raise
+        if len(plans) > 1:
+            return await write_isolating_failures(session, plans, write, leases)
+        return await _quarantine(session, plans[0].claimed, format_error(error), write, leases)
+
+
+async def _quarantine(
+    session: Session, claimed: ClaimedExecution, cause: str, write: WritePart, leases: int
+) -> Written:
+    """Stop one execution as an incident. Where even that cannot be written, its requests fail."""
+    log.error("execution_quarantined", execution=str(claimed.id), error=cause)
+    stopped = Written(quarantined=[claimed.id])
+    try:
+        incident = plan_unreadable(claimed, cause)
+        return stopped + await _write_at_savepoint(session, [incident], write, leases)
+    except (psycopg.Error, ValueError) as error:
+        if not is_poison(error):
+            raise
+        log.error("requests_failed", execution=str(claimed.id), error=format_error(error))
+        await fail_requests(session, claimed.id, cause)
+        return stopped
+
+
+async def _write_at_savepoint(
+    session: Session, plans: Sequence[Plan], write: WritePart, leases: int
+) -> Written:
+    async with session.savepoint():
+        return Written(plans, await write(plans, leases))

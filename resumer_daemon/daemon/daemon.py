@@ -14,12 +14,14 @@ from resumer_daemon.api.auth import Credentials, Proxies
 from resumer_daemon.api.dependencies import ApiContext
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
+from resumer_daemon.daemon.after_commit import AfterCommit
 from resumer_daemon.daemon.background import Background
 from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.effect_runner import EffectRunner
 from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.daemon.instrumentation import Tracing
+from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.leased import LeasedExecutions
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.maintenance import (
@@ -30,9 +32,9 @@ from resumer_daemon.daemon.maintenance import (
 )
 from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.daemon.outbox import OutboxDispatcher
-from resumer_daemon.daemon.polling import ScanWindow, Wakeup
+from resumer_daemon.daemon.polling import ScanWindow, StatusReader, Wakeup
 from resumer_daemon.daemon.suspects import Suspects
-from resumer_daemon.daemon.worker import Worker
+from resumer_daemon.daemon.worker import OverflowWorker, Worker
 from resumer_daemon.effects.address_guard import Guard
 from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.effects.channels import Routes
@@ -92,44 +94,42 @@ class Daemon:
         self.metrics = Metrics()
         database = Database(settings.url, settings.service_schema, settings.service_timezone)
         self._database = database
-        wakeup = Wakeup()
+        wakeup = Wakeup(settings.poll_interval)
         library = DefinitionCache()
         holder = LeaseOwner(uuid4(), settings.lease, settings.effect_deadline)
         self._instance = Instance(database, holder, settings)
         silent = silence(settings.lease)
         self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
         self._pool = Pool(database, settings.pool_size)
-        left = NewerStates()
-        self.metrics.incompatible_executions.set_function(lambda: len(left.executions))
-        proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, left)
+        newer = NewerStates()
+        self.metrics.incompatible_executions.set_function(lambda: len(newer.executions))
+        proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, newer)
         client = build_http_client(settings)
         self._tracing = build_tracing(settings, self._instance.id)
         sender = EffectSender(
             client, self._pool, settings, holder, self._heartbeat, self.metrics, self._tracing
         )
         self._effector = EffectRunner(proceeding, sender, settings, self._heartbeat, wakeup)
-        horizon, suspects, places = ScanWindow(), Suspects(), self._effector.capacity
-        turner, beside, apart = (
-            BatchProcessor(
-                settings, library, holder, places, horizon, suspects, whole=whole, left=left
-            )
-            for whole in (False, True, True)
-        )
+        suspects = Suspects()
+        follow_up = AfterCommit(self.metrics, self._tracing, suspects, self._effector).follow_up
+        capacity, window = self._effector.capacity, ScanWindow()
+        given = settings, library, holder, capacity, window, suspects, newer
+        batches = BatchProcessor(*given, reader=StatusReader(settings))
+        beside = BatchProcessor(*given, full_scans=True)
         self._courier = build_dispatcher(settings, self._pool, self.metrics)
         self._worker = Worker(
             database,
             settings,
             self.metrics,
             wakeup,
-            turner,
-            beside,
-            apart,
-            suspects,
+            batches,
+            OverflowWorker(database, beside, follow_up),
+            Isolation(database, beside, suspects, self.metrics, follow_up),
+            follow_up,
             self._effector,
             self._courier,
-            self._tracing,
         )
-        self._listener = Listener(settings, self.metrics, wakeup, self._worker)
+        self._listener = Listener(settings, self.metrics, wakeup)
         self._background = Background(self._pool, self.metrics, wakeup)
         enforces = settings.decision_guard == "enforce"
         watch = TriggerWatch(self.metrics, self._background.hasten, enforces=enforces)

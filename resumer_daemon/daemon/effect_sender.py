@@ -148,7 +148,7 @@ class EffectSender:
         if self._tracing is None or leased.trace is None:
             result = await self._request(leased, effect, {})
         else:
-            with self._tracing.sending(leased.trace, leased.execution, effect) as span:
+            with self._tracing.trace_attempt(leased.trace, leased.execution, effect) as span:
                 result = await self._request(leased, effect, span.headers)
                 span.error = result.error
         seconds = monotonic() - started

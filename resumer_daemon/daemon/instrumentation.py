@@ -17,12 +17,19 @@ from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
 from resumer_daemon.store.claim import RequestTimes
 from resumer_daemon.telemetry.metrics import Metrics
-from resumer_daemon.telemetry.traces import Trace
+from resumer_daemon.telemetry.trace_context import TraceContext
 from resumer_daemon.workflow.values import Json
 
+log = structlog.get_logger()
 
-class Sending:
-    """One attempt while it is under way: what to send on, and what came of it."""
+STEPS = frozenset({"condition", "action", "execute", "parallel", "foreach", "wait"})
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""A `decided_at` that is further from the time of its statement is counted."""
+
+
+class AttemptSpan:
+    """The span of one attempt: headers to send with it, and the error that ended it."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
@@ -30,7 +37,7 @@ class Sending:
 
 
 class Tracing:
-    """Tells of moves and attempts. Where no traces are wanted there is none of it."""
+    """Traces moves and attempts. It exists only where RESUMER_OTLP_ENDPOINT is set."""
 
     def __init__(self, endpoint: str, instance: UUID) -> None:
         """Set up the exporter.
@@ -49,24 +56,24 @@ class Tracing:
         self._traces = traces.Traces(endpoint, __version__, str(instance))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         self._traces.close()
 
-    def turned(self, turned: BatchResult) -> Mapping[UUID, Trace]:
-        """Tell of a committed turn; return what later effects of its executions go on with."""
+    def trace_batch(self, result: BatchResult) -> Mapping[UUID, TraceContext]:
+        """Trace the moves of a committed batch. Return the parents of spans of later effects."""
         return {
-            plan.claimed.id: self._moved(plan, seen, turned.times)
-            for plan in turned.plans
+            plan.claimed.id: self._trace_move(plan, request, result.times)
+            for plan in result.plans
             if plan.status is not None and plan.settlement and plan.settlement.moved_by
-            if (seen := turned.seen.get(plan.settlement.moved_by.id)) is not None
+            if (request := result.requests.get(plan.settlement.moved_by.id)) is not None
         }
 
-    def _moved(self, plan: Plan, seen: RequestTimes, times: BatchTimes) -> Trace:
-        asked, locked = seen.wanted_at.timestamp(), seen.seen_at.timestamp()
-        advanced = locked + times.advanced - times.seen
-        committed = locked + times.committed - times.seen
+    def _trace_move(self, plan: Plan, requested: RequestTimes, times: BatchTimes) -> TraceContext:
+        asked, locked = requested.wanted_at.timestamp(), requested.seen_at.timestamp()
+        planned = locked + times.planned - times.read
+        committed = locked + times.committed - times.read
         request = plan.settlement.moved_by if plan.settlement else None
-        about = {
+        attributes = {
             "execution": plan.claimed.key,
             "trigger": request.kind if request else None,
             "request": request.id if request else None,
@@ -76,27 +83,29 @@ class Tracing:
         }
         parent = self._module.follow(traceparent(plan))
         tell = self._traces.told
-        move = tell("resume", asked, committed, parent, about)
+        move = tell("resume", asked, committed, parent, attributes)
         tell("claim", asked, locked, move, {})
-        advance = tell("advance", locked, advanced, move, {})
+        advance = tell("advance", locked, planned, move, {})
         for step in plan.records:
             began = step.began.timestamp() if step.began else locked
             named = {"step": step.step_id, "status": step.status}
             tell(f"step {step.step_type}", began, began + step.seconds, advance, named)
-        tell("record", advanced, committed, move, {})
+        tell("record", planned, committed, move, {})
         return move
 
     @contextmanager
-    def sending(self, at: Trace, execution: UUID, effect: Effect) -> Iterator[Sending]:
-        """Tell of one attempt of an effect, and of what came of it."""
-        about: dict[str, str | int | None] = {
+    def trace_attempt(
+        self, at: TraceContext, execution: UUID, effect: Effect
+    ) -> Iterator[AttemptSpan]:
+        """Trace one attempt of an effect, and the error that ended it."""
+        attributes: dict[str, str | int | None] = {
             "execution_id": str(execution),
             "step": effect.path,
             "key": effect.key,
             "attempt": effect.attempt,
         }
-        span, here = self._traces.sending(effect.kind, at, about)
-        attempt = Sending(here.headers)
+        span, here = self._traces.sending(effect.kind, at, attributes)
+        attempt = AttemptSpan(here.headers)
         try:
             yield attempt
         finally:
@@ -111,23 +120,18 @@ def traceparent(plan: Plan) -> str | None:
     for approval in plan.claimed.approvals:
         if approval.id == request.source_id and approval.traceparent is not None:
             return approval.traceparent
-    return _named(request.payload) or (
-        _named(plan.claimed.payload) if request.kind == "start" else None
+    return _traceparent_in(request.payload) or (
+        _traceparent_in(plan.claimed.payload) if request.kind == "start" else None
     )
 
 
-def _named(payload: Json) -> str | None:
+def _traceparent_in(payload: Json) -> str | None:
     found = payload.get("traceparent") if isinstance(payload, dict) else None
     return found if isinstance(found, str) else None
 
 
-log = structlog.get_logger()
-
-STEPS = frozenset({"condition", "action", "execute", "parallel", "foreach", "wait"})
-
-
-def count(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
-    """Count moves, each with its trigger, and what happened on their way.
+def record_moves(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
+    """Record committed plans, each with its trigger: moves, durations of steps, incidents.
 
     An execution whose effects go on is not counted again: it is `running` as it was.
     """
@@ -138,33 +142,33 @@ def count(plans: Sequence[tuple[Plan, str]], metrics: Metrics) -> None:
     )
     for move, number in moves.items():
         metrics.resumes.labels(*move).inc(number)
-    tells = log.is_enabled_for(logging.DEBUG)
+    debug = log.is_enabled_for(logging.DEBUG)
     for plan, trigger in plans:
         for step in plan.records:
             # what a definition calls a type may be anything, and labels are closed
             kind = step.step_type if step.step_type in STEPS else "unknown"
             metrics.step_duration.labels(kind).observe(step.seconds)
         if plan.incident is not None or plan.opens is not None:
-            _incident(plan, metrics)
-        if tells and (trigger, plan.status) in moves:
-            _tell(plan, trigger)
+            _record_incident(plan, metrics)
+        if debug and (trigger, plan.status) in moves:
+            _log_move(plan, trigger)
 
 
-def _incident(plan: Plan, metrics: Metrics) -> None:
-    stopped = plan.incident or (plan.opens.incident if plan.opens else None)
-    if stopped is not None:
-        metrics.incidents.labels(stopped.cause).inc()
+def _record_incident(plan: Plan, metrics: Metrics) -> None:
+    incident = plan.incident or (plan.opens.incident if plan.opens else None)
+    if incident is not None:
+        metrics.incidents.labels(incident.cause).inc()
         log.error(
             "incident_opened",
             execution=plan.claimed.key,
-            pause=_pause(plan),
+            pause=_pause_number(plan),
             step=plan.opens.step_id if plan.opens else None,
-            cause=stopped.cause,
-            detail=stopped.detail,
+            cause=incident.cause,
+            detail=incident.detail,
         )
 
 
-def _tell(plan: Plan, trigger: str) -> None:
+def _log_move(plan: Plan, trigger: str) -> None:
     moved_by = plan.settlement.moved_by if plan.settlement else None
     log.debug(
         "execution_moved",
@@ -173,12 +177,12 @@ def _tell(plan: Plan, trigger: str) -> None:
         request=moved_by.id if moved_by else None,
         status=plan.status,
         result=plan.result,
-        pause=_pause(plan),
+        pause=_pause_number(plan),
         step=plan.opens.step_id if plan.opens else None,
     )
 
 
-def _pause(plan: Plan) -> int | None:
+def _pause_number(plan: Plan) -> int | None:
     """Return the number of the pause that is open now."""
     if plan.opens is not None:
         return plan.opens.number
@@ -186,31 +190,28 @@ def _pause(plan: Plan) -> int | None:
     return pause.number if pause is not None and plan.closed_by is None else None
 
 
-SUSPECT = timedelta(minutes=1)
+def record_batch(
+    result: BatchResult, known_since: float, metrics: Metrics, tracing: Tracing | None
+) -> Mapping[UUID, TraceContext]:
+    """Record a committed batch. Return the trace of each execution that has one.
 
-
-def account(
-    turned: BatchResult, heard: float, metrics: Metrics, tracing: Tracing | None
-) -> Mapping[UUID, Trace]:
-    """Count what a turn did; return the trace of each execution that has one.
-
-    `heard` is when we knew that there was something to look for, on `perf_counter`.
+    `known_since`: when this daemon learned that there was work, on `perf_counter`.
     """
-    traces = {} if tracing is None else tracing.turned(turned)
-    _requests(turned.plans, metrics)
-    plans = [(plan, _trigger(plan)) for plan in turned.plans]
-    count(plans, metrics)
+    traces = {} if tracing is None else tracing.trace_batch(result)
+    _record_requests(result.plans, metrics)
+    plans = [(plan, _trigger(plan)) for plan in result.plans]
+    record_moves(plans, metrics)
     moved = [(plan, trigger) for plan, trigger in plans if plan.status is not None]
-    for plan in turned.plans:
+    for plan in result.plans:
         if plan.guard_violations:
-            _objections(plan, metrics)
+            _record_objections(plan, metrics)
     for plan, trigger in moved:
-        _clocks(plan, turned, metrics)
-        _latency(plan, trigger, turned, heard, metrics, traces)
+        _record_clock_skew(plan, result, metrics)
+        _record_latency(plan, trigger, result, known_since, metrics, traces)
     if moved:
-        times = turned.times
-        metrics.stages.labels("advance").observe(times.advanced - times.seen)
-        metrics.stages.labels("record").observe(times.committed - times.advanced)
+        times = result.times
+        metrics.stages.labels("advance").observe(times.planned - times.read)
+        metrics.stages.labels("record").observe(times.committed - times.planned)
     return traces
 
 
@@ -219,7 +220,7 @@ def _trigger(plan: Plan) -> str:
     return moved_by.kind if moved_by else "adopt" if plan.adopts else "approval"
 
 
-def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
+def _record_requests(plans: Iterable[Plan], metrics: Metrics) -> None:
     settled = Counter(
         (request.kind, request.decision == GUARD_REJECTED, plan.outcomes[request.id])
         for plan in plans
@@ -236,8 +237,8 @@ def _requests(plans: Iterable[Plan], metrics: Metrics) -> None:
             metrics.unrecognised_decisions.inc(number)
 
 
-def _objections(plan: Plan, metrics: Metrics) -> None:
-    """Count each once: what is held is looked at again and again."""
+def _record_objections(plan: Plan, metrics: Metrics) -> None:
+    """Record each objection once, because a held decision is read again with every batch."""
     for request in plan.claimed.requests:
         objection = plan.guard_violations.get(request.id)
         if objection is not None and objection != request.reason:
@@ -247,36 +248,36 @@ def _objections(plan: Plan, metrics: Metrics) -> None:
             )
 
 
-def _clocks(plan: Plan, turned: BatchResult, metrics: Metrics) -> None:
-    """Compare what writers say of the time with when their statements ran; nothing rests on it."""
-    said = {approval.id: approval.decided_at for approval in plan.claimed.approvals}
+def _record_clock_skew(plan: Plan, result: BatchResult, metrics: Metrics) -> None:
+    """Compare `decided_at` with the time of its statement. Nothing is decided by `decided_at`."""
+    decided = {approval.id: approval.decided_at for approval in plan.claimed.approvals}
     for request in plan.claimed.requests:
-        decided_at = said.get(request.source_id) if request.source_id else None
+        decided_at = decided.get(request.source_id) if request.source_id else None
         if decided_at is None or plan.outcomes.get(request.id) != "applied":
             continue
-        off = datetime.fromisoformat(decided_at) - turned.seen[request.id].wanted_at
-        if abs(off) > SUSPECT:
+        off = datetime.fromisoformat(decided_at) - result.requests[request.id].wanted_at
+        if abs(off) > CLOCK_SKEW:
             metrics.decision_clock_skew.inc()
 
 
-def _latency(
+def _record_latency(
     plan: Plan,
     trigger: str,
-    turned: BatchResult,
-    heard: float,
+    result: BatchResult,
+    known_since: float,
     metrics: Metrics,
-    traces: Mapping[UUID, Trace],
+    traces: Mapping[UUID, TraceContext],
 ) -> None:
     moved_by = plan.settlement.moved_by if plan.settlement else None
-    seen = turned.seen.get(moved_by.id) if moved_by else None
-    if seen is None:
+    request = result.requests.get(moved_by.id) if moved_by else None
+    if request is None:
         return
-    times, trace = turned.times, traces.get(plan.claimed.id)
+    times, trace = result.times, traces.get(plan.claimed.id)
     exemplar = None if trace is None else trace.exemplar
-    # by the database's clock alone, and what passed here by ours
-    waited = max(0.0, (seen.seen_at - seen.wanted_at).total_seconds())
-    known = min(waited, max(0.0, times.seen - heard))
+    # until the claim by the database's clock alone, and from then on by this machine's
+    waited = max(0.0, (request.seen_at - request.wanted_at).total_seconds())
+    known = min(waited, max(0.0, times.read - known_since))
     metrics.stages.labels("commit").observe(waited - known)
     metrics.stages.labels("claim").observe(known)
     metrics.claim_latency.labels(trigger).observe(waited, exemplar)
-    metrics.resume_latency.labels(trigger).observe(waited + times.committed - times.seen, exemplar)
+    metrics.resume_latency.labels(trigger).observe(waited + times.committed - times.read, exemplar)

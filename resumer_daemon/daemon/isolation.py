@@ -4,20 +4,17 @@ The worker goes on with all other executions meanwhile.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, perf_counter
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
-from resumer_daemon.daemon.failures import (
-    REMEDIES,
-    is_foreign,
-    is_poison,
-)
+from resumer_daemon.daemon.after_commit import FollowUp
+from resumer_daemon.daemon.batch import BatchFailed, BatchProcessor
+from resumer_daemon.daemon.failures import REMEDIES, is_foreign, is_poison
 from resumer_daemon.daemon.suspects import Group, Suspects, SuspectVerdict
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.errors import ResumerError
@@ -31,8 +28,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class FailedBatch:
-    """A turn with these executions failed after so long."""
+class FailedGroup:
+    """A batch of these executions failed after so many seconds."""
 
     group: Group
     error: Exception
@@ -40,26 +37,26 @@ class FailedBatch:
 
 
 class Isolation:
-    """Tries suspects while there are any. `suspects` is shared with the turners of the worker."""
+    """Repeats batches of suspects until there are none."""
 
     def __init__(
         self,
         database: Database,
-        turner: BatchProcessor,
+        batches: BatchProcessor,
         suspects: Suspects,
         metrics: Metrics,
-        done: Callable[[BatchResult], None],
+        follow_up: FollowUp,
     ) -> None:
         self._database = database
-        self._turner = turner
+        self._batches = batches
         self._suspects = suspects
         self._metrics = metrics
-        self._done = done
+        self._follow_up_commit = follow_up
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def take(self, executions: Iterable[UUID]) -> None:
-        """Repeat the turn of these, which failed, in halves."""
+        """Repeat a failed batch of these executions, in halves."""
         self._suspects.add(executions)
         if self._task is not None and self._task.done():
             self._task.result()  # an error of this program must not be overlooked
@@ -68,11 +65,11 @@ class Isolation:
             self._task = asyncio.create_task(self._run())
 
     def forget(self) -> None:
-        """Suspect nobody, because the database cannot be reached."""
+        """Suspect no execution, because the database cannot be reached."""
         self._suspects.forget()
 
     async def close(self) -> None:
-        """Take no further turn. The one under way is finished."""
+        """Start no further batch. The one in progress is finished."""
         self._closing.set()
         if self._task is not None:
             await self._task
@@ -89,20 +86,20 @@ class Isolation:
                 log.warning("suspects_cleared", error=format_error(error))
                 self._suspects.forget()
 
-    async def _until_one_fails(self, session: Session) -> FailedBatch | None:
-        """Try group after group. After one that failed the connection may be lost."""
-        while (group := await self._next()) is not None:
-            began = monotonic()
+    async def _until_one_fails(self, session: Session) -> FailedGroup | None:
+        """Process group after group. After one that failed the connection may be lost."""
+        while (group := await self._next_group()) is not None:
+            began, known_since = monotonic(), perf_counter()
             try:
-                turned = await self._turner.take_apart(session, group.executions)
-            except Exception as error:  # a turn may fail with anything: see the module
-                return FailedBatch(group, error, monotonic() - began)
-            self._done(turned)
-            self._suspects.tried(group, turned.claimed)
+                result = await self._batches.process_given(session, group.executions)
+            except BatchFailed as failed:
+                return FailedGroup(group, failed.error, monotonic() - began)
+            self._follow_up_commit(result, known_since)
+            self._suspects.tried(group, result.executions)
         return None
 
-    async def _judge(self, failed: FailedBatch) -> None:
-        """Halve what failed; set apart what failed alone too often."""
+    async def _judge(self, failed: FailedGroup) -> None:
+        """Halve a group that failed. Quarantine an execution that failed alone too often."""
         self._metrics.batches_failed.inc()
         executions = len(failed.group.executions)
         log.warning("batch_failed", executions=executions, error=format_error(failed.error))
@@ -111,32 +108,32 @@ class Isolation:
             return
         session = await self._database.session("resumer-apart")
         async with session.connection:
-            if await self._set_apart(session, verdict, format_error(failed.error)):
+            if await self._quarantine(session, verdict, format_error(failed.error)):
                 self._suspects.passed(failed.group)
 
-    async def _set_apart(self, session: Session, verdict: SuspectVerdict, why: str) -> bool:
-        """Write the incident. Where that fails too, the execution is tried again later."""
+    async def _quarantine(self, session: Session, verdict: SuspectVerdict, cause: str) -> bool:
+        """Write the incident. Tell whether the execution is done with, or is tried again later."""
         execution = verdict.execution
-        detail = f"{verdict.failures} turns with this execution alone failed: {why}"
-        what = Incident(verdict.cause, detail, REMEDIES[verdict.cause])
+        detail = f"{verdict.failures} batches with this execution alone failed: {cause}"
+        incident = Incident(verdict.cause, detail, REMEDIES[verdict.cause])
         try:
-            if await quarantine(session, execution, what):
-                log.info("execution_cancelled", execution=str(execution), unread=why)
+            if await quarantine(session, execution, incident):
+                log.info("execution_cancelled", execution=str(execution), unread=cause)
                 return True
         except (psycopg.Error, ValueError) as error:
             log.error("isolation_failed", execution=str(execution), error=format_error(error))
             if not (is_poison(error) or is_foreign(error)):
                 return False
             async with session.transaction():
-                await fail_requests(session, execution, why)
+                await fail_requests(session, execution, cause)
             return True
-        log.error("execution_isolated", execution=str(execution), cause=what.cause, error=why)
-        self._metrics.executions_isolated.labels(what.cause).inc()
-        self._metrics.incidents.labels(what.cause).inc()
+        log.error("execution_isolated", execution=str(execution), cause=incident.cause, error=cause)
+        self._metrics.executions_isolated.labels(incident.cause).inc()
+        self._metrics.incidents.labels(incident.cause).inc()
         return True
 
-    async def _next(self) -> Group | None:
-        """Return the next group once it is due, None where there is none or the daemon stops."""
+    async def _next_group(self) -> Group | None:
+        """Return the next group once it is due. None: there is none, or the daemon stops."""
         group = self._suspects.first()
         if group is None or self._closing.is_set():
             return None

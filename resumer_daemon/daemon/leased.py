@@ -13,7 +13,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.instrumentation import count
+from resumer_daemon.daemon.instrumentation import record_moves
 from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.effects.backoff import next_delays, remaining_delays
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
@@ -117,11 +117,11 @@ class LeasedExecutions:
                     )
                     if following is not None:
                         unconfirmed.append(following)
-                self._definitions.kept([plan])
+                self._definitions.mark_stored([plan])
                 if results is not None:
                     self._metrics.stages.labels("effects").observe(started - leased.recorded)
                     self._metrics.stages.labels("follow_up").observe(monotonic() - started)
-                count([(plan, "effect")], self._metrics)
+                record_moves([(plan, "effect")], self._metrics)
                 return leased if plan.status is None else following
         raise AssertionError("the last attempt returns or raises")
 
@@ -279,7 +279,7 @@ class LeasedExecutions:
             await leases.extend(session, pending, self._owner)
             epochs = await self._write(session, plans) if plans else {}
         self._metrics.leases_rescued.inc(len(taken_over))
-        count([(plan, "effect") for plan in plans], self._metrics)
+        record_moves([(plan, "effect") for plan in plans], self._metrics)
         return len(rescued), [*unchanged, *leases.leased_executions(plans, epochs, started)]
 
     async def _plan_rescued(

@@ -1,8 +1,9 @@
-"""The ear: LISTEN on a connection of its own, and a proof now and then that it hears.
+"""LISTEN on a connection of its own, and verify now and then that notifications arrive.
 
-A pooler accepts LISTEN and delivers nothing; a dead network path looks like silence. So the
-listener sends itself a notification at the start and after every quiet interval. What does not come
-back in time ends the connection hard, for a polite close would wait for the same dead path.
+A pooler accepts LISTEN and delivers nothing, and on a dead network path nothing arrives either. So
+the listener sends itself a notification at the start and after every quiet interval. If it does not
+come back in time, the socket is closed at once, because a regular close would wait for the same
+dead path.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ import structlog
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.polling import Wakeup
-from resumer_daemon.daemon.worker import Worker
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.store.connection import (
     PING,
@@ -32,36 +32,31 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 30.0
-
-
-READ = 0.01  # seconds to read what has come
+READ = 0.01  # seconds to read the notifications that have arrived
 
 
 class NotificationTimeout(ResumerError):
-    """A ping did not come back."""
+    """The listener's own notification did not come back."""
 
 
 class Listener:
-    """Wakes the worker when the database says so; without an ear the worker polls more often."""
+    """Sets the wakeup on a notification. Without a connection the worker polls more often."""
 
-    def __init__(
-        self, settings: Settings, metrics: Metrics, wakeup: Wakeup, worker: Worker
-    ) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, wakeup: Wakeup) -> None:
         self._settings = settings
         self._url = settings.listening_url
         self._metrics = metrics
         self._wakeup = wakeup
-        self._worker = worker
         self.listening = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen for ever; every loss is followed by a new connection and a full look."""
+        """Listen for ever. After a loss, poll until there is a new connection."""
         self._poll_only()
         wait = RECONNECT_FIRST
         while True:
             try:
                 async with self._connected() as connection:
-                    await self._hear(connection)
+                    await self._receive(connection)
             except (psycopg.Error, ResumerError, TimeoutError, OSError) as error:
                 if self.listening.is_set():
                     wait = RECONNECT_FIRST
@@ -74,7 +69,7 @@ class Listener:
     def _poll_only(self) -> None:
         self._metrics.set_listen_mode("poll")
         self.listening.clear()
-        self._worker.poll_interval = self._settings.poll_only_interval
+        self._wakeup.poll_interval = self._settings.poll_only_interval
         self._wakeup.set("reconcile")
 
     @asynccontextmanager
@@ -85,43 +80,48 @@ class Listener:
         finally:
             connection.pgconn.finish()
 
-    async def _hear(self, connection: Connection) -> None:
+    async def _receive(self, connection: Connection) -> None:
         async with asyncio.timeout(self._settings.ping_deadline):
             await listen(connection)
         async with sender(connection, self._url) as by:
-            await self._prove(connection, by)
+            await self._verify_delivery(connection, by)
         self._metrics.set_listen_mode("notify")
         self.listening.set()
-        self._worker.poll_interval = self._settings.poll_interval
-        self._wakeup.set("reconcile")  # what was said before we listened
+        self._wakeup.poll_interval = self._settings.poll_interval
+        self._wakeup.set("reconcile")  # for what was notified before LISTEN
         log.info("listening")
         while True:
             if not await _readable(connection, self._settings.ping_interval):
-                await self._prove(connection, connection)
+                await self._verify_delivery(connection, connection)
             async for note in connection.notifies(timeout=READ):
                 if note.payload != PING:
                     self._wakeup.set("notify")
 
-    async def _prove(self, connection: Connection, by: Connection) -> None:
-        """Have a ping sent and hear it, or anything, within the deadline."""
+    async def _verify_delivery(self, connection: Connection, by: Connection) -> None:
+        """Send a notification to ourselves through `by`, and receive it or another in time.
+
+        Raises:
+            NotificationTimeout: None arrived.
+        """
         deadline = self._settings.ping_deadline
         closing = asyncio.get_running_loop().call_later(deadline * 2, connection.pgconn.finish)
         try:
             async with asyncio.timeout(deadline):
                 await ping(by)
-            heard = await receive_notifications(connection, deadline)
+            received = await receive_notifications(connection, deadline)
         finally:
             closing.cancel()
-        if not heard:
+        if not received:
             raise NotificationTimeout(
-                f"no notification came back within {deadline} s; is a pooler between us?"
+                f"no test notification arrived within {deadline} s. If the connection goes through"
+                " a transaction pooler, set RESUMER_LISTEN_URL to a direct one."
             )
-        if set(heard) != {PING}:
+        if set(received) != {PING}:
             self._wakeup.set("notify")
 
 
 async def _readable(connection: Connection, seconds: float) -> bool:
-    """Wait until there is something to read; psycopg itself would look ten times a second."""
+    """Wait for input. psycopg itself would poll ten times a second."""
     loop, came = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(connection.fileno(), came.set)
     try:

@@ -1,7 +1,7 @@
 """When to poll and how far: the wakeup, NOTIFY suppression, and the bounds of a scan.
 
 A commit that notifies takes a lock on the whole database. While a daemon polls often anyway, it
-records "polling" in `resumer.control`, and the triggers do not notify.
+suppresses NOTIFY in `resumer.control`, and the triggers do not notify.
 
 A settled row stays in an index of open work while anybody holds an old snapshot, and a scan from
 the beginning reads all of them. So a scan that is slow begins shortly before the last full one.
@@ -23,35 +23,39 @@ from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.inbox import QueueStatus, ScanBounds, read_queue_status, send_status_query
 from resumer_daemon.store.session import Session
 
-Source: TypeAlias = Literal["notify", "active", "poll", "timer", "reconcile"]
+WakeupSource: TypeAlias = Literal["notify", "active", "poll", "timer", "reconcile"]
 
 
 class Wakeup:
-    """Wakes the worker. Cleared before a look, so that what comes during it wakes again."""
+    """Ends the worker's wait. The worker clears it before a claim, so a later one is not lost.
 
-    def __init__(self) -> None:
+    `poll_interval`: the longest wait in seconds. It is shorter while nothing listens.
+    """
+
+    def __init__(self, poll_interval: float) -> None:
+        self.poll_interval = poll_interval
         self._event = asyncio.Event()
-        self._source: Source = "active"
-        self._heard = 0.0
+        self._source: WakeupSource = "active"
+        self._set_at = 0.0
 
-    def set(self, source: Source) -> None:
-        """Wake whoever waits; the first source since the last look is the one that counts."""
+    def set(self, source: WakeupSource) -> None:
+        """End the wait. The first source since the last `clear` is the one that counts."""
         if not self._event.is_set():
             self._source = source
-            self._heard = perf_counter()
+            self._set_at = perf_counter()
             self._event.set()
 
     def clear(self) -> float:
-        """Forget what has woken us, for what it spoke of is about to be looked at.
+        """Clear the wakeup, because its reason is about to be read from the tables.
 
-        Return when it did, on `perf_counter`; now, where nothing has.
+        Return when it was set, on `perf_counter`. Return the current time if it was not.
         """
-        heard = self._heard if self._event.is_set() else perf_counter()
+        set_at = self._set_at if self._event.is_set() else perf_counter()
         self._event.clear()
-        return heard
+        return set_at
 
-    async def wait(self, seconds: float, otherwise: Source) -> Source:
-        """Wait to be woken and return by whom; after `seconds` return `otherwise`."""
+    async def wait(self, seconds: float, otherwise: WakeupSource) -> WakeupSource:
+        """Wait until it is set and return the source. Return `otherwise` after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
@@ -61,60 +65,60 @@ class Wakeup:
 
 
 SLOW: Final = 0.003
-"""How many seconds a look that finds next to nothing may take the server."""
+"""A scan that takes the server longer than these seconds, and finds next to nothing, is slow."""
 
 FEW: Final = 10
-"""How much next to nothing is, in executions."""
+"""A scan finds next to nothing when it finds fewer executions."""
 
-AGAIN: Final = 4.0
-"""After how many seconds to look all the way back again, at the latest."""
+FULL_SCAN_AFTER: Final = 4.0
+"""The seconds after which a scan is unbounded again, at the latest."""
 
-BESIDE: Final = 2.0
-"""After how many seconds somebody else should, so that no decision waits behind it."""
+HELP_AFTER: Final = 2.0
+"""The seconds after which the overflow worker makes the full scan, so that no decision waits."""
 
 MARGIN: Final = 5.0
-"""How many seconds may pass from a decision to its commit, so that a short look finds it."""
+"""The seconds that may pass between a decision and its commit, so that a bounded scan finds it."""
 
-APART: Final = 1.0
-"""How many seconds pass between two ids that a trail keeps."""
+ID_INTERVAL: Final = 1.0
+"""The seconds between two ids in an `IdHistory`."""
 
 
 class ScanWindow:
-    """The lower bound that the lanes of one worker share."""
+    """The lower bound of scans. The worker and the overflow worker share it."""
 
     def __init__(self) -> None:
-        self._all_at: float | None = None
-        self._short = False
+        self._full_scan_at: float | None = None
+        self._bounded = False
 
-    def back(self) -> float:
-        """Return how many seconds back to look."""
-        if self._all_at is None or self._passed(self._all_at) >= AGAIN:
+    def lookback(self) -> float:
+        """Return how many seconds back the next scan reads."""
+        if self._full_scan_at is None or self._age(self._full_scan_at) >= FULL_SCAN_AFTER:
             return ALL
-        return self._passed(self._all_at) + MARGIN
+        return self._age(self._full_scan_at) + MARGIN
 
-    def looked(self, back: float, began: float, took: float, found: int) -> None:
-        """Learn from a look: it began at that time on `monotonic`, and took the server so long."""
-        self._short = back != ALL
-        if not self._short:
-            self._all_at = began if took > SLOW and found < FEW else None
+    def observe(self, lookback: float, began: float, took: float, found: int) -> None:
+        """Learn from a scan that began at `began` on `monotonic` and took the server `took`."""
+        self._bounded = lookback != ALL
+        if not self._bounded:
+            self._full_scan_at = began if took > SLOW and found < FEW else None
 
-    def forget(self) -> None:
-        """Look all the way back next: something is there that was not claimed."""
-        self._all_at = None
+    def reset(self) -> None:
+        """Make the next scan a full one, because there is work that was not claimed."""
+        self._full_scan_at = None
 
     @property
     def wants_help(self) -> bool:
-        """Tell whether another lane should look all the way back."""
-        return self._all_at is not None and self._passed(self._all_at) >= BESIDE
+        """True when the overflow worker should make a full scan."""
+        return self._full_scan_at is not None and self._age(self._full_scan_at) >= HELP_AFTER
 
-    def again_in(self) -> float | None:
-        """Return the seconds after which to look all the way back, after a short look."""
-        if self._all_at is None or not self._short:
+    def full_scan_in(self) -> float | None:
+        """Return the seconds until a full scan is due. None if the last scan was a full one."""
+        if self._full_scan_at is None or not self._bounded:
             return None
-        return max(0.0, AGAIN - self._passed(self._all_at))
+        return max(0.0, FULL_SCAN_AFTER - self._age(self._full_scan_at))
 
     @staticmethod
-    def _passed(since: float) -> float:
+    def _age(since: float) -> float:
         return monotonic() - since
 
 
@@ -122,100 +126,106 @@ class IdHistory:
     """The newest id at each time, for an index that has ids and no times."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._newest: deque[tuple[float, int]] = deque()
 
-    def saw(self, newest: int) -> None:
+    def add(self, newest: int) -> None:
         """Note the id that is the newest now."""
         now = monotonic()
-        if self._seen and newest < self._seen[-1][1]:
-            self._seen.clear()  # another database, after a failover
-        if not self._seen or now - self._seen[-1][0] >= APART:
-            self._seen.append((now, newest))
-        while len(self._seen) > 1 and now - self._seen[1][0] > AGAIN + MARGIN:
-            self._seen.popleft()
+        if self._newest and newest < self._newest[-1][1]:
+            self._newest.clear()  # another database, after a failover
+        if not self._newest or now - self._newest[-1][0] >= ID_INTERVAL:
+            self._newest.append((now, newest))
+        while len(self._newest) > 1 and now - self._newest[1][0] > FULL_SCAN_AFTER + MARGIN:
+            self._newest.popleft()
 
-    def before(self, back: float) -> int:
-        """Return an id that was the newest so many seconds ago, or earlier; 0 if none is known."""
-        until = monotonic() - back
-        return max((newest for at, newest in self._seen if at <= until), default=0)
+    def before(self, lookback: float) -> int:
+        """Return an id that was the newest `lookback` seconds ago or earlier. 0: none is known."""
+        until = monotonic() - lookback
+        return max((newest for at, newest in self._newest if at <= until), default=0)
 
 
-STEPS: Final = (0.005, 0.01, 0.02)
-"""How long after the last work to look again; the last step is the longest wait of a decision."""
+POLL_STEPS: Final = (0.005, 0.01, 0.02)
+"""The seconds between polls after the last work. The last is the longest wait of a decision."""
 
-LATE: Final = 0.5
-"""How often to look for who has read "awake" and has not committed yet."""
+LATE_WRITERS: Final = 0.5
+"""The seconds between polls for writers that read "suppressed" and have not committed yet."""
 
 MANY_FOUND: Final = 20
-"""After so many executions turn after turn, to be called would cost the writers more.
+"""After so many executions in batch after batch, NOTIFY would cost the writers more.
 
-One at a time, however often, costs them nothing that they would notice, and a call is quicker.
+One execution at a time, however often, costs them nothing noticeable, and NOTIFY is quicker.
 """
 
-RENEWED: Final = 0.5
-"""How often "awake" is said again; it holds for a second (`inbox.suppress_notify`)."""
+RENEW_AFTER: Final = 0.5
+"""The seconds after which suppression is renewed. It holds for one second (`suppress_notify`)."""
 
 
 class NotifySuppression:
-    """What one worker knows of who is awake. A new connection begins a new one."""
+    """Decides when one worker suppresses NOTIFY and polls instead. A new connection has a new one.
+
+    A writer may read "suppressed" and commit long after. So the worker does not wait for NOTIFY
+    until all transactions have ended that were open when suppression was last seen: `newest` of a
+    status without suppression is reached by `oldest` of a later one. Then it polls once more,
+    because a writer may have committed between that poll's claim and its status query.
+    """
 
     def __init__(self) -> None:
-        self.awake = False
-        self._said = 0.0
+        self.active = False
+        self._renewed_at = 0.0
         self._found = 0
         self._step = 0
-        self._sure = False
-        self._mark: int | None = None
+        self._no_late_writers = False
+        self._newest: int | None = None
 
-    def worked(self, found: int) -> None:
-        """A turn found work: so many executions."""
-        self._found += found
+    def found_work(self, executions: int) -> None:
+        """Count the executions of a batch."""
+        self._found += executions
         self._step = 0
 
     @property
-    def stays_awake(self) -> bool:
-        """Tell whether "awake" should be said now, for the first time or again."""
-        busy = self.awake or self._found >= MANY_FOUND
-        return busy and monotonic() - self._said >= RENEWED
+    def is_due(self) -> bool:
+        """True when NOTIFY should be suppressed now, for the first time or again."""
+        busy = self.active or self._found >= MANY_FOUND
+        return busy and monotonic() - self._renewed_at >= RENEW_AFTER
 
-    def said_awake(self) -> None:
-        """It was said, and committed."""
-        self.awake = True
-        self._said = monotonic()
+    def suppressed(self) -> None:
+        """Note that the suppression is committed."""
+        self.active = True
+        self._renewed_at = monotonic()
 
     @property
-    def lies_down(self) -> bool:
-        """Tell whether "awake" should be withdrawn: all steps have passed without work."""
-        return self.awake and self._step == len(STEPS)
+    def ends(self) -> bool:
+        """True when NOTIFY should be restored: all polls of `POLL_STEPS` found no work."""
+        return self.active and self._step == len(POLL_STEPS)
 
-    def withdrew(self) -> None:
-        """It was withdrawn, and committed."""
-        self.awake, self._sure, self._mark = False, False, None
-        self._said = 0.0
+    def restored(self) -> None:
+        """Note that NOTIFY is restored, and committed."""
+        self.active, self._no_late_writers, self._newest = False, False, None
+        self._renewed_at = 0.0
 
-    def rest(self, outlook: QueueStatus) -> float | None:
-        """Return the seconds after which to look again, having found nothing; None: sleep."""
+    def poll_in(self, status: QueueStatus) -> float | None:
+        """Return the seconds until the next poll after one without work. None: wait for NOTIFY."""
         self._found = 0
-        if self.awake:
+        if self.active:
             self._step += 1
-            return STEPS[self._step - 1]
-        if outlook.awake_for is not None:  # another daemon; should it die, its writers stay silent
-            self._sure, self._mark = False, None
-            return min(outlook.awake_for, LATE)
-        if self._sure:
+            return POLL_STEPS[self._step - 1]
+        if status.awake_for is not None:  # by another daemon, which may die and leave it so
+            self._no_late_writers, self._newest = False, None
+            return min(status.awake_for, LATE_WRITERS)
+        if self._no_late_writers:
             return None
-        self._mark = outlook.newest if self._mark is None else self._mark
-        self._sure = outlook.oldest >= self._mark
-        return 0.0 if self._sure else LATE
+        self._newest = status.newest if self._newest is None else self._newest
+        self._no_late_writers = status.oldest >= self._newest
+        return 0.0 if self._no_late_writers else LATE_WRITERS
 
 
-BUSY_INTERVAL: Final = 0.1
-"""How many seconds pass between two questions while every turn finds work."""
+STATUS_INTERVAL: Final = 0.1
+"""The seconds between two status queries while every batch finds work."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusQuery:
-    """A question that was sent."""
+    """A status query that was sent. Its row is fetched after the commit."""
 
     cursor: AsyncCursor[DictRow]
     bounds: ScanBounds
@@ -223,37 +233,37 @@ class StatusQuery:
 
 
 class StatusReader:
-    """Asks for the outlook, and learns from each answer how far back the next one has to go."""
+    """Reads the status of the queue, within bounds that it learns from earlier reads."""
 
     def __init__(self, settings: Settings) -> None:
-        self.horizon = ScanWindow()
-        self._trail = IdHistory()
-        # whoever sleeps looks again after so long: what is due later need not be known
+        self.window = ScanWindow()
+        self._ids = IdHistory()
+        # the worker polls again after so long: what is due later need not be known
         self._within = max(settings.poll_interval, settings.poll_only_interval)
-        self._asked_at = 0.0
-        self._found = False
+        self._sent_at = 0.0
+        self._found_work = False
 
-    def wanted(self, claimed: Sequence[UUID]) -> bool:
-        """Tell whether to ask after a turn: after one that found nothing; under load, seldom.
+    def is_due(self, found_work: bool) -> bool:
+        """Tell whether to read after a batch: always if it found no work, seldom under load.
 
-        Not after the first one that found something, because the next turn asks.
+        Not after the first batch that found work, because the next batch reads.
         """
         now = monotonic()
-        if claimed and not self._found:
-            self._asked_at = now
-        self._found = bool(claimed)
-        return not claimed or now - self._asked_at >= BUSY_INTERVAL
+        if found_work and not self._found_work:
+            self._sent_at = now
+        self._found_work = found_work
+        return not found_work or now - self._sent_at >= STATUS_INTERVAL
 
-    async def ask(self, session: Session, back: float, without: Sequence[UUID]) -> StatusQuery:
-        """Send the question in an open transaction; its answer is fetched after the commit."""
-        self._asked_at = began = monotonic()
-        around = self.horizon.back()
-        bounds = ScanBounds(self._within, back, around, self._trail.before(around))
+    async def send(self, session: Session, lookback: float, without: Sequence[UUID]) -> StatusQuery:
+        """Send the query in an open transaction. `without`: executions that no claim takes."""
+        self._sent_at = began = monotonic()
+        around = self.window.lookback()
+        bounds = ScanBounds(self._within, lookback, around, self._ids.before(around))
         return StatusQuery(await send_status_query(session, bounds, without), bounds, began)
 
-    async def answer(self, asked: StatusQuery) -> QueueStatus:
-        """Fetch the answer."""
-        outlook = await read_queue_status(asked.cursor, asked.bounds)
-        self._trail.saw(outlook.newest_id)
-        self.horizon.looked(asked.bounds.around, asked.began, outlook.took, outlook.found)
-        return outlook
+    async def fetch(self, query: StatusQuery) -> QueueStatus:
+        """Fetch the status, and learn the bounds of the next read from it."""
+        status = await read_queue_status(query.cursor, query.bounds)
+        self._ids.add(status.newest_id)
+        self.window.observe(query.bounds.around, query.began, status.took, status.found)
+        return status

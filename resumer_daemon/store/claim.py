@@ -154,7 +154,7 @@ class Batch:
 
     claimed: Sequence[ClaimedExecution]
     unreadable: Sequence[UnreadableExecution]
-    seen: Mapping[int, RequestTimes]
+    requests: Mapping[int, RequestTimes]
     took: float = 0.0
     now: datetime = NEVER
     newer: Sequence[UUID] = ()
@@ -253,11 +253,11 @@ async def read(session: Session, parse: Parse = load) -> Batch:
             newer.append(row.id)
         except ValueError as error:
             unreadable.append(UnreadableExecution(_claimed(row, *mine, _nothing), str(error)))
-    seen = {
+    times = {
         r.id: RequestTimes(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows
     }
     now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
-    return Batch(claimed, unreadable, seen, now=now, newer=newer)
+    return Batch(claimed, unreadable, times, now=now, newer=newer)
 
 
 async def read_cancel(session: Session) -> ClaimedExecution | None:

@@ -118,8 +118,8 @@ class DefinitionCache:
         """Current definitions that no committed pause has kept for an hour."""
         return self._copies
 
-    def kept(self, plans: Iterable[Plan]) -> None:
-        """Note that these plans are committed, and with them the definitions they paused with."""
+    def mark_stored(self, plans: Iterable[Plan]) -> None:
+        """Note that plans are committed, and with them the definitions they paused with."""
         for plan in plans:
             if (
                 plan.definition_sha256 is not None

@@ -11,7 +11,7 @@ from resumer_daemon.engine.state import VERSION, Branch
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked
 from resumer_daemon.store.session import Session
-from resumer_daemon.telemetry.traces import Trace
+from resumer_daemon.telemetry.trace_context import TraceContext
 from resumer_daemon.workflow.values import Json, dump, load
 
 MIN_WAIT: Final = 1.0
@@ -56,7 +56,7 @@ class LeasedExecution:
     epoch: int
     pending: PendingEffects
     recorded: float
-    trace: Trace | None = None
+    trace: TraceContext | None = None
     organization: UUID | None = None
 
     @property

@@ -4,8 +4,6 @@ Spans are made of times that were measured anyway, after what they tell of was c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from opentelemetry import trace
@@ -17,19 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """A place in a trace under which more can be told.
-
-    `headers` are what a receiver needs to go on with it; `exemplar` names the trace beside a
-    metric, None where nobody keeps it. `context` is understood by `telemetry/traces.py` alone.
-    """
-
-    context: Any
-    headers: Mapping[str, str]
-    exemplar: dict[str, str] | None
-
+from resumer_daemon.telemetry.trace_context import TraceContext
 
 Attributes = Mapping[str, str | int | None]
 
@@ -60,7 +46,9 @@ class Traces:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("resumer_daemon")
 
-    def told(self, name: str, began: float, ended: float, at: Trace, about: Attributes) -> Trace:
+    def told(
+        self, name: str, began: float, ended: float, at: TraceContext, about: Attributes
+    ) -> TraceContext:
         """Tell of something that is over; times are seconds since 1970."""
         span = self._tracer.start_span(
             name, at.context, SpanKind.INTERNAL, _given(about), start_time=int(began * 1e9)
@@ -68,7 +56,7 @@ class Traces:
         span.end(int(ended * 1e9))
         return _at(trace.set_span_in_context(span, at.context))
 
-    def sending(self, name: str, at: Trace, about: Attributes) -> tuple[Span, Trace]:
+    def sending(self, name: str, at: TraceContext, about: Attributes) -> tuple[Span, TraceContext]:
         """Begin to tell of something that is sent; the caller ends it with `sent`."""
         span = self._tracer.start_span(name, at.context, SpanKind.CLIENT, _given(about))
         return span, _at(trace.set_span_in_context(span, at.context))
@@ -78,7 +66,7 @@ class Traces:
         self._provider.shutdown()
 
 
-def follow(traceparent: str | None) -> Trace:
+def follow(traceparent: str | None) -> TraceContext:
     """Go on with a trace that somebody began, where `traceparent` names one; else begin one."""
     carrier = {} if traceparent is None else {"traceparent": traceparent}
     return _at(_W3C.extract(carrier, Context()))
@@ -91,12 +79,12 @@ def sent(span: Span, error: str | None) -> None:
     span.end()
 
 
-def _at(context: Context) -> Trace:
+def _at(context: Context) -> TraceContext:
     headers: dict[str, str] = {}
     _W3C.inject(headers, context)
     place = trace.get_current_span(context).get_span_context()
     exemplar = {"trace_id": f"{place.trace_id:032x}"} if place.trace_flags.sampled else None
-    return Trace(context, headers, exemplar)
+    return TraceContext(context, headers, exemplar)
 
 
 def _given(about: Attributes) -> dict[str, str | int]:

@@ -26,7 +26,7 @@ from resumer_daemon.store.session import Session
 T = TypeVar("T")
 
 TRANSACTIONS: dict[str, tuple[type, str]] = {
-    "turn": (BatchProcessor, "take"),
+    "turn": (BatchProcessor, "process_due"),
     "record": (LeasedExecutions, "record"),
     "rescue": (LeasedExecutions, "rescue"),
     "hand_over": (LeasedExecutions, "release"),

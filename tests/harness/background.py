@@ -75,7 +75,7 @@ async def by_hand(database: Database, **settings: Any) -> AsyncIterator[ByHand]:
 
 
 def _made(pool: Pool, settings: Settings) -> ByHand:
-    metrics, wakeup = Metrics(), Wakeup()
+    metrics, wakeup = Metrics(), Wakeup(1.0)
     background = Background(pool, metrics, wakeup)
     watch = TriggerWatch(metrics, background.hasten, enforces=False)
     rescuer = InstanceReaper(silence(settings.lease), metrics, wakeup)

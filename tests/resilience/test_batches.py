@@ -1,17 +1,14 @@
 """A turn is as many statements and one commit, however many executions it moves."""
 
 from collections import Counter
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
-from resumer_daemon import config
-from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
-from resumer_daemon.daemon.polling import ScanWindow
-from resumer_daemon.store.inputs import DefinitionCache
-from resumer_daemon.store.leases import LeaseOwner
+from resumer_daemon.daemon.batch import BatchResult
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
+from tests.harness.batches import processor
 from tests.harness.database import Databases
 from tests.harness.service import Service, allow, ask, block
 from tests.harness.wire import sent
@@ -48,9 +45,6 @@ class Daemon:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        settings = config.load_settings(database_url=database.url)
-        holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
-        self._parts = settings, DefinitionCache(), holder, lambda: 1, ScanWindow()
         Service(database).workflow(ask(on_false="refuse"), allow(), block("refuse"))
 
     def start(self, count: int) -> list[UUID]:
@@ -61,14 +55,14 @@ class Daemon:
         session = await Store(self.database.url).session()
         async with session.connection as connection:
             with sent(connection) as messages:
-                turned = await BatchProcessor(*self._parts).take(session)
-        return turned, messages
+                result = await processor(self.database.url).process_due(session)
+        return result, messages
 
     async def cost(self, size: int) -> tuple[int, int]:
         """Take a turn that moves so many; return its statements and how often it waited."""
         before = set(self.database.run(WRITERS))
-        turned, messages = await self.turn()
-        assert len(turned.claimed) == size
+        result, messages = await self.turn()
+        assert len(result.executions) == size
         assert len(set(self.database.run(WRITERS)) - before) == 1
         return messages["Execute"], messages["Sync"]
 

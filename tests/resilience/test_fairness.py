@@ -1,14 +1,11 @@
 """A bulk of decisions does not make all others wait."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from resumer_daemon import config
-from resumer_daemon.daemon.batch import NEWEST, BatchProcessor
-from resumer_daemon.daemon.polling import ScanWindow
-from resumer_daemon.store.inputs import DefinitionCache
-from resumer_daemon.store.leases import LeaseOwner
+from resumer_daemon.daemon.batch import NEWEST_PART
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
+from tests.harness.batches import processor
 from tests.harness.service import Service, allow, ask
 
 BATCH, MANY = 20, 1_000
@@ -18,28 +15,22 @@ ORDER BY due_at, id"""
 
 
 async def test_a_single_decision_waits_for_two_batches_at_most(database: Database):
-    settings = config.load_settings(database_url=database.url, batch_size=BATCH)
-    turner = BatchProcessor(
-        settings,
-        DefinitionCache(),
-        LeaseOwner(uuid4(), settings.lease, 1.0),
-        lambda: 1,
-        ScanWindow(),
-    )
+    batches = processor(database.url, batch_size=BATCH)
     service = Service(database)
     service.workflow(ask(), allow())
     for _ in range(MANY):
         service.start()
     session = await Store(database.url).session()
     async with session.connection:
-        while (await turner.take(session)).claimed:
+        while (await batches.process_due(session)).executions:
             continue
         database.run("UPDATE approval_requests SET status = 'approved'")  # one of many
         longest = [row[0] for row in database.run(LONGEST)]
         single = UUID(str(service.start()))  # another's
-        first, second = await turner.take(session), await turner.take(session)
-    assert single not in first.claimed
-    assert single in second.claimed
+        first = await batches.process_due(session)
+        second = await batches.process_due(session, after_full=first.full)
+    assert single not in first.executions
+    assert single in second.executions
     # the longest waiting are not forgotten for it
-    share = BATCH - BATCH // NEWEST
-    assert set(second.claimed) >= set(longest[BATCH : BATCH + share])
+    share = BATCH - BATCH // NEWEST_PART
+    assert set(second.executions) >= set(longest[BATCH : BATCH + share])

@@ -2,23 +2,26 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon import config
 from resumer_daemon.daemon import polling
-from resumer_daemon.daemon.batch import BatchProcessor
-from resumer_daemon.daemon.polling import AGAIN, BESIDE, MARGIN, SLOW, IdHistory, ScanWindow
+from resumer_daemon.daemon.polling import (
+    FULL_SCAN_AFTER,
+    HELP_AFTER,
+    MARGIN,
+    SLOW,
+    IdHistory,
+    ScanWindow,
+)
 from resumer_daemon.store import inbox
 from resumer_daemon.store.claim import ALL
 from resumer_daemon.store.inbox import ScanBounds
-from resumer_daemon.store.inputs import DefinitionCache
-from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync
+from tests.harness.batches import processor
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
@@ -64,55 +67,55 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def looks(looking: ScanWindow, clock: Clock, *, seconds: float, found: int = 0) -> float:
+def looks(window: ScanWindow, clock: Clock, *, seconds: float, found: int = 0) -> float:
     """Look once, for so many seconds; return how far back that went."""
-    began, back = clock.now, looking.back()
+    began, back = clock.now, window.lookback()
     clock.now += seconds
-    looking.looked(back, began, seconds, found)
+    window.observe(back, began, seconds, found)
     return back
 
 
 def test_a_quick_look_goes_all_the_way_each_time(clock: Clock):
-    looking = ScanWindow()
-    assert [looks(looking, clock, seconds=SLOW / 2) for _ in range(3)] == [ALL] * 3
-    assert looking.again_in() is None
+    window = ScanWindow()
+    assert [looks(window, clock, seconds=SLOW / 2) for _ in range(3)] == [ALL] * 3
+    assert window.full_scan_in() is None
 
 
 def test_one_that_finds_much_may_take_long(clock: Clock):
-    looking = ScanWindow()
-    assert [looks(looking, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
+    window = ScanWindow()
+    assert [looks(window, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
 
 
 def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock: Clock):
-    looking = ScanWindow()
-    assert looks(looking, clock, seconds=0.5) == ALL
-    assert looking.again_in() is None  # it was all there was, and may sleep
-    assert looks(looking, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
-    assert looks(looking, clock, seconds=0.1, found=3) == pytest.approx(0.6 + MARGIN)
-    assert looking.again_in() == pytest.approx(AGAIN - 0.7)
-    assert not looking.wants_help
-    clock.now += BESIDE
-    assert looking.wants_help
-    clock.now += AGAIN
-    assert looking.again_in() == 0
-    assert looks(looking, clock, seconds=SLOW / 2) == ALL
-    assert looks(looking, clock, seconds=SLOW / 2) == ALL
+    window = ScanWindow()
+    assert looks(window, clock, seconds=0.5) == ALL
+    assert window.full_scan_in() is None  # it was all there was, and may sleep
+    assert looks(window, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
+    assert looks(window, clock, seconds=0.1, found=3) == pytest.approx(0.6 + MARGIN)
+    assert window.full_scan_in() == pytest.approx(FULL_SCAN_AFTER - 0.7)
+    assert not window.wants_help
+    clock.now += HELP_AFTER
+    assert window.wants_help
+    clock.now += FULL_SCAN_AFTER
+    assert window.full_scan_in() == 0
+    assert looks(window, clock, seconds=SLOW / 2) == ALL
+    assert looks(window, clock, seconds=SLOW / 2) == ALL
 
 
 def test_a_look_of_another_lane_lets_this_one_go_on_with_short_ones(clock: Clock):
-    looking = ScanWindow()
-    looks(looking, clock, seconds=0.5)
-    clock.now += BESIDE
-    looking.looked(ALL, clock.now - 0.2, 0.2, 1)
-    assert looks(looking, clock, seconds=0.1) == pytest.approx(0.2 + MARGIN)
-    assert not looking.wants_help
+    window = ScanWindow()
+    looks(window, clock, seconds=0.5)
+    clock.now += HELP_AFTER
+    window.observe(ALL, clock.now - 0.2, 0.2, 1)
+    assert looks(window, clock, seconds=0.1) == pytest.approx(0.2 + MARGIN)
+    assert not window.wants_help
 
 
 def test_where_something_was_left_the_next_look_goes_all_the_way(clock: Clock):
-    looking = ScanWindow()
-    looks(looking, clock, seconds=0.5)
-    looking.forget()
-    assert looks(looking, clock, seconds=0.5) == ALL
+    window = ScanWindow()
+    looks(window, clock, seconds=0.5)
+    window.reset()
+    assert looks(window, clock, seconds=0.5) == ALL
 
 
 @pytest.fixture
@@ -160,18 +163,15 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
 ):
     for _ in range(2):
         service.start()
-    settings = config.load_settings(database_url=database.url, batch_size=1)
-    looking = ScanWindow()
-    turner = BatchProcessor(
-        settings, DefinitionCache(), LeaseOwner(uuid4(), settings.lease, 1.0), lambda: 1, looking
-    )
+    window = ScanWindow()
+    batches = processor(database.url, batch_size=1, window=window)
     session = await Store(database.url).session()
     async with session.connection:
-        await turner.take(session)
-        assert looking.back() == ALL
-        await turner.take(session)
-        await turner.take(session)  # nothing is left
-        assert looking.back() != ALL
+        await batches.process_due(session)
+        assert window.lookback() == ALL
+        await batches.process_due(session)
+        await batches.process_due(session)  # nothing is left
+        assert window.lookback() != ALL
 
 
 async def blocks(session: Session, statement: str, bounds: dict[str, float]) -> int:
@@ -213,13 +213,13 @@ def test_a_trail_tells_an_id_from_before_the_margin(monkeypatch: pytest.MonkeyPa
     trail = IdHistory()
     assert trail.before(MARGIN) == 0
     for newest in range(100, 400):
-        trail.saw(newest)
+        trail.add(newest)
         clock.now += 0.1
-    for back in (0.0, MARGIN, MARGIN + AGAIN):
+    for back in (0.0, MARGIN, MARGIN + FULL_SCAN_AFTER):
         seen_at = clock.now - 0.1 * (400 - trail.before(back))
         assert back <= clock.now - seen_at <= back + 1.2
     assert trail.before(MARGIN) == trail.before(MARGIN)
-    trail.saw(7)  # after a failover to a server that is behind
+    trail.add(7)  # after a failover to a server that is behind
     assert trail.before(0.0) == 7
     assert trail.before(MARGIN) == 0
 

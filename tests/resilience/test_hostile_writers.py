@@ -136,7 +136,7 @@ class Turns:
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     made = Turns()
-    for name in ("take", "take_apart"):
+    for name in ("process_due", "process_given"):
         made.count(BatchProcessor, name, monkeypatch)
     return made
 

@@ -1,20 +1,16 @@
-"""Under a backlog a second lane takes turns beside the worker, and ends with the backlog."""
-
-from uuid import uuid4
+"""The overflow worker processes batches beside the worker, and ends with the backlog."""
 
 from structlog.testing import capture_logs
 
-from resumer_daemon import config
-from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
-from resumer_daemon.daemon.polling import ScanWindow
+from resumer_daemon.daemon.batch import BatchResult
 from resumer_daemon.daemon.worker import OverflowWorker
-from resumer_daemon.store.inputs import DefinitionCache
-from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
+from tests.harness.batches import processor
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 ENDED = "SELECT count(*) FROM workflow_executions WHERE status = 'completed'"
 PAUSED = "SELECT count(*) FROM workflow_executions WHERE status = 'paused'"
 START = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
@@ -23,32 +19,32 @@ START = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
 async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database: Database):
     Service(database).workflow(allow())
     database.run(START, 7)
-    settings = config.load_settings(database_url=database.url, batch_size=2)
-    holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = BatchProcessor(settings, DefinitionCache(), holder, lambda: 1, ScanWindow())
-    turns: list[BatchResult] = []
-    lane = OverflowWorker(Store(database.url), turner, turns.append)
-    lane.open()
-    lane.open()
-    await eventually(lambda: [len(turned.claimed) for turned in turns] == [2, 2, 2, 1])
-    await lane.close()
+    results: list[BatchResult] = []
+    overflow = OverflowWorker(
+        Store(database.url),
+        processor(database.url, batch_size=2),
+        lambda result, _known_since: results.append(result),
+    )
+    overflow.start()
+    overflow.start()
+    await eventually(lambda: [len(result.executions) for result in results] == [2, 2, 2, 1])
+    await overflow.close()
     assert database.run(ENDED) == [(7,)]
 
 
 async def test_without_a_database_it_is_left_to_the_worker():
-    settings = config.load_settings(database_url="postgresql://nobody@127.0.0.1:1/nothing")
-    holder = LeaseOwner(uuid4(), settings.lease, effect_deadline=1.0)
-    turner = BatchProcessor(settings, DefinitionCache(), holder, lambda: 1, ScanWindow())
-    turns: list[BatchResult] = []
-    lane = OverflowWorker(Store(settings.url), turner, turns.append)
+    results: list[BatchResult] = []
+    overflow = OverflowWorker(
+        Store(NOWHERE), processor(NOWHERE), lambda result, _known_since: results.append(result)
+    )
     with capture_logs() as logs:
-        lane.open()
+        overflow.start()
         await eventually(lambda: logs, of="it says why it ended")
-        await lane.close()
+        await overflow.close()
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("overflow_worker_stopped", "warning")
     ]
-    assert turns == []
+    assert results == []
 
 
 def test_two_lanes_resume_each_execution_once(database: Database):

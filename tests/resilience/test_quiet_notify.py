@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon.polling import LATE, MANY_FOUND, STEPS, NotifySuppression
+from resumer_daemon.daemon.polling import LATE_WRITERS, MANY_FOUND, POLL_STEPS, NotifySuppression
 from resumer_daemon.store.inbox import QueueStatus
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import listening
@@ -190,39 +190,39 @@ def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) 
 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():
-    vigil = NotifySuppression()
-    vigil.worked(MANY_FOUND - 1)
-    assert not vigil.stays_awake
-    assert vigil.rest(look()) == 0.0  # sure of it, and once more
-    assert vigil.rest(look()) is None
+    suppression = NotifySuppression()
+    suppression.found_work(MANY_FOUND - 1)
+    assert not suppression.is_due
+    assert suppression.poll_in(look()) == 0.0  # sure of it, and once more
+    assert suppression.poll_in(look()) is None
 
 
 def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
-    vigil = NotifySuppression()
+    suppression = NotifySuppression()
     for _ in range(MANY_FOUND):
-        vigil.worked(1)
-    assert vigil.stays_awake
-    vigil.said_awake()
-    assert not vigil.stays_awake
-    assert [vigil.rest(look(awake_for=1.0)) for _ in STEPS] == list(STEPS)
-    assert vigil.lies_down
-    vigil.withdrew()
-    assert not vigil.lies_down
+        suppression.found_work(1)
+    assert suppression.is_due
+    suppression.suppressed()
+    assert not suppression.is_due
+    assert [suppression.poll_in(look(awake_for=1.0)) for _ in POLL_STEPS] == list(POLL_STEPS)
+    assert suppression.ends
+    suppression.restored()
+    assert not suppression.ends
 
 
 def test_nobody_sleeps_while_a_transaction_is_open_that_may_have_seen_it_awake():
-    vigil = NotifySuppression()
-    assert vigil.rest(look(newest=20, oldest=15)) == LATE
-    assert vigil.rest(look(newest=30, oldest=19)) == LATE
-    assert vigil.rest(look(newest=40, oldest=20)) == 0.0
-    assert vigil.rest(look(newest=50, oldest=20)) is None
+    suppression = NotifySuppression()
+    assert suppression.poll_in(look(newest=20, oldest=15)) == LATE_WRITERS
+    assert suppression.poll_in(look(newest=30, oldest=19)) == LATE_WRITERS
+    assert suppression.poll_in(look(newest=40, oldest=20)) == 0.0
+    assert suppression.poll_in(look(newest=50, oldest=20)) is None
 
 
 def test_while_another_is_awake_it_looks_when_that_one_may_have_died():
-    vigil = NotifySuppression()
-    assert vigil.rest(look()) == 0.0
-    assert vigil.rest(look()) is None
-    assert vigil.rest(look(awake_for=0.2)) == 0.2
-    assert vigil.rest(look(awake_for=0.9)) == LATE
-    assert vigil.rest(look(newest=20, oldest=19)) == LATE
-    assert vigil.rest(look(newest=21, oldest=20)) == 0.0
+    suppression = NotifySuppression()
+    assert suppression.poll_in(look()) == 0.0
+    assert suppression.poll_in(look()) is None
+    assert suppression.poll_in(look(awake_for=0.2)) == 0.2
+    assert suppression.poll_in(look(awake_for=0.9)) == LATE_WRITERS
+    assert suppression.poll_in(look(newest=20, oldest=19)) == LATE_WRITERS
+    assert suppression.poll_in(look(newest=21, oldest=20)) == 0.0

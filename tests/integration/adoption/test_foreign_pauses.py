@@ -5,13 +5,9 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
-from resumer_daemon import config
-from resumer_daemon.daemon.batch import BatchProcessor
-from resumer_daemon.daemon.polling import ScanWindow
-from resumer_daemon.store.inputs import DefinitionCache
-from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
+from tests.harness.batches import processor
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, block
 
@@ -244,22 +240,17 @@ async def test_what_was_held_while_it_ran_is_looked_at_whoever_adopts_it(
 
     A claim's snapshot can be older than its lock: a request that it saw open may be held by then.
     """
-    settings = config.load_settings(database_url=database.url)
-    turner = BatchProcessor(
-        settings,
-        DefinitionCache(),
-        LeaseOwner(uuid4(), settings.lease, 1.0),
-        lambda: 1,
-        ScanWindow(),
-    )
+    batches = processor(database.url)
     execution = foreign(service, service.workflow(*STEPS), paused_step_id="ask")
     service.approval(execution, "approved")
     database.run("UPDATE resumer.resume_requests SET outcome = 'held'")
     session = await Store(database.url).session()
     async with session.connection:
-        await turner.take_apart(session, [execution])  # as the claim that came a moment too late
+        await batches.process_given(
+            session, [execution]
+        )  # as the claim that came a moment too late
         assert service.pause(execution)["reason"] == "approval_required"
-        await turner.take(session)
+        await batches.process_due(session)
     assert service.look(execution)["result"] == "allowed"
 
 

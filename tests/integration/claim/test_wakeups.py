@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resumer_daemon.daemon.batch import BatchProcessor, BatchResult
-from resumer_daemon.daemon.polling import Source, Wakeup
+from resumer_daemon.daemon.polling import Wakeup, WakeupSource
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync
 from tests.harness.running import running
@@ -35,24 +35,24 @@ def test_a_notification_during_a_turn_wakes_the_worker_again(
 ):
     """The decision is committed, and heard of, after the turn has looked and before it ends."""
     service.workflow(ask(), allow())
-    take, wake = BatchProcessor.take, Wakeup.set
+    process, wake = BatchProcessor.process_due, Wakeup.set
     asked: list[str] = []
     decided, heard = Event(), Event()
 
-    def hears(self: Wakeup, source: Source) -> None:
+    def hears(self: Wakeup, source: WakeupSource) -> None:
         wake(self, source)
         if decided.is_set():
             heard.set()
 
-    async def decides(self: BatchProcessor, session: Session) -> BatchResult:
-        turned = await take(self, session)
-        if asked and not turned.claimed and not decided.is_set():
+    async def decides(self: BatchProcessor, session: Session, **options: bool) -> BatchResult:
+        result = await process(self, session, **options)
+        if asked and not result.executions and not decided.is_set():
             decided.set()
             service.decide(asked[0], "approved")
             await eventually(heard.is_set)
-        return turned
+        return result
 
-    monkeypatch.setattr(BatchProcessor, "take", decides)
+    monkeypatch.setattr(BatchProcessor, "process_due", decides)
     monkeypatch.setattr(Wakeup, "set", hears)
     with running(database, **HOUR):
         execution = service.paused()

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 
 from resumer_daemon.api.middleware import METHODS
 from resumer_daemon.daemon.instrumentation import STEPS
-from resumer_daemon.daemon.polling import Source
+from resumer_daemon.daemon.polling import WakeupSource
 from resumer_daemon.engine.inputs import RequestKind, RequestOutcome
 from resumer_daemon.engine.plan import Status
 from resumer_daemon.store.gauges import REASONS, Gauges
@@ -40,7 +40,7 @@ EVERY = {
     "kind": {*get_args(RequestKind), "webhook", "context"},
     "outcome": OUTCOMES,
     "cause": CAUSES,
-    "source": set(get_args(Source)),
+    "source": set(get_args(WakeupSource)),
     "stage": {"commit", "claim", "advance", "record", "effects", "follow_up"},
     "type": {*STEPS, "unknown"},
     "reason": OBJECTIONS,
