@@ -301,7 +301,9 @@ WITH RECURSIVE due AS (
     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
       AND o.value = q.value) AS w
   WHERE NOT q.whole AND w.place >= q.place AND w.place < q.beyond AND resumer.may_end(w.match, w.entities, q.payload)
-    AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
+    -- a wait that counts from the future was recorded before the clock went back: every event is newer
+    AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since OR w.since > statement_timestamp()
+      ELSE q.captured > w.since_id END
   UNION ALL
   -- an event without the value is for all waits of the anchor: each of them looks for its first one
   SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.captured, f.missed, f.id, f.event_type, f.payload
@@ -317,7 +319,8 @@ WITH RECURSIVE due AS (
         AND w.place >= o.place AND w.place < o.beyond
       ORDER BY NOT o.missed, o.captured OFFSET 0) AS q
     WHERE resumer.may_end(w.match, w.entities, q.payload)
-      AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since ELSE q.captured > w.since_id END
+      AND CASE WHEN w.since_id IS NULL OR q.missed THEN q.captured_at >= w.since OR w.since > statement_timestamp()
+        ELSE q.captured > w.since_id END
     LIMIT 1) AS f
 ), found AS (
   SELECT DISTINCT ON (h.execution_id, h.pause_number, h.path) h.*

@@ -383,7 +383,7 @@ WITH looking AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.id = r.event_id LIMIT 1) AS v
     WHERE v.event_type = w.event_type
       AND v.organization_id = w.organization_id --? organization
-      AND (r.captured_at >= w.since OR (w.since_id IS NOT NULL AND NOT r.missed))
+      AND (r.captured_at >= w.since OR w.since > statement_timestamp() OR (w.since_id IS NOT NULL AND NOT r.missed))
       AND v.id <> ALL (w.used)
       AND resumer.may_end(w.match, w.entities, v.payload)
     ORDER BY NOT r.missed, c.captured_id LIMIT 1) AS v

@@ -165,7 +165,7 @@ def test_a_collector_that_is_away_changes_nothing(service: Service, database: Da
 
 def test_without_the_setting_nothing_that_makes_traces_is_even_imported():
     code = (
-        "import sys; from resumer_daemon.config import load;"
+        "import sys; from resumer_daemon.config import load_settings as load;"
         "from resumer_daemon.daemon.daemon import Daemon;"
         "Daemon(load(database_url='postgresql://nobody.invalid/x', http_port=0));"
         "print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"

@@ -111,3 +111,25 @@ def test_what_a_dead_daemon_left_is_taken_over_though_the_clock_went_back(
     )
     with running(database):
         assert service.ended(execution)["status"] == "completed"
+
+
+# C34: an event that no trigger saw is compared with the time from which its wait counts
+@pytest.mark.parametrize("waits", ["before", "afterwards"])
+def test_a_missed_event_ends_a_wait_of_an_execution_that_started_before_the_clock_went_back(
+    service: Service, database: Database, waits: str
+):
+    service.workflow(WAIT, allow())
+    if waits == "before":
+        with running(database):
+            execution = service.paused()
+        database.run("UPDATE resumer.event_waits SET since = since + interval '1 hour'")
+        database.run("SELECT resumer.cancel(%s, 'mia', 'no more')", service.start())
+    else:
+        execution = service.start()
+    database.run(BEFORE)
+    with running(database):
+        service.until(execution, "paused")
+        with database.connect() as silently, silently.transaction():
+            silently.execute("SET LOCAL session_replication_role = replica")
+            silently.execute("SELECT resumer.emit('paid')")
+        assert service.ended(execution)["result"] == "allowed"
