@@ -38,7 +38,7 @@ SELECT
   (SELECT count(*) FROM (
     SELECT * FROM resumer.resume_requests o WHERE o.id > s.last_value - 100 ORDER BY o.id LIMIT 100) AS r
    WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.kind <> 'timeout'
-     AND r.decision IS DISTINCT FROM 'again') > 0 AS ahead,
+     AND r.decision IS DISTINCT FROM 'second_look') > 0 AS ahead,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
   pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
   s.last_value AS newest_id,
@@ -85,7 +85,7 @@ WITH ahead AS MATERIALIZED (
 )
 UPDATE resumer.resume_requests r SET due_at = statement_timestamp()
 WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.id = ANY (ARRAY(
-  SELECT a.id FROM ahead a WHERE a.kind <> 'timeout' AND a.decision IS DISTINCT FROM 'again'))
+  SELECT a.id FROM ahead a WHERE a.kind <> 'timeout' AND a.decision IS DISTINCT FROM 'second_look'))
 
 -- name: settle_orphans
 -- Requests that no execution will ever answer for: without one, or of one that is gone. `back`: seconds; what became due

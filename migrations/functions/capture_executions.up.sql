@@ -240,7 +240,7 @@ BEGIN
   unchecked := coalesce(current_setting('resumer.unchecked', true) = 'noted', false);
   BEGIN
     INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason, payload)
-    SELECT s.id, 'adopt', CASE WHEN bool_or(s.said) THEN 'said' END, NULL, NULL, NULL::jsonb
+    SELECT s.id, 'adopt', CASE WHEN bool_or(s.said) THEN 'external_decision' END, NULL, NULL, NULL::jsonb
     FROM (
       SELECT c.id, false AS said FROM (
         SELECT n.id, n.status::text, n.result::text FROM new_rows n
@@ -256,7 +256,7 @@ BEGIN
         EXCEPT SELECT o.id, to_jsonb(o.resume_data) -> 'approved' FROM old_rows o) AS c) AS s
     GROUP BY s.id
     UNION ALL
-    SELECT u.id, 'adopt', 'refused', session_user, format('wrote %s over %s', refused, concat_ws('/', u.status, u.result)), NULL
+    SELECT u.id, 'adopt', 'guard_rejected', session_user, format('wrote %s over %s', refused, concat_ws('/', u.status, u.result)), NULL
     FROM (
       SELECT o.id, o.status::text, o.result::text, o.completed_at, o.paused_at, o.resume_count, o.last_resumed_at FROM old_rows o
       INTERSECT
@@ -310,7 +310,7 @@ BEGIN
       RETURN NULL;
     END IF;
     INSERT INTO resumer.resume_requests (execution_id, kind, decision)
-    SELECT n.id, 'adopt', CASE WHEN n.status::text = 'paused' AND to_jsonb(n.resume_data) ? 'approved' THEN 'said' END
+    SELECT n.id, 'adopt', CASE WHEN n.status::text = 'paused' AND to_jsonb(n.resume_data) ? 'approved' THEN 'external_decision' END
     FROM new_rows n
     WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked');
     PERFORM pg_notify('resumer_wake', '') FROM resumer.notify_enabled;

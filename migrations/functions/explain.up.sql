@@ -88,25 +88,25 @@ BEGIN
       format('SELECT resumer.cancel(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon cancel ' || resumer.shell(key));
     RETURN;
   ELSIF l.instance IS NULL THEN
-    RETURN NEXT resumer.reason(20, 'in_line', format('It has stood in line for %s: every daemon has as many webhooks as it may'
+    RETURN NEXT resumer.reason(20, 'waiting_for_capacity', format('It has stood in line for %s: every daemon has as many webhooks as it may'
       ' (RESUMER_CONCURRENCY).', resumer.format_age(l.recorded_at)), l.recorded_at, l.lease_until, NULL, 'resumer-daemon run');
   ELSIF l.lease_until < statement_timestamp() OR l.dead THEN
-    RETURN NEXT resumer.reason(20, 'lease_past', format('%s ran it and %s; nobody has taken it over.', l.host,
+    RETURN NEXT resumer.reason(20, 'lease_expired', format('%s ran it and %s; nobody has taken it over.', l.host,
       CASE WHEN l.lease_until < statement_timestamp() THEN format('its lease ran out %s ago', resumer.format_age(l.lease_until))
         ELSE 'is dead' END), l.lease_until, NULL, NULL, 'resumer-daemon run');
   ELSE
-    RETURN NEXT resumer.reason(20, 'runs_here', format('%s runs it; unless it goes on, others take it over in %s.',
+    RETURN NEXT resumer.reason(20, 'running', format('%s runs it; unless it goes on, others take it over in %s.',
       l.host, resumer.format_age(l.lease_until)), l.recorded_at, l.lease_until,
       format('SELECT resumer.pause(%L, ''WHY'', ''YOU'')', execution), 'resumer-daemon pause ' || resumer.shell(key));
   END IF;
   FOR f IN SELECT * FROM resumer.effects o WHERE o.execution_id = execution AND o.status = 'intent' ORDER BY o.intended_at LOOP
     IF f.next_at > statement_timestamp() THEN
-      RETURN NEXT resumer.reason(21, 'effect_rests', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
+      RETURN NEXT resumer.reason(21, 'effect_delayed', format('Attempt %s of its %s at %s is due in %s%s.', f.attempts, f.kind,
         f.path, resumer.format_age(f.next_at), coalesce('; the one before: ' || f.error, '')), f.finished_at, f.next_at,
         format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
       CONTINUE;
     END IF;
-    RETURN NEXT resumer.reason(21, 'effect_under_way', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
+    RETURN NEXT resumer.reason(21, 'effect_in_progress', format('Its %s at %s has been under way for %s, attempt %s%s.', f.kind, f.path,
       resumer.format_age(f.intended_at), f.attempts, coalesce('; the one before: ' || f.error, '')), f.intended_at, NULL,
       format('SELECT key, request, attempts FROM resumer.effects WHERE key = %s', resumer.quoted(f.key)));
   END LOOP;
@@ -131,7 +131,7 @@ BEGIN
   SELECT * INTO p FROM resumer.pauses o WHERE o.execution_id = execution AND o.resumed_at IS NULL;
   IF p.reason = 'manual' THEN
     since := coalesce((p.held ->> 'since')::timestamptz, p.paused_at);
-    RETURN NEXT resumer.reason(11, 'held_by_hand', format('%s has held it for %s%s%s.', coalesce(p.held ->> 'actor', 'Somebody'),
+    RETURN NEXT resumer.reason(11, 'manually_paused', format('%s has held it for %s%s%s.', coalesce(p.held ->> 'actor', 'Somebody'),
       resumer.format_age(since), coalesce(' (' || (p.held ->> 'reason') || ')', ''),
       CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
         WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
@@ -185,7 +185,7 @@ BEGIN
         ' expired are, written exactly so.', a.request_id, coalesce(quote_literal(a.status), 'nothing')), said.requested_at, NULL,
         format('UPDATE approval_requests SET status = ''approved'' WHERE request_id = %s', resumer.quoted(a.request_id)));
     ELSIF said.id IS NULL THEN
-      RETURN NEXT resumer.reason(31, 'decision_unseen', format('%s is %s, and no request came of it: its trigger was off. The'
+      RETURN NEXT resumer.reason(31, 'decision_not_captured', format('%s is %s, and no request came of it: its trigger was off. The'
         ' reconciler finds it.', a.request_id, a.status), NULL, NULL, NULL, 'resumer-daemon doctor');
     ELSIF a.status = 'approved' AND said.outcome = 'held'
       AND said.reason IN ('missing_approver', 'self_approval', 'after_expiry', 'wrong_organization') THEN
@@ -197,7 +197,7 @@ BEGIN
   SELECT count(*), count(DISTINCT coalesce(v.approver_id, v.id)) INTO given, persons
   FROM jsonb_to_recordset(waits -> 'approvals') AS v (id uuid, status text, approver_id uuid) WHERE v.status = 'approved';
   IF given > persons THEN
-    RETURN NEXT resumer.reason(32, 'one_person_twice', format('%s approvals are given, by %s: the same person counts once.',
+    RETURN NEXT resumer.reason(32, 'duplicate_approver', format('%s approvals are given, by %s: the same person counts once.',
       given, CASE persons WHEN 1 THEN 'one person' ELSE persons || ' persons' END));
   END IF;
   IF given > 0 OR (waits ->> 'needed')::integer > 1 THEN
@@ -243,7 +243,7 @@ BEGIN
     WHERE r.captured_at >= p.paused_at AND NOT EXISTS (SELECT FROM resumer.event_queue q WHERE q.id = r.id) AND o.event_type = p.waiting ->> 'event'
     ORDER BY r.id DESC LIMIT 1;
     IF FOUND THEN
-      RETURN NEXT resumer.reason(31, 'event_not_meant', format('The newest %s came %s ago and was not for it: %s.',
+      RETURN NEXT resumer.reason(31, 'event_not_matched', format('The newest %s came %s ago and was not for it: %s.',
         p.waiting ->> 'event', resumer.format_age(v.captured_at), coalesce(
           (SELECT string_agg(o.key || ' is ' || coalesce((v.payload #> string_to_array(o.key, '.'))::text, 'missing'), ', ')
            FROM jsonb_each(fits) AS o), 'it names another entity')), v.captured_at, NULL,
@@ -277,13 +277,13 @@ BEGIN
       RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.format_age(r.due_at),
         coalesce(p.ways ->> 'timeout', p.ways ->> 'expired', p.ways ->> 'event', 'its end')), r.requested_at, r.due_at);
     ELSIF r.kind = 'pause' AND (r.outcome IS NULL OR r.outcome = 'held') THEN
-      RETURN NEXT resumer.reason(12, 'pause_asked', format('%s wants it paused%s: it stops before its next step.', r.actor,
+      RETURN NEXT resumer.reason(12, 'pause_requested', format('%s wants it paused%s: it stops before its next step.', r.actor,
         coalesce(' (' || r.reason || ')', '')), r.requested_at);
     ELSIF r.outcome IS NULL AND r.due_at <= statement_timestamp() THEN
       RETURN NEXT resumer.reason(40, 'request_open', format('A request is due and not taken: %s.', what), r.due_at, NULL,
         'SELECT * FROM resumer.lag ORDER BY due_at LIMIT 10', 'resumer-daemon doctor');
     ELSIF r.outcome = 'held' THEN
-      RETURN NEXT resumer.reason(42, 'request_kept', format('A request is kept for later: %s.', what), r.requested_at);
+      RETURN NEXT resumer.reason(42, 'request_parked', format('A request is kept for later: %s.', what), r.requested_at);
     ELSIF r.outcome = 'failed' AND r.requested_at >= coalesce(p.paused_at, '-infinity') THEN
       RETURN NEXT resumer.reason(43, 'request_failed', format('A request could not be done as things stood: %s.', what),
         r.requested_at);

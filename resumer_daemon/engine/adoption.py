@@ -23,7 +23,7 @@ from resumer_daemon.workflow.definition import (
 )
 
 GRACE = timedelta(seconds=5)  # what tells where it stands may be committed a little later
-SECOND_LOOK = "again"  # the decision of an adopt request that is the second look
+SECOND_LOOK = "second_look"  # the decision of an adopt request that is the second look
 CREATES = "create_approval_request"
 
 

@@ -17,10 +17,9 @@ from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
-EXTERNAL_DECISION = (
-    "said"  # the decision of an adopt request that tells of a word in `resume_data.approved`
-)
-GUARD_REJECTED = "refused"  # adopt: the write guard rejected a write of another program
+# adopt: another program wrote `resume_data.approved`
+EXTERNAL_DECISION = "external_decision"
+GUARD_REJECTED = "guard_rejected"  # adopt: the write guard rejected a write of another program
 UNCHECKED_WRITE = "unchecked"  # adopt: the write guard could not check a write
 APPROVAL_DELETED = "deleted"  # approval: its row was deleted
 VERDICTS = frozenset({"approved", "rejected", "expired"})

@@ -70,7 +70,7 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     assert "mia has held it" in said
     assert f"resumer-daemon resume {key} --pause 1" in said
     reasons = read(service, "explain", key)["reasons"]
-    assert [reason["code"] for reason in reasons] == ["held_by_hand", "request_kept"]
+    assert [reason["code"] for reason in reasons] == ["manually_paused", "request_parked"]
     run(service, "resume", key, "--as", "mia")
     assert service.ended(execution)["result"] == "allowed"
     story = run(service, "show", key)

@@ -70,7 +70,7 @@ def test_an_execution_is_held_decided_meanwhile_explained_and_resumed(service: S
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     stands(door, execution, "paused", paused_reason="manual")
     told = door.explain(execution)
-    held = next(reason for reason in told["reasons"] if reason["code"] == "held_by_hand")
+    held = next(reason for reason in told["reasons"] if reason["code"] == "manually_paused")
     assert f"{ACTOR} has held it" in held["sentence"]
     assert "stock count" in held["sentence"]
     door.ask("resume", execution, "counted")
@@ -152,7 +152,7 @@ def paused_by_another_program(service: Service) -> UUID:
         execution = insert(connection, "workflow_executions", paused)
         insert(connection, "approval_requests", {"execution_id": execution, **asked})
     second_look = (
-        "UPDATE resumer.resume_requests SET due_at = now() WHERE decision = 'again' RETURNING"
+        "UPDATE resumer.resume_requests SET due_at = now() WHERE decision = 'second_look' RETURNING"
         " pg_notify('resumer_wake', '')"
     )
     eventually_sync(lambda: service.database.run(second_look))

@@ -136,7 +136,7 @@ def summary(cases: Sequence[Case], database: Database) -> dict[str, int]:
     found = look(database)
     requests = [r for seen in found.values() for r in seen.requests]
     outcomes = Counter(f"{r['kind']} {r['outcome']}" for r in requests)
-    refused = sum(r["decision"] == "refused" for r in requests)
+    refused = sum(r["decision"] == "guard_rejected" for r in requests)
     return {
         "interleavings": len(cases),
         "paused": sum(bool(found[c.execution].pauses) for c in cases),

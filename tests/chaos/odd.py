@@ -51,7 +51,7 @@ HOSTILE: Final[tuple[tuple[str, str], ...]] = (
 FAILOVER: Final[tuple[LiteralString, ...]] = (
     "UPDATE resumer.resume_requests SET due_at = due_at + interval '1 hour',"
     " requested_at = requested_at + interval '1 hour' WHERE outcome IS NULL AND kind <> 'timeout'"
-    " AND decision IS DISTINCT FROM 'again'",
+    " AND decision IS DISTINCT FROM 'second_look'",
     "UPDATE resumer.leases SET lease_until = lease_until + interval '1 hour',"
     " recorded_at = recorded_at + interval '1 hour' WHERE lease_until IS NOT NULL",
     "UPDATE resumer.instances SET heartbeat_at = heartbeat_at + interval '1 hour'",

@@ -172,7 +172,7 @@ def test_its_word_in_resume_data_is_a_decision(
         assert row["result"] == result
         assert row["resume_data"]["note"] == "by phone"
         assert row["resume_data"]["resume"]["data"] == {"approved": word}
-        assert ("adopt", "said", "applied") in service.requests(execution)
+        assert ("adopt", "external_decision", "applied") in service.requests(execution)
 
 
 def test_a_word_that_an_earlier_pause_left_there_decides_nothing(
@@ -207,7 +207,9 @@ def test_in_a_pause_of_ours_only_approvals_decide(
     service.workflow(*STEPS)
     execution = service.paused()
     database.run("""UPDATE workflow_executions SET resume_data = '{"approved": true}'""")
-    eventually_sync(lambda: service.requests(execution)[-1] == ("adopt", "said", "superseded"))
+    eventually_sync(
+        lambda: service.requests(execution)[-1] == ("adopt", "external_decision", "superseded")
+    )
     assert service.standing(execution) == ("paused", "approval_required")
 
 

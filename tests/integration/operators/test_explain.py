@@ -95,7 +95,7 @@ async def test_a_webhook_whose_receiver_asks_for_an_hour_is_due_in_an_hour_whoev
 
     def rests() -> dict[str, Any] | None:
         found = explain(database, execution)["reasons"]
-        return next((each for each in found if each["code"] == "effect_rests"), None)
+        return next((each for each in found if each["code"] == "effect_delayed"), None)
 
     def waits(log: str) -> list[Any]:
         with process(database, tmp_path / log, **settings) as daemon:
