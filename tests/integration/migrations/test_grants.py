@@ -317,7 +317,7 @@ async def test_the_daemon_may_run_every_statement_that_is_not_for_others(databas
             session.pgconn.prepare(name.encode(), text)
             values = f"({', '.join(['NULL'] * len(parameters))})" if parameters else ""
             try:
-                session.execute(f"EXPLAIN EXECUTE {name}{values}")
+                session.execute(f'EXPLAIN EXECUTE "{name}"{values}')
             except errors.InsufficientPrivilege:
                 denied.add(name)
             except psycopg.Error:
