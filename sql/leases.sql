@@ -42,7 +42,7 @@ RETURNING epoch
 SELECT FROM resumer.leases
 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND claims = 0 AND lease_until IS NOT NULL
 
--- name: release_leases
+-- name: delete_leases
 -- Let go of leases. Whoever comes next takes a new one, with a higher epoch: all epochs come from one sequence.
 DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])
 

@@ -138,21 +138,21 @@ class LeasedExecutions:
         """Check without a lock, because most checks find nothing."""
         async with self._pool.session() as session:
             branches = leased.pending.state.branches
-            return await leases.something_came(session, leased.execution, branches)
+            return await leases.branches_may_advance(session, leased.execution, branches)
 
     async def _recover_recorded(
         self, session: Session, leased: LeasedExecution, unconfirmed: Sequence[LeasedExecution]
     ) -> LeasedExecution | None:
         """Return what an earlier attempt recorded. None: the lease is lost."""
         for each in unconfirmed:
-            if await leases.recorded(session, self._owner, each.execution, each.epoch):
+            if await leases.is_recorded(session, self._owner, each.execution, each.epoch):
                 log.warning("commit_response_lost", execution=str(each.execution), epoch=each.epoch)
                 return each
         self._metrics.fenced_writes.inc()
         log.warning("lease_lost", execution=str(leased.execution), epoch=leased.epoch)
         # if the lease is still ours, another program has ended the execution: end the lease too,
         # so that a rescue settles what that end leaves
-        await leases.release_now(session, {leased.execution: leased.epoch})
+        await leases.expire(session, {leased.execution: leased.epoch})
         return None
 
     async def _plan(
@@ -254,8 +254,8 @@ class LeasedExecutions:
             batch = await self._read(session)
             found = _by_id(batch)
             taken_over = [lease.execution for lease in rescued if lease.takeovers]
-            doubts = await leases.doubtful_intents(session, taken_over) if taken_over else {}
-            delays = await leases.rests(session, [lease.execution for lease in rescued])
+            doubts = await leases.ambiguous_effects(session, taken_over) if taken_over else {}
+            delays = await leases.effect_delays(session, [lease.execution for lease in rescued])
             unchanged: list[LeasedExecution] = []
             plans: list[Plan] = []
             for lease in rescued:
@@ -296,7 +296,7 @@ class LeasedExecutions:
         """
         claimed = found.claimed if isinstance(found, UnreadableExecution) else found
         if claimed is None or claimed.status != "running":
-            await leases.release(session, [lease.execution])
+            await leases.delete(session, [lease.execution])
             return None if claimed is None else plan_ended_elsewhere(claimed)
         if lease.takeovers:
             log.warning(
@@ -335,14 +335,14 @@ class LeasedExecutions:
 
     async def requeue(self, leased: LeasedExecution, seconds: float) -> None:
         """Give up the lease. Any daemon with capacity may take it over after `seconds`."""
-        async with self._pool.session() as session:
+        async with self._pool.session() as session, session.transaction():
             await leases.requeue(session, leased.execution, leased.epoch, seconds)
 
     async def release(self, executions: Iterable[LeasedExecution]) -> None:
         """End these leases now, so that any daemon may take them over."""
-        async with self._pool.session() as session:
-            epochs = {leased.execution: leased.epoch for leased in executions}
-            await leases.release_to_others(session, epochs)
+        epochs = {leased.execution: leased.epoch for leased in executions}
+        async with self._pool.session() as session, session.transaction():
+            await leases.expire(session, epochs)
 
     async def release_with_retries(self, leased: LeasedExecution) -> None:
         """End a lease now. Repeat while the database is unreachable."""
@@ -350,7 +350,8 @@ class LeasedExecutions:
 
     async def release_unknown(self, session: Session, running: Iterable[UUID]) -> None:
         """End the leases of this daemon whose executions are not in `running`."""
-        await leases.release_unknown(session, self._owner, running)
+        async with session.transaction():
+            await leases.expire_unknown(session, self._owner, running)
 
 
 def _by_id(batch: Batch) -> dict[UUID, ClaimedExecution | UnreadableExecution]:

@@ -1,4 +1,4 @@
-"""Leases and the journal of effects: how one daemon continues where another has stopped."""
+"""Leases and the journal of effects: with them one daemon continues where another stopped."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,31 +114,31 @@ class RescuedLease:
 async def record_pending_effects(
     session: Session,
     plans: Sequence[Plan],
-    holder: LeaseOwner,
-    places: int,
-    under_way: Iterable[Effect] = (),
+    owner: LeaseOwner,
+    capacity: int,
+    in_flight: Iterable[Effect] = (),
 ) -> dict[UUID, int]:
-    """Write outcomes, intents and leases of these plans; return the epoch of each lease held.
+    """Write outcomes, intents and leases of these plans. Return the epoch of each lease taken.
 
-    More than `places` are not held: they stand in line for whoever has a place. The intents of the
-    attempts that are `under_way` are there already.
+    The first `capacity` executions are leased. The others wait for any daemon with capacity. The
+    intents of attempts `in_flight` are recorded already.
     """
     await _outcomes(session, plans)
     ended = [p.claimed.id for p in plans if _ends_run(p)]
     if ended:
-        await release(session, ended)
+        await delete(session, ended)
         await session.run("leases.requeue_parked_requests", {"execution_ids": array(ended)})
-    launching = [p for p in plans if p.pending_effects is not None]
-    if not launching:
+    sending = [p for p in plans if p.pending_effects is not None]
+    if not sending:
         return {}
-    taken = await session.run("leases.take_leases", _leases(launching, holder, places))
-    known = {(effect.key, effect.attempt) for effect in under_way}
-    intents = _intents(launching, known)
+    taken = await session.run("leases.take_leases", _leases(sending, owner, capacity))
+    recorded = {(effect.key, effect.attempt) for effect in in_flight}
+    intents = _intents(sending, recorded)
     if intents["keys"] != "{}":
         await session.run("leases.insert_intents", intents)
-    held = {p.claimed.id for p in launching[:places]}
+    leased = {p.claimed.id for p in sending[:capacity]}
     epochs = {row["execution_id"]: row["epoch"] for row in await taken.fetchall()}
-    return {execution: epoch for execution, epoch in epochs.items() if execution in held}
+    return {execution: epoch for execution, epoch in epochs.items() if execution in leased}
 
 
 def _ends_run(plan: Plan) -> bool:
@@ -149,27 +149,27 @@ def _ends_run(plan: Plan) -> bool:
     )
 
 
-def _leases(plans: Sequence[Plan], holder: LeaseOwner, places: int) -> dict[str, Any]:
-    launches = [p.pending_effects for p in plans if p.pending_effects is not None]
+def _leases(plans: Sequence[Plan], owner: LeaseOwner, capacity: int) -> dict[str, Any]:
+    pending = [p.pending_effects for p in plans if p.pending_effects is not None]
     return {
-        "instance": holder.instance,
+        "instance": owner.instance,
         "execution_ids": array(p.claimed.id for p in plans),
         "seconds": array(
-            holder.lease_seconds(each) if number < places else None
-            for number, each in enumerate(launches)
+            owner.lease_seconds(each) if number < capacity else None
+            for number, each in enumerate(pending)
         ),
-        "states": array(dump(each.state.to_json()) for each in launches),
-        "definitions": array(each.pinned.sha256 for each in launches),
+        "states": array(dump(each.state.to_json()) for each in pending),
+        "definitions": array(each.pinned.sha256 for each in pending),
     }
 
 
-def _intents(plans: Sequence[Plan], known: Container[tuple[str, int]]) -> dict[str, Any]:
+def _intents(plans: Sequence[Plan], recorded: Container[tuple[str, int]]) -> dict[str, Any]:
     rows = [
         (p.claimed.id, effect)
         for p in plans
         if p.pending_effects
         for effect in p.pending_effects.effects
-        if (effect.key, effect.attempt) not in known
+        if (effect.key, effect.attempt) not in recorded
     ]
     return {
         "keys": array(e.key for _, e in rows),
@@ -196,7 +196,7 @@ async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
 
 
 async def fence(session: Session, execution: UUID, epoch: int) -> bool:
-    """Lock the execution, then make sure that the lease is still ours; false: write nothing."""
+    """Lock the execution, then check its lease. False: the lease is lost, so write nothing."""
     cursor = await session.run("leases.fence_execution", {"id": execution})
     if not await locked(cursor):
         return False
@@ -204,8 +204,10 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def something_came(session: Session, execution: UUID, branches: Sequence[Branch]) -> bool:
-    """Tell, without a lock, whether a branch that waits beside effects may have its answer."""
+async def branches_may_advance(
+    session: Session, execution: UUID, branches: Sequence[Branch]
+) -> bool:
+    """Tell, without a lock, whether the wait of a branch beside effects may have ended."""
     due = [branch.wait.due_at for branch in branches]
     facts = {
         "id": execution,
@@ -213,136 +215,125 @@ async def something_came(session: Session, execution: UUID, branches: Sequence[B
         "asked": array(approval for branch in branches for approval in branch.approval_ids),
         "timezone": session.timezone,
     }
-    cursor = await session.run("leases.find_branch_inputs", facts)
-    return await cursor.fetchone() is not None
+    return await session.fetch_optional("leases.find_branch_inputs", facts) is not None
 
 
-async def recorded(session: Session, holder: LeaseOwner, execution: UUID, epoch: int) -> bool:
-    """Tell, after the fence, whether we have recorded this lease and it is ours still."""
-    facts = {"id": execution, "epoch": epoch, "instance": holder.instance}
-    cursor = await session.run("leases.find_recorded_lease", facts)
-    return await cursor.fetchone() is not None
+async def is_recorded(session: Session, owner: LeaseOwner, execution: UUID, epoch: int) -> bool:
+    """Tell, after the fence, whether this daemon recorded this lease and still has it."""
+    facts = {"id": execution, "epoch": epoch, "instance": owner.instance}
+    return await session.fetch_optional("leases.find_recorded_lease", facts) is not None
 
 
-async def release(session: Session, executions: Sequence[UUID]) -> None:
-    """Let go of the leases of executions that do not run any more."""
-    await session.run("leases.release_leases", {"execution_ids": array(executions)})
+async def delete(session: Session, executions: Sequence[UUID]) -> None:
+    """Delete the leases of executions that do not run any more."""
+    await session.run("leases.delete_leases", {"execution_ids": array(executions)})
 
 
-async def release_to_others(session: Session, epochs: Mapping[UUID, int]) -> None:
-    """End these leases now, so that whoever looks first goes on."""
-    async with session.transaction():
-        await release_now(session, epochs)
-
-
-async def release_now(session: Session, epochs: Mapping[UUID, int]) -> None:
-    """Do that within a transaction that does more."""
+async def expire(session: Session, epochs: Mapping[UUID, int]) -> None:
+    """End these leases now, so that any daemon may take the executions over."""
     facts = {"execution_ids": array(epochs), "epochs": array(epochs.values())}
     await session.run("leases.expire_leases", facts)
 
 
-async def release_unknown(session: Session, holder: LeaseOwner, running: Iterable[UUID]) -> None:
-    """End the leases that are ours but for those that run here, so that whoever looks goes on."""
-    async with session.transaction():
-        facts = {"instance": holder.instance, "running": array(running)}
-        await session.run("leases.expire_unknown_leases", facts)
+async def expire_unknown(session: Session, owner: LeaseOwner, running: Iterable[UUID]) -> None:
+    """End the leases of this daemon whose executions are not `running` here."""
+    facts = {"instance": owner.instance, "running": array(running)}
+    await session.run("leases.expire_unknown_leases", facts)
 
 
 async def requeue(session: Session, execution: UUID, epoch: int, seconds: float) -> None:
-    """Give a lease back of which nothing is under way, to be taken again after so long."""
-    async with session.transaction():
-        facts = {"id": execution, "epoch": epoch, "seconds": seconds}
-        await session.run("leases.requeue_lease", facts)
+    """Give up a lease of which no effect is in flight. It may be taken again after `seconds`."""
+    facts = {"id": execution, "epoch": epoch, "seconds": seconds}
+    await session.run("leases.requeue_lease", facts)
 
 
-async def rescue(session: Session, holder: LeaseOwner, limit: int) -> list[RescuedLease]:
-    """Take over leases that are past; the executions stay locked until the transaction ends.
+async def rescue(session: Session, owner: LeaseOwner, limit: int) -> list[RescuedLease]:
+    """Take over at most `limit` expired leases, and lock their executions.
 
-    Those whose state a newer version wrote are left to it.
+    Executions whose state a newer version wrote are skipped.
     """
     ids = await lock_expired(session, limit)
     if not ids:
         return []
-    taken = {"ids": array(ids), "instance": holder.instance, "seconds": holder.lease}
-    cursor = await session.run("leases.take_over_leases", taken)
+    facts = {"ids": array(ids), "instance": owner.instance, "seconds": owner.lease}
+    rows = await session.fetch_all("leases.take_over_leases", facts)
     return [
         RescuedLease(
             row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"]
         )
-        for row in await cursor.fetchall()
+        for row in rows
     ]
 
 
 async def lock_expired(session: Session, limit: int) -> list[UUID]:
-    """Lock executions whose lease is past for longest, and return their ids."""
+    """Lock the executions whose leases expired first. Return their ids."""
     cursor = await session.run("leases.claim_expired_leases", {"limit": limit, "version": VERSION})
     return await locked(cursor)
 
 
 async def newer_leases(session: Session) -> list[UUID]:
-    """Return executions with a lease that is past and whose state a newer version wrote."""
-    cursor = await session.run("leases.find_newer_leases", {"version": VERSION})
-    return [row["execution_id"] for row in await cursor.fetchall()]
+    """Return executions with an expired lease whose state a newer version wrote."""
+    rows = await session.fetch_all("leases.find_newer_leases", {"version": VERSION})
+    return [row["execution_id"] for row in rows]
 
 
 async def extend(
-    session: Session, launches: Mapping[UUID, PendingEffects], holder: LeaseOwner
+    session: Session, pending: Mapping[UUID, PendingEffects], owner: LeaseOwner
 ) -> None:
-    """Keep what was taken over for as long as its effects may take, where a lease is too short."""
-    seconds = {execution: holder.lease_seconds(launch) for execution, launch in launches.items()}
-    longer = {execution: each for execution, each in seconds.items() if each > holder.lease}
+    """Extend leases that were taken over and are shorter than their effects may take."""
+    seconds = {execution: owner.lease_seconds(each) for execution, each in pending.items()}
+    longer = {execution: each for execution, each in seconds.items() if each > owner.lease}
     if longer:
         facts = {"execution_ids": array(longer), "seconds": array(longer.values())}
         await session.run("leases.extend_leases", facts)
 
 
-async def rests(session: Session, ids: Sequence[UUID]) -> Mapping[str, float]:
-    """Return the seconds until effects are sent that rest before an attempt, by key."""
-    cursor = await session.run("leases.read_effect_delays", {"ids": array(ids)})
-    return {row["key"]: row["seconds"] for row in await cursor.fetchall()}
+async def effect_delays(session: Session, ids: Sequence[UUID]) -> Mapping[str, float]:
+    """Return the seconds that are left before delayed effects are due, by key."""
+    rows = await session.fetch_all("leases.read_effect_delays", {"ids": array(ids)})
+    return {row["key"]: row["seconds"] for row in rows}
 
 
-async def doubtful_intents(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+async def ambiguous_effects(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
     """Return the keys of at-most-once effects without an outcome, by execution."""
-    cursor = await session.run("leases.find_ambiguous_effects", {"ids": array(ids)})
-    found: dict[UUID, list[str]] = {}
-    for row in await cursor.fetchall():
-        found.setdefault(row["execution_id"], []).append(row["key"])
-    return found
+    keys: dict[UUID, list[str]] = {}
+    for row in await session.fetch_all("leases.find_ambiguous_effects", {"ids": array(ids)}):
+        keys.setdefault(row["execution_id"], []).append(row["key"])
+    return keys
 
 
-LARGE: Final = 16_384
-"""From so many characters on it costs more to parse a text than to recognise it."""
+MIN_CACHED: Final = 16_384
+"""Characters from which on parsing a text costs more than finding it in the cache."""
 
-KEPT: Final = 16_000_000
-"""So many characters of texts are known at most; what was asked for longest ago goes first."""
+MAX_CACHED: Final = 16_000_000
+"""Characters of all cached texts. The least recently used texts are dropped."""
 
 
 class DocumentCache:
-    """Parses texts, and recognises large ones. Nobody changes what it returns."""
+    """Parses JSON, and caches the values of large texts. Callers must not change the values."""
 
     def __init__(self) -> None:
         self._known: dict[str, Json] = {}
         self._characters = 0
 
     def __call__(self, text: str) -> Json:
-        """Return what a text says.
+        """Return the value of a text.
 
         Raises:
-            ValueError: It cannot be parsed.
+            ValueError: It is not JSON.
         """
-        if not LARGE <= len(text) <= KEPT:
+        if not MIN_CACHED <= len(text) <= MAX_CACHED:
             return load(text)
         known = text in self._known
         document = self._known.pop(text) if known else load(text)
         self._known[text] = document
         if not known:
             self._characters += len(text)
-            self._make_room()
+            self._evict()
         return document
 
-    def _make_room(self) -> None:
-        while self._characters > KEPT:
+    def _evict(self) -> None:
+        while self._characters > MAX_CACHED:
             oldest = next(iter(self._known))
             del self._known[oldest]
             self._characters -= len(oldest)

@@ -1,4 +1,4 @@
-"""The outbox: messages to deliver, each claimed for one attempt; and records in mapped tables."""
+"""The outbox, whose messages are claimed for one attempt each, and records in mapped tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,17 +24,19 @@ class Message:
     delivered_to: tuple[str, ...]
 
 
-async def claim(session: Session, limit: int, seconds: float, back: float = ALL) -> list[Message]:
-    """Take due notifications; unless they are settled, they are due again after `seconds`.
+async def claim(
+    session: Session, limit: int, seconds: float, lookback: float = ALL
+) -> list[Message]:
+    """Claim due messages that became due in the last `lookback` seconds.
 
-    They became due so many seconds `back` at most.
+    Those that are not settled are due again after `seconds`.
     """
-    facts = {"limit": limit, "seconds": seconds, "back": back}
+    facts = {"limit": limit, "seconds": seconds, "back": lookback}
     async with session.transaction():
-        cursor = await session.run("outbox.claim_messages", facts)
+        rows = await session.fetch_all("outbox.claim_messages", facts)
         return [
             Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["reached"])
-            for r in await cursor.fetchall()
+            for r in rows
         ]
 
 
@@ -42,74 +44,73 @@ async def settle(
     session: Session,
     message: Message,
     state: str,
-    reached: Sequence[str],
+    delivered_to: Sequence[str],
     error: str | None = None,
-    again_in: float = 0.0,
+    retry_in: float = 0.0,
 ) -> bool:
-    """Record what an attempt came to; false: its time was over, and it is somebody else's."""
+    """Record an attempt. A message that stays pending is due in `retry_in` seconds.
+
+    Return False if the claim had expired and another attempt has the message.
+    """
     facts = {
         "key": message.key,
         "attempt": message.attempt,
         "state": state,
-        "reached": array(reached),
+        "reached": array(delivered_to),
         "error": error,
-        "again_in": again_in,
+        "again_in": retry_in,
     }
     async with session.transaction():
-        cursor = await session.run("outbox.settle_message", facts)
-        return await cursor.fetchone() is not None
+        return await session.fetch_optional("outbox.settle_message", facts) is not None
 
 
 async def postpone(
-    session: Session, message: Message, reached: Sequence[str], error: str, again_in: float
+    session: Session, message: Message, delivered_to: Sequence[str], error: str, retry_in: float
 ) -> None:
-    """Take an attempt back that could not be made; the message is due again after so long."""
+    """Undo a claim whose attempt could not be made. The message is due in `retry_in` seconds."""
     facts = {
         "key": message.key,
         "attempt": message.attempt,
-        "reached": array(reached),
+        "reached": array(delivered_to),
         "error": error,
-        "again_in": again_in,
+        "again_in": retry_in,
     }
     async with session.transaction():
         await session.run("outbox.postpone_message", facts)
 
 
 async def list_messages(session: Session, state: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return messages, the oldest of a state first."""
+    """Return at most `limit` messages, oldest first. State None: of every state."""
     async with session.transaction():
-        cursor = await session.run("outbox.list_messages", {"state": state, "limit": limit})
-        return await cursor.fetchall()
+        facts = {"state": state, "limit": limit}
+        return await session.fetch_all("outbox.list_messages", facts)
 
 
 async def retry(session: Session, keys: Sequence[str] | None) -> list[str]:
-    """Make dead messages due again, all of them without keys; return the keys of those."""
+    """Make dead messages due again. Keys None: all of them. Return the keys that were changed."""
     async with session.transaction():
-        named = {"keys": None if keys is None else array(keys)}
-        cursor = await session.run("outbox.retry_messages", named)
-        return [row["key"] for row in await cursor.fetchall()]
+        facts = {"keys": None if keys is None else array(keys)}
+        return [row["key"] for row in await session.fetch_all("outbox.retry_messages", facts)]
 
 
-FAULTS = ("22", "42")  # classes of SQLSTATE that another attempt does not mend: data, names
+PERMANENT = ("22", "42")
+"""Classes of SQLSTATE that another attempt does not change: wrong data, wrong names."""
 
 
 async def write(session: Session, request: Mapping[str, Json]) -> EffectResult:
-    """Write one record in the transaction at hand; a refusal is a result."""
-    named = request["table"].split(".")
-    place = named if len(named) > 1 else [session.schema, *named]
+    """Write one record in the current transaction. A failure is a result."""
+    parts = request["table"].split(".")
+    names = parts if len(parts) > 1 else [session.schema, *parts]
     facts = {
-        "table": sql.Identifier(*place).as_string(),
+        "table": sql.Identifier(*names).as_string(),
         "key": request["key"],
         "identity": request.get("entity_id"),
         "data": dump(request["data"]),
         "search_path": session.service_path.path,
     }
-    cursor = await session.run("outbox.write_record", facts)
-    row = await cursor.fetchone()
-    if row is None:
-        raise LookupError("a function has always an answer")
+    row = await session.fetch_one("outbox.write_record", facts)
     if row["error"] is None:
         return EffectResult(data={"id": row["written"]})
-    state = row["failed_as"]
-    failed_as = "fault" if state.startswith(FAULTS) else state
-    return EffectResult(f"record refused ({state}): {row['error']}", failed_as, sent=False)
+    state: str = row["failed_as"]
+    retry_class = "fault" if state.startswith(PERMANENT) else state
+    return EffectResult(f"record refused ({state}): {row['error']}", retry_class, sent=False)

@@ -1,4 +1,4 @@
-"""Stop executions with which no batch can finish, without reading them."""
+"""Quarantine executions that no batch can finish: stop them without reading their documents."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -7,41 +7,40 @@ from resumer_daemon.engine.moves import plan_cancel
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.settlement import settle
 from resumer_daemon.store.claim import lock_again, read_cancel
-from resumer_daemon.store.leases import lock_expired, release
+from resumer_daemon.store.leases import delete, lock_expired
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
 
-async def quarantine(session: Session, execution: UUID, what: Incident) -> bool:
-    """Stop an execution that does not run for a person, unless another session has it locked.
+async def quarantine(session: Session, execution: UUID, incident: Incident) -> bool:
+    """Stop an execution that is not running with an incident, unless another session locks it.
 
-    Where somebody wants it cancelled, it is; return whether it was.
+    Cancel it instead if that was requested. Return whether it was cancelled.
     """
     async with session.transaction():
         await lock_again(session, [execution])
         claimed = await read_cancel(session)
         settlement = None if claimed is None else settle(claimed)
         if claimed is None or settlement is None or not settlement.cancelled:
-            await _stop(session, what, running=False)
+            await _stop(session, incident, running=False)
             return False
         facts = {"cancel": claimed.requests[0].id, "organization": claimed.organization}
-        rest = await session.run("quarantine.cancel_unread", facts)
-        undecided = tuple([row["id"] for row in await rest.fetchall()])
+        rows = await session.fetch_all("quarantine.cancel_unread", facts)
+        undecided = tuple([row["id"] for row in rows])
         await record(session, [replace(plan_cancel(claimed, settlement), withdrawn=undecided)], {})
-        await release(session, [execution])
+        await delete(session, [execution])
         return True
 
 
-async def quarantine_first(session: Session, what: Incident) -> None:
-    """Stop the execution whose lease is past for longest, where nobody has it locked."""
+async def quarantine_first(session: Session, incident: Incident) -> None:
+    """Stop the execution whose lease expired first, unless another session locks it."""
     async with session.transaction():
         await lock_expired(session, 1)
-        await _stop(session, what, running=True)
+        await _stop(session, incident, running=True)
 
 
-async def _stop(session: Session, what: Incident, *, running: bool) -> None:
-    incident = dump(what.to_json())
-    facts = {"incident": incident, "running": running, "timezone": session.timezone}
+async def _stop(session: Session, incident: Incident, *, running: bool) -> None:
+    facts = {"incident": dump(incident.to_json()), "running": running, "timezone": session.timezone}
     async with session.at_the_service():
         await session.run("quarantine.stop_unread", facts)

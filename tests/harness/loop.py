@@ -97,7 +97,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         },
         "leases.fence_execution": {"id": ids[0]},
         "leases.fence_lease": {"id": ended[0], "epoch": 1},
-        "leases.release_leases": {"execution_ids": array(ended)},
+        "leases.delete_leases": {"execution_ids": array(ended)},
         "leases.expire_leases": {"execution_ids": array(ended), "epochs": array([1] * many)},
         "leases.expire_unknown_leases": {"instance": UUID(int=1), "running": array(ended)},
         "leases.find_recorded_lease": {"id": ended[0], "epoch": 1, "instance": UUID(int=1)},

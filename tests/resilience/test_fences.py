@@ -71,7 +71,7 @@ async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
         database.run("UPDATE resumer.leases SET lease_until = now()")
         seen += await rescued(session)
         async with session.transaction():
-            await leases.release(session, [execution])
+            await leases.delete(session, [execution])
         assert database.run("SELECT FROM resumer.leases") == []
         for epoch in seen:
             assert not await fenced(session, execution, epoch)
@@ -112,18 +112,22 @@ async def test_the_fence_does_not_pass_an_execution_that_ended(
 async def test_a_daemon_with_an_old_epoch_cannot_stand_in_line(
     session: Session, database: Database, execution: UUID
 ):
-    await leases.requeue(session, execution, OLD, 1.0)
+    async with session.transaction():
+        await leases.requeue(session, execution, OLD, 1.0)
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await leases.requeue(session, execution, CURRENT, 1.0)
+    async with session.transaction():
+        await leases.requeue(session, execution, CURRENT, 1.0)
     assert lease(database) == (None, CURRENT, 0, "past")
 
 
 async def test_a_daemon_with_an_old_epoch_cannot_hand_over(
     session: Session, database: Database, execution: UUID
 ):
-    await leases.release_to_others(session, {execution: OLD})
+    async with session.transaction():
+        await leases.expire(session, {execution: OLD})
     assert lease(database) == (OURS, CURRENT, 3, "held")
-    await leases.release_to_others(session, {execution: CURRENT})
+    async with session.transaction():
+        await leases.expire(session, {execution: CURRENT})
     assert lease(database) == (OURS, CURRENT, 3, "past")
 
 
@@ -158,9 +162,9 @@ async def test_a_commit_is_ours_only_as_it_was_recorded(
 ):
     execution = uuid4()
     leased(database, execution, **({"claims": 0} | changed))
-    holder = LeaseOwner(OURS, 1.0, 1.0)
+    owner = LeaseOwner(OURS, 1.0, 1.0)
     async with session.transaction():
-        assert await leases.recorded(session, holder, execution, CURRENT) == ours
+        assert await leases.is_recorded(session, owner, execution, CURRENT) == ours
 
 
 @pytest.mark.parametrize(
