@@ -43,10 +43,10 @@ from resumer_daemon.api.schemas import (
     RetryBody,
     Status,
 )
+from resumer_daemon.engine.vocabulary import OPEN_STATUSES
 from resumer_daemon.store import commands, queries
 from resumer_daemon.workflow.values import Json, dump, load
 
-ENDLESS = ("pending", "running", "waiting", "paused")
 NEEDS = {
     "pause": Permission.PAUSE,
     "resume": Permission.RESUME,
@@ -59,7 +59,7 @@ Moves = Iterator[dict[str, Json]]
 
 def moves_of(row: Mapping[str, Any]) -> Moves:
     """Yield the moves, the likeliest first, for the facts of `queries.read_resume_options`."""
-    if row["status"] not in ENDLESS:
+    if row["status"] not in OPEN_STATUSES:
         return
     if row["status"] == "paused":
         yield from _onwards(row, load(row["ways"] or "{}"))

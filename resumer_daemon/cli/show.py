@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.table import Table
@@ -32,7 +32,7 @@ from resumer_daemon.cli.output import (
     format_moment,
     table,
 )
-from resumer_daemon.engine.vocabulary import RequestKind, RequestOutcome
+from resumer_daemon.engine.vocabulary import ExecutionStatus, RequestKind, RequestOutcome
 from resumer_daemon.store import queries
 from resumer_daemon.store.queries import Entries, Filter
 
@@ -166,11 +166,9 @@ def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iter
 
 LOOKED = 1.0  # seconds between two looks of the live view
 
-Status = Literal["pending", "running", "waiting", "paused", "completed", "failed", "cancelled"]
-
 
 def list_(
-    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    status: Annotated[ExecutionStatus | None, typer.Option(help="Only these.")] = None,
     workflow: Workflow = None,
     reason: PausedFor = None,
     role: Annotated[str | None, typer.Option(help="Only what waits for this role.")] = None,

@@ -46,7 +46,7 @@ class Pointer:
     def __init__(self, state: State) -> None:
         self.step = state.step
         self.visits = dict(state.visits)
-        self.taken = state.taken
+        self.steps_taken = state.steps_taken
         self.result: Result = state.result
         self.reason = state.reason
         self.awaits: Awaits | None = None
@@ -54,7 +54,7 @@ class Pointer:
     def enter(self, step_id: str) -> None:
         """Count a step that is run now."""
         self.visits[step_id] = self.visits.get(step_id, 0) + 1
-        self.taken += 1
+        self.steps_taken += 1
 
     def follow(self, passed: StepPassed) -> None:
         """Go the way of a step that is done; a deciding action sets the result."""
@@ -128,7 +128,7 @@ def _before(step: Step, path: str, pointer: Pointer, run: Run) -> Outcome | None
     if not run.is_under_way(path):
         if run.inputs.stop_before_next_step or run.is_spent():
             return Effects(())
-        if pointer.taken >= run.inputs.limits.step_budget:
+        if pointer.steps_taken >= run.inputs.limits.step_budget:
             return over_budget(run, "the execution")
         pointer.enter(step.id)
     return None
@@ -186,16 +186,16 @@ def _state(pointer: Pointer, run: Run) -> State:
     return State(
         pointer.step,
         pointer.visits,
-        pointer.taken,
+        pointer.steps_taken,
         run.steps_inside,
         pointer.result,
         pointer.reason,
-        run.done,
+        run.all_progress,
         pointer.awaits,
         None if deadline is None else max(0.0, deadline.at - run.clock),
         None if deadline is None else deadline.allowed,
-        run.clock if run.done else 0.0,
-        moment=_moment(pointer, run),
+        run.clock if run.all_progress else 0.0,
+        last_step_began=_moment(pointer, run),
     )
 
 
@@ -206,7 +206,7 @@ def _moment(pointer: Pointer, run: Run) -> datetime | None:
     the same step are equal for a cache of theirs.
     """
     known = pointer.awaits is not None and not run.clock_went_back
-    return None if known or not run.done else run.last_step_began
+    return None if known or not run.all_progress else run.last_step_began
 
 
 CHUNKS = 100

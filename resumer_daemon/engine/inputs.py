@@ -10,15 +10,13 @@ from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, WaitCondition
-from resumer_daemon.engine.vocabulary import RequestKind as RequestKind
-from resumer_daemon.engine.vocabulary import RequestOutcome as RequestOutcome
+from resumer_daemon.engine.vocabulary import PauseReason, RequestKind
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
-ENDED = frozenset({"completed", "failed", "cancelled"})
-# adopt: another program wrote `resume_data.approved`
-EXTERNAL_DECISION = "external_decision"
+# Values of `decision` that requests have beside verdicts.
+EXTERNAL_DECISION = "external_decision"  # adopt: another program wrote `resume_data.approved`
 GUARD_REJECTED = "guard_rejected"  # adopt: the write guard rejected a write of another program
 UNCHECKED_WRITE = "unchecked"  # adopt: the write guard could not check a write
 APPROVAL_DELETED = "deleted"  # approval: its row was deleted
@@ -103,14 +101,14 @@ class Pause:
     """
 
     number: int
-    reason: str
+    reason: PauseReason
     step_id: str | None
     next_steps: NextSteps
     wait: WaitCondition
     state: State | None
     definition: str | None
-    reason_before_incident: str | None = None
-    reason_before_manual_pause: str | None = None
+    reason_before_incident: PauseReason | None = None
+    reason_before_manual_pause: PauseReason | None = None
     position_unknown: bool = False
     approval_ids: tuple[UUID, ...] = ()
     prior_approval_ids: frozenset[UUID] = frozenset()
@@ -121,11 +119,9 @@ class Pause:
         if self.state is not None and (inside := self.state.branches):
             return inside
         reason = self.reason_before_incident or self.reason_before_manual_pause or self.reason
-        if reason in ("manual", "incident"):
+        if reason == "manual" or reason == "incident":  # mypy does not narrow by `in`
             return ()
-        return (
-            Branch(PAUSE, self.step_id, reason, self.next_steps, self.wait, self.approval_ids),  # type: ignore[arg-type]  # the reasons that are left
-        )
+        return (Branch(PAUSE, self.step_id, reason, self.next_steps, self.wait, self.approval_ids),)
 
     def owns(self, approval: Approval) -> bool:
         """Tell whether this pause requested an approval, or it came while the pause lasts."""

@@ -7,13 +7,11 @@ from uuid import UUID
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (
-    ENDED,
     EXTERNAL_DECISION,
     AdvanceInputs,
     ClaimedExecution,
     Decision,
     Manual,
-    RequestOutcome,
     Resolution,
     ResumeRequest,
 )
@@ -42,6 +40,7 @@ from resumer_daemon.engine.resume import (
 from resumer_daemon.engine.settlement import Settlement
 from resumer_daemon.engine.state import PAUSE, Branch, State
 from resumer_daemon.engine.steps.basic import GATE
+from resumer_daemon.engine.vocabulary import ENDED_STATUSES, RequestOutcome
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.values import Json
 
@@ -69,7 +68,7 @@ def _abandoned_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     A timer tells of one that somebody was deciding when it was to be closed.
     """
     timed = {r.source_id for r in claimed.requests if r.kind == "timeout" and r.due} - {None}
-    if claimed.status in ENDED:
+    if claimed.status in ENDED_STATUSES:
         return pending_approvals(claimed) if claimed.last_pause > 0 or timed else ()
     pause = claimed.pause
     if not timed or pause is None or pause.reason in COVERING:
@@ -174,7 +173,7 @@ def plan_start(
     if pinned.definition.timeout_error is not None:
         return plan_failed_start(claimed, settlement, pinned.definition.timeout_error)
     timeout = pinned.definition.timeout or inputs.default_timeout
-    state = replace(begin(pinned.definition, timeout), loads=inputs.loaded)
+    state = replace(begin(pinned.definition, timeout), loaded=inputs.loaded)
     plan = plan_after_loading(claimed, settlement, pinned, state, inputs)
     return plan if timeout is None else replace(plan, timeout=timeout)
 
@@ -187,12 +186,12 @@ def plan_after_loading(
     inputs: AdvanceInputs,
 ) -> Plan:
     """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
-    effects = effects_to_load(pinned.definition, state.loads, claimed, inputs)
+    effects = effects_to_load(pinned.definition, state.loaded, claimed, inputs)
     if effects:
         pending = PendingEffects(pinned, state, effects)
         return Plan(claimed, settlement.outcomes, settlement, "running", pending_effects=pending)
-    context = build_context(pinned.definition, state.loads, claimed, inputs)
-    state = replace(state, loads={})
+    context = build_context(pinned.definition, state.loaded, claimed, inputs)
+    state = replace(state, loaded={})
     advanced = advance(pinned.definition, state, context, inputs)
     return plan_advance(claimed, settlement, pinned, advanced, claimed.resume_data, context)
 
@@ -484,8 +483,8 @@ def _retry_state(
 def _approvals_under_way(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals of the step under way, which the flow does not come back to."""
     state = claimed.pause.state if claimed.pause is not None else None
-    under_way = () if state is None else state.done.values()
-    return tuple(UUID(asked) for progress in under_way for asked in progress.asked)
+    under_way = () if state is None else state.progress.values()
+    return tuple(UUID(asked) for progress in under_way for asked in progress.approval_ids)
 
 
 def _effect_with_key(outcome: object, key: Json) -> Effect | None:

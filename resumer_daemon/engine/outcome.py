@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.engine.state import Branch, NextSteps, Reason, State, WaitCondition
+from resumer_daemon.engine.state import Branch, NextSteps, State, WaitCondition
+from resumer_daemon.engine.vocabulary import WaitReason
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 
@@ -101,7 +102,7 @@ class Paused:
     `manual`, a person stopped the flow before `step_id`, and that step has not begun.
     """
 
-    reason: Reason | Literal["manual"]
+    reason: WaitReason | Literal["manual"]
     step_id: str | None
     next_steps: NextSteps
     wait: WaitCondition

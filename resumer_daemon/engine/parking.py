@@ -8,9 +8,9 @@ from resumer_daemon.engine.inputs import (
     GUARD_REJECTED,
     VERDICTS,
     Pause,
-    RequestOutcome,
     ResumeRequest,
 )
+from resumer_daemon.engine.vocabulary import RequestOutcome
 
 COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
 

@@ -16,11 +16,11 @@ from resumer_daemon.engine.inputs import (
     Event,
     ManualPause,
     Pause,
-    RequestOutcome,
 )
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRecord, Write
 from resumer_daemon.engine.settlement import Settlement
 from resumer_daemon.engine.state import Branch, NextSteps, State, WaitCondition
+from resumer_daemon.engine.vocabulary import PauseReason, RequestOutcome
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
@@ -54,7 +54,7 @@ class PauseToOpen:
     """
 
     number: int
-    reason: str
+    reason: PauseReason
     step_id: str | None = None
     next_steps: NextSteps = field(default_factory=NextSteps)
     wait: WaitCondition = field(default_factory=WaitCondition)

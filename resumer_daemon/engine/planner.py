@@ -9,12 +9,10 @@ from resumer_daemon.engine import moves
 from resumer_daemon.engine.adoption import GRACE, SECOND_LOOK, adopt_pause
 from resumer_daemon.engine.advance import advance
 from resumer_daemon.engine.inputs import (
-    ENDED,
     AdvanceInputs,
     ClaimedExecution,
     Manual,
     Pause,
-    RequestOutcome,
 )
 from resumer_daemon.engine.moves import (
     as_object,
@@ -32,6 +30,7 @@ from resumer_daemon.engine.preload import loaded_documents
 from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settlement import Settlement, settle, settle_beside
 from resumer_daemon.engine.state import State
+from resumer_daemon.engine.vocabulary import ENDED_STATUSES, RequestOutcome
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.values import Json
@@ -311,7 +310,7 @@ def _results_by_key(
 def _with_loaded(state: State, results: Mapping[str, EffectResult], inputs: AdvanceInputs) -> State:
     """Return a state that loads with what came back; its time has gone on meanwhile."""
     left = None if state.time_left is None else max(0.0, state.time_left - inputs.elapsed)
-    return replace(state, loads={**state.loads, **loaded_documents(results)}, time_left=left)
+    return replace(state, loaded={**state.loaded, **loaded_documents(results)}, time_left=left)
 
 
 def plan_ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
@@ -319,7 +318,7 @@ def plan_ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
 
     None: it has not ended, but is paused.
     """
-    if claimed.status not in ENDED:
+    if claimed.status not in ENDED_STATUSES:
         return None
     outcomes = {r.id: outcome_after_end(r) for r in claimed.requests}
     return Plan(claimed, outcomes, withdrawn=pending_approvals(claimed))
@@ -366,6 +365,6 @@ def only_repeats_effects(plan: Plan, state: Json) -> bool:
         return False
     if plan.claimed.context is None:
         return True
-    pending = [each.pending for each in State.from_json(state).done.values()]
+    pending = [each.pending for each in State.from_json(state).progress.values()]
     known = {each["key"] for each in pending if each is not None}
     return bool(known) and all(effect.key in known for effect in plan.pending_effects.effects)

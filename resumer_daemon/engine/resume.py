@@ -66,7 +66,7 @@ def resume(
         reason=note if decides else state.reason,
         time_left=state.time_left,
         allowed_time=state.allowed_time,
-        moment=state.moment,
+        last_step_began=state.last_step_began,
     )
 
 
@@ -76,24 +76,28 @@ def resume_inside(state: State, answers: Mapping[str, Resolution]) -> State:
     `answers` are by path. Each branch decides itself what its answer means; the others wait on.
     """
     resting = reset_step_counts(state)
-    done = dict(resting.done)
+    done = dict(resting.progress)
     for path, answer in answers.items():
-        waits = done[path].waits
+        waits = done[path].branch
         reply = None if waits is None else _wait_result_of(AWAITS[waits.reason], answer)
         if reply is not None:
             note = answer.deciding.reason if isinstance(answer, Decision) else _reason_of(answer)
-            done[path] = replace(done[path], waits=None, reply=reply, note=note)
-    return replace(resting, done=done)
+            done[path] = replace(done[path], branch=None, wait_result=reply, note=note)
+    return replace(resting, progress=done)
 
 
 def reset_step_counts(state: State) -> State:
     """Return the state as it stands, its counts of steps begun anew but for the one under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
     done = {
-        path: each if each.rested == each.taken else replace(each, rested=each.taken)
-        for path, each in state.done.items()
+        path: each
+        if each.steps_before_resume == each.steps_taken
+        else replace(each, steps_before_resume=each.steps_taken)
+        for path, each in state.progress.items()
     }
-    return replace(state, visits=visits, taken=0, taken_inside=0, awaits=None, done=done)
+    return replace(
+        state, visits=visits, steps_taken=0, steps_taken_inside=0, awaits=None, progress=done
+    )
 
 
 def resume_data_after(
@@ -219,8 +223,8 @@ def _reason_of(answer: Resolution) -> str | None:
 
 def _with_wait_result(state: State, path: str, reply: WaitResult, note: str | None) -> State:
     """Tell the step that paused what ended the pause; it decides itself what that means."""
-    told = replace(state.done.get(path, StepProgress()), reply=reply, note=note)
-    return replace(state, done={**state.done, path: told})
+    told = replace(state.progress.get(path, StepProgress()), wait_result=reply, note=note)
+    return replace(state, progress={**state.progress, path: told})
 
 
 def _appended(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]:

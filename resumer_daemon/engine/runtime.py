@@ -119,7 +119,7 @@ class Run:
         self.deadline = _deadline_of(state)
         self.incident: Incident | None = None
         self.yielded = False
-        self._done: dict[str, StepProgress] = dict(state.done)
+        self._done: dict[str, StepProgress] = dict(state.progress)
         self._records: list[StepRecord] = []
         self._writes: list[Write] = []
         self._withdrawn: list[UUID] = []
@@ -127,7 +127,7 @@ class Run:
         self._sent = frozenset(self._effects)
         self._branches = {each.path: each for each in state.branches}
         self._steps_inside = 0
-        self._steps_inside_before = state.taken_inside
+        self._steps_inside_before = state.steps_taken_inside
         self._characters = 0
         self._copied: set[str] = set()
         self._state = state
@@ -138,7 +138,7 @@ class Run:
 
     def _latest(self, state: State) -> datetime:
         """Return a time that no step began after, even if the clock went back."""
-        earlier = (state.moment, self.inputs.steps_began_by)
+        earlier = (state.last_step_began, self.inputs.steps_began_by)
         return max([self._now_read, *(moment for moment in earlier if moment is not None)])
 
     # Time and names
@@ -169,7 +169,7 @@ class Run:
     # Progress of steps
 
     @property
-    def done(self) -> Mapping[str, StepProgress]:
+    def all_progress(self) -> Mapping[str, StepProgress]:
         """The progress of all steps under way, by path."""
         return self._done
 
@@ -234,7 +234,7 @@ class Run:
         If all of it waits for results or in branches, none of it need be visited.
         """
         if self._paths_with_work is None:
-            self._paths_with_work = _paths_with_work(self._state.done, self._sent)
+            self._paths_with_work = _paths_with_work(self._state.progress, self._sent)
         return path in self._paths_with_work or path in self._copied
 
     def paths_inside(self, path: str) -> list[str]:
@@ -300,7 +300,7 @@ class Run:
     def withdraw_approvals(self, path: str) -> None:
         """Withdraw the approvals that a step, and the steps inside it, requested."""
         known = (self._done.get(each) for each in (path, *self.paths_inside(path)))
-        self._withdraw([UUID(a) for each in known if each is not None for a in each.asked])
+        self._withdraw([UUID(a) for each in known if each is not None for a in each.approval_ids])
 
     def _withdraw(self, approvals: Sequence[UUID]) -> None:
         """Do not write these approvals, and close those that are written already."""
@@ -403,8 +403,8 @@ def _in_flight(
     """Return the effects that a state waits for and that have no result, by path."""
     effects = (
         to_effect(path, len(each.results), each.pending, clock)
-        for path, each in state.done.items()
-        if each.pending is not None and each.sends
+        for path, each in state.progress.items()
+        if each.pending is not None and each.in_flight
     )
     return {effect.path: effect for effect in effects if effect.path not in results}
 
@@ -457,7 +457,7 @@ def _paths_with_work(done: Mapping[str, StepProgress], effects: Iterable[str]) -
     waiting.update(effect.rpartition("#")[0] for effect in effects)
     found: set[str] = set()
     for path in under_way:
-        if path not in waiting and done[path].waits is None:
+        if path not in waiting and done[path].branch is None:
             found.add(path)
             found.update(_containers_of(path, found))
     return found

@@ -19,7 +19,6 @@ from uuid import UUID
 
 from resumer_daemon.engine.event_matching import WaitingBranches, entities_of
 from resumer_daemon.engine.inputs import (
-    ENDED,
     EXTERNAL_DECISION,
     VERDICTS,
     Approval,
@@ -29,7 +28,6 @@ from resumer_daemon.engine.inputs import (
     Event,
     Manual,
     Pause,
-    RequestOutcome,
     Resolution,
     ResumeRequest,
     TimedOut,
@@ -44,6 +42,7 @@ from resumer_daemon.engine.parking import (
 )
 from resumer_daemon.engine.policy import PolicyResult, decide
 from resumer_daemon.engine.state import PAUSE, Branch, State, WaitCondition
+from resumer_daemon.engine.vocabulary import ENDED_STATUSES, RequestOutcome
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.values import Json
 
@@ -84,7 +83,7 @@ class Settlement:
 def settle(claimed: ClaimedExecution) -> Settlement:
     """Decide what the requests of a claimed execution come to."""
     cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
-    if claimed.status in ENDED:
+    if claimed.status in ENDED_STATUSES:
         return Settlement({r.id: outcome_after_end(r) for r in claimed.requests})
     if cancel is not None:
         outcomes = outcomes_if_void(claimed.requests) | {cancel.id: "applied"}
@@ -447,4 +446,4 @@ def external_decision(claimed: ClaimedExecution) -> Manual | None:
 
 def _is_own(pause: Pause) -> bool:
     """Where a step of ours paused, its attempt is remembered."""
-    return pause.state is None or bool(pause.state.done)
+    return pause.state is None or bool(pause.state.progress)

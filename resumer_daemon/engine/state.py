@@ -1,6 +1,15 @@
-"""The state of an execution: where it stands, what it waits for, and the JSON of both.
+"""The state of an execution, what its branches wait for, and the stored JSON of both.
 
-It holds everything the engine needs to go on, and nothing that can be derived.
+A state holds everything that the engine needs to continue, and nothing that can be derived.
+
+Rules of the stored form:
+
+- `v` is its version. `State.from_json` refuses a newer one: a newer daemon continues the execution.
+- A key with its default is left out, and a reader ignores keys that it does not know. A new
+  optional key therefore needs no new version.
+- A change that older daemons would misread raises `VERSION`. Then `_read` must still read all older
+  versions, and `tests/unit/engine/states` keeps an example of each.
+- The keys are older than the names of the fields, and SQL reads some of them. They do not change.
 """
 
 from collections.abc import Mapping
@@ -10,20 +19,43 @@ from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from resumer_daemon.engine.vocabulary import WaitReason
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import ActionStep, Step, WaitStep
 from resumer_daemon.workflow.values import Json
 
-Reason: TypeAlias = Literal["approval_required", "waiting_for_event", "waiting_for_time"]
+VERSION: Final = 1
+"""The version of the stored form that this program writes."""
 
 PAUSE = ""
-"""The path of the only branch of a pause at a step of the top level."""
+"""The path of the branch of a pause at a top-level step. Such a pause has one branch."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Result: TypeAlias = Literal["allowed", "blocked", "executed"]
+Awaits: TypeAlias = Literal["approval", "event", "time"]
+WaitResult: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
+"""How a wait ended."""
+
+AWAITS: Final[Mapping[WaitReason, Awaits]] = {
+    "approval_required": "approval",
+    "waiting_for_event": "event",
+    "waiting_for_time": "time",
+}
+
+
+class NewerState(OperationRefused):
+    """A stored state that a newer version has written."""
+
+
+class DamagedState(OperationRefused):
+    """A stored state that no version has written."""
 
 
 @frozen
 class NextSteps:
-    """Where each answer to a pause leads: a top-level step's id, or None where the flow ends."""
+    """The top-level step that follows each end of a wait. None ends the flow."""
 
     approved: str | None = None
     rejected: str | None = None
@@ -32,7 +64,7 @@ class NextSteps:
     event: str | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """Return the form that is stored; a way that ends the flow is left out."""
+        """Return the stored form, without ends of the flow."""
         named = {
             "approved": self.approved,
             "refused": self.rejected,
@@ -50,9 +82,8 @@ class NextSteps:
             TypeError: Something else wrote it.
         """
         given = dict(stored)
-        if "refused" in given:
-            given["rejected"] = given.pop("refused")
-        return cls(**given)
+        rejected = given.pop("refused", None)
+        return cls(rejected=rejected, **given)
 
 
 @frozen
@@ -74,7 +105,7 @@ class WaitCondition:
     created_for: Mapping[str, str | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
-        """Return the form that is stored, without what is not waited for."""
+        """Return the stored form, without empty conditions."""
         named = {
             "approvals": self.approvals,
             "roles": list(self.roles),
@@ -88,18 +119,17 @@ class WaitCondition:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Json]) -> "WaitCondition":
-        """Read what `to_json` wrote.
+        """Read the stored form.
 
         Raises:
-            TypeError, ValueError, AttributeError: It was written by something else.
+            TypeError, ValueError, AttributeError: Something else wrote it.
         """
-        due_at = stored.get("due_at")
         return cls(
             approvals=stored.get("approvals"),
             roles=tuple(stored.get("roles", ())),
             event=stored.get("event"),
             match=stored.get("match", {}),
-            due_at=None if due_at is None else datetime.fromisoformat(due_at),
+            due_at=_time(stored.get("due_at")),
             minimum=stored.get("firm"),
             created_for=stored.get("asked_of", {}),
         )
@@ -107,21 +137,21 @@ class WaitCondition:
 
 @frozen
 class Branch:
-    """One place that waits. `path` is `PAUSE` at the top level, else the place inside a container.
+    """A step that waits. `path` is `PAUSE` at the top level, else its place inside a container.
 
-    `approval_ids` are the approvals that its step created; `since` is when it began to wait.
+    `approval_ids` are the approvals that its step created. `since` is when it began to wait.
     """
 
     path: str
     step_id: str | None
-    reason: Reason
+    reason: WaitReason
     next_steps: NextSteps
     wait: WaitCondition
     approval_ids: tuple[UUID, ...] = ()
     since: datetime | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """Return the form that is stored in the state."""
+        """Return the stored form."""
         return {
             "path": self.path,
             "step": self.step_id,
@@ -134,12 +164,11 @@ class Branch:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Json]) -> "Branch":
-        """Read what `to_json` wrote.
+        """Read the stored form.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: It was written by something else.
+            KeyError, TypeError, ValueError, AttributeError: Something else wrote it.
         """
-        since = stored["since"]
         return cls(
             path=stored["path"],
             step_id=stored["step"],
@@ -147,27 +176,23 @@ class Branch:
             next_steps=NextSteps.from_json(stored["ways"]),
             wait=WaitCondition.from_json(stored["waiting"]),
             approval_ids=tuple(UUID(each) for each in stored["asked"]),
-            since=None if since is None else datetime.fromisoformat(since),
+            since=_time(stored["since"]),
         )
-
-
-WaitResult: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
-"""What ended the pause of a step inside a container, or a wait that has no way for its timeout."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class StepProgress:
-    """One step under way, or one member that has ended.
+    """The progress of one step under way, or the end of one member of a container.
 
-    `began` and `clock` are when this attempt began: by the calendar, and in seconds of the run.
-    `results` are the actions of its list that are done, `pending` the effect that is not, `asked`
-    the approvals it created. `waits` is what a step inside of a container waits for; `reply` is
-    what ended that, with the decision's reason in `note`.
-    `ended`, `error`, `failed_as` and `final` tell how a member ended. `item`, `at` and `taken` say
-    where a `foreach` stands: the item, the step of its body, how many steps the item has taken,
-    and `rested` how many of them before the last resume.
+    - `began`, `clock`: when this attempt began, as a time and in seconds of the run.
+    - `results`, `pending`: the finished actions of its list, and the effect of the current one.
+    - `approval_ids`: the approvals that it created.
+    - `branch`: its wait, inside a container. `wait_result` is how the wait ended, and `note` the
+      reason of the decision.
+    - `ended`, `error`, `retry_class`, `final`: how a member ended.
+    - `item`, `position`, `steps_taken`: the current item of a `foreach`, the position in its body,
+      and the steps that the item has taken. `steps_before_resume` of these were before the last
+      resume.
     """
 
     attempt: int = 1
@@ -175,47 +200,162 @@ class StepProgress:
     clock: float = 0.0
     results: tuple[Json, ...] = ()
     unresolved: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
+    approval_ids: tuple[str, ...] = ()
     pending: Mapping[str, Json] | None = None
-    waits: Branch | None = None
-    reply: WaitResult | None = None
+    branch: Branch | None = None
+    wait_result: WaitResult | None = None
     note: str | None = None
     ended: Literal["passed", "failed"] | None = None
     error: str | None = None
-    failed_as: str | None = None
+    retry_class: str | None = None
     final: bool = False
     item: int = 0
-    at: int = 0
-    taken: int = 0
-    rested: int = 0
+    position: int = 0
+    steps_taken: int = 0
+    steps_before_resume: int = 0
 
     @property
-    def sends(self) -> bool:
-        """Tell whether an effect of its list is handed over."""
+    def in_flight(self) -> bool:
+        """Tell whether an effect of its list waits for a result."""
         return self.pending is not None and not self.pending.get("failed")
 
     def to_json(self) -> dict[str, Json]:
-        """Return the form that is stored: what says nothing is left out."""
+        """Return the stored form, without defaults."""
         stored: dict[str, Json] = {}
-        for name, default in _DEFAULTS.items():
+        for name, key, default in _PROGRESS_KEYS:
             value = getattr(self, name)
             if value != default:
-                stored[name] = _written(value)
+                stored[key] = _to_json(value)
         return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Json]) -> "StepProgress":
-        """Read what `to_json` wrote; unknown keys are of a newer version, and ignored."""
-        known = {name: stored[name] for name in _DEFAULTS if name in stored}
+        """Read the stored form. Unknown keys are from a newer version, and are ignored."""
+        known = {name: stored[key] for name, key, _ in _PROGRESS_KEYS if key in stored}
         if "began" in known:
             known["began"] = datetime.fromisoformat(known["began"])
         if "clock" in known:
             known["clock"] = float(known["clock"])
-        if "waits" in known:
-            known["waits"] = Branch.from_json(known["waits"])
+        if "branch" in known:
+            known["branch"] = Branch.from_json(known["branch"])
         for name in _TUPLES.intersection(known):
             known[name] = tuple(known[name])
         return cls(**known)
+
+
+_STORED_AS: Final = {
+    "approval_ids": "asked",
+    "branch": "waits",
+    "wait_result": "reply",
+    "retry_class": "failed_as",
+    "position": "at",
+    "steps_taken": "taken",
+    "steps_before_resume": "rested",
+}
+_PROGRESS_KEYS: Final = tuple(
+    (each.name, _STORED_AS.get(each.name, each.name), each.default) for each in fields(StepProgress)
+)
+_TUPLES = frozenset({"results", "unresolved", "approval_ids"})
+
+
+@frozen
+class State:
+    """The position of an execution in its workflow, and what belongs to it.
+
+    - `step`: the top-level step to run, or under way. None: the flow has ended.
+    - `visits`: how often each top-level step was entered since the start or the last resume.
+    - `steps_taken`, `steps_taken_inside`: the steps since then at the top level and inside
+      containers, for the step budgets.
+    - `result`, `reason`: of the last deciding action.
+    - `progress`: of the step under way and the steps inside it, by path. Includes their branches.
+    - `awaits`: the kind of wait of a pause at a top-level step.
+    - `time_left`, `allowed_time`: the rest and the whole of the timeout in seconds, None without
+      one.
+    - `clock`: the seconds run since the step under way was entered.
+    - `loaded`: documents of `context.load` by path, until the context is built. None for a document
+      that could not be loaded.
+    - `last_step_began`: set while a step is under way. No later step begins before it.
+    """
+
+    step: str | None
+    visits: Mapping[str, int] = field(default_factory=dict)
+    steps_taken: int = 0
+    steps_taken_inside: int = 0
+    result: Result = "executed"
+    reason: str | None = None
+    progress: Mapping[str, StepProgress] = field(default_factory=dict)
+    awaits: Awaits | None = None
+    time_left: float | None = None
+    allowed_time: float | None = None
+    clock: float = 0.0
+    loaded: Mapping[str, Json] = field(default_factory=dict)
+    last_step_began: datetime | None = None
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The branches that wait inside a container, the longest first."""
+        waiting = [each.branch for each in self.progress.values() if each.branch is not None]
+        return tuple(sorted(waiting, key=_since)) if waiting else ()
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the stored form, without defaults."""
+        stored: dict[str, Json] = {"v": VERSION, "step": self.step}
+        optional = {
+            "visits": self.visits,
+            "taken": self.steps_taken,
+            "taken_inside": self.steps_taken_inside,
+            "reason": self.reason,
+            "awaits": self.awaits,
+            "loads": self.loaded,
+        }
+        stored |= {key: value for key, value in optional.items() if value}
+        if self.result != "executed":
+            stored["result"] = self.result
+        if self.progress:
+            stored["done"] = {path: each.to_json() for path, each in self.progress.items()}
+        if self.last_step_began is not None:
+            stored["moment"] = self.last_step_began.isoformat()
+        if self.time_left is not None:
+            stored["time_left"] = exact(self.time_left)
+        if self.allowed_time is not None:
+            stored["allowed_time"] = exact(self.allowed_time)
+        if self.clock:
+            stored["clock"] = exact(self.clock)
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Json]) -> "State":
+        """Read the stored form of this version or an older one.
+
+        Raises:
+            NewerState: A newer version wrote it.
+            DamagedState: No version wrote it.
+        """
+        try:
+            if stored["v"] > VERSION:
+                raise NewerState(f"the state is of version {stored['v']}, known is {VERSION}")
+            return _read(stored)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedState(f"the state cannot be read: {error!r}") from error
+
+
+def _read(stored: Mapping[str, Json]) -> State:
+    done = stored.get("done", {})
+    return State(
+        step=stored["step"],
+        visits=dict(stored.get("visits", {})),
+        steps_taken=stored.get("taken", 0),
+        steps_taken_inside=stored.get("taken_inside", 0),
+        result=stored.get("result", "executed"),
+        reason=stored.get("reason"),
+        progress={path: StepProgress.from_json(each) for path, each in done.items()},
+        awaits=stored.get("awaits"),
+        time_left=_seconds(stored.get("time_left")),
+        allowed_time=_seconds(stored.get("allowed_time")),
+        clock=float(stored.get("clock", 0)),
+        loaded=dict(stored.get("loads", {})),
+        last_step_began=_time(stored.get("moment")),
+    )
 
 
 def exact(seconds: float) -> Decimal:
@@ -223,7 +363,7 @@ def exact(seconds: float) -> Decimal:
     return Decimal(repr(seconds))
 
 
-def _written(value: object) -> Json:
+def _to_json(value: object) -> Json:
     match value:
         case float():
             return exact(value)
@@ -237,134 +377,20 @@ def _written(value: object) -> Json:
             return value
 
 
-_DEFAULTS: Mapping[str, object] = {each.name: each.default for each in fields(StepProgress)}
-_TUPLES = frozenset({"results", "unresolved", "asked"})
+def _seconds(value: Json) -> float | None:
+    return None if value is None else float(value)
 
 
-Result: TypeAlias = Literal["allowed", "blocked", "executed"]
-Awaits: TypeAlias = Literal["approval", "event", "time"]
-
-AWAITS: Final[Mapping[Reason, Awaits]] = {
-    "approval_required": "approval",
-    "waiting_for_event": "event",
-    "waiting_for_time": "time",
-}
-
-VERSION: Final = 1
-
-
-class NewerState(OperationRefused):
-    """A stored state that a newer version has written."""
-
-
-class DamagedState(OperationRefused):
-    """A stored state that no version has written."""
-
-
-@frozen
-class State:
-    """The pointer and what surrounds it; a JSON round trip changes nothing.
-
-    `step` is the top-level step to run (or that is under way); None means the flow has ended.
-    `visits` counts how often each top-level step was entered, `taken` all of them and
-    `taken_inside` those inside of them (the step budgets), since the start or the last resume.
-    `result` and `reason` are of the last deciding action. `done` holds how far the step under way
-    has come, by path: what waits inside of a container is part of that. `awaits` says what a pause
-    at a step of the top level waits for.
-
-    `loads` is what was found so far of `context.load`, by path, while the context is not built:
-    None for what cannot be loaded.
-
-    `moment` is when the last step began, while one is under way: no later one begins before it.
-
-    `time_left` is what remains of the execution's timeout in seconds (None: no timeout),
-    `allowed_time` what it was; `clock` the seconds run since the step under way was entered.
-    """
-
-    step: str | None
-    visits: Mapping[str, int] = field(default_factory=dict)
-    taken: int = 0
-    taken_inside: int = 0
-    result: Result = "executed"
-    reason: str | None = None
-    done: Mapping[str, StepProgress] = field(default_factory=dict)
-    awaits: Awaits | None = None
-    time_left: float | None = None
-    allowed_time: float | None = None
-    clock: float = 0.0
-    loads: Mapping[str, Json] = field(default_factory=dict)
-    moment: datetime | None = None
-
-    @property
-    def branches(self) -> tuple[Branch, ...]:
-        """What waits inside of a container, the longest first."""
-        waiting = [each.waits for each in self.done.values() if each.waits is not None]
-        return tuple(sorted(waiting, key=_since)) if waiting else ()
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the form that is stored; what says nothing is left out."""
-        stored: dict[str, Json] = {"v": VERSION, "step": self.step}
-        for name in ("visits", "taken", "taken_inside", "reason", "awaits", "loads"):
-            value = getattr(self, name)
-            if value:
-                stored[name] = value
-        if self.result != "executed":
-            stored["result"] = self.result
-        if self.done:
-            stored["done"] = {path: progress.to_json() for path, progress in self.done.items()}
-        if self.moment is not None:
-            stored["moment"] = self.moment.isoformat()
-        for name in ("time_left", "allowed_time", "clock"):
-            seconds = getattr(self, name)
-            if seconds is not None and (seconds or name != "clock"):
-                stored[name] = exact(seconds)
-        return stored
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Json]) -> "State":
-        """Read what `to_json` wrote, of this version or an older one.
-
-        Raises:
-            Newer: It was written by a newer version.
-            Damaged: It was written by nobody we know.
-        """
-        try:
-            if stored["v"] > VERSION:
-                raise NewerState(f"the state is of version {stored['v']}, known is {VERSION}")
-            return _read(stored)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DamagedState(f"the state cannot be read: {error!r}") from error
+def _time(value: Json) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
 
 
 def _since(branch: Branch) -> datetime:
     return branch.since or EPOCH
 
 
-def _read(stored: Mapping[str, Json]) -> State:
-    done = stored.get("done", {})
-    return State(
-        step=stored["step"],
-        visits=dict(stored.get("visits", {})),
-        taken=stored.get("taken", 0),
-        taken_inside=stored.get("taken_inside", 0),
-        result=stored.get("result", "executed"),
-        reason=stored.get("reason"),
-        done={path: StepProgress.from_json(progress) for path, progress in done.items()},
-        awaits=stored.get("awaits"),
-        time_left=_seconds(stored.get("time_left")),
-        allowed_time=_seconds(stored.get("allowed_time")),
-        clock=float(stored.get("clock", 0)),
-        loads=dict(stored.get("loads", {})),
-        moment=datetime.fromisoformat(stored["moment"]) if "moment" in stored else None,
-    )
-
-
-def _seconds(value: Json) -> float | None:
-    return None if value is None else float(value)
-
-
 def approval_next_steps(step: ActionStep, following: str | None) -> NextSteps:
-    """Return the ways of a block that requires an approval; an expiry refuses unless it has one."""
+    """Return the next steps of a block with an approval. An expiry counts as a rejection."""
     return NextSteps(
         approved=step.on_true or step.next or following,
         rejected=step.on_false,
@@ -373,12 +399,12 @@ def approval_next_steps(step: ActionStep, following: str | None) -> NextSteps:
 
 
 def wait_next_steps(step: WaitStep, following: str | None) -> NextSteps:
-    """Return the ways of a wait: on with the event or at the time, else after the timeout."""
+    """Return the next steps of a wait."""
     return NextSteps(event=step.on_event or step.next or following, timeout=step.on_timeout)
 
 
 def targets(step: Step) -> frozenset[str]:
-    """Return every step that this one names as a way."""
+    """Return the steps that this step names as its next steps."""
     named: list[str | None] = [step.next, step.on_error]
     match step.type:
         case "condition":

@@ -4,7 +4,7 @@ Apart from `inputs`, because the command line offers these words as choices and 
 engine for them: that takes 0.15 s.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 RequestKind: TypeAlias = Literal[
     "approval", "event", "timeout", "manual", "start", "retry", "pause", "cancel", "adopt"
@@ -17,7 +17,19 @@ RequestOutcome: TypeAlias = Literal[
 ]  # fmt: skip
 """The outcomes of requests."""
 
-PauseReason: TypeAlias = Literal[
-    "approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"
-]
+WaitReason: TypeAlias = Literal["approval_required", "waiting_for_event", "waiting_for_time"]
+"""The reasons of pauses that end by themselves."""
+
+PauseReason: TypeAlias = Literal[WaitReason, "manual", "incident"]
 """The reasons of pauses."""
+
+ExecutionStatus: TypeAlias = Literal[
+    "pending", "running", "waiting", "paused", "completed", "failed", "cancelled"
+]
+"""The statuses of executions. The service uses `waiting`, the daemon does not."""
+
+OPEN_STATUSES: Final = frozenset({"pending", "running", "waiting", "paused"})
+"""The statuses of executions that may still change."""
+
+ENDED_STATUSES: Final = frozenset({"completed", "failed", "cancelled"})
+"""The statuses that never change again."""

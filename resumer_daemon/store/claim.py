@@ -22,11 +22,11 @@ from resumer_daemon.engine.inputs import (
     ClaimedExecution,
     ManualPause,
     Pause,
-    RequestKind,
     ResumeRequest,
 )
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.engine.state import DamagedState, NewerState, NextSteps, State, WaitCondition
+from resumer_daemon.engine.vocabulary import PauseReason, RequestKind
 from resumer_daemon.errors import ResumerError
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
@@ -51,14 +51,14 @@ class ExecutionRow(NamedTuple):
     next_step_id: str | None
     paused_reason: str | None
     pause_number: int | None
-    pause_reason: str
+    pause_reason: PauseReason
     pause_step: str | None
     ways: str
     waiting: str
     state: str | None
     definition: str | None
-    reason_before: str | None
-    held_before: str | None
+    reason_before: PauseReason | None
+    held_before: PauseReason | None
     hold: str | None
     lost: bool
     asked: list[UUID]

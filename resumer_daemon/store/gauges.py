@@ -8,7 +8,7 @@ long as there are many: it runs beside the scrape, and its result is kept for a 
 import asyncio
 from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import psycopg
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import dict_row
 
+from resumer_daemon.engine.vocabulary import PauseReason
 from resumer_daemon.store.connection import ARGUMENTS, READING, settings
 from resumer_daemon.store.session import Pool
 from resumer_daemon.store.statements import load
@@ -75,9 +76,7 @@ class MetricsConnection:
 PATIENCE: Final = 0.5  # seconds that a scrape waits for the database
 DEAR: Final = 0.05  # seconds more that it waits for a new count of the pauses
 KEPT: Final = 50  # times as long as it took to count: 2 % of the time are spent on it, at most
-REASONS: Final = frozenset(
-    {"approval_required", "waiting_for_event", "waiting_for_time", "manual", "incident"}
-)
+REASONS: Final = frozenset(get_args(PauseReason))
 
 
 class Gauges(Collector):

@@ -10,9 +10,9 @@ from dataclasses import field
 from typing import Any, Final
 
 from resumer_daemon.engine.event_matching import entities_of
-from resumer_daemon.engine.inputs import ENDED
 from resumer_daemon.engine.plan import PauseToOpen, Plan
 from resumer_daemon.engine.state import Branch
+from resumer_daemon.engine.vocabulary import ENDED_STATUSES
 from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.workflow.values import Json, dump, is_number, to_text
@@ -158,7 +158,7 @@ def waits_ended(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _waited_at(plan: Plan) -> list[int | None]:
     """Return the numbers of the pauses whose waits end; None: of all that there are."""
     pause = plan.claimed.pause
-    if plan.status == "cancelled" or plan.claimed.status in ENDED:
+    if plan.status == "cancelled" or plan.claimed.status in ENDED_STATUSES:
         return [None]  # what waited beside effects is known to whoever ran them
     if pause is None:
         return [plan.claimed.last_pause + 1] if _await_events(plan.branches_before) else []

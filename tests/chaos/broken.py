@@ -14,8 +14,9 @@ from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import effect_sender, isolation
 from resumer_daemon.effects import http_client
 from resumer_daemon.engine import moves, resume, settlement
-from resumer_daemon.engine.inputs import ClaimedExecution, Pause, RequestOutcome
+from resumer_daemon.engine.inputs import ClaimedExecution, Pause
 from resumer_daemon.engine.outcome import Effect, EffectResult
+from resumer_daemon.engine.vocabulary import RequestOutcome
 from resumer_daemon.store import leases
 from resumer_daemon.store.leases import LeasedExecution
 from resumer_daemon.store.statements import TEXTS

@@ -14,8 +14,8 @@ import pytest
 from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.failures import Cause
 from resumer_daemon.daemon.maintenance import background_tasks
-from resumer_daemon.engine.inputs import RequestOutcome
 from resumer_daemon.engine.planner import UnreadableCause
+from resumer_daemon.engine.vocabulary import RequestOutcome
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build

@@ -37,7 +37,7 @@ def create_approval_request(task: Task) -> dict[str, Json]:
         expires_at=_expiry(_deadline(task), task.run.inputs.now),
     )
     task.run.add_write(approval)
-    task.progress.asked += (str(approval.id),)
+    task.progress.approval_ids += (str(approval.id),)
     return _shown(approval)
 
 

@@ -78,8 +78,8 @@ def _approval_id(
     step: ActionStep | ExecuteStep, scope: Scope, run: Run, progress: StepProgress
 ) -> str | None:
     """Return the latest approval of the list, else the one that the block will create after it."""
-    if progress.asked:
-        return progress.asked[-1]
+    if progress.approval_ids:
+        return progress.approval_ids[-1]
     pauses = step.type == "action" and step.action == "block" and step.requires is not None
     if pauses and not any(action.type == "create_approval_request" for action in step.execute):
         return first_needed_id(scope, run)

@@ -48,8 +48,8 @@ _REASONS: Final = {
 
 def run_action(step: ActionStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
     """Carry out the list, then allow, block, or wait for the approval."""
-    if progress.reply is not None:
-        return _answered(step, scope, progress.reply, progress.note)
+    if progress.wait_result is not None:
+        return _answered(step, scope, progress.wait_result, progress.note)
     if step.execute:
         stopped = run_list(step, scope, run, progress)
         if stopped is not None:
@@ -71,10 +71,10 @@ def _pause(
     progress: StepProgress,
 ) -> StepPaused:
     asks: tuple[NewApproval, ...] = ()
-    if not progress.asked:
+    if not progress.approval_ids:
         why = done["reason"] if step.reason else REASON
         asks = needed_approvals(requires, why, scope, run)
-    asked = tuple(UUID(each) for each in progress.asked) or tuple(each.id for each in asks)
+    asked = tuple(UUID(each) for each in progress.approval_ids) or tuple(each.id for each in asks)
     branch = Branch(
         scope.branch,
         step.id,
@@ -97,7 +97,7 @@ def _needed(
     asked_of |= {
         done["id"]: done["approver_role"]
         for done in progress.results
-        if isinstance(done, dict) and done.get("id") in progress.asked
+        if isinstance(done, dict) and done.get("id") in progress.approval_ids
     }
     return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
 
@@ -123,7 +123,7 @@ def _reason(
     if step.reason is None:
         return _REASONS[step.action], set()
     unresolved: set[str] = set()
-    names = run.template_names(step, progress.asked[-1] if progress.asked else None)
+    names = run.template_names(step, progress.approval_ids[-1] if progress.approval_ids else None)
     reason = mask_secrets(render_text(step.reason, scope.context, names, unresolved))
     return reason or _REASONS[step.action], unresolved
 
@@ -170,7 +170,7 @@ def run_invalid(
         raise StepError(step.error)
     run.halt(
         Incident(
-            GATE,
+            "gate_not_understood",
             f"step {step.id}: {step.error}",
             "correct the definition of the workflow, then retry: it goes on with the corrected one",
         )

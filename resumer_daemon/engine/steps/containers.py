@@ -70,7 +70,7 @@ def _given_up(member: Step, path: str, end: Ended, run: Run) -> Ended:
     if not isinstance(end, StepIncomplete) or run.withdraw_unsent(path):
         return end
     progress = run.known(path)
-    if progress is not None and progress.waits is None:
+    if progress is not None and progress.branch is None:
         run.add_record(
             member, Scope(path, 1, {}), progress, failure(member, progress.results), SUPERSEDED
         )
@@ -141,11 +141,11 @@ def run_foreach(step: ForeachStep, scope: Scope, run: Run, progress: StepProgres
             case StepFailed(error, _, final, failed_as):
                 data = {"items": len(items), "completed": progress.item}
                 failed = output("foreach", False, None, data)
-                failed_at = body.steps[progress.at].id
+                failed_at = body.steps[progress.position].id
                 error = f"foreach item {progress.item} failed: {failed_at}: {error}"
                 return StepFailed(error, failed, final, failed_as)
         progress.item += 1
-        progress.at = progress.taken = progress.rested = 0
+        progress.position = progress.steps_taken = progress.steps_before_resume = 0
     return StepPassed(output("foreach", True, None, {"items": len(items)}), step.next)
 
 
@@ -187,23 +187,23 @@ class Body:
 
 def run_body(body: Body, scope: Scope, run: Run, progress: StepProgress) -> Ended:
     """Run the body for one item from where `progress` says it stands."""
-    while progress.at < len(body.steps):
-        step = body.steps[progress.at]
+    while progress.position < len(body.steps):
+        step = body.steps[progress.position]
         here = _place_of(body, scope, progress)
         if not run.is_under_way(here.path) and not _may_enter(here, run, progress):
             return UNFINISHED
         end = run.run_step(step, here, run)
         if isinstance(end, StepIncomplete):
             return end
-        next_at = _next(body, step, end, progress.at)
+        next_at = _next(body, step, end, progress.position)
         if isinstance(next_at, StepFailed):
             remember(next_at, here.path, run)
             return next_at
         if isinstance(end, StepFailed):
             run.withdraw_approvals(here.path)
         run.forget(here.path)
-        progress.at = next_at
-        progress.taken += 1
+        progress.position = next_at
+        progress.steps_taken += 1
     return StepPassed(None)
 
 
@@ -211,7 +211,7 @@ def _may_enter(scope: Scope, run: Run, progress: StepProgress) -> bool:
     """Enter a step that is not under way yet, unless something speaks against it."""
     if run.should_yield():
         return False
-    if progress.taken - progress.rested >= run.inputs.limits.step_budget:
+    if progress.steps_taken - progress.steps_before_resume >= run.inputs.limits.step_budget:
         run.halt(over_budget(run, f"an item at {scope.path}"))
         return False
     run.count_step(scope)
@@ -229,12 +229,12 @@ def over_budget(run: Run, what: str) -> Incident:
 
 def _place_of(body: Body, scope: Scope, progress: StepProgress) -> Scope:
     if not body.flows:
-        return scope._replace(path=f"{scope.path}/{progress.at}")
+        return scope._replace(path=f"{scope.path}/{progress.position}")
     # In a flow a step can come again, so its turn is part of its path.
     return scope._replace(
-        path=f"{scope.path}/{progress.at}@{progress.taken}",
+        path=f"{scope.path}/{progress.position}@{progress.steps_taken}",
         flows=True,
-        following=body.following(progress.at),
+        following=body.following(progress.position),
     )
 
 
@@ -303,7 +303,7 @@ def remember(end: Ended, path: str, run: Run) -> None:
             run.set_progress(path, StepProgress(ended="failed", error=error, final=True))
         case StepFailed(error, retry_class=failed_as):
             failed = run.progress(path)
-            failed.ended, failed.error, failed.failed_as = "failed", error, failed_as
+            failed.ended, failed.error, failed.retry_class = "failed", error, failed_as
 
 
 def under_way(step: Step, path: str, run: Run) -> Iterator[tuple[Step, str]]:
@@ -311,9 +311,9 @@ def under_way(step: Step, path: str, run: Run) -> Iterator[tuple[Step, str]]:
     if not isinstance(step, ParallelStep | ForeachStep):
         return
     for at in run.paths_inside(path):
-        known = run.done[at]
+        known = run.all_progress[at]
         member = member_at(step, at[len(path) + 1 :].split("/"))
-        has_row = known.waits is not None or known.reply is not None  # since it paused
+        has_row = known.branch is not None or known.wait_result is not None  # since it paused
         if member is not None and known.ended is None and not has_row:
             yield member, at
 
@@ -337,4 +337,4 @@ def member_at(step: Step, parts: Sequence[str]) -> Step | None:
 def _ending(known: StepProgress) -> StepPassed | StepFailed:
     if known.ended == "passed":
         return StepPassed(None)
-    return StepFailed(known.error or "", {}, known.final, known.failed_as)
+    return StepFailed(known.error or "", {}, known.final, known.retry_class)

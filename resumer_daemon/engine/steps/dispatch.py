@@ -34,7 +34,7 @@ _STEPS: Final[Mapping[str, Any]] = {
 def run_step(step: Step, scope: Scope, run: Run) -> Ended:
     """Try a step until it passes, has failed for good, or needs something that is not here yet."""
     progress = run.progress(scope.path)
-    if progress.waits is not None:
+    if progress.branch is not None:
         return UNFINISHED
     while True:
         verdict = _try(step, scope, run, progress)
@@ -85,13 +85,13 @@ def _wait(step: Step, scope: Scope, progress: StepProgress, pausing: StepPaused,
         run.add_write(approval)
     run.add_branch(pausing.branch)
     if scope.container is not None:
-        progress.waits = pausing.branch
+        progress.branch = pausing.branch
 
 
 def _record_failure(
     step: Step, scope: Scope, progress: StepProgress, failed: StepFailed, run: Run
 ) -> None:
-    if progress.reply is not None:
+    if progress.wait_result is not None:
         progress.began = run.next_moment()  # it has a record already, from its pause
     run.add_record(step, scope, progress, failed.output, failed.error)
 
@@ -102,7 +102,7 @@ def _repeat(retry: RetryPolicy, scope: Scope, progress: StepProgress, run: Run) 
     delay = max(scope.delay, backoff(retry, progress.attempt))
     _begin_again(progress, delay, run)
     for path in run.paths_inside(scope.path):
-        member = run.done[path]
+        member = run.all_progress[path]
         if member.ended == "failed" and not member.final:
             member = run.progress(path)
             member.attempt = 1
@@ -113,7 +113,7 @@ def _repeat(retry: RetryPolicy, scope: Scope, progress: StepProgress, run: Run) 
 def _begin_again(progress: StepProgress, delay: float, run: Run) -> None:
     progress.began = run.next_moment()
     progress.clock = run.clock + delay
-    progress.waits = progress.reply = progress.note = progress.ended = progress.error = None
+    progress.branch = progress.wait_result = progress.note = progress.ended = progress.error = None
 
 
 _LARGEST_POWER = 32

@@ -19,7 +19,7 @@ def run_wait(step: WaitStep, scope: Scope, run: Run, progress: StepProgress) -> 
     Raises:
         Fault: There is nothing to wait for, or a duration is not understood.
     """
-    if progress.reply is not None:
+    if progress.wait_result is not None:
         return _answered(step, scope, progress)
     if step.event:
         return _pause_for_event(step, step.event, scope, run, progress)
@@ -61,7 +61,7 @@ def _pause_for_event(
 
 def _answered(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResult:
     ways = wait_next_steps(step, scope.following)
-    if progress.reply != "timeout" or not step.event:
+    if progress.wait_result != "timeout" or not step.event:
         return StepPassed(None, ways.event)
     if scope.flows and ways.timeout is not None:
         return StepPassed(None, ways.timeout)

@@ -98,12 +98,12 @@ def test_any_value_in_a_condition_a_list_a_match_or_a_reason(value) -> None:
     "state",
     [
         State("nowhere"),
-        State("x", visits={"y": -1}, taken=-5),
+        State("x", visits={"y": -1}, steps_taken=-5),
         State("x", time_left=-1.0),
-        State("x", awaits="approval", done={"x/9/9": StepProgress(reply="approved")}),
-        State("x", done={"x": StepProgress(reply="timeout")}),
-        State("x", done={"x": StepProgress(results=tuple(range(99)), item=99, at=99)}),
-        State("x", done={"x": StepProgress(ended="failed")}),
+        State("x", awaits="approval", progress={"x/9/9": StepProgress(wait_result="approved")}),
+        State("x", progress={"x": StepProgress(wait_result="timeout")}),
+        State("x", progress={"x": StepProgress(results=tuple(range(99)), item=99, position=99)}),
+        State("x", progress={"x": StepProgress(ended="failed")}),
     ],
 )
 def test_any_state_of_the_same_shape(state) -> None:

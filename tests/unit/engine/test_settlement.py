@@ -182,7 +182,7 @@ def test_what_was_counted_at_another_program_s_pause_and_deleted_is_needed_no_mo
 SAYS = ResumeRequest(10, "adopt", decision=EXTERNAL_DECISION)
 SEEN = ResumeRequest(10, "adopt")
 STANDS_ALONE = replace(FOREIGN, state=State("ask", awaits="approval"))
-OURS = replace(FOREIGN, state=State("ask", awaits="approval", done={"ask": StepProgress()}))
+OURS = replace(FOREIGN, state=State("ask", awaits="approval", progress={"ask": StepProgress()}))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch)
     waits = {f"all/{n}": {p: v.format(n=n) for p, v in match.items()} for n in many}
     done = {
         path: StepProgress(
-            waits=Branch(
+            branch=Branch(
                 path, "s", "waiting_for_event", NextSteps(), WaitCondition(event="paid", match=each)
             )
         )
@@ -312,7 +312,7 @@ def test_thousands_of_events_are_compared_with_one_wait_each(match, monkeypatch)
         ResumeRequest(n, "event", UUID(int=n), "paid", payload={"tenant": "t", "order": {"id": n}})
         for n in reversed(many)
     ]
-    pause = replace(WAIT, state=State("all", done=done))
+    pause = replace(WAIT, state=State("all", progress=done))
     settled = settle(replace(claimed(*requests, pause=pause), context={}))
     assert len(settled.resolutions) == 2_000
     assert all(

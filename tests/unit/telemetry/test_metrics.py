@@ -10,8 +10,8 @@ from prometheus_client import Counter, Gauge
 from resumer_daemon.api.middleware import METHODS
 from resumer_daemon.daemon.instrumentation import STEPS
 from resumer_daemon.daemon.polling import WakeupSource
-from resumer_daemon.engine.inputs import RequestKind, RequestOutcome
 from resumer_daemon.engine.plan import Status
+from resumer_daemon.engine.vocabulary import RequestKind, RequestOutcome
 from resumer_daemon.store.gauges import REASONS, Gauges
 from resumer_daemon.store.migration_files import known
 from resumer_daemon.telemetry.metrics import Histogram, Metrics
