@@ -80,7 +80,7 @@ WITH made AS (
   RETURNING id, execution_id
 ), paused AS (
   INSERT INTO resumer.pauses
-    (execution_id, number, reason, step_id, ways, waiting, state, definition, asked)
+    (execution_id, number, reason, step_id, next_steps, waiting, state, definition, approval_ids)
   SELECT execution_id, 1, 'approval_required', 'ask', '{{"approved": "is_small"}}',
     '{{"approvals": 1}}', %(state)s, 'bench', ARRAY[id]
   FROM asked

@@ -27,7 +27,7 @@ WITH made AS (
   INSERT INTO step_executions (execution_id, step_id, status)
   SELECT id, 'ask', 'completed' FROM made
 ), paused AS (
-  INSERT INTO resumer.pauses (execution_id, number, reason, asked, resumed_at, resumed_by)
+  INSERT INTO resumer.pauses (execution_id, number, reason, approval_ids, resumed_at, resumed_by)
   SELECT execution_id, 1, 'approval_required', ARRAY[id], %(resumed)s::timestamptz, %(by)s
   FROM asked
 )

@@ -84,19 +84,19 @@ SELECT
   p.number AS pause_number,
   p.reason AS pause_reason,
   p.step_id AS pause_step,
-  p.ways::text AS ways,
+  p.next_steps::text AS next_steps,
   p.waiting::text AS waiting,
   p.state::text AS state,
   p.definition,
   p.incident ->> 'reason' AS reason_before,
-  p.held ->> 'before' AS held_before,
+  p.manual_pause ->> 'before' AS held_before,
   -- a release waits for us and then lets go what we keep; where it was quicker, we could not lock the hold, and it is none
   CASE WHEN EXISTS (SELECT FROM resumer.holds h WHERE h.released_at IS NULL) THEN (
     SELECT jsonb_build_object('actor', h.actor, 'reason', h.reason, 'number', h.id)::text
     FROM resumer.hold_of(e.id) AS h WHERE h.id = ANY (current_setting('resumer.holds')::bigint[])) END AS hold,
   coalesce(p.incident ->> 'cause' = 'pause_without_pointer' AND p.state IS NULL, false) AS lost,
-  p.asked,
-  p.earlier,
+  p.approval_ids,
+  p.prior_approval_ids,
   CASE WHEN e.status = 'completed' AND e.result = 'blocked' AND p.number IS NULL THEN
     (SELECT c.adopt_blocked
       AND (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) IS NULL
@@ -113,7 +113,7 @@ SELECT
   CASE WHEN p.number IS NULL THEN (
     SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) END AS last_pause,
   CASE WHEN e.status = 'paused' AND p.state IS NULL THEN (
-    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.asked) AS used WHERE o.execution_id = e.id) END AS used,
+    SELECT array_agg(used) FROM resumer.pauses o, unnest(o.approval_ids) AS used WHERE o.execution_id = e.id) END AS used,
   -- the clock of its steps: they begin after the pause that ends with them, even where the server's clock went back
   p.paused_at,
   -- what was left, when it paused, of the time that another program gave it
@@ -230,7 +230,7 @@ SELECT
   e.id, e.execution_id AS key, e.status, e.workflow_id,
   e.organization_id, --? organization
   NULL::uuid AS organization_id, --? no_organization
-  p.number, p.reason AS pause_reason, p.asked,
+  p.number, p.reason AS pause_reason, p.approval_ids,
   (SELECT max(o.number) FROM resumer.pauses o WHERE o.execution_id = e.id) AS last_pause
 FROM workflow_executions e
 CROSS JOIN LATERAL (

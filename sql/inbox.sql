@@ -284,7 +284,7 @@ WITH RECURSIVE due AS (
     SELECT w.anchor FROM resumer.event_waits w
     WHERE w.event_type = l.event_type AND w.organization_id = l.organization_id AND w.anchor > l.anchor
     ORDER BY w.event_type, w.organization_id, w.anchor LIMIT 1) AS a
-), asked AS MATERIALIZED (
+), lookups AS MATERIALIZED (
   SELECT h.*, a.anchor, resumer.index_text(n.value) AS value,
     a.anchor = '' OR (a.anchor LIKE '~%%' AND n.value IS NULL) AS whole
   FROM happened h
@@ -295,7 +295,7 @@ WITH RECURSIVE due AS (
       WHEN jsonb_typeof(h.payload -> p.path) = 'object' THEN h.payload -> p.path -> 'id' END AS value) AS n
 ), handed AS (
   SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, q.captured, q.missed, q.id, q.event_type, q.payload
-  FROM asked q
+  FROM lookups q
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = q.event_type AND o.organization_id = q.organization_id AND o.anchor = q.anchor
@@ -307,14 +307,14 @@ WITH RECURSIVE due AS (
   UNION ALL
   -- an event without the value is for all waits of the anchor: each of them looks for its first one
   SELECT w.execution_id, w.pause_number, w.path, w.match, w.entities, f.captured, f.missed, f.id, f.event_type, f.payload
-  FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM asked q WHERE q.whole) AS t
+  FROM (SELECT DISTINCT q.event_type, q.organization_id, q.anchor FROM lookups q WHERE q.whole) AS t
   CROSS JOIN LATERAL (
     SELECT o.*, uuid_hash(o.execution_id) + 2147483648 AS place FROM resumer.event_waits o
     WHERE o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor OFFSET 0) AS w
   CROSS JOIN LATERAL (
     SELECT q.captured, q.missed, q.id, q.event_type, q.payload
     FROM (
-      SELECT * FROM asked o
+      SELECT * FROM lookups o
       WHERE o.whole AND o.event_type = t.event_type AND o.organization_id = t.organization_id AND o.anchor = t.anchor
         AND w.place >= o.place AND w.place < o.beyond
       ORDER BY NOT o.missed, o.captured OFFSET 0) AS q

@@ -16,7 +16,7 @@ ON CONFLICT (execution_id) DO UPDATE SET
   lease_until = EXCLUDED.lease_until,
   state = EXCLUDED.state,
   definition = EXCLUDED.definition,
-  claims = 0,
+  takeovers = 0,
   recorded_at = clock_timestamp()
 RETURNING l.execution_id, l.epoch
 
@@ -33,14 +33,14 @@ SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true):
 
 -- name: fence_lease
 -- The fence, second half: zero rows, and the lease is somebody else's.
-UPDATE resumer.leases SET claims = 0 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
+UPDATE resumer.leases SET takeovers = 0 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
 RETURNING epoch
 
 -- name: find_recorded_lease
 -- Whether this lease was recorded by us, for the answer to that commit was lost: of its epoch, ours, and not claimed
 -- since. Whoever takes a lease over counts a claim.
 SELECT FROM resumer.leases
-WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND claims = 0 AND lease_until IS NOT NULL
+WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND takeovers = 0 AND lease_until IS NOT NULL
 
 -- name: delete_leases
 -- Let go of leases. Whoever comes next takes a new one, with a higher epoch: all epochs come from one sequence.
@@ -61,7 +61,7 @@ WHERE instance = %(instance)s AND lease_until > statement_timestamp() AND execut
 -- name: requeue_lease
 -- Give a lease back of which nothing is under way, for there was no place: whoever has one takes it after so long.
 UPDATE resumer.leases
-SET instance = NULL, claims = 0, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+SET instance = NULL, takeovers = 0, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
 
 -- name: claim_expired_leases
@@ -99,10 +99,10 @@ INSERT INTO resumer.leases AS l (execution_id)
 SELECT p.execution_id FROM resumer.leases p
 WHERE p.execution_id = ANY (%(ids)s::uuid[]) AND p.lease_until < clock_timestamp()
 ON CONFLICT (execution_id) DO UPDATE SET
-  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), claims = l.claims + CASE WHEN l.instance IS NULL THEN 0 ELSE 1 END,
+  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), takeovers = l.takeovers + CASE WHEN l.instance IS NULL THEN 0 ELSE 1 END,
   instance = %(instance)s, recorded_at = clock_timestamp(),
   lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-RETURNING l.execution_id, l.epoch, l.claims, l.state::text AS state, l.definition
+RETURNING l.execution_id, l.epoch, l.takeovers, l.state::text AS state, l.definition
 
 -- name: extend_leases
 -- Keep leases that we have just taken for as long as the effects that are begun again may take, rests before them too.
@@ -126,7 +126,7 @@ UNION ALL
 SELECT WHERE %(due)s::timestamptz <= clock_timestamp()
 UNION ALL
 SELECT FROM approval_requests a
-WHERE a.id = ANY (%(asked)s::uuid[])
+WHERE a.id = ANY (%(approval_ids)s::uuid[])
   AND (a.status <> 'pending' OR a.expires_at <= statement_timestamp() AT TIME ZONE %(timezone)s)
 LIMIT 1
 

@@ -105,7 +105,7 @@ WITH slice AS MATERIALIZED (
   WHERE p.resumed_at IS NULL AND p.execution_id > %(after)s
   ORDER BY p.execution_id
   LIMIT %(limit)s
-), asked AS (
+), added AS (
   INSERT INTO resumer.resume_requests (execution_id, kind)
   SELECT s.execution_id, 'adopt' FROM slice s
   WHERE (SELECT e.status FROM workflow_executions e WHERE e.id = s.execution_id) <> 'paused'
@@ -113,7 +113,7 @@ WITH slice AS MATERIALIZED (
          WHERE r.execution_id = s.execution_id AND r.kind = 'adopt' AND coalesce(r.outcome::text, '') = '') = 0
   RETURNING 1
 )
-SELECT (SELECT count(*) FROM asked) AS foreign_pause,
+SELECT (SELECT count(*) FROM added) AS foreign_pause,
   (SELECT count(*) FROM slice) = %(limit)s AS more,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
@@ -121,7 +121,7 @@ SELECT (SELECT count(*) FROM asked) AS foreign_pause,
 -- A slice of the open approval pauses: ask for a new look where an expiry date has no timer that is right for it. Grouped,
 -- and not looked up for each approval: the requests of an execution have no index by their approval.
 WITH slice AS MATERIALIZED (
-  SELECT p.execution_id, p.asked, p.earlier
+  SELECT p.execution_id, p.approval_ids, p.prior_approval_ids
   FROM resumer.pauses p
   WHERE p.resumed_at IS NULL AND p.execution_id > %(after)s
   ORDER BY p.execution_id
@@ -131,7 +131,7 @@ WITH slice AS MATERIALIZED (
     NULL::timestamptz AS due
   FROM slice s
   CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
-  WHERE a.status = 'pending' AND a.expires_at < '9999-01-01' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
+  WHERE a.status = 'pending' AND a.expires_at < '9999-01-01' AND (a.id = ANY (s.approval_ids) OR a.id <> ALL (s.prior_approval_ids))
   UNION ALL
   SELECT r.execution_id, r.source_id, NULL, r.due_at
   FROM slice s
@@ -141,19 +141,19 @@ WITH slice AS MATERIALIZED (
   SELECT t.execution_id FROM times t
   GROUP BY t.execution_id, t.approval
   HAVING coalesce(min(t.due), 'infinity') > max(t.expires) + interval '2 seconds'
-), asked AS (
+), added AS (
   INSERT INTO resumer.resume_requests (execution_id, kind)
   SELECT DISTINCT w.execution_id, 'adopt' FROM wrong w
   RETURNING 1
 )
-SELECT (SELECT count(*) FROM asked) AS expiry,
+SELECT (SELECT count(*) FROM added) AS expiry,
   (SELECT count(*) FROM slice) = %(limit)s AS more,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: reconcile_decisions
 -- A slice of the open pauses: leave a request, as the trigger would, for each decision that has none.
 WITH slice AS MATERIALIZED (
-  SELECT p.execution_id, p.reason, p.asked, p.earlier
+  SELECT p.execution_id, p.reason, p.approval_ids, p.prior_approval_ids
   FROM resumer.pauses p
   WHERE p.resumed_at IS NULL AND p.execution_id > %(after)s
   ORDER BY p.execution_id
@@ -163,7 +163,7 @@ WITH slice AS MATERIALIZED (
   SELECT a.execution_id, a.id, a.status::text AS status
   FROM slice s
   CROSS JOIN LATERAL (SELECT * FROM approval_requests o WHERE o.execution_id = s.execution_id OFFSET 0) AS a
-  WHERE a.status <> 'pending' AND (a.id = ANY (s.asked) OR a.id <> ALL (s.earlier))
+  WHERE a.status <> 'pending' AND (a.id = ANY (s.approval_ids) OR a.id <> ALL (s.prior_approval_ids))
   EXCEPT
   SELECT r.execution_id, r.source_id, r.decision
   FROM slice s
@@ -209,7 +209,7 @@ WITH times AS MATERIALIZED (
     AND (SELECT count(*) FROM resumer.requests r
          WHERE r.execution_id = s.id AND (r.kind = 'start' OR (r.kind = 'adopt' AND r.decision = 'missed'))) = 0
     AND (SELECT count(*) FROM approval_requests a WHERE a.execution_id = s.id) > 0
-), asked AS (
+), added AS (
   INSERT INTO resumer.resume_requests (execution_id, kind, decision)
   SELECT u.id, 'adopt', NULL FROM unrecorded u
   UNION ALL
@@ -231,7 +231,7 @@ WITH slice AS MATERIALIZED (
 ), kept AS MATERIALIZED (
   SELECT s.execution_id, (SELECT e.status::text FROM workflow_executions e WHERE e.id = s.execution_id) AS status
   FROM slice s WHERE s.execution_id IS NOT NULL GROUP BY s.execution_id
-), asked AS (
+), added AS (
   INSERT INTO resumer.resume_requests (execution_id, kind)
   SELECT k.execution_id, 'adopt' FROM kept k WHERE k.status IN ('completed', 'failed', 'cancelled')
   RETURNING 1
@@ -252,7 +252,7 @@ WITH slice AS MATERIALIZED (
   FROM gone g
   RETURNING 1
 )
-SELECT (SELECT count(*) FROM asked) AS held, (SELECT count(*) FROM settled) AS gone,
+SELECT (SELECT count(*) FROM added) AS held, (SELECT count(*) FROM settled) AS gone,
   (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT max(s.id) FROM slice s) AS after
 
 -- name: reconcile_events
@@ -275,7 +275,7 @@ WITH slice AS MATERIALIZED (
     AND (SELECT count(*) FROM resumer.event_queue q WHERE q.event_id = s.id) = 0
     AND (SELECT count(*) FROM resumer.captured_events c WHERE c.event_id = s.id) = 0
   LIMIT 10000
-), asked AS (
+), added AS (
   INSERT INTO resumer.event_queue (event_id, event_type, captured_at, missed)
   SELECT m.id, m.event_type, least(m.received_at AT TIME ZONE %(timezone)s, statement_timestamp()), true
   FROM missed m
@@ -286,7 +286,7 @@ WITH slice AS MATERIALIZED (
   SELECT (SELECT count(*) FROM missed) = 10000 AS again, (SELECT count(*) FROM slice) >= %(limit)s AS more,
     (SELECT s.received_at FROM slice s ORDER BY s.received_at DESC LIMIT 1) AS moment
 )
-SELECT (SELECT count(*) FROM asked) AS event, e.again OR e.more AS more,
+SELECT (SELECT count(*) FROM added) AS event, e.again OR e.more AS more,
   CASE WHEN e.again THEN %(moment)s::text WHEN e.more THEN e.moment::text
     ELSE least(e.moment, (statement_timestamp() AT TIME ZONE %(timezone)s) - interval '1 minute')::text END AS moment
 FROM ended e
@@ -405,10 +405,10 @@ WITH slice AS MATERIALIZED (
 ), deleted AS (
   DELETE FROM resumer.outbox m WHERE m.key = ANY (ARRAY(SELECT o.key FROM old o)) RETURNING 1
 ), emptied AS (
-  UPDATE resumer.outbox m SET body = '{}', error = NULL, reached = '{}'
+  UPDATE resumer.outbox m SET body = '{}', error = NULL, delivered_to = '{}'
   WHERE m.key = ANY (ARRAY(
       SELECT s.key FROM slice s WHERE s.status IS NULL AND s.state <> 'pending' EXCEPT SELECT o.key FROM old o))
-    AND m.state <> 'pending' AND (m.body <> '{}' OR m.error IS NOT NULL OR m.reached <> '{}')
+    AND m.state <> 'pending' AND (m.body <> '{}' OR m.error IS NOT NULL OR m.delivered_to <> '{}')
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM emptied) AS outbox,
@@ -436,11 +436,11 @@ WITH slice AS MATERIALIZED (
   USING over o WHERE p.execution_id = o.execution_id AND p.number = o.number AND o.status IS NULL AND o.old
   RETURNING 1
 ), emptied AS (
-  UPDATE resumer.pauses p SET state = NULL, ways = '{}', waiting = '{}', incident = NULL, held = NULL, definition = NULL
+  UPDATE resumer.pauses p SET state = NULL, next_steps = '{}', waiting = '{}', incident = NULL, manual_pause = NULL, definition = NULL
   FROM over o
   WHERE p.execution_id = o.execution_id AND p.number = o.number AND CASE WHEN o.status IS NULL THEN NOT o.old ELSE o.old END
-    AND (p.state IS NOT NULL OR p.definition IS NOT NULL OR p.incident IS NOT NULL OR p.held IS NOT NULL
-      OR p.ways <> '{}' OR p.waiting <> '{}')
+    AND (p.state IS NOT NULL OR p.definition IS NOT NULL OR p.incident IS NOT NULL OR p.manual_pause IS NOT NULL
+      OR p.next_steps <> '{}' OR p.waiting <> '{}')
   RETURNING 1
 )
 SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM emptied) AS pauses,

@@ -13,12 +13,12 @@ WHERE o.key = ANY (ARRAY(
   ORDER BY m.next_at
   LIMIT %(limit)s
   FOR UPDATE SKIP LOCKED))
-RETURNING o.key, o.execution_id::text AS execution, o.body::text AS body, o.attempts, o.reached
+RETURNING o.key, o.execution_id::text AS execution, o.body::text AS body, o.attempts, o.delivered_to
 
 -- name: settle_message
 -- What an attempt to deliver came to; only the latest attempt may say.
 UPDATE resumer.outbox o
-SET state = %(state)s, reached = %(reached)s::text[], error = %(error)s,
+SET state = %(state)s, delivered_to = %(delivered_to)s::text[], error = %(error)s,
   next_at = clock_timestamp() + make_interval(secs => %(again_in)s),
   delivered_at = CASE WHEN %(state)s = 'delivered' THEN clock_timestamp() END
 WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
@@ -27,14 +27,14 @@ RETURNING o.key
 -- name: postpone_message
 -- Take back an attempt to deliver that could not be made; only the latest attempt may say so.
 UPDATE resumer.outbox o
-SET attempts = o.attempts - 1, reached = %(reached)s::text[], error = %(error)s,
+SET attempts = o.attempts - 1, delivered_to = %(delivered_to)s::text[], error = %(error)s,
   next_at = clock_timestamp() + make_interval(secs => %(again_in)s)
 WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
 
 -- name: list_messages
 -- Messages of the outbox for people, the oldest first.
 SELECT o.key, e.execution_id AS execution, o.kind, o.body::text AS body, o.state, o.attempts, o.next_at, o.error,
-  o.reached, o.created_at, o.delivered_at
+  o.delivered_to, o.created_at, o.delivered_at
 FROM resumer.outbox o
 LEFT JOIN workflow_executions e ON e.id = o.execution_id
 WHERE %(state)s::text IS NULL OR o.state = %(state)s

@@ -21,7 +21,7 @@ WITH it AS MATERIALIZED (
   SELECT l.execution_id, l.state, l.definition FROM it JOIN resumer.leases l ON l.execution_id = it.id
   WHERE it.status::text = 'running'
 ), opened AS (
-  INSERT INTO resumer.pauses (execution_id, number, reason, step_id, ways, waiting, state, definition, incident, asked, earlier)
+  INSERT INTO resumer.pauses (execution_id, number, reason, step_id, next_steps, waiting, state, definition, incident, approval_ids, prior_approval_ids)
   SELECT it.id, 1 + coalesce((SELECT max(p.number) FROM resumer.pauses p WHERE p.execution_id = it.id), 0), 'incident',
     s.state ->> 'step'::text, '{}', '{}', s.state, s.definition, %(incident)s::jsonb, '{}',
     ARRAY(SELECT a.id FROM approval_requests a WHERE a.execution_id = it.id)
@@ -59,14 +59,14 @@ RETURNING e.id
 -- name: cancel_unread
 -- Settle what was asked of a claimed execution that is cancelled without being read, but for the cancel itself, and forget
 -- the events that it waits for: so much of it as one statement may. Returns so many approvals that nobody has decided.
-WITH asked AS MATERIALIZED (
+WITH others AS MATERIALIZED (
   SELECT r.id FROM resumer.resume_requests r
   WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND r.id <> %(cancel)s
   LIMIT 100000
 ), waited AS (
   DELETE FROM resumer.event_waits w WHERE w.execution_id = ANY (current_setting('resumer.claimed')::uuid[])
 ), void AS (
-  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT a.id FROM asked a))
+  DELETE FROM resumer.resume_requests r WHERE r.id = ANY (ARRAY(SELECT a.id FROM others a))
   RETURNING *
 ), settled AS (
   INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,

@@ -13,7 +13,7 @@ SELECT
   p.reason AS paused_for,
   p.step_id AS paused_at_step,
   p.paused_at,
-  p.held ->> 'actor' AS held_by,
+  p.manual_pause ->> 'actor' AS held_by,
   p.waiting ->> 'event' AS event,
   p.incident ->> 'cause' AS cause,
   a.asked,
@@ -26,7 +26,7 @@ LEFT JOIN LATERAL (
   SELECT array_agg(coalesce(o.approver_role, o.approver_id::text, o.request_id) ORDER BY o.requested_at) AS asked
   FROM approval_requests o
   WHERE o.execution_id = e.id AND o.status = 'pending' AND p.reason = 'approval_required'
-    AND (o.id = ANY (p.asked) OR o.id <> ALL (p.earlier))) AS a ON true
+    AND (o.id = ANY (p.approval_ids) OR o.id <> ALL (p.prior_approval_ids))) AS a ON true
 WHERE (%(status)s::text IS NULL OR e.status = %(status)s)
   AND (%(workflow)s::text IS NULL OR w.workflow_id = %(workflow)s)
   AND (%(reason)s::text IS NULL OR p.reason = %(reason)s)
@@ -75,7 +75,7 @@ SELECT
   coalesce((
     SELECT json_agg(json_build_object(
       'number', p.number, 'reason', p.reason, 'step', p.step_id, 'waiting', p.waiting, 'incident', p.incident,
-      'held', p.held, 'paused_at', p.paused_at, 'resumed_at', p.resumed_at, 'resumed_by', p.resumed_by) ORDER BY p.number)
+      'held', p.manual_pause, 'paused_at', p.paused_at, 'resumed_at', p.resumed_at, 'resumed_by', p.resumed_by) ORDER BY p.number)
     FROM resumer.pauses p WHERE p.execution_id = e.id)::text, '[]') AS pauses,
   coalesce((
     SELECT json_agg(json_build_object(
@@ -165,7 +165,7 @@ SELECT
   paused.version,
   paused.reason,
   paused.step_id,
-  paused.ways,
+  paused.next_steps,
   paused.kept,
   min(paused.paused_at) AS since,
   array_agg(paused.execution_id ORDER BY paused.paused_at, paused.execution_id) AS executions
@@ -178,14 +178,14 @@ FROM (
       e.paused_step_id, --? pointers
       (SELECT s.step_id FROM step_executions s WHERE s.execution_id = e.id
        ORDER BY s.started_at DESC NULLS LAST, s.completed_at DESC NULLS LAST LIMIT 1)) ELSE p.step_id END AS step_id,
-    coalesce(p.ways, '{}')::text AS ways,
+    coalesce(p.next_steps, '{}')::text AS next_steps,
     EXISTS (SELECT FROM resumer.definitions d WHERE d.sha256 = p.definition) AS kept,
     coalesce(p.paused_at, e.paused_at AT TIME ZONE %(timezone)s) AS paused_at
   FROM workflow_executions e
   JOIN workflows w ON w.id = e.workflow_id
   LEFT JOIN resumer.pauses p ON p.execution_id = e.id AND p.resumed_at IS NULL
   WHERE w.workflow_id = %(workflow)s AND e.status = 'paused') AS paused
-GROUP BY paused.version, paused.reason, paused.step_id, paused.ways, paused.kept
+GROUP BY paused.version, paused.reason, paused.step_id, paused.next_steps, paused.kept
 ORDER BY since, paused.step_id
 
 -- name: status_in_scope
@@ -204,9 +204,9 @@ WHERE e.id = %(execution)s
 
 -- name: resume_options_in_scope
 -- What decides which moves are possible for one execution, where the caller reaches it.
-SELECT e.status, p.reason, p.number AS pause_number, p.held ->> 'before' AS over, p.step_id AS step, p.ways::text AS ways,
+SELECT e.status, p.reason, p.number AS pause_number, p.manual_pause ->> 'before' AS over, p.step_id AS step, p.next_steps::text AS next_steps,
   (SELECT coalesce(array_agg(a.request_id ORDER BY a.requested_at, a.id), '{}') FROM approval_requests a
-   WHERE a.execution_id = e.id AND a.status = 'pending' AND (a.id = ANY (p.asked) OR a.id <> ALL (p.earlier))) AS asked,
+   WHERE a.execution_id = e.id AND a.status = 'pending' AND (a.id = ANY (p.approval_ids) OR a.id <> ALL (p.prior_approval_ids))) AS asked,
   -- webhooks that the flow still waits for: their keys are in the state from which a retry goes on
   (SELECT coalesce(array_agg(f.key ORDER BY f.intended_at, f.key), '{}') FROM resumer.effects f
    WHERE p.reason = 'incident' AND f.execution_id = e.id AND f.kind = 'webhook' AND f.status <> 'done'

@@ -121,25 +121,25 @@ ON CONFLICT (sha256) DO UPDATE SET used_at = EXCLUDED.used_at WHERE d.used_at < 
 
 -- name: open_pauses
 -- Record where executions stand, why, and what they wait for. `earlier`: approvals that are not this pause's.
-INSERT INTO resumer.pauses (execution_id, number, reason, step_id, ways, waiting, state, definition, incident, held, asked,
-  earlier, organization_id)
-SELECT v.execution_id, v.number, v.reason, v.step_id, v.ways, v.waiting, v.state, v.definition, v.incident, v.held,
-  v.asked::uuid[],
-  v.earlier::uuid[],
+INSERT INTO resumer.pauses (execution_id, number, reason, step_id, next_steps, waiting, state, definition, incident, manual_pause, approval_ids,
+  prior_approval_ids, organization_id)
+SELECT v.execution_id, v.number, v.reason, v.step_id, v.next_steps, v.waiting, v.state, v.definition, v.incident, v.manual_pause,
+  v.approval_ids::uuid[],
+  v.prior_approval_ids::uuid[],
   (SELECT e.organization_id FROM workflow_executions e WHERE e.id = v.execution_id) --? organization
   NULL --? no_organization
 FROM unnest(
-    %(execution_ids)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[], %(step_ids)s::text[], %(ways)s::jsonb[],
+    %(execution_ids)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[], %(step_ids)s::text[], %(next_steps)s::jsonb[],
     %(waitings)s::jsonb[], %(states)s::jsonb[], %(definitions)s::text[], %(incidents)s::jsonb[],
-    %(held)s::jsonb[], %(asked)s::text[], %(earlier)s::text[]
-  ) AS v (execution_id, number, reason, step_id, ways, waiting, state, definition, incident, held, asked, earlier)
+    %(manual_pauses)s::jsonb[], %(approval_ids)s::text[], %(prior_approval_ids)s::text[]
+  ) AS v (execution_id, number, reason, step_id, next_steps, waiting, state, definition, incident, manual_pause, approval_ids, prior_approval_ids)
 
 -- name: close_pauses
 -- End the open pauses of a batch, with all the approvals that belonged to each.
 UPDATE resumer.pauses p
-SET resumed_at = clock_timestamp(), resumed_by = v.resumed_by, asked = v.asked::uuid[]
-FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(resumed_by)s::text[], %(asked)s::text[])
-  AS v (execution_id, number, resumed_by, asked)
+SET resumed_at = clock_timestamp(), resumed_by = v.resumed_by, approval_ids = v.approval_ids::uuid[]
+FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(resumed_by)s::text[], %(approval_ids)s::text[])
+  AS v (execution_id, number, resumed_by, approval_ids)
 WHERE p.execution_id = v.execution_id AND p.number = v.number
 
 -- name: insert_event_waits
@@ -186,23 +186,23 @@ WHERE w.execution_id = v.execution_id AND w.pause_number = coalesce(v.number, w.
 
 -- name: apply_manual_pauses
 -- Lay a person's hand over open pauses: each keeps what it waits for, and has it back after the resume.
-WITH held AS (
+WITH paused AS (
   UPDATE resumer.pauses p
-  SET reason = 'manual', held = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
+  SET reason = 'manual', manual_pause = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
   FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(holds)s::jsonb[]) AS v (execution_id, number, hold)
   WHERE p.execution_id = v.execution_id AND p.number = v.number
   RETURNING p.execution_id
 )
 UPDATE workflow_executions e SET paused_reason = 'manual'
-FROM held WHERE e.id = held.execution_id
+FROM paused WHERE e.id = paused.execution_id
 
 -- name: lift_manual_pauses
 -- Take a person's hand off pauses: each waits again for what it waited for.
 WITH free AS (
   UPDATE resumer.pauses p
-  SET reason = p.held ->> 'before'::text, held = NULL
+  SET reason = p.manual_pause ->> 'before'::text, manual_pause = NULL
   FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[]) AS v (execution_id, number)
-  WHERE p.execution_id = v.execution_id AND p.number = v.number AND p.held ? 'before'::text
+  WHERE p.execution_id = v.execution_id AND p.number = v.number AND p.manual_pause ? 'before'::text
   RETURNING p.execution_id, p.reason
 )
 UPDATE workflow_executions e SET paused_reason = free.reason FROM free WHERE e.id = free.execution_id
@@ -236,7 +236,7 @@ UPDATE workflow_executions e SET paused_reason = lifted.reason FROM lifted WHERE
 WITH told AS MATERIALIZED (
   SELECT * FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(organizations)s::uuid[])
     AS v (id, outcome, reason, organization)
-), held AS (
+), parked AS (
   UPDATE resumer.resume_requests r SET outcome = 'held', reason = coalesce(v.reason, r.reason),
     organization_id = v.organization
   FROM told v WHERE v.outcome = 'held' AND r.id = v.id

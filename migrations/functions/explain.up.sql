@@ -130,10 +130,10 @@ BEGIN
   END IF;
   SELECT * INTO p FROM resumer.pauses o WHERE o.execution_id = execution AND o.resumed_at IS NULL;
   IF p.reason = 'manual' THEN
-    since := coalesce((p.held ->> 'since')::timestamptz, p.paused_at);
-    RETURN NEXT resumer.reason(11, 'manually_paused', format('%s has held it for %s%s%s.', coalesce(p.held ->> 'actor', 'Somebody'),
-      resumer.format_age(since), coalesce(' (' || (p.held ->> 'reason') || ')', ''),
-      CASE p.held ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
+    since := coalesce((p.manual_pause ->> 'since')::timestamptz, p.paused_at);
+    RETURN NEXT resumer.reason(11, 'manually_paused', format('%s has held it for %s%s%s.', coalesce(p.manual_pause ->> 'actor', 'Somebody'),
+      resumer.format_age(since), coalesce(' (' || (p.manual_pause ->> 'reason') || ')', ''),
+      CASE p.manual_pause ->> 'before' WHEN 'approval_required' THEN '; beneath, it waits for an approval'
         WHEN 'waiting_for_event' THEN '; beneath, it waits for an event' WHEN 'waiting_for_time' THEN '; beneath, it waits for a time'
         ELSE coalesce(', before step ' || p.step_id, '') END), since, NULL,
       format('SELECT resumer.resume(%L, actor => ''YOU'', reason => ''WHY'', pause_number => %s)', execution, p.number),
@@ -275,7 +275,7 @@ BEGIN
       resumer.format_age(r.requested_at));
     IF r.outcome IS NULL AND r.kind = 'timeout' AND r.due_at > statement_timestamp() AND r.source_id IS NULL THEN
       RETURN NEXT resumer.reason(41, 'timer_set', format('In %s its time is over; then it goes to %s.', resumer.format_age(r.due_at),
-        coalesce(p.ways ->> 'timeout', p.ways ->> 'expired', p.ways ->> 'event', 'its end')), r.requested_at, r.due_at);
+        coalesce(p.next_steps ->> 'timeout', p.next_steps ->> 'expired', p.next_steps ->> 'event', 'its end')), r.requested_at, r.due_at);
     ELSIF r.kind = 'pause' AND (r.outcome IS NULL OR r.outcome = 'held') THEN
       RETURN NEXT resumer.reason(12, 'pause_requested', format('%s wants it paused%s: it stops before its next step.', r.actor,
         coalesce(' (' || r.reason || ')', '')), r.requested_at);

@@ -74,7 +74,7 @@ BEGIN
   resumes := h.place_request IS NULL;
   IF resumes THEN
     WITH slice AS MATERIALIZED (
-      SELECT p.paused_at, p.execution_id, p.held ->> 'number' AS number FROM resumer.pauses p
+      SELECT p.paused_at, p.execution_id, p.manual_pause ->> 'number' AS number FROM resumer.pauses p
       WHERE p.resumed_at IS NULL AND p.reason = 'manual' AND p.paused_at <= h.stopped_to
         AND (p.paused_at, p.execution_id) > (h.place_at, h.place_execution)
       ORDER BY p.paused_at, p.execution_id
@@ -101,7 +101,7 @@ BEGIN
     SELECT (SELECT count(*) FROM slice),
       ARRAY( -- but for those that stood where a hold had stopped them, and go on from there
         SELECT k.execution_id FROM kept k
-        WHERE (SELECT p.held ->> 'number' FROM resumer.pauses p
+        WHERE (SELECT p.manual_pause ->> 'number' FROM resumer.pauses p
           WHERE p.execution_id = k.execution_id AND p.resumed_at IS NULL AND p.reason = 'manual' LIMIT 1) IS NULL
         ORDER BY k.id),
       coalesce((SELECT max(s.id) FROM slice s), h.place_request)

@@ -24,7 +24,7 @@ AS $f$
 DECLARE
   found text;
   open_now integer;
-  asked bigint;
+  left_request bigint;
 BEGIN
   SELECT e.status, (SELECT p.number FROM resumer.pauses p WHERE p.execution_id = e.id AND p.resumed_at IS NULL)
   INTO found, open_now FROM workflow_executions e WHERE e.id = add_request.execution_id;
@@ -39,9 +39,9 @@ BEGIN
   END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason, payload, pause_number)
   VALUES (add_request.execution_id, add_request.kind, coalesce(add_request.actor, session_user), add_request.reason, add_request.payload, add_request.pause_number)
-  RETURNING id INTO asked;
+  RETURNING id INTO left_request;
   PERFORM resumer.wake();
-  RETURN asked;
+  RETURN left_request;
 END
 $f$;
 
@@ -104,7 +104,7 @@ DECLARE
   open_now integer;
 BEGIN
   PERFORM resumer.check_object('resume data', data);
-  SELECT p.reason, p.held ->> 'before', p.number INTO waits_for, held_over, open_now FROM resumer.pauses p
+  SELECT p.reason, p.manual_pause ->> 'before', p.number INTO waits_for, held_over, open_now FROM resumer.pauses p
   WHERE p.execution_id = resume.execution_id AND p.resumed_at IS NULL;
   IF resume.pause_number IS NOT NULL AND open_now IS NOT NULL THEN
     PERFORM resumer.check_pause_number(resume.execution_id, resume.pause_number, open_now);
@@ -163,7 +163,7 @@ CREATE OR REPLACE FUNCTION resumer.adopt(execution_id uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
 DECLARE
-  asked bigint;
+  left_request bigint;
 BEGIN
   IF (resumer.execution_summary(execution_id)).status IS NULL THEN
     RAISE EXCEPTION 'no execution %', execution_id
@@ -171,8 +171,8 @@ BEGIN
   END IF;
   INSERT INTO resumer.resume_requests (execution_id, kind, actor, reason)
   VALUES (adopt.execution_id, 'adopt', session_user, 'adopt --since')
-  RETURNING id INTO asked;
-  RETURN asked;
+  RETURNING id INTO left_request;
+  RETURN left_request;
 END
 $f$;
 

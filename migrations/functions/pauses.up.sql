@@ -12,7 +12,7 @@ BEGIN
       'expires_at', CASE WHEN a.expires_at < '9999-01-01' AND a.expires_at > '0001-01-01'
         THEN a.expires_at AT TIME ZONE c.service_timezone END) ORDER BY a.requested_at, a.id), '[]')
     FROM service_schema.approval_requests a, resumer.control c
-    WHERE a.execution_id = p.execution_id AND (a.id = ANY (p.asked) OR a.id <> ALL (p.earlier))
+    WHERE a.execution_id = p.execution_id AND (a.id = ANY (p.approval_ids) OR a.id <> ALL (p.prior_approval_ids))
       -- one that was moved here after it was applied elsewhere counts nowhere; a count, for an anti join would read all
       AND (SELECT count(*) FROM resumer.settled_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
         AND r.outcome = 'applied' AND r.execution_id <> a.execution_id) = 0);
@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION resumer.approvals_needed(p resumer.pauses, approvals 
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
   SELECT CASE WHEN p.waiting ? 'firm' THEN greatest((p.waiting ->> 'firm')::integer, (p.waiting ->> 'approvals')::integer
-      - (SELECT count(*) FROM unnest(p.asked) AS a (id) WHERE NOT approvals @> jsonb_build_array(jsonb_build_object('id', a.id)))::integer)
+      - (SELECT count(*) FROM unnest(p.approval_ids) AS a (id) WHERE NOT approvals @> jsonb_build_array(jsonb_build_object('id', a.id)))::integer)
     ELSE coalesce((p.waiting ->> 'approvals')::integer, nullif(jsonb_array_length(p.waiting -> 'roles'), 0),
       jsonb_array_length(approvals)) END
 $f$;
@@ -38,7 +38,7 @@ AS $f$
       SELECT jsonb_build_object('approvals', a.list, 'needed', resumer.approvals_needed(p, a.list),
         'roles', coalesce(p.waiting -> 'roles', '[]'))
       FROM resumer.approvals_of(p) AS a (list))
-    WHEN 'manual' THEN coalesce(p.held, '{}')
+    WHEN 'manual' THEN coalesce(p.manual_pause, '{}')
     WHEN 'incident' THEN coalesce(p.incident, '{}')
     ELSE p.waiting
   END
@@ -64,8 +64,8 @@ BEGIN
   there := ARRAY(SELECT a.id FROM service_schema.approval_requests a WHERE a.execution_id = p.execution_id);
   FOR w IN SELECT * FROM jsonb_array_elements(waits) LOOP
     RETURN NEXT jsonb_populate_record(p, jsonb_build_object('reason', w -> 'reason', 'step_id', w -> 'step',
-      'ways', w -> 'ways', 'waiting', w -> 'waiting', 'asked', w -> 'asked', 'paused_at', w -> 'since',
-      'earlier', CASE WHEN asks THEN to_jsonb(p.earlier || p.asked) ELSE to_jsonb(there) END));
+      'next_steps', w -> 'ways', 'waiting', w -> 'waiting', 'approval_ids', w -> 'asked', 'paused_at', w -> 'since',
+      'prior_approval_ids', CASE WHEN asks THEN to_jsonb(p.prior_approval_ids || p.approval_ids) ELSE to_jsonb(there) END));
     asks := asks AND w ->> 'reason' <> 'approval_required';
   END LOOP;
 END

@@ -17,9 +17,9 @@ BEGIN
     'started_at', e.started_at AT TIME ZONE zone, 'completed_at', e.completed_at AT TIME ZONE zone,
     'paused_at', coalesce(p.paused_at, e.paused_at AT TIME ZONE zone), 'paused_reason', coalesce(p.reason, e.paused_reason),
     'pause_number', p.number, 'paused_step_id', p.step_id,
-    'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.ways ->> 'approved', p.ways ->> 'event', p.step_id)
-      WHEN 'incident' THEN p.step_id ELSE coalesce(p.ways ->> 'approved', p.ways ->> 'event') END,
-    'on_reject', p.ways ->> 'refused', 'on_timeout', coalesce(p.ways ->> 'expired', p.ways ->> 'timeout'),
+    'next_step_id', CASE p.reason WHEN 'manual' THEN coalesce(p.next_steps ->> 'approved', p.next_steps ->> 'event', p.step_id)
+      WHEN 'incident' THEN p.step_id ELSE coalesce(p.next_steps ->> 'approved', p.next_steps ->> 'event') END,
+    'on_reject', p.next_steps ->> 'refused', 'on_timeout', coalesce(p.next_steps ->> 'expired', p.next_steps ->> 'timeout'),
     'waiting_for', CASE WHEN p.number IS NOT NULL THEN resumer.waiting_for(resumer.longest_branch_of(p)) END,
     'branches', CASE WHEN p.number IS NOT NULL THEN (
       SELECT jsonb_agg(jsonb_build_object('step_id', b.step_id, 'reason', b.reason, 'since', b.paused_at,

@@ -62,7 +62,7 @@ def moves_of(row: Mapping[str, Any]) -> Moves:
     if row["status"] not in OPEN_STATUSES:
         return
     if row["status"] == "paused":
-        yield from _onwards(row, load(row["ways"] or "{}"))
+        yield from _onwards(row, load(row["next_steps"] or "{}"))
     if row["reason"] not in ("manual", "incident"):
         yield _option("pause", "hold it: decisions are kept until it is resumed", {}, None)
     yield _option("cancel", "end it without a result", {}, None)

@@ -53,7 +53,7 @@ class ExecutionRow(NamedTuple):
     pause_number: int | None
     pause_reason: PauseReason
     pause_step: str | None
-    ways: str
+    next_steps: str
     waiting: str
     state: str | None
     definition: str | None
@@ -61,8 +61,8 @@ class ExecutionRow(NamedTuple):
     held_before: PauseReason | None
     hold: str | None
     lost: bool
-    asked: list[UUID]
-    earlier: list[UUID]
+    approval_ids: list[UUID]
+    prior_approval_ids: list[UUID]
     blocked_by_service: bool
     last_pause: int | None
     used: list[UUID] | None
@@ -288,7 +288,7 @@ async def read_cancel(session: Session) -> ClaimedExecution | None:
 def _unread(row: DictRow) -> Pause:
     return Pause(
         row["number"], row["pause_reason"], None, NextSteps(), WaitCondition(), None, None,
-        approval_ids=tuple(row["asked"]),
+        approval_ids=tuple(row["approval_ids"]),
     )  # fmt: skip
 
 
@@ -335,8 +335,10 @@ def _document(text: str | None, parse: Parse) -> Json:
 
 
 def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
-    texts = (row.ways, row.waiting, row.state) if parse is not _nothing else ("{}", "{}", None)
-    ways, waiting, state = _point(*texts)
+    texts = (
+        (row.next_steps, row.waiting, row.state) if parse is not _nothing else ("{}", "{}", None)
+    )
+    next_steps, waiting, state = _point(*texts)
     return Pause(
         number=number,
         reason=row.pause_reason,
@@ -344,18 +346,18 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
         reason_before_manual_pause=row.held_before,
         position_unknown=row.lost,
         step_id=row.pause_step,
-        next_steps=ways,
+        next_steps=next_steps,
         wait=waiting,
         state=state,
         definition=row.definition,
-        approval_ids=tuple(row.asked),
-        prior_approval_ids=frozenset(row.earlier),
+        approval_ids=tuple(row.approval_ids),
+        prior_approval_ids=frozenset(row.prior_approval_ids),
     )
 
 
 @lru_cache(maxsize=1_000)
 def _point(
-    ways: str, waiting: str, state: str | None
+    next_steps: str, waiting: str, state: str | None
 ) -> tuple[NextSteps, WaitCondition, State | None]:
     """Read where a pause stands. Executions that stand at the same step have the same texts.
 
@@ -367,7 +369,7 @@ def _point(
     """
     try:
         read = None if state is None else State.from_json(load(state))
-        return NextSteps.from_json(load(ways)), WaitCondition.from_json(load(waiting)), read
+        return NextSteps.from_json(load(next_steps)), WaitCondition.from_json(load(waiting)), read
     except (TypeError, AttributeError, DamagedState) as error:
         raise ValueError(f"the pause record: {error}") from error
 

@@ -212,7 +212,7 @@ async def branches_may_advance(
     facts = {
         "id": execution,
         "due": min((each for each in due if each is not None), default=None),
-        "asked": array(approval for branch in branches for approval in branch.approval_ids),
+        "approval_ids": array(approval for branch in branches for approval in branch.approval_ids),
         "timezone": session.timezone,
     }
     return await session.fetch_optional("leases.find_branch_inputs", facts) is not None
@@ -259,7 +259,7 @@ async def rescue(session: Session, owner: LeaseOwner, limit: int) -> list[Rescue
     rows = await session.fetch_all("leases.take_over_leases", facts)
     return [
         RescuedLease(
-            row["execution_id"], row["epoch"], row["claims"], row["state"], row["definition"]
+            row["execution_id"], row["epoch"], row["takeovers"], row["state"], row["definition"]
         )
         for row in rows
     ]

@@ -35,7 +35,7 @@ async def claim(
     async with session.transaction():
         rows = await session.fetch_all("outbox.claim_messages", facts)
         return [
-            Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["reached"])
+            Message(r["key"], r["execution"], load(r["body"]), r["attempts"], r["delivered_to"])
             for r in rows
         ]
 
@@ -56,7 +56,7 @@ async def settle(
         "key": message.key,
         "attempt": message.attempt,
         "state": state,
-        "reached": array(delivered_to),
+        "delivered_to": array(delivered_to),
         "error": error,
         "again_in": retry_in,
     }
@@ -71,7 +71,7 @@ async def postpone(
     facts = {
         "key": message.key,
         "attempt": message.attempt,
-        "reached": array(delivered_to),
+        "delivered_to": array(delivered_to),
         "error": error,
         "again_in": retry_in,
     }

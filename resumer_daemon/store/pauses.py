@@ -91,7 +91,7 @@ def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "execution_ids": [p.claimed.id for p in plans],
         "numbers": [pause.number for pause in pauses],
         "resumed_by": [p.closed_by for p in plans],
-        "asked": [
+        "approval_ids": [
             array(a.id for a in pause.own_approvals(p.claimed.approvals))
             for p, pause in zip(plans, pauses, strict=True)
         ],
@@ -106,16 +106,16 @@ def opened(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
         "numbers": [p.number for p in pauses],
         "reasons": [p.reason for p in pauses],
         "step_ids": [p.step_id for p in pauses],
-        "ways": [dump(p.next_steps.to_json()) for p in pauses],
+        "next_steps": [dump(p.next_steps.to_json()) for p in pauses],
         "waitings": [dump(p.wait.to_json()) for p in pauses],
         "states": [None if p.state is None else dump(p.state.to_json()) for p in pauses],
         "definitions": [p.definition for p in pauses],
         "incidents": [None if p.incident is None else dump(p.incident.to_json()) for p in pauses],
-        "held": [
+        "manual_pauses": [
             None if p.manual_pause is None else dump(p.manual_pause.to_json()) for p in pauses
         ],
-        "asked": [array(p.approval_ids) for p in pauses],
-        "earlier": [array(p.prior_approval_ids) for p in pauses],
+        "approval_ids": [array(p.approval_ids) for p in pauses],
+        "prior_approval_ids": [array(p.prior_approval_ids) for p in pauses],
     }
 
 

@@ -142,7 +142,7 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
     return [
         PausedPlace(
             row["version"],
-            PausePoint(row["step_id"], row["reason"], NextSteps.from_json(load(row["ways"]))),
+            PausePoint(row["step_id"], row["reason"], NextSteps.from_json(load(row["next_steps"]))),
             row["kept"],
             row["since"],
             tuple(row["executions"]),

@@ -27,7 +27,7 @@ FROM crowd c;
 INSERT INTO step_executions (id, execution_id, step_id, status, organization_id)
 SELECT c.approval, c.id, 'ask', 'completed', c.organization_id FROM crowd c;
 
-INSERT INTO resumer.pauses (execution_id, number, reason, asked, waiting, paused_at, resumed_at, resumed_by)
+INSERT INTO resumer.pauses (execution_id, number, reason, approval_ids, waiting, paused_at, resumed_at, resumed_by)
 SELECT c.id, 1, CASE WHEN c.n % 1000 = 0 THEN 'waiting_for_event' ELSE 'approval_required' END,
   ARRAY[c.approval], '{"event": "paid"}', now() - c.n * interval '1 second',
   CASE c.status WHEN 'completed' THEN now() END, CASE c.status WHEN 'completed' THEN 'approval' END

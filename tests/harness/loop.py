@@ -62,7 +62,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "record.close_pauses": {
             **pauses,
             "resumed_by": array(["approval"] * many),
-            "asked": array(["{}"] * many),
+            "approval_ids": array(["{}"] * many),
         },
         "record.settle_requests": {
             "ids": decisions,
@@ -111,7 +111,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "outbox.postpone_message": {
             "key": keys[0],
             "attempt": 0,
-            "reached": array([]),
+            "delivered_to": array([]),
             "error": None,
             "again_in": 0.0,
         },
@@ -119,7 +119,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
             "key": keys[0],
             "attempt": 0,
             "state": "delivered",
-            "reached": array([]),
+            "delivered_to": array([]),
             "error": None,
             "again_in": 0.0,
         },
@@ -186,7 +186,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "claim.read_cancel_request": {"claimed": array(ids[:1])},
         "inbox.fail_requests": {"id": ids[0], "why": "w"},
         "leases.requeue_parked_requests": {"execution_ids": array(ids)},
-        "leases.find_branch_inputs": {**batch, "id": ids[0], "due": None, "asked": "{}"},
+        "leases.find_branch_inputs": {**batch, "id": ids[0], "due": None, "approval_ids": "{}"},
         "record.withdraw_approvals": {**batch, "execution_ids": array(ids)},
         "record.insert_requests": {
             "execution_ids": array(ids),

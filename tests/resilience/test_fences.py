@@ -37,7 +37,7 @@ def execution(database: Database) -> UUID:
 def leased(database: Database, execution: UUID, **changed: object) -> None:
     facts = {"instance": OURS, "epoch": CURRENT, "claims": 3, "until": "1 hour", "ago": "0"}
     database.run(
-        "INSERT INTO resumer.leases (execution_id, instance, epoch, claims, lease_until,"
+        "INSERT INTO resumer.leases (execution_id, instance, epoch, takeovers, lease_until,"
         " recorded_at) VALUES (%s, %s, %s, %s, now() + %s::interval, now() - %s::interval)",
         execution, *(facts | changed).values(),
     )  # fmt: skip
@@ -46,7 +46,7 @@ def leased(database: Database, execution: UUID, **changed: object) -> None:
 def lease(database: Database) -> tuple[Any, ...]:
     """Return the lease: holder, epoch, claims, and whether it is held, past, or released."""
     [row] = database.run(
-        "SELECT instance, epoch, claims, CASE WHEN lease_until IS NULL THEN 'released'"
+        "SELECT instance, epoch, takeovers, CASE WHEN lease_until IS NULL THEN 'released'"
         " WHEN lease_until < now() + interval '30 minutes' THEN 'past' ELSE 'held' END"
         " FROM resumer.leases"
     )

@@ -109,7 +109,7 @@ async def test_a_lease_of_a_newer_version_is_left_alone(
                 assert service.ended(service.start("sends"))["result"] == "executed"
                 assert daemon.said("database_lost") == []
             assert database.run(
-                "SELECT epoch, instance, claims FROM resumer.leases WHERE execution_id = %s",
+                "SELECT epoch, instance, takeovers FROM resumer.leases WHERE execution_id = %s",
                 execution,
             ) == [(7, None, 0)]
 

@@ -18,7 +18,7 @@ from tests.harness.service import Service, allow
 
 T = TypeVar("T")
 
-OUTBOX = "SELECT state, attempts, reached, error FROM resumer.outbox ORDER BY created_at"
+OUTBOX = "SELECT state, attempts, delivered_to, error FROM resumer.outbox ORDER BY created_at"
 
 
 @pytest.fixture

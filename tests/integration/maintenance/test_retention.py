@@ -18,7 +18,7 @@ LEFT = {
     "effects": "SELECT execution_id, request <> '{}' AND response IS NOT NULL FROM resumer.effects",
     "outbox": "SELECT execution_id, body <> '{}' FROM resumer.outbox",
     "pauses": "SELECT execution_id, state IS NOT NULL AND incident IS NOT NULL"
-    " AND waiting <> '{}' AND ways <> '{}' FROM resumer.pauses",
+    " AND waiting <> '{}' AND next_steps <> '{}' FROM resumer.pauses",
 }
 GONE = UUID(int=7)
 
@@ -48,9 +48,9 @@ def worked(database: Database, execution: UUID, number: int) -> None:
         execution,
     )
     database.run(
-        "INSERT INTO resumer.pauses (execution_id, number, reason, ways, waiting, state, incident,"
-        " resumed_at, resumed_by) VALUES (%s, 1, 'approval_required', '{\"on\": 1}', '{\"a\": 1}',"
-        " '{\"v\": 1}', '{}', now() - interval '2 hours', 'approval')",
+        "INSERT INTO resumer.pauses (execution_id, number, reason, next_steps, waiting, state,"
+        " incident, resumed_at, resumed_by) VALUES (%s, 1, 'approval_required',"
+        " '{\"on\": 1}', '{\"a\": 1}', '{\"v\": 1}', '{}', now() - interval '2 hours', 'approval')",
         execution,
     )
 

@@ -134,7 +134,9 @@ def _effect(next_at: str) -> Callable[[Case], None]:
 def _held(case: Case) -> None:
     case.pauses(
         "manual",
-        held=Jsonb({"actor": "mia", "reason": "stock count", "before": "approval_required"}),
+        manual_pause=Jsonb(
+            {"actor": "mia", "reason": "stock count", "before": "approval_required"}
+        ),
     )
 
 
@@ -217,7 +219,7 @@ def _time(case: Case) -> None:
 
 
 def _timer(case: Case) -> None:
-    case.pauses("waiting_for_event", ways=Jsonb({"timeout": "escalate"}))
+    case.pauses("waiting_for_event", next_steps=Jsonb({"timeout": "escalate"}))
     case.request("timeout", pause_number=1, actor=None)
     case.database.run(f"UPDATE resumer.resume_requests SET due_at = {LATER}")
 

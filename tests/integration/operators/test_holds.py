@@ -186,7 +186,7 @@ async def test_a_release_lets_go_in_slices_who_was_stopped_first_and_then_the_ol
     executions = held(database, rows, 5)
     stopped = executions[3]
     database.run(
-        "INSERT INTO resumer.pauses (execution_id, number, reason, held)"
+        "INSERT INTO resumer.pauses (execution_id, number, reason, manual_pause)"
         " VALUES (%s, 1, 'manual', '{\"number\": 1}')",
         stopped,
     )

@@ -92,7 +92,7 @@ def test_what_has_ended_cannot_be_paused(database: Database, rows: Rows, stands:
 
 def test_what_is_held_already_is_not_held_twice(database: Database, rows: Rows):
     execution = rows.execution("paused")
-    a_pause(database, execution, "manual", held=Jsonb({"actor": "mia"}))
+    a_pause(database, execution, "manual", manual_pause=Jsonb({"actor": "mia"}))
     with refused("RZ409", "is held by hand already"):
         pause(database, execution)
 
@@ -110,8 +110,8 @@ def test_the_status_of_what_waits_for_an_approval(database: Database, rows: Rows
     )
     older = rows.approval(execution, request_id="older")
     a_pause(
-        database, execution, "approval_required", ways=Jsonb({"approved": "ship"}), asked=[asked],
-        earlier=[older],
+        database, execution, "approval_required", next_steps=Jsonb({"approved": "ship"}),
+        approval_ids=[asked], prior_approval_ids=[older],
     )  # fmt: skip
     database.run("DELETE FROM resumer.resume_requests")
     database.run("UPDATE resumer.control SET service_timezone = 'Asia/Tokyo'")

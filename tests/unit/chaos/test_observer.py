@@ -6,7 +6,7 @@ from tests.harness import Database
 
 EXECUTION = "00000000-0000-0000-0000-000000000001"
 TAKE = (
-    "INSERT INTO resumer.leases AS l (execution_id, epoch, claims) VALUES (%s, 1, 0)"
+    "INSERT INTO resumer.leases AS l (execution_id, epoch, takeovers) VALUES (%s, 1, 0)"
     " ON CONFLICT (execution_id) DO UPDATE SET epoch = l.epoch + 1"
 )
 INTENT = (
