@@ -59,3 +59,29 @@ def parse_duration(written: object) -> float | None:
 def _seconds(parts: Iterable[tuple[Decimal | int, str]]) -> float | None:
     nanoseconds = int(sum(number * _NANOSECONDS[unit] for number, unit in parts))
     return nanoseconds / 1e9 if 0 < nanoseconds <= _GO_MAXIMUM else None
+
+
+_UNITS: Final = (("h", 3_600), ("m", 60))
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as Go writes it: `1h30m`, `45s`, `1.5s`, `250ms`."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    text = ""
+    for unit, size in _UNITS:
+        if seconds >= size:
+            text += f"{int(seconds // size)}{unit}"
+            seconds %= size
+    return f"{text}{seconds:.9g}s" if seconds or not text else text
+
+
+_AGES: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
+
+
+def format_age(seconds: float) -> str:
+    """Return an age in its largest unit, rounded: `2d`, `47h`, `5m`, `1.5s`."""
+    for unit, size in _AGES:
+        if seconds >= size * 0.999:  # a second less than two days is two days
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.1f}s"

@@ -17,7 +17,14 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import cells, colored_status, escape, format_moment, table
+from resumer_daemon.cli.output import (
+    Column,
+    cells,
+    colored_status,
+    escape,
+    format_moment,
+    print_table,
+)
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
@@ -129,19 +136,30 @@ def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> No
         console.print("nothing stands so")
 
 
+CHOICE_COLUMNS = (
+    Column("execution"),
+    Column("workflow", drop=2),
+    Column("status"),
+    Column("pause", drop=3),
+    Column("waits for"),
+    Column("since", drop=1),
+)
+
+
 def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
-    made = table("execution", "workflow", "status", "pause", "waits for", "since")
+    rows: list[Sequence[str]] = []
     for row in chosen[:SHOWN]:
         if "status" not in row:
-            made.add_row(*cells(row["execution_id"]))
+            rows.append((escape(row["execution_id"]), "", "", "", "", ""))
             continue
-        named = cells(row["execution_id"], row["workflow"])
-        made.add_row(
-            *named,
-            colored_status(row["status"]),
-            *cells(row["pause_number"], row["paused_for"]),
-            format_moment(row["paused_at"]),
+        rows.append(
+            (
+                *cells(row["execution_id"], row["workflow"]),
+                colored_status(row["status"]),
+                *cells(row["pause_number"], row["paused_for"]),
+                format_moment(row["paused_at"]),
+            )
         )
-    console.print(made)
+    print_table(console, CHOICE_COLUMNS, rows)
     if len(chosen) > SHOWN:
         console.print(f"... and {len(chosen) - SHOWN} more")

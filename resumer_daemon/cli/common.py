@@ -75,7 +75,7 @@ def _told(error: psycopg.Error) -> str:
 def fail(error: object, code: int) -> NoReturn:
     """End the command with one line that says why."""
     told = "\n".join(map(escape, str(error).strip().split("\n")))
-    errors.print(f"[red]error:[/] {told}", highlight=False)
+    errors.print(f"[red]error:[/] {told}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -15,7 +15,7 @@ import typer
 from rich.rule import Rule
 
 from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
-from resumer_daemon.cli.output import colored_status, escape, steps_table
+from resumer_daemon.cli.output import colored_status, escape, print_steps
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
 from resumer_daemon.embedded.server import EmbeddedPostgres
@@ -91,7 +91,7 @@ class Demo:
             highlight=False,
             soft_wrap=True,
         )
-        console.print(steps_table(found["steps"]))
+        print_steps(console, found["steps"])
         console.print()
 
     async def _until(

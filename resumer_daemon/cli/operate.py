@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from resumer_daemon.cli.bulk import Choice, move
 from resumer_daemon.cli.common import (
@@ -26,7 +25,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import escape
+from resumer_daemon.cli.output import Column, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
@@ -286,7 +285,7 @@ def adopt(
         print_json({"asked": yes, "executions": rows})
         return
     if rows:
-        console.print(_listed(rows[:SHOWN]))
+        _print_blocked(rows[:SHOWN])
     done = "are looked at by a daemon now" if yes else "would be looked at; do it with --yes"
     console.print(f"{len(rows)} blocked executions {done}", highlight=False)
 
@@ -303,11 +302,24 @@ def _time(text: str) -> datetime | timedelta:
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
-def _listed(rows: list[dict[str, Any]]) -> Table:
-    table = Table("execution", "workflow", "blocked at", "pending", "decided", box=None)
-    for row in rows:
-        table.add_row(
-            escape(row["key"]), escape(row["workflow"] or ""),
-            str(row["completed_at"] or row["started_at"]), str(row["pending"]), str(row["decided"]),
-        )  # fmt: skip
-    return table
+BLOCKED_COLUMNS = (
+    Column("execution"),
+    Column("workflow", drop=1),
+    Column("blocked at", drop=2),
+    Column("pending"),
+    Column("decided"),
+)
+
+
+def _print_blocked(rows: list[dict[str, Any]]) -> None:
+    table = [
+        (
+            escape(row["key"]),
+            escape(row["workflow"] or ""),
+            str(row["completed_at"] or row["started_at"]),
+            str(row["pending"]),
+            str(row["decided"]),
+        )
+        for row in rows
+    ]
+    print_table(console, BLOCKED_COLUMNS, table)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from resumer_daemon.cli.common import (
     REFUSED,
@@ -16,13 +15,22 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import escape
+from resumer_daemon.cli.output import Column, cells, print_table
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
     help="List notifications, and retry failed ones.",
     no_args_is_help=True,
     add_completion=False,
+)
+
+COLUMNS = (
+    Column("key"),
+    Column("execution", drop=4),
+    Column("kind", drop=2),
+    Column("state"),
+    Column("attempts", drop=3),
+    Column("why", drop=1, text=True),
 )
 
 State = Literal["pending", "delivered", "dead"]
@@ -48,11 +56,8 @@ def list_(
     if as_json:
         print_json(rows)
         return
-    table = Table("key", "execution", "kind", "state", "attempts", "why", box=None)
-    for row in rows:
-        shown = (row["key"], row["execution"], row["kind"], row["state"], row["attempts"])
-        table.add_row(*map(escape, map(str, shown)), escape(row["error"] or ""))
-    console.print(table)
+    named = ("key", "execution", "kind", "state", "attempts", "error")
+    print_table(console, COLUMNS, [cells(*(row[name] for name in named)) for row in rows])
 
 
 @outbox.command()

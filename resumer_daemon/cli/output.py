@@ -1,14 +1,20 @@
 """Output for people: tables, ages and colours, without control characters from strangers."""
 
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rich import markup
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
+from resumer_daemon.durations import format_age
 from resumer_daemon.telemetry.text import printable
 
 
@@ -17,11 +23,19 @@ def escape(text: str) -> str:
     return markup.escape(printable(text))
 
 
+FULL_WIDTH = 100_000
+"""The width in characters of output that no terminal shows: a program reads it line by line."""
+
+
 class PlainConsole(Console):
     """A console that spells out control characters, whatever a command has overlooked.
 
     Line ends stay, because rich itself writes them.
     """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        shown = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+        super().__init__(stderr=stderr, width=None if shown else FULL_WIDTH)
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(map(_plain, buffer))
@@ -33,8 +47,6 @@ def _plain(segment: Segment) -> Segment:
         return segment
     return Segment("\n".join(map(printable, text.split("\n"))), style)
 
-
-KEY = len("exec_0123456789abcdef")
 
 COLOURS = {
     "completed": "green",
@@ -74,16 +86,8 @@ def format_moment(moment: datetime | str | None) -> str:
     except ValueError:
         return escape(str(moment))
     seconds = (datetime.now(UTC) - at).total_seconds()
-    away = f"{format_lasting(abs(seconds))}"
+    away = format_age(abs(seconds))
     return f"in {away}" if seconds < 0 else f"{away} ago"
-
-
-def format_lasting(seconds: float) -> str:
-    """Return a time in its largest unit."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.1f}s"
 
 
 def cells(*values: object) -> list[str]:
@@ -91,24 +95,81 @@ def cells(*values: object) -> list[str]:
     return ["" if value is None else escape(str(value)) for value in values]
 
 
-def table(*heads: str) -> Table:
-    """Return an empty table: what is too long goes on in the next line, and no key is ever cut."""
-    made = Table(box=None)
-    for head in heads:
-        key = head.strip() == "execution"
-        made.add_column(head, overflow="fold", no_wrap=key, min_width=KEY if key else None)
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. A `text` wraps between words, any other value stays in one line.
+
+    Where the terminal is too narrow, columns are left out: that with the highest `drop` first. 0
+    stays.
+    """
+
+    head: str
+    drop: int = 0
+    text: bool = False
+
+
+TEXT_WIDTH = 16
+"""The least width in characters of a text that wraps."""
+
+
+def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table of cells in markup."""
+    console.print(build_table(console.width, columns, rows), soft_wrap=False, crop=False)
+
+
+def build_table(width: int, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table for a terminal of this width. A key or a word is never broken."""
+    rows = list(rows)
+    texts = [[Text.from_markup(cell) for cell in row] for row in rows]
+    least = [_least(column, [row[n] for row in texts]) for n, column in enumerate(columns)]
+    shown = set(range(len(columns)))
+    while sum(least[n] + 2 for n in shown) > width:
+        spare = max(shown, key=lambda n: columns[n].drop)
+        if not columns[spare].drop:
+            break
+        shown.remove(spare)
+    wide = sum(least[n] + 2 for n in shown) > width  # the terminal breaks the line, not the key
+    made = Table(box=None, width=sum(least[n] + 2 for n in shown) if wide else None)
+    for n in sorted(shown):
+        made.add_column(
+            columns[n].head, no_wrap=not columns[n].text, min_width=least[n], overflow="fold"
+        )
+    for row in texts:
+        made.add_row(*(row[n] for n in sorted(shown)))
     return made
 
 
-def steps_table(steps: Iterable[Mapping[str, Any]]) -> Table:
-    """Return step records as a table."""
-    table = Table("  step", "type", "status", "reason", box=None)
-    for step in steps:
-        why = step["error"] or step["reason"] or ""
-        table.add_row(
-            f"  {escape(step['step'])}",
-            escape(step["type"] or ""),
-            colored_status(step["status"]),
-            escape(why),
-        )
-    return table
+def _least(column: Column, texts: Iterable[Text]) -> int:
+    """Return the least width that breaks no word."""
+    widths = [cell_len(column.head)]
+    for text in texts:
+        words = text.plain.split() if column.text else [text.plain]
+        widths += [cell_len(word) for word in words]
+        if column.text:
+            widths.append(min(TEXT_WIDTH, cell_len(text.plain)))
+    return max(widths)
+
+
+STEP_COLUMNS = (
+    Column("  step"),
+    Column("type", drop=1),
+    Column("status"),
+    Column("reason", text=True),
+)
+
+
+def print_steps(console: Console, steps: Iterable[Mapping[str, Any]]) -> None:
+    """Print step records as a table."""
+    print_table(
+        console,
+        STEP_COLUMNS,
+        [
+            (
+                f"  {escape(step['step'])}",
+                escape(step["type"] or ""),
+                colored_status(step["status"]),
+                escape(step["error"] or step["reason"] or ""),
+            )
+            for step in steps
+        ],
+    )

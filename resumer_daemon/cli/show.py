@@ -25,13 +25,15 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.output import (
+    Column,
+    build_table,
     cells,
     colored_status,
     escape,
-    format_lasting,
     format_moment,
-    table,
+    print_table,
 )
+from resumer_daemon.durations import format_duration
 from resumer_daemon.engine.vocabulary import ExecutionStatus, RequestKind, RequestOutcome
 from resumer_daemon.store import queries
 from resumer_daemon.store.queries import Entries, Filter
@@ -65,6 +67,14 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
     print_json(found) if as_json else _print_execution(found)
 
 
+TIMELINE_COLUMNS = (
+    Column("  at (UTC)"),
+    Column("what", text=True),
+    Column("became"),
+    Column("", text=True),
+)
+
+
 def _print_execution(found: Mapping[str, Any]) -> None:
     result = f" {colored_status(found['result'])}" if found["result"] else ""
     console.print(
@@ -74,15 +84,19 @@ def _print_execution(found: Mapping[str, Any]) -> None:
     )
     if found["error"]:
         console.print(f"  [red]{escape(found['error'])}[/]", highlight=False)
-    made = table("  at (UTC)", "what", "became", "")
-    for moment in timeline(found):
-        made.add_row(
-            f"  {escape(moment.when)}",
-            escape(moment.what),
-            colored_status(moment.became),
-            escape(moment.said),
-        )
-    console.print(made)
+    print_table(
+        console,
+        TIMELINE_COLUMNS,
+        [
+            (
+                f"  {escape(moment.when)}",
+                escape(moment.what),
+                colored_status(moment.became),
+                escape(moment.said),
+            )
+            for moment in timeline(found)
+        ],
+    )
 
 
 def timeline(found: Mapping[str, Any]) -> list[Moment]:
@@ -195,7 +209,7 @@ def list_(
             return await queries.list_executions(session, wanted)
 
     rows = run(work())
-    print_json(rows) if as_json else console.print(listed(rows))
+    print_json(rows) if as_json else console.print(listed(rows), crop=False)
 
 
 async def _watch(wanted: Filter, url: str | None) -> None:
@@ -210,19 +224,33 @@ async def _watch(wanted: Filter, url: str | None) -> None:
                 await asyncio.sleep(LOOKED)
 
 
+LIST_COLUMNS = (
+    Column("execution"),
+    Column("workflow", drop=2),
+    Column("status"),
+    Column("result", drop=3),
+    Column("waits for", text=True),
+    Column("since", drop=1),
+)
+
+
 def listed(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return executions as a table."""
-    made = table("execution", "workflow", "status", "result", "waits for", "since")
-    for row in rows:
-        made.add_row(
-            escape(row["execution_id"]),
-            escape(row["workflow"] or ""),
-            colored_status(row["status"]),
-            colored_status(row["result"]),
-            escape(_waits(row)),
-            format_moment(row["paused_at"]),
-        )
-    return made
+    return build_table(
+        console.width,
+        LIST_COLUMNS,
+        [
+            (
+                escape(row["execution_id"]),
+                escape(row["workflow"] or ""),
+                colored_status(row["status"]),
+                colored_status(row["result"]),
+                escape(_waits(row)),
+                format_moment(row["paused_at"]),
+            )
+            for row in rows
+        ],
+    )
 
 
 def _waits(row: Mapping[str, Any]) -> str:
@@ -264,6 +292,17 @@ def _print_explanation(found: Mapping[str, Any]) -> None:
                 console.print(f"  [dim]{prompt}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
+LEDGER_COLUMNS = (
+    Column("request"),
+    Column("execution"),
+    Column("what"),
+    Column("outcome"),
+    Column("asked", drop=1),
+    Column("took", drop=4),
+    Column("who", drop=2, text=True),
+    Column("why", drop=3, text=True),
+)
+
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 
@@ -292,15 +331,25 @@ def ledger(
     if as_json:
         print_json(rows)
         return
-    heads = ("request", "execution", "what", "outcome", "asked", "took", "who", "why")
-    made = table(*heads)
+    table = []
     for row in rows:
         said = f" {row['decision']}" if row["decision"] else ""
         took = "" if row["took"] is None else f"{row['took'].total_seconds():.3f}s"
         first = cells(row["request"], row["execution_key"], f"{row['kind']}{said}")
         last = cells(format_moment(row["requested_at"]), took, row["actor"], row["reason"])
-        made.add_row(*first, colored_status(row["outcome"]), *last)
-    console.print(made)
+        table.append((*first, colored_status(row["outcome"]), *last))
+    print_table(console, LEDGER_COLUMNS, table)
+
+
+INCIDENT_COLUMNS = (
+    Column("execution"),
+    Column("workflow", drop=2),
+    Column("step", drop=1),
+    Column("cause"),
+    Column("detail", text=True),
+    Column("remedy", text=True),
+    Column("since", drop=3),
+)
 
 
 def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -317,11 +366,12 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
     if as_json:
         print_json(rows)
         return
-    made = table("execution", "workflow", "step", "cause", "detail", "remedy", "since")
-    for row in rows:
-        named = ("execution_key", "workflow", "step_id", "cause", "detail", "remedy")
-        made.add_row(*cells(*(row[name] for name in named)), format_moment(row["paused_at"]))
-    console.print(made)
+    named = ("execution_key", "workflow", "step_id", "cause", "detail", "remedy")
+    print_table(
+        console,
+        INCIDENT_COLUMNS,
+        [(*cells(*(row[name] for name in named)), format_moment(row["paused_at"])) for row in rows],
+    )
 
 
 def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -367,7 +417,7 @@ def _print_stats(found: Mapping[str, Any]) -> None:
     console.print(table)
     settled = Table("last hour", "outcome", "number", "median", box=None)
     for row in found["last_hour"]:
-        median = format_lasting(float(row["median_seconds"]))
+        median = format_duration(round(float(row["median_seconds"]), 3))
         settled.add_row(row["kind"], colored_status(row["outcome"]), str(row["number"]), median)
     if found["last_hour"]:
         console.print(settled)

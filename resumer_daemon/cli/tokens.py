@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
 from resumer_daemon.api.auth import Permission
 from resumer_daemon.cli.common import (
@@ -19,7 +18,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import escape
+from resumer_daemon.cli.output import Column, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import tokens
@@ -29,6 +28,16 @@ token = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="Whose it is; the actor of what is asked with it.")]
+
+
+COLUMNS = (
+    Column("name"),
+    Column("state"),
+    Column("may", text=True),
+    Column("organisation", drop=1),
+    Column("expires", drop=2),
+    Column("last used", drop=3),
+)
 
 
 @token.command()
@@ -91,14 +100,14 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("name", "state", "may", "organisation", "expires", "last used", box=None)
+    table = []
     for row in rows:
         may = " ".join(p.removeprefix("execution:") for p in row["permissions"])
         times = (row["expires_at"], row["last_used_at"])
         organization = str(row["organization"] or "every")
         shown = (row["name"], row["state"], may, organization, *map(_minute, times))
-        table.add_row(*map(escape, shown))
-    console.print(table)
+        table.append([escape(cell) for cell in shown])
+    print_table(console, COLUMNS, table)
 
 
 @token.command()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
+from resumer_daemon.durations import format_duration
 from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -28,8 +29,6 @@ from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json, size_of
 
-_UNITS = (("h", 3600.0), ("m", 60.0))
-
 
 @frozen
 class Deadline:
@@ -40,7 +39,7 @@ class Deadline:
 
     def error(self) -> str:
         """Return the error of a step or an execution that reached the deadline."""
-        return f"timed out after {format_limit(self.allowed)}"
+        return f"timed out after {format_duration(self.allowed)}"
 
 
 def earlier(one: Deadline | None, other: Deadline | None) -> Deadline | None:
@@ -48,18 +47,6 @@ def earlier(one: Deadline | None, other: Deadline | None) -> Deadline | None:
     if one is None or other is None:
         return one or other
     return one if one.at <= other.at else other
-
-
-def format_limit(seconds: float) -> str:
-    """Return a duration as Go writes it: `1h30m`, `45s`, `1.5s`, `250ms`."""
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    text = ""
-    for unit, size in _UNITS:
-        if seconds >= size:
-            text += f"{int(seconds // size)}{unit}"
-            seconds %= size
-    return f"{text}{seconds:.9g}s" if seconds or not text else text
 
 
 class Scope(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from psycopg.rows import class_row
 
-from resumer_daemon.engine.runtime import format_limit
+from resumer_daemon.durations import format_duration
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.connection import Connection
 from resumer_daemon.store.migration_files import PAUSE_COLUMNS, Migration, added_columns
@@ -126,4 +126,4 @@ async def blockers(connection: Connection, schema: str, locks: Sequence[Lock]) -
 
 
 def _since(age: float | None) -> str:
-    return "" if age is None else f" for {format_limit(round(age, 1 if age < 10 else None))}"
+    return "" if age is None else f" for {format_duration(round(age, 1 if age < 10 else None))}"

@@ -19,7 +19,7 @@ from typer.main import get_command
 from resumer_daemon.cli.app import app
 from resumer_daemon.cli.app import load_command as load
 from resumer_daemon.config import Settings
-from resumer_daemon.engine.runtime import format_limit
+from resumer_daemon.durations import format_duration
 from resumer_daemon.store.gauges import Gauges, PoolGauges
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
@@ -111,7 +111,7 @@ def _default(field: FieldInfo) -> str:
             return f"`{str(value).lower()}`"
         case float() as value:
             lasts = any(isinstance(each, BeforeValidator) for each in field.metadata)
-            return f"`{format_limit(value) if lasts else f'{value:g}'}`"
+            return f"`{format_duration(value) if lasts else f'{value:g}'}`"
     others = [f"`{other}`" for other in _choices(field.annotation) if other != field.default]
     return f"`{field.default}`" + (f" (or {', '.join(others)})" if others else "")
 

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from resumer_daemon.durations import LONGEST, parse_duration
+from resumer_daemon.durations import LONGEST, format_age, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,38 @@ def test_what_is_not_understood_or_not_positive_is_none(text):
 
 def test_no_duration_is_longer_than_go_has():
     assert parse_duration("2562047h47m16.854775807s") == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0s"),
+        (0.25, "250ms"),
+        (1.0, "1s"),
+        (1.5, "1.5s"),
+        (30.0, "30s"),
+        (90.0, "1m30s"),
+        (3600.0, "1h"),
+        (5400.0, "1h30m"),
+        (90061.5, "25h1m1.5s"),
+    ],
+)
+def test_durations_read_as_go_writes_them(seconds, text) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0s"),
+        (1.25, "1.2s"),
+        (59.0, "59.0s"),
+        (59.99, "1m"),
+        (3_599.0, "1h"),
+        (172_799.0, "2d"),
+        (50 * 3_600.0, "2d"),
+        (23 * 3_600.0, "23h"),
+    ],
+)
+def test_an_age_is_rounded_in_its_largest_unit(seconds: float, text: str):
+    assert format_age(seconds) == text

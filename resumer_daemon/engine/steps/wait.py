@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from resumer_daemon.durations import parse_duration
-from resumer_daemon.engine.runtime import Run, Scope, format_limit
+from resumer_daemon.durations import format_duration, parse_duration
+from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.state import Branch, StepProgress, WaitCondition, wait_next_steps
 from resumer_daemon.engine.step_result import StepFailed, StepPassed, StepPaused, StepResult, output
 from resumer_daemon.workflow.definition import WaitStep
@@ -66,7 +66,7 @@ def _answered(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResul
     if scope.flows and ways.timeout is not None:
         return StepPassed(None, ways.timeout)
     waited = parse_duration(_timeout(step))
-    error = "timed out" if waited is None else f"timed out after {format_limit(waited)}"
+    error = "timed out" if waited is None else f"timed out after {format_duration(waited)}"
     error = f"{error} waiting for {step.event}"
     return StepFailed(error, output("wait", False), final=False, retry_class="timeout")
 
