@@ -4,7 +4,9 @@ import json
 import math
 import os
 import re
+from base64 import b64decode
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -346,7 +348,16 @@ class Settings(BaseSettings):
         try:
             conninfo_to_dict("" if value is None else value.get_secret_value())
         except psycopg.Error:  # its message quotes the address, perhaps with a password
-            raise ValueError("no address such as postgresql://user@host:5432/database") from None
+            raise ValueError(
+                "not an address: expected postgresql://user@host:5432/database"
+            ) from None
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signing_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            webhook_keys(value.get_secret_value())
         return value
 
     @field_validator("closed_status")
@@ -419,6 +430,49 @@ class Settings(BaseSettings):
         return require_tls(given.get_secret_value(), self.database_sslmode)
 
 
+def webhook_keys(secrets: str) -> tuple[bytes, ...]:
+    """Return the keys that sign webhooks: a new one and an old one while they are exchanged.
+
+    Raises:
+        ValueError: A secret is malformed. The message does not quote it.
+    """
+    keys = tuple(_webhook_key(secret) for secret in secrets.split())
+    if not keys:
+        raise ValueError(WEBHOOK_FORMAT)
+    return keys
+
+
+WEBHOOK_FORMAT: Final = "expected whsec_ and the base64 of 24 to 64 bytes"
+
+
+def _webhook_key(secret: str) -> bytes:
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise ValueError(WEBHOOK_FORMAT) from None
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError(WEBHOOK_FORMAT)
+    return key
+
+
+_BESIDE: Final = re.compile(
+    r"RESUMER_(?:SECRET_\w+|TEST_\w+|FAULT\w*|FAILPOINT\w*|HEALTH_URL|PG_BIN)"
+    # what Kubernetes sets for a service of this name
+    r"|RESUMER_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_\w+)?)"
+)
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Return the variables `RESUMER_...` that are not settings, each with the nearest setting."""
+    known = {f"RESUMER_{name.upper()}" for name in Settings.model_fields}
+    names = sorted(name for name in os.environ if name.startswith("RESUMER_"))
+    return {
+        name: next(iter(get_close_matches(name.upper(), known, 1, 0.8)), None)
+        for name in names
+        if name.upper() not in known and not _BESIDE.fullmatch(name.upper())
+    }
+
+
 def load_settings(**flags: Any) -> Settings:
     """Read the environment; flags that are not None win over it.
 
@@ -442,4 +496,6 @@ def _name(location: tuple[int | str, ...]) -> str:
 def _why(error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":  # the only one without a default
         return "required: postgresql://user@host:5432/database, or --database-url"
+    if error["type"] == "too_short":  # of a secret, whose characters pydantic calls items
+        return f"must have at least {error['ctx']['min_length']} characters"
     return str(error["msg"]).removeprefix("Value error, ")

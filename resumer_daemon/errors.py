@@ -61,5 +61,12 @@ class ContractError(ResumerError):
         self.mismatches = mismatches
 
 
+class NotMigrated(ContractError):
+    """The database has no schema `resumer`. The daemon waits until it has one."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is not migrated: run `resumer-daemon migrate up`")
+
+
 class OperationRefused(ResumerError):
     """The request is not possible in the present state. Nothing was changed. Exit code 1."""

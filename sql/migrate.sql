@@ -35,6 +35,17 @@ SELECT EXISTS (
 -- The migrations that were applied, with the version of the program that applied each.
 SELECT number, name, sha256, version, applied_at FROM resumer.migrations
 
+-- name: server_time
+-- The time by the clock that `applied_at` is of.
+SELECT clock_timestamp()
+
+-- name: read_use
+-- What `migrate down` would end: executions that wait in a pause, settled and open requests, and connected daemons.
+SELECT (SELECT count(*) FROM resumer.pauses p WHERE p.resumed_at IS NULL) AS paused,
+  (SELECT count(*) FROM resumer.requests) AS requests,
+  (SELECT count(*) FROM pg_stat_activity a
+   WHERE a.datname = current_database() AND a.application_name = 'resumer-worker') AS daemons
+
 -- name: insert_migration
 -- Note that a migration was applied, in its own transaction. A repeatable one may have been applied before.
 INSERT INTO resumer.migrations (number, name, sha256, version)

@@ -25,8 +25,9 @@ SELECT
     THEN pg_catalog.set_config('transaction_timeout', '15s', %(local)s) END
 
 -- name: read_service_path
--- The path that role and database set for this session, and whether the service has code that depends on it: a trigger, or a
--- function in a constraint, a default, an index or a policy of the tables that we write.
+-- The path that role and database set for this session, whether the service has code that depends on it (a trigger, or a
+-- function in a constraint, a default, an index or a policy of the tables that we write), and whether this database is
+-- migrated.
 SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS search_path,
   EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
@@ -41,7 +42,8 @@ SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS s
     LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
     JOIN pg_class c ON c.oid = coalesce(a.adrelid, n.conrelid, p.polrelid, i.indrelid)
     WHERE d.refclassid = 'pg_proc'::regclass AND c.relnamespace = to_regnamespace('service_schema')
-      AND c.relname IN ('workflow_executions', 'step_executions', 'approval_requests', 'audit_log')) AS has_code
+      AND c.relname IN ('workflow_executions', 'step_executions', 'approval_requests', 'audit_log')) AS has_code,
+  to_regnamespace('resumer') IS NOT NULL AS migrated
 
 -- name: use_service_path
 -- Let the service's triggers find what they name, on the path that role and database set, and plan their statements as

@@ -31,6 +31,7 @@ from resumer_daemon.store.arrays import array
 
 Move = Literal["pause", "resume", "retry", "cancel"]
 
+SELECTORS = "--workflow, --paused-for, --older-than or --all"
 SHOWN = 20
 
 
@@ -48,11 +49,17 @@ class Choice:
     reason: str | None = None
     seconds: float | None = None
     pause_number: int | None = None
+    by_reason: bool = False
 
     @property
     def filtered(self) -> bool:
         """Tell whether they have to be looked for."""
-        return self.everything or self.workflow is not None or self.seconds is not None
+        return (
+            self.everything
+            or self.by_reason
+            or self.workflow is not None
+            or self.seconds is not None
+        )
 
 
 def move(
@@ -66,10 +73,7 @@ def move(
     as_json: bool,
 ) -> None:
     """Ask for one move of each chosen execution; exit with 1 where one was refused."""
-    if bool(choice.keys) == choice.filtered:
-        fail("name executions, or choose them: --workflow, --older-than, --all", USAGE)
-    if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
-        fail("--pause is the number of one execution's pause: name that execution alone", USAGE)
+    _check(choice)
     chosen = run(_choose(choice, url))
     if dry_run:
         print_json(chosen) if as_json else _show(chosen)
@@ -85,6 +89,16 @@ def move(
         _tell(command, asked, refused)
     if refused:
         raise typer.Exit(REFUSED)
+
+
+def _check(choice: Choice) -> None:
+    """End the command with code 2 if the options contradict each other."""
+    if choice.keys and choice.filtered:
+        fail(f"name executions or select them with {SELECTORS}, not both", USAGE)
+    if not choice.keys and not choice.filtered:
+        fail(f"name executions, or select them with {SELECTORS}", USAGE)
+    if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
+        fail("--pause is the number of one execution's pause: name that execution alone", USAGE)
 
 
 async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """`migrate` and `doctor`: install into a database, and check it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -21,7 +21,6 @@ from resumer_daemon.cli.common import (
 from resumer_daemon.cli.output import escape
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate
-from resumer_daemon.store import migrate as runner
 from resumer_daemon.store import triggers as switches
 from resumer_daemon.store.doctor.finding import CheckResult
 from resumer_daemon.store.doctor.report import run_checks
@@ -125,7 +124,11 @@ KeepColumns = Annotated[
     bool,
     typer.Option("--keep-columns", help="Keep the columns that were added to the service's table."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, change nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
+]
+AsSql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead, and change nothing.")]
+PrintSql = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, and change nothing.")]
 
 
 AllowPublished = Annotated[
@@ -138,15 +141,19 @@ AllowPublished = Annotated[
 
 @migrate_app.command()
 def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show what `migrate up` would do: objects, locks, and what speaks against it.
+    """Show what `migrate up` would do: objects, locks and objections.
 
-    Exits with 1 where `migrate up` refuses to begin. Changes nothing and takes no lock that anybody
-    waits for.
+    The command changes nothing, and takes no lock that blocks others. Exit code 1: `migrate up`
+    would refuse to begin.
 
     [dim]Example: resumer-daemon migrate plan --json[/]
     """
+    _show_plan(database_url, as_json=as_json)
+
+
+def _show_plan(database_url: str | None, *, as_json: bool = False) -> None:
     chosen = settings(database_url=database_url)
-    found = run(runner.plan(chosen.url, chosen.service_schema))
+    found = run(migrate.plan(chosen.url, chosen.service_schema))
     if as_json:
         print_json(plan_document(found))
     else:
@@ -159,40 +166,125 @@ def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 def up(
     database_url: DatabaseUrl = None,
     dry_run: DryRun = False,
+    as_sql: AsSql = False,
     adopt_blocked: AdoptBlocked = None,
     allow_published: AllowPublished = False,
 ) -> None:
-    """Apply what is missing or was changed.
+    """Apply the migrations that are missing or changed.
 
     [dim]Example: resumer-daemon migrate up --dry-run[/]
     """
-    applied = _change("up", database_url, dry_run, allow_published=allow_published)
-    _enforce(database_url, dry_run)
+    if as_sql:
+        _print_sql("up", database_url)
+        if adopt_blocked is not None:
+            typer.echo(migrate.written_choice(on=adopt_blocked))
+        return
+    if dry_run:
+        _show_plan(database_url)
+        console.print("`--sql` prints the statements.")
+        return
+    chosen = settings(database_url=database_url)
+    place = chosen.url, chosen.service_schema
+    applied = run(
+        migrate.up(*place, allow_published=allow_published, tell=_tell, report=_report("up"))
+    )
+    _say_nothing_to_do(applied)
+    _enforce(database_url)
     if adopt_blocked is not None:
-        _choose(database_url, dry_run, adopt_blocked)
+        _choose(database_url, adopt_blocked)
     if applied:
         _say_what_is_not_granted(database_url)
+
+
+@migrate_app.command()
+def repair(database_url: DatabaseUrl = None) -> None:
+    """Create functions, triggers and views again, without touching tables or data.
+
+    Use it when someone dropped or changed one of them. Missing migrations are applied too.
+
+    [dim]Example: resumer-daemon migrate repair[/]
+    """
+    chosen = settings(database_url=database_url)
+    place = chosen.url, chosen.service_schema
+    run(migrate.repair(*place, tell=_tell, report=_report("repaired")))
+    _enforce(database_url)
+    _say_what_is_not_granted(database_url)
 
 
 @migrate_app.command()
 def down(
     database_url: DatabaseUrl = None,
     dry_run: DryRun = False,
+    as_sql: AsSql = False,
     keep_columns: KeepColumns = False,
     yes: Yes = False,
 ) -> None:
-    """Undo everything: tables that `up` created go, with their data; the service's stay.
+    """Remove the schema and all of its data.
+
+    Tables that `up` created for the service go with their data. Tables of the service stay.
 
     [dim]Example: resumer-daemon migrate down --dry-run[/]
     """
-    if not dry_run and not yes:
-        typer.confirm("drop all that was installed, and the ledger with it?", abort=True, err=True)
-    _change("down", database_url, dry_run, keep_columns=keep_columns)
+    if as_sql:
+        _print_sql("down", database_url, keep_columns=keep_columns)
+        return
+    chosen = settings(database_url=database_url)
+    place = chosen.url, chosen.service_schema
+    if dry_run or not yes:
+        _print_use(run(migrate.read_use(chosen.url)))
+    if dry_run:
+        applied = [e.name for e in run(migrate.status(*place)) if e.applied_at is not None]
+        console.print(f"{len(applied)} migrations would be undone. `--sql` prints the statements.")
+        return
+    if not yes:
+        typer.confirm(
+            "Drop the resumer schema and all its data, including the decision history?",
+            abort=True,
+            err=True,
+        )
+    _say_nothing_to_do(
+        run(migrate.down(*place, keep_columns=keep_columns, tell=_tell, report=_report("down")))
+    )
+
+
+def _print_use(use: migrate.Use) -> None:
+    """Print what `migrate down` ends."""
+    errors.print(
+        f"{use.paused} executions are paused: no decision will resume them any more.\n"
+        f"{use.requests} requests are in the decision history.\n"
+        f"{use.daemons} daemons are connected" + (": stop them first." if use.daemons else "."),
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _report(word: str) -> Callable[[str], None]:
+    """Return what prints a migration as soon as it is committed."""
+
+    def report(name: str) -> None:
+        console.print(f"[green]{word}[/] {escape(name)}", highlight=False)
+
+    return report
+
+
+def _say_nothing_to_do(names: Sequence[str]) -> None:
+    if not names:
+        console.print("nothing to do")
+
+
+def _print_sql(
+    direction: Literal["up", "down"], database_url: str | None, *, keep_columns: bool = False
+) -> None:
+    chosen = settings(database_url=database_url)
+    for statement in run(
+        migrate.pending(chosen.url, direction, chosen.service_schema, keep_columns=keep_columns)
+    ):
+        typer.echo(statement)
 
 
 @migrate_app.command()
-def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
-    """Make four roles of least privilege, and give each the rights that it lacks.
+def grants(database_url: DatabaseUrl = None, dry_run: PrintSql = False) -> None:
+    """Create four roles of least privilege, and grant each the rights that it lacks.
 
     [dim]Example: resumer-daemon migrate grants --dry-run[/]
     """
@@ -208,14 +300,14 @@ def grants(database_url: DatabaseUrl = None, dry_run: DryRun = False) -> None:
 @migrate_app.command()
 def triggers(
     state: Annotated[
-        Literal["on", "off"], typer.Argument(help="Whether our triggers fire.", show_default=False)
+        Literal["on", "off"], typer.Argument(help="Whether the triggers fire.", show_default=False)
     ],
     database_url: DatabaseUrl = None,
-    dry_run: DryRun = False,
+    dry_run: PrintSql = False,
 ) -> None:
-    """Switch our triggers on the service's tables off, or on again.
+    """Switch the triggers on the service's tables on or off.
 
-    While they are off the daemon finds decisions by itself, up to a lap of the reconciler later.
+    While they are off, the reconciler finds decisions at its next interval.
 
     [dim]Example: resumer-daemon migrate triggers off --dry-run[/]
     """
@@ -229,19 +321,19 @@ def triggers(
     for table in tables:
         console.print(f"the triggers of {table} are {state} now")
     if on:
-        _enforce(database_url, dry_run)
+        _enforce(database_url)
     if not tables:
         console.print("nothing to do")
 
 
 @migrate_app.command()
 def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show which migrations are applied, and which were changed since.
+    """List migrations: applied, missing, or changed since they were applied.
 
     [dim]Example: resumer-daemon migrate status --json[/]
     """
     chosen = settings(database_url=database_url)
-    entries = run(runner.status(chosen.url, chosen.service_schema))
+    entries = run(migrate.status(chosen.url, chosen.service_schema))
     if as_json:
         print_json(
             [{"name": e.name, "applied_at": e.applied_at, "changed": e.changed} for e in entries]
@@ -256,36 +348,8 @@ def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 def _applied(entry: MigrationStatus) -> str:
     if entry.applied_at is None:
         return "[yellow]no[/]"
-    changed = " [yellow]changed since, `migrate up` applies it again[/]" if entry.changed else ""
+    changed = " [yellow]changed since: run `migrate up`[/]" if entry.changed else ""
     return f"{entry.applied_at:%Y-%m-%d %H:%M:%S %Z}{changed}"
-
-
-def _change(
-    direction: Literal["up", "down"],
-    database_url: str | None,
-    dry_run: bool,
-    *,
-    keep_columns: bool = False,
-    allow_published: bool = False,
-) -> list[str]:
-    """Go up or down; return what was applied or undone."""
-    chosen = settings(database_url=database_url)
-    place = chosen.url, chosen.service_schema
-    if dry_run:
-        for statement in run(
-            runner.pending(place[0], direction, place[1], keep_columns=keep_columns)
-        ):
-            typer.echo(statement)
-        return []
-    if direction == "down":
-        names = run(runner.down(*place, keep_columns=keep_columns, tell=_tell))
-    else:
-        names = run(runner.up(*place, allow_published=allow_published, tell=_tell))
-    for name in names:
-        console.print(f"[green]{direction}[/] {name}")
-    if not names:
-        console.print("nothing to do")
-    return names
 
 
 def _say_what_is_not_granted(database_url: str | None) -> None:
@@ -299,20 +363,15 @@ def _tell(line: str) -> None:
     errors.print(f"[yellow]waiting[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
-def _enforce(database_url: str | None, dry_run: bool) -> None:
+def _enforce(database_url: str | None) -> None:
     """Have the trigger that refuses approvals on where the settings say so, and else off."""
     chosen = settings(database_url=database_url)
     enforced = chosen.decision_guard == "enforce"
-    if dry_run:
-        return
     if run(migrate.refuse_approvals(chosen.url, chosen.service_schema, on=enforced)):
         console.print(f"approvals are {'refused' if enforced else 'not refused'} by the guard now")
 
 
-def _choose(database_url: str | None, dry_run: bool, on: bool) -> None:
-    if dry_run:
-        typer.echo(migrate.written_choice(on=on))
-        return
+def _choose(database_url: str | None, on: bool) -> None:
     if run(migrate.adopt_blocked(settings(database_url=database_url).url, on=on)):
         console.print(
             f"blocked executions are {'adopted' if on else 'left as they are'} from now on"

@@ -18,6 +18,7 @@ from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
 from resumer_daemon.cli.output import colored_status, escape, print_steps
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.daemon import Daemon
+from resumer_daemon.embedded.cluster import PostgresFailed
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, migrate, queries
@@ -72,7 +73,7 @@ class Demo:
         asked, pause = found["approvals"][0], found["pauses"][-1]
         console.print(
             f"{found['execution_id']} is {colored_status('paused')} at [bold]{pause['step']}[/]"
-            f" since {pause['paused_at'][11:23]}: waits for [bold]{asked['role']}[/]"
+            f" since {pause['paused_at'][11:19]} UTC: waits for [bold]{asked['role']}[/]"
             f" ({asked['request_id']})",
             highlight=False,
             soft_wrap=True,
@@ -124,7 +125,7 @@ EXAMPLE = "high_value_order_approval"
 
 
 def dev(
-    once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the example.")] = False,
     data: Annotated[Path, typer.Option(help="Where the database is kept.")] = Path(".resumer"),
     port: Annotated[int, typer.Option(help="The database's port; 0 takes any.")] = 0,
     http_port: Annotated[int, typer.Option(help="The daemon's port; 0 takes any.")] = 0,
@@ -140,11 +141,27 @@ def dev(
     except OSError as error:
         fail(f"cannot keep a database in {data}: {error.strerror}; name a folder: --data", REFUSED)
     logs.configure("console", "warning")
-    with EmbeddedPostgres(data.resolve() / "data", port=port or _free_port()) as server:
-        migrate.create_development_database(server.url())
-        url = server.url(migrate.DEVELOPMENT_DATABASE)
-        chosen = settings(database_url=url, http_port=http_port, allow_superuser=True)
-        run(_dev(chosen, once))
+    cluster = data.resolve() / "data"
+    new = "" if cluster.exists() else "creating a database and "
+    _progress(f"{new}starting PostgreSQL in {data}")
+    try:
+        with EmbeddedPostgres(cluster, port=port or _free_port()) as server:
+            migrate.create_development_database(server.url())
+            url = server.url(migrate.DEVELOPMENT_DATABASE)
+            chosen = settings(database_url=url, http_port=http_port, allow_superuser=True)
+            run(_dev(chosen, once))
+    except PostgresFailed as error:
+        if LOCKED not in str(error):
+            fail(error, REFUSED)
+        fail(f"another `dev` uses {data}: stop it, or name another folder with --data", REFUSED)
+
+
+LOCKED = "postmaster.pid"
+"""The file that PostgreSQL names where another server runs on the same data."""
+
+
+def _progress(what: str) -> None:
+    console.print(f"[dim]{escape(what)} ...[/]", highlight=False, soft_wrap=True)
 
 
 def _free_port() -> int:
@@ -155,6 +172,7 @@ def _free_port() -> int:
 
 
 async def _dev(chosen: Settings, once: bool) -> None:
+    _progress("applying migrations")
     applied = await migrate.up(chosen.url, chosen.service_schema)
     daemon = Daemon(chosen)
     running = asyncio.create_task(daemon.run())

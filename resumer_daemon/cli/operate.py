@@ -97,6 +97,7 @@ def resume(
         waits,
         seconds,
         pause_number=pause_number,
+        by_reason=paused_for is not None,
     )
     facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
     move("resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
@@ -153,7 +154,15 @@ def cancel(
     [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
     seconds = duration(older_than)
-    choice = Choice(executions, workflow, everything, ("paused",), paused_for, seconds)
+    choice = Choice(
+        executions,
+        workflow,
+        everything,
+        ("paused",),
+        paused_for,
+        seconds,
+        by_reason=paused_for is not None,
+    )
     facts = {"actor": actor, "reason": reason}
     move("cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 

@@ -16,11 +16,13 @@ from resumer_daemon.api.app import Health, add_health_routes
 from resumer_daemon.api.server import Server
 from resumer_daemon.cli.common import REFUSED, DatabaseUrl, console, errors, settings
 from resumer_daemon.cli.common import run as run_work
-from resumer_daemon.config import Settings
+from resumer_daemon.config import Settings, unknown_variables
 from resumer_daemon.daemon.daemon import Daemon, tune_gc
 from resumer_daemon.errors import NotAllowed
 from resumer_daemon.store.gauges import Gauges
 from resumer_daemon.telemetry import logs
+
+log = structlog.get_logger()
 
 
 def run(
@@ -38,7 +40,14 @@ def run(
     """
     chosen = settings(database_url=database_url, http_port=http_port, log_format=log_format)
     logs.configure(chosen.log_format, chosen.log_level)
+    _warn_of_unknown_variables()
     run_work(_run_daemon(chosen))
+
+
+def _warn_of_unknown_variables() -> None:
+    """Log variables that name no setting: a misspelt setting is not in force."""
+    for name, nearest in unknown_variables().items():
+        log.warning("setting_unknown", variable=name, nearest=nearest)
 
 
 async def _run_daemon(chosen: Settings) -> None:
@@ -55,9 +64,6 @@ async def _run_daemon(chosen: Settings) -> None:
         raise refused.exceptions[0] from None
 
 
-log = structlog.get_logger()
-
-
 def exporter(
     database_url: DatabaseUrl = None,
     http_port: Annotated[int | None, typer.Option(help="Overrides RESUMER_HTTP_PORT.")] = None,
@@ -71,6 +77,7 @@ def exporter(
     """
     chosen = settings(database_url=database_url, http_port=http_port)
     logs.configure(chosen.log_format, chosen.log_level)
+    _warn_of_unknown_variables()
     run_work(_serve_gauges(chosen))
 
 

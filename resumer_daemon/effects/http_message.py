@@ -6,7 +6,7 @@ Signatures follow Standard Webhooks.
 import hmac
 import re
 import zlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from typing import Final
 import httpcore2
 
 from resumer_daemon import __version__
+from resumer_daemon.config import webhook_keys
 from resumer_daemon.effects.redaction import SecretScope
 from resumer_daemon.effects.urls import Url, read_url
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.errors import SettingsError
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
@@ -245,10 +245,6 @@ def _value(text: str, headers: Mapping[str, str], secrets: SecretScope) -> Json:
     return text
 
 
-_PREFIX: Final = "whsec_"
-_MIN_KEY, _MAX_KEY = 24, 64
-
-
 class Signer:
     """Signs requests with one secret, or with the new and the old one during a rotation."""
 
@@ -256,11 +252,9 @@ class Signer:
         """Parse secrets: `whsec_` and base64 of 24 to 64 bytes each, separated by blanks.
 
         Raises:
-            SettingsError: One has another form. The message does not show it.
+            ValueError: A secret is malformed. The message does not quote it.
         """
-        self._keys = [_decode_key(secret) for secret in secrets.split()]
-        if not self._keys:
-            raise _invalid_secret()
+        self._keys = webhook_keys(secrets)
 
     def headers(self, key: str, body: bytes, now: float) -> dict[str, str]:
         """Return the three headers. `now` is the time of the attempt in seconds since 1970."""
@@ -272,17 +266,3 @@ class Signer:
             "Webhook-Timestamp": sent_at,
             "Webhook-Signature": " ".join(f"v1,{each.decode()}" for each in signed),
         }
-
-
-def _decode_key(secret: str) -> bytes:
-    try:
-        key = b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except ValueError:
-        raise _invalid_secret() from None
-    if not secret.startswith(_PREFIX) or not _MIN_KEY <= len(key) <= _MAX_KEY:
-        raise _invalid_secret()
-    return key
-
-
-def _invalid_secret() -> SettingsError:
-    return SettingsError("a webhook secret is whsec_ and base64 of 24 to 64 bytes")

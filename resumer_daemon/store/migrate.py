@@ -21,7 +21,9 @@ from resumer_daemon.store.migration_history import (
     entries,
     line,
     missing,
+    read_history,
     read_installed,
+    to_repair,
 )
 from resumer_daemon.store.migration_locks import (
     Lock,
@@ -100,11 +102,13 @@ async def up(
     *,
     allow_published: bool = False,
     tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Apply what is missing or was changed, and return the names of it.
+    """Apply the migrations that are missing or changed, and return their names.
 
-    `allow_published`: publications and logical slots may carry what is created. `tell` gets a line
-    for each wait: which lock is not free, and who holds it.
+    `allow_published`: publications and logical slots may carry the new columns. `tell` gets a line
+    for each wait with the lock and its holder. `report` gets the name of each migration as soon as
+    it is committed.
 
     Raises:
         MigrationError: A numbered migration differs from this version's, or a migration fails.
@@ -113,7 +117,43 @@ async def up(
     """
     async with await connect(url) as connection:
         (await _plan(connection, schema)).require(allow_published=allow_published)
-        return await _run(connection, MigrationTarget.of(schema, keep_columns=False), "up", tell)
+        return await _run(connection, MigrationTarget.of(schema), "up", tell, report)
+
+
+async def repair(
+    url: str,
+    schema: str = "public",
+    *,
+    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Apply every repeatable migration again: functions, triggers and views. Errors as `up`.
+
+    Tables and their rows stay as they are. Missing migrations are applied too.
+    """
+    async with await connect(url) as connection:
+        (await _plan(connection, schema)).require(allow_published=True)
+        [(since,)] = await (await connection.execute(load("migrate.server_time"))).fetchall()
+        target = MigrationTarget.of(schema, repaired_since=since)
+        return await _run(connection, target, "up", tell, report)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What `down` ends: paused executions, requests in the ledger, connected daemons."""
+
+    paused: int
+    requests: int
+    daemons: int
+
+
+async def read_use(url: str) -> Use:
+    """Return what `down` ends; zeros where the database is not migrated."""
+    async with await connect(url, reads=True) as connection:
+        if not await read_history(connection):
+            return Use(0, 0, 0)
+        [row] = await (await connection.execute(load("migrate.read_use"))).fetchall()
+        return Use(*row)
 
 
 async def down(
@@ -122,6 +162,7 @@ async def down(
     *,
     keep_columns: bool = False,
     tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Undo everything, newest first, and return the names of it. Errors as `up`.
 
@@ -129,7 +170,7 @@ async def down(
     """
     async with await connect(url) as connection:
         return await _run(
-            connection, MigrationTarget.of(schema, keep_columns=keep_columns), "down", tell
+            connection, MigrationTarget.of(schema, keep_columns=keep_columns), "down", tell, report
         )
 
 
@@ -250,7 +291,11 @@ def _script(place: MigrationTarget, step: Step) -> str:
 
 
 async def _run(
-    connection: Connection, place: MigrationTarget, direction: Direction, tell: Tell | None
+    connection: Connection,
+    place: MigrationTarget,
+    direction: Direction,
+    tell: Tell | None,
+    report: Tell | None,
 ) -> list[str]:
     async def in_the_way(locks: Sequence[Lock]) -> str:
         async with connection.transaction():
@@ -262,6 +307,9 @@ async def _run(
         lambda: _step(connection, place, direction), in_the_way, tell
     ):
         names += done
+        if report is not None:
+            for name in done:
+                report(name)
     return names
 
 
@@ -276,6 +324,8 @@ async def _step(connection: Connection, place: MigrationTarget, direction: Direc
         if (await cursor.fetchone()) != (True,):
             raise LockUnavailable("another migrator is at work")
         history = await read_installed(connection, place.schema)
+        if place.repaired_since is not None:
+            history = to_repair(history, place.repaired_since)
         left = _left(history, place.schema, direction)
         policies = await _policy_steps(connection, place.schema) if direction == "down" else []
         if not left and not policies:

@@ -70,6 +70,16 @@ async def read_installed(connection: Connection, schema: str) -> History:
     return {**history, **gone}
 
 
+def to_repair(history: History, since: datetime) -> History:
+    """Return a history in which repeatable migrations applied before `since` count as changed."""
+    return {
+        name: replace(entry, sha256="to be repaired", version=__version__)
+        if entry.number is None and entry.applied_at < since
+        else entry
+        for name, entry in history.items()
+    }
+
+
 def line(migration: Migration, schema: str) -> dict[str, int | str | None]:
     """Return the line that an applied migration has in the history."""
     return {

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias, TypeVar
 
 from psycopg import errors
@@ -31,11 +32,17 @@ class MigrationTarget:
 
     schema: str
     keep_columns: Literal["on", "off"]
+    repaired_since: datetime | None = None
 
     @classmethod
-    def of(cls, schema: str, *, keep_columns: bool) -> "MigrationTarget":
-        """Return the place for a schema of this name."""
-        return cls(schema, "on" if keep_columns else "off")
+    def of(
+        cls, schema: str, *, keep_columns: bool = False, repaired_since: datetime | None = None
+    ) -> "MigrationTarget":
+        """Return the target for a schema of this name.
+
+        `repaired_since`: repeatable migrations that were applied before are applied again.
+        """
+        return cls(schema, "on" if keep_columns else "off", repaired_since)
 
     @property
     def lock_timeout(self) -> str:

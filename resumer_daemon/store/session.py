@@ -15,6 +15,7 @@ from psycopg.rows import BaseRowFactory, DictRow, dict_row
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 from psycopg_pool import AsyncConnectionPool
 
+from resumer_daemon.errors import NotMigrated
 from resumer_daemon.store.connection import (
     ARGUMENTS,
     Connection,
@@ -209,6 +210,7 @@ class Database:
 
         Raises:
             Unreachable: The server does not answer.
+            NotMigrated: The database has no schema `resumer`.
             ContractError: The tables are not as needed, or rows of them may be hidden from us.
         """
         connection = await connect(self.url, name=name, reads=reads)
@@ -225,9 +227,12 @@ class Database:
 
     async def _opened(self, connection: Connection) -> Session:
         await settle_pooled(connection)
-        features = await probe(connection, self.schema)
         cursor = await connection.execute(load("session.read_service_path", schema=self.schema))
-        foreign = ServicePath(*(await cursor.fetchone() or ("", False)))
+        path, needed, installed = await cursor.fetchone() or ("", False, False)
+        if not installed:
+            raise NotMigrated
+        foreign = ServicePath(path, needed)
+        features = await probe(connection, self.schema)
         pooled = connection.prepare_threshold is None
         role = await read_role(connection, self.schema)
         role.require_sight()

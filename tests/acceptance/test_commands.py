@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from tests.harness import Database, every_vintage
+from tests.harness.dump import dumped
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 
@@ -36,7 +37,10 @@ def test_migrate_goes_up_and_down_and_tells_where_it_is(unmigrated: Database):
     url = unmigrated.url
     before = json.loads(run(url, "migrate", "status", "--json"))
     assert {entry["applied_at"] for entry in before} == {None}
-    assert "CREATE TABLE resumer.resume_requests" in run(url, "migrate", "up", "--dry-run")
+    assert "CREATE TABLE resumer.resume_requests" in run(url, "migrate", "up", "--sql")
+    planned = run(url, "migrate", "up", "--dry-run")
+    assert "No table of the service is scanned or rewritten." in planned
+    assert "CREATE TABLE" not in planned
     assert json.loads(run(url, "migrate", "status", "--json")) == before
     printed = run(url, "migrate", "up")
     assert all(entry["name"] in printed for entry in before)
@@ -44,10 +48,22 @@ def test_migrate_goes_up_and_down_and_tells_where_it_is(unmigrated: Database):
     assert all(entry["applied_at"] for entry in after)
     assert before[0]["name"] in run(url, "migrate", "status")
     assert "nothing to do" in run(url, "migrate", "up")
-    run(url, "migrate", "down", code=1)  # nobody said yes
+    asked = run(url, "migrate", "down", code=1)  # nobody said yes
+    assert "0 executions are paused" in asked
+    assert "0 daemons are connected" in asked
+    assert "including the decision history?" in asked
+    assert "migrations would be undone" in run(url, "migrate", "down", "--dry-run")
     assert "nothing to do" in run(url, "migrate", "up")
     run(url, "migrate", "down", "--yes")
     assert json.loads(run(url, "migrate", "status", "--json")) == before
+
+
+def test_repair_creates_functions_and_triggers_again(database: Database):
+    before = dumped(database, "catalogue")
+    database.run("DROP FUNCTION resumer.sequences")
+    database.run("DROP TRIGGER resumer_event_insert ON events")
+    assert "repaired functions/sequences" in run(database.url, "migrate", "repair")
+    assert dumped(database, "catalogue") == before
 
 
 @pytest.mark.parametrize("vintage", ["v1"])
@@ -159,8 +175,21 @@ def test_names_that_look_like_markup_are_printed_as_they_are(service: Service, d
     assert "no approval request '[/y]'" in run(database.url, "approve", "[/y]", code=REFUSED)
 
 
-def test_a_database_that_was_not_migrated_is_told_what_to_do(unmigrated: Database):
-    assert "resumer-daemon migrate up" in run(unmigrated.url, "list", code=REFUSED)
+@every_vintage
+@pytest.mark.parametrize("command", ["list", "stats", "incidents", "approve appr_x", "pause x"])
+def test_a_database_that_is_not_migrated_is_told_in_one_sentence(
+    unmigrated: Database, command: str
+):
+    said = run(unmigrated.url, *command.split(), code=REFUSED)
+    assert said == "error: the database is not migrated: run `resumer-daemon migrate up`"
+
+
+def test_doctor_has_one_finding_where_the_database_is_not_migrated(unmigrated: Database):
+    found = json.loads(run(unmigrated.url, "doctor", "--json", code=REFUSED))["checks"]
+    wrong = [each for each in found if each["verdict"] == "error"]
+    assert [(each["check"], each["remedy"]) for each in wrong] == [
+        ("migrations", "resumer-daemon migrate up")
+    ]
 
 
 @pytest.mark.parametrize(

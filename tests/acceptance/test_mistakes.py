@@ -81,13 +81,6 @@ def test_what_cannot_be_read_is_told_with_its_form(arguments: tuple[str, ...], w
     assert words in said(NOTHING, *arguments, code=USAGE)
 
 
-def test_an_empty_database_is_told_in_a_few_lines(unmigrated: Database):
-    printed = said(unmigrated.url, "list", code=REFUSED)
-    assert "resumer-daemon migrate up" in printed
-    assert printed.count("expected") == 3
-    assert "`resumer-daemon doctor` names them all" in printed
-
-
 def test_a_right_that_lacks_is_told_with_who_can_grant_it(database: Database):
     with member_of(database) as lowly:
         printed = said(lowly.url, "list", code=REFUSED)

@@ -133,6 +133,14 @@ def test_each_that_is_chosen_is_resumed_from_the_pause_that_was_shown(service: S
         assert "name that execution alone" in run(service, *words, "--pause", "1", code=USAGE)
 
 
+def test_the_reason_of_a_pause_selects(service: Service):
+    key = key_of(service, service.paused())
+    choice = ("resume", "--paused-for", "approval_required", "--dry-run")
+    assert [row["execution_id"] for row in read(service, *choice)] == [key]
+    assert read(service, "resume", "--paused-for", "incident", "--dry-run") == []
+    assert "not both" in run(service, *choice[:3], key, code=USAGE)
+
+
 def test_what_is_refused_stops_none_of_the_others(service: Service):
     execution = service.paused()
     key = key_of(service, execution)
@@ -141,7 +149,7 @@ def test_what_is_refused_stops_none_of_the_others(service: Service):
     assert "no execution 'exec_nobody'" in answer["refused"]["exec_nobody"]
     assert service.ended(execution)["status"] == "cancelled"
     for word in ("pause", "resume", "retry", "cancel"):
-        assert "name executions, or choose them" in run(service, word, code=USAGE)
+        assert "name executions, or select them with" in run(service, word, code=USAGE)
         assert "no execution" in run(service, word, "exec_nobody", code=REFUSED)
     for word in ("show", "explain"):
         assert "no execution" in run(service, word, "exec_nobody", code=REFUSED)

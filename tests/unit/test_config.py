@@ -1,11 +1,13 @@
-"""Settings that hold JSON: as text, or in a file."""
+"""Settings: their forms, their errors, and variables that are none."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from resumer_daemon.config import load_settings
+from resumer_daemon.config import load_settings, unknown_variables
+from resumer_daemon.database_address import read_address
 from resumer_daemon.errors import SettingsError
 
 TEXTS = {"order_held": "Order {{order.id}} waits"}
@@ -44,3 +46,46 @@ def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, se
 def test_a_setting_that_is_no_duration_is_named(given: str):  # C9
     with pytest.raises(SettingsError, match="RESUMER_LEDGER_RETENTION"):
         load_settings(database_url=URL, ledger_retention=given)
+
+
+def test_a_duration_may_have_several_units(monkeypatch):
+    monkeypatch.setenv("RESUMER_LEASE", "1h30m")
+    assert load_settings(database_url=URL).lease == 5400.0
+
+
+def test_wrong_secrets_are_named_together_and_not_quoted(monkeypatch):
+    monkeypatch.setenv("RESUMER_WEBHOOK_SECRET", "canary")
+    monkeypatch.setenv("RESUMER_JWT_SECRET", "canary")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(database_url="canary://")
+    said = str(caught.value)
+    assert "RESUMER_DATABASE_URL: not an address" in said
+    assert "RESUMER_WEBHOOK_SECRET: expected whsec_" in said
+    assert "RESUMER_JWT_SECRET: must have at least 32 characters" in said
+    assert "canary" not in said
+
+
+def test_variables_that_are_not_settings_are_named_with_the_nearest_one(monkeypatch):
+    for name in (
+        "RESUMER_POL_INTERVAL", "RESUMER_LEASE", "RESUMER_SECRET_CRM", "RESUMER_HEALTH_URL",
+        "RESUMER_SERVICE_HOST", "RESUMER_PORT", "RESUMER_DAEMON_PORT_9464_TCP_ADDR",
+    ):  # fmt: skip
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("RESUMER_COLOUR", "1")
+    assert unknown_variables() == {
+        "RESUMER_COLOUR": None,
+        "RESUMER_POL_INTERVAL": "RESUMER_POLL_INTERVAL",
+    }
+
+
+def test_the_address_alone_needs_no_other_setting(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("RESUMER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABASE_URL", URL)
+    assert read_address(None) == load_settings().address
+    assert (
+        read_address("host=db.internal") == load_settings(database_url="host=db.internal").address
+    )
+    assert read_address("nonsense://") is None
+    monkeypatch.setenv("RESUMER_SERVICE_SCHEMA", "orders")
+    assert read_address(None) is None

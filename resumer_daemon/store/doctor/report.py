@@ -9,12 +9,14 @@ from resumer_daemon.config import Settings
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.connection import settings as ours
 from resumer_daemon.store.doctor import activity, schema, server
-from resumer_daemon.store.doctor.finding import CheckContext, CheckResult
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken
+from resumer_daemon.store.migration_history import read_history
 from resumer_daemon.store.statements import load
 
 Family: TypeAlias = Callable[[CheckContext], Awaitable[Sequence[CheckResult]]]
 
 FAMILIES: Sequence[Family] = (
+    server.check_environment,
     server.check_connection,
     server.check_server,
     server.check_imposed_settings,
@@ -30,6 +32,26 @@ FAMILIES: Sequence[Family] = (
 )
 
 
+BEFORE_MIGRATION: Sequence[Family] = (
+    server.check_environment,
+    server.check_connection,
+    server.check_server,
+    server.check_imposed_settings,
+)
+"""The checks that make sense in a database without the schema `resumer`."""
+
+
+async def _not_migrated(_: CheckContext) -> Sequence[CheckResult]:
+    return [
+        broken(
+            "migrations",
+            "the database is not migrated",
+            "the daemon waits until it is",
+            "resumer-daemon migrate up",
+        )
+    ]
+
+
 async def run_checks(settings: Settings) -> list[CheckResult]:
     """Return what was found, family by family.
 
@@ -39,7 +61,8 @@ async def run_checks(settings: Settings) -> list[CheckResult]:
     found: list[CheckResult] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
         patient = CheckContext(opened, settings)
-        for family in FAMILIES:
+        families = FAMILIES if await read_history(opened) else (*BEFORE_MIGRATION, _not_migrated)
+        for family in families:
             found += await _looked(family, patient)
     return found
 

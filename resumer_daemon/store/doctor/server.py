@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from resumer_daemon.config import unknown_variables
 from resumer_daemon.database_address import is_local
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.connection import connect, listen, ping, sender, settings
@@ -208,6 +209,22 @@ BEYOND: Final[Mapping[str, str]] = {
     "lo_compat_privileges": "it widens rights",
 }
 """What a session without special rights cannot set, or should not, and what it means for us."""
+
+
+async def check_environment(_: CheckContext) -> Sequence[CheckResult]:
+    """Look for variables that name no setting."""
+    unknown = unknown_variables()
+    if not unknown:
+        return [ok("environment", "every RESUMER_ variable is a setting")]
+    return [
+        warning(
+            "environment",
+            f"{name} is not a setting",
+            "it has no effect",
+            f"rename it to {nearest}" if nearest else "remove it",
+        )
+        for name, nearest in unknown.items()
+    ]
 
 
 async def check_imposed_settings(patient: CheckContext) -> Sequence[CheckResult]:

@@ -127,7 +127,7 @@ async def test_an_undo_that_fails_changes_nothing(database: Database, monkeypatc
 
 
 def _dry_run(database: Database, direction: str) -> str:
-    command = ["migrate", direction, "--dry-run", "--database-url", database.url]
+    command = ["migrate", direction, "--sql", "--database-url", database.url]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -159,7 +159,7 @@ def test_what_a_dry_run_prints_does_the_same_when_it_is_run_by_hand(
 def test_a_dry_run_refuses_what_the_run_would_refuse(database: Database):
     database.run("INSERT INTO resumer.migrations VALUES ('9999_from_the_future', 9999, 'x', '0')")
     for direction in ("up", "down"):
-        command = ["migrate", direction, "--dry-run", "--database-url", database.url]
+        command = ["migrate", direction, "--sql", "--database-url", database.url]
         assert CliRunner().invoke(app, command).exit_code == 1, direction
 
 

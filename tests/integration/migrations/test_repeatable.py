@@ -116,7 +116,7 @@ async def test_triggers_that_were_dropped_are_bound_again(database: Database):
 def test_status_and_a_dry_run_show_what_was_changed(database: Database, change: Change):
     change("functions/notify", MENDED)
     before = dumped(database, "catalogue")
-    up = CliRunner().invoke(app, ["migrate", "up", "--dry-run", "--database-url", database.url])
+    up = CliRunner().invoke(app, ["migrate", "up", "--sql", "--database-url", database.url])
     assert MENDED.strip().removesuffix(";") in up.stdout
     assert up.stdout.count("COMMIT;") == 1
     status = CliRunner().invoke(app, ["migrate", "status", "--database-url", database.url])
@@ -125,7 +125,7 @@ def test_status_and_a_dry_run_show_what_was_changed(database: Database, change: 
     assert dumped(database, "catalogue") == before
     database.run(up.stdout)
     assert "mended" in database.run(SOURCE)[0][0]
-    up = CliRunner().invoke(app, ["migrate", "up", "--dry-run", "--database-url", database.url])
+    up = CliRunner().invoke(app, ["migrate", "up", "--sql", "--database-url", database.url])
     assert up.stdout.strip() == ""
 
 

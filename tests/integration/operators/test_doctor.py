@@ -95,9 +95,15 @@ async def test_a_trigger_that_is_off_is_named_and_the_remedy_enables_it(
 
 async def test_what_was_not_migrated_is_named(unmigrated: Database):
     found = await ill(unmigrated)
-    assert known()[0].name in found["migrations"].what
-    assert found["columns"].verdict == "error"
-    assert "migrate up" in found["migrations"].remedy
+    assert list(found) == ["migrations"]
+    assert found["migrations"].what == "the database is not migrated"
+    assert found["migrations"].remedy == "resumer-daemon migrate up"
+
+
+async def test_a_migration_that_is_missing_is_named(bound: Database, database: Database):
+    name = known()[-1].name
+    database.run("DELETE FROM resumer.migrations WHERE name = %s", name)
+    assert name in (await ill(bound))["migrations"].what
 
 
 async def test_a_column_of_another_type_is_named(bound: Database, database: Database):
