@@ -98,12 +98,12 @@ class EffectRunner:
         return number
 
     def capacity(self) -> int:
-        """Return how many more executions may run here. One that waits for a retry counts not."""
+        """Return how many more executions may run here. Those that wait for a retry do not count."""
         busy = sum(not run.leased.is_delayed for run in self._runs.values())
         return max(0, CAPACITY_FACTOR * self._settings.concurrency - busy)
 
     def wake_branches(self, execution: UUID) -> None:
-        """Read at once whether a branch of an execution that runs here may advance."""
+        """Let an execution that runs here check its waiting branches at once."""
         for run in self._runs.values():
             if run.leased.execution == execution and run.leased.pending.state.branches:
                 run.branch_ready.set()
@@ -201,7 +201,7 @@ class EffectRunner:
             self._rescue_limit = max(1, limit // 2)
             if self._single_failures >= TIMES:
                 detail = (
-                    f"{self._single_failures} turns with this execution alone failed:"
+                    f"{self._single_failures} takeovers of this execution alone failed:"
                     f" {format_error(error)}"
                 )
                 await self._executions.quarantine_first(Incident(cause, detail, REMEDIES[cause]))

@@ -251,36 +251,39 @@ class LeasedExecutions:
             if not rescued:
                 self._newer.add(await leases.newer_leases(session))
                 return 0, []
-            batch = await self._read(session)
-            found = _by_id(batch)
-            taken_over = [lease.execution for lease in rescued if lease.takeovers]
-            doubts = await leases.ambiguous_effects(session, taken_over) if taken_over else {}
-            delays = await leases.effect_delays(session, [lease.execution for lease in rescued])
-            unchanged: list[LeasedExecution] = []
-            plans: list[Plan] = []
-            for lease in rescued:
-                plan = await self._plan_rescued(
-                    session, lease, found.get(lease.execution), doubts.get(lease.execution, []),
-                    batch.now,
-                )  # fmt: skip
-                if plan is None:
-                    continue
-                if plan.pending_effects is not None and only_repeats_effects(
-                    plan, load(lease.state)
-                ):
-                    plan = replace(
-                        plan, pending_effects=remaining_delays(plan.pending_effects, delays)
-                    )
-                    kept = {lease.execution: lease.epoch}
-                    unchanged += leases.leased_executions([plan], kept, started)
-                else:
-                    plans.append(plan)
+            unchanged, plans = await self._plan_all_rescued(session, rescued, started)
             pending = {leased.execution: leased.pending for leased in unchanged}
             await leases.extend(session, pending, self._owner)
             epochs = await self._write(session, plans) if plans else {}
-        self._metrics.leases_rescued.inc(len(taken_over))
+        self._metrics.leases_rescued.inc(sum(lease.takeovers > 0 for lease in rescued))
         record_moves([(plan, "effect") for plan in plans], self._metrics)
         return len(rescued), [*unchanged, *leases.leased_executions(plans, epochs, started)]
+
+    async def _plan_all_rescued(
+        self, session: Session, rescued: Sequence[RescuedLease], started: float
+    ) -> tuple[list[LeasedExecution], list[Plan]]:
+        """Return the executions that only send again, and the plans to write for the others."""
+        batch = await self._read(session)
+        found = _by_id(batch)
+        taken_over = [lease.execution for lease in rescued if lease.takeovers]
+        doubts = await leases.ambiguous_effects(session, taken_over) if taken_over else {}
+        delays = await leases.effect_delays(session, [lease.execution for lease in rescued])
+        unchanged: list[LeasedExecution] = []
+        plans: list[Plan] = []
+        for lease in rescued:
+            execution = lease.execution
+            plan = await self._plan_rescued(
+                session, lease, found.get(execution), doubts.get(execution, []), batch.now
+            )
+            if plan is None:
+                continue
+            pending = plan.pending_effects
+            if pending is not None and only_repeats_effects(plan, load(lease.state)):
+                plan = replace(plan, pending_effects=remaining_delays(pending, delays))
+                unchanged += leases.leased_executions([plan], {execution: lease.epoch}, started)
+            else:
+                plans.append(plan)
+        return unchanged, plans
 
     async def _plan_rescued(
         self,
@@ -321,7 +324,7 @@ class LeasedExecutions:
             incident = Incident(found.cause, found.why, REMEDIES[found.cause])
             return plan_running_incident(claimed, state, lease.definition, incident)
         if lease.takeovers > MAX_TAKEOVERS:
-            detail = f"{lease.takeovers} claims without progress"
+            detail = f"{lease.takeovers} takeovers without progress"
             return plan_running_incident(
                 claimed, state, lease.definition, Incident("no_progress", detail, "retry")
             )
