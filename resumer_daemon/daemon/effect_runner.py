@@ -98,7 +98,7 @@ class EffectRunner:
         return number
 
     def capacity(self) -> int:
-        """Return how many more executions may run here. Those that wait for a retry do not count."""
+        """Return how many more executions may run here. A delayed retry takes no capacity."""
         busy = sum(not run.leased.is_delayed for run in self._runs.values())
         return max(0, CAPACITY_FACTOR * self._settings.concurrency - busy)
 

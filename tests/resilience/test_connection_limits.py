@@ -1,4 +1,4 @@
-"""Fewer connections than a daemon needs: nothing is sent that could not be recorded."""
+"""With too few database connections no effect is sent that could not be recorded."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ def limit(database: Database, name: str, connections: int) -> None:
 
 
 # C55
-async def test_a_webhook_is_not_sent_before_its_answer_can_be_recorded(database: Database):
+async def test_webhook_waits_until_its_result_can_be_recorded(database: Database):
     service = Service(database)
     give_rights(database.url)
     settings: dict[str, Any] = {
@@ -49,7 +49,7 @@ async def test_a_webhook_is_not_sent_before_its_answer_can_be_recorded(database:
                             "SELECT 1 FROM resumer.effects WHERE status = 'intent'"
                         )
                     )
-                    eventually_sync(lambda: waits(daemon), of="it has looked for a connection")
+                    eventually_sync(lambda: waits(daemon), of="it tried to get a connection")
                     assert here.requests == []
                     limit(database, name, -1)
                     assert service.ended(execution)["result"] == "executed"
@@ -59,7 +59,7 @@ async def test_a_webhook_is_not_sent_before_its_answer_can_be_recorded(database:
 
 
 def end_pools(database: Database, name: str) -> None:
-    """End what the daemon has beside its worker and its listener."""
+    """End the daemon's sessions except those of its worker and its listener."""
     database.run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s"
         " AND application_name NOT IN ('resumer-worker', 'resumer-listener')",
@@ -73,7 +73,7 @@ def waits(daemon: Running) -> bool:
 
 # C55
 @pytest.mark.parametrize(("connections", "verdict"), [(2, "error"), (9, "warning"), (100, None)])
-def test_the_doctor_tells_of_a_limit_that_is_too_low(
+def test_doctor_reports_a_low_connection_limit(
     database: Database, connections: int, verdict: str | None
 ):
     give_rights(database.url)

@@ -1,4 +1,4 @@
-"""The product's own statements on leases: each tells an old epoch from the current one."""
+"""The statements on leases tell an old epoch from the current one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ async def session(database: Database) -> AsyncIterator[Session]:
 
 @pytest.fixture
 def execution(database: Database) -> UUID:
-    """A running execution whose lease is ours, in its second epoch."""
+    """A running execution whose lease this daemon has, in its second epoch."""
     made = Service(database).insert("workflow_executions", execution_id="e", status="running")
     leased(database, made)
     return made
@@ -44,7 +44,7 @@ def leased(database: Database, execution: UUID, **changed: object) -> None:
 
 
 def lease(database: Database) -> tuple[Any, ...]:
-    """Return the lease: holder, epoch, claims, and whether it is held, past, or released."""
+    """Return the lease: owner, epoch, takeovers, and whether it is held, past or released."""
     [row] = database.run(
         "SELECT instance, epoch, takeovers, CASE WHEN lease_until IS NULL THEN 'released'"
         " WHEN lease_until < now() + interval '30 minutes' THEN 'past' ELSE 'held' END"
@@ -58,10 +58,10 @@ async def fenced(session: Session, execution: UUID, epoch: int) -> bool:
         return await leases.fence(session, execution, epoch)
 
 
-async def test_a_lease_that_was_deleted_and_is_taken_anew_has_a_higher_epoch(
+async def test_new_lease_after_a_deleted_one_has_a_higher_epoch(
     session: Session, database: Database
 ):
-    """Else a daemon that was stopped before the release could write after it."""
+    """Otherwise a daemon that was suspended before the release could write after it."""
     execution = Service(database).insert("workflow_executions", execution_id="e", status="running")
     seen = []
     for _ in range(3):
@@ -86,7 +86,7 @@ def taking(execution: UUID) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def test_the_fence_passes_the_current_epoch_alone(
+async def test_fence_passes_the_current_epoch_only(
     session: Session, database: Database, execution: UUID
 ):
     assert not await fenced(session, execution, OLD)
@@ -95,23 +95,21 @@ async def test_the_fence_passes_the_current_epoch_alone(
     assert lease(database) == (OURS, CURRENT, 0, "held")
 
 
-async def test_the_fence_does_not_pass_a_released_lease(
+async def test_fence_does_not_pass_a_released_lease(
     session: Session, database: Database, execution: UUID
 ):
     database.run("UPDATE resumer.leases SET lease_until = NULL")
     assert not await fenced(session, execution, CURRENT)
 
 
-async def test_the_fence_does_not_pass_an_execution_that_ended(
+async def test_fence_does_not_pass_an_ended_execution(
     session: Session, database: Database, execution: UUID
 ):
     database.run("UPDATE workflow_executions SET status = 'cancelled'")
     assert not await fenced(session, execution, CURRENT)
 
 
-async def test_a_daemon_with_an_old_epoch_cannot_stand_in_line(
-    session: Session, database: Database, execution: UUID
-):
+async def test_old_epoch_cannot_requeue(session: Session, database: Database, execution: UUID):
     async with session.transaction():
         await leases.requeue(session, execution, OLD, 1.0)
     assert lease(database) == (OURS, CURRENT, 3, "held")
@@ -120,7 +118,7 @@ async def test_a_daemon_with_an_old_epoch_cannot_stand_in_line(
     assert lease(database) == (None, CURRENT, 0, "past")
 
 
-async def test_a_daemon_with_an_old_epoch_cannot_hand_over(
+async def test_old_epoch_cannot_expire_a_lease(
     session: Session, database: Database, execution: UUID
 ):
     async with session.transaction():
@@ -137,7 +135,7 @@ async def rescued(session: Session) -> list[int]:
     return [each.epoch for each in found]
 
 
-async def test_a_rescue_takes_what_is_past_in_a_new_epoch_and_counts_a_claim(
+async def test_rescue_raises_the_epoch_and_counts_a_takeover(
     session: Session, database: Database, execution: UUID
 ):
     assert await rescued(session) == []
@@ -157,7 +155,7 @@ async def test_a_rescue_takes_what_is_past_in_a_new_epoch_and_counts_a_claim(
     ],
     ids=["as recorded", "another instance", "a newer epoch", "taken over"],
 )
-async def test_a_commit_is_ours_only_as_it_was_recorded(
+async def test_is_recorded_only_for_the_lease_as_it_was_written(
     session: Session, database: Database, changed: dict[str, object], ours: bool
 ):
     execution = uuid4()
@@ -172,7 +170,7 @@ async def test_a_commit_is_ours_only_as_it_was_recorded(
     [("1 minute", "1 minute", True), ("0", "1 minute", False), ("1 minute", "0", False)],
     ids=["silent", "it beat", "it recorded"],
 )
-async def test_a_daemon_is_dead_without_a_beat_and_without_a_record(
+async def test_daemon_without_heartbeat_and_record_is_dead(
     session: Session, database: Database, beat: str, recorded: str, dies: bool
 ):
     database.run(
@@ -187,7 +185,7 @@ async def test_a_daemon_is_dead_without_a_beat_and_without_a_record(
     assert await found.fetchone() == {"dead": [OURS] if dies else [], "freed": int(dies)}
 
 
-async def test_only_the_latest_attempt_settles_a_message(session: Session, database: Database):
+async def test_only_the_latest_claim_settles_a_message(session: Session, database: Database):
     database.run(
         "INSERT INTO resumer.outbox (key, execution_id, kind, body)"
         " VALUES ('k', %s, 'notify', '{}')",

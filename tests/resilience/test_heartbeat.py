@@ -1,4 +1,4 @@
-"""The heartbeat: nothing starves it, nobody needs it while nothing is held, silence is death."""
+"""Heartbeats are sent while there are leases, and a daemon without them is declared dead."""
 
 import asyncio
 import signal
@@ -22,7 +22,7 @@ from tests.harness.receiver import Receiver, answering, receiver, silent
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow
 
-# a lease that is no help to a rescuer: whoever is dead must be found by his silence
+# a lease that is too long to help: only the missing heartbeats show that a daemon is dead
 LONG: dict[str, Any] = {
     "http_allow": "localhost", "lease": "2s", "effect_deadline": "1h", "drain_timeout": "100ms",
 }  # fmt: skip
@@ -43,13 +43,13 @@ def sends(service: Service, here: Receiver) -> None:
 
 
 def beats(database: Database) -> Callable[[], bool]:
-    """Return whether there was a beat since this was called."""
+    """Return a check that is true after the next heartbeat."""
     beat = "SELECT max(heartbeat_at) FROM resumer.instances"
     before = database.run(beat)
     return lambda: database.run(beat) > before
 
 
-async def test_a_busy_loop_and_a_pool_that_is_empty_do_not_starve_it(
+async def test_busy_loop_and_empty_pool_do_not_delay_heartbeats(
     service: Service, database: Database
 ):
     async with receiver(silent) as here:
@@ -72,7 +72,7 @@ async def test_a_busy_loop_and_a_pool_that_is_empty_do_not_starve_it(
     assert len(here.requests) == 1
 
 
-async def test_nothing_is_said_and_nothing_connected_while_nothing_is_held(
+async def test_daemon_without_leases_has_no_heartbeat_connection(
     service: Service, database: Database
 ):
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
@@ -96,7 +96,7 @@ async def test_nothing_is_said_and_nothing_connected_while_nothing_is_held(
         await asyncio.to_thread(work)
 
 
-async def test_who_is_silent_is_dead_and_another_goes_on_before_the_lease_is_past(
+async def test_execution_of_a_silent_daemon_is_taken_over_before_lease_end(
     service: Service, tmp_path: Path
 ):
     async with receiver(silent, answering()) as here:
@@ -115,7 +115,7 @@ async def test_who_is_silent_is_dead_and_another_goes_on_before_the_lease_is_pas
     assert len({each.headers["idempotency-key"] for each in here.requests}) == 1
 
 
-async def test_who_was_called_dead_stops_and_comes_back_as_somebody_else(
+async def test_daemon_declared_dead_stops_and_registers_again(
     service: Service, database: Database, tmp_path: Path
 ):
     async with receiver(silent, answering()) as here:
@@ -135,18 +135,18 @@ async def test_who_was_called_dead_stops_and_comes_back_as_somebody_else(
                 assert service.ended(service.start())["result"] == "allowed"
 
         await asyncio.to_thread(work)
-    assert len(here.requests) == 3  # the one that was stopped sent nothing more of the first
+    assert len(here.requests) == 3  # the stopped daemon sent nothing more of the first execution
 
 
 def alive(database: Database) -> list[Any]:
     return database.run("SELECT id FROM resumer.instances WHERE NOT dead")
 
 
-async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database: Database):
-    holder = LeaseOwner(uuid4(), lease=1.0, effect_deadline=1.0)
-    instance = Instance(Store(database.url), holder, load_settings(database_url=database.url))
+async def test_trust_ends_with_the_silence_when_heartbeats_hang(database: Database):
+    owner = LeaseOwner(uuid4(), lease=1.0, effect_deadline=1.0)
+    instance = Instance(Store(database.url), owner, load_settings(database_url=database.url))
     heartbeat = Heartbeat(database.url, instance, 0.5, lambda: None)
-    assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # nobody knows of it
+    assert heartbeat.trusted_until(0.0) > monotonic() + 1_000  # other daemons do not know it yet
     await instance.register()
     heartbeat.start()
     heartbeat.track()
@@ -158,10 +158,10 @@ async def test_who_cannot_beat_trusts_himself_no_longer_than_others_do(database:
     await heartbeat.stop()
 
 
-async def test_nobody_is_called_dead_by_who_was_cut_off_himself(
+async def test_daemon_that_was_cut_off_declares_nobody_dead_at_first(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    clock = iter((100.0, 104.9, 105.0))  # one look each
+    clock = iter((100.0, 104.9, 105.0))  # one reading each
     monkeypatch.setattr(rescuer_module, "monotonic", lambda: next(clock))
     database.run(
         "INSERT INTO resumer.instances (id, host, version, silence, heartbeat_at)"

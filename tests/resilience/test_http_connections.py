@@ -1,4 +1,4 @@
-"""Connections to our HTTP server, and shortages of our own: neither ever fails a webhook."""
+"""Idle HTTP connections and shortages of this daemon never fail a webhook."""
 
 import asyncio
 import errno
@@ -26,7 +26,7 @@ HTTP = "GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 
 @contextmanager
 def connected(daemon: Observed, sent: str = "") -> Iterator[socket.socket]:
-    """Connect, and send what may be no whole request."""
+    """Connect, and send a request that may be incomplete."""
     place = urlsplit(daemon.address)
     with socket.create_connection((place.hostname, place.port or 0), timeout=30) as connection:
         connection.sendall(sent.encode())
@@ -34,7 +34,7 @@ def connected(daemon: Observed, sent: str = "") -> Iterator[socket.socket]:
 
 
 def said(connection: socket.socket) -> bytes:
-    """Return all that is said until the connection is closed."""
+    """Return all bytes that come until the connection is closed."""
     text = b""
     try:
         while part := connection.recv(65_536):
@@ -51,7 +51,7 @@ def sends(service: Service, url: str) -> None:
 
 
 def limit(daemon: Process, files: int) -> None:
-    """Let the daemon's process have at most so many files."""
+    """Limit the open files of the daemon's process."""
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (files, 4096))
 
 
@@ -80,7 +80,9 @@ async def test_three_hundred_idle_connections_fail_no_webhook(  # C32
         await asyncio.to_thread(work)
 
 
-async def test_a_shortage_of_files_is_no_attempt(database: Database, tmp_path: Path):  # C32
+async def test_shortage_of_files_does_not_count_as_an_attempt(
+    database: Database, tmp_path: Path
+):  # C32
     service = Service(database)
     async with receiver(answering()) as here:
         sends(service, here.url())
@@ -89,8 +91,8 @@ async def test_a_shortage_of_files_is_no_attempt(database: Database, tmp_path: P
             with process(database, tmp_path / "log", http_allow="localhost") as daemon:
                 eventually_sync(daemon.ready)
                 execution = service.start()
-                service.ended(execution)  # all that is opened once is open
-                limit(daemon, 3)  # a file that was closed since then would leave room for another
+                service.ended(execution)  # files that are opened once are open
+                limit(daemon, 3)  # a higher limit would leave room if a file was closed since
                 execution = service.start()
                 eventually_sync(lambda: daemon.said("effect_not_sent"))
                 limit(daemon, 1024)
@@ -102,7 +104,7 @@ async def test_a_shortage_of_files_is_no_attempt(database: Database, tmp_path: P
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-async def test_a_shortage_is_told_from_a_failure_of_the_receiver(number: int):  # C32
+async def test_shortage_is_not_a_failure_of_the_receiver(number: int):  # C32
     class Short(httpcore2.AnyIOBackend):
         async def connect_tcp(self, *_given: object, **_named: object) -> object:  # type: ignore[override]
             try:
@@ -133,7 +135,7 @@ async def test_a_shortage_is_told_from_a_failure_of_the_receiver(number: int):  
         assert (answer.retry_class, answer.sent) == ("shortage", False)
 
 
-async def test_a_receiver_that_refuses_is_no_shortage():
+async def test_refused_connection_is_not_a_shortage():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://localhost:{nobody.getsockname()[1]}/"
@@ -141,7 +143,7 @@ async def test_a_receiver_that_refuses_is_no_shortage():
     assert answer.retry_class == "connection"
 
 
-def test_the_connection_that_waits_longest_makes_room_for_a_new_one(database: Database):  # C32
+def test_new_connection_replaces_the_longest_idle_one(database: Database):  # C32
     with running(database, http_connections=3) as daemon, ExitStack() as idle:
         first, second, third = (idle.enter_context(connected(daemon)) for _ in range(3))
         with connected(daemon, f"{HTTP}Connection: close\r\n\r\n") as fourth:
@@ -163,7 +165,7 @@ def test_the_connection_that_waits_longest_makes_room_for_a_new_one(database: Da
     ],
     ids=["nothing", "a byte", "no end of its head", "no end of its body", "half of another"],
 )
-def test_a_client_that_does_not_send_its_request_is_not_waited_for(  # C32
+def test_client_that_sends_no_full_request_times_out(  # C32
     database: Database, monkeypatch: pytest.MonkeyPatch, sent: str
 ):
     with running(database) as daemon:
@@ -172,7 +174,7 @@ def test_a_client_that_does_not_send_its_request_is_not_waited_for(  # C32
             assert said(connection).count(b"HTTP/1.1 ") <= 1
 
 
-def test_a_client_that_does_not_take_its_answer_is_not_waited_for(  # C32
+def test_client_that_does_not_read_its_response_times_out(  # C32
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     with running(database) as daemon:
@@ -189,7 +191,7 @@ CHUNKED = "POST /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked
 
 # C38
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_body_that_is_no_http_is_the_client_s_fault_and_ends_the_connection(
+def test_invalid_request_body_is_a_400_and_closes_the_connection(
     database: Database, capfd: pytest.CaptureFixture[str], answered: bool
 ):
     with running(database) as daemon:

@@ -1,4 +1,4 @@
-"""Leases: who runs an execution beyond one transaction, and what becomes of it when he cannot."""
+"""Leases: fences, takeovers after a kill, draining, and waiting for capacity."""
 
 import asyncio
 import signal
@@ -67,7 +67,7 @@ LOCK = "SELECT FROM workflow_executions WHERE id = %s FOR NO KEY UPDATE"
 
 
 def leased(service: Service, **columns: object) -> UUID:
-    """Return an execution that runs, with a lease of the first epoch that is past."""
+    """Return a running execution with an expired lease of the first epoch."""
     execution = service.insert(
         "workflow_executions", execution_id="e", status="running", context="{}"
     )
@@ -87,13 +87,13 @@ async def waiting(database: Database) -> None:
 
 
 @pytest.mark.parametrize("statement", SNAPSHOTS)
-async def test_a_fence_that_is_a_condition_lets_a_zombie_write(
+async def test_fence_as_a_condition_lets_a_zombie_write(
     service: Service, database: Database, statement: str
 ):
     """A joined or nested fence reads a snapshot from before the rescuer's commit.
 
-    The zombie's write waits for a row that the rescuer has locked; when it goes on, PostgreSQL
-    looks again at that row alone, and not at the lease.
+    The zombie's write waits for a row that the rescuer has locked. When it continues, PostgreSQL
+    reads that row again, but not the lease.
     """
     execution = leased(service)
     service.insert("step_executions", execution_id=execution, step_id="s", status="running")
@@ -110,7 +110,7 @@ async def test_a_fence_that_is_a_condition_lets_a_zombie_write(
         await zombie.commit()
 
 
-async def test_the_fence_stops_a_zombie_that_waited_for_its_rescuer(
+async def test_fence_stops_a_zombie_that_waited_for_its_rescuer(
     service: Service, database: Database
 ):
     execution = leased(service)
@@ -130,7 +130,9 @@ async def test_the_fence_stops_a_zombie_that_waited_for_its_rescuer(
         assert not await late
 
 
-async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service, tmp_path: Path):
+async def test_effect_of_a_killed_daemon_is_sent_under_the_same_key(
+    service: Service, tmp_path: Path
+):
     async with receiver(silent, answering()) as here:
         sends(service, here)
         execution = service.start()
@@ -149,12 +151,10 @@ async def test_whoever_is_killed_is_replaced_under_the_same_key(service: Service
     assert here.requests[0].body == here.requests[1].body
 
 
-async def test_whoever_takes_over_a_long_rest_has_a_lease_that_outlasts_it(
-    service: Service, tmp_path: Path
-):
-    """Else it runs out before the attempt, again and again, until that is an incident.
+async def test_takeover_of_a_delayed_retry_extends_the_lease(service: Service, tmp_path: Path):
+    """Otherwise it ends before the attempt, again and again, until the execution is an incident.
 
-    The fourth attempt is answered when the leases were read, however short its rest is.
+    The receiver answers the fourth attempt after the test has read the leases.
     """
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
@@ -176,7 +176,7 @@ async def test_whoever_takes_over_a_long_rest_has_a_lease_that_outlasts_it(
             with process(service.database, tmp_path / "first.log", **STOPPED | long) as first:
                 eventually_sync(lambda: service.database.run(fourth))
                 [(killed, outlasts)] = service.database.run(lease)
-                assert outlasts, "the rest, and an hour for the attempt"
+                assert outlasts, "the delay, and an hour for the attempt"
                 first.kill()
             with running(service.database, **LEASE | long) as second:
                 eventually_sync(lambda: service.database.run(lease)[0][0] != killed)
@@ -188,7 +188,7 @@ async def test_whoever_takes_over_a_long_rest_has_a_lease_that_outlasts_it(
         await beside(work)
 
 
-async def test_what_is_under_way_at_the_end_is_finished(service: Service, tmp_path: Path):
+async def test_drain_waits_for_an_effect_in_flight(service: Service, tmp_path: Path):
     async with receiver(slow) as here:
         sends(service, here)
         execution = service.start()
@@ -204,10 +204,8 @@ async def test_what_is_under_way_at_the_end_is_finished(service: Service, tmp_pa
     assert len(keys(here)) == 1
 
 
-async def test_who_ends_finishes_what_is_sent_and_leaves_what_follows_to_others(
-    service: Service, tmp_path: Path
-):
-    """Nothing is cut off, so nothing is sent twice; who waits to try again is not waited for."""
+async def test_drain_leaves_the_next_effects_to_other_daemons(service: Service, tmp_path: Path):
+    """Nothing is cut off, so nothing is sent twice. The drain does not wait for a retry."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
     async def patient(writer: asyncio.StreamWriter) -> None:
@@ -238,7 +236,7 @@ async def test_who_ends_finishes_what_is_sent_and_leaves_what_follows_to_others(
     assert len(set(keys(here))) == 3  # the 503 was tried again
 
 
-async def test_what_does_not_end_in_time_is_handed_over_at_once(service: Service, tmp_path: Path):
+async def test_drain_releases_unfinished_executions_at_once(service: Service, tmp_path: Path):
     long = {**STOPPED, "lease": "1h", "effect_deadline": "1m"}
     async with receiver(silent, answering()) as here:
         sends(service, here)
@@ -258,7 +256,7 @@ async def test_what_does_not_end_in_time_is_handed_over_at_once(service: Service
 
 @asynccontextmanager
 async def doubtful(service: Service, log: Path) -> AsyncIterator[tuple[UUID, Receiver]]:
-    """Kill a daemon while it sends what may be sent once at most; yield what is left of it."""
+    """Kill a daemon while it sends an at-most-once effect. Yield its execution and receiver."""
     async with receiver(silent, answering()) as here:
         sends(service, here, delivery="at_most_once")
         execution = service.start()
@@ -274,13 +272,13 @@ async def doubtful(service: Service, log: Path) -> AsyncIterator[tuple[UUID, Rec
         yield execution, here
 
 
-async def test_what_must_be_sent_once_at_most_is_never_sent_again(service: Service, tmp_path: Path):
+async def test_at_most_once_effect_is_never_sent_again(service: Service, tmp_path: Path):
     async with doubtful(service, tmp_path / "log") as (execution, here):
         assert service.pause(execution)["incident"]["cause"] == "ambiguous_effect"
         assert len(here.requests) == 1
 
 
-async def test_a_person_may_say_that_it_has_happened(service: Service, tmp_path: Path):
+async def test_retry_may_skip_an_ambiguous_effect(service: Service, tmp_path: Path):
     async with doubtful(service, tmp_path / "log") as (execution, here):
         [key] = keys(here)
         ask_retry(service, execution, skip_effect=key)
@@ -291,7 +289,7 @@ async def test_a_person_may_say_that_it_has_happened(service: Service, tmp_path:
     ]
 
 
-async def test_a_person_may_have_it_sent_again(service: Service, tmp_path: Path):
+async def test_retry_may_send_an_ambiguous_effect_again(service: Service, tmp_path: Path):
     async with doubtful(service, tmp_path / "log") as (execution, here):
         ask_retry(service, execution)
         await beside(lambda: finished(service, execution))
@@ -299,7 +297,7 @@ async def test_a_person_may_have_it_sent_again(service: Service, tmp_path: Path)
         assert len(set(keys(here))) == 1
 
 
-async def test_a_person_may_go_on_from_another_step(service: Service, tmp_path: Path):
+async def test_retry_may_continue_from_another_step(service: Service, tmp_path: Path):
     async with doubtful(service, tmp_path / "log") as (execution, here):
         ask_retry(service, execution, from_step="release")
         await beside(lambda: finished(service, execution))
@@ -307,7 +305,7 @@ async def test_a_person_may_go_on_from_another_step(service: Service, tmp_path: 
     assert service.steps(execution) == ["release"]
 
 
-async def test_a_retry_that_cannot_be_is_refused_or_failed(service: Service, tmp_path: Path):
+async def test_invalid_retry_is_refused_or_fails(service: Service, tmp_path: Path):
     async with doubtful(service, tmp_path / "log") as (execution, here):
         [key] = keys(here)
         with pytest.raises(psycopg.Error, match="needs an actor and a reason"):
@@ -336,7 +334,7 @@ def finished(service: Service, execution: UUID) -> None:
         assert service.ended(execution)["result"] == "allowed"
 
 
-async def test_a_row_that_cannot_be_read_when_an_answer_comes_names_what_was_sent(service: Service):
+async def test_incident_of_an_unreadable_row_names_what_was_sent(service: Service):
     gate = asyncio.Event()
 
     async def gated(writer: asyncio.StreamWriter) -> None:
@@ -368,10 +366,10 @@ async def test_a_row_that_cannot_be_read_when_an_answer_comes_names_what_was_sen
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
-async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
+async def test_executions_beyond_the_capacity_wait_and_are_all_sent(
     service: Service, database: Database, delivery: str
 ):
-    """An execution that waits for a place is not lost and does not fail: a daemon takes it."""
+    """An execution that waits for capacity is not lost and does not fail."""
     few = {**LEASE, "concurrency": 2}
     async with receiver(slow) as here:
         sends(service, here, delivery=delivery)
@@ -388,12 +386,10 @@ async def test_more_than_there_are_places_for_stand_in_line_and_nobody_is_left(
         shares = await beside(work)
     assert sorted(keys(here)) == sorted(set(keys(here)))
     assert sum(shares) == 60
-    assert min(shares) > 0  # the line is in the database, so both took of it
+    assert min(shares) > 0  # they wait in the database, so both daemons take some
 
 
-async def test_only_as_many_are_held_as_have_a_place_or_wait_for_the_next(
-    service: Service, database: Database
-):
+async def test_daemon_leases_twice_its_concurrency(service: Service, database: Database):
     held = "SELECT count(*) FILTER (WHERE instance IS NOT NULL), count(*) FROM resumer.leases"
     async with receiver(silent) as here:
         sends(service, here)
@@ -409,8 +405,8 @@ async def test_only_as_many_are_held_as_have_a_place_or_wait_for_the_next(
         await beside(work)
 
 
-async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(service: Service):
-    """Eight at a time, each for half a second: the last waits for longer than it may be held."""
+async def test_waiting_for_a_host_longer_than_a_lease_fails_nothing(service: Service):
+    """Eight at a time for half a second each: the last one waits longer than its lease lasts."""
 
     async def slower(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.5)
@@ -433,7 +429,7 @@ async def test_a_host_without_a_place_for_longer_than_a_lease_fails_nothing(serv
 
 # C55
 @pytest.mark.parametrize("lease", ["300ms", "30s"])
-async def test_a_lease_shorter_than_an_effect_may_take_leaves_time_to_send_it(
+async def test_lease_shorter_than_the_effect_deadline_leaves_time_to_send(
     service: Service, lease: str
 ):
     short = {**STOPPED, "lease": lease, "effect_deadline": "30s", "drain_timeout": "100ms"}
@@ -449,10 +445,10 @@ async def test_a_lease_shorter_than_an_effect_may_take_leaves_time_to_send_it(
     assert len(keys(here)) == 1
 
 
-async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_waiting(
+async def test_fifty_hanging_effects_block_neither_decisions_nor_heartbeats(
     service: Service,
 ):
-    """Of a pool of two. They hang at seven receivers, for one host has eight places."""
+    """The pool has two connections. There are seven receivers, because a host has eight slots."""
     long = {**LEASE, "effect_deadline": "1h", "drain_timeout": "100ms"}
     held = "SELECT execution_id, epoch FROM resumer.leases WHERE lease_until > now() ORDER BY 1"
     beats = "SELECT 1 FROM resumer.instances WHERE heartbeat_at > %s"
@@ -484,7 +480,7 @@ async def test_fifty_that_hang_keep_no_connection_no_decision_and_no_heartbeat_w
 
 
 # C50
-async def test_results_of_many_effects_of_one_execution_are_recorded_together(
+async def test_results_of_many_effects_are_recorded_together(
     service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     written, run = [], Session.run
@@ -518,7 +514,7 @@ async def test_results_of_many_effects_of_one_execution_are_recorded_together(
 
 
 # C50
-async def test_a_large_context_is_parsed_once_for_all_webhooks_of_a_foreach(
+async def test_large_context_is_parsed_once_for_a_foreach(
     service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     parsed = []

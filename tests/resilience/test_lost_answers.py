@@ -1,4 +1,4 @@
-"""A commit whose answer is lost on its way: it is done, and nobody here knows."""
+"""The response to a COMMIT is lost: the daemon continues from what was committed."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.harness.receiver import Behaviour, Receiver, answering, receiver, sil
 from tests.harness.running import Running, process, running
 from tests.harness.service import Service, allow, ask
 
-# nothing here waits for a lease that runs out
+# no test waits for the end of a lease
 LONG: dict[str, Any] = {
     "http_allow": "localhost", "lease": "1h", "effect_deadline": "1m", "drain_timeout": "500ms",
 }  # fmt: skip
@@ -43,7 +43,7 @@ def paths(here: Receiver) -> list[bytes]:
 
 
 def losing(service: Service, proxy: Proxy, work: Callable[[Running], UUID]) -> Callable[[], UUID]:
-    """Return what runs work and lets the execution end, behind the proxy."""
+    """Return a function that runs work and waits for the end of the execution, behind the proxy."""
 
     def run() -> UUID:
         with running(proxy.to(service.database), **LONG) as daemon:
@@ -56,7 +56,7 @@ def losing(service: Service, proxy: Proxy, work: Callable[[Running], UUID]) -> C
 
 
 async def decided(service: Service, proxy: Proxy) -> UUID:
-    """Approve what is asked; the answer to the commit of the turn is lost."""
+    """Approve an execution. The response to the commit of the batch is lost."""
 
     def work(_daemon: Running) -> UUID:
         execution = service.paused()
@@ -69,7 +69,7 @@ async def decided(service: Service, proxy: Proxy) -> UUID:
     return execution
 
 
-async def test_a_decision_is_applied_once(service: Service, proxy: Proxy):
+async def test_decision_is_applied_once(service: Service, proxy: Proxy):
     told = {"type": "notify", "recipients": ["role:a"], "message": "approved"}
     tell = {"id": "tell", "type": "execute", "execute": [told], "next": "release"}
     service.workflow(ask(on_true="tell"), tell, allow())
@@ -78,7 +78,7 @@ async def test_a_decision_is_applied_once(service: Service, proxy: Proxy):
     assert len(service.database.run("SELECT key FROM resumer.outbox")) == 1
 
 
-async def test_what_a_decision_leads_to_is_sent_without_waiting_for_the_lease(
+async def test_effects_of_a_lost_batch_are_sent_before_the_lease_ends(
     service: Service, proxy: Proxy
 ):
     async with receiver(answering()) as here:
@@ -91,7 +91,7 @@ async def test_what_a_decision_leads_to_is_sent_without_waiting_for_the_lease(
 
 
 def gated(proxy: Proxy, here: Callable[[], Receiver], at: int) -> Behaviour:
-    """Answer; before the answer to this request, see to it that its record's commit has none."""
+    """Answer. Before request number `at` is answered, drop the response to its later commit."""
 
     async def behave(writer: Any) -> None:
         if len(here().requests) == at:
@@ -103,7 +103,7 @@ def gated(proxy: Proxy, here: Callable[[], Receiver], at: int) -> Behaviour:
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
 @pytest.mark.parametrize("at", [1, 2, 3])
-async def test_what_came_back_is_recorded_once_and_what_follows_is_sent_once(
+async def test_result_is_recorded_once_and_the_next_effect_sent_once(
     service: Service, proxy: Proxy, at: int, delivery: str
 ):
     async with receiver(gated(proxy, lambda: here, at)) as here:
@@ -122,7 +122,7 @@ async def test_what_came_back_is_recorded_once_and_what_follows_is_sent_once(
     ]
 
 
-async def test_what_is_under_way_beside_it_is_not_sent_again(service: Service, proxy: Proxy):
+async def test_parallel_effect_in_flight_is_not_sent_again(service: Service, proxy: Proxy):
     async def behave(writer: Any) -> None:
         if len(here.requests) == 1:
             await eventually(lambda: len(here.requests) == 2)
@@ -141,7 +141,7 @@ async def test_what_is_under_way_beside_it_is_not_sent_again(service: Service, p
     assert sorted(paths(here)) == [b"/a", b"/b", b"/c"]
 
 
-async def test_what_is_rescued_is_sent_without_waiting_for_the_lease(
+async def test_rescued_effect_is_sent_before_the_lease_ends(
     service: Service, proxy: Proxy, tmp_path: Path
 ):
     async with receiver(silent, answering()) as here:

@@ -1,4 +1,4 @@
-"""Conclusions of a daemon from its own clock: the death of others, and its right to send."""
+"""Conclusions from the local clock: the death of other daemons, and the right to send."""
 
 import asyncio
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ SILENCE = 10.0
 
 
 class Clock:
-    """A clock that the test sets; each reading moves it on by `tick` seconds."""
+    """A clock that the test sets. Each reading advances it by `tick` seconds."""
 
     def __init__(self, tick: float = 0.0) -> None:
         self.now = 1_000.0
@@ -47,7 +47,7 @@ def silent_daemon(database: Database) -> None:
     )
 
 
-async def test_nobody_is_called_dead_before_the_database_was_reached_for_the_time_of_silence(
+async def test_nobody_is_declared_dead_before_a_full_silence_is_observed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     clock = Clock()
@@ -72,10 +72,10 @@ def beating(database: Database) -> Heartbeat:
     return Heartbeat(database.url, instance, SILENCE, lambda: None)
 
 
-async def test_a_beat_proves_life_from_when_it_was_sent(
+async def test_heartbeat_counts_from_when_it_was_sent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    """The database dates it between both, and others go by that."""
+    """The database dates it between sending and response, and other daemons use that date."""
     clock = Clock(tick=5.0)
     monkeypatch.setattr(heartbeats, "monotonic", clock)
     heartbeat = beating(database)
@@ -103,7 +103,7 @@ class Client:
     [(0.0, 1_100.0, True), (61.0, 1_100.0, False), (0.0, 1_000.0, False), (59.0, 1_100.0, True)],
     ids=["in time", "its lease is past", "others may think it dead", "just in time"],
 )
-async def test_nothing_is_sent_once_another_may_have_taken_over(
+async def test_nothing_is_sent_after_another_daemon_may_take_over(
     monkeypatch: pytest.MonkeyPatch, slept: float, trusted: float, sends: bool
 ):
     clock, client = Clock(), Client()

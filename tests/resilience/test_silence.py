@@ -1,4 +1,4 @@
-"""A path to the server that goes silent with its sockets open: nobody is told, all get off it."""
+"""A network path that stops responding without closing: every connection leaves it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ def decided(service: Service) -> None:
     assert service.ended(execution)["result"] == "allowed"
 
 
-def test_listener_worker_and_reconciler_all_get_off_a_silent_path(
+def test_all_connections_leave_a_path_that_does_not_respond(
     service: Service, database: Database, proxy: Proxy
 ):
     with running(proxy.to(database), **QUICK) as daemon:
@@ -60,7 +60,7 @@ def test_listener_worker_and_reconciler_all_get_off_a_silent_path(
         decided(service)
 
 
-def test_a_worker_whose_listener_has_another_path_gets_off_alone(
+def test_worker_leaves_a_dead_path_while_its_listener_stays(
     service: Service, database: Database, proxy: Proxy
 ):
     with running(proxy.to(database), **QUICK, listen_url=database.url) as daemon:
@@ -73,7 +73,7 @@ def test_a_worker_whose_listener_has_another_path_gets_off_alone(
         assert service.ended(execution)["result"] == "allowed"
 
 
-async def test_a_transaction_that_is_not_answered_is_given_up(database: Database, proxy: Proxy):
+async def test_transaction_without_response_times_out(database: Database, proxy: Proxy):
     session = await store.Database(proxy.to(database).url).session()
     proxy.stall()
     with pytest.raises(Unreachable, match="did not answer within"):

@@ -1,4 +1,4 @@
-"""SIGTERM drains, a second signal ends, and nothing of a daemon is left behind."""
+"""SIGTERM drains, a second signal ends at once, and a stopped daemon leaves nothing behind."""
 
 import os
 import signal
@@ -27,9 +27,7 @@ def waiting_workers(database: Database) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_turn_at_hand_finish(
-    database: Database, tmp_path, number: signal.Signals
-):
+def test_signal_lets_the_current_batch_finish(database: Database, tmp_path, number: signal.Signals):
     service = Service(database)
     service.workflow(ask(), allow())
     with process(database, tmp_path / "log", **PATIENT) as daemon:
@@ -49,7 +47,7 @@ def test_a_signal_lets_the_turn_at_hand_finish(
     assert service.decisions(next_one) == [("approved", None)]
 
 
-def test_a_second_signal_ends_it_at_once(
+def test_second_signal_ends_the_daemon_at_once(
     own_server: EmbeddedPostgres, own_database: Database, tmp_path
 ):
     service = Service(own_database)
@@ -60,7 +58,7 @@ def test_a_second_signal_ends_it_at_once(
             holder.execute("LOCK TABLE step_executions IN EXCLUSIVE MODE")
             service.decide(service.asked(execution)[0], "approved")
             [worker] = eventually_sync(lambda: waiting_workers(own_database))
-            os.kill(worker, signal.SIGSTOP)  # a backend that never answers again
+            os.kill(worker, signal.SIGSTOP)  # a backend that does not respond any more
         try:
             daemon.signal()
             eventually_sync(lambda: daemon.said("draining"))
@@ -75,7 +73,7 @@ def test_a_second_signal_ends_it_at_once(
     assert service.steps(execution) == ["ask", "release"]
 
 
-def test_a_drain_that_takes_too_long_ends_by_itself(
+def test_drain_ends_after_its_timeout(
     own_server: EmbeddedPostgres, own_database: Database, tmp_path
 ):
     service = Service(own_database)
@@ -99,7 +97,7 @@ def test_a_drain_that_takes_too_long_ends_by_itself(
     assert service.decisions(execution) == [("approved", "applied")]
 
 
-def test_a_drain_does_not_wait_until_a_host_has_rested(
+def test_drain_does_not_wait_for_an_open_circuit_breaker(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
@@ -121,7 +119,7 @@ def test_a_drain_does_not_wait_until_a_host_has_rested(
     assert service.look(resting)["status"] == "running"
 
 
-def test_an_idle_daemon_stops_and_leaves_no_session(database: Database):
+def test_idle_daemon_stops_and_leaves_no_session(database: Database):
     with running(database) as daemon:
         assert daemon.metric("resumer_db_up") == 1
     eventually_sync(
@@ -135,7 +133,7 @@ def test_an_idle_daemon_stops_and_leaves_no_session(database: Database):
     )
 
 
-def test_a_daemon_stops_while_its_database_is_away(
+def test_daemon_stops_while_its_database_is_down(
     own_server: EmbeddedPostgres, own_database: Database, tmp_path
 ):
     with process(own_database, tmp_path / "log") as daemon:

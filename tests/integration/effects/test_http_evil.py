@@ -1,4 +1,4 @@
-"""Whatever a receiver does, an attempt ends within its deadline and reads no more than it may."""
+"""Hostile responses: an attempt ends by its deadline and reads a limited number of bytes."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ DEADLINE = 0.5
 
 
 async def half_closed(writer):
-    """Say that there is nothing more to come, and keep the connection."""
+    """Close the sending half only."""
     writer.write(OK)
     writer.write_eof()
     await asyncio.Event().wait()
@@ -87,7 +87,7 @@ BREAKS = {
 
 
 async def attempt(behaviour, deadline=60.0) -> tuple[HttpResult, int]:
-    """Return what came of it and how many bytes came in."""
+    """Return the result and the number of received bytes."""
     backend = CountingBackend()
     async with receiver(behaviour) as here:
         async with asyncio.timeout(90):
@@ -97,7 +97,7 @@ async def attempt(behaviour, deadline=60.0) -> tuple[HttpResult, int]:
 
 
 @pytest.mark.parametrize("behaviour", TIMES_OUT.values(), ids=TIMES_OUT)
-async def test_what_has_no_end_times_out(behaviour):
+async def test_endless_response_times_out(behaviour):
     answer, received = await attempt(behaviour, DEADLINE)
     assert (answer.retry_class, answer.sent) == ("timeout", True)
     assert answer.error == "webhook timed out: no complete response before the deadline"
@@ -105,7 +105,7 @@ async def test_what_has_no_end_times_out(behaviour):
 
 
 @pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
-async def test_what_is_no_answer_is_a_failed_connection(behaviour):
+async def test_invalid_response_is_a_connection_failure(behaviour):
     answer, received = await attempt(behaviour)
     assert answer.error in {
         "webhook failed: not a valid HTTP response",
@@ -121,7 +121,7 @@ async def test_what_is_no_answer_is_a_failed_connection(behaviour):
     [b"\r\n", b"Content-Length: 1000000000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"],
     ids=["until closed", "by length", "in chunks"],
 )
-async def test_an_endless_body_is_kept_in_part(start):
+async def test_endless_body_is_truncated(start):
     wave = b"b" * 4096
     wave = b"1000\r\n" + wave + b"\r\n" if b"chunked" in start else wave
     answer, received = await attempt(flooding(OK + start, wave))
@@ -135,7 +135,7 @@ async def test_an_endless_body_is_kept_in_part(start):
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
-async def test_a_compressed_bomb_stays_small(pack):
+async def test_compressed_bomb_is_truncated_in_little_memory(pack):
     bomb = pack(b"b" * 20_000_000)
     coding = "gzip" if pack is gzip.compress else "deflate"
     tracemalloc.start()
@@ -149,21 +149,21 @@ async def test_a_compressed_bomb_stays_small(pack):
     assert received <= MAX_KEPT + ONE_READ
 
 
-async def test_a_bomb_in_a_bomb_is_not_unpacked():
+async def test_doubly_compressed_body_is_not_unpacked():
     bomb = gzip.compress(gzip.compress(b"b" * 20_000_000))
     answer, _ = await attempt(answering(body=bomb, headers=("Content-Encoding: gzip, gzip",)))
     assert answer.data == {"status_code": 200, "response": None}
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-async def test_a_redirect_loop_is_one_failure(status):
+async def test_redirects_are_not_followed(status):
     async with receiver(answering(status=status, headers=("Location: /again",))) as here:
         answer = await client().send(effect(here.url()), deadline=5)
     assert (answer.error, answer.retry_class) == (f"webhook answered {status}", str(status))
     assert len(here.requests) == 1
 
 
-async def test_a_receiver_that_does_not_read_times_out():
+async def test_receiver_that_does_not_read_times_out():
     async def deaf(_reader, writer):
         writer.transport.pause_reading()
         await asyncio.Event().wait()
@@ -174,7 +174,7 @@ async def test_a_receiver_that_does_not_read_times_out():
     assert (answer.retry_class, answer.sent) == ("timeout", True)
 
 
-async def test_a_handshake_without_end_times_out_and_its_connection_is_closed():
+async def test_endless_tls_handshake_times_out_and_closes_its_connection():
     closed = asyncio.Event()
 
     async def mute(reader, _writer):
@@ -187,7 +187,7 @@ async def test_a_handshake_without_end_times_out_and_its_connection_is_closed():
         await closed.wait()
 
 
-async def test_a_receiver_without_tls_is_a_failed_connection():
+async def test_receiver_without_tls_is_a_connection_failure():
     async def greets(_reader, writer):
         writer.write(b"220 mail.example ESMTP\r\n")
         await asyncio.Event().wait()
@@ -198,7 +198,7 @@ async def test_a_receiver_without_tls_is_a_failed_connection():
     assert not answer.sent
 
 
-async def test_nobody_listens():
+async def test_closed_port_is_a_connection_failure():
     async with receiver(silent) as here:
         url = here.url()
     answer = await client().send(effect(url), deadline=5)
@@ -206,7 +206,7 @@ async def test_nobody_listens():
     assert (answer.retry_class, answer.sent) == ("connection", False)
 
 
-async def test_a_look_up_without_end_ends_with_the_deadline():
+async def test_endless_lookup_ends_at_the_deadline():
     async def hangs(_host, _port):
         await asyncio.Event().wait()
 
@@ -216,14 +216,14 @@ async def test_a_look_up_without_end_ends_with_the_deadline():
     assert (answer.retry_class, answer.sent) == ("timeout", False)
 
 
-async def test_a_first_byte_is_not_waited_for_until_the_deadline():
+async def test_first_byte_has_a_timeout_of_its_own():
     async with receiver(silent) as here, asyncio.timeout(15):
         patience = Timeouts(first_byte=0.1)
         answer = await client(timeouts=patience).send(effect(here.url()), deadline=3600)
     assert (answer.error, answer.retry_class) == ("webhook timed out: no response", "timeout")
 
 
-async def test_a_connection_is_not_waited_for_until_the_deadline():
+async def test_connecting_has_a_timeout_of_its_own():
     class Blackhole(CountingBackend):
         async def connect_tcp(self, *_args, **_named):
             await asyncio.Event().wait()
@@ -234,14 +234,14 @@ async def test_a_connection_is_not_waited_for_until_the_deadline():
     assert (answer.error, answer.sent) == ("webhook timed out: no connection", False)
 
 
-async def test_an_attempt_without_time_sends_nothing():
+async def test_attempt_with_deadline_zero_sends_nothing():
     async with receiver(answering()) as here:
         answer = await client().send(effect(here.url()), deadline=0)
     assert (answer.retry_class, answer.sent) == ("timeout", False)
     assert here.requests == []
 
 
-async def test_a_cancelled_attempt_is_no_result():
+async def test_cancelled_attempt_raises():
     async with receiver(silent) as here:
         sending = asyncio.create_task(client().send(effect(here.url()), deadline=15))
         await eventually(lambda: here.requests)

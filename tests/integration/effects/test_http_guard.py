@@ -1,4 +1,4 @@
-"""Requests that are led inside are refused before a socket is opened."""
+"""Requests to non-public addresses are refused before a socket is opened."""
 
 import json
 import ssl
@@ -20,7 +20,7 @@ NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Nowhere(CountingBackend):
-    """Notes where a connection would have gone."""
+    """A backend that only notes where it would connect."""
 
     async def connect_tcp(self, host, port, *_args, **_named):
         self.connects.append((host, port))
@@ -28,7 +28,7 @@ class Nowhere(CountingBackend):
 
 
 class Script:
-    """A resolver that answers differently each time."""
+    """A resolver with prepared results."""
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
@@ -51,12 +51,12 @@ def guarded(resolver, backend, allow="") -> HttpClient:
     return HttpClient(guard, NO_SECRETS.__getitem__, trust=NOBODY)
 
 
-def test_there_are_many_hostile_urls():
+def test_list_of_hostile_urls_is_long():
     assert len(set(URLS)) == len(URLS) >= 300
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_a_hostile_url_is_refused_and_no_socket_is_opened(kind):
+async def test_hostile_url_is_refused_without_a_connection(kind):
     backend = Nowhere()
     sender = guarded(at_home, backend)
     for url in HOSTILE[kind]:
@@ -75,8 +75,8 @@ PLAIN_NAMES = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_a_hostile_url_is_refused_although_its_host_would_resolve_outside(kind):
-    """A socket is opened only for the plain name of a host that the resolver vouches for."""
+async def test_hostile_url_is_refused_even_if_its_host_resolves_publicly(kind):
+    """A socket is opened only for plain host names, which the resolver says are public."""
     connected = []
     for url in HOSTILE[kind]:
         backend = Nowhere()
@@ -87,7 +87,7 @@ async def test_a_hostile_url_is_refused_although_its_host_would_resolve_outside(
     assert len(connected) == PLAIN_NAMES.get(kind, 0)
 
 
-async def test_a_second_answer_that_leads_inside_is_refused():
+async def test_dns_rebinding_is_refused_at_the_second_attempt():
     backend, resolver = Nowhere(), Script([OUTSIDE], ["127.0.0.1"])
     sender = guarded(resolver, backend)
     first = await sender.send(effect("http://rebind.example/"), deadline=5)
@@ -109,7 +109,7 @@ async def test_a_second_answer_that_leads_inside_is_refused():
         [""],
     ],
 )
-async def test_one_bad_address_refuses_the_host(answers):
+async def test_one_refused_address_refuses_the_host(answers):
     backend = Nowhere()
     answer = await guarded(Script(answers), backend).send(effect("http://two.example/"), deadline=5)
     assert answer.retry_class == "fault"
@@ -117,7 +117,7 @@ async def test_one_bad_address_refuses_the_host(answers):
 
 
 @pytest.mark.parametrize("nothing", [OSError("no such host"), []])
-async def test_a_host_that_cannot_be_looked_up_is_not_connected_to(nothing):
+async def test_unresolved_host_is_a_connection_failure(nothing):
     backend = Nowhere()
     answer = await guarded(Script(nothing), backend).send(effect("http://a.example/"), deadline=5)
     assert answer.error == "webhook failed: a.example could not be looked up"
@@ -125,13 +125,13 @@ async def test_a_host_that_cannot_be_looked_up_is_not_connected_to(nothing):
     assert backend.connects == []
 
 
-async def test_each_address_is_tried_in_turn():
+async def test_addresses_of_a_host_are_tried_in_turn():
     backend, resolver = Nowhere(), Script(["2606:4700::1", OUTSIDE])
     await guarded(resolver, backend).send(effect("https://both.example/"), deadline=5)
     assert backend.connects == [("2606:4700::1", 443), (OUTSIDE, 443)]
 
 
-async def test_an_address_needs_no_look_up():
+async def test_address_in_a_url_is_not_looked_up():
     backend, resolver = Nowhere(), Script()
     await guarded(resolver, backend).send(effect(f"http://{OUTSIDE}:8080/"), deadline=5)
     assert backend.connects == [(OUTSIDE, 8080)]
@@ -140,7 +140,7 @@ async def test_an_address_needs_no_look_up():
 @pytest.mark.parametrize(
     "allow", ["localhost", "localhost:{port}", "127.0.0.0/8", "127.0.0.1:{port}"]
 )
-async def test_what_is_allowed_goes_through(allow):
+async def test_allowed_local_host_is_reached(allow):
     async with receiver(answering("ok")) as here:
         sender = client(allow=allow.format(port=here.port))
         answer = await sender.send(effect(here.url()), deadline=5)
@@ -150,7 +150,7 @@ async def test_what_is_allowed_goes_through(allow):
 @pytest.mark.parametrize(
     "allow", ["", "localhost:1", "127.0.0.1:1", "10.0.0.0/8", "host", "*.localhost"]
 )
-async def test_what_is_not_allowed_does_not(allow):
+async def test_other_local_host_is_not_reached(allow):
     backend = Nowhere()
     answer = await guarded(at_home, backend, allow).send(effect("http://localhost:80/"), deadline=5)
     assert answer.error == (
@@ -159,7 +159,7 @@ async def test_what_is_not_allowed_does_not(allow):
     assert backend.connects == []
 
 
-async def test_only_the_address_is_pinned():
+async def test_host_header_keeps_the_name_of_the_url():
     async with receiver(answering()) as here:
         backend = CountingBackend()
         sender = client(backend, allow="*.example")
@@ -168,7 +168,7 @@ async def test_only_the_address_is_pinned():
     assert here.requests[0].headers["host"] == f"pinned.example:{here.port}"
 
 
-async def test_no_unix_socket_is_opened():
+async def test_unix_socket_is_refused():
     backend = GuardedBackend(Guard(), ByteCounter())
     with pytest.raises(Exception, match="local address"):
         await backend.connect_unix_socket("/var/run/docker.sock")

@@ -1,4 +1,4 @@
-"""A secret is sent, and appears nowhere else: in no result, no error, no log."""
+"""A secret is sent, and appears in no result, no error and no log."""
 
 import gzip
 import json
@@ -69,7 +69,7 @@ def shown(value) -> str:
 
 
 @pytest.mark.parametrize("behaviour", ECHOES.values(), ids=ECHOES)
-async def test_what_comes_back_shows_no_secret(behaviour, caplog):
+async def test_secrets_in_a_response_are_masked(behaviour, caplog):
     caplog.set_level(logging.DEBUG)
     async with receiver(behaviour) as here:
         url = here.url(f"/{secret('PLAIN')}?token={secret('PLAIN')}")
@@ -83,7 +83,7 @@ async def test_what_comes_back_shows_no_secret(behaviour, caplog):
 
 
 @pytest.mark.parametrize("cut", range(len(PLAIN) + 2))
-async def test_a_secret_that_the_end_of_what_is_kept_goes_through_is_gone(cut):
+async def test_secret_at_the_truncation_is_removed(cut):
     for before in (64 * 1024 - cut, 64 * 1024 + len(CANARY) - cut):
         body = "x" * before + PLAIN + "y" * 200
         async with receiver(answering(body)) as here:
@@ -94,8 +94,8 @@ async def test_a_secret_that_the_end_of_what_is_kept_goes_through_is_gone(cut):
         assert LEFT.fullmatch(response)
 
 
-async def test_nor_is_it_there_when_masking_has_moved_the_end():
-    """Secrets longer than their references: what is beyond the end comes within it."""
+async def test_secret_beyond_the_truncation_is_removed():
+    """Masking shortens these secrets, so text from beyond the truncation moves before it."""
     long = "plain-canary-" * 20
     async with receiver(answering(long * 400)) as here:
         sender = client(secrets={"PLAIN": long})
@@ -117,7 +117,7 @@ async def test_nor_is_it_there_when_masking_has_moved_the_end():
         f"http://localhost/\n{secret('PLAIN')}",
     ],
 )
-async def test_what_is_refused_shows_no_secret(url, caplog):
+async def test_refused_request_shows_no_secret(url, caplog):
     caplog.set_level(logging.DEBUG)
     rendered = effect(url, headers={"X-A": secret("PLAIN")})
     answer = await client(secrets=SECRETS, allow="").send(rendered, deadline=5)
@@ -126,7 +126,7 @@ async def test_what_is_refused_shows_no_secret(url, caplog):
         assert "canary" not in shown(answer) + caplog.text.lower()
 
 
-async def test_an_unknown_secret_is_named_and_nothing_is_sent():
+async def test_unknown_secret_is_named_and_nothing_is_sent():
     async with receiver(answering()) as here:
         answer = await client().send(effect(here.url(), body=secret("NOBODYS")), deadline=5)
     assert answer.error == "webhook: no secret NOBODYS"
@@ -143,7 +143,7 @@ async def test_an_unknown_secret_is_named_and_nothing_is_sent():
     ],
     ids=["unknown", "unreadable", "no text in the file", "no text in the environment"],
 )
-async def test_a_secret_that_cannot_be_read_is_a_fault_of_its_own(failure):
+async def test_unreadable_secret_is_a_fault(failure):
     def lookup(_name):
         if isinstance(failure, str):
             return failure

@@ -1,4 +1,4 @@
-"""What is sent, and what is made of the answer."""
+"""The bytes of a request, and the result of its response."""
 
 import hmac
 import re
@@ -15,7 +15,7 @@ NOW = 1_800_000_000.0
 
 
 async def sent(*behaviours, times=1, sender=None, **request) -> tuple[list[Received], HttpResult]:
-    """Return the requests that came in, and the last answer."""
+    """Return the received requests and the last result."""
     async with receiver(*behaviours or (answering(),)) as here:
         for attempt in range(1, times + 1):
             rendered = effect(here.url(request.get("path", "/")), attempt=attempt, **request)
@@ -23,7 +23,7 @@ async def sent(*behaviours, times=1, sender=None, **request) -> tuple[list[Recei
     return here.requests, answer
 
 
-async def test_a_request_says_what_it_has_to():
+async def test_request_has_the_expected_headers_and_body():
     (request,), answer = await sent(
         method="put", headers={"X-A": "b"}, body={"b": Decimal("1.50"), "a": "ü"}
     )
@@ -43,7 +43,7 @@ async def test_a_request_says_what_it_has_to():
     }
 
 
-async def test_every_attempt_is_the_same_bytes_under_the_same_key():
+async def test_attempts_send_the_same_bytes_and_key():
     flaky = [answering(status=503), saying(b""), answering()]
     requests, answer = await sent(*flaky, times=3, body={"b": [1, {"z": 1, "y": 2}], "a": 2})
     assert answer.error is None
@@ -52,7 +52,7 @@ async def test_every_attempt_is_the_same_bytes_under_the_same_key():
     assert len({r.head.replace(b"Attempt: %d" % n, b"") for n, r in enumerate(requests, 1)}) == 1
 
 
-async def test_the_order_in_which_jsonb_keeps_keys_does_not_show():
+async def test_body_does_not_depend_on_the_key_order_of_jsonb():
     async with receiver(answering()) as here:
         for body, headers in (
             ({"b": {"dd": 1, "c": 2}, "aa": 3}, {"X-B": "1", "A": "2"}),
@@ -63,7 +63,7 @@ async def test_the_order_in_which_jsonb_keeps_keys_does_not_show():
     assert (first.head, first.body) == (second.head, second.body)
 
 
-async def test_a_signature_is_as_standard_webhooks_has_it():
+async def test_request_is_signed_as_standard_webhooks_require():
     new, old = b"n" * 24, b"o" * 32
     signer = Signer(" ".join(f"whsec_{b64encode(key).decode()}" for key in (new, old)))
     sender = client(signer=signer, clock=lambda: NOW)
@@ -78,7 +78,7 @@ async def test_a_signature_is_as_standard_webhooks_has_it():
     ]
 
 
-async def test_without_a_secret_there_is_no_signature():
+async def test_request_without_signing_secret_is_not_signed():
     (request,), _ = await sent()
     assert not [name for name in request.headers if name.startswith("webhook-")]
 
@@ -95,7 +95,7 @@ async def test_without_a_secret_there_is_no_signature():
         (0, None, b"0"),
     ],
 )
-async def test_a_body_is_json_unless_it_is_a_text_of_another_type(given, media_type, body):
+async def test_body_is_json_unless_a_text_has_another_type(given, media_type, body):
     headers = {"content-type": media_type} if media_type else {}
     (request,), _ = await sent(body=given, headers=headers)
     assert request.body == body
@@ -125,14 +125,14 @@ async def test_a_body_is_json_unless_it_is_a_text_of_another_type(given, media_t
         (saying(b"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 201 C\r\nContent-Length: 0\r\n\r\n"), ""),
     ],
 )
-async def test_a_response_is_json_if_it_is_that_else_text(answer, response):
+async def test_response_is_json_if_possible_or_text(answer, response):
     _, result = await sent(answer)
     assert result.error is None
     assert result.data["response"] == response
 
 
 @pytest.mark.parametrize("status", [199, 304, 400, 404, 409, 422, 429, 500, 503, 599])
-async def test_any_status_but_a_2xx_is_a_failure(status):
+async def test_every_status_but_2xx_is_a_failure(status):
     behaviour = answering("no", status=status) if status not in (199, 304) else None
     behaviour = behaviour or saying(b"HTTP/1.1 %d X\r\n\r\n" % status)
     _, answer = await sent(behaviour)
@@ -151,7 +151,7 @@ async def test_switching_protocols_is_a_failure():
     assert answer.retry_class in ("101", "connection")
 
 
-async def test_a_receiver_may_say_when_to_come_back():
+async def test_retry_after_is_read_from_the_response():
     _, answer = await sent(answering(status=503, headers=("Retry-After: 120",)))
     assert (answer.retry_class, answer.retry_after) == ("503", 120.0)
 
@@ -196,7 +196,7 @@ async def test_a_receiver_may_say_when_to_come_back():
         {"body": "a" * 4_200_000},
     ],
 )
-async def test_what_would_break_out_of_a_request_is_not_sent(request_):
+async def test_request_injection_is_not_sent(request_):
     sender = client(secrets={"NEWLINE": "canary\r\nX-Admin: 1"})
     requests, answer = await sent(sender=sender, **request_)
     assert requests == []
@@ -205,7 +205,7 @@ async def test_what_would_break_out_of_a_request_is_not_sent(request_):
     assert "canary" not in repr(answer)
 
 
-async def test_a_secret_in_a_path_is_encoded():  # C15
+async def test_secret_in_a_path_is_encoded():  # C15
     sender = client(secrets={"NEWLINE": "a/b c\r\nX-Admin: 1"})
     (request,), _ = await sent(sender=sender, path="/" + secret("NEWLINE"))
     assert request.head.startswith(b"POST /a%2Fb%20c%0D%0AX-Admin%3A%201 HTTP/1.1\r\nHost:")
@@ -221,14 +221,14 @@ async def test_a_secret_in_a_path_is_encoded():  # C15
         f"http://{secret('USER')}:canary@localhost/",
     ],
 )
-async def test_a_url_with_a_password_is_refused_and_not_repeated(url):  # C15
+async def test_url_with_a_password_is_refused_and_not_shown(url):  # C15
     answer = await client(secrets={"USER": "canary"}).send(effect(url), deadline=5)
     assert (answer.retry_class, answer.sent) == ("fault", False)
     assert str(answer.error).startswith("webhook: ")
     assert "nary" not in repr(answer)
 
 
-async def test_each_attempt_has_a_connection_of_its_own():
+async def test_each_attempt_opens_a_connection():
     async with receiver(answering()) as here:
         sender = client()
         for _ in range(3):
@@ -236,7 +236,7 @@ async def test_each_attempt_has_a_connection_of_its_own():
     assert len(here.requests) == 3
 
 
-async def test_nothing_comes_from_the_environment(monkeypatch, tmp_path):
+async def test_proxies_and_netrc_of_the_environment_are_ignored(monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine localhost login ann password pw")
     netrc.chmod(0o600)

@@ -1,4 +1,4 @@
-"""TLS goes by the name in the URL, though the connection goes to an address that was checked."""
+"""TLS checks the name in the URL, although the connection uses a checked address."""
 
 import ssl
 
@@ -23,7 +23,7 @@ def serving() -> tuple[ssl.SSLContext, list[str | None]]:
     return context, names
 
 
-async def test_tls_goes_by_the_name_though_the_address_is_pinned():
+async def test_tls_checks_the_name_although_the_address_is_pinned():
     context, names = serving()
     async with receiver(answering("ok"), tls=context) as here:
         sender = client(allow="pinned.example", trust=trusting())
@@ -34,7 +34,7 @@ async def test_tls_goes_by_the_name_though_the_address_is_pinned():
     assert here.requests[0].headers["host"] == f"pinned.example:{here.port}"
 
 
-async def test_a_certificate_for_another_name_is_refused():
+async def test_certificate_for_another_name_is_refused():
     context, _ = serving()
     async with receiver(answering("ok"), tls=context) as here:
         sender = client(allow="other.example", trust=trusting())
@@ -45,7 +45,7 @@ async def test_a_certificate_for_another_name_is_refused():
     assert (answer.retry_class, answer.sent) == ("connection", False)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused():
+async def test_certificate_of_an_unknown_authority_is_refused():
     context, _ = serving()
     async with receiver(answering("ok"), tls=context) as here:
         answer = await client().send(effect(here.url(scheme="https")), deadline=5)

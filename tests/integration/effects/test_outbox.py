@@ -1,4 +1,4 @@
-"""Notifications: from the step to their channel, with retries, or dead with a reason."""
+"""Notifications are delivered to their channel with retries, or are dead with a reason."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def beside(work: Callable[[], T]) -> T:
 
 
 def delivered(service: Service, routes: dict[str, str], **settings: Any) -> list[Any]:
-    """Run an execution to its end and its messages to theirs; return the outbox."""
+    """Run an execution and its messages to their end. Return the outbox."""
     with running(service.database, notification_routes=routes, **settings):
         service.ended(service.start(payload={"order": 7}))
         eventually_sync(lambda: not left(service), of="everything is delivered or dead")
@@ -56,7 +56,7 @@ def left(service: Service) -> list[Any]:
     return service.database.run("SELECT key FROM resumer.outbox WHERE state = 'pending'")
 
 
-async def test_a_notification_reaches_its_channel_with_the_key_of_its_row(service: Service):
+async def test_notification_reaches_its_channel_with_its_key(service: Service):
     service.workflow(tells("role:finance"), allow())
     async with receiver(answering()) as here:
         rows = await beside(lambda: delivered(service, {"role:*": route(here)}))
@@ -69,7 +69,7 @@ async def test_a_notification_reaches_its_channel_with_the_key_of_its_row(servic
     ]
 
 
-async def test_the_first_route_that_fits_wins_and_the_channel_comes_first(service: Service):
+async def test_channel_route_wins_over_the_first_other_match(service: Service):
     service.workflow(tells("#ops", channel="slack"), allow())
     async with receiver(answering()) as right, receiver(answering()) as wrong:
         routes = {"#*": route(wrong), "slack:#*": route(right)}
@@ -78,7 +78,7 @@ async def test_the_first_route_that_fits_wins_and_the_channel_comes_first(servic
     assert right.requests[0].head.startswith(b"POST /%23ops ")
 
 
-async def test_what_is_not_taken_comes_again_with_the_same_key(service: Service):
+async def test_failed_delivery_is_retried_with_the_same_key(service: Service):
     service.workflow(tells("role:a"), allow())
     async with receiver(answering(status=503), answering(status=503), answering()) as here:
         rows = await beside(lambda: delivered(service, {"*": route(here)}))
@@ -86,7 +86,7 @@ async def test_what_is_not_taken_comes_again_with_the_same_key(service: Service)
     assert len({each.headers["idempotency-key"] for each in here.requests}) == 1
 
 
-async def test_whom_it_has_reached_is_not_told_again(service: Service):
+async def test_retry_skips_recipients_that_were_reached(service: Service):
     service.workflow(tells("role:a", "user:b"), allow())
     async with receiver(answering()) as well, receiver(answering(status=500), answering()) as ill:
         routes = {"role:*": route(well), "user:*": route(ill)}
@@ -95,9 +95,7 @@ async def test_whom_it_has_reached_is_not_told_again(service: Service):
     assert (len(well.requests), len(ill.requests)) == (1, 2)
 
 
-async def test_after_the_last_attempt_it_is_dead_with_a_reason_and_can_be_tried_again(
-    service: Service, database: Database
-):
+async def test_dead_message_has_a_reason_and_can_be_retried(service: Service, database: Database):
     service.workflow(tells("role:a"), allow())
     refusing = (answering(status=500), answering(status=500), answering())
     async with receiver(*refusing) as here:
@@ -118,7 +116,7 @@ async def test_after_the_last_attempt_it_is_dead_with_a_reason_and_can_be_tried_
     assert database.run(OUTBOX) == [("delivered", 1, ["role:a"], None)]
 
 
-async def test_nobody_has_a_route_to_is_dead_at_once_and_says_which_setting_is_missing(
+async def test_notification_without_route_is_dead_and_names_the_setting(
     service: Service, database: Database
 ):
     service.workflow(tells("role:a"), allow())
@@ -128,14 +126,14 @@ async def test_nobody_has_a_route_to_is_dead_at_once_and_says_which_setting_is_m
     assert "1 messages" in await command(database, "retry", "--all")
 
 
-def test_an_address_that_is_none_of_a_channel_does_not_show_what_is_in_it(service: Service):
+def test_error_of_an_invalid_channel_does_not_show_its_address(service: Service):
     service.workflow(tells("role:a"), allow())
     [row] = delivered(service, {"*": "bogus://user:hunter2@x"}, notification_attempts=1)
     assert row[0] == "dead"
     assert "hunter2" not in row[3]
 
 
-def test_without_routes_the_outbox_is_left_to_others(service: Service, database: Database):
+def test_daemon_without_routes_leaves_the_outbox_alone(service: Service, database: Database):
     service.workflow(tells("role:a"), allow())
     with running(database):
         service.ended(service.start(payload={"order": 7}))
@@ -161,8 +159,8 @@ async def test_two_daemons_deliver_each_message_once(service: Service, database:
     assert len(here.requests) == 40
 
 
-async def test_an_email_is_an_email(service: Service):
-    """A mail server of a few lines takes it, and shows whom it is for."""
+async def test_notification_is_delivered_by_email(service: Service):
+    """A minimal mail server accepts the message and records its recipient."""
     service.workflow(tells("ada@example.com"), allow())
     said: list[bytes] = []
 
@@ -191,8 +189,8 @@ async def command(database: Database, *arguments: str, code: int = 0) -> str:
     return result.output
 
 
-async def test_an_old_attempt_does_not_overwrite_what_a_newer_one_has_said(service: Service):
-    """Its time was over, and another daemon has taken the message."""
+async def test_expired_claim_cannot_settle_a_message(service: Service):
+    """Another daemon has claimed the message since."""
     service.workflow(tells("a@example.com"), allow())
     with running(service.database):
         service.ended(service.start())
@@ -210,7 +208,7 @@ async def test_an_old_attempt_does_not_overwrite_what_a_newer_one_has_said(servi
     ]
 
 
-async def test_what_a_shortage_of_ours_has_prevented_is_no_attempt(service: Service):  # C32
+async def test_postponed_message_does_not_count_an_attempt(service: Service):  # C32
     service.workflow(tells("a@example.com"), allow())
     with running(service.database):
         service.ended(service.start())

@@ -1,4 +1,4 @@
-"""Records: rows of a table that the settings name, with the step that writes them; or a URL."""
+"""Records are rows that are written with their step, or requests to a URL."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def outputs(service: Service) -> list[Any]:
     return [output for (output,) in rows]
 
 
-def test_a_new_record_is_a_row_with_the_values_as_their_columns_read_them(service: Service):
+def test_create_record_inserts_a_row(service: Service):
     data = {"total": "{{total}}", "lines": [{"sku": "{{sku}}"}]}
     assert ended(service, creates(data), total=12.5, sku="a'b\"")["result"] == "allowed"
     [(number, total, state, lines)] = service.database.run(INVOICES)
@@ -67,7 +67,7 @@ def test_a_new_record_is_a_row_with_the_values_as_their_columns_read_them(servic
     assert service.database.run("SELECT kind, status FROM resumer.effects") == [("record", "done")]
 
 
-def test_a_change_is_of_the_row_that_is_named_and_of_the_columns_that_are_given(service: Service):
+def test_update_record_changes_the_given_columns_of_one_row(service: Service):
     service.database.run("INSERT INTO shop.invoices (total, state) VALUES (1, 'a'), (2, 'b')")
     assert ended(service, updates("{{n}}", {"state": "paid"}), n=2)["result"] == "allowed"
     assert service.database.run("SELECT total, state FROM shop.invoices ORDER BY total") == [
@@ -90,7 +90,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_fails_its_step_and_nothing_else(service: Service, case: str):
+def test_refused_record_fails_its_step_only(service: Service, case: str):
     step, error = REFUSED[case]
     look = {"id": "look", "type": "action", "action": "allow"}
     row = ended(service, step | {"on_error": "look"}, look)
@@ -100,15 +100,15 @@ def test_what_is_refused_fails_its_step_and_nothing_else(service: Service, case:
     assert service.database.run(INVOICES) == []
 
 
-def test_a_table_that_is_not_there_fails_the_step(service: Service):
+def test_missing_table_fails_the_step(service: Service):
     records = json.dumps({"invoice": TABLE | {"table": "shop.nowhere"}})
     row = ended(service, creates({"total": 1}), records=records)
     assert (row["status"], row["result"]) == ("failed", "failed")
     assert "42P01" in row["error_message"]
 
 
-def test_a_record_that_cannot_be_written_yet_is_tried_again(service: Service, database: Database):
-    """A constraint that another program mends meanwhile."""
+def test_failed_record_is_retried(service: Service, database: Database):
+    """Another program removes the violated constraint."""
     database.run("ALTER TABLE shop.invoices ADD CHECK (total < 10)")
     service.workflow(creates({"total": 11}, retry={"max_attempts": 50}), allow())
     with running(database, record_targets=RECORDS):
@@ -119,8 +119,8 @@ def test_a_record_that_cannot_be_written_yet_is_tried_again(service: Service, da
     assert len(database.run(INVOICES)) == 1
 
 
-def test_whoever_is_killed_leaves_a_record_once(service: Service, tmp_path: Path):
-    """The lock is waited for in the transaction that records: killed there, nothing was written."""
+def test_record_is_written_once_after_a_kill(service: Service, tmp_path: Path):
+    """The daemon is killed while the recording transaction waits for a lock."""
     database = service.database
     service.workflow(creates({"total": 1}, delivery="at_most_once"), allow())
     waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'write_rec'"
@@ -137,7 +137,7 @@ def test_whoever_is_killed_leaves_a_record_once(service: Service, tmp_path: Path
     assert len(database.run(INVOICES)) == 1
 
 
-async def test_a_url_is_sent_the_record(service: Service):
+async def test_record_is_sent_to_a_url(service: Service):
     async with receiver(answering()) as here:
         target = {"url": here.url("/tickets/{id}"), "headers": {"X-Key": "{{secrets.DESK}}"}}
         act = {"type": "update_record", "entity": "ticket", "entity_id": "a/b", "data": {"x": 1}}
@@ -168,7 +168,7 @@ async def beside(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work)
 
 
-def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
+def test_entity_without_a_target_goes_to_the_outbox(service: Service):
     assert ended(service, creates({"total": 1}), records="{}")["result"] == "allowed"
     assert service.database.run("SELECT kind FROM resumer.outbox") == [("create_record",)]
 
@@ -187,7 +187,7 @@ def test_an_entity_without_a_mapping_goes_to_the_outbox(service: Service):
         {"url": "file:///etc/passwd"},
     ],
 )
-def test_a_mapping_that_cannot_be_is_named_at_the_start(wrong: dict[str, Any]):
+def test_invalid_record_target_is_a_settings_error(wrong: dict[str, Any]):
     with pytest.raises(SettingsError, match="RESUMER_RECORD_TARGETS"):
         load_settings(
             database_url="postgresql://h/d", record_targets=json.dumps({"invoice": wrong})

@@ -1,4 +1,4 @@
-"""Looking up host names keeps nobody waiting."""
+"""Lookups of host names run in threads of their own and are limited."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from tests.harness import eventually
 
 @pytest.fixture
 def hanging(monkeypatch):
-    """A name server that answers when it is let go; the names that were asked for."""
+    """A name server that answers after an event, and the names that were looked up."""
     go, asked = threading.Event(), []
 
     def look_up(host, *_args, **_named):
@@ -25,11 +25,11 @@ def hanging(monkeypatch):
     go.set()
 
 
-async def test_localhost_is_looked_up():
+async def test_system_resolver_resolves_localhost():
     assert set(await SystemResolver()("localhost", 80)) & {"127.0.0.1", "::1"}
 
 
-async def test_what_does_not_exist_is_an_error(monkeypatch):
+async def test_system_resolver_raises_for_an_unknown_host(monkeypatch):
     def look_up(*_args, **_named):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -40,7 +40,7 @@ async def test_what_does_not_exist_is_an_error(monkeypatch):
             await resolver("nowhere.example", 80)
 
 
-async def test_no_more_than_so_many_look_ups_run_at_once(hanging):
+async def test_system_resolver_limits_concurrent_lookups(hanging):
     go, asked = hanging
     resolver = SystemResolver(2)
     looking = [asyncio.create_task(resolver(f"h{n}.example", 80)) for n in range(4)]
@@ -49,7 +49,7 @@ async def test_no_more_than_so_many_look_ups_run_at_once(hanging):
     assert await asyncio.gather(*looking) == [["192.0.2.1"]] * 4
 
 
-async def test_a_look_up_that_was_given_up_counts_until_it_ends(hanging):
+async def test_cancelled_lookup_counts_until_its_thread_ends(hanging):
     go, asked = hanging
     resolver = SystemResolver(1)
     first = asyncio.create_task(resolver("first.example", 80))
@@ -63,7 +63,7 @@ async def test_a_look_up_that_was_given_up_counts_until_it_ends(hanging):
     assert await second == ["192.0.2.1"]
 
 
-def test_a_look_up_may_outlive_the_loop(hanging):
+def test_lookup_may_end_after_the_event_loop(hanging):
     go, asked = hanging
 
     async def give_up() -> None:

@@ -8,7 +8,7 @@ from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.errors import SettingsError
 
 
-def test_nothing_allows_nothing():
+def test_empty_allow_list_allows_nothing():
     allow = read_allow_list("  , ,")
     assert not allow.has_name("localhost", 80)
     assert not allow.has_address(ip_address("127.0.0.1"), 80)
@@ -32,7 +32,7 @@ def test_nothing_allows_nothing():
         ("10.0.0.1", "10.0.0.1", 80, False),
     ],
 )
-def test_a_host_is_allowed_by_its_name(entry, host, port, allowed):
+def test_allow_list_matches_host_names(entry, host, port, allowed):
     assert read_allow_list(f"x, {entry},y").has_name(host, port) is allowed
 
 
@@ -54,11 +54,11 @@ def test_a_host_is_allowed_by_its_name(entry, host, port, allowed):
         ("0.0.0.0/0", "10.0.0.1", 1, True),
     ],
 )
-def test_an_address_is_allowed_by_its_network(entry, address, port, allowed):
+def test_allow_list_matches_networks(entry, address, port, allowed):
     assert read_allow_list(entry).has_address(ip_address(address), port) is allowed
 
 
-def test_all_wrong_entries_are_named_at_once():
+def test_error_names_every_invalid_entry():
     wrong = "a b, 10.1.2.3/8, 10.0.0.256, http://x, x:0, x:70000, 127.1, *.*, *, [::1, 10.0.0.0/33"
     with pytest.raises(SettingsError) as caught:
         read_allow_list(f"good.example, {wrong}")

@@ -1,4 +1,4 @@
-"""Which addresses are the open Internet's."""
+"""Public and non-public addresses."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -19,7 +19,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("network", INSIDE)
-def test_both_ends_of_what_is_inside_are_refused(network):
+def test_both_ends_of_non_public_networks_are_refused(network):
     inside = ip_network(network)
     for address in (inside[0], inside[1], inside[-1]):
         assert refusal_of_address(address)
@@ -35,12 +35,12 @@ def test_both_ends_of_what_is_inside_are_refused(network):
         *("2001:200::1", "2001:4860:4860::8888", "2a00:1450::1", "2620:fe::fe"),
     ],
 )
-def test_what_is_outside_is_not(address):
+def test_public_addresses_are_not_refused(address):
     assert refusal_of_address(ip_address(address)) is None
 
 
 @given(st.ip_addresses())
-def test_nothing_that_python_knows_to_be_inside_gets_through(address):
+def test_addresses_that_python_calls_non_public_are_refused(address):
     known = (
         address.is_private,
         address.is_loopback,
@@ -55,7 +55,7 @@ def test_nothing_that_python_knows_to_be_inside_gets_through(address):
 
 
 @given(st.ip_addresses(v=4))
-def test_no_address_gets_through_within_another(address):
+def test_ipv4_addresses_inside_ipv6_addresses_are_refused(address):
     number = int(address)
     for prefix in ("::", "::ffff:0:0", "64:ff9b::"):
         assert refusal_of_address(IPv6Address(int(IPv6Address(prefix)) | number))
@@ -65,5 +65,5 @@ def test_no_address_gets_through_within_another(address):
 @pytest.mark.parametrize(
     "text", ["127.1", "0x7f.0.0.1", "0177.0.0.1", "2130706433", "fe80::1%eth0", "", "host", "::1 "]
 )
-def test_another_spelling_is_no_address(text):
+def test_non_standard_addresses_are_not_parsed(text):
     assert as_address(text) is None

@@ -1,4 +1,4 @@
-"""When a receiver asks to be asked again, and when we do."""
+"""Delays of retries, with jitter and `Retry-After`."""
 
 from random import Random
 
@@ -43,13 +43,13 @@ NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
         ),
     ],
 )
-def test_a_retry_after_is_seconds_or_a_date(given_, seconds):
+def test_retry_after_is_seconds_or_a_date(given_, seconds):
     assert retry_after(given_, NOW) == seconds
 
 
 # C52
 @pytest.mark.parametrize("ours", [-300.0, 0.0, 300.0])
-async def test_a_date_is_meant_by_the_clock_of_the_receiver(ours: float):
+async def test_retry_after_date_uses_the_clock_of_the_receiver(ours: float):
     headers = {
         "Date": "Fri, 24 Jul 2026 12:00:00 GMT",
         "Retry-After": "Fri, 24 Jul 2026 12:02:00 GMT",
@@ -60,23 +60,23 @@ async def test_a_date_is_meant_by_the_clock_of_the_receiver(ours: float):
 
 
 @given(st.text())
-def test_any_text_may_come(text):
+def test_retry_after_accepts_any_text(text):
     assert (retry_after(text, NOW) or 0.0) >= 0.0
 
 
 @given(st.floats(0, 1e6), st.randoms(use_true_random=False))
-def test_jitter_only_shortens(seconds, random):
+def test_jitter_only_shortens_delays(seconds, random):
     assert 0.0 <= full_jitter(seconds, random) <= seconds
     assert 0.0 <= retry_delay(seconds, None, random) <= seconds
 
 
 @given(st.floats(0, 60), st.floats(0, 1e9), st.randoms(use_true_random=False))
-def test_nobody_comes_back_before_he_was_asked_to(backoff, asked, random):
+def test_retry_delay_is_at_least_retry_after(backoff, asked, random):
     waits = retry_delay(backoff, asked, random)
     assert min(asked, MAX_RETRY_AFTER) <= waits <= max(backoff, MAX_RETRY_AFTER * 1.1)
 
 
-def test_jitter_spreads():
+def test_jitter_spreads_delays():
     random = Random(7)  # noqa: S311 - nothing secret
     tenths = {int(full_jitter(1.0, random) * 10) for _ in range(200)}
     assert tenths == set(range(10))

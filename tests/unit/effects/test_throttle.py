@@ -1,4 +1,4 @@
-"""Places per host, circuit breakers and the budget for retries."""
+"""Concurrency per host, circuit breakers and the budget for retries."""
 
 import asyncio
 from heapq import heappop, heappush
@@ -45,7 +45,7 @@ def fail(breaker) -> None:
     breaker.leave(False, breaker.enter())
 
 
-def test_a_breaker_opens_after_failures_in_a_row(clock):
+def test_breaker_opens_after_failures_in_a_row(clock):
     breaker = breaker_of(clock)
     fail(breaker)
     fail(breaker)
@@ -59,7 +59,7 @@ def test_a_breaker_opens_after_failures_in_a_row(clock):
 
 
 @pytest.mark.parametrize(("well", "wait"), [(True, 0.0), (False, 30.0), (None, 0.0)])
-def test_then_a_single_probe_decides(clock, well, wait):
+def test_breaker_closes_or_opens_by_a_single_probe(clock, well, wait):
     breaker = breaker_of(clock)
     for _ in range(3):
         fail(breaker)
@@ -73,7 +73,7 @@ def test_then_a_single_probe_decides(clock, well, wait):
     assert breaker.pristine is (well is True)
 
 
-def test_what_was_under_way_when_it_opened_does_not_keep_it_open(clock):
+def test_late_failure_does_not_count_against_the_probe(clock):
     breaker = breaker_of(clock)
     entered = [breaker.enter() for _ in range(5)]
     for probe in entered[:3]:
@@ -86,7 +86,7 @@ def test_what_was_under_way_when_it_opened_does_not_keep_it_open(clock):
     assert breaker.wait() == 0.0
 
 
-def test_a_slow_failure_does_not_prolong_the_rest(clock):
+def test_late_failure_does_not_extend_the_open_time(clock):
     breaker = breaker_of(clock)
     entered = [breaker.enter() for _ in range(4)]
     for probe in entered[:3]:
@@ -96,7 +96,7 @@ def test_a_slow_failure_does_not_prolong_the_rest(clock):
     assert breaker.wait() == 20.0
 
 
-def test_retries_are_a_fraction_of_first_attempts(clock):
+def test_retry_budget_is_a_share_of_first_attempts(clock):
     budget = RetryBudget(clock, share=0.1, floor=1.0, most=10.0)
     retried = 0
     for _ in range(10):
@@ -110,7 +110,7 @@ def test_retries_are_a_fraction_of_first_attempts(clock):
     assert 99 <= retried <= 100
 
 
-def test_an_empty_budget_fills_by_time_too(clock):
+def test_retry_budget_refills_over_time(clock):
     budget = RetryBudget(clock, share=0.1, floor=0.5, most=2.0)
     budget.take()
     budget.take()
@@ -124,7 +124,7 @@ def test_an_empty_budget_fills_by_time_too(clock):
     assert budget.wait() > 0.0
 
 
-async def test_no_more_than_its_places_are_taken_at_a_host(clock):
+async def test_throttle_limits_concurrency_per_host(clock):
     hosts = HostThrottle(concurrency=2, clock=clock)
     inside = {"a": 0, "b": 0}
     leave = asyncio.Event()
@@ -142,7 +142,7 @@ async def test_no_more_than_its_places_are_taken_at_a_host(clock):
     assert inside == {"a": 5, "b": 1}
 
 
-async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
+async def test_throttle_stops_attempts_to_the_failing_host_only(clock):
     hosts = HostThrottle(failures=3, open_seconds=30.0, clock=clock)
     for _ in range(3):
         await attempt(hosts, DOWN)
@@ -169,7 +169,7 @@ async def test_a_host_that_fails_rests_and_the_others_do_not(clock):
         (None, False),
     ],
 )
-async def test_only_what_speaks_against_a_host_opens_its_breaker(clock, result, opens):
+async def test_only_failures_of_the_host_open_its_breaker(clock, result, opens):
     hosts = HostThrottle(failures=2, clock=clock)
     for _ in range(2):
         await attempt(hosts, result)
@@ -180,7 +180,7 @@ async def test_only_what_speaks_against_a_host_opens_its_breaker(clock, result, 
         await attempt(hosts, WELL)
 
 
-async def test_a_block_that_fails_says_nothing_about_the_host(clock):
+async def test_exception_in_the_block_does_not_open_the_breaker(clock):
     hosts = HostThrottle(failures=1, concurrency=1, clock=clock)
     with pytest.raises(RuntimeError):
         async with hosts.attempt(effect("http://a.example/")):
@@ -188,7 +188,7 @@ async def test_a_block_that_fails_says_nothing_about_the_host(clock):
     await attempt(hosts, WELL)
 
 
-async def test_retries_beyond_the_budget_are_held_and_cost_nothing(clock):
+async def test_retries_beyond_the_budget_wait_and_cost_nothing(clock):
     hosts = HostThrottle(clock=clock, budget=RetryBudget(clock, floor=1.0, most=1.0))
     await attempt(hosts, WELL, number=2)
     for _ in range(3):
@@ -221,7 +221,7 @@ async def test_ten_minutes_of_503_cost_few_extra_requests(clock):
     assert made["down"] < 100
 
 
-async def test_hosts_without_end_are_not_all_remembered(clock):
+async def test_throttle_forgets_old_hosts(clock):
     hosts = HostThrottle(failures=1, clock=clock)
     for number in range(REMEMBERED * 3):
         await attempt(hosts, DOWN if number % 2 else WELL, f"http://h{number}.example/")

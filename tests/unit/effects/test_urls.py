@@ -1,4 +1,4 @@
-"""URLs are read in one way only."""
+"""URLs are parsed in one way only."""
 
 import json
 import re
@@ -38,12 +38,12 @@ HOST = re.compile(r"[a-z0-9_.:-]+")
         ("http://_dmarc.a_b.example/", "http://_dmarc.a_b.example", "/"),
     ],
 )
-def test_a_url_is_taken_apart(text, origin_, target):
+def test_read_url_parses_and_normalizes(text, origin_, target):
     url = read_url(text)
     assert (url.origin, url.target) == (origin_, target)
 
 
-# In their one plain spelling: where they lead is the guard's affair.
+# plain forms, whose address the guard checks
 PLAIN = {
     "http://example.com#@127.0.0.1/",
     "http://127.0.0.1#@example.com/",
@@ -54,14 +54,14 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_another_spelling_is_no_url(kind):
+def test_read_url_refuses_ambiguous_urls(kind):
     for text in set(HOSTILE[kind]) - PLAIN:
-        with pytest.raises(ValueError):  # noqa: PT011 - its text is nobody's
+        with pytest.raises(ValueError):  # noqa: PT011 - its text does not matter
             raise AssertionError(read_url(text))
 
 
 @given(st.text())
-def test_any_text_is_a_url_or_is_refused(text):
+def test_read_url_parses_or_refuses_any_text(text):
     for candidate in (text, f"http://{text}", f"http://a.example/{text}"):
         try:
             url = read_url(candidate)
@@ -72,6 +72,6 @@ def test_any_text_is_a_url_or_is_refused(text):
         assert read_url(f"{url.origin}{url.target}") == url
 
 
-def test_the_origin_of_an_effect_needs_no_secret():
+def test_origin_of_an_effect_needs_no_secret():
     assert origin_of(effect(f"https://a.example/{secret('X')}")) == "https://a.example"
     assert origin_of(effect(f"https://{secret('X')}.example/")) == ""

@@ -1,4 +1,4 @@
-"""When a request that a trigger leaves is told to those who listen, and when it is not."""
+"""Triggers send a notification with a request, unless it is suppressed."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -23,7 +23,7 @@ def approval(rows: Rows) -> UUID:
 
 
 @pytest.mark.parametrize(("mode", "heard"), [("on", 1), ("off", 0)])
-def test_the_setting_decides(
+def test_notify_follows_the_setting(
     database: Database, writer: Writer, ear: Ear, approval: UUID, mode: str, heard: int
 ):
     database.run("UPDATE resumer.control SET notify = %s", mode)
@@ -32,7 +32,7 @@ def test_the_setting_decides(
     assert len(left(database)) == 1
 
 
-def test_many_statements_of_one_transaction_are_one_notification(
+def test_transaction_sends_one_notification(
     database: Database, writer: Writer, ear: Ear, rows: Rows
 ):
     with writer.connect() as connection, connection.transaction():
@@ -42,7 +42,7 @@ def test_many_statements_of_one_transaction_are_one_notification(
     assert len(left(database)) == 20
 
 
-def test_while_the_daemon_is_awake_writers_are_silent(
+def test_notify_is_suppressed_while_a_daemon_polls(
     database: Database, writer: Writer, ear: Ear, rows: Rows
 ):
     database.run("UPDATE resumer.control SET polling_until = clock_timestamp() + interval '1 hour'")
@@ -55,7 +55,7 @@ def test_while_the_daemon_is_awake_writers_are_silent(
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-def test_a_writer_with_an_old_snapshot_is_not_silent(
+def test_notify_is_not_suppressed_for_an_old_snapshot(
     database: Database, writer: Writer, ear: Ear, approval: UUID, level: str
 ):
     database.run("UPDATE resumer.control SET polling_until = 'infinity'")
@@ -65,10 +65,10 @@ def test_a_writer_with_an_old_snapshot_is_not_silent(
     assert ear.heard() == 1
 
 
-def test_a_writer_that_reads_awake_and_commits_late_is_seen_by_the_horizon(
+def test_late_commit_of_a_suppressed_writer_is_detected(
     database: Database, writer: Writer, approval: UUID
 ):
-    """Whoever wants to sleep withdraws "awake" and waits for those who may have read it."""
+    """A daemon that stops polling waits for the transactions that may have read that it polls."""
     asleep = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::text::xid8"
     database.run("UPDATE resumer.control SET polling_until = 'infinity'")
     with writer.connect() as connection, connection.transaction():
@@ -76,12 +76,12 @@ def test_a_writer_that_reads_awake_and_commits_late_is_seen_by_the_horizon(
         database.run("UPDATE resumer.control SET polling_until = '-infinity'")
         [(mark,)] = database.run("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
         assert database.run(asleep, mark) == [(False,)]
-    # a transaction of the server's own may be open too
+    # the server may have an open transaction of its own
     eventually_sync(lambda: database.run(asleep, mark) == [(True,)])
     assert len(left(database)) == 1
 
 
-async def test_what_comes_in_one_packet_with_a_ping_is_heard(database: Database):
+async def test_notification_in_one_packet_with_a_ping_is_received(database: Database):
     async with await connect(database.url, autocommit=True, name="ear") as connection:
         await listen(connection)
         database.run("SELECT pg_notify('resumer_wake', 'ping'), pg_notify('resumer_wake', '')")
@@ -90,13 +90,13 @@ async def test_what_comes_in_one_packet_with_a_ping_is_heard(database: Database)
 
 @pytest.fixture(scope="module")
 def preparing() -> Iterator[Database]:
-    """A database on a server where transactions may be prepared."""
+    """A database on a server where transactions can be prepared."""
     settings = {"max_prepared_transactions": "4"}
     with EmbeddedPostgres(binaries=binaries(), settings=settings) as server:
         yield Databases(server.url(), "preparing").make("empty", migrated=True)
 
 
-def test_auto_is_silent_where_transactions_are_prepared(preparing: Database):
+def test_auto_does_not_notify_if_transactions_can_be_prepared(preparing: Database):
     approval = Rows.of(preparing).approval()
     with a_writer(preparing) as writer, writer.connect() as connection:
         with listening(preparing) as ear:
@@ -110,7 +110,7 @@ def test_auto_is_silent_where_transactions_are_prepared(preparing: Database):
     assert approval in [source for _, _, source, _ in left(preparing)]
 
 
-def test_on_notifies_there_too_at_the_price_of_prepared_decisions(preparing: Database):
+def test_on_notifies_and_prevents_prepared_decisions(preparing: Database):
     preparing.run("UPDATE resumer.control SET notify = 'on'")
     rows = Rows.of(preparing)
     with a_writer(preparing) as writer, writer.connect() as connection:
@@ -124,7 +124,7 @@ def test_on_notifies_there_too_at_the_price_of_prepared_decisions(preparing: Dat
     preparing.run("UPDATE resumer.control SET notify = 'auto'")
 
 
-def test_auto_notifies_where_they_are_not(
+def test_auto_notifies_if_transactions_cannot_be_prepared(
     database: Database, writer: Writer, ear: Ear, approval: UUID
 ):
     if database.run("SHOW max_prepared_transactions") != [("0",)]:
