@@ -11,7 +11,7 @@ import jwt
 
 from resumer_daemon.config import Network
 from resumer_daemon.store.session import Pool
-from resumer_daemon.store.tokens import find_holder, server_time
+from resumer_daemon.store.tokens import find_credential, read_time
 from resumer_daemon.workflow.values import load, storable
 
 
@@ -118,9 +118,9 @@ class Credentials:
             return None
         if key.count(".") == DOTS and self.jwt_secret is not None:
             async with self.sessions.session() as session:
-                return read_jwt(key, self.jwt_secret, await server_time(session))
+                return read_jwt(key, self.jwt_secret, await read_time(session))
         async with self.sessions.session() as session:
-            holder = await find_holder(session, key)
+            holder = await find_credential(session, key)
         if holder is None:
             return None
         return Caller(

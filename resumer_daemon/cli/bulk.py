@@ -107,7 +107,7 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
             {"execution_id": key, "pause_number": choice.pause_number} for key in choice.keys or ()
         ]
     async with open_session(url) as session:
-        return await queries.choose_executions(
+        return await queries.select_executions(
             session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
         )
 

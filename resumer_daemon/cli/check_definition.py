@@ -18,7 +18,7 @@ from resumer_daemon.cli.common import (
 )
 from resumer_daemon.cli.output import escape
 from resumer_daemon.engine.compatibility import find_incompatible
-from resumer_daemon.store.queries import PausedPlace, paused_places, read_snapshot
+from resumer_daemon.store.queries import PausedPlace, paused_by_step, read_snapshot
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.checks.finding import Finding, error
 from resumer_daemon.workflow.definition import Definition
@@ -168,7 +168,7 @@ def check_definition(
 async def _compared(checked: Sequence[Checked], url: str | None) -> list[Checked]:
     async with open_session(url) as session, read_snapshot(session):
         return [
-            each.against(await paused_places(session, each.workflow)) if each.workflow else each
+            each.against(await paused_by_step(session, each.workflow)) if each.workflow else each
             for each in checked
         ]
 

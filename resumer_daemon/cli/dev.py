@@ -44,7 +44,7 @@ class Demo:
 
     async def tell(self) -> None:
         """Take the workflow through an approval, a rejection and an expiry."""
-        await commands.load_workflow(self._session, self._document)
+        await commands.upsert_workflow(self._session, self._document)
         await self._decided("approved", "the sales manager approves")
         await self._decided("rejected", "the sales manager rejects")
         await self._expired()
@@ -53,7 +53,7 @@ class Demo:
         console.print(Rule(f"[bold]{title}[/]", align="left", style="dim"))
         execution = await self.pause()
         asked = (await queries.show_execution(self._session, execution))["approvals"][0]
-        statement = commands.plain_decision(asked["request_id"], verdict)
+        statement = commands.decide_by_update(asked["request_id"], verdict)
         console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False, soft_wrap=True)
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
             await other.execute(statement.encode())
@@ -62,7 +62,7 @@ class Demo:
     async def _expired(self) -> None:
         console.print(Rule("[bold]nobody answers in time[/]", align="left", style="dim"))
         hasty = _with_timeout(self._document, "1s")
-        await commands.load_workflow(self._session, hasty)
+        await commands.upsert_workflow(self._session, hasty)
         execution = await self.pause(hasty["workflow_id"])
         await self._ended(execution)
 
@@ -82,7 +82,7 @@ class Demo:
 
     async def _ended(self, execution: str) -> None:
         found = await self._until(execution, lambda e: e["status"] != "paused")
-        after = await commands.resumed_after(self._session, execution)
+        after = await commands.resume_latency(self._session, execution)
         took = (
             "" if after is None else f", resumed [bold]{after * 1000:.1f} ms[/] after the decision"
         )
@@ -205,7 +205,7 @@ async def _invite(story: Demo, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and what to type to move it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
     found = await queries.show_execution(session, await story.pause())
-    statement = commands.plain_decision(found["approvals"][0]["request_id"], "approved")
+    statement = commands.decide_by_update(found["approvals"][0]["request_id"], "approved")
     url, programs = daemon.settings.url, get_path("scripts")
     for label, text in (
         ("connect", f"psql {url}"),

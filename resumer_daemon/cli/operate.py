@@ -256,7 +256,7 @@ def _spoken(name: str) -> str:
 
 async def _in_scope(workflow: str | None, url: str | None) -> int:
     async with open_session(url) as session:
-        return len(await queries.choose_executions(session, array(OPEN), workflow, None, None))
+        return len(await queries.select_executions(session, array(OPEN), workflow, None, None))
 
 
 SHOWN = 20
@@ -283,7 +283,7 @@ def adopt(
     async def work() -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         async with open_session(database_url) as session:
-            async for found in commands.blocked_since(session, begin, batch=batch):
+            async for found in commands.find_blocked(session, begin, batch=batch):
                 if yes:
                     await commands.request_adoption(session, found)
                 rows += found

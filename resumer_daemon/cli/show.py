@@ -384,7 +384,7 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
     async def work() -> dict[str, Any]:
         async with open_session(database_url, reads=True) as session:
-            return await queries.read_stats(session)
+            return await queries.stats(session)
 
     found = run(work())
     print_json(found) if as_json else _print_stats(found)

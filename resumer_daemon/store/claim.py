@@ -262,8 +262,7 @@ async def read(session: Session, parse: Parse = load) -> Batch:
 
 async def read_cancel(session: Session) -> ClaimedExecution | None:
     """Read what cancels the locked execution, if anything does: all of it may be too much."""
-    cursor = await session.run("claim.read_cancel_request")
-    row = await cursor.fetchone()
+    row = await session.fetch_optional("claim.read_cancel_request")
     if row is None:
         return None
     return ClaimedExecution(

@@ -57,7 +57,7 @@ async def start(
     """Queue an execution and return its id.
 
     Raises:
-        OperationRefused: The database refused it, in its own words.
+        OperationRefused: The SQL function refused it.
     """
     facts = {
         "workflow": workflow,
@@ -65,30 +65,30 @@ async def start(
         "version": version,
         "organization": organization,
     }
-    rows = await asked(session, "commands.start", facts)
+    rows = await run(session, "commands.start", facts)
     return str(rows[0]["id"])
 
 
 async def emit(
     session: Session, event_type: str, payload: Json, organization: UUID | None = None
 ) -> str:
-    """Write an event and return its id. Raises `OperationRefused` with the database's own words."""
+    """Write an event and return its id. Raises `OperationRefused`."""
     facts = {"type": event_type, "payload": dump(payload), "organization": organization}
-    rows = await asked(session, "commands.emit", facts)
+    rows = await run(session, "commands.emit", facts)
     return str(rows[0]["id"])
 
 
 async def decide(
     session: Session, verdict: Verdict, request: str, approver: UUID | None, reason: str | None
 ) -> int | None:
-    """Write a decision, `approve` or `reject`; return its request's id, `None` where none was left.
+    """Write a decision; return the id of its request, or None if a trigger is missing.
 
     Raises:
-        Refused: With the database's own words.
+        OperationRefused: The SQL function refused it.
     """
     facts = {"request": request, "approver": approver, "reason": reason}
-    left: int | None = (await asked(session, DECIDE[verdict], facts))[0]["request"]
-    return left
+    request_id: int | None = (await run(session, DECIDE[verdict], facts))[0]["request"]
+    return request_id
 
 
 async def submit(session: Session, command: Command, facts: Mapping[str, Any]) -> int:
@@ -97,15 +97,15 @@ async def submit(session: Session, command: Command, facts: Mapping[str, Any]) -
     Return the id of the request or of the hold; of `release`, how many executions continue.
 
     Raises:
-        OperationRefused: The database refused it.
+        OperationRefused: The SQL function refused it.
     """
-    rows = await asked(session, SUBMIT[command], facts)
+    rows = await run(session, SUBMIT[command], facts)
     request: int = rows[0]["request"]
     return request
 
 
-async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
-    """Put a definition into `workflows`, for development."""
+async def upsert_workflow(session: Session, document: Mapping[str, Json]) -> None:
+    """Insert or update a workflow, for `dev`."""
     async with session.transaction():
         await session.run(
             "commands.upsert_workflow",
@@ -118,16 +118,15 @@ async def load_workflow(session: Session, document: Mapping[str, Json]) -> None:
         )
 
 
-async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Run a statement.
+async def run(session: Session, statement: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run a statement in a transaction of its own and return its rows.
 
     Raises:
-        OperationRefused: The database refused it, in its own words and with its hint.
+        OperationRefused: An SQL function refused it. The message has its hint.
     """
     try:
         async with session.transaction():
-            cursor = await session.run(statement, facts)
-            return await cursor.fetchall()
+            return await session.fetch_all(statement, facts)
     except psycopg.Error as error:
         if (error.sqlstate or "").startswith(("RZ", "22")):
             hint = f"\n  {error.diag.message_hint}" if error.diag.message_hint else ""
@@ -135,16 +134,15 @@ async def asked(session: Session, statement: str, facts: Mapping[str, Any]) -> l
         raise
 
 
-def plain_decision(request: str, status: str) -> str:
-    """Return a decision as a plain UPDATE, to be run or pasted."""
+def decide_by_update(request: str, status: str) -> str:
+    """Return a decision as a plain UPDATE, to run or to paste."""
     return written("commands.decide_by_update", request=request, status=status)
 
 
-async def resumed_after(session: Session, execution: str) -> float | None:
-    """Return the seconds from the last decision's statement until it was settled."""
+async def resume_latency(session: Session, execution: str) -> float | None:
+    """Return the seconds from the last decision's statement until it was settled, or None."""
     async with session.transaction():
-        cursor = await session.run("commands.resume_latency", {"id": execution})
-        row = await cursor.fetchone()
+        row = await session.fetch_optional("commands.resume_latency", {"id": execution})
     return None if row is None else row["seconds"]
 
 
@@ -152,28 +150,28 @@ FIRST = UUID(int=0)
 
 
 class NotFound(OperationRefused):
-    """There is no such execution or workflow, or it is another organisation's."""
+    """The execution or workflow does not exist, or belongs to another organization."""
 
 
 class IdempotencyConflict(OperationRefused):
-    """Something else was asked under this Idempotency-Key."""
+    """The Idempotency-Key was used for another command."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessScope:
-    """An organisation, or `everywhere`. Where the database has none, all reach all."""
+    """An organization, or `everywhere`. In a database without organizations all see everything."""
 
     organization: UUID | None
     everywhere: bool
 
     def facts(self, **more: Any) -> dict[str, Any]:
-        """Return the parameters of a statement."""
+        """Return the parameters of a statement in this scope."""
         return {"organization": self.organization, "everywhere": self.everywhere, **more}
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """An Idempotency-Key, and whose."""
+    """An Idempotency-Key and the identity of its caller."""
 
     caller: str
     key: str
@@ -193,20 +191,19 @@ async def submit_in_scope(
     statement = SUBMIT_IN_SCOPE[command]
     async with session.transaction():
         if key is None:
-            return await _left(session, statement, facts)
+            return await _request(session, statement, facts)
         await session.run("commands.prune_idempotency_keys")
         fingerprint = sha256(repr((command, sorted(facts.items()))).encode()).hexdigest()
         named = {"caller": key.caller, "key": key.key}
-        cursor = await session.run(
+        taken = await session.fetch_one(
             "commands.take_idempotency_key", {**named, "fingerprint": fingerprint}
         )
-        [taken] = await cursor.fetchall()
         if taken["fingerprint"] != fingerprint:
             raise IdempotencyConflict(
-                f"something else was asked under the Idempotency-Key {key.key!r}"
+                f"the Idempotency-Key {key.key!r} was used for another command"
             )
         if taken["request"] is None:
-            taken["request"] = await _left(session, statement, facts)
+            taken["request"] = await _request(session, statement, facts)
             await session.run(
                 "commands.store_idempotency_key", {**named, "request": taken["request"]}
             )
@@ -214,8 +211,8 @@ async def submit_in_scope(
     return request
 
 
-async def _left(session: Session, statement: str, facts: Mapping[str, Any]) -> int:
-    row = await (await session.run(statement, facts)).fetchone()
+async def _request(session: Session, statement: str, facts: Mapping[str, Any]) -> int:
+    row = await session.fetch_optional(statement, facts)
     if row is None:
         what = "execution" if "execution" in facts else "workflow"
         raise NotFound(f"no {what} {facts[what]}")
@@ -226,25 +223,24 @@ async def _left(session: Session, statement: str, facts: Mapping[str, Any]) -> i
 BATCH = 500
 
 
-async def blocked_since(
+async def find_blocked(
     session: Session, since: datetime | timedelta, *, batch: int = BATCH
 ) -> AsyncIterator[Sequence[dict[str, Any]]]:
-    """Yield, in batches, what the service ended as blocked with an approval, and nobody looked at.
+    """Yield executions in batches that the service ended as blocked and that have no pause.
 
-    `since` is a time, or how long before now. Each batch is a transaction of its own, open while
-    it is looked at.
+    `since` is a time, or a duration before now. Each batch has its own transaction, which is open
+    until the next one is requested.
     """
     after = FIRST
     ago = since.total_seconds() if isinstance(since, timedelta) else None
     begin = None if isinstance(since, timedelta) else since
     while True:
         async with session.transaction():
-            cursor = await session.run(
+            found = await session.fetch_all(
                 "commands.find_blocked",
                 {"since": begin, "ago": ago, "after": after, "limit": batch,
                  "timezone": session.timezone},
             )  # fmt: skip
-            found = await cursor.fetchall()
             if found:
                 yield found
         if len(found) < batch:
@@ -253,5 +249,5 @@ async def blocked_since(
 
 
 async def request_adoption(session: Session, found: Sequence[dict[str, Any]]) -> None:
-    """Ask a daemon to look at each of them."""
+    """Request that a daemon adopts each of them."""
     await session.run("commands.request_adoption", {"ids": array(row["id"] for row in found)})

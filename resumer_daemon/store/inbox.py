@@ -1,4 +1,7 @@
-"""The queue of requests: its status, event fan-out, orphaned requests, NOTIFY suppression."""
+"""The queues of requests and events: status, event fan-out, orphaned requests, NOTIFY.
+
+The daemon calls these functions between batches.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,22 +18,22 @@ from resumer_daemon.store.session import Session
 EVENTS_AT_ONCE: Final = 100
 
 SEARCHED_AT_ONCE: Final = 1_000
-"""So many events of the service's table one search looks at."""
+"""Events of the service's table that one search reads."""
 
 DISCARDED_AT_ONCE: Final = 2_000
-"""So many events that nobody waits for are taken from the queue at once."""
+"""Events of the queue that `discard_events` reads at once."""
 
 ALL_WAITS: Final = 2**32
-"""The hashes that the id of an execution may have: an event is handed over to so many at once."""
+"""Hashes that the id of an execution may have; an event goes to all of them at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanBounds:
     """The bounds of a scan, which skip index entries that an old snapshot keeps.
 
-    `back`: how many seconds ago what is due became due, at most; `around`: the same of leases and
-    notifications. `after`: the id behind which events are looked for. `within`: for how many
-    seconds to look ahead.
+    Requests that became due up to `back` seconds ago are counted, leases and notifications up to
+    `around` seconds. Events count from the id after `after`. Timers count that become due in the
+    next `within` seconds.
     """
 
     within: float
@@ -41,16 +44,21 @@ class ScanBounds:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """`left`: due requests that were not claimed, at most 1,000.
+    """The state of the queues, within `bounds`.
 
-    `next_due`: seconds until a timer is due, None if none is within the bounds.
-    `events`: some wait to be made requests of; `searches`: some are to be searched in the service's
-    table. `leases`: some are past. `next_message`:
-    seconds until a notification is due, None as with timers. `awake_for`: for how many
-    seconds a daemon says that it is awake, None if none does; `newest` is the transaction id that
-    comes next, `oldest` the first that is still open. `ahead`: the server's clock has gone back.
-    `newest_id`: the last id that a request or an event got. `took`: the seconds of the server.
-    `bounds`: how far it went.
+    Attributes:
+        left: due requests that were not claimed, at most 1,000.
+        next_due: seconds until a timer is due, None if none is within the bounds.
+        events: whether events wait to become requests.
+        searches: whether a type's earlier events must be searched in the service's table.
+        leases: whether leases have expired.
+        next_message: seconds until a notification is due, None if none is within the bounds.
+        awake_for: seconds for which a daemon suppresses NOTIFY, None if none does.
+        ahead: whether the server's clock has gone back.
+        newest: the transaction id that comes next.
+        oldest: the oldest transaction id that is still open.
+        newest_id: the last id that a request or an event got.
+        took: seconds that the server needed.
     """
 
     left: int
@@ -69,21 +77,21 @@ class QueueStatus:
 
     @property
     def found(self) -> int:
-        """Tell how much was found that is to be done now."""
+        """The amount of work that is due now."""
         return self.left + self.events + self.leases + self.message_due
 
     @property
     def message_due(self) -> bool:
-        """Tell whether a notification is due now."""
+        """Whether a notification is due now."""
         return self.next_message is not None and self.next_message <= 0.0
 
 
 async def send_status_query(
     session: Session, bounds: ScanBounds, without: Sequence[UUID]
 ) -> AsyncCursor[DictRow]:
-    """Send the question; the answer is fetched after the commit, for it need not be waited for.
+    """Send the statement; `read_queue_status` fetches its row after the commit.
 
-    `without` is what the claim has left alone.
+    Both go in one pipeline with the batch. `without` are the executions that the claim skips.
     """
     return await session.run(
         "inbox.read_queue_status", {**asdict(bounds), "without": array(without)}
@@ -91,52 +99,52 @@ async def send_status_query(
 
 
 async def read_queue_status(cursor: AsyncCursor[DictRow], bounds: ScanBounds) -> QueueStatus:
-    """Fetch what `send_status_query` asked for, within these bounds."""
+    """Fetch the row of `send_status_query`."""
     row = await cursor.fetchone()
     if row is None:
-        raise LookupError("the outlook has always one row")
+        raise LookupError("inbox.read_queue_status returned no row")
     return QueueStatus(**row, bounds=bounds)
 
 
 async def follow_clock(session: Session) -> int:
-    """Move what says a time of a clock that has gone back since; return how many requests."""
+    """Move due times into the past after the clock went back; return the number of requests."""
     async with session.transaction():
         cursor = await session.run("inbox.follow_clock")
     return cursor.rowcount
 
 
 async def suppress_notify(session: Session) -> None:
-    """Say that we look without being told, for a second from now."""
+    """Suppress NOTIFY for a second from now, because this daemon polls."""
     async with session.transaction():
         await session.run("inbox.suppress_notify")
 
 
 async def restore_notify(session: Session) -> None:
-    """Say that we want to be told again."""
+    """Let triggers notify again."""
     async with session.transaction():
         await session.run("inbox.restore_notify")
 
 
 async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]:
-    """Settle due requests that no execution will ever answer for; return kinds and outcomes.
+    """Settle due requests whose execution does not exist; return their kinds and outcomes.
 
-    They became due so many seconds ago at most.
+    Only requests that became due in the last `back` seconds are read.
     """
     async with session.transaction():
         await session.require_sight()
-        cursor = await session.run("inbox.settle_orphans", {"back": back})
-        return [(row["kind"], row["outcome"]) for row in await cursor.fetchall()]
+        rows = await session.fetch_all("inbox.settle_orphans", {"back": back})
+        return [(row["kind"], row["outcome"]) for row in rows]
 
 
 async def fail_requests(session: Session, execution: UUID, why: str) -> None:
-    """Fail the due requests of an execution of which nothing else can be written."""
+    """Settle an execution's due requests as failed, if no incident can be written."""
     await session.run("inbox.fail_requests", {"id": execution, "why": why})
 
 
 async def search_events(session: Session) -> bool:
     """Search a slice of the events that came before their type was registered.
 
-    Return whether there was one to search.
+    Return whether a type had to be searched.
     """
     async with session.transaction():
         facts = {"timezone": session.timezone, "limit": SEARCHED_AT_ONCE}
@@ -145,9 +153,9 @@ async def search_events(session: Session) -> bool:
 
 
 async def discard_events(session: Session, after: int) -> int:
-    """Take from the queue what nobody waits for and what starts nothing; return how many events.
+    """Delete queued events that no execution waits for and that start no workflow.
 
-    It begins behind the id `after`.
+    Begin after the id `after`. Return the number of deleted events.
     """
     async with session.transaction():
         facts = {
@@ -156,27 +164,25 @@ async def discard_events(session: Session, after: int) -> int:
             "after": after,
             "limit": DISCARDED_AT_ONCE,
         }
-        cursor = await session.run("inbox.discard_events", facts)
-        row = await cursor.fetchone()
-    return 0 if row is None else int(row["discarded"])
+        discarded: int = (await session.fetch_one("inbox.discard_events", facts))["discarded"]
+    return discarded
 
 
 async def fan_out_events(
     session: Session, *, route: bool, most: int, width: int = ALL_WAITS, after: int = 0
 ) -> list[str | None]:
-    """Make of due events requests for the executions that wait; return the events' outcomes.
+    """Turn due events into requests for the executions that wait; return the events' outcomes.
 
-    `most` is the number of events, the oldest first behind the id `after`. `width`: how many hashes
-    of executions each of them is handed over to. An event has no outcome until it was handed over
-    to all.
+    Take the `most` oldest events after the id `after`. Each goes to the executions of the next
+    `width` hashes. Its outcome is None until it went to all. With `route`, also start the workflows
+    that an event triggers.
 
-    Two transactions: a pause that is recorded between them finds the keys of the events, and one
-    that is recorded earlier is found by the events. `route`: also start the workflows that an event
-    triggers.
+    There are two transactions. A pause that is recorded between them finds the keys of the events.
+    A pause that was recorded earlier is found by the second one.
     """
     async with session.transaction():
-        cursor = await session.run("inbox.insert_event_keys", {"limit": most, "after": after})
-        keyed = [row["id"] for row in await cursor.fetchall()]
+        rows = await session.fetch_all("inbox.insert_event_keys", {"limit": most, "after": after})
+        keyed = [row["id"] for row in rows]
     if not keyed:
         return []
     async with session.transaction():
@@ -187,5 +193,5 @@ async def fan_out_events(
             "captured": array(keyed),
             "width": width,
         }
-        cursor = await session.run("inbox.fan_out_events", facts)
-        return [row["outcome"] for row in await cursor.fetchall()]
+        rows = await session.fetch_all("inbox.fan_out_events", facts)
+        return [row["outcome"] for row in rows]

@@ -83,16 +83,15 @@ class DefinitionCache:
         missing = [h for h in hashes if not isinstance(self._found.get(h), PinnedDefinition)]
         if not missing:
             return
-        cursor = await session.run("inputs.read_definitions", {"hashes": array(missing)})
-        for row in await cursor.fetchall():
+        for row in await session.fetch_all("inputs.read_definitions", {"hashes": array(missing)}):
             self._keep(row["sha256"], row["definition"])
 
     async def _current(self, session: Session, workflows: Iterable[UUID]) -> dict[UUID, Found]:
         ids = list(workflows)
         if not ids:
             return {}
-        cursor = await session.run("inputs.read_workflows", {"ids": array(ids)})
-        return {row["id"]: self._take(row) for row in await cursor.fetchall()}
+        rows = await session.fetch_all("inputs.read_workflows", {"ids": array(ids)})
+        return {row["id"]: self._take(row) for row in rows}
 
     def _take(self, row: Mapping[str, Any]) -> Found:
         fingerprint: str = row["sha256"]
@@ -221,9 +220,8 @@ async def _rules(session: Session, programs: Definitions) -> Rules:
     wanted = frozenset().union(*named)
     if not wanted:
         return {}
-    cursor = await session.run("inputs.read_rules", {"rule_ids": array(wanted)})
     rules: dict[UUID | None, dict[str, Rule]] = defaultdict(dict)
-    for row in await cursor.fetchall():
+    for row in await session.fetch_all("inputs.read_rules", {"rule_ids": array(wanted)}):
         rules[row["organization_id"]][row["rule_id"]] = _rule(row)
     return rules
 
@@ -247,7 +245,7 @@ async def _loaded(
     wanted = [(c, path, key) for c in batch for path, key in _asked_for(c, programs)]
     if not wanted:
         return {}
-    cursor = await session.run(
+    rows = await session.fetch_all(
         "inputs.read_context_cache",
         {
             "execution_ids": array(c.id for c, _, _ in wanted),
@@ -259,7 +257,7 @@ async def _loaded(
         },
     )
     loaded: dict[UUID, dict[str, Json]] = defaultdict(dict)
-    for row in await cursor.fetchall():
+    for row in rows:
         try:
             loaded[row["execution_id"]][row["path"]] = load(row["data"])
         except ValueError as error:
@@ -286,5 +284,5 @@ async def _last_steps(session: Session, batch: Sequence[ClaimedExecution]) -> Ma
     ids = [c.id for c in batch if c.needs_position]
     if not ids:
         return {}
-    cursor = await session.run("inputs.read_last_steps", {"ids": array(ids)})
-    return {row["execution_id"]: row["step_id"] for row in await cursor.fetchall()}
+    rows = await session.fetch_all("inputs.read_last_steps", {"ids": array(ids)})
+    return {row["execution_id"]: row["step_id"] for row in rows}

@@ -14,7 +14,7 @@ from psycopg import IsolationLevel
 
 from resumer_daemon.engine.vocabulary import PauseReason
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.commands import AccessScope, NotFound, asked
+from resumer_daemon.store.commands import AccessScope, NotFound, run
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
 
@@ -30,9 +30,10 @@ Sort = Literal["started", "paused", "workflow", "status"]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which executions to list; None lets everything pass. `seconds`: paused for at least so long.
+    """A filter of executions; None lets everything pass.
 
-    `sort`: newest first, else the longest paused first, or by name.
+    `seconds`: paused for at least that long. `sort`: `started` has the newest first, `paused` the
+    longest pause first.
     """
 
     status: str | None = None
@@ -46,7 +47,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Which requests of the ledger to list; None lets everything pass. `seconds`: not older."""
+    """A filter of the ledger; None lets everything pass. `seconds`: not older than that."""
 
     key: str | None = None
     kind: str | None = None
@@ -56,56 +57,56 @@ class Entries:
 
 
 async def list_executions(session: Session, wanted: Filter) -> list[dict[str, Any]]:
-    """Return executions."""
+    """Return the executions that pass a filter."""
     facts = {**asdict(wanted), "timezone": session.timezone}
-    return await asked(session, "queries.list_executions", facts)
+    return await run(session, "queries.list_executions", facts)
 
 
-async def choose_executions(
+async def select_executions(
     session: Session,
     statuses: str,
     workflow: str | None,
     reason: str | None,
     seconds: float | None,
 ) -> list[dict[str, Any]]:
-    """Return the executions that a bulk move is about; `statuses` is an array."""
+    """Return the executions of a bulk command; `statuses` is an array literal."""
     facts = {"statuses": statuses, "workflow": workflow, "reason": reason, "seconds": seconds}
-    return await asked(session, "queries.select_executions", facts)
+    return await run(session, "queries.select_executions", facts)
 
 
 async def show_execution(session: Session, key: str) -> dict[str, Any]:
     """Return one execution with its steps, pauses, approvals, requests and effects.
 
     Raises:
-        Refused: There is no such execution.
+        OperationRefused: The execution does not exist.
     """
     facts = {"key": key, "timezone": session.timezone}
-    [row] = await asked(session, "queries.show_execution", facts)
+    [row] = await run(session, "queries.show_execution", facts)
     return {name: _read(value) if name in DOCUMENTS else value for name, value in row.items()}
 
 
 async def explain(session: Session, key: str) -> dict[str, Any]:
-    """Return why an execution stands where it stands. Raises Refused: there is none."""
-    [row] = await asked(session, "queries.explain", {"key": key})
+    """Return why an execution does not continue. Raises `OperationRefused`: it does not exist."""
+    [row] = await run(session, "queries.explain", {"key": key})
     explained: dict[str, Any] = load(row["explained"])
     return explained
 
 
 async def list_ledger(session: Session, wanted: Entries) -> list[dict[str, Any]]:
-    """Return settled requests, newest first. Raises Refused: there is no such execution."""
-    return await asked(session, "queries.list_ledger", asdict(wanted))
+    """Return settled requests, newest first. Raises `OperationRefused`: no such execution."""
+    return await run(session, "queries.list_ledger", asdict(wanted))
 
 
 async def list_incidents(session: Session, limit: int) -> list[dict[str, Any]]:
     """Return open incidents, the oldest first."""
-    return await asked(session, "queries.list_incidents", {"limit": limit})
+    return await run(session, "queries.list_incidents", {"limit": limit})
 
 
-async def read_stats(session: Session) -> dict[str, Any]:
-    """Return how it goes, in numbers."""
-    [row] = await asked(session, "queries.stats", {})
-    stats: dict[str, Any] = load(row["stats"])
-    return stats
+async def stats(session: Session) -> dict[str, Any]:
+    """Return the numbers of `stats`."""
+    [row] = await run(session, "queries.stats", {})
+    numbers: dict[str, Any] = load(row["stats"])
+    return numbers
 
 
 def _read(text: str | None) -> Json:
@@ -114,7 +115,7 @@ def _read(text: str | None) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class PausedPlace:
-    """Executions that are paused at the same place. `kept`: each goes on with its own copy."""
+    """Executions that are paused at the same place. `kept`: each has a copy of its definition."""
 
     version: str
     point: "PausePoint"
@@ -125,20 +126,19 @@ class PausedPlace:
 
 @asynccontextmanager
 async def read_snapshot(session: Session) -> AsyncIterator[None]:
-    """Read everything inside as of one moment; a write would be an error of the server."""
+    """Read everything inside from one snapshot; the server refuses writes."""
     await session.connection.set_read_only(True)
     await session.connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
     async with session.transaction():
         yield
 
 
-async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
-    """Return where the executions of a workflow are paused, in all of its versions."""
+async def paused_by_step(session: Session, workflow: str) -> list[PausedPlace]:
+    """Return the places where executions of a workflow are paused, in all its versions."""
     from resumer_daemon.engine.compatibility import PausePoint
     from resumer_daemon.engine.state import NextSteps
 
     facts = {"workflow": workflow, "timezone": session.timezone}
-    cursor = await session.run("queries.paused_by_step", facts)
     return [
         PausedPlace(
             row["version"],
@@ -147,7 +147,7 @@ async def paused_places(session: Session, workflow: str) -> list[PausedPlace]:
             row["since"],
             tuple(row["executions"]),
         )
-        for row in await cursor.fetchall()
+        for row in await session.fetch_all("queries.paused_by_step", facts)
     ]
 
 
@@ -195,7 +195,7 @@ async def page_paused(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return paused executions, for longest first, those behind `after`, each with its document."""
+    """Return a page of paused executions after `after`, the longest pause first."""
     at, last = after or (None, FIRST)
     reasons = array([reason] if reason else get_args(PauseReason))
     facts = scope.facts(reasons=reasons, at=at, id=last, limit=limit)
@@ -206,7 +206,7 @@ async def page_paused(
 async def page_ledger(
     session: Session, scope: AccessScope, execution: UUID | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return settled requests, newest first, those older than `before`, each with its document."""
+    """Return a page of settled requests before `before`, newest first."""
     facts = scope.facts(
         execution=execution, before=NEWEST if before is None else before, limit=limit
     )

@@ -1,4 +1,4 @@
-"""Tokens for HTTP: made and shown once, kept as their SHA-256, found by it."""
+"""API tokens: create, list, revoke and look up. The database stores only their SHA-256."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 
-PREFIX = "resumer_"  # by which a scanner for leaked secrets can tell one
+PREFIX = "resumer_"  # lets a scanner for leaked secrets recognize a token
 ENTROPY = 32  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Who holds a key, as the database has it. `permissions` is JSON, if anything.
+    """The owner of a token or key. `permissions` is JSON or None.
 
-    `everywhere`: it is good for all organisations.
+    `everywhere`: it is valid for all organizations.
     """
 
     sha256: str
@@ -45,15 +45,15 @@ async def create(
     organization: UUID | None,
     seconds: float | None,
 ) -> tuple[str, dict[str, Any]]:
-    """Create a token that expires after `seconds`, if ever; return it and what is kept of it.
+    """Create a token; return it and the stored row.
 
-    Without an organisation it is good for all of them.
+    It expires after `seconds`, never if that is None. Without an organization it is valid for all.
 
     Raises:
-        Refused: Another token in force has the name, or the database has no organisations.
+        OperationRefused: A valid token has the name, or the database has no organizations.
     """
     if organization is not None and "organization" not in session.features:
-        raise OperationRefused("this database has no organisations")
+        raise OperationRefused("this database has no organizations")
     token = PREFIX + token_urlsafe(ENTROPY)
     facts = {
         "name": name,
@@ -63,51 +63,44 @@ async def create(
         "seconds": seconds,
     }
     async with session.transaction():
-        cursor = await session.run("tokens.create_token", facts)
-        row = await cursor.fetchone()
+        row = await session.fetch_optional("tokens.create_token", facts)
     if row is None:
         raise OperationRefused(
-            f"a token named {name!r} is in force: revoke it, or choose another name"
+            f"a valid token is named {name!r}: revoke it, or choose another name"
         )
     return token, row
 
 
 async def list_tokens(session: Session) -> list[dict[str, Any]]:
-    """Return what is kept of all tokens, oldest first."""
+    """Return the stored rows of all tokens, oldest first."""
     async with session.transaction():
-        cursor = await session.run("tokens.list_tokens")
-        return await cursor.fetchall()
+        return await session.fetch_all("tokens.list_tokens")
 
 
 async def revoke(session: Session, name: str) -> None:
     """Revoke a token.
 
     Raises:
-        Refused: None of that name is in force.
+        OperationRefused: No valid token has that name.
     """
     async with session.transaction():
-        cursor = await session.run("tokens.revoke_token", {"name": name})
-        if await cursor.fetchone() is None:
-            raise OperationRefused(
-                f"no token named {name!r} is in force\n  resumer-daemon token list"
-            )
+        if await session.fetch_optional("tokens.revoke_token", {"name": name}) is None:
+            raise OperationRefused(f"no valid token is named {name!r}\n  resumer-daemon token list")
 
 
-async def find_holder(session: Session, key: str) -> Credential | None:
-    """Return who holds a key that is in force: a token of ours, or a key of the service."""
+async def find_credential(session: Session, key: str) -> Credential | None:
+    """Return the owner of a valid token of the daemon or key of the service, or None."""
     hashed = fingerprint(key)
     async with session.transaction():
         cursor = await session.run(
             "tokens.find_credential", {"sha256": hashed}, class_row(Credential)
         )
         found = await cursor.fetchall()
-    return next((holder for holder in found if compare_digest(holder.sha256, hashed)), None)
+    return next((each for each in found if compare_digest(each.sha256, hashed)), None)
 
 
-async def server_time(session: Session) -> float:
+async def read_time(session: Session) -> float:
     """Return the database's time, in seconds since 1970."""
     async with session.transaction():
-        cursor = await session.run("tokens.read_time")
-        [row] = await cursor.fetchall()
-        now: float = row["now"]
-        return now
+        now: float = (await session.fetch_one("tokens.read_time"))["now"]
+    return now

@@ -56,7 +56,7 @@ def test_a_token_with_a_time_that_python_cannot_hold_is_listed(database: Databas
 
 def test_of_two_tokens_in_force_only_one_has_a_name(database: Database):
     create(database, "ops", "--may", "read")
-    assert "'ops' is in force" in create(database, "ops", "--may", "read", code=REFUSED)
+    assert "a valid token is named 'ops'" in create(database, "ops", "--may", "read", code=REFUSED)
 
 
 def test_what_is_not_understood_makes_no_token(database: Database):

@@ -14,7 +14,7 @@ from resumer_daemon.effects import http_message
 FAULTS: dict[str, tuple[Any, str]] = {
     "planning_failed": (batch, "plan_claimed"),  # beside the execution's payload
     "effect_run_failed": (http_message.Signer, "headers"),  # beside the headers of a webhook
-    "http_failed": (auth, "find_holder"),  # beside the bearer of a request
+    "http_failed": (auth, "find_credential"),  # beside the bearer of a request
     "Traceback": (worker.Worker, "_wait"),  # beside the settings; it ends the process
 }
 """Where a fault is, by what is logged of it."""
