@@ -66,7 +66,7 @@ def _statements(document: Path) -> Iterator[tuple[str, str]]:
         yield statement, shown.removeprefix("--").strip()
 
 
-@pytest.mark.parametrize(("document", "statements"), zip(SQL, (4, 8), strict=True))
+@pytest.mark.parametrize(("document", "statements"), [*zip(SQL, (4, 8), strict=True)])
 def test_the_session_in_sql(service: Service, document: Path, statements: int):
     asked = list(_statements(document))
     assert len(asked) == statements
@@ -92,7 +92,7 @@ def typed(words: list[str], url: str) -> str:
     return masked(ended.output)
 
 
-@pytest.mark.parametrize(("document", "commands"), zip(SHELL, (1, 4), strict=True))
+@pytest.mark.parametrize(("document", "commands"), [*zip(SHELL, (1, 4), strict=True)])
 def test_the_session_at_a_shell(service: Service, document: Path, commands: int):
     shown = (b.text for b in blocks(document) if b.form == "text")
     session = next(text for text in shown if text.startswith("$ resumer"))
