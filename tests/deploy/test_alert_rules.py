@@ -1,6 +1,8 @@
 """Every alert has a scenario in which it fires, one in which it nearly does, and a section."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ RULES: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 SCENARIOS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "tests.yml").read_text())["tests"]
+PAGE = "https://docs.example/resumer-daemon/runbook.html"
 QUIET = [scenario for scenario in SCENARIOS if scenario["name"].startswith("quiet")]
 
 each_alert = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
@@ -53,7 +56,7 @@ def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]):
 @each_alert
 def test_an_alert_leads_to_its_section(rule: dict[str, Any]):
     name = rule["alert"]
-    assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{PAGE}#{name.lower()}"
     text = RUNBOOK.read_text("utf-8")
     section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert section, f"docs/runbook.md has no section {name}"
@@ -64,3 +67,13 @@ def test_an_alert_leads_to_its_section(rule: dict[str, Any]):
 def test_the_runbook_has_no_section_without_an_alert():
     headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
     assert headings == [rule["alert"] for rule in RULES]
+
+
+@pytest.mark.parametrize("name", ["rules.yml", "prometheusrule.yaml"])
+def test_the_address_of_the_runbook_is_chosen_at_build(name: str, tmp_path: Path):
+    command = ["make", "-f", ROOT / "Makefile", "alerts", "DOCS_URL=https://wiki.acme.test/r"]
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    written = (tmp_path / "build" / "alerts" / name).read_text("utf-8")
+    assert written.count("runbook_url: https://wiki.acme.test/r/runbook.html#") == len(RULES)
+    assert "docs.example" not in written

@@ -74,6 +74,14 @@ def test_names_lead_to_each_other():
     }
 
 
+def test_the_ports_that_the_settings_can_name_are_open():
+    """Names, PostgreSQL, PgBouncer, HTTPS, mail and traces."""
+    rules = MANIFESTS["network"]["spec"]["egress"]
+    assert {port["port"] for rule in rules for port in rule["ports"]} == {
+        53, 5432, 6432, 443, 587, 4318,
+    }  # fmt: skip
+
+
 def test_a_drain_has_the_time_it_needs():
     from resumer_daemon.config import Settings
     from resumer_daemon.daemon.daemon import GRACE
