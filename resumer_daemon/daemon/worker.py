@@ -106,7 +106,7 @@ class Worker:
             except BatchFailed as error:
                 failed = error
                 self._metrics.batches_failed.inc()
-                await self._wait_to_retry("batch_not_written", error.error)
+                await self._wait_to_retry("batch_failed", error.error)
             except (psycopg.Error, ResumerError) as error:
                 self._isolation.forget()
                 await self._wait_to_retry("database_lost", error)

@@ -71,7 +71,7 @@ def test_the_runbook_has_no_section_without_an_alert():
 
 @pytest.mark.parametrize("name", ["rules.yml", "prometheusrule.yaml"])
 def test_the_address_of_the_runbook_is_chosen_at_build(name: str, tmp_path: Path):
-    command = ["make", "-f", ROOT / "Makefile", "alerts", "DOCS_URL=https://wiki.acme.test/r"]
+    command = ["make", "-f", str(ROOT / "Makefile"), "alerts", "DOCS_URL=https://wiki.acme.test/r"]
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     written = (tmp_path / "build" / "alerts" / name).read_text("utf-8")

@@ -15,6 +15,7 @@ from resumer_daemon.config import load_settings as load_settings
 from resumer_daemon.daemon.failures import Cause
 from resumer_daemon.daemon.maintenance import background_tasks
 from resumer_daemon.engine.planner import UnreadableCause
+from resumer_daemon.engine.steps.basic import GATE
 from resumer_daemon.engine.vocabulary import RequestOutcome
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
@@ -108,7 +109,7 @@ def _named(document: str, marker: str) -> set[str]:
 
 
 def test_every_log_event_is_explained():
-    assert _named("metrics.md", "events") == _source(r'\blog\.\w+\(\s*"(\w+)"')
+    assert _named("metrics.md", "events") == _source(r'\b(?:log\.\w+|_wait_to_retry)\(\s*"(\w+)"')
 
 
 def test_every_background_task_is_explained():
@@ -120,9 +121,9 @@ def test_every_background_task_is_explained():
 
 
 def test_every_cause_of_an_incident_is_explained():
-    of_turns = {*get_args(Cause), *get_args(UnreadableCause)}
-    written = _source(r'\bIncident\(\s*"(\w+)"')
-    assert _named("operating.md", "causes") == written | of_turns
+    of_batches = {*get_args(Cause), *get_args(UnreadableCause)}
+    written = _source(r'\bIncident\(\s*"(\w+)"') | {GATE}
+    assert _named("operating.md", "causes") == written | of_batches
 
 
 def test_every_outcome_is_explained():
