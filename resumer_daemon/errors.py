@@ -62,10 +62,12 @@ class ContractError(ResumerError):
 
 
 class NotMigrated(ContractError):
-    """The database has no schema `resumer`. The daemon waits until it has one."""
+    """The schema `resumer` or a migration is missing. The daemon waits for `migrate up`."""
 
-    def __init__(self) -> None:
-        super().__init__("the database is not migrated: run `resumer-daemon migrate up`")
+    def __init__(
+        self, message: str = "the database is not migrated: run `resumer-daemon migrate up`"
+    ) -> None:
+        super().__init__(message)
 
 
 class OperationRefused(ResumerError):

@@ -22,7 +22,7 @@ from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.outbox import OutboxDispatcher
 from resumer_daemon.daemon.polling import NotifySuppression, Wakeup, WakeupSource
-from resumer_daemon.errors import NotAllowed, ResumerError
+from resumer_daemon.errors import NotAllowed, NotMigrated, ResumerError
 from resumer_daemon.store.inbox import (
     QueueStatus,
     follow_clock,
@@ -72,6 +72,8 @@ class Worker:
         self._stopping = False
         self._retry_in = RECONNECT_FIRST
         self._locked_wait = LOCKED_FIRST
+        self._migration_awaited = False  # and that was logged
+        self._processed = False
         self.healthy = False
 
     def stop(self) -> None:
@@ -83,7 +85,7 @@ class Worker:
         """Work until stopped. After a failure, try again after growing intervals.
 
         Raises:
-            NotAllowed: The database role has more rights than a daemon may have.
+            NotAllowed: The database role has more rights than a daemon may have, or too few.
         """
         try:
             await self._run()
@@ -105,11 +107,26 @@ class Worker:
                 raise
             except BatchFailed as error:
                 failed = error
+                self._require_rights(error.error)
                 self._metrics.batches_failed.inc()
                 await self._wait_to_retry("batch_failed", error.error)
+            except NotMigrated as error:
+                if not self._migration_awaited and not self._stopping:
+                    log.warning("not_migrated", error=str(error))
+                self._migration_awaited = True
+                await self._wait_to_retry(None, error)
             except (psycopg.Error, ResumerError) as error:
                 self._isolation.forget()
+                self._require_rights(error)
                 await self._wait_to_retry("database_lost", error)
+
+    def _require_rights(self, error: Exception) -> None:
+        """Raise NotAllowed if the role lacked a right before the first batch.
+
+        Later, the owner of the service's tables may give the right back: the worker waits for it.
+        """
+        if not self._processed and isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise NotAllowed(format_error(error)) from error
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
@@ -125,12 +142,13 @@ class Worker:
             await self._follow_clock(session)
             yield session
 
-    async def _wait_to_retry(self, event: str, error: Exception) -> None:
-        """Log a failure and wait, each time longer, until a batch succeeds."""
+    async def _wait_to_retry(self, event: str | None, error: Exception) -> None:
+        """Log a failure and wait, each time longer, until a batch succeeds. None: log nothing."""
         self.healthy = False
         if self._stopping:
             return
-        log.warning(event, error=format_error(error), retry_in=self._retry_in)
+        if event is not None:
+            log.warning(event, error=format_error(error), retry_in=self._retry_in)
         sqlstate = getattr(error, "sqlstate", None) or "08000"
         self._metrics.database_errors.labels(sqlstate[:2]).inc()
         self._wakeup.clear()  # a notification does not bring the database back
@@ -179,6 +197,7 @@ class Worker:
                 raise
             log.warning("batch_not_written", error=format_error(failed.error))
             result = await self._batches.process_due(session, after_full=after_full, in_parts=True)
+        self._migration_awaited, self._processed = False, True
         self.healthy, self._retry_in = True, RECONNECT_FIRST  # a session alone proves nothing
         return result
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from psycopg.rows import class_row
 
 from resumer_daemon import __version__
-from resumer_daemon.errors import ContractError, MigrationError
+from resumer_daemon.errors import MigrationError, NotMigrated
 from resumer_daemon.store.connection import Connection
 from resumer_daemon.store.migration_files import Migration, created_by, known
 from resumer_daemon.store.statements import load
@@ -106,11 +106,11 @@ def unapplied(history: History, schema: str) -> list[str]:
 
 
 def require_applied(history: History, schema: str) -> None:
-    """Raise ContractError where a migration of this version is not applied as it is here."""
+    """Raise NotMigrated where a migration of this version is not applied as it is here."""
     lacking = unapplied(history, schema)
     if lacking:
         more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
-        raise ContractError(
+        raise NotMigrated(
             "migrations are missing, or were changed since they were applied:"
             f" {', '.join(lacking[:NAMED])}{more}; run `resumer-daemon migrate up`"
         )

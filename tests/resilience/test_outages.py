@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from resumer_daemon.embedded.server import EmbeddedPostgres
+from resumer_daemon.store.grants import give
 from tests.harness import Database, eventually_sync
+from tests.harness.database import migrate_up
 from tests.harness.load import Load
 from tests.harness.members import member_of
 from tests.harness.running import process, running
@@ -205,13 +207,22 @@ def test_a_daemon_on_a_database_that_was_not_migrated_says_what_to_do(
     unmigrated: Database, tmp_path
 ):
     with process(unmigrated, tmp_path / "log") as daemon:
-        [lost, *_] = eventually_sync(lambda: daemon.said("database_lost"))
-        assert "migrate up" in lost["error"]
+        [told] = eventually_sync(lambda: daemon.said("not_migrated"))
+        assert "migrate up" in told["error"]
         assert daemon.get("/readyz")[0] == 503
+        migrate_up(unmigrated.url)
+        eventually_sync(daemon.ready)
+        assert daemon.said("not_migrated") == [told]
 
 
-def test_a_daemon_without_its_rights_says_who_tells_them(database: Database, tmp_path):
-    with member_of(database) as lowly, process(lowly, tmp_path / "log") as daemon:
-        [lost, *_] = eventually_sync(lambda: daemon.said("database_lost"))
-        assert "permission denied" in lost["error"]
-        assert "resumer-daemon doctor" in lost["error"]
+@pytest.mark.parametrize("roles", [(), ("resumer_operator",)], ids=["none", "operator"])
+async def test_a_daemon_without_its_rights_ends_and_says_who_grants_them(
+    database: Database, tmp_path, roles: tuple[str, ...]
+):
+    await give(database.url, "public")
+    with member_of(database, *roles) as lowly, process(lowly, tmp_path / "log") as daemon:
+        eventually_sync(lambda: not daemon.running)
+        told = (tmp_path / "log").read_text()
+        assert "permission denied" in told
+        assert "resumer-daemon migrate grants" in told
+        assert daemon.said("database_lost") == []
