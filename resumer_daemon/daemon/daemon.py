@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Collection
+from functools import partial
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from resumer_daemon.api.dependencies import ApiContext
 from resumer_daemon.api.server import Server
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.after_commit import AfterCommit
-from resumer_daemon.daemon.background import Background
+from resumer_daemon.daemon.background import Background, Task
 from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.effect_runner import EffectRunner
 from resumer_daemon.daemon.effect_sender import EffectSender
@@ -46,18 +47,201 @@ from resumer_daemon.store.leases import LeaseOwner, silence
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics
 
-YOUNG, MIDDLE, OLD = 50_000, 20, 20
+log = structlog.get_logger()
+
+HTTP_SESSIONS = 4  # connections of the HTTP API, none of which does the daemon's work
+CANCEL_AGAIN = 1.0  # seconds until a task that goes on is cancelled again
+GRACE = 5.0  # seconds beyond the drain timeout to release what did not end in time
+GC_THRESHOLDS = 50_000, 20, 20  # see `tune_gc`
+
+
+class Daemon:
+    """One running daemon. `run` returns when it was stopped and all its work is recorded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._database = Database(settings.url, settings.service_schema, settings.service_timezone)
+        self._pool = Pool(self._database, settings.pool_size)
+        self._http_sessions = Pool(self._database, HTTP_SESSIONS)
+        self._wakeup = Wakeup(settings.poll_interval)
+        self._owner = LeaseOwner(uuid4(), settings.lease, settings.effect_deadline)
+        self._instance = Instance(self._database, self._owner, settings)
+        self._heartbeat = Heartbeat(
+            settings.url, self._instance, silence(settings.lease), self._declared_dead
+        )
+        self._tracing = build_tracing(settings, self._instance.id)
+        self._definitions = DefinitionCache()
+        self._newer = NewerStates()
+        self._effects = self._build_effects()
+        self._outbox = build_outbox(settings, self._pool, self.metrics)
+        self._worker = self._build_worker()
+        self._listener = Listener(settings, self.metrics, self._wakeup)
+        self._background = Background(self._pool, self.metrics, self._wakeup)
+        self._tasks = self._build_tasks()
+        self._gauges = Gauges(settings.url)
+        self._register_gauges()
+        self.server = self._build_server()
+        self.listening = self._listener.listening
+        self._stops = 0
+        self._drain_until = 0.0
+        self._main: asyncio.Task[None] | None = None
+
+    def _build_effects(self) -> EffectRunner:
+        leased = LeasedExecutions(
+            self._pool, self._definitions, self.settings, self._owner, self.metrics, self._newer
+        )
+        sender = EffectSender(
+            build_http_client(self.settings),
+            self._pool,
+            self.settings,
+            self._owner,
+            self._heartbeat,
+            self.metrics,
+            self._tracing,
+        )
+        return EffectRunner(leased, sender, self.settings, self._heartbeat, self._wakeup)
+
+    def _build_worker(self) -> Worker:
+        suspects, window = Suspects(), ScanWindow()
+        build_batches = partial(
+            BatchProcessor,
+            self.settings,
+            self._definitions,
+            self._owner,
+            self._effects.capacity,
+            window,
+            suspects,
+            self._newer,
+        )
+        beside = build_batches(full_scans=True)
+        follow_up = AfterCommit(self.metrics, self._tracing, suspects, self._effects).follow_up
+        return Worker(
+            self._database,
+            self.settings,
+            self.metrics,
+            self._wakeup,
+            build_batches(reader=StatusReader(self.settings)),
+            OverflowWorker(self._database, beside, follow_up),
+            Isolation(self._database, beside, suspects, self.metrics, follow_up),
+            follow_up,
+            self._effects,
+            self._outbox,
+        )
+
+    def _build_tasks(self) -> list[Task]:
+        return background_tasks(
+            self.settings,
+            TriggerWatch(
+                self.metrics,
+                self._background.hasten,
+                enforces=self.settings.decision_guard == "enforce",
+            ),
+            NotifyQueueGuard(self.settings.notify),
+            InstanceReaper(silence(self.settings.lease), self.metrics, self._wakeup),
+        )
+
+    def _register_gauges(self) -> None:
+        self.metrics.incompatible_executions.set_function(lambda: len(self._newer.executions))
+        self.metrics.registry.register(self._gauges)
+        self.metrics.registry.register(PoolGauges(self._pool))
+
+    def _build_server(self) -> Server:
+        health = Health(
+            lambda: self._worker.healthy,
+            self.metrics.registry,
+            self._gauges.refresh,
+            self._gauges.commits_hang,
+        )
+        context = build_api_context(self.settings, self._http_sessions)
+        return Server(build_app(health, context, self.metrics.http_requests), self.settings)
+
+    async def run(self) -> None:
+        """Run until `stop`. The database may be away for a while."""
+        self._main = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        await self.server.start()
+        await self._pool.open()
+        await self._http_sessions.open()
+        self._heartbeat.start()
+        log.info("started", http=self.server.address, instance=str(self._instance.id))
+        try:
+            await self._work()
+        finally:
+            await self.server.stop()
+            await self._heartbeat.stop()
+            await self._instance.retire()
+            await self._pool.close()
+            await self._http_sessions.close()
+            await self._gauges.close()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.close)
+            log.info("stopped")
+
+    async def _work(self) -> None:
+        """Run the worker, then drain. The background tasks run until the drain is over."""
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(self._instance.register()),
+                group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
+                group.create_task(self._listener.run()),
+                *(group.create_task(self._background.repeat(task)) for task in self._tasks),
+            ]
+            try:
+                await self._worker.run()
+                await self._effects.drain(self._drain_seconds())
+                if self._outbox is not None:
+                    await self._outbox.drain(self._drain_seconds())
+            finally:
+                await _cancel(background)
+
+    def stop(self) -> None:
+        """Drain at the first call. End at once at the second: another daemon takes over."""
+        self._stops += 1
+        if self._stops == 1:
+            log.info("draining", timeout=self.settings.drain_timeout)
+            self._worker.stop()
+            self._drain_until = monotonic() + self.settings.drain_timeout
+            asyncio.get_running_loop().call_later(self.settings.drain_timeout + GRACE, self._end)
+        else:
+            self._end()
+
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM and SIGINT. As process 1 of a container there is no default handler."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+
+    def _declared_dead(self) -> None:
+        """Abandon what others have taken over. The thread of the heartbeat calls this."""
+        self._loop.call_soon_threadsafe(self._register_again)
+
+    def _register_again(self) -> None:
+        log.error("declared_dead", instance=str(self._instance.id))
+        self._effects.abandon()
+        self._registering = self._loop.create_task(self._instance.register_again())
+
+    def _drain_seconds(self) -> float:
+        return max(0.0, self._drain_until - monotonic())
+
+    def _end(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
 
 
 def tune_gc() -> None:
-    """Keep what is loaded out of every look, and look less often. For the whole process."""
+    """Collect garbage less often in this process, and never look through what is loaded now.
+
+    A batch makes thousands of values that live until its end. Python's default threshold of 700
+    would look through them so often that it costs a fifth of a busy daemon.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
-def build_dispatcher(settings: Settings, pool: Pool, metrics: Metrics) -> OutboxDispatcher | None:
-    """Return who delivers notifications, where there are routes."""
+def build_outbox(settings: Settings, pool: Pool, metrics: Metrics) -> OutboxDispatcher | None:
+    """Build the delivery of notifications, None where the settings name no route."""
     if not settings.notification_routes:
         return None
     routes = Routes(
@@ -67,162 +251,20 @@ def build_dispatcher(settings: Settings, pool: Pool, metrics: Metrics) -> Outbox
 
 
 def build_tracing(settings: Settings, instance: UUID) -> Tracing | None:
-    """Return who tells moves to a collector, where there is one."""
+    """Build the export of spans, None where the settings name no collector."""
     endpoint = settings.otlp_endpoint
     return None if endpoint is None else Tracing(endpoint, instance)
 
 
 def build_http_client(settings: Settings) -> HttpClient:
-    """Return who sends webhooks: to allowed hosts, and signed where there is a secret."""
+    """Build the client of webhooks: for allowed hosts, and signing where there is a secret."""
     secret = settings.webhook_secret
     signer = None if secret is None else Signer(secret.get_secret_value())
     return HttpClient(Guard(read_allow_list(settings.http_allow)), settings.secret, signer=signer)
 
 
-log = structlog.get_logger()
-
-HTTP_SESSIONS = 4  # connections that answer people, none of which does the daemon's work
-AGAIN = 1.0  # seconds until a task that goes on is cancelled again
-GRACE = 5.0  # to hand over what did not end within the drain timeout
-
-
-class Daemon:
-    """One running daemon. `run` returns when it was stopped and what it held is recorded."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.metrics = Metrics()
-        database = Database(settings.url, settings.service_schema, settings.service_timezone)
-        self._database = database
-        wakeup = Wakeup(settings.poll_interval)
-        library = DefinitionCache()
-        holder = LeaseOwner(uuid4(), settings.lease, settings.effect_deadline)
-        self._instance = Instance(database, holder, settings)
-        silent = silence(settings.lease)
-        self._heartbeat = Heartbeat(settings.url, self._instance, silent, self._called_dead)
-        self._pool = Pool(database, settings.pool_size)
-        newer = NewerStates()
-        self.metrics.incompatible_executions.set_function(lambda: len(newer.executions))
-        proceeding = LeasedExecutions(self._pool, library, settings, holder, self.metrics, newer)
-        client = build_http_client(settings)
-        self._tracing = build_tracing(settings, self._instance.id)
-        sender = EffectSender(
-            client, self._pool, settings, holder, self._heartbeat, self.metrics, self._tracing
-        )
-        self._effector = EffectRunner(proceeding, sender, settings, self._heartbeat, wakeup)
-        suspects = Suspects()
-        follow_up = AfterCommit(self.metrics, self._tracing, suspects, self._effector).follow_up
-        capacity, window = self._effector.capacity, ScanWindow()
-        given = settings, library, holder, capacity, window, suspects, newer
-        batches = BatchProcessor(*given, reader=StatusReader(settings))
-        beside = BatchProcessor(*given, full_scans=True)
-        self._courier = build_dispatcher(settings, self._pool, self.metrics)
-        self._worker = Worker(
-            database,
-            settings,
-            self.metrics,
-            wakeup,
-            batches,
-            OverflowWorker(database, beside, follow_up),
-            Isolation(database, beside, suspects, self.metrics, follow_up),
-            follow_up,
-            self._effector,
-            self._courier,
-        )
-        self._listener = Listener(settings, self.metrics, wakeup)
-        self._background = Background(self._pool, self.metrics, wakeup)
-        enforces = settings.decision_guard == "enforce"
-        watch = TriggerWatch(self.metrics, self._background.hasten, enforces=enforces)
-        rescuer = InstanceReaper(silent, self.metrics, wakeup)
-        self._tasks = background_tasks(settings, watch, NotifyQueueGuard(settings.notify), rescuer)
-        self._gauges = Gauges(settings.url)
-        self.metrics.registry.register(self._gauges)
-        self.metrics.registry.register(PoolGauges(self._pool))
-        health = Health(
-            lambda: self._worker.healthy,
-            self.metrics.registry,
-            self._gauges.refresh,
-            self._gauges.commits_hang,
-        )
-        self._sessions = Pool(database, HTTP_SESSIONS)
-        app = build_app(health, _doors(settings, self._sessions), self.metrics.http_requests)
-        self.server = Server(app, settings)
-        self.listening = self._listener.listening
-        self._stops = 0
-        self._deadline = 0.0
-        self._main: asyncio.Task[None] | None = None
-
-    async def run(self) -> None:
-        """Run until `stop`; the database may come and go meanwhile."""
-        self._main = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
-        await self.server.start()
-        await self._pool.open()
-        await self._sessions.open()
-        self._heartbeat.start()
-        log.info("started", http=self.server.address, instance=str(self._instance.id))
-        try:
-            async with asyncio.TaskGroup() as group:
-                background = [
-                    group.create_task(self._instance.register()),
-                    group.create_task(self._gauges.refresh()),  # so that the first scrape is quick
-                    group.create_task(self._listener.run()),
-                    *(group.create_task(self._background.repeat(task)) for task in self._tasks),
-                ]
-                try:
-                    await self._worker.run()
-                    await self._effector.drain(self._until_end())
-                    if self._courier is not None:
-                        await self._courier.drain(self._until_end())
-                finally:
-                    await _end(background)
-        finally:
-            await self.server.stop()
-            await self._heartbeat.stop()
-            await self._instance.retire()
-            await self._pool.close()
-            await self._sessions.close()
-            await self._gauges.close()
-            if self._tracing is not None:
-                await asyncio.to_thread(self._tracing.close)
-            log.info("stopped")
-
-    def stop(self) -> None:
-        """First call: drain. Second: end now; another daemon takes up what is under way."""
-        self._stops += 1
-        if self._stops == 1:
-            log.info("draining", timeout=self.settings.drain_timeout)
-            self._worker.stop()
-            self._deadline = monotonic() + self.settings.drain_timeout
-            asyncio.get_running_loop().call_later(self.settings.drain_timeout + GRACE, self._end)
-        else:
-            self._end()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT stop us; as process 1 nobody else would."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-
-    def _called_dead(self) -> None:
-        """Stop what others have taken over, and come back; called in the heartbeat's thread."""
-        self._loop.call_soon_threadsafe(self._come_back)
-
-    def _come_back(self) -> None:
-        log.error("declared_dead", instance=str(self._instance.id))
-        self._effector.abandon()
-        self._coming = self._loop.create_task(self._instance.register_again())
-
-    def _until_end(self) -> float:
-        return max(0.0, self._deadline - monotonic())
-
-    def _end(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
-
-
-def _doors(settings: Settings, sessions: Pool) -> ApiContext:
-    """Make what HTTP needs to let people in."""
+def build_api_context(settings: Settings, sessions: Pool) -> ApiContext:
+    """Build what the routes of the HTTP API depend on."""
     secret = settings.jwt_secret
     credentials = Credentials(sessions, None if secret is None else secret.get_secret_value())
     return ApiContext(
@@ -234,9 +276,9 @@ def _doors(settings: Settings, sessions: Pool) -> ApiContext:
     )
 
 
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: who waits for a connection of the pool may miss one call."""
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended. A task that waits for a pooled connection may miss one call."""
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=AGAIN)
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN)
