@@ -1,7 +1,7 @@
-"""Background work: a list of small statements, which one runner runs.
+"""Run the background tasks, each of them one statement in a transaction of its own.
 
-Each task is one statement with its own transaction, interval, limit, place and metrics. A task that
-fails is logged and counted under its name and comes again; no other task waits for it.
+Each task has its own interval, limit, cursor and metrics. A task that fails is logged and counted
+under its name, and is repeated. No other task waits for it.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ Facts: TypeAlias = Mapping[str, object]
 Row: TypeAlias = Mapping[str, Any]
 
 SLICES = 100
-"""Slices of a walk in one beat, unless it has to go on to the end of its lap."""
+"""Slices of a scan in one interval, unless it has to reach the end of the table."""
 
 REST = 9.0
-"""How much longer than a slice took a walk rests after it."""
+"""A scan waits this many times as long as its slice took."""
 
-SOON = 5.0
-"""Seconds until a task that failed is repeated, at most; twice as long after each failure."""
+RETRY_FIRST = 5.0
+"""Seconds until a failed task is repeated, at most. They double with each failure in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement that looks at a few rows; `then` is given all that it returns."""
+    """A statement that reads few rows, and a function `then` that receives them."""
 
     name: str
     statement: Statement
@@ -48,12 +48,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """A statement that goes through a table in slices, lap after lap.
+    """A statement that reads a table in slices, from its beginning to its end, again and again.
 
-    It is given the place where a slice begins, which is `first` at the start of a lap, and the
-    `limit` of the slice. It returns one row: the place where the next slice begins, whether there
-    is `more` of this lap, and the number of rows that it has changed, in columns that are named as
-    the metric labels them. Its changes are requests, unless it `erases`.
+    Its parameters are the cursor of a slice, which is `first` at the beginning of the table, and
+    the `limit` of the slice. It returns one row: the cursor of the next slice, whether there is
+    `more` of the table, and the number of rows that it changed, in columns that are named as the
+    label of the metric. Its changes are requests, unless it `erases`.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Scan:
     erases: bool = False
     facts: Facts = field(default_factory=dict)
     remembers: float = 0.0
-    """For how many seconds a lap begins where the one before has ended, and not at `first`."""
+    """For so many seconds the next scan begins where the last one ended, and not at `first`."""
 
 
 Task: TypeAlias = Query | Scan
@@ -72,9 +72,13 @@ Task: TypeAlias = Query | Scan
 
 @dataclass(slots=True)
 class _Progress:
-    """The progress of a walk. `whole`: it goes to the end of its lap; `again`: the next too."""
+    """The progress of a scan.
 
-    place: Facts
+    `whole`: it goes on to the end of the table. `again`: the next one does so too. `since`: when it
+    last began at `first`.
+    """
+
+    cursor: Facts
     limit: int
     whole: bool
     since: float
@@ -82,25 +86,25 @@ class _Progress:
 
 
 class Background:
-    """Runs tasks, each in its own time. Walks take turns, one slice at a time.
+    """Runs tasks at their intervals. Scans share one lock, so one slice runs at a time.
 
-    While the triggers are there nobody waits for a walk, so that it rests for longer than it works:
-    a decision of this moment goes first. After the start, and while a trigger is missing, a walk
-    goes on to the end of its lap; while a trigger is missing, without rests.
+    While all triggers fire, no decision depends on a scan, so it waits for longer than it works.
+    After the start, and while a trigger is missing, a scan goes on to the end of its table. While a
+    trigger is missing it does not wait between slices.
     """
 
     def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup) -> None:
         self._pool = pool
         self._metrics = metrics
         self._wakeup = wakeup
-        self._turn = asyncio.Lock()
+        self._slice_lock = asyncio.Lock()
         self._progress: dict[str, _Progress] = {}
         self._hasty = False
 
     def hasten(self, hasty: bool) -> None:
-        """Note whether a trigger is missing: what it does not leave is found by the walks alone.
+        """Note whether a trigger is missing, because then only the scans find changes.
 
-        Once it is there again, the lap at hand is finished, and one more goes through everything.
+        When it fires again, the current scan goes on to the end, and one more reads everything.
         """
         if hasty or self._hasty:
             for progress in self._progress.values():
@@ -108,86 +112,89 @@ class Background:
         self._hasty = hasty
 
     async def repeat(self, task: Task) -> NoReturn:
-        """Run a task every `interval` seconds, for ever; sooner, where it failed."""
+        """Run a task every `interval` seconds, for ever. After a failure, run it sooner."""
         failures = 0
-        self._metrics.background_failures.labels(task.name)  # an increase is seen only from a 0
+        self._metrics.background_failures.labels(
+            task.name
+        )  # Prometheus sees an increase only from a 0
         while True:
             try:
                 await self.run(task)
                 failures = 0
-            except Exception as error:  # whatever it is, no other task and no decision waits for it
+            except Exception as error:  # of whatever kind: the other tasks go on
                 self._metrics.background_failures.labels(task.name).inc()
                 log.warning("background_task_failed", task=task.name, error=format_error(error))
                 failures += 1
-            soon = SOON * 2 ** min(failures - 1, 10) if failures else task.interval
+            soon = RETRY_FIRST * 2 ** min(failures - 1, 10) if failures else task.interval
             await asyncio.sleep(min(task.interval, soon))
 
     async def run(self, task: Task) -> None:
-        """Run a task once: a look, or some slices of a walk."""
+        """Run a task once: a query, or some slices of a scan."""
         if isinstance(task, Query):
             facts = task.facts()
             task.then(await self._transaction(task, facts))
         else:
-            await self._walk(task)
+            await self._scan(task)
 
-    async def _walk(self, walk: Scan) -> None:
+    async def _scan(self, scan: Scan) -> None:
         progress = self._progress.setdefault(
-            walk.name, _Progress(walk.first, walk.limit, True, monotonic())
+            scan.name, _Progress(scan.first, scan.limit, True, monotonic())
         )
         changed: Counter[str] = Counter()
         try:
             for number in count(1):
-                async with self._turn:
+                async with self._slice_lock:
                     began = monotonic()
-                    more = await self._slice(walk, progress, changed)
+                    more = await self._slice(scan, progress, changed)
                     if not more:
                         progress.whole, progress.again = progress.again, False
                         return
-                    if walk.erases or not self._hasty:
+                    if scan.erases or not self._hasty:
                         await asyncio.sleep(REST * (monotonic() - began))
-                if number >= SLICES and (walk.erases or not progress.whole):
+                if number >= SLICES and (scan.erases or not progress.whole):
                     return
         finally:
-            for what, number in changed.items():
-                if walk.erases:
-                    log.info("erased", table=what, count=number)
+            for kind, number in changed.items():
+                if scan.erases:
+                    log.info("erased", table=kind, count=number)
                 else:
-                    log.info("reconciled", kind=what, count=number)
+                    log.info("reconciled", kind=kind, count=number)
 
-    async def _slice(self, walk: Scan, progress: _Progress, changed: Counter[str]) -> bool:
-        """Take one slice and move on; tell whether there is more of this lap."""
-        facts = {"limit": progress.limit, **progress.place, **walk.facts}
+    async def _slice(self, scan: Scan, progress: _Progress, changed: Counter[str]) -> bool:
+        """Run one slice and advance the cursor. Tell whether there is more of the table."""
+        facts = {"limit": progress.limit, **progress.cursor, **scan.facts}
         try:
-            [row] = await self._transaction(walk, facts, whole=True)
-        except Exception:  # it may have been too much for one statement
+            [row] = await self._transaction(scan, facts, whole=True)
+        except Exception:  # the slice may have been too large for one statement
             progress.limit = max(1, progress.limit // 4)
             raise
-        progress.limit = min(walk.limit, progress.limit * 2)
+        progress.limit = min(scan.limit, progress.limit * 2)
         more = bool(row["more"])
-        self._go_on(walk, progress, row, more=more)
-        counts = {name: n for name, n in row.items() if n and name not in ("more", *walk.first)}
-        self._changed(walk, counts)
+        self._advance(scan, progress, row, more=more)
+        counts = {name: n for name, n in row.items() if n and name not in ("more", *scan.first)}
+        self._count(scan, counts)
         changed.update(counts)
         return more
 
-    def _go_on(self, walk: Scan, progress: _Progress, row: Row, *, more: bool) -> None:
+    def _advance(self, scan: Scan, progress: _Progress, row: Row, *, more: bool) -> None:
         now = monotonic()
-        if more or now - progress.since < walk.remembers:
-            progress.place = {name: row[name] for name in walk.first}
+        if more or now - progress.since < scan.remembers:
+            progress.cursor = {name: row[name] for name in scan.first}
         else:
-            progress.place, progress.since = walk.first, now
+            progress.cursor, progress.since = scan.first, now
 
-    def _changed(self, walk: Scan, counts: Mapping[str, int]) -> None:
-        counter = self._metrics.erased if walk.erases else self._metrics.reconciled
-        for what, number in counts.items():
-            counter.labels(what).inc(number)
-        if counts and not walk.erases:
+    def _count(self, scan: Scan, counts: Mapping[str, int]) -> None:
+        counter = self._metrics.erased if scan.erases else self._metrics.reconciled
+        for kind, number in counts.items():
+            counter.labels(kind).inc(number)
+        if counts and not scan.erases:
             self._wakeup.set("reconcile")  # the requests are committed
 
     async def _transaction(self, task: Task, facts: Facts, *, whole: bool = False) -> Sequence[Row]:
         """Run a task's statement in a transaction of its own and return its rows.
 
-        `whole`: all rows of the service must be seen, because what is not seen counts as gone.
+        `whole`: the role must see all rows of the service, because a row that it does not see
+        counts as deleted.
         """
         async with self._pool.session() as session:
             began = monotonic()

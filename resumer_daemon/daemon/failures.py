@@ -12,22 +12,21 @@ from resumer_daemon.store.claim import TooManyRequests
 from resumer_daemon.store.migration_files import created_by, known
 
 Cause: TypeAlias = Literal[
-    "row_unreadable", "batch_timeout", "too_large", "too_many_requests", "batch_failed"
+    "row_unreadable", "turn_timeout", "too_large", "too_many_requests", "turn_failed"
 ]
 
 REMEDIES: Mapping[Cause, str] = {
     "row_unreadable": "correct the row's documents (context, resume_data, trigger_payload),"
     " then retry",
-    "batch_timeout": "look for what takes so long (a trigger, a lock, a large document),"
-    " then retry",
+    "turn_timeout": "look for what takes so long (a trigger, a lock, a large document), then retry",
     "too_large": "make the documents smaller or give the daemon more memory, then retry",
     "too_many_requests": "delete the approvals that nobody needs, then retry",
-    "batch_failed": "look at the daemon's log for `batch_failed`, mend the cause, then retry",
+    "turn_failed": "look at the daemon's log for `batch_failed`, mend the cause, then retry",
 }
 
 
 LONG = 9.0
-"""Seconds after which a turn that lost its connection counts as one that took too long."""
+"""A batch that lost its connection after this many seconds counts as one that took too long."""
 
 _ROWS_FAULT = (
     errors.DataError,
@@ -35,8 +34,8 @@ _ROWS_FAULT = (
     errors.ProgramLimitExceeded,
     ValueError,
 )
-_WRONG_CODE = "42"  # names, types and syntax that a function of somebody is wrong about
-_DENIED = "42501"  # a right that is missing is missing for all executions
+_WRONG_CODE = "42"  # a function names what does not exist, or has wrong syntax
+_DENIED = "42501"  # a missing right is missing for all executions
 _FRAME = re.compile(
     r'PL/pgSQL\D*?\s(?P<name>[^\s()]+)\(|^SQL function "(?P<sql>[^"]+)"', re.MULTILINE
 )
@@ -47,14 +46,14 @@ _PLPGSQL = "P0"
 _DAMAGED = "XX"
 _TOO_LONG = frozenset({"57014", "25P03", "25P04"})  # statement, idle and transaction timeouts
 _TOO_MUCH = frozenset({"53200", "53400", "54000"})  # memory, temporary files, limits
-_LOCKS = frozenset({"55P03", "40P01", "40001"})  # somebody else is in the way, for now
+_LOCKS = frozenset({"55P03", "40P01", "40001"})  # another session is in the way
 
 
 def is_poison(error: Exception) -> bool:
-    """Tell what cannot be written, or what a trigger of the service refuses, from all else.
+    """Tell whether a row is at fault: it cannot be written, or a trigger of the service refuses it.
 
-    A trigger raises as PL/pgSQL does, or with a code of its own that nobody knows; whatever
-    PostgreSQL itself has a name for may be true of every row, and is then no row's fault.
+    A trigger raises with a code of PL/pgSQL or with a code of its own. An error that PostgreSQL
+    itself has a name for may concern every row, and is not the fault of one.
     """
     if isinstance(error, _ROWS_FAULT):
         return True
@@ -64,10 +63,11 @@ def is_poison(error: Exception) -> bool:
 
 
 def is_foreign(error: Exception) -> bool:
-    """Tell whether a function of the service is wrong in its text or its search path.
+    """Tell whether a function of the service is at fault, in its text or its search path.
 
-    The server names the functions that it was in: with their schema where the path does not lead
-    to it. A function without a schema that has the name of one of ours counts as ours.
+    The server names the functions that it was in, with their schema where the search path does not
+    contain it. A function without a schema that has the name of one of the daemon's counts as the
+    daemon's.
     """
     state = getattr(error, "sqlstate", None) or ""
     if not isinstance(error, psycopg.Error) or state == _DENIED or state[:2] != _WRONG_CODE:
@@ -82,7 +82,7 @@ def _is_not_ours(function: str) -> bool:
 
 
 def cause_of(error: Exception, seconds: float) -> Cause:
-    """Return why a turn that took `seconds` failed, as the cause of an incident."""
+    """Return the cause of an incident for a batch that failed after `seconds`."""
     state = getattr(error, "sqlstate", None) or ""
     if is_poison(error) or state.startswith(_DAMAGED):
         return "row_unreadable"
@@ -91,17 +91,17 @@ def cause_of(error: Exception, seconds: float) -> Cause:
     if isinstance(error, MemoryError) or state in _TOO_MUCH:
         return "too_large"
     if isinstance(error, Unreachable) or state in _TOO_LONG:
-        return "batch_timeout"
-    return "batch_timeout" if is_lost(error) and seconds > LONG else "batch_failed"
+        return "turn_timeout"
+    return "turn_timeout" if is_lost(error) and seconds > LONG else "turn_failed"
 
 
 def is_lock(error: Exception) -> bool:
-    """Tell whether another session was in the way: that is never the fault of an execution."""
+    """Tell whether another session was in the way. No execution is at fault then."""
     return getattr(error, "sqlstate", None) in _LOCKS
 
 
 def is_lost(error: Exception) -> bool:
-    """Tell whether the connection was lost, which an outage does as well."""
+    """Tell whether the connection was lost, which happens in an outage too."""
     if not isinstance(error, psycopg.OperationalError):
         return False
     return (

@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 
 class TriggerWatch:
-    """Says which triggers do not fire. `enforces`: the guard of decisions must be one that does.
+    """Reports triggers that do not fire. `enforces`: the decision guard must fire.
 
-    `hasten` is told whether one is missing.
+    It calls `hasten` with whether a trigger is missing.
     """
 
     def __init__(self, metrics: Metrics, hasten: Callable[[bool], None], *, enforces: bool) -> None:
@@ -32,7 +32,7 @@ class TriggerWatch:
         self._enforces = enforces
 
     def found(self, rows: Sequence[Row]) -> None:
-        """Take the names of the triggers that are there, and which of them fire."""
+        """Receive the triggers that exist, and which of them fire."""
         present = {row["tgname"] for row in rows if row["fires"]}
         if self._enforces and GUARD not in present:
             log.error("guard_not_enforced", remedy="resumer-daemon migrate up")
@@ -54,14 +54,15 @@ class TriggerWatch:
             )
 
 
-FULL, FREE = 0.5, 0.1
+FULL, FREE = 0.5, 0.1  # shares of the server's notification queue
 
 
 class NotifyQueueGuard:
-    """Has triggers fall silent where the queue is half full, until it has all but emptied.
+    """Stops NOTIFY while the server's notification queue is half full, until it is nearly empty.
 
-    What they leave is found by polling meanwhile. `notify` is what the settings say; a daemon that
-    has not itself seen the queue half full leaves what an administrator wrote.
+    Daemons poll meanwhile. A session of another program that listens and is idle in a transaction
+    makes the server keep all notifications, and commits fail once the queue is full. `notify` is
+    the setting. A daemon that has not itself seen a full queue leaves what an administrator wrote.
     """
 
     def __init__(self, notify: str) -> None:
@@ -69,11 +70,11 @@ class NotifyQueueGuard:
         self._spares = False
 
     def facts(self) -> Facts:
-        """Return what the statement goes by."""
+        """Return the parameters of the statement."""
         return {"full": FULL, "free": FREE, "spares": self._spares, "notify": self._notify}
 
     def found(self, rows: Sequence[Row]) -> None:
-        """Take how full the queue is, and whether triggers notify otherwise since."""
+        """Receive how full the queue is, and the new mode of NOTIFY where it changed."""
         for row in rows:
             usage, became = row["usage"], row["became"]
             self._spares = usage >= FULL or (self._spares and usage >= FREE)
@@ -82,13 +83,14 @@ class NotifyQueueGuard:
 
 
 FREED: Final = 10_000
-"""Leases of the dead that end in one look, at most."""
+"""Leases of dead instances that one statement expires, at most."""
 
 
 class InstanceReaper:
-    """Calls nobody dead before it has itself reached the database for `silence` seconds.
+    """Declares instances dead that sent no heartbeat for `silence` seconds, and frees their leases.
 
-    For after an outage everybody has been silent.
+    It declares none dead before it has itself reached the database for as long, because after an
+    outage no instance has sent a heartbeat.
     """
 
     def __init__(self, silence: float, metrics: Metrics, wakeup: Wakeup) -> None:
@@ -99,14 +101,14 @@ class InstanceReaper:
         self._reached: float | None = None
 
     def facts(self) -> Facts:
-        """Return what the look goes by; called before each, also where the database is away."""
+        """Return the parameters of the statement. Called before each run, also during an outage."""
         now = monotonic()
-        since, self._reached = self._reached, None  # stays None where the database is away
+        since, self._reached = self._reached, None  # stays None if the database cannot be reached
         self._since = now if since is None else since
         return {"sure": now - self._since >= self._silence, "limit": FREED}
 
     def found(self, rows: Sequence[Row]) -> None:
-        """Take who is dead since, and how many leases were freed: the look is committed."""
+        """Receive the instances that were declared dead, and how many leases were freed."""
         self._reached = self._since
         for row in rows:
             for instance in row["dead"]:
@@ -116,26 +118,26 @@ class InstanceReaper:
                 self._wakeup.set("reconcile")
 
 
-NOBODY: Final = UUID(int=0)
+FIRST_ID: Final = UUID(int=0)
 HOUR: Final = timedelta(hours=1).total_seconds()
-ERASING: Final = 60.0
-"""Seconds between two beats of a walk that erases what is kept no longer."""
+ERASE_INTERVAL: Final = 60.0
+"""Seconds between two runs of a scan that erases rows older than the retention."""
 
 
 def background_tasks(
-    settings: Settings, watch: TriggerWatch, relief: NotifyQueueGuard, rescuer: InstanceReaper
+    settings: Settings, triggers: TriggerWatch, queue: NotifyQueueGuard, instances: InstanceReaper
 ) -> list[Task]:
     """Return the tasks of a daemon."""
     often = settings.reconcile_interval
     return [
-        Query("triggers", maintenance.FIND_TRIGGERS, often, watch.found),
-        Query("queue", maintenance.GUARD_NOTIFY_QUEUE, often, relief.found, relief.facts),
+        Query("triggers", maintenance.FIND_TRIGGERS, often, triggers.found),
+        Query("queue", maintenance.GUARD_NOTIFY_QUEUE, often, queue.found, queue.facts),
         Query(
             "daemons",
             maintenance.MARK_DEAD_INSTANCES,
             silence(settings.lease) / 2,
-            rescuer.found,
-            rescuer.facts,
+            instances.found,
+            instances.facts,
         ),
         Scan(
             name="holds",
@@ -170,20 +172,20 @@ def background_tasks(
 
 
 def _by_key(name: str, statement: Statement, limit: int, interval: float) -> Scan:
-    """Return a walk in the order of the ids of executions."""
-    first = {"after": NOBODY}
+    """Return a scan in the order of the ids of executions."""
+    first = {"after": FIRST_ID}
     return Scan(name=name, statement=statement, interval=interval, first=first, limit=limit)
 
 
 def _erasing(settings: Settings) -> list[Scan]:
-    """Return the walks that erase what is kept no longer."""
+    """Return the scans that erase rows older than the retention."""
     kept = {"seconds": settings.ledger_retention}
 
     def erase(name: str, statement: Statement, first: Facts) -> Scan:
         return Scan(
             name=name,
             statement=statement,
-            interval=ERASING,
+            interval=ERASE_INTERVAL,
             first=first,
             limit=1_000,
             erases=True,
@@ -195,6 +197,6 @@ def _erasing(settings: Settings) -> list[Scan]:
         erase("old_events", maintenance.ERASE_EVENTS, {"after": 0}),
         erase("old_effects", maintenance.ERASE_EFFECTS, {"after": ""}),
         erase("old_messages", maintenance.ERASE_MESSAGES, {"after": ""}),
-        erase("old_pauses", maintenance.ERASE_PAUSES, {"after": NOBODY, "number": 0}),
+        erase("old_pauses", maintenance.ERASE_PAUSES, {"after": FIRST_ID, "number": 0}),
         erase("old_definitions", maintenance.ERASE_DEFINITIONS, {"after": ""}),
     ]

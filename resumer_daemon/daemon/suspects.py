@@ -23,25 +23,26 @@ from resumer_daemon.daemon.failures import (
 )
 
 MOST: Final = 1_000
-"""How many executions may be suspected at once."""
+"""Executions that may be suspected at once."""
 
 TIMES: Final = 3
-"""So often an execution fails alone before it is at fault."""
+"""Failures in a row, alone, after which an execution is at fault."""
 
 TIMES_LOST: Final = 5
-"""The same where the connection was lost, for that may be an outage of a moment."""
+"""The same where the connection was lost, because that may be a short outage."""
 
 SKIPS: Final = 30
-"""So often an execution is looked at again that somebody else had locked."""
+"""Times that an execution is tried again which another session had locked."""
 
 FIRST, LAST = 0.1, 30.0  # seconds until an execution is tried alone again
 
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Executions to be tried together. `moved`: how many had moved elsewhere when it was made.
+    """Executions to repeat together.
 
-    `skipped`: how often somebody else had them locked.
+    `moved`: executions that had moved in other batches when the group was made. `due`: when to
+    repeat it, on `monotonic`. `skipped`: how often another session had them locked.
     """
 
     executions: tuple[UUID, ...]
@@ -53,7 +54,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class SuspectVerdict:
-    """The reason to set one execution apart."""
+    """The execution at fault, and the cause of its incident."""
 
     execution: UUID
     cause: Cause
@@ -61,7 +62,7 @@ class SuspectVerdict:
 
 
 class Suspects:
-    """The suspects. `moved` counts the executions that moved in turns that succeeded."""
+    """The suspects of one daemon. `moved` counts the executions that moved in other batches."""
 
     def __init__(self) -> None:
         self._groups: deque[Group] = deque()
@@ -70,16 +71,16 @@ class Suspects:
 
     @property
     def ids(self) -> Collection[UUID]:
-        """The executions that other turns leave alone."""
+        """The executions that no other batch claims."""
         return self._ids
 
     def add(self, executions: Iterable[UUID]) -> None:
-        """Suspect the executions of a turn that failed, beyond `MOST` none."""
+        """Suspect the executions of a failed batch, at most `MOST` in all."""
         new = [each for each in executions if each not in self._ids][: MOST - len(self._ids)]
         self._keep(_halves(new, self.moved))
 
     def forget(self) -> None:
-        """Suspect nobody: it was an outage."""
+        """Suspect no execution, because it was an outage."""
         self._groups.clear()
         self._ids = frozenset()
 
@@ -88,14 +89,14 @@ class Suspects:
         return min(self._groups, key=lambda group: group.due, default=None)
 
     def passed(self, group: Group) -> None:
-        """Suspect these no longer."""
+        """Suspect a group no longer."""
         self._drop(group)
         self._ids -= frozenset(group.executions)
 
     def tried(self, group: Group, claimed: Collection[UUID]) -> None:
-        """Suspect those no longer that were claimed: others were locked, and are tried again.
+        """Suspect the claimed executions of a group no longer. Repeat those that were locked.
 
-        Else daemons that take turns with the one at fault would hide it from each other.
+        Otherwise two daemons that lock the one at fault by turns would hide it from each other.
         """
         self.passed(group)
         locked = tuple(each for each in group.executions if each not in claimed)
@@ -106,7 +107,7 @@ class Suspects:
             self._keep([again])
 
     def failed(self, group: Group, error: Exception, seconds: float) -> SuspectVerdict | None:
-        """Learn that these failed after so long; return what is at fault, if that is known now."""
+        """Note that a group failed after `seconds`. Return the one at fault, if it is known."""
         if group not in self._groups:  # forgotten meanwhile
             return None
         self._drop(group)
@@ -123,7 +124,7 @@ class Suspects:
     def _at_fault(self, group: Group, error: Exception, cause: Cause) -> bool:
         if is_lock(error):
             return False
-        if cause != "batch_failed":
+        if cause != "turn_failed":
             return group.failures >= TIMES
         if is_lost(error):
             return group.failures >= TIMES_LOST

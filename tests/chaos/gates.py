@@ -151,7 +151,7 @@ def too_large() -> Flow:
 
 def unfinishable() -> Flow:
     """Return a step that the database never lets finish, because a trigger takes too long."""
-    return Flow((allow("endless"),), stuck="batch_timeout")
+    return Flow((allow("endless"),), stuck="turn_timeout")
 
 
 def ended_by_the_service() -> Flow:

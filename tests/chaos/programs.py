@@ -119,7 +119,7 @@ SELECT (SELECT count(*) FROM resumer.outbox WHERE state = 'pending')
 APART = """
 WITH apart AS (
   SELECT i.execution_id AS id FROM resumer.pauses i
-  WHERE i.resumed_at IS NULL AND i.incident ->> 'cause' IN ('batch_timeout', 'too_large'))
+  WHERE i.resumed_at IS NULL AND i.incident ->> 'cause' IN ('turn_timeout', 'too_large'))
 """
 
 

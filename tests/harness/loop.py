@@ -34,7 +34,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "claim.read_requests": locked,
         "claim.read_approvals": locked,
         "quarantine.stop_unread": {
-            "incident": '{"cause": "batch_timeout"}',
+            "incident": '{"cause": "turn_timeout"}',
             "running": False,
             "timezone": "UTC",
             "claimed": array(ids[:1]),

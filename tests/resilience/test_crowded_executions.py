@@ -132,7 +132,7 @@ def of_a_turn(execution: UUID, approvals: list[UUID]) -> dict[str, harness.Param
             "outcomes": array(["applied"] * len(approvals)),
         },
         "quarantine.stop_unread": {
-            "incident": '{"cause": "batch_timeout"}',
+            "incident": '{"cause": "turn_timeout"}',
             "running": False,
             **claimed,
         },

@@ -52,11 +52,11 @@ def is_incident(service: Service, execution: UUID, cause: str) -> bool:
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
-        ("57014", "batch_timeout"),
-        ("25P03", "batch_timeout"),
+        ("57014", "turn_timeout"),
+        ("25P03", "turn_timeout"),
         ("53200", "too_large"),
         ("XX001", "row_unreadable"),
-        ("42501", "batch_failed"),
+        ("42501", "turn_failed"),
     ],
 )
 def test_an_execution_with_which_no_turn_can_finish_is_an_incident_and_the_others_go_on(
@@ -98,7 +98,7 @@ def test_an_execution_that_breaks_a_function_of_the_service_is_an_incident_thoug
     when_it_ends(service, first)
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database):
-        eventually_sync(lambda: is_incident(service, first, "batch_failed"))
+        eventually_sync(lambda: is_incident(service, first, "turn_failed"))
         service.database.run("DROP TRIGGER mine ON workflow_executions")
         service.database.run("SELECT resumer.retry(%s, 'me', 'mended')", first)
         assert service.ended(first)["result"] == "allowed"
@@ -132,7 +132,7 @@ def test_an_execution_that_loses_the_connection_of_each_of_its_turns_is_an_incid
     service.database.run("UPDATE approval_requests SET status = 'approved'")
     with running(service.database):
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: is_incident(service, first, "batch_failed"))
+        eventually_sync(lambda: is_incident(service, first, "turn_failed"))
 
 
 # C30
@@ -151,7 +151,7 @@ def test_an_execution_whose_reading_fails_is_set_apart_without_being_read(servic
     database.run("UPDATE approval_requests SET status = 'approved'")
     with running(database):
         assert {service.ended(execution)["result"] for execution in others} == {"allowed"}
-        eventually_sync(lambda: is_incident(service, first, "batch_timeout"))
+        eventually_sync(lambda: is_incident(service, first, "turn_timeout"))
     assert service.decisions(first) == [("approved", "held")]
 
 

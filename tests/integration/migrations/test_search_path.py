@@ -382,7 +382,7 @@ async def test_an_execution_is_set_apart_on_the_path_of_the_service_s_triggers(d
     session = await Store(database.url).session()
     async with session.connection:
         await quarantine(
-            session, execution, Incident("batch_failed", "as the server says it", "retry")
+            session, execution, Incident("turn_failed", "as the server says it", "retry")
         )
     assert service.standing(execution) == ("paused", "incident")
     assert database.run("SELECT about FROM app.notes") == [("workflow_executions",)]
