@@ -2,17 +2,19 @@
 -- Run by store/claim.py.
 
 -- name: claim_due
--- Lock up to `limit` requests' executions that have something due, the longest waiting first; skip what others hold. Where
--- there are more than a batch, `newest` of those that came last too: nobody waits for all that another has decided at
--- once. Locks only: what a SKIP LOCKED join reads beside the lock is as old as its snapshot, so everything is read in
--- later statements. They find the ids in `resumer.claimed`, so they can be sent before the answer is there; and in
--- `resumer.holds` the holds that are in force, which nobody releases before we have committed what they keep. Where no
--- execution was locked no hold is: a row lock is a write.
--- `without` are left alone: a newer version wrote their state, or a turn with them failed.
--- statement_timestamp(): clock_timestamp() is volatile and no index condition. `back`: seconds; what is older is not looked
--- for, nor are the settled ones gone through that an old snapshot keeps.
--- One batch reads some 16 MB of documents at most. What they have as text is not known before it is made: small ones are
--- stored eight times smaller at most in practice, large ones 92 times at the very most. At least one is taken.
+-- Lock up to `limit` executions that have a due request, oldest first. Skip locked ones. If there are more than a
+-- batch, also lock `newest` of those that came last: a bulk decision must not delay everybody else.
+-- It only locks. Rows that a SKIP LOCKED join returns beside the lock are as old as its snapshot, so later statements
+-- read everything. They find the ids in `resumer.claimed`, so they can be sent before this one has returned.
+-- `resumer.holds` has the holds in force. Nobody can release them before this transaction has committed the requests
+-- that they park. If no execution was locked, no hold is locked either, because a row lock is a write.
+-- Executions in `without` are skipped: a newer version wrote their state, or a batch with them failed.
+-- statement_timestamp(): clock_timestamp() is volatile and cannot be an index condition. `back`: requests that became
+-- due earlier than that many seconds ago are not read, and neither are settled ones that an old snapshot keeps in the
+-- index.
+-- One batch reads about 16 MB of documents at most. Their size as text is unknown before it is produced: small
+-- documents are stored up to 8 times smaller in practice, large ones up to 92 times at the very most. At least one
+-- execution is taken.
 WITH oldest AS MATERIALIZED (
   SELECT e.id, coalesce(pg_column_size(e.context), 0) + coalesce(pg_column_size(e.resume_data), 0)
     + coalesce(pg_column_size(e.trigger_payload), 0) AS stored
@@ -48,7 +50,7 @@ SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM taken WHERE before < 1
   extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS took
 
 -- name: claim_given
--- Lock these executions of a batch that could not be written, but for those that another holds by now.
+-- Lock these executions of a batch that could not be written. Skip locked ones.
 WITH free AS MATERIALIZED (
   SELECT e.id FROM workflow_executions e WHERE e.id = ANY (%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -57,15 +59,17 @@ SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM free)::text, true)::uu
     SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM free) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
 
 -- name: select_without_lock
--- Have the next statements read one execution without a lock: to be shown, for what is read may be old already.
+-- Make the next statements read one execution without a lock. What they read is shown only, because it may be
+-- outdated.
 SELECT set_config('resumer.claimed', ARRAY[%(id)s::uuid]::text, true)
 
 -- name: read_executions
--- What the claimed executions are, with the open pause of each. Documents come as text: one that cannot be read
--- stops its own execution and no other. `now` is the time that all deadlines are counted from. LATERAL with an order and
--- a LIMIT is a lookup by key, whenever the plan was made. A document that is larger than the settings allow is not sent:
--- `too_large` tells of it. Nor is it made a text where that could only be larger still: numbers take six times as much
--- when they are stored.
+-- Read the claimed executions with the open pause of each.
+-- Documents are returned as text, so that one that cannot be parsed stops its own execution only. `now` is the time
+-- that all deadlines count from.
+-- LATERAL with an order and a LIMIT is a lookup by key, whatever the table's size was when the plan was made.
+-- A document that is larger than the settings allow is not returned: `too_large` says so. It is not converted to text
+-- if that could only be larger still. Numbers take six times as much space when they are stored.
 SELECT
   e.id,
   e.execution_id AS key,
@@ -147,10 +151,11 @@ CROSS JOIN LATERAL (
 WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
 
 -- name: read_requests
--- The requests of the claimed executions that are not settled, timers that are not yet due among them; `consumed` is the
--- decision that was applied of the same approval before. One more is read than a turn may have. A latency begins when
--- somebody asked, or when a timer is due. An event has the place of the event itself, because an older one may be handed
--- over later.
+-- Read the unsettled requests of the claimed executions, including timers that are not yet due, and one more than a
+-- batch may have.
+-- `consumed` is an earlier decision of the same approval that was applied. A latency begins when the request was
+-- made, or when a timer is due.
+-- An event sorts by its own capture, because an older event may be fanned out later.
 SELECT
   r.id,
   r.execution_id,
@@ -177,10 +182,12 @@ ORDER BY coalesce(v.captured_at, r.due_at), coalesce(v.id, r.id)
 LIMIT 20001
 
 -- name: read_approvals
--- The approvals of the claimed executions as they stand now, oldest first, and one more than a turn may have. `expires_at` has no zone and may be
--- infinite or beyond what a timestamptz holds: what no clock will reach counts as never. `guard_violation`: why an approval must
--- not count, where somebody asked to look; its time is when the trigger saw it, for who writes it may write any. `traceparent` names
--- the trace that the decision belongs to.
+-- Read the approvals of the claimed executions, oldest first, and one more than a batch may have.
+-- `expires_at` has no zone and may be infinite or beyond what a timestamptz holds: a time that no clock reaches
+-- counts as never.
+-- `guard_violation` says why an approval must not count, if the decision guard is on. It compares the time when the
+-- trigger saw the decision, because its writer may write any time. `traceparent` names the trace that the decision
+-- belongs to.
 SELECT
   a.id,
   a.execution_id,
@@ -224,7 +231,7 @@ ORDER BY a.requested_at, a.id
 LIMIT 20001
 
 -- name: read_cancel_request
--- What cancels a claimed execution, if anything does, and as little of the execution as its end needs.
+-- Read the request that cancels a claimed execution, if there is one, and only what its end needs of the execution.
 SELECT
   r.id AS request, r.actor, r.reason,
   e.id, e.execution_id AS key, e.status, e.workflow_id,

@@ -6,39 +6,40 @@
 SELECT resumer.start(%(workflow)s, %(payload)s::jsonb, %(version)s, %(organization)s::uuid) AS id
 
 -- name: emit
--- Write an event.
+-- Insert an event.
 SELECT resumer.emit(%(type)s, %(payload)s::jsonb, %(organization)s::uuid) AS id
 
 -- name: approve
--- Approve, as the page or a person with psql would.
+-- Approve, as an approval page or a person with psql would.
 SELECT resumer.approve(%(request)s, %(approver)s::uuid, %(reason)s) AS request
 
 -- name: reject
--- Reject, as the page or a person with psql would.
+-- Reject, as an approval page or a person with psql would.
 SELECT resumer.reject(%(request)s, %(approver)s::uuid, %(reason)s) AS request
 
 -- name: decide_by_update
--- A decision as any program or person would write it: nothing of ours is called.
+-- Write a decision as any program or person would, without a function of schema resumer.
 UPDATE approval_requests SET status = %(status)s, decided_at = now() WHERE request_id = %(request)s
 
 -- name: pause
--- Ask an execution, named by its id or its key: pause.
+-- Pause an execution by its id or key. This and the following commands read no table, because resumer_operator may
+-- read none.
 SELECT resumer.pause(resumer.find(%(key)s), reason => %(reason)s::text, actor => %(actor)s::text) AS request
 
 -- name: resume
--- Ask an execution, named by its id or its key: resume.
+-- Resume an execution by its id or key.
 SELECT resumer.resume(
   resumer.find(%(key)s), data => %(data)s::jsonb, actor => %(actor)s::text, reason => %(reason)s::text,
   force => %(force)s, pause_number => %(pause_number)s::integer) AS request
 
 -- name: retry
--- Ask an execution, named by its id or its key: retry.
+-- Retry an execution by its id or key.
 SELECT resumer.retry(
   resumer.find(%(key)s), reason => %(reason)s::text, actor => %(actor)s::text, from_step => %(from_step)s::text,
   skip_effect => %(skip_effect)s::text, pause_number => %(pause_number)s::integer) AS request
 
 -- name: cancel
--- Ask an execution, named by its id or its key: cancel.
+-- Cancel an execution by its id or key.
 SELECT resumer.cancel(resumer.find(%(key)s), reason => %(reason)s::text, actor => %(actor)s::text) AS request
 
 -- name: hold
@@ -46,18 +47,18 @@ SELECT resumer.cancel(resumer.find(%(key)s), reason => %(reason)s::text, actor =
 SELECT resumer.hold(%(workflow)s, %(reason)s::text, %(actor)s::text, make_interval(secs => %(seconds)s::float8)) AS request
 
 -- name: release
--- Release what is held under this name; returns how many executions go on.
+-- Release a hold by its workflow. Returns how many executions continue.
 SELECT resumer.release(%(workflow)s, %(actor)s::text, %(per_second)s) AS request
 
 -- name: pause_in_scope
--- Leave a request for an execution that the caller reaches: pause.
+-- Pause an execution in the caller's scope.
 SELECT resumer.pause(e.id, reason => %(reason)s::text, actor => %(actor)s::text) AS request
 FROM workflow_executions e
 WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: resume_in_scope
--- Leave a request for an execution that the caller reaches: resume.
+-- Resume an execution in the caller's scope.
 SELECT resumer.resume(e.id, data => %(data)s::jsonb, actor => %(actor)s::text, reason => %(reason)s::text,
   force => %(force)s, pause_number => %(pause_number)s::integer) AS request
 FROM workflow_executions e
@@ -65,7 +66,7 @@ WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: retry_in_scope
--- Leave a request for an execution that the caller reaches: retry.
+-- Retry an execution in the caller's scope.
 SELECT resumer.retry(e.id, reason => %(reason)s::text, actor => %(actor)s::text, from_step => %(from_step)s::text,
   skip_effect => %(skip_effect)s::text, pause_number => %(pause_number)s::integer) AS request
 FROM workflow_executions e
@@ -73,14 +74,15 @@ WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: cancel_in_scope
--- Leave a request for an execution that the caller reaches: cancel.
+-- Cancel an execution in the caller's scope.
 SELECT resumer.cancel(e.id, reason => %(reason)s::text, actor => %(actor)s::text) AS request
 FROM workflow_executions e
 WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: hold_in_scope
--- Hold a workflow that the caller reaches, or everything within its reach; of an organisation's caller, its own alone.
+-- Hold a workflow in the caller's scope, or everything in it. A caller of one organization holds only that
+-- organization's executions.
 SELECT resumer.hold(
   %(workflow)s, reason => %(reason)s::text, actor => %(actor)s::text, ttl => make_interval(secs => %(seconds)s::integer)
   , organization_id => CASE WHEN NOT %(everywhere)s THEN %(organization)s::uuid END --? organization
@@ -93,7 +95,7 @@ WHERE (%(workflow)s = '*' OR EXISTS (
   AND (%(everywhere)s OR %(organization)s::uuid IS NOT NULL) --? organization
 
 -- name: release_in_scope
--- Release what the caller holds under this name, or others of its organisation do; returns how many executions go on.
+-- Release a hold in the caller's scope. Returns how many executions continue.
 SELECT resumer.release(
   %(workflow)s, actor => %(actor)s::text, per_second => %(per_second)s
   , organization_id => CASE WHEN NOT %(everywhere)s THEN %(organization)s::uuid END --? organization
@@ -102,21 +104,21 @@ WHERE true
   AND (%(everywhere)s OR %(organization)s::uuid IS NOT NULL) --? organization
 
 -- name: take_idempotency_key
--- Take a key of a caller, or learn what was asked under it: a request is there only where it was taken before. Who comes
--- second meanwhile waits for the first.
+-- Insert an Idempotency-Key, or read what it was used for. The row has a request only if the key was used before. A
+-- second caller waits for the first.
 INSERT INTO resumer.idempotency_keys AS k (caller, key, fingerprint)
 VALUES (%(caller)s, %(key)s, %(fingerprint)s)
 ON CONFLICT (caller, key) DO UPDATE SET created_at = k.created_at
 RETURNING k.fingerprint, k.request
 
 -- name: store_idempotency_key
--- Keep the request that was left under a key.
+-- Store the request that was made under an Idempotency-Key.
 UPDATE resumer.idempotency_keys k
 SET request = %(request)s
 WHERE k.caller = %(caller)s AND k.key = %(key)s
 
 -- name: prune_idempotency_keys
--- Forget some keys that are older than a day; those that another transaction is about to forget are left to it.
+-- Delete some Idempotency-Keys that are older than a day. Skip those that another transaction deletes.
 DELETE FROM resumer.idempotency_keys k
 WHERE (k.caller, k.key) IN (
   SELECT o.caller, o.key FROM resumer.idempotency_keys o
@@ -126,9 +128,9 @@ WHERE (k.caller, k.key) IN (
   FOR UPDATE SKIP LOCKED)
 
 -- name: find_blocked
--- Executions that the service ended as blocked since a time, or for so many seconds, and that we know nothing of, or left
--- alone because they were not recent (claim.read_executions): those where an approval was asked for and is not used up,
--- oldest first, the next `limit` after a row. `since` is of the service's clock.
+-- Find executions that the service ended as blocked since a time, or in the last `ago` seconds, and that the daemon
+-- does not know, or has left alone because they were not recent (claim.read_executions): those with a requested
+-- approval that was not used. In order of their ids, the next `limit` after one. `since` is on the service's clock.
 SELECT e.id, e.execution_id AS key, e.started_at, e.completed_at,
   (SELECT w.workflow_id FROM workflows w WHERE w.id = e.workflow_id) AS workflow,
   (SELECT count(*) FROM approval_requests a WHERE a.execution_id = e.id AND a.status = 'pending') AS pending,
@@ -146,11 +148,12 @@ ORDER BY e.id
 LIMIT %(limit)s
 
 -- name: request_adoption
--- Ask for a look at each of these executions, as a trigger would have done had it been there.
+-- Insert an `adopt` request for each of these executions, as a trigger would.
 SELECT resumer.adopt(id) FROM unnest(%(ids)s::uuid[]) AS v (id)
 
 -- name: upsert_workflow
--- Put a definition into the service's table, for development; no ON CONFLICT, for the key differs between vintages.
+-- Insert or update a workflow in the service's table, for development. No ON CONFLICT, because the key differs
+-- between vintages.
 WITH changed AS (
   UPDATE workflows SET name = %(name)s, definition = %(definition)s::jsonb
   WHERE workflow_id = %(workflow)s AND version = %(version)s
@@ -161,7 +164,7 @@ SELECT %(workflow)s, %(version)s, %(name)s, %(definition)s::jsonb
 WHERE NOT EXISTS (SELECT FROM changed)
 
 -- name: resume_latency
--- Seconds from the deciding statement's start until its request was settled, by the database's clock.
+-- Return the seconds from the start of the deciding statement until its request was settled, by the database's clock.
 SELECT extract(epoch FROM max(r.finished_at - r.requested_at))::float8 AS seconds
 FROM resumer.settled_requests r
 WHERE r.execution_id = %(id)s::uuid AND r.kind = 'approval' AND r.outcome = 'applied'

@@ -2,12 +2,14 @@
 -- Run by store/connection.py.
 
 -- name: apply_settings
--- What holds on each of our connections, whatever the role, the database or the server imposes: set once for a session
--- that keeps its backend, else `local` to each transaction. All that changes the text or the meaning of what is sent or
--- read, or that ends us: tests/resilience/test_imposed.py goes through pg_settings and knows each setting that a session
--- may change. `default_transaction_read_only` is obeyed, and so is `synchronous_commit` but for `off`: an intent is flushed
--- before its effect is sent. Some do not exist on older servers. With the search path nothing is found in the schemas of
--- others: what they create there must not be called by us.
+-- Apply the settings of every connection, whatever the role, the database or the server imposes. They are set once
+-- for a session that keeps its backend, otherwise `local` to each transaction.
+-- They cover everything that changes the text or meaning of what is sent or read, or that ends the session.
+-- tests/resilience/test_imposed.py goes through pg_settings and knows each setting that a session may change.
+-- `default_transaction_read_only` is respected, and so is `synchronous_commit`, except that `off` becomes `local`: an
+-- intent is flushed before its effect is sent.
+-- Some settings do not exist on older servers. The search path excludes the schemas of other roles, because the
+-- daemon must not call what they create there.
 SELECT
   pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', %(local)s),
   pg_catalog.set_config('DateStyle', 'ISO, MDY', %(local)s),
@@ -44,13 +46,13 @@ SELECT
     THEN pg_catalog.set_config('restrict_nonsystem_relation_kind', '', %(local)s) END
 
 -- name: backend_pid
--- The process that really serves this connection; a pooler announced another one.
+-- Return the process that serves this connection. A pooler announces another one.
 SELECT pg_catalog.pg_backend_pid()
 
 -- name: listen
--- Hear of requests. Effective at commit: the connection is in autocommit, and a full look follows.
+-- Receive notifications. The connection is in autocommit, so this takes effect at once. The daemon polls after it.
 LISTEN resumer_wake
 
 -- name: ping
--- Prove that notifications arrive: this one must come back to its own sender.
+-- Send a test notification. It must come back to this connection.
 SELECT pg_catalog.pg_notify('resumer_wake', 'ping')

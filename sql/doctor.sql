@@ -2,13 +2,13 @@
 -- Run by store/doctor/*.py.
 
 -- name: limits
--- What holds while the doctor looks: it waits for nobody, and finds the service's tables.
+-- Limit a check: it waits for nobody, and finds the service's tables.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true),
   pg_catalog.set_config('statement_timeout', '10s', true),
   pg_catalog.set_config('lock_timeout', '1s', true)
 
 -- name: server
--- The server as it stands: version, settings that change what we do, and how full shared things are.
+-- Read the server's version, settings that change what the daemon does, and how full shared resources are.
 SELECT
   current_setting('server_version_num')::integer AS version,
   current_setting('default_transaction_isolation') AS isolation,
@@ -29,7 +29,7 @@ SELECT
     WHERE p.database = current_database()) AS oldest_prepared
 
 -- name: imposed_settings
--- What our role and this database impose on sessions of ours: who, which setting, and its value.
+-- Read the settings that the role and this database impose on the daemon's sessions: where, name and value.
 SELECT
   concat_ws(' in ', CASE WHEN s.setrole <> 0 THEN 'role ' || quote_ident(session_user) END,
     CASE WHEN s.setdatabase <> 0 THEN 'database ' || quote_ident(current_database()) END) AS who,
@@ -42,23 +42,23 @@ WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = cu
 ORDER BY 1, 2
 
 -- name: two_phase
--- How many transactions may be prepared at once.
+-- Read how many transactions may be prepared at once.
 SELECT current_setting('max_prepared_transactions')::integer
 
 -- name: stale_sequences
--- Sequences that would give values that are taken, each with the statement that moves it on.
+-- Find sequences whose next values are taken, each with the statement that advances it.
 SELECT s.sequence, coalesce(s.last_value, 0) AS last, s.highest, format('SELECT setval(%L, %s)', s.sequence, s.highest) AS remedy
 FROM resumer.sequences() AS s
 WHERE s.highest > coalesce(s.last_value, 0)
 
 -- name: function_owners
--- Who owns our functions, where that is a role that nothing binds: they run with its rights.
+-- Find owners of the daemon's functions that no right or policy binds. The functions run with their rights.
 SELECT DISTINCT r.rolname::text AS owner
 FROM pg_proc f JOIN pg_roles r ON r.oid = f.proowner
 WHERE f.pronamespace = to_regnamespace('resumer') AND f.prosecdef AND (r.rolsuper OR r.rolbypassrls)
 
 -- name: schema_creators
--- Who, other than its owner and superusers, may create in the service's schema.
+-- Find roles, other than its owner and superusers, that may create objects in the service's schema.
 SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE r.rolname::text END AS creator, n.nspname::text AS schema
 FROM pg_namespace n
 CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a
@@ -68,7 +68,7 @@ WHERE n.oid = to_regnamespace(quote_ident(%(schema)s)) AND a.privilege_type = 'C
 ORDER BY 1
 
 -- name: foreign_triggers
--- The triggers of others on the service's tables that we write: they run in our transactions.
+-- Read triggers of others on the service's tables that the daemon writes. They run in its transactions.
 SELECT c.relname::text AS "table", t.tgname::text AS trigger, t.tgfoid::regproc::text AS function
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND f.pronamespace IS DISTINCT FROM to_regnamespace('resumer')
@@ -77,15 +77,15 @@ WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND f.pronamespace IS DISTINCT F
 ORDER BY 1, 2
 
 -- name: control
--- The row that our triggers read, and how many daemons say that they are there.
+-- Read the control row, and how many daemons are registered.
 SELECT c.notify, c.service_timezone, c.decision_guard, c.closed_status, c.document_bytes, c.event_capture, c.adopt_blocked,
   extract(epoch FROM c.adopt_within)::float8 AS adopt_within,
   (SELECT count(*)::integer FROM resumer.instances i WHERE NOT i.dead) AS daemons
 FROM resumer.control c
 
 -- name: work
--- Whether the work is taken: how long the oldest due request waits, and how many executions wait for somebody to
--- look, or for a daemon of a newer version than ours (of the first 100,000 pauses).
+-- Read how long the oldest due request waits, how many executions are incidents, and how many have a state of a newer
+-- version (of the first 100,000 pauses).
 SELECT
   (SELECT extract(epoch FROM clock_timestamp() - min(o.due_at))::float8 FROM (
     SELECT r.due_at FROM resumer.resume_requests r WHERE r.outcome IS NULL AND r.due_at <= now() ORDER BY r.due_at LIMIT 1
@@ -98,7 +98,7 @@ SELECT
   (SELECT count(*)::integer FROM resumer.pauses p WHERE p.resumed_at IS NULL AND p.reason = 'incident') AS incidents
 
 -- name: bloat
--- How much of the inbox and of the pauses is dead rows, and when that was last cleaned.
+-- Read the dead tuples of the queue and of the pauses, and the time of their last vacuum.
 SELECT s.relname::text AS name, s.n_live_tup AS live, s.n_dead_tup AS dead,
   greatest(s.last_vacuum, s.last_autovacuum)::text AS cleaned
 FROM pg_stat_all_tables s
@@ -106,8 +106,8 @@ WHERE s.schemaname = 'resumer' AND s.relname IN ('resume_requests', 'event_queue
 ORDER BY 1
 
 -- name: clock_skew
--- How far the writers' clocks are from the server's: of the last decisions, those whose `decided_at`, read in the zone of
--- the settings, is more than a minute from when the trigger saw them; and by how many seconds in the middle.
+-- Compare the writers' clocks with the server's: count the last decisions whose `decided_at`, in the zone of the
+-- settings, is more than a minute from when the trigger saw them, and the median difference in seconds.
 SELECT count(*)::integer AS decisions, count(*) FILTER (WHERE abs(d.off) > 60)::integer AS off,
   (percentile_cont(0.5) WITHIN GROUP (ORDER BY d.off) FILTER (WHERE abs(d.off) > 60))::float8 AS seconds
 FROM (
@@ -121,8 +121,8 @@ FROM (
 ) AS d
 
 -- name: writer_settings
--- What roles and databases impose on sessions that write decisions, of the settings that our triggers cannot help: who,
--- which setting, and its value. Who we are is left out, for our sessions make their own.
+-- Read settings that roles and databases impose on sessions that write decisions and that the triggers cannot change:
+-- where, name and value. The current role is left out, because the daemon applies its own settings.
 SELECT
   coalesce(r.rolname, 'everybody')::text AS who,
   split_part(c.entry, '=', 1) AS name,

@@ -2,8 +2,8 @@
 -- Run by store/gauges.py.
 
 -- name: limit_scrape
--- A scrape may not wait for what it measures; local, for behind a pooler the next transaction is another program's.
--- jit: counting a million pauses would be compiled first.
+-- Limit a scrape, which must not wait for what it measures. The settings are local, because behind a pooler the next
+-- transaction belongs to another program. jit: counting a million pauses would be compiled first.
 SELECT
   pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true),
   pg_catalog.set_config('statement_timeout', '2s', true),
@@ -11,8 +11,8 @@ SELECT
   pg_catalog.set_config('jit', 'off', true)
 
 -- name: read_requests
--- What must be true while the daemon is stuck: due requests and the oldest of them, bounded. The planner does not
--- know that due and open exclude each other: ORDER BY due_at LIMIT keeps it on the index.
+-- Count due requests by kind, and the age of the oldest, bounded. This must be true while the daemon is stuck. The
+-- planner does not know that due and open are correlated: ORDER BY due_at LIMIT keeps it on the index.
 SELECT due.kind, count(*) AS open,
   greatest(0, extract(epoch FROM clock_timestamp() - min(due.due_at)))::float8 AS oldest
 FROM (
@@ -23,7 +23,7 @@ FROM (
 GROUP BY due.kind
 
 -- name: read_pauses
--- Open pauses by reason, and the oldest of each.
+-- Count open pauses by reason, and the age of the oldest of each.
 SELECT p.reason, count(*) AS open,
   extract(epoch FROM clock_timestamp() - min(p.paused_at))::float8 AS oldest
 FROM resumer.pauses p
@@ -31,9 +31,9 @@ WHERE p.resumed_at IS NULL
 GROUP BY p.reason
 
 -- name: read_server
--- What else a scrape tells, each bounded, and in the order of its index: timers of approvals that fire within the hour,
--- messages that wait or are dead, leases; and what the server says of itself: the queue of notifications, dead rows, how far
--- back an open transaction holds them; and whether commits hang, because no standby is there that they have to wait for.
+-- Count, each bounded and in the order of its index: timers of approvals that fire within the hour, pending and dead
+-- messages, and leases. Also read the usage of the notification queue, dead tuples, the age of the oldest open
+-- transaction, and whether commits hang because a synchronous standby is missing.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r

@@ -2,13 +2,13 @@
 -- Run by store/grants.py.
 
 -- name: existing_roles
--- Which of the roles of `migrate grants` the server has.
+-- Read which of the roles of `migrate grants` the server has.
 SELECT r.rolname::text FROM pg_roles r
 WHERE r.rolname IN ('resumer_owner', 'resumer_reader', 'resumer_operator', 'resumer_daemon')
 
 -- name: missing_roles
--- What is missing of the four roles themselves, and of our objects being in the hands of `resumer_owner`: with its rights
--- our functions run, and not with those of whoever migrated.
+-- Find which of the four roles are missing, and which objects `resumer_owner` does not own. Functions run with the
+-- rights of `resumer_owner`, and not with those of the role that migrated.
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, current_setting('server_version_num')::integer AS version
   FROM pg_roles r WHERE r.rolname = current_user
@@ -56,8 +56,8 @@ FROM (
 ORDER BY s.step, s.statement
 
 -- name: missing_grants
--- Which rights are missing, of those that each role needs and no more: a role, what it lacks, the statement that gives it, and
--- the table where that is a policy, which locks the table. `as_daemon` is the role that is asked about in place of `resumer_daemon`, for one that has its rights otherwise.
+-- Find the rights that each role lacks of those that it needs: the role, the right, the statement that grants it, and
+-- for a policy its table, which the statement locks. `as_daemon` is checked in place of `resumer_daemon`.
 WITH roles AS (
   SELECT n.name, r.oid
   FROM (VALUES ('resumer_owner'), ('resumer_reader'), ('resumer_operator'), ('resumer_daemon')) AS n (name)
@@ -196,5 +196,5 @@ SELECT g.role, g.what, g.statement, g.policy_on FROM rights g
 WHERE NOT coalesce(g.held, false) ORDER BY g.policy_on NULLS FIRST, g.role, g.statement
 
 -- name: set_search_path
--- Let statements that grant rights find the service's tables; they call no operator and no function.
+-- Let statements that grant rights find the service's tables. They call no operator and no function.
 SELECT set_config('search_path', 'pg_catalog, resumer, ' || quote_ident(%(schema)s::text) || ', pg_temp', true)

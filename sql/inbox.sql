@@ -2,14 +2,14 @@
 -- Run by store/inbox.py.
 
 -- name: read_queue_status
--- What is left, each within bounds: due requests that were not claimed, at most 1,000; the seconds until the next one is due,
--- if it is so within `within` seconds; whether events wait to be made requests of, or are to be searched, or leases to be
--- rescued; the seconds until a notification is due, within the same time. What an old snapshot keeps in an index is not gone
--- through: `back` bounds how long ago what is due became due, `around` does so for leases and notifications, and `after` is the
--- id from which on the queue of events is looked at.
--- And whether a daemon is awake, so that writers are silent, for how many seconds; with the transactions that are open, for one
--- of them may have seen it awake. `ahead`: of the newest ids one is a request that waits for no time and is due later: the
--- clock went back. What is in `without` is left to a newer version.
+-- Read what is due, within bounds: up to 1,000 due requests that were not claimed, the seconds until the next timer
+-- (if within `within` seconds), whether events wait for fan-out or search, whether leases have expired, and the
+-- seconds until a notification is due.
+-- `back`, `around` and `after` skip index entries that an old snapshot keeps. `back` bounds how long ago requests
+-- became due, `around` the same of leases and notifications. The queue of events is read from the id `after`.
+-- Also read for how many seconds a daemon suppresses NOTIFY, and the open transactions, because one of them may have
+-- seen that it does. `ahead`: one of the newest requests has no reason to wait but is due later, so the clock went
+-- back. Executions in `without` are left to a newer version.
 SELECT
   (SELECT count(*) FROM (
     SELECT FROM resumer.resume_requests r
@@ -46,25 +46,27 @@ SELECT
 FROM resumer.resume_requests_id_seq s
 
 -- name: suppress_notify
--- Keep writers silent for a second more, for we look without being told. Daemons that sleep are told once, when it
--- begins: should we die, somebody has to look for what was committed in silence. A crash of the server ends whoever is awake, so
--- the commit waits for no flush and no standby.
+-- Suppress NOTIFY for one more second, because this daemon polls. Daemons that wait for notifications are notified
+-- once, when it begins: should this daemon crash, somebody must poll for what was committed meanwhile. A server crash
+-- ends the suppression, so the commit waits for no flush and no standby.
 UPDATE resumer.control c SET polling_until = clock_timestamp() + interval '1 second'
 FROM (SELECT o.polling_until <= clock_timestamp() AS slept FROM resumer.control o) AS before
 WHERE c.notify <> 'off'
 RETURNING CASE WHEN before.slept THEN pg_notify('resumer_wake', '') END, set_config('synchronous_commit', 'off', true)
 
 -- name: restore_notify
--- Have writers call again: we stop looking. Another daemon that is awake says so again within half a second. What a crash
--- of the server loses of it runs out within a second, so the commit waits for no flush and no standby.
+-- Re-enable NOTIFY because this daemon stops polling. A daemon that still polls suppresses it again within 0.5 s. If
+-- a server crash loses this write, the suppression ends within a second, so the commit waits for no flush and no
+-- standby.
 UPDATE resumer.control SET polling_until = '-infinity' WHERE polling_until <> '-infinity'
 RETURNING set_config('synchronous_commit', 'off', true)
 
 -- name: follow_clock
--- The server's clock went back, as after a failover to a host that is behind: what says a time of the old clock is moved to
--- the new one. Only timers wait for a due time; a decision, an event or a person's request that is due later than now was
--- made before. A lease keeps its length; a heartbeat, a message that nobody has tried yet and "awake" count from now.
--- Bounded: behind the first 100,000 timers the next look goes on.
+-- Move times to the new clock, after the server's clock went back, as after a failover to a host that is behind.
+-- Only timers wait for a due time. A decision, an event or a person's request that is due later than now was made
+-- before. A lease keeps its length. A heartbeat, a message that was never tried and the suppression of NOTIFY count
+-- from now.
+-- Bounded: after the first 100,000 timers the next call continues.
 WITH ahead AS MATERIALIZED (
   SELECT r.id, r.kind, r.decision FROM resumer.resume_requests r
   WHERE r.outcome IS NULL AND r.due_at > statement_timestamp()
@@ -88,8 +90,8 @@ WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.id = ANY (ARR
   SELECT a.id FROM ahead a WHERE a.kind <> 'timeout' AND a.decision IS DISTINCT FROM 'second_look'))
 
 -- name: settle_orphans
--- Requests that no execution will ever answer for: without one, or of one that is gone. `back`: seconds; what became due
--- earlier is not looked for.
+-- Settle requests without an execution, or of one that was deleted. `back`: requests that became due earlier than
+-- that many seconds ago are not read.
 WITH gone AS (
   DELETE FROM resumer.resume_requests
   WHERE id = ANY (ARRAY(
@@ -111,7 +113,8 @@ FROM gone g
 RETURNING kind, outcome
 
 -- name: fail_requests
--- Due requests of an execution of which not even an incident can be written: failed, so that they stop nobody else.
+-- Settle the due requests of an execution as failed, if not even an incident can be written, so that they delay
+-- nothing else.
 WITH failed AS (
   DELETE FROM resumer.resume_requests
   WHERE execution_id = %(id)s AND outcome IS NULL AND due_at <= statement_timestamp()
@@ -126,10 +129,11 @@ SELECT f.id, f.execution_id, f.kind, f.source_id, f.decision, f.pause_number, f.
 FROM failed f
 
 -- name: search_events
--- Search the service's table for events of a type that was registered, and that no trigger has captured: a slice, from the
--- moment that a wait counts from on, or from where the slice before ended. They are entered with the time they came. The first
--- search finds what was committed before it. The second one begins when every transaction has ended that was open then, for
--- such a transaction may not have seen that the type is registered. Returns a row for each slice.
+-- Search the service's table for events of a newly registered type that no trigger captured: a slice, from the time
+-- that a wait counts from, or from where the previous slice ended. They are queued with the time they came.
+-- The first search finds what was committed before it. The second one begins when every transaction has ended that
+-- was open then, because such a transaction may not have seen that the type is registered. Returns a row for each
+-- slice.
 WITH sought AS MATERIALIZED (
   SELECT t.event_type, t.since, t.searched_to::timestamp AS searched_to, t.mark
   FROM resumer.event_types t
@@ -166,8 +170,8 @@ WHERE t.event_type = (SELECT o.event_type FROM sought o)
 RETURNING t.event_type
 
 -- name: discard_events
--- Take from the queue of events, from its oldest ones, those of types that nobody waits for and that start no workflow: they
--- are marked as processed, as those that start one are, and not kept. Returns how many.
+-- Delete the oldest queued events whose type no execution waits for and which start no workflow. They are marked as
+-- processed, like those that start one. Returns how many.
 WITH oldest AS MATERIALIZED (
   SELECT q.id, q.event_id, q.event_type FROM resumer.event_queue q
   WHERE q.id > %(after)s
@@ -195,9 +199,9 @@ WITH oldest AS MATERIALIZED (
 SELECT count(*) AS discarded FROM discarded
 
 -- name: insert_event_keys
--- Write the keys by which a look back finds events, for the oldest events that no daemon has fanned out. Returns their ids.
--- The fan-out begins after this is committed: otherwise a pause that is recorded meanwhile would miss an event that the
--- fan-out cannot hand it either.
+-- Insert the keys that find events later, for the oldest queued events. Returns their ids.
+-- The fan-out begins after this commits. Otherwise a pause that is recorded meanwhile would miss an event that the
+-- fan-out does not see the pause for.
 WITH due AS (
   SELECT q.id, q.event_id, q.captured_at, q.missed
   FROM resumer.event_queue q
@@ -247,14 +251,18 @@ WITH due AS (
 SELECT d.id FROM due d
 
 -- name: fan_out_events
--- Make of each of these events a request for each execution that waits for it, in its organisation, and take the event from
--- its queue. Their keys are committed (inbox.insert_event_keys). An index finds the waits: for each kind of condition that a type's waits have (`anchor`), those with the
--- event's value. What SQL cannot decide, the engine decides under the execution's lock. A wait is ended by one event, so
--- it has the oldest of the batch (those that no trigger saw come first), and none while another one that may end it is unsettled: when that one does not end it,
--- the daemon looks back (record.requeue_past_events). With `route`, workflows are started whose newest version the event
--- triggers, but not by an event that no trigger saw. Where one event has more waits than a statement has time for, it is
--- handed over in slices of executions, by the hash of their ids: from where its row says, for so many hashes (`width`).
--- A wait that begins meanwhile looks back. Returns the outcome of each event; one that was not handed over to all has none.
+-- Insert a request for each execution that waits for one of these events, in its organization, and delete the event
+-- from the queue. Its keys are committed (inbox.insert_event_keys).
+-- An index finds the waits: for each kind of condition that the waits of a type have (`anchor`), those with the
+-- event's value. What SQL cannot decide, the engine decides under the execution's lock.
+-- One event ends a wait, so a wait gets the oldest event of the batch (events that no trigger saw come first), and
+-- none while another event that may end it is unsettled. If that one does not end it, the daemon looks for past
+-- events (record.requeue_past_events).
+-- With `route`, also start workflows whose newest version the event triggers, except for an event that no trigger
+-- saw.
+-- If an event has more waits than one statement has time for, it is handed over in slices of executions by the hash
+-- of their ids: from the place in its row, for `width` hashes. A wait that begins meanwhile looks for past events.
+-- Returns the outcome of each event, NULL for one that was not handed over to all.
 WITH RECURSIVE due AS (
   SELECT q.id, q.event_id, q.captured_at, q.missed, q.place
   FROM resumer.event_queue q

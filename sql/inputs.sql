@@ -2,11 +2,11 @@
 -- Run by store/inputs.py.
 
 -- name: read_definitions
--- The copies that paused executions run on.
+-- Read the copies of definitions that paused executions run on.
 SELECT d.sha256, d.body::text AS definition FROM resumer.definitions d WHERE d.sha256 = ANY (%(hashes)s::text[])
 
 -- name: read_workflows
--- The definitions of the workflows that begin, as they are now.
+-- Read the current definitions of workflows whose executions begin.
 SELECT
   w.id,
   w.workflow_id,
@@ -17,7 +17,7 @@ FROM workflows w
 WHERE w.id = ANY (%(ids)s::uuid[])
 
 -- name: read_rules
--- Rules as they are now, by id.
+-- Read rules by id.
 SELECT
   r.rule_id,
   r.organization_id, --? organization
@@ -29,7 +29,7 @@ FROM rules r
 WHERE r.rule_id = ANY (%(rule_ids)s::text[])
 
 -- name: read_context_cache
--- What the service has cached of entities, if it has not expired; the newest of each.
+-- Read the newest unexpired entry of the service's cache for each entity.
 SELECT DISTINCT ON (v.execution_id, v.path) v.execution_id, v.path, c.data::text AS data
 FROM unnest(
     %(execution_ids)s::uuid[], %(organizations)s::uuid[], %(paths)s::text[], %(entities)s::text[], %(keys)s::text[]
@@ -40,7 +40,7 @@ WHERE coalesce(c.expires_at > statement_timestamp() AT TIME ZONE %(timezone)s, t
 ORDER BY v.execution_id, v.path, c.cached_at DESC NULLS LAST
 
 -- name: read_last_steps
--- The step that each execution ran last: where a pause of another program stands that left no pointer.
+-- Read the step that each execution ran last: the place of another program's pause that left no pointer.
 SELECT DISTINCT ON (s.execution_id) s.execution_id, s.step_id
 FROM step_executions s
 WHERE s.execution_id = ANY (%(ids)s::uuid[])

@@ -2,8 +2,8 @@
 -- Run by store/instances.py.
 
 -- name: register
--- A daemon process says that it is there, and for how long it may be silent while it holds leases; it sets the facts
--- that triggers and functions read, and forgets who died long ago.
+-- Register a daemon process, with the seconds without a heartbeat after which it counts as dead while it holds
+-- leases. Write the settings that triggers and functions read. Delete instances that died long ago.
 WITH settings AS (
   UPDATE resumer.control
   SET notify = %(notify)s, service_timezone = %(timezone)s, decision_guard = %(guard)s, closed_status = %(closed)s,
@@ -19,16 +19,16 @@ INSERT INTO resumer.instances (id, host, version, silence, state_version)
 VALUES (%(id)s, %(host)s, %(version)s, make_interval(secs => %(silence)s), %(state_version)s)
 
 -- name: delete
--- A daemon process says that it is gone, and that others should look.
+-- Delete a daemon process that stops, and notify the others.
 DELETE FROM resumer.instances WHERE id = %(id)s
 
 -- name: disable_timeouts
--- A beat lasts as long as it must, whatever the role imposes; one that hangs is told by our own clock. A beat that a crash of
--- the server loses is repeated, so its commit waits for no flush and no standby.
+-- Disable timeouts for a heartbeat, whatever the role imposes: the daemon's own clock detects one that hangs. A
+-- heartbeat that a server crash loses is repeated, so the commit waits for no flush and no standby.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true),
   pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true),
   pg_catalog.set_config('synchronous_commit', 'off', true)
 
 -- name: heartbeat
--- A daemon that holds leases lives. Zero rows: somebody has called it dead.
+-- Record a heartbeat of a daemon that holds leases. Zero rows: another daemon has declared it dead.
 UPDATE resumer.instances SET heartbeat_at = clock_timestamp() WHERE id = %(id)s AND NOT dead

@@ -2,9 +2,9 @@
 -- Run by store/leases.py.
 
 -- name: take_leases
--- Take or keep the lease of executions that are advanced beyond this transaction, with the state to go on from. A new
--- holder raises the epoch; every later write of the old one finds zero rows. Without seconds nobody holds it: it stands
--- in line, and whoever has a place takes it as if it were past.
+-- Take or keep the leases of executions that run beyond this transaction, and write the state to continue from. A new
+-- owner raises the epoch. Every later write of the old owner then updates zero rows. A lease without seconds has no
+-- owner: it waits for capacity, and any daemon takes it as if it had expired.
 INSERT INTO resumer.leases AS l (execution_id, instance, lease_until, state, definition)
 SELECT v.execution_id, CASE WHEN v.seconds IS NOT NULL THEN %(instance)s::uuid END,
   clock_timestamp() + make_interval(secs => coalesce(v.seconds, 0)), v.state, v.definition
@@ -21,9 +21,10 @@ ON CONFLICT (execution_id) DO UPDATE SET
 RETURNING l.execution_id, l.epoch
 
 -- name: fence_execution
--- The fence, first half: a row lock and not a condition, for a joined or EXISTS fence reads a snapshot and lets a
--- zombie write after the rescuer's commit. In the claim's order of locks: execution, then holds, then lease:
--- who waits for an execution holds nothing that a release could wait for.
+-- Lock the execution: the first half of the fence. It must be a row lock. A fence by join or EXISTS reads a snapshot
+-- and would let a daemon that lost its lease write after the new owner's commit.
+-- The order of locks is that of the claim: execution, holds, lease. A transaction that waits for an execution holds
+-- nothing that a release waits for.
 WITH running AS MATERIALIZED (
   SELECT e.id FROM workflow_executions e WHERE e.id = %(id)s AND e.status = 'running' FOR NO KEY UPDATE
 )
@@ -32,13 +33,13 @@ SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM running)::text, true):
     SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM running) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
 
 -- name: fence_lease
--- The fence, second half: zero rows, and the lease is somebody else's.
+-- Check the lease: the second half of the fence. Zero rows mean that another daemon has it.
 UPDATE resumer.leases SET takeovers = 0 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
 RETURNING epoch
 
 -- name: find_recorded_lease
--- Whether this lease was recorded by us, for the answer to that commit was lost: of its epoch, ours, and not claimed
--- since. Whoever takes a lease over counts a claim.
+-- Find a lease of this daemon and epoch that was not taken over since. The response to the commit that wrote it was
+-- lost. A take-over raises `takeovers`.
 SELECT FROM resumer.leases
 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND takeovers = 0 AND lease_until IS NOT NULL
 
@@ -47,26 +48,29 @@ WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AN
 DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])
 
 -- name: expire_leases
--- A daemon that ends gives its leases to whoever looks first. One that was released stays that.
+-- Expire the leases of a daemon that stops, so that the next daemon that polls takes them over. A released lease
+-- stays released.
 UPDATE resumer.leases l SET lease_until = clock_timestamp()
 FROM unnest(%(execution_ids)s::uuid[], %(epochs)s::bigint[]) AS v (execution_id, epoch)
 WHERE l.execution_id = v.execution_id AND l.epoch = v.epoch AND l.lease_until IS NOT NULL
 
 -- name: expire_unknown_leases
--- Leases that are ours and run nowhere here: they were taken in a commit whose answer was lost. Whoever looks first goes
--- on. The instance stays: should one be about to run after all, what it sends is not taken for something never sent.
+-- Expire leases of this daemon for executions that it does not run: the response to the commit that took them was
+-- lost. The instance stays in the row: should the effect have been sent after all, the journal must not claim that it
+-- was not.
 UPDATE resumer.leases SET lease_until = clock_timestamp()
 WHERE instance = %(instance)s AND lease_until > statement_timestamp() AND execution_id <> ALL (%(running)s::uuid[])
 
 -- name: requeue_lease
--- Give a lease back of which nothing is under way, for there was no place: whoever has one takes it after so long.
+-- Give up a lease whose effects have not begun, because this daemon has no free slot. Any daemon with a free slot
+-- takes it after so many seconds.
 UPDATE resumer.leases
 SET instance = NULL, takeovers = 0, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND lease_until IS NOT NULL
 
 -- name: claim_expired_leases
--- Lock executions whose lease is past, whoever held it; skip what somebody is writing at this moment, and
--- what a newer version wrote.
+-- Lock executions whose lease has expired, whoever owned it. Skip locked ones and those whose state a newer version
+-- wrote.
 WITH past AS MATERIALIZED (
   SELECT e.id
   FROM resumer.leases l
@@ -81,7 +85,7 @@ SELECT set_config('resumer.claimed', ARRAY(SELECT id FROM past)::text, true)::uu
     SELECT h.id FROM resumer.holds h WHERE h.released_at IS NULL AND (SELECT count(*) FROM past) > 0 FOR SHARE SKIP LOCKED)::text, true) AS holds
 
 -- name: find_newer_leases
--- Leases that are past and whose state a newer version wrote, among those that have been past for longest: we leave them to it.
+-- Find expired leases whose state a newer version wrote, longest first. Daemons of this version leave them to it.
 SELECT l.execution_id
 FROM (
   SELECT o.execution_id, o.state FROM resumer.leases o
@@ -92,9 +96,9 @@ WHERE l.state -> 'v' > to_jsonb(%(version)s::integer)
 LIMIT 100
 
 -- name: take_over_leases
--- Take over leases that are past, of executions that we have locked: a higher epoch, the next of the sequence, and one more
--- claim without progress, unless it stood in line. Whoever takes one lives. An INSERT that always conflicts, because only an
--- INSERT may use the sequence with the rights on the table.
+-- Take over expired leases of locked executions. The epoch is the next of the sequence. `takeovers` grows by one,
+-- unless the lease waited for capacity. Taking a lease counts as a heartbeat.
+-- It is an INSERT that always conflicts, because only an INSERT may use the sequence with the rights on the table.
 INSERT INTO resumer.leases AS l (execution_id)
 SELECT p.execution_id FROM resumer.leases p
 WHERE p.execution_id = ANY (%(ids)s::uuid[]) AND p.lease_until < clock_timestamp()
@@ -105,20 +109,20 @@ ON CONFLICT (execution_id) DO UPDATE SET
 RETURNING l.execution_id, l.epoch, l.takeovers, l.state::text AS state, l.definition
 
 -- name: extend_leases
--- Keep leases that we have just taken for as long as the effects that are begun again may take, rests before them too.
+-- Extend leases that were just taken over, for as long as their effects may take, including the delay before them.
 UPDATE resumer.leases l SET lease_until = clock_timestamp() + make_interval(secs => v.seconds)
 FROM unnest(%(execution_ids)s::uuid[], %(seconds)s::float8[]) AS v (execution_id, seconds)
 WHERE l.execution_id = v.execution_id
 
 -- name: requeue_parked_requests
--- What was held while an execution ran is looked at again, now that it does not.
+-- Make requests due again that were parked while an execution ran.
 INSERT INTO resumer.resume_requests (execution_id, kind)
 SELECT DISTINCT r.execution_id, 'adopt' FROM resumer.resume_requests r
 WHERE r.execution_id = ANY (%(execution_ids)s::uuid[]) AND r.outcome = 'held'
 
 -- name: find_branch_inputs
--- Whether something has come that a branch of a running execution may wait for: a request that is due or parked, the time of
--- the branch that is due first, or a decision or an expiry of which no trigger and no timer has told.
+-- Find input for a branch of a running execution: a due or parked request, the earliest due time of a branch, or a
+-- decision or expiry without a request or timer.
 SELECT FROM resumer.resume_requests r
 WHERE r.execution_id = %(id)s AND r.kind IN ('approval', 'event', 'timeout')
   AND (r.outcome = 'held' OR (r.outcome IS NULL AND r.due_at <= statement_timestamp()))
@@ -131,7 +135,8 @@ WHERE a.id = ANY (%(approval_ids)s::uuid[])
 LIMIT 1
 
 -- name: insert_intents
--- Say what will be sent, before it is, and when: the rendered request and its key are the same in every attempt.
+-- Record the intent of effects before they are sent, and when they may be sent. The rendered request and its key are
+-- the same in every attempt.
 INSERT INTO resumer.effects AS f (key, execution_id, path, kind, request, delivery, status, attempts, epoch, next_at)
 SELECT v.key, v.execution_id, v.path, v.kind, v.request, v.delivery, 'intent', v.attempt, l.epoch,
   CASE WHEN v.delay > 0 THEN clock_timestamp() + make_interval(secs => v.delay) END
@@ -145,7 +150,7 @@ ON CONFLICT (key) DO UPDATE SET status = 'intent', attempts = EXCLUDED.attempts,
 WHERE f.attempts < EXCLUDED.attempts
 
 -- name: update_outcomes
--- Say what became of effects.
+-- Record the outcome of effects.
 UPDATE resumer.effects f
 SET status = v.status, response = v.response, error = v.error, finished_at = clock_timestamp()
 FROM unnest(%(keys)s::text[], %(statuses)s::text[], %(responses)s::jsonb[], %(errors)s::text[])
@@ -153,11 +158,12 @@ FROM unnest(%(keys)s::text[], %(statuses)s::text[], %(responses)s::jsonb[], %(er
 WHERE f.key = v.key
 
 -- name: find_ambiguous_effects
--- Effects of which nobody knows the outcome and that may not be sent twice. A record is written with its outcome.
+-- Find effects that must not be sent twice and whose outcome is unknown. A record is written together with its
+-- outcome.
 SELECT f.execution_id, f.key FROM resumer.effects f
 WHERE f.execution_id = ANY (%(ids)s::uuid[]) AND f.status = 'intent' AND f.delivery = 'at_most_once' AND f.kind <> 'record'
 
 -- name: read_effect_delays
--- How many seconds are left until effects are sent that rest before an attempt, by key.
+-- Read the seconds until delayed effects may be sent, by key.
 SELECT f.key, extract(epoch FROM f.next_at - clock_timestamp())::float8 AS seconds FROM resumer.effects f
 WHERE f.execution_id = ANY (%(ids)s::uuid[]) AND f.status = 'intent' AND f.next_at > clock_timestamp()

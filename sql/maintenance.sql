@@ -2,8 +2,8 @@
 -- Run by store/maintenance.py.
 
 -- name: guard_notify_queue
--- A full queue of notifications fails every COMMIT that notifies, and with it decisions: triggers fall silent while
--- there is room, and notify again, as the settings say, once the queue has emptied.
+-- Suppress notifications while the server's notification queue is half full, and restore them when it is almost
+-- empty, as the settings say. A full queue fails every COMMIT that notifies, and with it decisions.
 WITH queue AS MATERIALIZED (
   SELECT pg_notification_queue_usage() AS usage
 ), wanted AS (
@@ -16,10 +16,11 @@ WITH queue AS MATERIALIZED (
 SELECT q.usage, (SELECT c.notify FROM changed c) AS became FROM queue q
 
 -- name: mark_dead_instances
--- Call daemons dead, and end what the dead hold. Who holds leases, and has neither beaten nor recorded one that it still holds
--- for as long as it said, is dead; who holds none may be silent for ever. Only where we are `sure`, for after an outage
--- everybody has been silent. What stands in line has no holder and is past, so it is not read. What somebody is writing at
--- this moment is left for the next look.
+-- Mark daemons as dead, and expire their leases. A daemon is dead if it holds leases and, for as long as it
+-- registered, has sent no heartbeat and recorded no lease that it still holds. A daemon without leases may be silent
+-- for ever.
+-- Nothing is marked unless `sure`: after an outage all daemons have been silent. A lease that waits for capacity has
+-- no owner and has expired, so it is not read. Rows that somebody is writing are left for the next run.
 WITH holders AS MATERIALIZED (
   SELECT l.instance, max(l.recorded_at) AS recorded_at
   FROM resumer.leases l
@@ -47,9 +48,9 @@ WITH holders AS MATERIALIZED (
 SELECT ARRAY(SELECT d.id FROM died d) AS dead, (SELECT count(*) FROM freed) AS freed
 
 -- name: release_expired_holds
--- End a hold whose time is over, the oldest first, and let a slice go of what a released one stopped or kept. Whoever keeps
--- something by a hold has a share of its row, so its end waits for that; what it kept is let go with the next slice, by a
--- new snapshot.
+-- End a hold whose time is over, oldest first, and release a slice of what an ended hold stopped or parked. A
+-- transaction that parks requests by a hold has a share lock on its row, so the end of the hold waits for it. What it
+-- parked is released with the next slice, by a new snapshot.
 WITH over AS (
   UPDATE resumer.holds h SET released_at = clock_timestamp(), released_by = 'its time is over'
   WHERE h.released_at IS NULL AND h.id = (
@@ -67,7 +68,8 @@ SELECT coalesce((SELECT sum(g.going) FROM going g), 0)::bigint AS hold,
   EXISTS (SELECT FROM over) OR EXISTS (SELECT FROM ending) AS more
 
 -- name: reconcile_vanished
--- A slice of the open pauses: end those whose execution is gone. Its journal stays, its requests become `vanished`.
+-- A slice of the open pauses: close those whose execution was deleted. The journal stays. The requests become
+-- `vanished`.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id
   FROM resumer.pauses p
@@ -98,7 +100,7 @@ SELECT (SELECT count(*) FROM ended) AS vanished,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: reconcile_ended_pauses
--- A slice of the open pauses: ask for a look where another program has ended the pause, and no trigger saw it.
+-- A slice of the open pauses: insert an `adopt` request if another program has ended the pause and no trigger saw it.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id
   FROM resumer.pauses p
@@ -118,8 +120,9 @@ SELECT (SELECT count(*) FROM added) AS foreign_pause,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: reconcile_expiries
--- A slice of the open approval pauses: ask for a new look where an expiry date has no timer that is right for it. Grouped,
--- and not looked up for each approval: the requests of an execution have no index by their approval.
+-- A slice of the open approval pauses: insert a request if an expiry has no timer at the right time.
+-- It groups all requests instead of looking each approval up, because the requests of an execution have no index by
+-- their approval.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id, p.approval_ids, p.prior_approval_ids
   FROM resumer.pauses p
@@ -151,7 +154,7 @@ SELECT (SELECT count(*) FROM added) AS expiry,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: reconcile_decisions
--- A slice of the open pauses: leave a request, as the trigger would, for each decision that has none.
+-- A slice of the open pauses: insert a request for each decision that has none, as the trigger would.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id, p.reason, p.approval_ids, p.prior_approval_ids
   FROM resumer.pauses p
@@ -181,9 +184,10 @@ SELECT (SELECT count(*) FROM found) AS decision,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: reconcile_executions
--- A slice of the executions by key: ask for a look at what another program wrote while no trigger fired. A pause without a
--- record of ours; and, once for each, a recent end as blocked since the installation, where an approval was asked for and there
--- was no pause. A request that a trigger left before the end says nothing about it. What ended earlier may be imported history.
+-- A slice of the executions by key: insert an `adopt` request for what another program wrote while no trigger fired.
+-- That is a pause without a record or, once for each execution, a recent blocked end since the installation where an
+-- approval was requested and there was no pause.
+-- A request that a trigger left before the end says nothing about it. What ended earlier may be imported history.
 -- The slice is counted before the status is compared, because no index of the service has the status and the key.
 WITH times AS MATERIALIZED (
   SELECT GREATEST(c.installed_at, statement_timestamp() - c.adopt_within) AT TIME ZONE %(timezone)s AS earliest
@@ -220,8 +224,8 @@ SELECT (SELECT count(*) FROM unrecorded) AS foreign_pause, (SELECT count(*) FROM
   (SELECT s.id FROM slice s ORDER BY s.id DESC LIMIT 1) AS after
 
 -- name: reconcile_parked_requests
--- A slice of the requests that are held, the oldest first: ask for a look at an execution that has ended and can no longer
--- use them; settle those of one that was deleted, for nobody will look at them again.
+-- A slice of the parked requests, oldest first: insert an `adopt` request for an execution that has ended and can no
+-- longer use them. Settle those of an execution that was deleted, because no batch will read them again.
 WITH slice AS MATERIALIZED (
   SELECT r.id, r.execution_id
   FROM resumer.resume_requests r
@@ -256,11 +260,12 @@ SELECT (SELECT count(*) FROM added) AS held, (SELECT count(*) FROM settled) AS g
   (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT max(s.id) FROM slice s) AS after
 
 -- name: reconcile_events
--- A slice of the events by the time they came, from a moment on or from a day ago: of those that no trigger saw, and of
--- types that somebody waits for, enter each with the time it came, and have it fanned out. An execution that began later is
--- not meant: that is why the time says so. A slice is full with all events of its last moment, and the next one begins after
--- that; with 10,000 events that are entered it begins anew. At the end of the lap the next begins a minute ago, for who has
--- written an event may not have committed yet. The moment is a text, for it may be infinite.
+-- A slice of the service's events by the time they came, from a time on or from a day ago: queue those that no
+-- trigger saw, of types that some execution waits for, with the time they came. An execution that began later is not
+-- meant, therefore the time.
+-- A slice has all events of its last moment, and the next one begins after that. If it queued 10,000
+-- events, the next slice begins at the same time again. At the end of the lap the next one begins a minute ago, because a writer of an event may not have
+-- committed yet. The moment is a text because it may be infinite.
 WITH slice AS MATERIALIZED (
   SELECT v.id, v.event_type, v.received_at, v.ctid AS place
   FROM events v
@@ -292,8 +297,7 @@ SELECT (SELECT count(*) FROM added) AS event, e.again OR e.more AS more,
 FROM ended e
 
 -- name: delete_vanished_leases
--- A slice of the leases: delete those of executions that are gone, and the events that branches of them waited for, because
--- nobody will ever come back for them.
+-- A slice of the leases: delete those of executions that were deleted, and the event waits of their branches.
 WITH slice AS MATERIALIZED (
   SELECT l.execution_id, l.lease_until FROM resumer.leases l
   WHERE l.execution_id > %(after)s
@@ -314,9 +318,10 @@ SELECT (SELECT count(*) FROM gone) AS lease,
   (SELECT s.execution_id FROM slice s ORDER BY s.execution_id DESC LIMIT 1) AS after
 
 -- name: erase_requests
--- A slice of the ledger by key: delete what was settled, and whose execution has ended, longer ago than it is kept; empty what
--- belongs to an execution that was deleted. The start or the cancel of an execution that never paused stays as long as the
--- execution, without its payload: by it the guard knows an end of ours (resumer.is_ours).
+-- A slice of the ledger by key: delete requests that were settled, and whose execution ended, longer ago than the
+-- retention. Empty those of an execution that was deleted.
+-- The start or cancel of an execution that never paused stays as long as the execution, without its payload, because
+-- the guard recognizes an end of the daemon by it (resumer.is_ours).
 WITH slice AS MATERIALIZED (
   SELECT r.id, r.execution_id, r.kind::text AS kind, r.outcome::text AS outcome, r.finished_at, r.payload IS NOT NULL AS full,
     e.status, e.completed_at
@@ -343,9 +348,9 @@ SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM emptied) AS reques
   (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT max(s.id) FROM slice s) AS after
 
 -- name: erase_events
--- A slice of the captured events by key: delete those that were captured longer ago than they are kept, with the keys by which
--- a look back finds them. At least two days: one that is not there would count as missed, for maintenance.reconcile_events looks a
--- day back, in whatever zone.
+-- A slice of the captured events by key: delete those that were captured longer ago than the retention, with their
+-- keys. At least two days are kept: a deleted event would count as missed, because maintenance.reconcile_events reads
+-- one day back, in any zone.
 WITH slice AS MATERIALIZED (
   SELECT c.id, c.captured_at
   FROM resumer.captured_events c
@@ -366,8 +371,8 @@ SELECT (SELECT count(*) FROM trimmed) AS events,
   (SELECT count(*) FROM slice) = %(limit)s AND (SELECT count(*) FROM old) > 0 AS more, (SELECT max(s.id) FROM slice s) AS after
 
 -- name: erase_effects
--- A slice of the journal by key: delete what came of an execution that ended longer ago than it is kept; empty what belongs to
--- an execution that was deleted.
+-- A slice of the journal by key: delete effects of an execution that ended longer ago than the retention. Empty those
+-- of an execution that was deleted.
 WITH slice AS MATERIALIZED (
   SELECT f.key, coalesce(f.finished_at, f.intended_at) AS finished_at, e.status, e.completed_at
   FROM (SELECT * FROM resumer.effects o WHERE o.key > %(after)s ORDER BY o.key LIMIT %(limit)s) AS f
@@ -390,8 +395,8 @@ SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM emptied) AS effect
   (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT s.key FROM slice s ORDER BY s.key DESC LIMIT 1) AS after
 
 -- name: erase_messages
--- A slice of the outbox by key: delete messages of an execution that ended longer ago than they are kept; empty those of an
--- execution that was deleted. What is still pending stays: somebody delivers it, or gives it up.
+-- A slice of the outbox by key: delete messages of an execution that ended longer ago than the retention. Empty those
+-- of an execution that was deleted. Pending messages stay until they are delivered or given up.
 WITH slice AS MATERIALIZED (
   SELECT m.key, m.state, coalesce(m.delivered_at, m.created_at) AS finished_at, e.status, e.completed_at
   FROM (SELECT * FROM resumer.outbox o WHERE o.key > %(after)s ORDER BY o.key LIMIT %(limit)s) AS m
@@ -415,9 +420,9 @@ SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM emptied) AS outbox
   (SELECT count(*) FROM slice) = %(limit)s AS more, (SELECT s.key FROM slice s ORDER BY s.key DESC LIMIT 1) AS after
 
 -- name: erase_pauses
--- A slice of the pauses by key: empty those of an execution that ended longer ago than they are kept, or that was deleted;
--- delete those of one that was deleted longer ago. A row stays as long as its execution: by it the guard knows an end of ours
--- (resumer.is_ours), and nobody adopts the execution again.
+-- A slice of the pauses by key: empty those of an execution that ended longer ago than the retention, or that was
+-- deleted. Delete those of one that was deleted longer ago. Otherwise a row stays as long as its execution: the guard
+-- recognizes an end of the daemon by it (resumer.is_ours), and nobody adopts the execution again.
 WITH slice AS MATERIALIZED (
   SELECT p.execution_id, p.number, p.resumed_at, e.status, e.completed_at
   FROM (
@@ -449,8 +454,9 @@ FROM (SELECT) AS always
 LEFT JOIN (SELECT s.execution_id, s.number FROM slice s ORDER BY s.execution_id DESC, s.number DESC LIMIT 1) AS l ON true
 
 -- name: erase_definitions
--- A slice of the definitions by key: delete those that no open pause and no lease has, and that were used longer ago than they
--- are kept. At least two days: a transaction that is about to use one has written that, or found it written within a day.
+-- A slice of the definitions by key: delete those that no open pause and no lease uses, and whose last use is longer
+-- ago than the retention. At least two days are kept: a transaction that is about to use one has written that, or has
+-- read that it was written within a day.
 WITH slice AS MATERIALIZED (
   SELECT d.sha256, d.used_at FROM resumer.definitions d WHERE d.sha256 > %(after)s ORDER BY d.sha256 LIMIT %(limit)s
 ), unused AS MATERIALIZED (

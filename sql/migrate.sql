@@ -2,21 +2,21 @@
 -- Run by store/migrate.py, store/migration_*.py and store/schema_change.py.
 
 -- name: has_database
--- Whether the server has a database of this name.
+-- Check whether the server has a database of this name.
 SELECT 1 FROM pg_database WHERE datname = %(name)s
 
 -- name: create_database
--- The database of `dev`.
+-- Create the database of `dev`.
 CREATE DATABASE resumer
 
 -- name: lock
--- One migrator at a time; polled, never waited for: a waiting lock and CREATE INDEX CONCURRENTLY deadlock.
--- Held to the end of the transaction, which works behind a pooler too.
+-- Take the migrators' lock, if it is free. It is polled: a waiting lock and CREATE INDEX CONCURRENTLY would deadlock.
+-- It is held until the end of the transaction, which also works behind a pooler.
 SELECT pg_try_advisory_xact_lock(hashtext('resumer-daemon migrations'))
 
 -- name: prepare
--- The settings of a migration's transaction: bounded in its waiting for locks, not in its work. A wait ends an autovacuum
--- that is in the way after deadlock_timeout, which only a superuser may set.
+-- Apply the settings of a migration's transaction. They bound its waits for locks, not its work. A wait ends an
+-- autovacuum that holds the lock after deadlock_timeout, which only a superuser may set.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true),
   pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
   CASE WHEN (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
@@ -25,42 +25,42 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true
   pg_catalog.set_config('resumer.keep_columns', %(keep_columns)s, true)
 
 -- name: has_history
--- Whether this database was ever migrated. The catalogue is read, because to_regclass may answer from a cache that is older
--- than the lock of migrators.
+-- Check whether this database was ever migrated. It reads the catalog, because to_regclass may answer from a cache
+-- that is older than the migrators' lock.
 SELECT EXISTS (
   SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = 'resumer' AND c.relname = 'migrations')
 
 -- name: read_history
--- The migrations that were applied, with the version of the program that applied each.
+-- Read the applied migrations, with the version of the program that applied each.
 SELECT number, name, sha256, version, applied_at FROM resumer.migrations
 
 -- name: server_time
--- The time by the clock that `applied_at` is of.
+-- Return the server's time. `applied_at` is on the same clock.
 SELECT clock_timestamp()
 
 -- name: read_use
--- What `migrate down` would end: executions that wait in a pause, settled and open requests, and connected daemons.
+-- Count what `migrate down` would end: paused executions, settled and open requests, and connected daemons.
 SELECT (SELECT count(*) FROM resumer.pauses p WHERE p.resumed_at IS NULL) AS paused,
   (SELECT count(*) FROM resumer.requests) AS requests,
   (SELECT count(*) FROM pg_stat_activity a
    WHERE a.datname = current_database() AND a.application_name = 'resumer-worker') AS daemons
 
 -- name: insert_migration
--- Note that a migration was applied, in its own transaction. A repeatable one may have been applied before.
+-- Record that a migration was applied, in its own transaction. A repeatable one may have been applied before.
 INSERT INTO resumer.migrations (number, name, sha256, version)
 VALUES (%(number)s::integer, %(name)s, %(sha256)s, %(version)s)
 ON CONFLICT (name) DO UPDATE
 SET sha256 = excluded.sha256, version = excluded.version, applied_at = clock_timestamp()
 
 -- name: delete_migration
--- Note that a migration was undone, in its own transaction.
+-- Record that a migration was undone, in its own transaction.
 DELETE FROM resumer.migrations WHERE name = %(name)s
 
 -- name: find_owner
--- The role that owns what a migration creates: `resumer_owner`, where schema `resumer` is its own already, or where it was
--- given its rights on the service's tables before the first migration, and where our role may act as it. Else no row: without
--- those rights its functions could read nothing.
+-- Find the role that owns what a migration creates. It is `resumer_owner` if it owns schema `resumer`, or had its
+-- rights on the service's tables before the first migration, and if the current role may act as it. Otherwise there
+-- is no row: without those rights its functions could read nothing.
 SELECT r.rolname::text
 FROM pg_roles r
 WHERE r.rolname = 'resumer_owner' AND pg_has_role(r.oid, 'USAGE')
@@ -75,15 +75,16 @@ WHERE r.rolname = 'resumer_owner' AND pg_has_role(r.oid, 'USAGE')
        AND c.relname IN ('workflow_executions', 'approval_requests')))
 
 -- name: become_owner
--- Create what follows as the owner of our objects: no administrator shall own functions that run with their owner's rights.
+-- Create what follows as `resumer_owner`. No administrator must own functions that run with the rights of their
+-- owner.
 SET LOCAL ROLE resumer_owner
 
 -- name: become_migrator
--- Be the role that migrates again, which may alter the service's tables.
+-- Return to the role that migrates, which may alter the service's tables.
 SET LOCAL ROLE NONE
 
 -- name: transfer_objects
--- Give `resumer_owner` what another role owns in schema `resumer`: it can only replace what is its own.
+-- Transfer objects of schema `resumer` that another role owns to `resumer_owner`, which can only replace its own.
 DO $do$
 DECLARE
   given record;
@@ -111,7 +112,8 @@ END
 $do$
 
 -- name: read_policies
--- Our policies on the service's tables, which `migrate grants` has created: the statements that drop those of each table.
+-- Read the policies on the service's tables that `migrate grants` created: for each table the statements that drop
+-- them.
 SELECT c.relname::text AS "table",
   string_agg(format('DROP POLICY %%I ON %%I.%%I', p.polname, n.nspname, c.relname), '; ' ORDER BY p.polname) AS statements
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -119,7 +121,7 @@ WHERE n.nspname = %(schema)s AND p.polname ~ '^resumer($|_owner_|_reader_)'
 GROUP BY c.relname ORDER BY 1
 
 -- name: read_bound_triggers
--- Which of our triggers are bound to the service's tables, enabled or not.
+-- Read the daemon's triggers on the service's tables, enabled or not.
 SELECT t.tgname::text
 FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid
@@ -128,13 +130,13 @@ WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND f.pronamespa
   AND NOT t.tgisinternal
 
 -- name: save_trigger_states
--- Keep which of our triggers are disabled or always fire, until `restore_trigger_states` in the same transaction.
+-- Save which triggers are disabled or always fire, until `restore_trigger_states` in the same transaction.
 SELECT pg_catalog.set_config('resumer.trigger_states', coalesce(jsonb_object_agg(t.tgname, t.tgenabled), '{}')::text, true)
 FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
 WHERE f.pronamespace = to_regnamespace('resumer') AND NOT t.tgisinternal
 
 -- name: restore_trigger_states
--- Disable our triggers again that were disabled before they were created anew, and so for other states.
+-- Restore the saved states of triggers that were dropped and created again.
 DO $do$
 DECLARE
   changed record;
@@ -154,15 +156,15 @@ END
 $do$
 
 -- name: read_migrator
--- Who would migrate, and whether that role may create a schema in this database.
+-- Read the current role, and whether it may create a schema in this database.
 SELECT current_user::text AS name, current_database()::text AS database,
   has_database_privilege(current_database(), 'CREATE') AS may_create,
   to_regnamespace('resumer') IS NOT NULL AS installed
 
 -- name: read_surroundings
--- What of others in this database a migration may concern: publications, logical slots, subscriptions, event triggers, and on
--- the service's tables triggers, rules, check constraints and policies that are not ours. `carries` is what a publication or
--- slot sends to others of the tables that a migration may create or alter.
+-- Read objects of others that a migration may concern: publications, logical slots, subscriptions, event triggers
+-- and, on the service's tables, triggers, rules, check constraints and policies. `carries` names the tables that a
+-- publication or slot sends and that a migration may create or alter.
 WITH tables AS (
   SELECT c.oid, c.relname FROM pg_class c
   WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND c.relkind IN ('r', 'p') AND c.relname = ANY (%(tables)s::text[])
@@ -218,8 +220,9 @@ WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = ANY (p.polroles) AND r.ro
 ORDER BY 1, 3, 2
 
 -- name: find_lock_holders
--- Who holds what a migration waits for: locks on tables of the service that conflict with its own, or the lock of migrators.
--- A prepared transaction has no process. Of other roles a query is shown to members of pg_read_all_stats only.
+-- Find the sessions that hold what a migration waits for: conflicting locks on tables of the service, or the
+-- migrators' lock. A prepared transaction has no process. Queries of other roles are visible to members of
+-- pg_read_all_stats only.
 SELECT CASE l.locktype WHEN 'advisory' THEN 'the lock of migrators' ELSE l.relation::regclass::text END AS what,
   l.pid, p.gid, nullif(a.application_name, '') AS application, a.usename::text AS role, a.state,
   extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::float AS transaction_age,
@@ -244,18 +247,18 @@ ORDER BY transaction_age DESC NULLS LAST, l.pid
 LIMIT 5
 
 -- name: set_adopt_blocked
--- Whether what the service ends as blocked becomes a pause. Nothing is written where it is so already.
+-- Set whether executions that the service ends as blocked become pauses. An unchanged value is not written.
 UPDATE resumer.control SET adopt_blocked = %(on)s WHERE adopt_blocked <> %(on)s
 
 -- name: guard_enabled
--- Whether approvals are refused that the decision guard objects to.
+-- Check whether the trigger of the decision guard is enabled.
 SELECT t.tgenabled <> 'D' FROM pg_trigger t
 WHERE t.tgrelid = 'service_schema.approval_requests'::regclass AND t.tgname = 'resumer_approval_guard'
 
 -- name: enable_guard
--- Refuse approvals that the decision guard objects to. The owner of the table may.
+-- Enable the trigger of the decision guard, which rejects approvals that must not count. Only the table's owner may run this.
 ALTER TABLE approval_requests ENABLE TRIGGER resumer_approval_guard
 
 -- name: disable_guard
--- Let everybody write what they like, and leave objections to the daemon.
+-- Disable the trigger of the decision guard. The daemon still checks approvals if RESUMER_DECISION_GUARD is audit.
 ALTER TABLE approval_requests DISABLE TRIGGER resumer_approval_guard

@@ -2,8 +2,8 @@
 -- Run by store/outbox.py.
 
 -- name: claim_messages
--- Take due notifications for one attempt each, those that became due `back` seconds ago at most. Nobody holds them meanwhile:
--- they are due again when the time is over.
+-- Claim due notifications for one attempt each, those that became due `back` seconds ago at most. There is no owner:
+-- a message is due again after `seconds`.
 UPDATE resumer.outbox o
 SET attempts = o.attempts + 1, next_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE o.key = ANY (ARRAY(
@@ -16,7 +16,7 @@ WHERE o.key = ANY (ARRAY(
 RETURNING o.key, o.execution_id::text AS execution, o.body::text AS body, o.attempts, o.delivered_to
 
 -- name: settle_message
--- What an attempt to deliver came to; only the latest attempt may say.
+-- Write the result of a delivery attempt. Only the latest attempt may.
 UPDATE resumer.outbox o
 SET state = %(state)s, delivered_to = %(delivered_to)s::text[], error = %(error)s,
   next_at = clock_timestamp() + make_interval(secs => %(again_in)s),
@@ -25,14 +25,14 @@ WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
 RETURNING o.key
 
 -- name: postpone_message
--- Take back an attempt to deliver that could not be made; only the latest attempt may say so.
+-- Take back a delivery attempt that could not be made. Only the latest attempt may.
 UPDATE resumer.outbox o
 SET attempts = o.attempts - 1, delivered_to = %(delivered_to)s::text[], error = %(error)s,
   next_at = clock_timestamp() + make_interval(secs => %(again_in)s)
 WHERE o.key = %(key)s AND o.attempts = %(attempt)s AND o.state = 'pending'
 
 -- name: list_messages
--- Messages of the outbox for people, the oldest first.
+-- List messages of the outbox, oldest first.
 SELECT o.key, e.execution_id AS execution, o.kind, o.body::text AS body, o.state, o.attempts, o.next_at, o.error,
   o.delivered_to, o.created_at, o.delivered_at
 FROM resumer.outbox o
@@ -42,12 +42,12 @@ ORDER BY o.created_at
 LIMIT %(limit)s
 
 -- name: retry_messages
--- Make dead messages due again: those of these keys, or all of them. Returns the keys of those that were dead.
+-- Make dead messages due again: those of these keys, or all. Returns the keys of those that were dead.
 SELECT r.key
 FROM unnest(coalesce(%(keys)s::text[], '{NULL}')) AS w (key) CROSS JOIN LATERAL resumer.retry_message(w.key) AS r (key)
 
 -- name: write_record
--- Write a record into its table; what is wrong with it is told, and undoes nothing else of the transaction.
+-- Write a record into its table. An error is returned and does not abort the transaction.
 SELECT r.written, r.failed_as, r.error
 FROM resumer.write_record(%(table)s::text, %(key)s::text, %(identity)s::text, %(data)s::jsonb,
   %(search_path)s::text) AS r

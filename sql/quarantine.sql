@@ -2,9 +2,10 @@
 -- Run by store/quarantine.py.
 
 -- name: stop_unread
--- Stop one execution for a person without reading its documents or approvals: a turn with it cannot finish. Its row is
--- locked already (claim.claim_given). An open pause keeps what it waits for. One that runs is stopped where its lease
--- says that it stands, if `running` asks for that: else whoever runs it goes on. What is due is kept; a retry has failed.
+-- Turn an execution into an incident without reading its documents or approvals, because no batch with it can finish.
+-- Its row is locked already (claim.claim_given). An open pause keeps its wait condition. A running execution is
+-- stopped at the state of its lease if `running`, otherwise whoever runs it continues. Due requests are parked. A
+-- retry has failed.
 WITH it AS MATERIALIZED (
   SELECT e.id, e.status FROM workflow_executions e
   WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
@@ -57,8 +58,8 @@ FROM it WHERE e.id = it.id
 RETURNING e.id
 
 -- name: cancel_unread
--- Settle what was asked of a claimed execution that is cancelled without being read, but for the cancel itself, and forget
--- the events that it waits for: so much of it as one statement may. Returns so many approvals that nobody has decided.
+-- Settle the requests of a claimed execution that is cancelled without being read, except for the cancel itself, and
+-- delete its event waits, as many as one statement may. Returns undecided approvals, up to a limit.
 WITH others AS MATERIALIZED (
   SELECT r.id FROM resumer.resume_requests r
   WHERE r.execution_id = ANY (current_setting('resumer.claimed')::uuid[]) AND r.id <> %(cancel)s

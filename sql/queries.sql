@@ -2,8 +2,8 @@
 -- Run by store/queries.py.
 
 -- name: list_executions
--- Executions, newest first or in another order: what they are, and what the paused ones wait for. Each filter that is NULL
--- lets everything pass.
+-- List executions with what the paused ones wait for, newest first or in another order. A filter that is NULL lets
+-- everything pass.
 SELECT
   e.id,
   e.execution_id,
@@ -40,7 +40,7 @@ ORDER BY
 LIMIT %(limit)s
 
 -- name: select_executions
--- Executions that a bulk move is about: of these keys, or those that stand so. What runs counts as long as a daemon runs it.
+-- Select the executions of a bulk command. A running execution counts as long as a daemon runs it.
 SELECT e.execution_id, w.workflow_id AS workflow, e.status, p.reason AS paused_for, p.step_id AS paused_at_step, p.paused_at,
   p.number AS pause_number
 FROM workflow_executions e
@@ -54,7 +54,7 @@ WHERE e.status IN ('pending', 'running', 'paused')
 ORDER BY p.paused_at, e.execution_id
 
 -- name: show_execution
--- One execution with everything that is known of it, found by its id or its key.
+-- Show everything about one execution, found by its id or key.
 SELECT
   e.id,
   e.execution_id,
@@ -104,11 +104,11 @@ FROM workflow_executions e
 WHERE e.id = resumer.find(%(key)s)
 
 -- name: explain
--- Why an execution stands where it stands; as text, for a match may hold any number.
+-- Explain why an execution does not continue. The document is a text, because a match may hold any number.
 SELECT resumer.explain(resumer.find(%(key)s))::text AS explained
 
 -- name: list_ledger
--- What was asked for and what became of it, newest first. Each filter that is NULL lets everything pass.
+-- List settled requests, newest first. A filter that is NULL lets everything pass.
 SELECT l.*
 FROM resumer.ledger l
 WHERE (%(key)s::text IS NULL OR l.execution_id = resumer.find(%(key)s))
@@ -119,11 +119,11 @@ ORDER BY l.request DESC
 LIMIT %(limit)s
 
 -- name: list_incidents
--- What waits for a person because the daemon must not decide it, the oldest first.
+-- List open incidents, oldest first.
 SELECT i.* FROM resumer.incidents i ORDER BY i.paused_at LIMIT %(limit)s
 
 -- name: stats
--- How it goes, in numbers: what stands where, what is late, what was settled in the last hour, and who works.
+-- Count executions by status, pauses by reason, late requests, requests settled in the last hour, leases and daemons.
 SELECT jsonb_build_object(
   'executions', (
     SELECT coalesce(jsonb_object_agg(s.status, s.number), '{}') FROM (
@@ -159,8 +159,8 @@ SELECT jsonb_build_object(
     (SELECT count(*) FROM resumer.instances i WHERE NOT i.dead)))::text AS stats
 
 -- name: paused_by_step
--- Where the executions of a workflow are paused, those at the same place together. `kept`: the copy of the definition
--- that they go on with is there; another program's pause has none, and stands at its pointer or at its last step.
+-- Group the paused executions of a workflow by the place where they are paused. `kept`: the copy of the definition
+-- exists. A pause of another program has none. Its place is its pointer or its last step.
 SELECT
   paused.version,
   paused.reason,
@@ -189,21 +189,21 @@ GROUP BY paused.version, paused.reason, paused.step_id, paused.next_steps, pause
 ORDER BY since, paused.step_id
 
 -- name: status_in_scope
--- One execution as it stands, where the caller reaches it.
+-- Return the status document of an execution in the caller's scope.
 SELECT resumer.status(e.id)::text AS document
 FROM workflow_executions e
 WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: explain_in_scope
--- Why one execution does not move, and what would move it, where the caller reaches it.
+-- Explain why an execution in the caller's scope does not continue.
 SELECT resumer.explain(e.id)::text AS document
 FROM workflow_executions e
 WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: resume_options_in_scope
--- What decides which moves are possible for one execution, where the caller reaches it.
+-- Return the facts that decide which moves are possible for an execution in the caller's scope.
 SELECT e.status, p.reason, p.number AS pause_number, p.manual_pause ->> 'before' AS over, p.step_id AS step, p.next_steps::text AS next_steps,
   (SELECT coalesce(array_agg(a.request_id ORDER BY a.requested_at, a.id), '{}') FROM approval_requests a
    WHERE a.execution_id = e.id AND a.status = 'pending' AND (a.id = ANY (p.approval_ids) OR a.id <> ALL (p.prior_approval_ids))) AS asked,
@@ -217,8 +217,8 @@ WHERE e.id = %(execution)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
 -- name: page_paused
--- A page of what is paused, for longest first, where the caller reaches it. The indexes have them in this order for each
--- reason by itself, of one organisation or of all: so many of each are read, and no more, however many there are.
+-- Return a page of paused executions in the caller's scope, the longest pause first. The indexes have them in this
+-- order for each reason, of one organization or of all: `limit` rows of each are read, however many there are.
 SELECT page.execution_id AS id, page.paused_at AS at, resumer.status(page.execution_id)::text AS document
 FROM (
   SELECT p.execution_id, p.paused_at
@@ -248,9 +248,9 @@ FROM (
 ORDER BY page.paused_at, page.execution_id
 
 -- name: page_ledger
--- A page of the ledger, newest first, where the caller reaches it: of one execution, of one organisation, or of all, each by
--- its index. A range, and in its order: a plan for any organisation or execution would rather walk the primary key, past all
--- others.
+-- Return a page of the ledger in the caller's scope, newest first: of one execution, of one organization, or of all,
+-- each by its index. Each is a range in the order of its index. Otherwise a generic plan would walk the primary key
+-- past all other rows.
 SELECT page.request AS id, to_jsonb(page)::text AS document
 FROM (
   (SELECT l.* FROM resumer.ledger l

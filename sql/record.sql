@@ -2,7 +2,8 @@
 -- Run by store/record.py.
 
 -- name: update_executions
--- Write where the executions of a batch stand now. A context is written once, when the execution begins.
+-- Write the new status, result and columns of the executions of a batch. A context is written once, when the
+-- execution begins.
 UPDATE workflow_executions e SET
   status = v.status,
   result = v.result,
@@ -41,8 +42,8 @@ FROM unnest(
 WHERE e.id = v.id
 
 -- name: insert_steps
--- Write a row for each attempt of each step. The engine counts from the database's time, so that rows of all transactions
--- keep the order in which their steps began.
+-- Insert a row for each attempt of each step. The engine counts from the database's time, so that rows of all
+-- transactions sort in the order in which their steps began.
 INSERT INTO step_executions (
   organization_id, --? organization
   execution_id, step_id, step_type, status, output, error_message, started_at, completed_at, duration_ms
@@ -59,7 +60,7 @@ FROM unnest(
   ) AS v (execution_id, organization_id, step_id, step_type, status, output, error_message, began, seconds)
 
 -- name: insert_approvals
--- Create the approvals that steps ask for, in the transaction that records the step.
+-- Insert the approvals that steps request, in the transaction that records the step.
 INSERT INTO approval_requests (
   organization_id, --? organization
   id, request_id, execution_id, entity_type, entity_id, approver_role, approver_id, status, reason, requested_at,
@@ -81,7 +82,7 @@ FROM unnest(
     requester_id)
 
 -- name: insert_outbox
--- Put messages into the outbox, in the transaction that records their step; a key is there once.
+-- Insert messages into the outbox, in the transaction that records their step. A key exists once.
 INSERT INTO resumer.outbox (key, execution_id, kind, body)
 SELECT v.key, v.execution_id, v.kind, v.body
 FROM unnest(%(keys)s::text[], %(execution_ids)s::uuid[], %(kinds)s::text[], %(bodies)s::jsonb[])
@@ -89,8 +90,8 @@ FROM unnest(%(keys)s::text[], %(execution_ids)s::uuid[], %(kinds)s::text[], %(bo
 ON CONFLICT (key) DO NOTHING
 
 -- name: insert_audit
--- Say in the service's own log who paused, resumed, retried or cancelled what, what was decided, and what became an
--- incident: in the transaction that does it.
+-- Write to the service's audit log who paused, resumed, retried or cancelled an execution, each decision and each
+-- incident, in the transaction that does it.
 INSERT INTO audit_log (
   organization_id, --? audit_organization
   entity_type, entity_id, action, actor_id, actor_type, changes, "timestamp"
@@ -105,9 +106,10 @@ FROM unnest(
   ) AS v (organization_id, entity_type, entity_id, action, actor_id, by_person, changes)
 
 -- name: insert_definitions
--- Keep the definitions that executions paused with; the same text is kept once. That it is used is written once a day: what
--- was not used for longer, and is used by nothing, may be deleted (maintenance.erase_definitions). The events that their steps may
--- come to wait for are captured from now on.
+-- Store the definitions that executions paused with. The same text is stored once.
+-- The day of the last use is written once a day. A definition that was not used for longer, and that nothing refers
+-- to, may be deleted (maintenance.erase_definitions). From now on, the events that its steps may wait for are
+-- captured.
 WITH registered AS (
   INSERT INTO resumer.event_types (event_type, since)
   SELECT DISTINCT v.event_type, clock_timestamp() FROM unnest(%(event_types)s::text[]) AS v (event_type)
@@ -120,7 +122,8 @@ SELECT v.sha256, v.body FROM unnest(%(hashes)s::text[], %(bodies)s::jsonb[]) AS 
 ON CONFLICT (sha256) DO UPDATE SET used_at = EXCLUDED.used_at WHERE d.used_at < EXCLUDED.used_at - interval '1 day'
 
 -- name: open_pauses
--- Record where executions stand, why, and what they wait for. `earlier`: approvals that are not this pause's.
+-- Insert pauses: the step, the reason and the wait condition. `prior_approval_ids` are approvals of earlier pauses,
+-- which do not count for this one.
 INSERT INTO resumer.pauses (execution_id, number, reason, step_id, next_steps, waiting, state, definition, incident, manual_pause, approval_ids,
   prior_approval_ids, organization_id)
 SELECT v.execution_id, v.number, v.reason, v.step_id, v.next_steps, v.waiting, v.state, v.definition, v.incident, v.manual_pause,
@@ -135,7 +138,7 @@ FROM unnest(
   ) AS v (execution_id, number, reason, step_id, next_steps, waiting, state, definition, incident, manual_pause, approval_ids, prior_approval_ids)
 
 -- name: close_pauses
--- End the open pauses of a batch, with all the approvals that belonged to each.
+-- Close the open pauses of a batch, and write all approvals that belonged to each.
 UPDATE resumer.pauses p
 SET resumed_at = clock_timestamp(), resumed_by = v.resumed_by, approval_ids = v.approval_ids::uuid[]
 FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(resumed_by)s::text[], %(approval_ids)s::text[])
@@ -143,9 +146,9 @@ FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(resumed_by)s::t
 WHERE p.execution_id = v.execution_id AND p.number = v.number
 
 -- name: insert_event_waits
--- Record the events that open pauses wait for, one row for each. `anchors` are conditions that an index finds. Where events of
--- the type are not captured since the moment that a wait counts from, they are searched from there (inbox.search_events);
--- what was there before the installation is for nobody.
+-- Insert the events that open pauses wait for, one row each. `anchors` are conditions that an index finds.
+-- If events of the type were not captured since the time that a wait counts from, the daemon searches them from there
+-- (inbox.search_events). Events from before the installation count for no wait.
 WITH opened AS (
   SELECT v.*, s.id AS since_id,
     -- where the clock has gone back since the start, that start is in the future, and each missed event would be older
@@ -179,13 +182,13 @@ SELECT o.execution_id, o.number, o.path, o.event_type, o.match, o.entities, o.an
 FROM opened o
 
 -- name: delete_event_waits
--- Forget the events that pauses waited for, because these pauses end; without a number, all that the execution waited for.
+-- Delete the event waits of pauses that end. Without a number, delete all waits of the execution.
 DELETE FROM resumer.event_waits w
 USING unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[]) AS v (execution_id, number)
 WHERE w.execution_id = v.execution_id AND w.pause_number = coalesce(v.number, w.pause_number)
 
 -- name: apply_manual_pauses
--- Lay a person's hand over open pauses: each keeps what it waits for, and has it back after the resume.
+-- Pause paused executions manually. Each keeps its wait condition and has it back after the resume.
 WITH paused AS (
   UPDATE resumer.pauses p
   SET reason = 'manual', manual_pause = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
@@ -197,7 +200,7 @@ UPDATE workflow_executions e SET paused_reason = 'manual'
 FROM paused WHERE e.id = paused.execution_id
 
 -- name: lift_manual_pauses
--- Take a person's hand off pauses: each waits again for what it waited for.
+-- End manual pauses. Each execution waits again for what it waited for.
 WITH free AS (
   UPDATE resumer.pauses p
   SET reason = p.manual_pause ->> 'before'::text, manual_pause = NULL
@@ -208,7 +211,7 @@ WITH free AS (
 UPDATE workflow_executions e SET paused_reason = free.reason FROM free WHERE e.id = free.execution_id
 
 -- name: apply_incidents
--- Lay an incident over open pauses: each keeps what it waits for, and has it back after a retry.
+-- Turn pauses into incidents. Each keeps what it waited for.
 WITH marked AS (
   UPDATE resumer.pauses p
   SET reason = 'incident', incident = v.incident || pg_catalog.jsonb_build_object('reason', p.reason)
@@ -220,7 +223,7 @@ WITH marked AS (
 UPDATE workflow_executions e SET paused_reason = 'incident' FROM marked WHERE e.id = marked.execution_id
 
 -- name: lift_incidents
--- Take the incident off pauses that a person retries: each waits again for what it waited for.
+-- End incidents that a person retries. Each execution waits again for what it waited for.
 WITH lifted AS (
   UPDATE resumer.pauses p
   SET reason = p.incident ->> 'reason'::text, incident = NULL
@@ -231,8 +234,9 @@ WITH lifted AS (
 UPDATE workflow_executions e SET paused_reason = lifted.reason FROM lifted WHERE e.id = lifted.execution_id
 
 -- name: settle_requests
--- Move requests to the ledger with what became of them, and why where it needs saying. A held one is parked: it stays. The row
--- as it was before a write that the guard could not check (record.revert_foreign_writes) is not kept.
+-- Move requests to the ledger with their outcome, and with a reason if one is needed. A request with the outcome
+-- `held` is parked: it stays in the queue.
+-- A row that was kept from before a write that the guard could not check (record.revert_foreign_writes) is dropped.
 WITH told AS MATERIALIZED (
   SELECT * FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(organizations)s::uuid[])
     AS v (id, outcome, reason, organization)
@@ -252,10 +256,11 @@ SELECT s.id, s.execution_id, s.kind, s.source_id, s.decision, s.pause_number,
 FROM settled s
 
 -- name: settle_unrequested_decisions
--- Decisions that had no request when the requests were read: one that was committed since then is there now. Where none is,
--- its trigger was off, and a row is written here: applied where the decision counted, superseded where another overtook it
--- and no row tells of it.
--- Grouped, and not looked up for each decision: the requests of an execution have no index by their approval.
+-- Settle decisions that had no request when the requests were read. If the request was committed since then, settle
+-- it. Otherwise its trigger was disabled: insert a row into the ledger, `applied` if the decision counted,
+-- `superseded` if another one overtook it.
+-- It groups all requests instead of looking each decision up, because the requests of an execution have no index by
+-- their approval.
 WITH seen AS MATERIALIZED (
   SELECT u.execution_id, u.source_id, u.decision, max(u.actor) AS actor, max(u.outcome) AS outcome,
     max(u.request) AS request, max(u.unsettled) AS unsettled
@@ -292,7 +297,7 @@ SELECT s.*,
 FROM settled s
 
 -- name: insert_requests
--- Add requests of our own: timers, and looks that are to come.
+-- Insert the daemon's own requests: timers and second looks.
 INSERT INTO resumer.resume_requests (execution_id, kind, source_id, decision, pause_number, due_at)
 SELECT v.execution_id, v.kind, v.source_id, v.decision, v.pause_number, coalesce(v.due_at, clock_timestamp())
 FROM unnest(
@@ -301,8 +306,8 @@ FROM unnest(
   ) AS v (execution_id, kind, source_id, decision, pause_number, due_at)
 
 -- name: revert_foreign_writes
--- Undo writes that the guard could not check, over executions that were ours when they were written: the row is again as
--- it was before the first of them. The requests have that row as their payload until they are settled.
+-- Revert writes by other programs that the guard could not check, on executions that the daemon owned then. The
+-- request's payload is the row as it was before the first of them, until the request is settled.
 WITH unchecked AS MATERIALIZED (
   SELECT DISTINCT ON (r.execution_id) r.execution_id, r.payload
   FROM resumer.resume_requests r
@@ -336,11 +341,13 @@ FROM unchecked u, pg_catalog.jsonb_to_record(u.payload) AS o (
 WHERE e.id = u.execution_id AND e.status::text <> 'cancelled' AND resumer.is_ours(u.execution_id, o.status)
 
 -- name: requeue_past_events
--- Executions that wait for events since a moment ago: the oldest event since the execution started that may end a wait, and
--- that has ended no earlier wait of it, is a request too. Keys of our own find the events (inbox.insert_event_keys): by the
--- anchor of the wait; without `match`, by the entity, for each set of entities that events of the type name. Runs after the
--- commit of the pause: the keys of an event that is not seen here are committed later, and its fan-out sees the wait. Goes
--- through 200 events for each wait, then asks for another look from there.
+-- Insert a request for the oldest event since the start of each execution that may end one of its waits and has ended
+-- no earlier wait of it.
+-- Event keys find the events (inbox.insert_event_keys): by the anchor of the wait or, without `match`, by the entity,
+-- for each set of entities that events of the type name.
+-- It runs after the commit of the pause. The keys of an event that it does not see are committed later, and the
+-- fan-out of that event sees the wait. It reads 200 events for each wait, then inserts a request that continues from
+-- there.
 WITH looking AS MATERIALIZED (
   SELECT w.*, greatest(w.since_id, w.looked_to) AS after,
     ARRAY(
@@ -408,8 +415,8 @@ UNION ALL
 SELECT DISTINCT a.execution_id, 'adopt', NULL::uuid, NULL, NULL::integer, NULL::jsonb FROM ahead a
 
 -- name: expire_approvals
--- Write `expired` where nobody decides; the table's trigger makes the request of it. A locked row is skipped, for
--- somebody is deciding, and gets a timer that looks again in a second.
+-- Set undecided approvals to `expired`. The table's trigger inserts the request. A locked row is skipped, because
+-- somebody is deciding. It gets a timer that checks again in a second.
 WITH wanted AS (
   SELECT v.id, v.execution_id, pg_catalog.set_config('resumer.closing', 'off', true)
   FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)
@@ -430,9 +437,9 @@ SELECT w.execution_id, 'timeout', w.id, pg_catalog.statement_timestamp() + inter
 FROM wanted w WHERE w.id NOT IN (SELECT id FROM expired)
 
 -- name: withdraw_approvals
--- Close the approvals that nobody waits for any more: no inbox keeps a request whose decision would move nothing. Our own
--- trigger takes no notice. A locked row is skipped, for somebody is deciding; a timer looks again in a second, should
--- that decision be rolled back.
+-- Close undecided approvals that nothing waits for any more, so that no approver's list has a request without effect.
+-- The daemon's trigger ignores the write. A locked row is skipped, because somebody is deciding. A timer checks again
+-- in a second, in case that decision is rolled back.
 WITH wanted AS (
   SELECT v.id, v.execution_id, pg_catalog.set_config('resumer.closing', 'on', true)
   FROM unnest(%(ids)s::uuid[], %(execution_ids)s::uuid[]) AS v (id, execution_id)

@@ -2,9 +2,9 @@
 -- Run by store/service_schema.py, store/role.py and store/triggers.py.
 
 -- name: read_columns
--- The columns of the service's tables, with their types; whether one refuses NULL, whether an insert may leave it out (it
--- has a default, or a trigger may fill it), and whether the database computes it. Keys that our role may not read are as
--- good as none.
+-- Read the columns of the service's tables: their types, whether one refuses NULL, whether an insert may omit it (it
+-- has a default, or a trigger may fill it), and whether the database computes it. Key columns that the role may not
+-- read count as missing.
 SELECT c.relname, a.attname,
   format_type(a.atttypid, NULL) || CASE t.typtype WHEN 'e' THEN ' (an enum)'
     WHEN 'd' THEN format(' (a domain over %%s)', format_type(t.typbasetype, t.typtypmod)) ELSE '' END,
@@ -23,8 +23,8 @@ WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 A
   AND (c.relname <> 'api_keys' OR has_table_privilege(c.oid, 'SELECT'))
 
 -- name: read_tables
--- The service's tables as they are before a migration: who owns each, whether we may alter it, how large it is by the last
--- ANALYZE, and whether row-level security is on.
+-- Read the service's tables before a migration: the owner of each, whether the role may alter it, its size as of the
+-- last ANALYZE, and whether row-level security is on.
 SELECT c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner, pg_has_role(c.relowner, 'USAGE') AS owned,
   greatest(sum(p.reltuples), 0)::bigint AS rows,
   (sum(p.relpages) * current_setting('block_size')::bigint)::bigint AS bytes, count(*) - 1 AS partitions,
@@ -45,9 +45,10 @@ GROUP BY c.oid
 ORDER BY c.relname
 
 -- name: read_role
--- Who we are: whether no right and no policy binds us, whether row-level security filters what we see, and of which tables
--- it may hide something. That is so for a right that we have on a table, unless one policy lets all rows pass for it, and
--- none that restricts it concerns us.
+-- Read what binds the current role: whether no right and no policy does, whether row-level security filters its rows,
+-- and the tables that may hide rows from it.
+-- A table may hide rows for a right of the role, unless one permissive policy lets all rows pass for it and no
+-- restrictive policy applies.
 SELECT
   current_user::text AS name,
   r.rolsuper OR r.rolbypassrls AS unbound,
@@ -77,13 +78,13 @@ WHERE r.rolname = current_user
 GROUP BY r.rolsuper, r.rolbypassrls
 
 -- name: read_triggers
--- Our triggers on the service's tables, and whether each fires.
+-- Read the daemon's triggers on the service's tables, and whether each fires.
 SELECT t.tgname::text, t.tgenabled IN ('O', 'A') AS fires FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE t.tgname LIKE 'resumer\_%%' AND c.relnamespace = to_regnamespace(quote_ident(%(schema)s))
 
 -- name: switch_triggers
--- The statements that switch our triggers off or on, one for each table where something is to be switched. What the guard
--- of decisions does when they are on is said by RESUMER_DECISION_GUARD.
+-- Return the statements that disable or enable the daemon's triggers, one for each table that needs it.
+-- RESUMER_DECISION_GUARD decides whether the guard of decisions is enabled with them.
 SELECT c.relname::text AS name, format('ALTER TABLE %%s %%s', c.oid::regclass,
   string_agg(format('%%s TRIGGER %%I', CASE WHEN %(on)s THEN 'ENABLE' ELSE 'DISABLE' END, t.tgname), ', ' ORDER BY t.tgname)) AS statement
 FROM pg_trigger t

@@ -2,14 +2,15 @@
 -- Run by store/session.py.
 
 -- name: apply_settings
--- What holds in the transactions of a session beside that: set once, or `local` to each transaction, as `settings`.
--- `resumer.own` tells our writes from everybody else's; `resumer.claimed` and `resumer.holds` are what a transaction has
--- locked. Of the planner's methods one is off, the sequential scan: a statement that was prepared while a table was small would
--- keep it. The shape of our statements leaves no other choice that grows with a table. Whatever is set here reaches triggers,
--- policies and foreign keys of the service, so no other method is off. jit: to compile takes longer than such statements.
--- plan_cache_mode: there is nothing to plan anew for a batch of another size. No transaction holds its locks for longer than
--- transaction_timeout, whatever its daemon does: `idle_in_transaction_session_timeout` does not see one that was stopped in the
--- middle of a pipeline.
+-- Apply the settings of transactions that do the work, once or `local` to each transaction, as
+-- `connection.apply_settings`.
+-- `resumer.own` marks the daemon's writes. `resumer.claimed` and `resumer.holds` are what a transaction has locked.
+-- Sequential scans are off: a statement that was prepared while a table was small would keep one. The statements
+-- leave no other choice that grows with a table. Other planner methods stay on, because these settings also reach
+-- triggers, policies and foreign keys of the service.
+-- jit: compiling takes longer than the statements do. plan_cache_mode: a batch of another size needs no new plan.
+-- transaction_timeout bounds how long a transaction holds its locks. `idle_in_transaction_session_timeout` does not
+-- notice one that was stopped in the middle of a pipeline.
 SELECT
   pg_catalog.set_config('resumer.own', 'on', %(local)s),
   pg_catalog.set_config('resumer.claimed', '{}', %(local)s),
@@ -25,9 +26,8 @@ SELECT
     THEN pg_catalog.set_config('transaction_timeout', '15s', %(local)s) END
 
 -- name: read_service_path
--- The path that role and database set for this session, whether the service has code that depends on it (a trigger, or a
--- function in a constraint, a default, an index or a policy of the tables that we write), and whether this database is
--- migrated.
+-- Read the search path that role and database set for this session, and whether the service has code that depends on
+-- it: a trigger, or a function in a constraint, a default, an index or a policy of the tables that the daemon writes.
 SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS search_path,
   EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
@@ -46,13 +46,13 @@ SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS s
   to_regnamespace('resumer') IS NOT NULL AS migrated
 
 -- name: use_service_path
--- Let the service's triggers find what they name, on the path that role and database set, and plan their statements as
--- PostgreSQL does by itself. Statements that run from now on name their operators exactly.
+-- Use the search path that role and database set, and PostgreSQL's own planning, so that the service's triggers find
+-- what they name. Statements that run after this must name their operators exactly.
 SELECT pg_catalog.set_config('search_path', %(search_path)s::pg_catalog.text, true),
   pg_catalog.set_config('plan_cache_mode', 'auto', true)
 
 -- name: use_own_path
--- Return to our own path and plans, after the service's tables are written.
+-- Return to the daemon's search path and plans, after the service's tables are written.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, resumer, pg_temp', true),
   pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)
 
@@ -69,5 +69,5 @@ ROLLBACK TO SAVEPOINT part
 RELEASE SAVEPOINT part
 
 -- name: check_constraints
--- Check what the service's constraints would check at the commit only, when nobody could tell whose fault it is.
+-- Check deferred constraints of the service now. At the commit nobody could tell which execution violates one.
 SET CONSTRAINTS ALL IMMEDIATE

@@ -2,7 +2,7 @@
 -- Run by store/tokens.py.
 
 -- name: create_token
--- Create a token of a name that no other token in force has; none is returned where one has it.
+-- Insert a token, unless a valid token has the name.
 INSERT INTO resumer.tokens (name, sha256, permissions, organization_id, expires_at)
 VALUES (
   %(name)s, %(sha256)s, %(permissions)s::text[], %(organization)s,
@@ -11,7 +11,7 @@ ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING
 RETURNING id, name, permissions, organization_id AS organization, expires_at
 
 -- name: list_tokens
--- The tokens, oldest first; the tokens themselves are known to nobody but their holders.
+-- List the stored rows of tokens, oldest first. The tokens themselves are not stored.
 SELECT t.id, t.name, t.permissions, t.organization_id AS organization, t.created_at, t.created_by, t.expires_at,
   t.last_used_at, t.revoked_at,
   CASE
@@ -23,14 +23,14 @@ FROM resumer.tokens t
 ORDER BY t.created_at, t.id
 
 -- name: revoke_token
--- Revoke the token of a name, if one is in force; it opens nothing from now on.
+-- Revoke the valid token of a name.
 UPDATE resumer.tokens t
 SET revoked_at = clock_timestamp()
 WHERE t.name = %(name)s AND t.revoked_at IS NULL
 RETURNING t.id
 
 -- name: find_credential
--- Who holds a key, told by its SHA-256: one of our tokens, or one of the service's keys. The use of a token is marked, at
+-- Find the owner of a token of the daemon or a key of the service by its SHA-256. The use of a token is recorded at
 -- most once a minute.
 WITH used AS (
   UPDATE resumer.tokens t SET last_used_at = clock_timestamp()
@@ -50,5 +50,5 @@ WHERE k.key_hash = %(sha256)s AND k.is_active --? api_keys
   AND (k.expires_at IS NULL OR k.expires_at > resumer.service_now()) --? api_keys
 
 -- name: read_time
--- The time that decides whether what another program has dated is in force, in seconds since 1970.
+-- Return the server's time in seconds since 1970. It decides whether a JWT is valid.
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now
