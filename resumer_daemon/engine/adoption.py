@@ -1,7 +1,7 @@
-"""Adopt a pause that another program wrote: from its pointers, the definition and the steps.
+"""Take over a pause that another program wrote, from its pointers and its steps.
 
-The existing service writes one without knowing: it completes as blocked where it should pause.
-Nothing is guessed: an ambiguous pause becomes an incident.
+The existing service does not pause at an approval. It completes the execution as blocked. If the
+position is ambiguous, the pause becomes an incident.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from resumer_daemon.workflow.definition import (
     Step,
 )
 
-GRACE = timedelta(seconds=5)  # what tells where it stands may be committed a little later
+GRACE = timedelta(seconds=5)  # another program may commit the position a little later
 SECOND_LOOK = "second_look"  # the decision of an adopt request that is the second look
 CREATES = "create_approval_request"
 
@@ -33,9 +33,10 @@ def adopt_pause(
     last_step: str | None,
     used: frozenset[UUID],
 ) -> PauseToOpen | Incident | None:
-    """Return the record of a pause for an approval. `used`: approvals that earlier pauses had.
+    """Return the record of a pause for an approval, or an incident.
 
-    None: it is no pause, the service has blocked it for good.
+    `used` are approvals of earlier pauses. None: it is not a pause, the service blocked it for
+    good.
     """
     step = _blocking_step(pinned.definition, claimed, last_step)
     last = pinned.definition.step(last_step) if last_step else None
@@ -50,19 +51,19 @@ def adopt_pause(
             f"another program paused it, at no step that asks for an approval (last: {last_step})",
             "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
         )
-    ways = approval_next_steps(step, pinned.definition.following(step.id))
-    if claimed.pointers[1]:  # the way on that it wrote counts for more than the definition's
-        ways = replace(ways, approved=claimed.pointers[1])
+    next_steps = approval_next_steps(step, pinned.definition.following(step.id))
+    if claimed.pointers[1]:  # the next step that it wrote overrides the definition
+        next_steps = replace(next_steps, approved=claimed.pointers[1])
     theirs = tuple(a for a in claimed.approvals if a.id not in used)
     asked = tuple(approval.id for approval in theirs)
     requires = step.requires or Requires()
-    # None left may be a clock of another zone: what is past, whoever set it fails itself.
+    # No time left may be a clock of another zone. The program that set the timeout applies it.
     left = claimed.time_left if claimed.time_left is not None and claimed.time_left > 0 else None
     return PauseToOpen(
         claimed.last_pause + 1,
         "approval_required",
         step.id,
-        ways,
+        next_steps,
         _approval_condition(step, requires, theirs),
         State(
             step=step.id, visits={step.id: 1}, awaits="approval", time_left=left, allowed_time=left
@@ -76,7 +77,7 @@ def adopt_pause(
 def _approval_condition(
     step: ActionStep, requires: Requires, there: Sequence[Approval]
 ) -> WaitCondition:
-    """Return how many must approve: another program may ask the second one after our first look."""
+    """Return the approvals that are needed. Another program may add some later."""
     if requires.roles:
         asked_of = {str(approval.id): approval.approver_role for approval in there}
         return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
@@ -89,7 +90,7 @@ def _approval_condition(
 def _blocking_step(
     definition: Definition, claimed: ClaimedExecution, last_step: str | None
 ) -> ActionStep | None:
-    """Return the step that asks: by name, by where it leads, or as the only one that can ask."""
+    """Return the step that waits: by its name, by its next step, or as the only one."""
     pointer, way_on = claimed.pointers
     for name in (pointer, last_step):
         step = definition.step(name) if name else None
@@ -107,13 +108,13 @@ def _blocking_step(
         return asking[0] if len(asking) == 1 else None
     last = definition.step(last_step) if last_step else None
     if not _waits_for_approval(claimed) or isinstance(last, ActionStep):
-        return None  # nothing says that it waits for one, or a step ended it that does not ask
+        return None  # no sign of an approval, or its last step needs none
     can_ask = list(_approval_steps(definition.steps))
     return asking[0] if can_ask == asking and len(asking) == 1 else None
 
 
 def _paused_by_trigger(claimed: ClaimedExecution) -> bool:
-    """Tell whether it looks as our trigger leaves what the service ended, and nobody asked more."""
+    """Tell whether the row looks as the trigger leaves it after a blocked end."""
     return (
         claimed.status == "paused"
         and claimed.pause is None
@@ -130,7 +131,7 @@ def _waits_for_approval(claimed: ClaimedExecution) -> bool:
 
 
 def _approval_steps(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield each step that creates approvals, the nested ones too."""
+    """Yield each step that creates approvals, also inside containers."""
     for step in steps:
         match step:
             case ParallelStep() | ForeachStep():

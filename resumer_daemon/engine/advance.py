@@ -1,7 +1,7 @@
-"""Advance an execution: run its definition from where it stands to the next durable point.
+"""Advance an execution: run its definition from its state to the next durable point.
 
-A long `foreach` is run in chunks, because nothing between them waits. Where an operator has put
-the workflow on hold, a flow that waits for nothing stops before its next step, as a manual pause.
+A long `foreach` runs in chunks. If an operator has put the workflow on hold, the flow stops before
+its next step, as a manual pause.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ from resumer_daemon.workflow.values import Json
 
 
 class Pointer:
-    """Where the top level stands during one advance."""
+    """The position at the top level during one advance."""
 
     def __init__(self, state: State) -> None:
         self.step = state.step
@@ -52,12 +52,12 @@ class Pointer:
         self.awaits: Awaits | None = None
 
     def enter(self, step_id: str) -> None:
-        """Count a step that is run now."""
+        """Count a step that begins."""
         self.visits[step_id] = self.visits.get(step_id, 0) + 1
         self.steps_taken += 1
 
     def follow(self, passed: StepPassed) -> None:
-        """Go the way of a step that is done; a deciding action sets the result."""
+        """Move to the next step. A deciding action sets the result."""
         self.step = passed.next_step
         if passed.result is not None:
             self.result = passed.result
@@ -68,7 +68,7 @@ _NO_RESULTS: Mapping[str, EffectResult] = {}
 
 
 def begin(definition: Definition, time_left: float | None) -> State:
-    """Return where an execution stands before its first step, with what time it has (None: any)."""
+    """Return the state before the first step. `time_left` are seconds, None for no timeout."""
     first = definition.steps[0].id if definition.steps else None
     return State(first, time_left=time_left, allowed_time=time_left)
 
@@ -80,10 +80,10 @@ def advance_once(
     inputs: AdvanceInputs,
     results: Mapping[str, EffectResult] = _NO_RESULTS,
 ) -> Advance:
-    """Run to the next durable point: a pause, an effect, an end. Never raises, whatever it reads.
+    """Run to the next durable point: a pause, effects or an end. Never raise an exception.
 
-    `context` is the effective one; `results` are of the effects that the state waits for, by path.
-    Effects that are under way and have no result yet are handed over again as they were.
+    `context` is the effective one. `results` are of effects that the state waits for, by path.
+    Effects without a result are returned again, unchanged.
     """
     run = Run(state, inputs, results, run_step)
     pointer = Pointer(state)
@@ -122,7 +122,7 @@ def _go(definition: Definition, pointer: Pointer, context: Mapping[str, Json], r
 
 
 def _before(step: Step, path: str, pointer: Pointer, run: Run) -> Outcome | None:
-    """Enter a step that is not under way yet, unless something speaks against it."""
+    """Enter a step that is not under way. Return an outcome if it must not begin."""
     if run.deadline is not None and run.deadline.at <= run.clock:
         return _time_is_up(step, path, run, run.deadline.error())
     if not run.is_under_way(path):
@@ -135,7 +135,7 @@ def _before(step: Step, path: str, pointer: Pointer, run: Run) -> Outcome | None
 
 
 def _stopped(pointer: Pointer, run: Run) -> Outcome:
-    """Return what keeps the step under way from its end."""
+    """Return why the step under way has not ended."""
     if run.incident is not None:
         return run.incident
     if run.needs_results or run.yielded:
@@ -167,7 +167,7 @@ def _pause(pointer: Pointer, branches: Sequence[Branch], run: Run) -> Paused:
 
 
 def _time_is_up(step: Step, path: str, run: Run, error: str) -> Failed:
-    """End the execution, and the step under way with it: its own ways are not asked."""
+    """End the execution and the step under way. `on_error` is not followed."""
     if run.is_under_way(path):
         progress = run.progress(path)
         scope = Scope(path, 1, {})
@@ -200,10 +200,10 @@ def _state(pointer: Pointer, run: Run) -> State:
 
 
 def _moment(pointer: Pointer, run: Run) -> datetime | None:
-    """Return when the last step began, where the next advance has no other way to know.
+    """Return when the last step began, if the next advance cannot know it otherwise.
 
-    The record of a pause has its time, unless the clock went back before it. States that stand at
-    the same step are equal for a cache of theirs.
+    The record of a pause has its time, unless the clock went back before it. Without the time,
+    states at the same step are equal, so that their texts can be cached.
     """
     known = pointer.awaits is not None and not run.clock_went_back
     return None if known or not run.all_progress else run.last_step_began
@@ -220,10 +220,10 @@ def advance(
     inputs: AdvanceInputs,
     results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
-    """Advance until there is something to wait for, or until others should move first.
+    """Advance until the flow waits, ends, or must let other executions advance.
 
-    What each chunk recorded is put together. Where others should move the outcome is `Effects(())`:
-    record it, and advance again.
+    Return the records of all chunks together. If others must advance first, the outcome is
+    `Effects(())`: record it, then advance again.
     """
     advanced = advance_once(definition, state, context, inputs, results)
     for _ in range(CHUNKS):

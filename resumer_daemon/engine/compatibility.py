@@ -10,7 +10,7 @@ from resumer_daemon.workflow.definition import ActionStep, Definition, Step, Wai
 
 @frozen
 class PausePoint:
-    """Where executions are paused: at a step, for a reason, with a way for each answer."""
+    """A step where executions are paused, the reason, and the next steps."""
 
     step_id: str | None
     reason: str
@@ -18,7 +18,7 @@ class PausePoint:
 
 
 def find_incompatible(point: PausePoint, definition: Definition) -> tuple[str, ...]:
-    """Return what of a pause point a definition does not have; nothing if it is all there."""
+    """Return the parts of a pause point that a definition lacks, as sentences."""
     return tuple(_missing(point, definition))
 
 
@@ -31,11 +31,11 @@ def _missing(point: PausePoint, definition: Definition) -> Iterator[str]:
             yield f"{point.step_id} asks for no approval"
         elif point.reason.startswith("waiting_for") and not any(map(_waits, steps)):
             yield f"{point.step_id} waits for nothing"
-    told = {None, point.step_id}
+    seen = {None, point.step_id}
     for way in fields(point.next_steps):
         target = getattr(point.next_steps, way.name)
-        if target not in told and definition.step(target) is None:
-            told.add(target)
+        if target not in seen and definition.step(target) is None:
+            seen.add(target)
             yield f"no step {target}, where {way.name} leads"
 
 

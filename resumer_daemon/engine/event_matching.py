@@ -1,9 +1,9 @@
 """Match events to the branches that wait for them.
 
-With `match`, every path of it leads in the payload to the value that was rendered when the pause
-began. Without `match`, an event that names another entity than the execution (`<entity>.id` in
-both, different) does not match. `resumer.may_end` applies the same rule in SQL, before an event
-becomes a request.
+With `match`, each of its paths must have in the payload the value that was rendered when the pause
+began. Without `match`, an event does not match if it names another entity than the execution: both
+have `<entity>.id`, with different values. `resumer.may_end` applies the same rule in SQL before an
+event becomes a request.
 """
 
 from collections import deque
@@ -43,7 +43,7 @@ def entities_of(context: Json, resume_data: Json) -> dict[str, Json]:
 
 
 def matches_event(match: Mapping[str, Json], ours: Mapping[str, Json], payload: Json) -> bool:
-    """Tell whether a payload agrees with a wait. `ours` are the entities of the execution."""
+    """Tell whether a payload matches a wait. `ours` are the entities of the execution."""
     if not isinstance(payload, dict):
         return not match
     if match:
@@ -70,9 +70,10 @@ _NONE: Final[Mapping[Paths, Mapping[Key, Queue]]] = {}
 
 
 class WaitingBranches:
-    """Branches by path and, where they wait for events, by type, paths of `match` and values there.
+    """Branches by path. Waits for events also by type, paths of `match` and their values.
 
-    `branches` come the longest wait first; `ours` are the entities of the execution.
+    `branches` are ordered by their wait, the longest first. `ours` are the entities of the
+    execution. The index makes the search independent of the number of branches.
     """
 
     def __init__(self, branches: Sequence[Branch], ours: Mapping[str, Json]) -> None:
@@ -87,14 +88,14 @@ class WaitingBranches:
             of_type.setdefault(paths, {}).setdefault(key, deque()).append((number, branch))
 
     def timer(self, request: ResumeRequest, ended: Container[str]) -> Branch | None:
-        """Return the branch whose time is up, unless it was `heard` already."""
+        """Return the branch of a due timer, None if it is in `ended`."""
         path = request.decision or PAUSE
         return None if path in ended else self._by_path.get(path)
 
     def event(self, request: ResumeRequest, ended: Container[str]) -> Branch | None:
-        """Return the branch that has waited longest of those that an event is meant for.
+        """Return the matching branch that has waited longest, None if there is none.
 
-        The decision of an event is its type. Those that were `heard` already are left out.
+        The decision of an event is its type. Branches in `ended` are left out.
         """
         types = list(self._events) if request.decision is None else [request.decision]
         payload = request.payload
@@ -113,14 +114,14 @@ class WaitingBranches:
         payload: Json,
         ended: Container[str],
     ) -> Iterator[tuple[int, Branch]]:
-        """Yield the first branch of each kind: what it waits for, all others of its kind do."""
+        """Yield the first branch of each kind. Branches of one kind wait for the same event."""
         for paths, by_value in of_type.items():
             key = _key(paths, payload)
             queue = None if key is None else by_value.get(key)
             while queue and queue[0][1].path in ended:
                 queue.popleft()
             if queue and key is not None:
-                alike = None not in key  # lists and objects are compared one by one
+                alike = None not in key  # without lists and objects, which have no key
                 yield from [queue[0]] if alike else _not_ended(queue, ended)
 
 
@@ -129,7 +130,7 @@ def _not_ended(queue: Queue, ended: Container[str]) -> Iterable[tuple[int, Branc
 
 
 def _key(paths: Paths, payload: Json) -> Key | None:
-    """Return what a payload has at these paths, None where one leads nowhere."""
+    """Return the values of a payload at these paths, None if one of them is missing."""
     if not paths:
         return ()
     if not isinstance(payload, dict):
@@ -139,5 +140,5 @@ def _key(paths: Paths, payload: Json) -> Key | None:
 
 
 def _text(value: Json) -> str | None:
-    """Return the same text for values that are equal; None for what is no scalar."""
+    """Return the same text for equal values, None for lists and objects."""
     return to_text(value) if isinstance(value, str | bool) or is_number(value) else None

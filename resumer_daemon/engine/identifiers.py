@@ -1,4 +1,7 @@
-"""Identifiers that are derived, never drawn: the same place in the same run has the same ones."""
+"""Deterministic ids and idempotency keys.
+
+The same place in the same run has the same ids, so a repeated advance changes nothing.
+"""
 
 from base64 import b32encode
 from hashlib import sha256
@@ -8,14 +11,14 @@ from resumer_daemon.engine.inputs import AdvanceInputs
 
 
 def segment(step_id: str) -> str:
-    """Return a step's id as part of a path, so that no two paths can be mistaken for one."""
+    """Return a step's id as part of a path, escaped so that paths are unambiguous."""
     if "/" in step_id or "~" in step_id or "#" in step_id:
         return step_id.replace("~", "~0").replace("/", "~1").replace("#", "~2")
     return step_id
 
 
 def digest(inputs: AdvanceInputs, path: str, visit: int, index: str) -> bytes:
-    """Return what all names of one action are made of. No clock, no chance, no attempt number."""
+    """Return the hash that the ids of an action are made of. Attempts do not change it."""
     text = f"{inputs.execution_id}\n{inputs.pause_number}\n{visit}\n{index}\n{path}"
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 

@@ -1,4 +1,4 @@
-"""The moves of an execution, each as a plan: resume, fail, cancel, incident, retry."""
+"""Plan each way in which an execution moves: start, resume, retry, cancel, fail, incident."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ from resumer_daemon.workflow.values import Json
 
 
 def plan_unmoved(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
-    """Plan for an execution that does not move now."""
+    """Plan for an execution that does not advance now."""
     return Plan(
         claimed,
         settlement.outcomes,
@@ -63,9 +63,9 @@ def plan_unmoved(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
 
 
 def _abandoned_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
-    """Return the approvals that are pending though nobody waits for them any more.
+    """Return pending approvals that no branch waits for any more.
 
-    A timer tells of one that somebody was deciding when it was to be closed.
+    A due timer shows an approval that a person was deciding when the daemon tried to close it.
     """
     timed = {r.source_id for r in claimed.requests if r.kind == "timeout" and r.due} - {None}
     if claimed.status in ENDED_STATUSES:
@@ -79,22 +79,22 @@ def _abandoned_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
 
 
 def plan_adoption(claimed: ClaimedExecution, opens: PauseToOpen) -> Plan:
-    """Plan for a pause that another program made: its requests are settled with the next look.
+    """Plan for a pause of another program. The next batch settles its requests.
 
-    Its columns are left as they are, unless they say nothing, or say that it has ended.
+    Its columns stay as they are, unless they lack the step or show an end.
     """
     shown = claimed.status == "paused" and claimed.pointers[0] == opens.step_id
     return Plan(claimed, {}, status=None if shown else "paused", opens=opens, adopts=True)
 
 
 def plan_blocked_end(claimed: ClaimedExecution) -> Plan:
-    """Plan for an end of the service that our trigger took for a pause: it is an end again."""
+    """Plan for an execution that the trigger paused but the service had blocked for good."""
     outcomes = {r.id: outcome_after_end(r) for r in claimed.requests}
     return Plan(claimed, outcomes, status="completed", result="blocked")
 
 
 def plan_second_look(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
-    """Plan for a second look, for other programs write in several transactions."""
+    """Plan to read the execution again later, because other programs may still write."""
     outcomes: dict[int, RequestOutcome] = {
         r.id: "superseded" if r.kind == "adopt" and r.decision != EXTERNAL_DECISION else "held"
         for r in claimed.requests
@@ -104,19 +104,19 @@ def plan_second_look(claimed: ClaimedExecution, looks_at: datetime | None) -> Pl
 
 
 def pending_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
-    """Return the approvals that nobody has decided."""
+    """Return the approvals without a decision."""
     return tuple(each.id for each in claimed.approvals if each.status == "pending")
 
 
 def plan_undo(claimed: ClaimedExecution) -> Plan:
-    """Plan for writes that the guard could not check: all else waits until they are undone."""
+    """Plan to undo writes that the write guard could not check. All else waits for that."""
     unchecked = tuple(r.id for r in claimed.unchecked_writes)
     return Plan(claimed, dict.fromkeys(unchecked, "applied"), writes_to_undo=unchecked)
 
 
 def _requeues_past_events(claimed: ClaimedExecution, settlement: Settlement) -> bool:
-    """A wait that was just recorded, or is looked at anew, asks for events that were quicker."""
-    # of an execution that runs, only the rows of its waits tell what it waits for
+    """Tell whether a new wait must look for events that arrived before it."""
+    # the waits of a running execution are known only as rows
     waits = claimed.status == "running" or _waits_for_events(claimed)
     return waits and any(
         r.kind == "adopt" and r.id in settlement.outcomes for r in claimed.requests
@@ -124,7 +124,7 @@ def _requeues_past_events(claimed: ClaimedExecution, settlement: Settlement) -> 
 
 
 def _event_not_matched(claimed: ClaimedExecution, settlement: Settlement) -> bool:
-    """An event that was handed over has not ended a wait: the next one was not handed over."""
+    """Tell whether an event did not end a wait, so the next event must be looked for."""
     return _waits_for_events(claimed) and any(
         r.kind == "event" and settlement.outcomes.get(r.id) == "superseded"
         for r in claimed.requests
@@ -138,7 +138,7 @@ def _waits_for_events(claimed: ClaimedExecution) -> bool:
 
 
 def plan_cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
-    """Plan for the end by a person's word: no result."""
+    """Plan for a cancel. The execution has no result."""
     return Plan(
         claimed, settlement.outcomes, settlement, status="cancelled", closed_by="cancel",
         resumed=False, withdrawn=pending_approvals(claimed),
@@ -146,7 +146,7 @@ def plan_cancel(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
 
 
 def plan_failed_start(claimed: ClaimedExecution, settlement: Settlement, error: str) -> Plan:
-    """Plan for a start that cannot be: no step is recorded."""
+    """Plan for a start that fails before the first step."""
     closes = _closed_by(settlement) if claimed.pause is not None else None
     return Plan(
         claimed, settlement.outcomes, settlement, status="failed", result="failed", error=error,
@@ -155,7 +155,7 @@ def plan_failed_start(claimed: ClaimedExecution, settlement: Settlement, error: 
 
 
 def plan_incident(claimed: ClaimedExecution, settlement: Settlement | None, what: Incident) -> Plan:
-    """Plan for what must not be decided here: a person looks, and nothing that arrived is lost."""
+    """Plan for an incident. Requests that have arrived are parked."""
     outcomes: dict[int, RequestOutcome] = {r.id: "held" for r in claimed.requests if r.due}
     if claimed.pause is not None:
         return Plan(claimed, outcomes, settlement, incident=what)
@@ -169,7 +169,7 @@ def plan_start(
     pinned: PinnedDefinition,
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Plan for the first run: load, build the context, and advance from the first step."""
+    """Plan for the first run: load documents, build the context, and advance."""
     if pinned.definition.timeout_error is not None:
         return plan_failed_start(claimed, settlement, pinned.definition.timeout_error)
     timeout = pinned.definition.timeout or inputs.default_timeout
@@ -185,7 +185,7 @@ def plan_after_loading(
     state: State,
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Ask endpoints for what is still to be loaded; when all is told, the first step may run."""
+    """Plan to load missing documents, or to advance if all are loaded."""
     effects = effects_to_load(pinned.definition, state.loaded, claimed, inputs)
     if effects:
         pending = PendingEffects(pinned, state, effects)
@@ -202,12 +202,12 @@ def plan_resume(
     pinned: PinnedDefinition,
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Plan for a resume: the answer leads on from where the open pause stands."""
-    pause, answer = claimed.pause, settlement.resolution
-    if pause is None or pause.state is None or answer is None:
+    """Plan for the end of a pause: advance from its state with the resolutions."""
+    pause, resolution = claimed.pause, settlement.resolution
+    if pause is None or pause.state is None or resolution is None:
         raise ValueError("a resume needs an open pause and an answer")
     if PAUSE in settlement.resolutions:
-        state = resume(pinned.definition, pause.state, pause.next_steps, answer)
+        state = resume(pinned.definition, pause.state, pause.next_steps, resolution)
     else:
         state = resume_inside(pause.state, settlement.resolutions)
     data = resume_data_after(
@@ -216,7 +216,7 @@ def plan_resume(
         number=pause.number,
         at=inputs.now,
     )
-    # another program may have paused it before there was a context; only then it is built now
+    # another program may have paused it before the daemon built its context
     built = build(claimed.payload, inputs.loaded, inputs.now) if claimed.context is None else None
     context = effective(as_object(built or claimed.context), data)
     advanced = advance(pinned.definition, state, context, inputs)
@@ -226,7 +226,7 @@ def plan_resume(
 
 
 def as_object(document: Json) -> dict[str, Json]:
-    """Other programs leave SQL NULL, JSON null and lists where an object belongs."""
+    """Return a document, or an empty one: other programs write NULL, null and lists too."""
     return document if isinstance(document, dict) else {}
 
 
@@ -240,7 +240,7 @@ def plan_advance(
     *,
     waited: Sequence[Branch] = (),
 ) -> Plan:
-    """Put together what the requests and the engine came to. `waited`: what did before it moved."""
+    """Return the plan of an advance. `waited` are the branches that waited before it."""
     status, result, error, opens = _outcome_columns(
         claimed, pinned, advanced, deciding_approvals(settlement.resolutions.values())
     )
@@ -274,15 +274,15 @@ def plan_advance(
 def _outcomes(
     settlement: Settlement, claimed: ClaimedExecution, state: State
 ) -> Mapping[int, RequestOutcome]:
-    """Return what becomes of the requests: those of branches that wait on are kept for them."""
-    waiting = {approval for branch in state.branches for approval in branch.approval_ids}
-    if not waiting:
+    """Return the outcomes of requests. Those for branches that keep waiting are parked."""
+    wait = {approval for branch in state.branches for approval in branch.approval_ids}
+    if not wait:
         return settlement.outcomes
     outcomes = dict(settlement.outcomes)
     for request in claimed.requests:
-        if request.source_id in waiting and request.kind == "timeout":
-            outcomes.pop(request.id, None)  # its expiry is still to come
-        elif request.source_id in waiting and request.id in outcomes:
+        if request.source_id in wait and request.kind == "timeout":
+            outcomes.pop(request.id, None)  # it has not expired yet
+        elif request.source_id in wait and request.id in outcomes:
             outcomes[request.id] = outcome_if_parked(request)
     return outcomes
 
@@ -290,20 +290,20 @@ def _outcomes(
 def _withdrawn_approvals(
     claimed: ClaimedExecution, advanced: Advance, waited: Sequence[Branch]
 ) -> tuple[UUID, ...]:
-    """Return the approvals that are pending and that nobody waits for any more."""
+    """Return pending approvals that no branch waits for after the advance."""
     if isinstance(advanced.outcome, Completed | Failed):
         return pending_approvals(claimed)
     pause = claimed.pause
     before = (*waited, *(() if pause is None else pause.branches))
     asked = {approval for branch in before for approval in branch.approval_ids}
     asked.update(advanced.withdrawn)
-    waiting = {approval for branch in advanced.state.branches for approval in branch.approval_ids}
+    wait = {approval for branch in advanced.state.branches for approval in branch.approval_ids}
     return tuple(
         each.id
         for each in claimed.approvals
         if each.status == "pending"
-        and each.id not in waiting
-        and (each.id in asked or (pause is not None and not waiting and pause.owns(each)))
+        and each.id not in wait
+        and (each.id in asked or (pause is not None and not wait and pause.owns(each)))
     )
 
 
@@ -343,17 +343,17 @@ def pause_to_open(
     there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
     there.update(approval.id for approval in claimed.approvals)
     match advanced.outcome:
-        case Paused(reason, step_id, ways, waiting, asked, branches):
+        case Paused(reason, step_id, next_steps, wait, asked, branches):
             own = branches or _own_branch(advanced.outcome)
             asked = tuple(approval for branch in own for approval in branch.approval_ids)
             there.difference_update(asked, _unrequested(claimed, advanced.state).difference(used))
             return PauseToOpen(
-                number, reason, step_id, ways, waiting, advanced.state,
+                number, reason, step_id, next_steps, wait, advanced.state,
                 definition_sha256, approval_ids=asked, prior_approval_ids=tuple(there),
                 branches=own, manual_pause=claimed.manual_pause if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
-            # Without a copy of its own the retry takes the definition as it is then.
+            # Without a pinned copy, the retry uses the corrected definition.
             copy = None if what.cause == GATE else definition_sha256
             return PauseToOpen(
                 number, "incident", advanced.state.step, state=advanced.state,
@@ -364,7 +364,7 @@ def pause_to_open(
 
 
 def _own_branch(paused: Paused) -> tuple[Branch, ...]:
-    """Return the branch of a pause at a step of the top level; none where a person stopped it."""
+    """Return the branch of a pause at a top-level step, none for a manual pause."""
     if paused.reason == "manual":
         return ()
     return (
@@ -380,9 +380,9 @@ def _own_branch(paused: Paused) -> tuple[Branch, ...]:
 
 
 def _unrequested(claimed: ClaimedExecution, state: State) -> set[UUID]:
-    """Return the approvals of the pause that ends here which no step asked for.
+    """Return approvals of the ending pause that no step requested.
 
-    They count for a branch that waits on, where there is one.
+    They count for a branch that keeps waiting, if there is one.
     """
     pause = claimed.pause
     if pause is None or not state.branches:
@@ -393,16 +393,16 @@ def _unrequested(claimed: ClaimedExecution, state: State) -> set[UUID]:
 
 
 def plan_manual_pause(claimed: ClaimedExecution, settlement: Settlement) -> Plan:
-    """Plan for a person's hand on a pause: it keeps what it waits for, and what arrives is kept."""
+    """Plan for a manual pause of a paused execution. It keeps its wait."""
     return Plan(claimed, settlement.outcomes, settlement, manual_pause=claimed.manual_pause)
 
 
 def plan_end_of_manual_pause(
     claimed: ClaimedExecution, settlement: Settlement, manual: Manual
 ) -> Plan:
-    """Plan for the hand taken off: the pause waits again for what it waited for.
+    """Plan for the end of a manual pause. The execution waits as before.
 
-    A forced resume stays open, for the next look: it also ends that.
+    A resume with `force` stays open for the next batch, which also ends the wait.
     """
     asked = settlement.moved_by
     outcomes: dict[int, RequestOutcome] = (
@@ -412,7 +412,7 @@ def plan_end_of_manual_pause(
 
 
 def settle_pause_requests(claimed: ClaimedExecution, outcome: Outcome) -> dict[int, RequestOutcome]:
-    """Settle the requests to pause that made it stand still; else they wait for the next look."""
+    """Settle requests to pause if the execution stopped, else leave them open."""
     if not isinstance(outcome, Paused) or outcome.reason != "manual":
         return {}
     return {
@@ -427,9 +427,9 @@ def plan_retry(
     pinned: PinnedDefinition,
     inputs: AdvanceInputs,
 ) -> Plan | None:
-    """Plan for a retry as its request has it.
+    """Plan for a retry.
 
-    None: it names a step that the definition has not, or an effect that the flow does not wait for.
+    None: it names a step that the definition lacks, or an effect that is not in flight.
     """
     request = settlement.moved_by
     asked = request.payload if request is not None and isinstance(request.payload, dict) else {}
@@ -465,7 +465,7 @@ def _retry_state(
     asked: Mapping[str, Json],
     inputs: AdvanceInputs,
 ) -> State | None:
-    """Return where the flow goes on; a person has looked, so the budgets of steps begin anew."""
+    """Return the state to continue from, with new step budgets. None if the step is unknown."""
     pause = claimed.pause
     stood = pause.state if pause is not None else None
     if stood is None:
@@ -481,7 +481,7 @@ def _retry_state(
 
 
 def _approvals_under_way(claimed: ClaimedExecution) -> tuple[UUID, ...]:
-    """Return the approvals of the step under way, which the flow does not come back to."""
+    """Return the approvals of the step under way, which a retry leaves behind."""
     state = claimed.pause.state if claimed.pause is not None else None
     under_way = () if state is None else state.progress.values()
     return tuple(UUID(asked) for progress in under_way for asked in progress.approval_ids)
@@ -493,6 +493,6 @@ def _effect_with_key(outcome: object, key: Json) -> Effect | None:
 
 
 def _skipped_result(request: ResumeRequest | None) -> EffectResult:
-    """Return what stands for the answer of an effect that a person has taken out."""
+    """Return the result of an effect that a person skipped."""
     said = (request.actor, request.reason) if request is not None else (None, None)
     return EffectResult(data={"skipped": True, "skipped_by": said[0], "skip_reason": said[1]})

@@ -1,4 +1,4 @@
-"""What becomes of requests that do not move their execution: kept for later, void, too late."""
+"""Outcomes of requests that do not advance their execution: parked, void or too late."""
 
 from collections.abc import Iterable
 
@@ -12,14 +12,14 @@ from resumer_daemon.engine.inputs import (
 )
 from resumer_daemon.engine.vocabulary import RequestOutcome
 
-COVERING = frozenset({"incident", "manual"})  # reasons that may lie over another one
+COVERING = frozenset({"incident", "manual"})  # reasons that may cover another reason
 
 
 def outcome_while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome:
-    """Say what becomes of a request that does not end the open pause."""
+    """Return the outcome of a request that does not end the open pause."""
     match request.kind:
         case "timeout" | "event" if pause.reason in COVERING:
-            return "held"  # what lies beneath still waits for it
+            return "held"  # the covered wait still needs it
         case "adopt" if request.decision == EXTERNAL_DECISION and pause.reason in COVERING:
             return "held"
         case "pause":
@@ -37,7 +37,7 @@ def outcome_while_paused(request: ResumeRequest, pause: Pause) -> RequestOutcome
 
 
 def outcomes_on_hold(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
-    """Keep what is due until a hold is released; of many looks that were asked for, one."""
+    """Park due requests until a hold is released. Of several scans, one is kept."""
     outcomes: dict[int, RequestOutcome] = {}
     looks = False
     for request in (r for r in requests if r.due):
@@ -49,7 +49,7 @@ def outcomes_on_hold(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutc
 
 
 def outcome_if_parked(request: ResumeRequest) -> RequestOutcome:
-    """Say what becomes of a request that cannot move the execution as it stands."""
+    """Return the outcome of a request that cannot advance the execution now."""
     if request.kind != "approval":
         void = request.kind == "timeout" or request.decision == GUARD_REJECTED
         return "superseded" if void else "held"
@@ -67,9 +67,10 @@ def _repeated_decision(request: ResumeRequest) -> RequestOutcome | None:
 
 
 def outcomes_if_void(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutcome]:
-    """Settle what a move makes void; what was no decision at all, or a second one, stays that.
+    """Return the outcomes of requests that an advance makes void.
 
-    Who wants it paused still does: before its next step.
+    Unknown and repeated decisions keep their own outcomes. A request to pause is not void: it stops
+    the execution before its next step.
     """
     outcomes: dict[int, RequestOutcome] = {}
     for request in (r for r in requests if r.kind != "pause"):
@@ -79,7 +80,7 @@ def outcomes_if_void(requests: Iterable[ResumeRequest]) -> dict[int, RequestOutc
 
 
 def outcome_after_end(request: ResumeRequest) -> RequestOutcome:
-    """Say what becomes of a request whose execution has ended."""
+    """Return the outcome of a request whose execution has ended."""
     match request.kind:
         case "approval":
             outcome = outcome_if_parked(request)

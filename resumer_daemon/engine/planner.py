@@ -1,4 +1,4 @@
-"""Plan a claimed or a running execution: the entry points of the engine."""
+"""The entry points of the engine: plan a claimed execution, or a running one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ from resumer_daemon.workflow.values import Json
 
 @frozen
 class InvalidDefinition:
-    """A definition that cannot be run, and why."""
+    """A definition that cannot run, and the reason."""
 
     why: str
 
@@ -55,18 +55,18 @@ REMEDIES: Mapping[UnreadableCause, str] = {
 
 @frozen
 class Definitions:
-    """The definitions that a batch needs: kept copies by fingerprint, current ones by id."""
+    """The definitions of a batch: pinned copies by SHA-256, current ones by workflow."""
 
     pinned: Mapping[str, Found]
     current: Mapping[UUID, Found]
 
     def of_pause(self, pause: Pause) -> Found:
-        """Return the copy that a pause runs on."""
+        """Return the copy that a pause was opened with."""
         missing = InvalidDefinition("the copy of the definition that it paused with is gone")
         return self.pinned.get(pause.definition or "", missing)
 
     def of_workflow(self, workflow: UUID | None) -> Found:
-        """Return a workflow's definition as it is now."""
+        """Return the current definition of a workflow."""
         found = self.current.get(workflow) if workflow is not None else None
         return found or InvalidDefinition("workflow not found")
 
@@ -77,7 +77,7 @@ def plan_claimed(
     inputs: AdvanceInputs,
     last_step: str | None = None,
 ) -> Plan:
-    """Return what is to be written of an execution, now that it is claimed and read."""
+    """Return the plan of a claimed execution."""
     if claimed.unchecked_writes:
         return moves.plan_undo(claimed)
     adopted = (
@@ -119,7 +119,7 @@ def _plan_end_of_pause(
 
 
 def plan_internal_error(claimed: ClaimedExecution, why: str) -> Plan:
-    """Return the plan for an execution that our own code could not answer."""
+    """Return the plan of an execution for which the engine raised an error."""
     return moves.plan_incident(
         claimed, None, Incident("internal_error", why, "report it, then retry")
     )
@@ -128,10 +128,10 @@ def plan_internal_error(claimed: ClaimedExecution, why: str) -> Plan:
 def plan_unreadable(
     claimed: ClaimedExecution, why: str, cause: UnreadableCause = "row_unreadable"
 ) -> Plan:
-    """Return the plan for an execution of which something cannot be parsed, or is too large.
+    """Return the plan of an execution with a document that is invalid or too large.
 
-    Only what would advance stops for a person: an end stays one, what runs is let run, and a cancel
-    needs no document.
+    Only an execution that would advance becomes an incident. Ended and running executions stay as
+    they are, and a cancel needs no document.
     """
     if claimed.unchecked_writes:
         return moves.plan_undo(claimed)
@@ -162,7 +162,7 @@ def _plan_retry(
     definitions: Definitions,
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Continue after an incident: what lay under it is back, or the flow goes on where it stood."""
+    """Plan a retry of an incident: restore the pause beneath it, or continue the flow."""
     if pause.reason_before_incident is not None:
         return Plan(claimed, _only_mover(settlement, "applied"), settlement, ends_incident=True)
     found = (
@@ -177,7 +177,7 @@ def _plan_retry(
 
 
 def _only_mover(settlement: Settlement, outcome: RequestOutcome) -> Mapping[int, RequestOutcome]:
-    """Settle just the request that moved it; the others are looked at again, or stay held."""
+    """Settle only the request that moved the execution. The others are settled later."""
     return {} if settlement.moved_by is None else {settlement.moved_by.id: outcome}
 
 
@@ -187,10 +187,9 @@ def _plan_adoption(
     inputs: AdvanceInputs,
     last_step: str | None,
 ) -> Plan | None:
-    """Give another program's pause its record; the next look, which it asks for, settles.
+    """Plan to take over a pause of another program. The next batch settles its requests.
 
-    None: the service has blocked it plainly, and it stays an end. Where our trigger made a pause of
-    that end, it becomes one again.
+    None: the service blocked it for good. If the trigger paused it, the plan restores its end.
     """
     found = definitions.of_workflow(claimed.workflow)
     if isinstance(found, InvalidDefinition):
@@ -213,7 +212,7 @@ def _plan_locating(
     definitions: Definitions,
     last_step: str | None,
 ) -> Plan:
-    """Look again where another program's pause stands, now that a person has mended it."""
+    """Plan to find the position of another program's pause again, after a retry."""
     found = definitions.of_workflow(claimed.workflow)
     opens = (
         None
@@ -240,7 +239,7 @@ def plan_after_effects(
     results: Mapping[str, EffectResult],
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Plan for what follows when effects have results, and what branches beside them wait for."""
+    """Plan to continue after effects have results. Branches beside them may end too."""
     pinned = pending.pinned
     if claimed.context is None:
         state, inputs = _with_loaded(pending.state, results, inputs), replace(inputs, elapsed=0.0)
@@ -253,7 +252,7 @@ def plan_after_effects(
 def plan_beside_effects(
     claimed: ClaimedExecution, pending: PendingEffects, inputs: AdvanceInputs
 ) -> Plan | None:
-    """Plan for what branches wait for while effects are under way; None: nothing has come."""
+    """Plan for branches that end while effects are in flight, None if none does."""
     settlement = settle_beside(claimed, pending.state, inputs.now)
     if settlement.resolutions:
         return _plan_advance(claimed, pending, {}, inputs)
@@ -266,13 +265,13 @@ def _plan_advance(
     results: Mapping[str, EffectResult],
     inputs: AdvanceInputs,
 ) -> Plan:
-    """Plan for the way on from where effects are under way, and branches may have their answers."""
+    """Plan to advance with results of effects and resolutions of branches."""
     pinned, state, data = pending.pinned, pending.state, as_object(claimed.resume_data)
     settlement = settle_beside(claimed, state, inputs.now)
     if settlement.resolutions:
         state = resume_inside(state, settlement.resolutions)
-        answered = settlement.resolutions.values()
-        data = resume_data_after(data, *answered, number=claimed.last_pause, at=inputs.now)
+        resolutions = settlement.resolutions.values()
+        data = resume_data_after(data, *resolutions, number=claimed.last_pause, at=inputs.now)
     context = effective(as_object(claimed.context), data)
     advanced = advance(pinned.definition, state, context, inputs, results)
     after = data if settlement.resolutions else claimed.resume_data
@@ -288,7 +287,7 @@ def plan_unreadable_after_effects(
     why: str,
     cause: UnreadableCause = "row_unreadable",
 ) -> Plan:
-    """Plan for a row that nobody can read any more when its effects come back: those are told."""
+    """Plan for a row that became unreadable while its effects were in flight."""
     came = _results_by_key(pending, results)
     what = Incident(
         cause,
@@ -308,15 +307,15 @@ def _results_by_key(
 
 
 def _with_loaded(state: State, results: Mapping[str, EffectResult], inputs: AdvanceInputs) -> State:
-    """Return a state that loads with what came back; its time has gone on meanwhile."""
+    """Return a state with the loaded documents, less the time that loading took."""
     left = None if state.time_left is None else max(0.0, state.time_left - inputs.elapsed)
     return replace(state, loaded={**state.loaded, **loaded_documents(results)}, time_left=left)
 
 
 def plan_ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
-    """Plan for what an execution leaves that another program ended while it ran here.
+    """Plan for an execution that another program ended while the daemon ran it.
 
-    None: it has not ended, but is paused.
+    None: it has not ended.
     """
     if claimed.status not in ENDED_STATUSES:
         return None
@@ -327,7 +326,7 @@ def plan_ended_elsewhere(claimed: ClaimedExecution) -> Plan | None:
 def plan_ambiguous_effects(
     claimed: ClaimedExecution, pending: PendingEffects, keys: Sequence[str]
 ) -> Plan:
-    """Plan for effects that may have happened and may not happen twice: a person knows, or asks."""
+    """Plan for effects that may have been sent and must not be sent twice."""
     what = Incident(
         "ambiguous_effect",
         f"nobody knows whether these happened: {', '.join(keys)}",
@@ -340,7 +339,7 @@ def plan_ambiguous_effects(
 def plan_running_incident(
     claimed: ClaimedExecution, state: State, definition: str, what: Incident
 ) -> Plan:
-    """Plan for an incident of an execution that runs: a retry goes on from where it stands."""
+    """Plan for an incident of a running execution. A retry continues from `state`."""
     opens = PauseToOpen(
         claimed.last_pause + 1, "incident", state.step, state=state, definition=definition,
         incident=what, prior_approval_ids=tuple(approval.id for approval in claimed.approvals),
@@ -349,9 +348,9 @@ def plan_running_incident(
 
 
 def only_repeats_effects(plan: Plan, state: Json) -> bool:
-    """Tell whether a plan, made without results, only hands over again what the state waits for.
+    """Tell whether a plan without results only returns the effects that the state waits for.
 
-    Else there is something to record: the flow let others move before its next step.
+    Otherwise there is something to record, because the flow stopped before its next step.
     """
     if (
         plan.records

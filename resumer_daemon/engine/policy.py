@@ -1,8 +1,8 @@
-"""The decision policy: what the approvals of one pause, as they stand now, decide together.
+"""The approval policy: what the approvals of one branch decide together.
 
-Only an exact `approved` approves, and only where nothing is to be said against it. One rejection or
-expiry decides at once; else as many different approvers as were asked for, and one of each role
-that was named.
+Only the status `approved` approves, and only if the decision guard accepts it. One rejection or one
+expiry decides at once. Otherwise the policy needs as many different approvers as were requested,
+and one for each role that was named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from resumer_daemon.frozen import frozen
 
 @frozen
 class PolicyResult:
-    """The policy's word, the approvals that brought it about, and the one that decided last."""
+    """A decision and the approvals that led to it, the last one at the end."""
 
     decision: Literal["approved", "rejected", "expired"]
     counted: tuple[Approval, ...]
 
     @property
     def deciding(self) -> Approval:
-        """The approval that completed what was needed."""
+        """The approval that completed the condition."""
         return self.counted[-1]
 
 
 def decide(approvals: Sequence[Approval], waiting: WaitCondition) -> PolicyResult | None:
-    """Return what is decided, or None while something is missing."""
+    """Return the decision, or None while approvals are missing."""
     for approval in approvals:
         if approval.status == "rejected":
             return PolicyResult("rejected", (approval,))
@@ -44,12 +44,12 @@ def decide(approvals: Sequence[Approval], waiting: WaitCondition) -> PolicyResul
 
 
 def _one_of_each_approver(approved: list[Approval], roles: Sequence[str]) -> list[Approval]:
-    """Without roles only one approval of each approver counts."""
+    """Return the approvals that count. Without roles, each approver counts once."""
     return approved if roles else list(_distinct(approved).values())
 
 
 def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
-    """Map each approver to the first approval they gave; an unknown one is somebody else."""
+    """Map each approver to their first approval. An unknown approver counts as a new one."""
     by_approver: dict[UUID, Approval] = {}
     for approval in approved:
         by_approver.setdefault(approval.approver_id or approval.id, approval)
@@ -57,9 +57,9 @@ def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
 
 
 def _roles_covered(approved: Sequence[Approval], waiting: WaitCondition) -> bool:
-    """Tell whether each role can have an approver of its own: a matching by augmenting paths.
+    """Tell whether each role can have a different approver, by augmenting paths.
 
-    An approval counts for the role that it was created for, whatever its row says by now.
+    An approval counts for the role that it was created for, even if its row has another role now.
     """
     candidates = _candidates(approved, waiting)
     taken: dict[UUID, str] = {}
@@ -78,15 +78,15 @@ def _roles_covered(approved: Sequence[Approval], waiting: WaitCondition) -> bool
 
 
 def _candidates(approved: Sequence[Approval], waiting: WaitCondition) -> Mapping[str, list[UUID]]:
-    """Return the approvers of each role, once each; of more than there are roles one is free."""
+    """Return the approvers of each role, at most as many as there are roles."""
     found: dict[str | None, dict[UUID, None]] = {role: {} for role in waiting.roles}
     for approval in approved:
-        of_role = found.get(asked_of(approval, waiting))
+        of_role = found.get(role_of(approval, waiting))
         if of_role is not None and len(of_role) < len(waiting.roles):
             of_role[approval.approver_id or approval.id] = None
     return {role: list(found[role]) for role in waiting.roles}
 
 
-def asked_of(approval: Approval, waiting: WaitCondition) -> str | None:
-    """Return the role that an approval stands for: the one it was created for, where known."""
+def role_of(approval: Approval, waiting: WaitCondition) -> str | None:
+    """Return the role that an approval counts for: the one it was created for, if known."""
     return waiting.created_for.get(str(approval.id), approval.approver_role)

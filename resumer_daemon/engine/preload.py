@@ -1,7 +1,7 @@
-"""What an advance needs before it starts: rules of conditions and documents of `context.load`.
+"""The rules and entities that an advance needs before it starts.
 
-A load is a read, so it is sent again wherever its result is unknown. What was found so far, in
-the cache or by an endpoint, is kept in the state until the context is built from it.
+Loading `context.load` is a read, so it is sent again if its result is unknown. The state keeps the
+documents that were found until the context is built.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ def effects_to_load(
     claimed: ClaimedExecution,
     inputs: AdvanceInputs,
 ) -> tuple[Effect, ...]:
-    """Return what is to be asked for: what nobody was asked for yet, and somebody could tell."""
+    """Return the requests for documents that are not loaded and have an endpoint."""
     return tuple(
         _load_effect(path, endpoint, key, claimed, inputs)
         for path in definition.context_load
@@ -36,12 +36,12 @@ def effects_to_load(
 
 
 def endpoint_of(path: str, endpoints: Mapping[str, Endpoint]) -> Endpoint | None:
-    """Return the endpoint of just this path, else the one of its entity."""
+    """Return the endpoint of this path, else that of its entity, else None."""
     return endpoints.get(path) or endpoints.get(entity_of(path))
 
 
 def loaded_documents(results: Mapping[str, EffectResult]) -> dict[str, Json]:
-    """Return what endpoints told, by path; None for what cannot be loaded."""
+    """Return the documents by path, None for a document that could not be loaded."""
     return {
         path.removeprefix(CONTEXT_PATH): _document_of(result) for path, result in results.items()
     }
@@ -53,7 +53,7 @@ def build_context(
     claimed: ClaimedExecution,
     inputs: AdvanceInputs,
 ) -> dict[str, Json]:
-    """Build the context from the payload and what was found, in the order of the definition."""
+    """Build the context from the payload and the documents, in the order of the definition."""
     found = {path: loads[path] for path in definition.context_load if loads.get(path) is not None}
     return build(claimed.payload, found, inputs.now)
 
@@ -84,22 +84,22 @@ def _load_effect(
 
 
 def _document_of(result: EffectResult) -> Json:
-    """Return the document of an answer: all of it, or it is not loaded."""
+    """Return the document in a response, None if it is incomplete or an error."""
     told = result.data.get("response")
     whole = result.error is None and not result.data.get("response_truncated")
     return told if whole and isinstance(told, dict | list) else None
 
 
 def rule_ids(definition: Definition) -> frozenset[str]:
-    """Return the rules that a definition may ask for, so that they can be read beforehand."""
+    """Return the rules that a definition uses, so that they can be read before the advance."""
     return frozenset(_rule_ids(definition.steps))
 
 
 def condition_of(step: ConditionStep, rules: Mapping[str, Rule]) -> Json:
-    """Return the condition that a step asks.
+    """Return the condition of a step, from the step or its rule.
 
     Raises:
-        Fault: Its rule is missing, disabled, empty or of another type.
+        StepError: The rule is missing, disabled, empty or of another type.
     """
     if step.rule_id is None:
         return step.condition

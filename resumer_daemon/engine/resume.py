@@ -1,4 +1,4 @@
-"""Resume: where the answer to a pause leads, and what is kept of it."""
+"""End a pause: the state to continue from, and the data that the resume adds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -38,31 +38,35 @@ _RESULTS: Final[Mapping[WaitResult, Result]] = {
     "rejected": "blocked",
     "expired": "blocked",
 }
-# The time that a timer waits for is its event.
+# The due time of a wait for a time is its event.
 _TIMED_OUT: Final[Mapping[Awaits | None, WaitResult]] = {"approval": "expired", "time": "event"}
 
 
 def resume(
-    definition: Definition, state: State | None, ways: NextSteps, answer: Resolution
+    definition: Definition, state: State | None, next_steps: NextSteps, resolution: Resolution
 ) -> State:
-    """Return the state from which to advance once a pause has been answered.
+    """Return the state to advance from after the end of a pause.
 
-    A pause for a person or an incident waits for nothing by itself: it goes on where it stood,
-    from the first step where the flow has not begun (no state). The counts of steps begin anew,
-    for a budget is of one run.
+    A manual pause and an incident have no wait, so the flow continues where it stopped. Without a
+    state the flow has not begun, and starts at the first step. Step counts start again, because the
+    step budget is per run.
     """
     if state is None:
         return begin(definition, None)
-    reply = _wait_result_of(state.awaits, answer)
-    if reply is None:
+    wait_result = _wait_result_of(state.awaits, resolution)
+    if wait_result is None:
         return reset_step_counts(state)
-    note = answer.deciding.reason if isinstance(answer, Decision) else _reason_of(answer)
-    if reply == "timeout" and ways.timeout is None:
-        return _with_wait_result(reset_step_counts(state), segment(state.step or ""), reply, None)
-    decides = reply in _RESULTS
+    note = (
+        resolution.deciding.reason if isinstance(resolution, Decision) else _reason_of(resolution)
+    )
+    if wait_result == "timeout" and next_steps.timeout is None:
+        return _with_wait_result(
+            reset_step_counts(state), segment(state.step or ""), wait_result, None
+        )
+    decides = wait_result in _RESULTS
     return State(
-        step=_next_step(ways, reply),
-        result=_RESULTS[reply] if decides else state.result,
+        step=_next_step(next_steps, wait_result),
+        result=_RESULTS[wait_result] if decides else state.result,
         reason=note if decides else state.reason,
         time_left=state.time_left,
         allowed_time=state.allowed_time,
@@ -70,24 +74,29 @@ def resume(
     )
 
 
-def resume_inside(state: State, answers: Mapping[str, Resolution]) -> State:
-    """Return the state from which to advance once branches inside of a container are answered.
+def resume_inside(state: State, resolutions: Mapping[str, Resolution]) -> State:
+    """Return the state to advance from after branches inside a container have ended.
 
-    `answers` are by path. Each branch decides itself what its answer means; the others wait on.
+    `resolutions` are by path. Each step decides what its resolution means. Other branches keep
+    waiting.
     """
     resting = reset_step_counts(state)
     done = dict(resting.progress)
-    for path, answer in answers.items():
+    for path, resolution in resolutions.items():
         waits = done[path].branch
-        reply = None if waits is None else _wait_result_of(AWAITS[waits.reason], answer)
-        if reply is not None:
-            note = answer.deciding.reason if isinstance(answer, Decision) else _reason_of(answer)
-            done[path] = replace(done[path], branch=None, wait_result=reply, note=note)
+        wait_result = None if waits is None else _wait_result_of(AWAITS[waits.reason], resolution)
+        if wait_result is not None:
+            note = (
+                resolution.deciding.reason
+                if isinstance(resolution, Decision)
+                else _reason_of(resolution)
+            )
+            done[path] = replace(done[path], branch=None, wait_result=wait_result, note=note)
     return replace(resting, progress=done)
 
 
 def reset_step_counts(state: State) -> State:
-    """Return the state as it stands, its counts of steps begun anew but for the one under way."""
+    """Return the state with new step counts, except for the step under way."""
     visits = {step: visit for step, visit in state.visits.items() if step == state.step}
     done = {
         path: each
@@ -102,34 +111,34 @@ def reset_step_counts(state: State) -> State:
 
 def resume_data_after(
     resume_data: Mapping[str, Json],
-    *answers: Resolution,
+    *resolutions: Resolution,
     number: int,
     at: datetime,
     actor: str | None = None,
     reason: str | None = None,
 ) -> dict[str, Json]:
-    """Return what the column holds after a resume: what was there, and what the answers bring.
+    """Return the column `resume_data` after a resume.
 
-    `number` is of the pause that ends, `at` when it does. `actor` and `reason` are kept where the
-    answer itself names none.
+    `number` is of the pause that ends, and `at` is the time of its end. `actor` and `reason` are
+    used if a resolution names none.
     """
     data = dict(resume_data)
-    for answer in answers:
-        brought, resumed = _changes(answer, data)
-        told = {"actor": resumed.get("actor") or actor, "reason": resumed.get("reason") or reason}
-        if isinstance(answer, Decision):
+    for resolution in resolutions:
+        added, resumed = _changes(resolution, data)
+        facts = {"actor": resumed.get("actor") or actor, "reason": resumed.get("reason") or reason}
+        if isinstance(resolution, Decision):
             data.pop(OVERRIDDEN, None)
-        data |= brought
-        data["resume"] = {"data": None, **resumed, **told, "number": number}
+        data |= added
+        data["resume"] = {"data": None, **resumed, **facts, "number": number}
     data["resumed_at"] = rfc3339(at)
     return data
 
 
 def _changes(
-    answer: Resolution, data: Mapping[str, Json]
+    resolution: Resolution, data: Mapping[str, Json]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Return what an answer adds to the column, and what it tells of the resume."""
-    match answer:
+    """Return the values that a resolution adds to the column, and the facts of the resume."""
+    match resolution:
         case Decision(deciding, decided):
             facts = {each.id: _approval_json(each) for each in decided}
             approval = facts.get(deciding.id) or _approval_json(deciding)
@@ -144,18 +153,18 @@ def _changes(
         case TimedOut():
             return {}, {"trigger": "timeout"}
         case Manual(trigger, actor, reason, given):
-            # Under the names of the list: nobody but an approver may set `approved`.
+            # Only an approver may set `approved` and the other names of the daemon.
             free = {name: value for name, value in given.items() if name not in OWN_NAMES}
             resumed = {"trigger": trigger, "actor": actor, "reason": reason, "data": dict(given)}
-            return free | _override(answer), resumed
+            return free | _override(resolution), resumed
         case _:
-            assert_never(answer)
+            assert_never(resolution)
 
 
 def _override(manual: Manual) -> dict[str, Json]:
-    """Return the word of a person who ended a wait for an approval without being its approver.
+    """Return the decision of a person who ended a wait for an approval without approving it.
 
-    It takes the place of an earlier approval, which would else be read as that of this pause.
+    It replaces an earlier approval, which would otherwise be read as the approval of this pause.
     """
     if manual.approves is None:
         return {}
@@ -163,36 +172,36 @@ def _override(manual: Manual) -> dict[str, Json]:
 
 
 def resume_data_at_pause(resume_data: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what the column holds while an execution is paused.
+    """Return the column `resume_data` during a pause, without the key `approved`.
 
-    The service's own resumer acts on a top-level `approved`; the engine has it from `approval`, or
-    from what a person set in its place.
+    The service resumes executions with a top-level `approved`. The engine reads `approval` instead,
+    or the override of a person.
     """
     return {name: value for name, value in resume_data.items() if name != "approved"}
 
 
-def _next_step(ways: NextSteps, reply: WaitResult) -> str | None:
-    match reply:
+def _next_step(next_steps: NextSteps, wait_result: WaitResult) -> str | None:
+    match wait_result:
         case "approved":
-            return ways.approved
+            return next_steps.approved
         case "rejected":
-            return ways.rejected
+            return next_steps.rejected
         case "expired":
-            return ways.expired
+            return next_steps.expired
         case "event":
-            return ways.event
+            return next_steps.event
         case "timeout":
-            return ways.timeout
+            return next_steps.timeout
         case _:
-            assert_never(reply)
+            assert_never(wait_result)
 
 
-def _wait_result_of(awaits: Awaits | None, answer: Resolution) -> WaitResult | None:
-    """Return what an answer means for what the pause waits for; None where it is no answer to it.
+def _wait_result_of(awaits: Awaits | None, resolution: Resolution) -> WaitResult | None:
+    """Return how a resolution ends a wait, None if it does not end this kind of wait.
 
-    Only an explicit approval approves, and nothing else ends a wait for one.
+    Only an explicit approval approves, and only a decision or a person ends a wait for an approval.
     """
-    match answer:
+    match resolution:
         case Decision(deciding):
             return deciding.decision if awaits in (None, "approval") else None
         case Event():
@@ -200,15 +209,15 @@ def _wait_result_of(awaits: Awaits | None, answer: Resolution) -> WaitResult | N
         case TimedOut():
             return _TIMED_OUT.get(awaits, "timeout")
         case Manual():
-            return _manual_wait_result(awaits, answer)
+            return _manual_wait_result(awaits, resolution)
         case _:
-            assert_never(answer)
+            assert_never(resolution)
 
 
-def _manual_wait_result(awaits: Awaits | None, answer: Manual) -> WaitResult | None:
+def _manual_wait_result(awaits: Awaits | None, resolution: Manual) -> WaitResult | None:
     match awaits:
         case "approval":
-            return "rejected" if answer.approves is False else "approved"
+            return "rejected" if resolution.approves is False else "approved"
         case "event" | "time":
             return "event"
         case None:
@@ -217,18 +226,18 @@ def _manual_wait_result(awaits: Awaits | None, answer: Manual) -> WaitResult | N
             assert_never(awaits)
 
 
-def _reason_of(answer: Resolution) -> str | None:
-    return answer.reason if isinstance(answer, Manual) else None
+def _reason_of(resolution: Resolution) -> str | None:
+    return resolution.reason if isinstance(resolution, Manual) else None
 
 
-def _with_wait_result(state: State, path: str, reply: WaitResult, note: str | None) -> State:
-    """Tell the step that paused what ended the pause; it decides itself what that means."""
-    told = replace(state.progress.get(path, StepProgress()), wait_result=reply, note=note)
-    return replace(state, progress={**state.progress, path: told})
+def _with_wait_result(state: State, path: str, wait_result: WaitResult, note: str | None) -> State:
+    """Return a state whose step under way knows how its wait ended."""
+    facts = replace(state.progress.get(path, StepProgress()), wait_result=wait_result, note=note)
+    return replace(state, progress={**state.progress, path: facts})
 
 
 def _appended(before: Json, decided: Iterable[dict[str, Json]]) -> list[Json]:
-    """Return the list of approvals, oldest first, each once."""
+    """Return the list of approvals, oldest first, without duplicates."""
     earlier = list(before) if isinstance(before, list) else []
     known = {fact.get("id") for fact in earlier if isinstance(fact, dict)}
     return earlier + [fact for fact in decided if fact["id"] not in known]

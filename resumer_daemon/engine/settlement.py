@@ -1,15 +1,14 @@
-"""Settle all requests of one execution together: which one moves it, and what becomes of the rest.
+"""Settle all requests of one execution together.
 
-A cancel comes first, then a manual pause or resume. Then, for each branch that waits, the
-approval policy over its approvals as they are now. Then events, timeouts and manual resumes in
-the order in which they came, each for the branch that has waited longest for it. A request that
-moves a branch is `applied`. One that the end of a wait makes void is `superseded`. A decision
-that does not decide yet is `held`.
+A cancel comes first, then a manual pause or resume. Then the approval policy decides each branch
+that waits for approvals, with the approvals as they are now. Then events, timeouts and manual
+resumes follow in the order in which they arrived. Each of them ends the matching branch that has
+waited longest. A request that ends a wait is `applied`. A request that the end of a wait makes void
+is `superseded`. A decision that does not decide yet is `held`.
 
-On a pause that another program wrote, the boolean `approved` in `resume_data` is a decision,
-without an approver. The trigger marks that it was written while the row was paused, because one
-of an earlier pause may be left there. On the daemon's own pauses it is ignored: only approvals
-decide.
+On a pause that another program wrote, the boolean `approved` in `resume_data` is a decision without
+an approver. The trigger adds a request if it was written during the pause, because a value from an
+earlier pause may remain there. On the daemon's own pauses, only approvals decide.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,17 +70,17 @@ class Settlement:
 
     @property
     def resolution(self) -> Resolution | None:
-        """The answer to the branch that was decided first, if any was."""
+        """The resolution of the branch that was decided first, None if no branch was."""
         return next(iter(self.resolutions.values()), None)
 
     @property
     def moves(self) -> bool:
-        """Tell whether the execution moves at all."""
+        """Tell whether the execution advances or ends."""
         return bool(self.resolutions) or self.starts or self.cancelled
 
 
 def settle(claimed: ClaimedExecution) -> Settlement:
-    """Decide what the requests of a claimed execution come to."""
+    """Return the result of all requests of a claimed execution."""
     cancel = next((r for r in claimed.requests if r.kind == "cancel" and r.due), None)
     if claimed.status in ENDED_STATUSES:
         return Settlement({r.id: outcome_after_end(r) for r in claimed.requests})
@@ -104,9 +103,9 @@ def settle(claimed: ClaimedExecution) -> Settlement:
 
 
 def _open_timers(claimed: ClaimedExecution) -> set[int]:
-    """Return the timers of approvals that are pending and not past: they were to be closed.
+    """Return the due timers of approvals that are pending and not overdue.
 
-    Whoever runs the execution knows whether anybody waits for them.
+    They wait until the execution pauses. Only then is it known whether a branch waits for them.
     """
     pending = {a.id for a in claimed.approvals if a.status == "pending" and not a.expired}
     timers = (r for r in claimed.requests if r.kind == "timeout" and r.due)
@@ -124,10 +123,10 @@ def _settle_start(claimed: ClaimedExecution) -> Settlement:
 
 
 def _settle_manual_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement | None:
-    """Lay a person's hand on the pause: before any decision, for it is meant to stop.
+    """Apply a request for a manual pause before any decision. None if there is none.
 
-    But not before a resume that was asked for earlier: that one moves the execution, and it stops
-    before the next step. All else is looked at once the hand is there.
+    A resume that was requested earlier comes first. It advances the execution, which then stops
+    before its next step. All other requests are settled in the next batch.
     """
     if pause.reason in COVERING or not claimed.pause_requests:
         return None
@@ -141,28 +140,28 @@ def _settle_manual_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement 
 
 @frozen
 class _EndedBranch:
-    """The answer to one branch, the requests that count for it, and approvals without a request."""
+    """The resolution of a branch, its requests, and its approvals without a request."""
 
-    answer: Resolution
+    resolution: Resolution
     requests: tuple[ResumeRequest, ...]
     unasked: tuple[Approval, ...] = ()
 
     @property
     def moved_by(self) -> ResumeRequest | None:
-        """The request that completed it; another program's word on its own pause is none."""
+        """The request that completed it, None for a decision of another program."""
         last = self.requests[-1] if self.requests else None
         return None if last is None or last.kind == "adopt" else last
 
 
 def _without_events_before_scan(pause: Pause, claimed: ClaimedExecution) -> ClaimedExecution:
-    """Leave the events for the next look while a look back is due, which may find older ones."""
+    """Leave events for the next batch if a scan for earlier events is due."""
     if pause.reason in COVERING or not any(r.kind == "adopt" and r.due for r in claimed.requests):
         return claimed
     return replace(claimed, requests=tuple(r for r in claimed.requests if r.kind != "event"))
 
 
 def _settle_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
-    """Answer each branch that can be: the others go on waiting, whatever becomes of these."""
+    """End each branch that has a resolution. The others keep waiting."""
     claimed = _without_events_before_scan(pause, claimed)
     external = external_decision_request(pause, claimed.requests)
     ended = _ended_branches(pause, claimed, external)
@@ -178,7 +177,7 @@ def _settle_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
 
 
 def _violations_beside(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
-    """Say why decisions did not count for what moves: their branches may wait on."""
+    """Return why decisions did not count, for branches that keep waiting."""
     if all(approval.guard_violation is None for approval in claimed.approvals):
         return {}
     others = {
@@ -189,10 +188,10 @@ def _violations_beside(claimed: ClaimedExecution, moved: Settlement) -> dict[int
 
 
 def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Settlement:
-    """Answer branches that wait while effects of others are under way: `state` is where both stand.
+    """Settle branches that wait beside effects in flight. `state` is of both.
 
-    Only what counts is settled: all else is looked at once the execution stands. What a person
-    holds does not move.
+    Only requests that end a branch are settled. All others wait until the execution pauses. Nothing
+    is settled during a manual pause or a hold.
     """
     if not state.branches or claimed.manual_pause is not None:
         return Settlement({})
@@ -208,7 +207,7 @@ def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Set
 
 
 def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
-    """Return the pause that an execution would open if no effect were under way."""
+    """Return the pause that the execution would open if no effect were in flight."""
     longest = state.branches[0]
     asked = tuple(approval for branch in state.branches for approval in branch.approval_ids)
     there = frozenset(approval.id for approval in claimed.approvals)
@@ -221,12 +220,12 @@ def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
 def _settlement_of(
     ended: Mapping[str, _EndedBranch], others: Mapping[int, RequestOutcome]
 ) -> Settlement:
-    """Put together what was answered; `others` is what becomes of the requests beside."""
+    """Return the settlement of ended branches. `others` are outcomes of other requests."""
     counted = {each.id for part in ended.values() for each in part.requests}
     moved_by = [part.moved_by for part in ended.values() if part.moved_by is not None]
     return Settlement(
         {**others, **dict.fromkeys(counted, "applied")},
-        {path: part.answer for path, part in ended.items()},
+        {path: part.resolution for path, part in ended.items()},
         moved_by=moved_by[-1] if moved_by else None,
         unrequested_approvals=tuple(each for part in ended.values() for each in part.unasked),
     )
@@ -235,28 +234,28 @@ def _settlement_of(
 def _ended_branches(
     pause: Pause, claimed: ClaimedExecution, external: ResumeRequest | None
 ) -> dict[str, _EndedBranch]:
-    """Return what answers each branch, by its path: decisions first, then what came first."""
+    """Return the branches that end, by path: first by decisions, then by arrival."""
     ended = _decisions(pause, claimed)
     if PAUSE in ended:
-        return ended  # the only branch there is
-    said = external_decision(claimed) if external is not None and not ended else None
-    if external is not None and said is not None:
-        ended[PAUSE] = _EndedBranch(said, (external,))
+        return ended  # there is no other branch
+    stated = external_decision(claimed) if external is not None and not ended else None
+    if external is not None and stated is not None:
+        ended[PAUSE] = _EndedBranch(stated, (external,))
     used: set[UUID | None] = set()
     awaited = _waiting_branches(pause, claimed)
     for request in claimed.requests:
         if not request.due or (request.kind == "event" and request.source_id in used):
             continue
-        answered = _resolution_of(request, pause, awaited, ended)
-        if answered is not None:
-            path, answer = answered
-            ended[path] = _EndedBranch(answer, (request,))
+        found = _resolution_of(request, pause, awaited, ended)
+        if found is not None:
+            path, resolution = found
+            ended[path] = _EndedBranch(resolution, (request,))
             used |= {request.source_id} if request.kind == "event" else set()
     return ended
 
 
 def _waiting_branches(pause: Pause, claimed: ClaimedExecution) -> WaitingBranches | None:
-    """Return what the branches wait for, where a timer or an event asks."""
+    """Return the waiting branches if a timer or an event is due, else None."""
     asks = any(r.due and r.kind in ("event", "timeout") for r in claimed.requests)
     if pause.reason in COVERING or not asks:
         return None
@@ -269,17 +268,18 @@ def _resolution_of(
     awaited: WaitingBranches | None,
     ended: Mapping[str, _EndedBranch],
 ) -> tuple[str, Resolution] | None:
-    """Return which branch a request that is no decision answers: the one that has waited longest.
+    """Return the path and the resolution of the branch that a request ends, None if none.
 
-    A person who resumes, or retries, means what the pause shows.
+    It is the branch that has waited longest. A manual resume or a retry means the branch that the
+    pause shows.
     """
     if not pause.accepts(request):
         return None
     if request.kind in ("manual", "retry"):
         shown = None if pause.reason in COVERING else pause.branches[0]
         path = PAUSE if shown is None else shown.path
-        answer = None if path in ended else _manual_resolution(request, pause, shown)
-        return None if answer is None else (path, answer)
+        resolution = None if path in ended else _manual_resolution(request, pause, shown)
+        return None if resolution is None else (path, resolution)
     if awaited is None:
         return None
     if request.kind == "timeout" and request.source_id is None:
@@ -290,28 +290,28 @@ def _resolution_of(
 
 
 def _decisions(pause: Pause, claimed: ClaimedExecution) -> dict[str, _EndedBranch]:
-    """Return the branches that approvals have decided, as these stand now."""
+    """Return the branches that their approvals decide."""
     if pause.reason in COVERING:
         return {}
     ended = {}
     requests = _newest_by_decision(claimed.requests)
     for branch, approvals in pause.approval_branches(claimed.approvals):
-        verdict = decide(approvals, _current_condition(branch, approvals))
-        if verdict is not None:
-            ended[branch.path] = _decided(verdict, approvals, requests)
+        result = decide(approvals, _current_condition(branch, approvals))
+        if result is not None:
+            ended[branch.path] = _decided(result, approvals, requests)
     if len(ended) < 2:
         return ended
-    return dict(sorted(ended.items(), key=lambda part: _decided_at(part[1].answer)))
+    return dict(sorted(ended.items(), key=lambda part: _decided_at(part[1].resolution)))
 
 
-def _decided_at(answer: Resolution) -> str:
-    return (answer.deciding.decided_at or "") if isinstance(answer, Decision) else ""
+def _decided_at(resolution: Resolution) -> str:
+    return (resolution.deciding.decided_at or "") if isinstance(resolution, Decision) else ""
 
 
 def _newest_by_decision(
     requests: Iterable[ResumeRequest],
 ) -> dict[tuple[UUID | None, str | None], ResumeRequest]:
-    """Map each approval and what was said of it to the newest request that says so."""
+    """Map each approval and its decision to the newest request that reports it."""
     return {
         (request.source_id, request.decision): request
         for request in requests
@@ -320,7 +320,7 @@ def _newest_by_decision(
 
 
 def _current_condition(branch: Branch, approvals: Sequence[Approval]) -> WaitCondition:
-    """Return what must be decided now that some of what was there may be deleted."""
+    """Return the condition of a branch, given that some approvals may be deleted."""
     waiting = branch.wait
     if waiting.minimum is None or waiting.approvals is None:
         return waiting
@@ -329,21 +329,21 @@ def _current_condition(branch: Branch, approvals: Sequence[Approval]) -> WaitCon
 
 
 def _decided(
-    verdict: PolicyResult,
+    result: PolicyResult,
     approvals: Iterable[Approval],
     requests: Mapping[tuple[UUID | None, str | None], ResumeRequest],
 ) -> _EndedBranch:
-    """Return the decision: each approval that counted has exactly one applied row."""
-    found = [requests.get((approval.id, approval.status)) for approval in verdict.counted]
+    """Return the decision. Each approval that counts has exactly one applied request."""
+    found = [requests.get((approval.id, approval.status)) for approval in result.counted]
     return _EndedBranch(
         Decision(
-            _decided_approval(verdict.deciding),
+            _decided_approval(result.deciding),
             tuple(_decided_approval(a) for a in approvals if a.status in VERDICTS),
         ),
         tuple(request for request in found if request is not None),
         tuple(
             approval
-            for approval, request in zip(verdict.counted, found, strict=True)
+            for approval, request in zip(result.counted, found, strict=True)
             if request is None
         ),
     )
@@ -363,7 +363,7 @@ def _decided_approval(approval: Approval) -> DecidedApproval:
 def _manual_resolution(
     request: ResumeRequest, pause: Pause, shown: Branch | None
 ) -> Resolution | None:
-    """Return what a person's resume or retry answers to what the pause shows, if anything."""
+    """Return the resolution by a manual resume or a retry, None if it is not allowed."""
     payload: Mapping[str, Json] = request.payload if isinstance(request.payload, dict) else {}
     if request.kind == "retry":
         retried = pause.reason == "incident"
@@ -381,7 +381,7 @@ def _manual_resolution(
 
 
 def _may_force(payload: Mapping[str, Json], pause: Pause) -> bool:
-    """A manual resume is no decision: while an approval is missing it needs `force`."""
+    """Tell whether a manual resume may end a pause: without an approval it needs `force`."""
     return pause.reason != "approval_required" or payload.get("force") is True
 
 
@@ -410,7 +410,7 @@ def _guard_violations(
     requests: Iterable[ResumeRequest],
     outcomes: Mapping[int, RequestOutcome],
 ) -> dict[int, str]:
-    """Say of each held approval why it does not count."""
+    """Return why held approvals do not count, by the ids of their requests."""
     objections = {a.id: a.guard_violation for a in owned if a.guard_violation is not None}
     return {
         r.id: objections[r.source_id]
@@ -426,7 +426,7 @@ def _needs_timer(approval: Approval) -> bool:
 def external_decision_request(
     pause: Pause, requests: Sequence[ResumeRequest]
 ) -> ResumeRequest | None:
-    """Return the newest request that tells of a word on this pause, if it may have one."""
+    """Return the newest request for a decision of another program, if any."""
     if pause.reason != "approval_required" or _is_own(pause):
         return None
     external = [
@@ -436,7 +436,7 @@ def external_decision_request(
 
 
 def external_decision(claimed: ClaimedExecution) -> Manual | None:
-    """Return the word that stands in the row, if it is a decision."""
+    """Return the decision that another program wrote to `resume_data`, if any."""
     data = claimed.resume_data
     word: Json = data.get("approved") if isinstance(data, dict) else None
     if not isinstance(word, bool):
@@ -445,5 +445,5 @@ def external_decision(claimed: ClaimedExecution) -> Manual | None:
 
 
 def _is_own(pause: Pause) -> bool:
-    """Where a step of ours paused, its attempt is remembered."""
+    """Tell whether the daemon opened a pause: then its state has the attempt of the step."""
     return pause.state is None or bool(pause.state.progress)

@@ -1,6 +1,6 @@
-"""Simulate an execution with given answers. Nothing is sent and nothing is written.
+"""Run a scenario without a database. Nothing is sent and nothing is written.
 
-It uses the settlement, resume and advance of the daemon. Every effect is taken to have succeeded.
+It uses the settlement, resume and advance of the daemon. Every effect is assumed to succeed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -61,10 +61,10 @@ def comparisons(
     context: Mapping[str, Json],
     rules: Mapping[str, Rule],
 ) -> tuple[Comparison, ...]:
-    """Return the comparisons of a condition's record; none of any other record.
+    """Return the comparisons of a condition step's record, none for other steps.
 
-    `context` is the one that the step ran on. A rule that cannot be asked has no comparisons: the
-    record's error tells of it.
+    `context` is the one that the step read. A rule that cannot be evaluated has no comparisons, and
+    the record has the error.
     """
     if record.step_type != "condition":
         return ()
@@ -83,7 +83,7 @@ def comparisons(
 def _enter(
     step: Step, context: Mapping[str, Json], path: list[str]
 ) -> tuple[Step | None, Mapping[str, Json], list[str]]:
-    """Return the member that the path leads to, its context, and the rest of the path."""
+    """Return the member at the path, its context, and the rest of the path."""
     match step.type:
         case "parallel":
             return step.steps[int(path[0])], context, path[1:]
@@ -99,7 +99,7 @@ def _scope(step: ForeachStep, context: Mapping[str, Json], number: int) -> dict[
     return {**context, f"{step.item_var}": items[number], f"{step.item_var}_index": number}
 
 
-Answers: TypeAlias = Mapping[str, Resolution]
+Resolutions: TypeAlias = Mapping[str, Resolution]
 ScriptedDecision: TypeAlias = Literal["approved", "rejected", "expired", "timeout", "event"]
 
 _REQUEST: Final = 0
@@ -107,7 +107,7 @@ _REQUEST: Final = 0
 
 @frozen
 class ScriptedEvent:
-    """An event that somebody would write."""
+    """An event of a scenario."""
 
     type: str
     payload: Json
@@ -115,9 +115,10 @@ class ScriptedEvent:
 
 @frozen
 class Scenario:
-    """Words in their order, one a pause, and the events that there are.
+    """Decisions in their order, one for each pause, and events.
 
-    A wait without a word takes an event that fits; `timeout` and `event` say which comes first.
+    A wait without a decision takes the first matching event. The decisions `timeout` and `event`
+    say which of the two comes first.
     """
 
     decisions: tuple[ScriptedDecision, ...] = ()
@@ -125,72 +126,83 @@ class Scenario:
 
 
 def next_resolutions(
-    claimed: ClaimedExecution, script: Scenario, now: datetime
-) -> tuple[Answers, Scenario]:
-    """Return what answers branches of an execution's pause, by path, and the script without it.
+    claimed: ClaimedExecution, scenario: Scenario, now: datetime
+) -> tuple[Resolutions, Scenario]:
+    """Return the next resolutions by path, and the rest of the scenario.
 
-    What is written already comes first. None at all: nothing that is left of the script does.
+    Stored decisions come before the scenario. Without resolutions, the rest of the scenario does
+    not apply.
     """
     pause = claimed.pause
     if claimed.status != "paused" or pause is None or pause.reason == "incident":
-        return {}, script
-    answers = settle(claimed).resolutions
-    if answers:
-        return answers, script
+        return {}, scenario
+    resolutions = settle(claimed).resolutions
+    if resolutions:
+        return resolutions, scenario
     if pause.reason == "approval_required":
-        return _decision(claimed, pause, script, now)
-    if script.decisions[:1] == ("timeout",):
-        return _timeout(claimed, pause, script)
-    return _event(claimed, pause, script)
+        return _decision(claimed, pause, scenario, now)
+    if scenario.decisions[:1] == ("timeout",):
+        return _timeout(claimed, pause, scenario)
+    return _event(claimed, pause, scenario)
 
 
 def _decision(
-    claimed: ClaimedExecution, pause: Pause, script: Scenario, now: datetime
-) -> tuple[Answers, Scenario]:
-    """Let the approvers decide: all who are asked approve, or one refuses."""
-    word = next(iter(script.decisions), None)
-    if word not in VERDICTS:
-        return {}, script
+    claimed: ClaimedExecution, pause: Pause, scenario: Scenario, now: datetime
+) -> tuple[Resolutions, Scenario]:
+    """Decide as the approvers: all requested approvers approve, or one rejects."""
+    decision = next(iter(scenario.decisions), None)
+    if decision not in VERDICTS:
+        return {}, scenario
     branch, owned = pause.approval_branches(claimed.approvals)[0]
     pending = [each for each in owned if each.status == "pending"]
     missing = range((branch.wait.approvals or 1) - len(owned))
     unasked = [_made_up_approval(pause.number, number) for number in missing]
-    deciding = [*pending, *unasked] if word == "approved" else [*pending, *unasked][:1]
-    said = {a.id: a._replace(status=word, decided_at=rfc3339(now)) for a in deciding}
-    approvals = (said.get(each.id, each) for each in (*claimed.approvals, *unasked))
-    answers = settle(replace(claimed, approvals=tuple(approvals))).resolutions
-    return answers, replace(script, decisions=script.decisions[1:]) if answers else script
+    deciding = [*pending, *unasked] if decision == "approved" else [*pending, *unasked][:1]
+    decided = {a.id: a._replace(status=decision, decided_at=rfc3339(now)) for a in deciding}
+    approvals = (decided.get(each.id, each) for each in (*claimed.approvals, *unasked))
+    resolutions = settle(replace(claimed, approvals=tuple(approvals))).resolutions
+    return resolutions, replace(
+        scenario, decisions=scenario.decisions[1:]
+    ) if resolutions else scenario
 
 
 def _made_up_approval(pause: int, number: int) -> Approval:
-    """Return one of the approvals that a pause needs and nobody has asked for yet."""
+    """Return an approval that a pause needs and that nobody has requested yet."""
     return Approval(UUID(int=pause << 32 | number), f"unasked_{pause}_{number}", "pending")
 
 
-def _event(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
+def _event(
+    claimed: ClaimedExecution, pause: Pause, scenario: Scenario
+) -> tuple[Resolutions, Scenario]:
     awaited = {branch.wait.event for branch in pause.branches}
-    for number, event in enumerate(script.events):
+    for number, event in enumerate(scenario.events):
         if event.type not in awaited:
             continue
-        answers = _resolutions_of(
+        resolutions = _resolutions_of(
             claimed, ResumeRequest(_REQUEST, "event", decision=event.type, payload=event.payload)
         )
-        if answers:
-            said = script.decisions[:1] == ("event",)
-            left = script.events[:number] + script.events[number + 1 :]
-            return answers, Scenario(script.decisions[said:], left)
-    return {}, script
+        if resolutions:
+            used = scenario.decisions[:1] == ("event",)
+            left = scenario.events[:number] + scenario.events[number + 1 :]
+            return resolutions, Scenario(scenario.decisions[used:], left)
+    return {}, scenario
 
 
-def _timeout(claimed: ClaimedExecution, pause: Pause, script: Scenario) -> tuple[Answers, Scenario]:
-    due = [each for each in pause.branches if each.wait.due_at is not None]
-    if not due:
-        return {}, script
-    answers = _resolutions_of(claimed, ResumeRequest(_REQUEST, "timeout", decision=due[0].path))
-    return answers, replace(script, decisions=script.decisions[1:]) if answers else script
+def _timeout(
+    claimed: ClaimedExecution, pause: Pause, scenario: Scenario
+) -> tuple[Resolutions, Scenario]:
+    timed = [each for each in pause.branches if each.wait.due_at is not None]
+    if not timed:
+        return {}, scenario
+    resolutions = _resolutions_of(
+        claimed, ResumeRequest(_REQUEST, "timeout", decision=timed[0].path)
+    )
+    return resolutions, replace(
+        scenario, decisions=scenario.decisions[1:]
+    ) if resolutions else scenario
 
 
-def _resolutions_of(claimed: ClaimedExecution, request: ResumeRequest) -> Answers:
+def _resolutions_of(claimed: ClaimedExecution, request: ResumeRequest) -> Resolutions:
     return settle(replace(claimed, requests=(request,))).resolutions
 
 
@@ -241,14 +253,14 @@ CarryOut: TypeAlias = Callable[[Effect], EffectResult]
 ROUNDS: Final = 20_000
 """How many rounds of effects one stretch may take: a definition can be anybody's."""
 
-# So that records keep their order from one round to the next; templates show whole seconds.
+# Keeps records in order from one round to the next. Templates show whole seconds.
 _ROUND_TRIP: Final = timedelta(milliseconds=10)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @frozen
 class StepTrace:
-    """One attempt of a step, and what it compared where it is a condition."""
+    """One attempt of a step, with the comparisons if it is a condition."""
 
     record: StepRecord
     comparisons: tuple[Comparison, ...] = ()
@@ -256,7 +268,7 @@ class StepTrace:
 
 @frozen
 class Segment:
-    """From answers (none: from the start) to the next pause, or to the end."""
+    """The part of a run from resolutions, or from the start, to the next pause or the end."""
 
     resolutions: tuple[Resolution, ...]
     steps: tuple[StepTrace, ...]
@@ -265,13 +277,13 @@ class Segment:
 
     @property
     def resolution(self) -> Resolution | None:
-        """The first of the answers."""
+        """The first resolution, None at the start."""
         return next(iter(self.resolutions), None)
 
 
 @frozen
 class Simulation:
-    """What would happen, where the execution would stand then, and the answers that nothing met."""
+    """The segments of a run, the execution after it, and the unused rest of the scenario."""
 
     segments: tuple[Segment, ...]
     claimed: ClaimedExecution
@@ -279,7 +291,7 @@ class Simulation:
 
 
 def succeed(_: Effect) -> EffectResult:
-    """Answer an effect that is never carried out."""
+    """Return the result of an effect that was not sent."""
     return EffectResult(data={"status_code": 200, "response": ""})
 
 
@@ -287,25 +299,25 @@ def simulate(
     definition: Definition,
     claimed: ClaimedExecution,
     inputs: AdvanceInputs,
-    script: Scenario,
+    scenario: Scenario,
     carry_out: CarryOut = succeed,
 ) -> Simulation:
-    """Play the answers to an execution that is to start or is paused, until they or it end.
+    """Run the scenario on a pending or paused execution until its decisions or the flow end.
 
-    What was decided already, and only waits for a daemon, comes before the script.
+    Stored decisions that wait for a daemon come before the scenario.
     """
-    rehearsal = _Rehearsal(definition, claimed, inputs, carry_out)
+    simulated = _SimulatedExecution(definition, claimed, inputs, carry_out)
     if claimed.status == "pending":
-        rehearsal.start()
+        simulated.start()
     while True:
-        answers, script = next_resolutions(rehearsal.claimed, script, rehearsal.inputs.now)
-        if not answers:
-            return Simulation(tuple(rehearsal.stretches), rehearsal.claimed, script)
-        rehearsal.resume(answers)
+        resolutions, scenario = next_resolutions(simulated.claimed, scenario, simulated.inputs.now)
+        if not resolutions:
+            return Simulation(tuple(simulated.segments), simulated.claimed, scenario)
+        simulated.resume(resolutions)
 
 
-class _Rehearsal:
-    """An execution that exists here alone, and moves."""
+class _SimulatedExecution:
+    """An execution that exists only in memory."""
 
     def __init__(
         self,
@@ -319,7 +331,7 @@ class _Rehearsal:
         self.definition = definition
         self.claimed = claimed
         self.inputs = inputs
-        self.stretches: list[Segment] = []
+        self.segments: list[Segment] = []
         self._carry_out = carry_out
 
     def start(self) -> None:
@@ -327,23 +339,25 @@ class _Rehearsal:
         timeout = self.definition.timeout or self.inputs.default_timeout
         self._play((), begin(self.definition, timeout), _object(self.claimed.resume_data))
 
-    def resume(self, answers: Answers) -> None:
+    def resume(self, resolutions: Resolutions) -> None:
         """Run from the open pause to the next stop."""
         pause = self.claimed.pause
         if pause is None:
             raise ValueError("a resume needs an open pause")
-        due = [_due(path, each, pause, self.claimed) for path, each in answers.items()]
-        now = max([self.inputs.now, *(each for each in due if each is not None)])
+        due_at = [_due(path, each, pause, self.claimed) for path, each in resolutions.items()]
+        now = max([self.inputs.now, *(each for each in due_at if each is not None)])
         self.inputs = replace(self.inputs, now=now, pause_number=self.claimed.last_pause)
-        if pause.state is None or PAUSE in answers:
-            state = resume(self.definition, pause.state, pause.next_steps, answers[PAUSE])
+        if pause.state is None or PAUSE in resolutions:
+            state = resume(self.definition, pause.state, pause.next_steps, resolutions[PAUSE])
         else:
-            state = resume_inside(pause.state, answers)
-        given = tuple(answers.values())
+            state = resume_inside(pause.state, resolutions)
+        given = tuple(resolutions.values())
         data = _object(self.claimed.resume_data)
         self._play(given, state, resume_data_after(data, *given, number=pause.number, at=now))
 
-    def _play(self, answers: tuple[Resolution, ...], state: State, data: dict[str, Json]) -> None:
+    def _play(
+        self, resolutions: tuple[Resolution, ...], state: State, data: dict[str, Json]
+    ) -> None:
         context = effective(self.claimed.context, data)
         advanced = self._advance(state, context)
         records = sorted(advanced.records, key=lambda record: record.began or _EPOCH)
@@ -354,11 +368,11 @@ class _Rehearsal:
         stop = advanced.outcome
         if isinstance(stop, Effects):
             stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
-        self.stretches.append(Segment(answers, steps, advanced.writes, stop))
-        self.claimed = apply_outcome(self.claimed, stop, advanced, data, answers)
+        self.segments.append(Segment(resolutions, steps, advanced.writes, stop))
+        self.claimed = apply_outcome(self.claimed, stop, advanced, data, resolutions)
 
     def _advance(self, state: State, context: Mapping[str, Json]) -> Advance:
-        """Advance past all effects, for they are answered here; at most `ROUNDS` of them."""
+        """Advance past all effects, at most `ROUNDS` rounds of them."""
         advanced = advance(self.definition, state, context, self.inputs)
         records, writes = [*advanced.records], [*advanced.writes]
         for _ in range(ROUNDS):
@@ -373,11 +387,11 @@ class _Rehearsal:
 
 
 def _due(path: str, answer: Resolution, pause: Pause, claimed: ClaimedExecution) -> datetime | None:
-    """Return when a timeout or an expiry comes: a simulation lets that time pass."""
+    """Return when a timeout or an expiry is due, because a simulation lets that time pass."""
     match answer:
         case TimedOut():
-            due = (each.wait.due_at for each in pause.branches if each.path == path)
-            return next(due, None)
+            due_at = (each.wait.due_at for each in pause.branches if each.path == path)
+            return next(due_at, None)
         case Decision(deciding) if deciding.decision == "expired":
             expiries = (a.expires_at for a in claimed.approvals if a.id == deciding.id)
             expires_at = next(expiries, None)

@@ -1,11 +1,11 @@
-"""Approvals: the ones that an action asks for, and the ones that a block needs anyway."""
+"""Approval requests: from an action, or from a block that needs them."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from resumer_daemon.durations import EXPECTED, parse_duration
-from resumer_daemon.engine.actions.base import Task, shown
+from resumer_daemon.engine.actions.base import Task, recordable
 from resumer_daemon.engine.identifiers import approval_id, digest, request_id
 from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.runtime import Run, Scope
@@ -16,21 +16,21 @@ from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render, render_text
 from resumer_daemon.workflow.values import Json
 
-ENTITY = "execution"  # what an approval is about that names nothing else: the service reads a text
+ENTITY = "execution"  # the default entity, because the service requires a text
 ROLE = "manager"
 REASON = "Approval required by workflow"
 
 
 def create_approval_request(task: Task) -> dict[str, Json]:
-    """Ask for an approval."""
+    """Create an approval request."""
     made_of = task.digest()
     approval = NewApproval(
         id=approval_id(made_of),
         request_id=request_id(made_of),
-        entity_type=_fitting("entity", task.needed("entity"), 100) or ENTITY,
-        entity_id=_fitting("entity_id", task.text("entity_id"), 255)
+        entity_type=_checked_length("entity", task.needed("entity"), 100) or ENTITY,
+        entity_id=_checked_length("entity_id", task.text("entity_id"), 255)
         or task.run.inputs.execution_key,
-        approver_role=_fitting("approver_role", task.text("approver_role"), 100) or ROLE,
+        approver_role=_checked_length("approver_role", task.text("approver_role"), 100) or ROLE,
         approver_id=_user(task, "approver_id"),
         reason=mask_secrets(task.text("reason")) or REASON,
         requester_id=_user(task, "requester_id"),
@@ -38,16 +38,16 @@ def create_approval_request(task: Task) -> dict[str, Json]:
     )
     task.run.add_write(approval)
     task.progress.approval_ids += (str(approval.id),)
-    return _shown(approval)
+    return _recordable(approval)
 
 
-def rendered(
+def render_requires(
     requires: Requires, step: ActionStep, scope: Scope, run: Run, unresolved: set[str]
 ) -> Requires:
-    """Return what a block requires with its texts rendered: approvals are compared with that.
+    """Return the requirements of a block with rendered texts.
 
     Raises:
-        Fault: A role is longer than there is room for, or the timeout leads nowhere.
+        StepError: A role is too long, or the timeout leads nowhere.
     """
     names = run.template_names(step, None)
     expires_in = render(requires.expires_in, scope.context, names, unresolved)
@@ -58,17 +58,17 @@ def rendered(
         return render_text(written or "", scope.context, names, unresolved)
 
     return Requires(
-        role=_fitting("role", text(requires.role), 100) or ROLE,
+        role=_checked_length("role", text(requires.role), 100) or ROLE,
         expires_in=expires_in,
         approvals=requires.approvals,
-        roles=tuple(_fitting("role", text(role), 100) or ROLE for role in requires.roles),
+        roles=tuple(_checked_length("role", text(role), 100) or ROLE for role in requires.roles),
     )
 
 
-def needed_approvals(
+def required_approvals(
     requires: Requires, reason: str, scope: Scope, run: Run
 ) -> tuple[NewApproval, ...]:
-    """Return the approvals of a block whose list created none; `requires` is rendered."""
+    """Return the approvals of a block whose list created none. `requires` is rendered."""
     expires_at = _expiry(requires.expires_in, run.inputs.now)
     return tuple(
         NewApproval(
@@ -86,8 +86,8 @@ def needed_approvals(
     )
 
 
-def first_needed_id(scope: Scope, run: Run) -> str:
-    """Return the id of the first approval that a block will need, for the texts of its list."""
+def first_required_id(scope: Scope, run: Run) -> str:
+    """Return the id of the first approval of a block, for the texts of its list."""
     return str(approval_id(next(_digests(scope, run))))
 
 
@@ -99,13 +99,13 @@ def _digests(scope: Scope, run: Run) -> Iterator[bytes]:
 
 
 def _roles(requires: Requires) -> list[str]:
-    """Return whom to ask: one of each role, and as many as are needed."""
+    """Return the roles to request approvals from: each named role, then the default role."""
     others = max(requires.approvals or 1, 1) - len(requires.roles)
     return [*requires.roles, *[requires.role or ROLE] * others]
 
 
-def _fitting(name: str, text: str | None, room: int) -> str | None:
-    """Return a text for a column; one that was cut would name somebody else."""
+def _checked_length(name: str, text: str | None, room: int) -> str | None:
+    """Return a text for a column. A truncated one could name another person or role."""
     if text is not None and len(text) > room:
         raise StepError(f"{name} is longer than {room} characters")
     masked: str | None = mask_secrets(text)
@@ -121,10 +121,10 @@ def _user(task: Task, name: str) -> UUID | None:
 
 
 def _deadline(task: Task) -> Json:
-    """Return how long the approval may take: as it says itself, else as the block that asks says.
+    """Return the duration of an approval, from the action or else from its block.
 
     Raises:
-        Fault: It leads nowhere.
+        StepError: It leads nowhere.
     """
     given = task.action.params.get("expires_in")
     if given in (None, ""):
@@ -139,10 +139,10 @@ def _deadline(task: Task) -> Json:
 
 
 def _expiry(expires_in: Json, now: datetime) -> datetime | None:
-    """Return when an approval expires; without a duration it never does.
+    """Return when an approval expires, None if it never does.
 
     Raises:
-        Fault: What is given is no duration.
+        StepError: The duration is invalid.
     """
     if expires_in is None:
         return None
@@ -155,8 +155,8 @@ def _expiry(expires_in: Json, now: datetime) -> datetime | None:
         raise StepError(f"too long a duration: {shown_value(expires_in)}") from None
 
 
-def _shown(approval: NewApproval) -> dict[str, Json]:
-    return shown(
+def _recordable(approval: NewApproval) -> dict[str, Json]:
+    return recordable(
         id=str(approval.id),
         request_id=approval.request_id,
         entity=approval.entity_type,

@@ -1,6 +1,6 @@
 """What all actions share: rendered parameters, identity, attempts and failures.
 
-An effect is rendered once and is the same in every attempt.
+An effect is rendered once, so all attempts send the same request.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from resumer_daemon.workflow.values import Json
 
 
 class ActionFailed(Exception):
-    """An action has failed in a way that another attempt may mend, unless that is `final`."""
+    """An action failed. Another attempt may succeed, unless it is `final`."""
 
     def __init__(
         self, error: str, retry_class: str | None, shown: dict[str, Json], *, final: bool = False
@@ -32,7 +32,7 @@ class ActionFailed(Exception):
 
 @dataclass(slots=True)
 class Task:
-    """What an action works with. `index` is its place in the list."""
+    """One action to run, with its step. `index` is its position in the list."""
 
     action: Action
     index: int
@@ -45,44 +45,44 @@ class Task:
 
     @property
     def path(self) -> str:
-        """Return the place of this action in the definition."""
+        """The path of this action in the definition."""
         return f"{self.scope.path}#{self.index}"
 
     def digest(self) -> bytes:
-        """Return what the names of this action are made of."""
+        """Return the hash that the ids of this action are made of."""
         return digest(self.run.inputs, self.scope.path, self.scope.visit, str(self.index))
 
     def value(self, name: str) -> Json:
-        """Return a parameter rendered, with its type; None where there is none."""
+        """Return a rendered parameter, None if it is missing."""
         given = self.action.params.get(name)
         if given is None:
             return None
         return render(given, self.scope.context, self.names, self.unresolved)
 
     def text(self, name: str) -> str | None:
-        """Return a parameter rendered as text; None where there is none or nothing is left."""
+        """Return a parameter rendered as text, None if it is missing or empty."""
         given = self.action.params.get(name)
         if given is None:
             return None
         return self.rendered(given) or None
 
     def rendered(self, given: Json) -> str:
-        """Return any template as text."""
+        """Return a template rendered as text."""
         return render_text(given, self.scope.context, self.names, self.unresolved)
 
     def needed(self, name: str) -> str:
-        """Return a parameter as text.
+        """Return a required parameter as text.
 
         Raises:
-            Fault: It is missing, or empty.
+            StepError: It is missing or empty.
         """
         return self._given(name, self.text(name))
 
     def url(self) -> str:
-        """Return the parameter `url`, with each reference percent-encoded by its position.
+        """Return the parameter `url`, with references percent-encoded.
 
         Raises:
-            Fault: It is missing or empty, or cannot be rendered.
+            StepError: It is missing, empty or invalid.
         """
         given = self.action.params.get("url")
         if given is None:
@@ -96,42 +96,42 @@ class Task:
         return text
 
     def needs(self, name: str) -> StepError:
-        """Return the fault of an action without something that it needs."""
+        """Return the error of an action without a required parameter."""
         return StepError(f"{self.action.type} needs {name}")
 
 
-def shown(**parameters: Json) -> dict[str, Json]:
-    """Return rendered parameters fit to be recorded: no secrets, and nothing that was not given."""
+def recordable(**parameters: Json) -> dict[str, Json]:
+    """Return rendered parameters to record, without secrets and missing ones."""
     return {name: mask_secrets(value) for name, value in parameters.items() if value is not None}
 
 
 def run_effect(
     task: Task, kind: Literal["webhook", "record"], render: Callable[[], dict[str, Json]]
 ) -> dict[str, Json] | None:
-    """Have it done, or return what it came to; None while there is no result.
+    """Send an effect, or return its result. None while there is no result.
 
-    `render` makes the request, and is asked for it once.
+    `render` makes the request, and is called once for all attempts.
 
     Raises:
-        ActionFailed: It was answered badly, or not at all.
-        Fault: What it needs is missing, or not what it should be.
+        ActionFailed: The effect failed.
+        StepError: A parameter is missing or invalid.
     """
     pending = task.progress.pending
     if pending is None:
         pending = {"key": effect_key(task.digest()), "kind": kind, "request": render()}
-        _begin(task, pending, attempt=1)
+        _begin_attempt(task, pending, attempt=1)
     elif pending.get("failed"):
-        _begin(task, pending, attempt=pending["attempt"] + 1)
+        _begin_attempt(task, pending, attempt=pending["attempt"] + 1)
     elif (result := task.run.results.get(task.path)) is not None:
-        return _answered(task, pending, result)
-    return None  # what is under way is handed over again without being looked at
+        return _with_result(task, pending, result)
+    return None  # `Run` returns effects in flight again
 
 
-def _begin(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
-    """Begin an attempt, which another advance will find under way."""
+def _begin_attempt(task: Task, pending: Mapping[str, Json], attempt: int) -> None:
+    """Begin an attempt. A later advance finds it in flight."""
     deadline = _deadline(task)
     if deadline is not None and deadline.at <= task.run.clock + task.scope.delay:
-        raise ActionFailed(deadline.error(), "timeout", shown(**pending["request"]))
+        raise ActionFailed(deadline.error(), "timeout", recordable(**pending["request"]))
     pending = {name: pending[name] for name in ("key", "kind", "request")} | {"attempt": attempt}
     if task.scope.delay:
         pending["delay"] = exact(task.scope.delay)
@@ -150,8 +150,8 @@ def _deadline(task: Task) -> Deadline | None:
     return earlier(Deadline(task.progress.clock + timeout, timeout), task.scope.deadline)
 
 
-def _answered(task: Task, pending: Mapping[str, Json], result: EffectResult) -> dict[str, Json]:
-    seen = shown(**pending["request"]) | dict(result.data)
+def _with_result(task: Task, pending: Mapping[str, Json], result: EffectResult) -> dict[str, Json]:
+    seen = recordable(**pending["request"]) | dict(result.data)
     status = result.data.get("status_code")
     error, failed_as = result.error, result.retry_class
     if error is None and isinstance(status, int) and not 200 <= status <= 299:

@@ -1,10 +1,10 @@
-"""Run an `execute` list: one action after the other, until one fails."""
+"""Run a list of actions in order, until one fails."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from resumer_daemon.engine.actions.approval import create_approval_request, first_needed_id
-from resumer_daemon.engine.actions.base import ActionFailed, Task, shown
+from resumer_daemon.engine.actions.approval import create_approval_request, first_required_id
+from resumer_daemon.engine.actions.base import ActionFailed, Task, recordable
 from resumer_daemon.engine.actions.outgoing import create_record, notify, update_record, webhook
 from resumer_daemon.engine.runtime import Run, Scope
 from resumer_daemon.engine.state import StepProgress
@@ -16,12 +16,12 @@ from resumer_daemon.workflow.values import Json
 RunAction: TypeAlias = Callable[[Task], dict[str, Json] | None]
 
 
-def carry_out(task: Task) -> dict[str, Json] | None:
-    """Do an action and return its rendered parameters; None while its effect has no result.
+def run_action(task: Task) -> dict[str, Json] | None:
+    """Run an action. Return its rendered parameters, None while its effect has no result.
 
     Raises:
-        ActionFailed: It has failed, and may be repeated.
-        Fault: It has failed, and repeating it would change nothing.
+        ActionFailed: It failed, and may be repeated.
+        StepError: It failed, and repeating it would change nothing.
     """
     action = _ACTIONS.get(task.action.type)
     if action is None:
@@ -30,7 +30,7 @@ def carry_out(task: Task) -> dict[str, Json] | None:
 
 
 def _log(task: Task) -> dict[str, Json]:
-    return shown(message=task.text("message"))
+    return recordable(message=task.text("message"))
 
 
 _ACTIONS: Final[Mapping[str, RunAction]] = {
@@ -44,24 +44,24 @@ _ACTIONS: Final[Mapping[str, RunAction]] = {
 }
 
 
-def run_list(
+def run_actions(
     step: ActionStep | ExecuteStep, scope: Scope, run: Run, progress: StepProgress
 ) -> StepFailed | StepIncomplete | None:
-    """Carry out what is not done of the list; None when all of it is."""
+    """Run the remaining actions of the list. None if all are done."""
     for index in range(len(progress.results), len(step.execute)):
         action = step.execute[index]
         names = run.template_names(step, _approval_id(step, scope, run, progress))
         task = Task(action, index, step, scope, run, progress, names)
         try:
-            done = carry_out(task)
+            done = run_action(task)
         except (StepError, ActionFailed) as failure:
-            _remember(task)
+            _keep_unresolved(task)
             entry = _entry(task, failure)
             if not action.continue_on_error and run.inputs.action_errors == "fail":
-                return _broken(step, progress, entry, failure)
+                return _failed(step, progress, entry, failure)
             progress.pending = None
         else:
-            _remember(task)
+            _keep_unresolved(task)
             if done is None:
                 return UNFINISHED
             entry = {"type": action.type, "success": True, "error": None, **done}
@@ -69,24 +69,24 @@ def run_list(
     return None
 
 
-def results(progress: StepProgress) -> dict[str, Json]:
-    """Return the part of a step's output that tells of its list."""
+def list_output(progress: StepProgress) -> dict[str, Json]:
+    """Return the output of the list for the record of its step."""
     return {"execute_results": list(progress.results)} if progress.results else {}
 
 
 def _approval_id(
     step: ActionStep | ExecuteStep, scope: Scope, run: Run, progress: StepProgress
 ) -> str | None:
-    """Return the latest approval of the list, else the one that the block will create after it."""
+    """Return the last approval of the list, else the id that its block will create."""
     if progress.approval_ids:
         return progress.approval_ids[-1]
     pauses = step.type == "action" and step.action == "block" and step.requires is not None
     if pauses and not any(action.type == "create_approval_request" for action in step.execute):
-        return first_needed_id(scope, run)
+        return first_required_id(scope, run)
     return None
 
 
-def _remember(task: Task) -> None:
+def _keep_unresolved(task: Task) -> None:
     if task.unresolved:
         task.progress.unresolved += tuple(sorted(task.unresolved))
 
@@ -96,7 +96,7 @@ def _entry(task: Task, failure: StepError | ActionFailed) -> dict[str, Json]:
     return entry | failure.shown if isinstance(failure, ActionFailed) else entry
 
 
-def _broken(
+def _failed(
     step: ActionStep | ExecuteStep,
     progress: StepProgress,
     entry: dict[str, Json],

@@ -1,9 +1,9 @@
 """Actions that leave the engine: webhooks, records and notifications.
 
-A webhook is rendered once; every attempt sends the same bytes under the same key. A record that
-is mapped to a table is an effect that stays in the database: the daemon writes it in the
-transaction that records its result, so it is there exactly once, and a failure is the step's. A
-notification, and a record that is mapped to nothing, goes to the outbox.
+A webhook is rendered once, and every attempt sends the same bytes under the same key. A record that
+is mapped to a table is an effect inside the database. The daemon writes it in the transaction that
+records its result, so it exists exactly once, and the step fails if the write fails. Notifications
+and unmapped records go to the outbox.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import quote
 
-from resumer_daemon.engine.actions.base import Task, run_effect, shown
+from resumer_daemon.engine.actions.base import Task, recordable, run_effect
 from resumer_daemon.engine.identifiers import effect_key
 from resumer_daemon.engine.inputs import Endpoint, RecordTable
 from resumer_daemon.engine.outcome import OutboxMessage
@@ -26,7 +26,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def webhook(task: Task) -> dict[str, Json] | None:
-    """Send a request, or return what it came to; None while there is no result."""
+    """Send an HTTP request. Return its result, None while there is none."""
     return run_effect(task, "webhook", lambda: _webhook_request(task))
 
 
@@ -45,7 +45,7 @@ def _webhook_request(task: Task) -> dict[str, Json]:
 
 
 def _check_url(url: str) -> None:
-    """Refuse what cannot be sent. A URL with secrets in it is checked whole when it is sent."""
+    """Check a URL. One with secrets is checked when it is sent."""
     if names_user(url) or not (secrets_in(url) or is_url(url)):
         raise StepError(f"webhook: {refusal(url)}")
 
@@ -64,7 +64,7 @@ def _headers(task: Task) -> dict[str, str]:
 
 
 def create_record(task: Task) -> dict[str, Json] | None:
-    """Make a new record; None while there is no result."""
+    """Create a record. Return its result, None while there is none."""
     body = {"entity": task.needed("entity"), "data": task.value("data")}
     match task.run.inputs.records.get(body["entity"]):
         case RecordTable() as table:
@@ -74,11 +74,11 @@ def create_record(task: Task) -> dict[str, Json] | None:
                 task, "webhook", lambda: _record_request(task, "POST", endpoint, body)
             )
         case None:
-            return put(task, "create_record", body)
+            return add_to_outbox(task, "create_record", body)
 
 
 def update_record(task: Task) -> dict[str, Json] | None:
-    """Change a record; None while there is no result."""
+    """Update a record. Return its result, None while there is none."""
     body = {
         "entity": task.needed("entity"),
         "entity_id": task.needed("entity_id"),
@@ -92,11 +92,11 @@ def update_record(task: Task) -> dict[str, Json] | None:
                 task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body)
             )
         case None:
-            return put(task, "update_record", body)
+            return add_to_outbox(task, "update_record", body)
 
 
 def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Json]:
-    """Return what is to be written, of columns that may be."""
+    """Return the write to a table, with allowed columns only."""
     data = body["data"]
     if not isinstance(data, dict) or not data:
         raise StepError(f"{task.action.type} needs data: an object with columns of {table.name}")
@@ -119,7 +119,7 @@ def _record_request(
 
 
 def notify(task: Task) -> dict[str, Json]:
-    """Put a message to its recipients into the outbox."""
+    """Write a notification to the outbox."""
     recipients = _recipients(task.value("recipients"))
     if not recipients:
         raise task.needs("recipients")
@@ -127,23 +127,23 @@ def notify(task: Task) -> dict[str, Json]:
     message = _message(task, template, data)
     body = {"recipients": recipients, "message": message}
     beside = {"channel": task.text("channel"), "template": template, "data": data}
-    return put(
+    return add_to_outbox(
         task, "notify", body | {k: value for k, value in beside.items() if value is not None}
     )
 
 
 def _message(task: Task, template: str | None, data: Json) -> str:
     if template is not None:
-        return _filled(task, template, data)
+        return _message_from_template(task, template, data)
     if task.action.params.get("message") is None:
         raise StepError("notify needs message or template")
     return task.needed("message")
 
 
-def _filled(task: Task, template: str, data: Json) -> str:
-    """Return the text of a template; one that is not configured is its name, followed by its data.
+def _message_from_template(task: Task, template: str, data: Json) -> str:
+    """Return the text of a notification template, or its name and data if it is not configured.
 
-    The text knows the keys of `data` before those of the context, and `data` itself.
+    The template can use the keys of `data`, the context, and `data` itself.
     """
     text = task.run.inputs.notification_templates.get(template)
     if text is None:
@@ -154,15 +154,15 @@ def _filled(task: Task, template: str, data: Json) -> str:
 
 
 def _recipients(value: Json) -> list[str]:
-    """Return who is told; one alone needs no list."""
+    """Return the recipients. A single one needs no list."""
     given = value if isinstance(value, list) else [value]
     return [text for text in map(to_text, given) if text.strip()]
 
 
-def put(
+def add_to_outbox(
     task: Task, kind: Literal["notify", "create_record", "update_record"], body: dict[str, Json]
 ) -> dict[str, Json]:
-    """Put a message into the outbox, without secrets: it is kept, and people read it."""
+    """Write a message to the outbox, without secrets, because messages are stored."""
     message = OutboxMessage(effect_key(task.digest()), kind, mask_secrets(body))
     task.run.add_write(message)
-    return shown(**body)
+    return recordable(**body)

@@ -1,1 +1,1 @@
-"""The step types, one file each."""
+"""The step types."""

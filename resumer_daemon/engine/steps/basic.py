@@ -1,11 +1,11 @@
-"""Steps that hold no other step: action, condition, execute, and a step that was not understood."""
+"""Steps without members: action, condition, execute, and invalid steps."""
 
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from resumer_daemon.engine.actions.approval import REASON, needed_approvals, rendered
-from resumer_daemon.engine.actions.dispatch import results, run_list
+from resumer_daemon.engine.actions.approval import REASON, render_requires, required_approvals
+from resumer_daemon.engine.actions.dispatch import list_output, run_actions
 from resumer_daemon.engine.outcome import Incident, NewApproval
 from resumer_daemon.engine.preload import condition_of
 from resumer_daemon.engine.runtime import Run, Scope
@@ -47,16 +47,18 @@ _REASONS: Final = {
 
 
 def run_action(step: ActionStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Carry out the list, then allow, block, or wait for the approval."""
+    """Run the actions of the step, then allow, block, or wait for an approval."""
     if progress.wait_result is not None:
-        return _answered(step, scope, progress.wait_result, progress.note)
+        return _after_wait(step, scope, progress.wait_result, progress.note)
     if step.execute:
-        stopped = run_list(step, scope, run, progress)
+        stopped = run_actions(step, scope, run, progress)
         if stopped is not None:
             return stopped
     reason, unresolved = _reason(step, scope, run, progress)
-    requires = step.requires and rendered(step.requires, step, scope, run, unresolved)
-    done = output(step.action, True, reason, results(progress), (*progress.unresolved, *unresolved))
+    requires = step.requires and render_requires(step.requires, step, scope, run, unresolved)
+    done = output(
+        step.action, True, reason, list_output(progress), (*progress.unresolved, *unresolved)
+    )
     if requires is not None:
         return _pause(step, requires, done, scope, run, progress)
     return StepPassed(done, step.next, _RESULTS[step.action], reason)
@@ -70,30 +72,35 @@ def _pause(
     run: Run,
     progress: StepProgress,
 ) -> StepPaused:
-    asks: tuple[NewApproval, ...] = ()
+    new_approvals: tuple[NewApproval, ...] = ()
     if not progress.approval_ids:
         why = done["reason"] if step.reason else REASON
-        asks = needed_approvals(requires, why, scope, run)
-    asked = tuple(UUID(each) for each in progress.approval_ids) or tuple(each.id for each in asks)
+        new_approvals = required_approvals(requires, why, scope, run)
+    approval_ids = tuple(UUID(each) for each in progress.approval_ids) or tuple(
+        each.id for each in new_approvals
+    )
     branch = Branch(
         scope.branch,
         step.id,
         "approval_required",
         scope.next_steps(approval_next_steps(step, scope.following)),
-        _needed(requires, asked, asks, progress),
-        asked,
+        _wait_condition(requires, approval_ids, new_approvals, progress),
+        approval_ids,
         progress.began,
     )
-    return StepPaused(branch, done, asks)
+    return StepPaused(branch, done, new_approvals)
 
 
-def _needed(
-    requires: Requires, asked: Sequence[UUID], asks: Sequence[NewApproval], progress: StepProgress
+def _wait_condition(
+    requires: Requires,
+    approval_ids: Sequence[UUID],
+    new_approvals: Sequence[NewApproval],
+    progress: StepProgress,
 ) -> WaitCondition:
-    """Return what decides: where nothing else is said, as many approvals as the step asked for."""
+    """Return the condition of the wait: by default all approvals that the step requested."""
     if not requires.roles:
-        return WaitCondition(requires.approvals or len(asked))
-    asked_of = {str(each.id): each.approver_role for each in asks}
+        return WaitCondition(requires.approvals or len(approval_ids))
+    asked_of = {str(each.id): each.approver_role for each in new_approvals}
     asked_of |= {
         done["id"]: done["approver_role"]
         for done in progress.results
@@ -102,15 +109,17 @@ def _needed(
     return WaitCondition(requires.approvals, requires.roles, created_for=asked_of)
 
 
-def _answered(step: ActionStep, scope: Scope, reply: WaitResult, note: str | None) -> StepResult:
-    """Go on inside of a container, where a refused approval is a failure unless a way takes it."""
-    ways = approval_next_steps(step, scope.following)
-    if reply == "approved":
-        return StepPassed(None, ways.approved)
-    way = ways.rejected if reply == "rejected" else ways.expired
-    if scope.flows and way is not None:
-        return StepPassed(None, way)
-    error = "approval rejected" if reply == "rejected" else "approval expired"
+def _after_wait(
+    step: ActionStep, scope: Scope, wait_result: WaitResult, note: str | None
+) -> StepResult:
+    """Continue inside a container. A rejection is a failure unless a next step is followed."""
+    next_steps = approval_next_steps(step, scope.following)
+    if wait_result == "approved":
+        return StepPassed(None, next_steps.approved)
+    next_step = next_steps.rejected if wait_result == "rejected" else next_steps.expired
+    if scope.flows and next_step is not None:
+        return StepPassed(None, next_step)
+    error = "approval rejected" if wait_result == "rejected" else "approval expired"
     if note:
         error = f"{error}: {note}"
     return StepFailed(error, output("block", False, note))
@@ -119,7 +128,7 @@ def _answered(step: ActionStep, scope: Scope, reply: WaitResult, note: str | Non
 def _reason(
     step: ActionStep, scope: Scope, run: Run, progress: StepProgress
 ) -> tuple[str | None, set[str]]:
-    """Return the reason rendered, and what leads nowhere in it."""
+    """Return the rendered reason, and the references in it that lead nowhere."""
     if step.reason is None:
         return _REASONS[step.action], set()
     unresolved: set[str] = set()
@@ -129,10 +138,10 @@ def _reason(
 
 
 def run_condition(step: ConditionStep, scope: Scope, run: Run, _: StepProgress) -> StepPassed:
-    """Answer the condition.
+    """Evaluate the condition.
 
     Raises:
-        Fault: It cannot be answered.
+        StepError: It cannot be evaluated.
     """
     holds = evaluate(condition_of(step, run.inputs.rules), scope.context)
     answer = output("condition", True, None, {"result": holds})
@@ -140,17 +149,17 @@ def run_condition(step: ConditionStep, scope: Scope, run: Run, _: StepProgress) 
 
 
 def run_execute(step: ExecuteStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Carry out the list.
+    """Run the actions of the step.
 
     Raises:
-        Fault: There is none.
+        StepError: There are none.
     """
     if not step.execute:
         raise StepError("execute step has no actions")
-    stopped = run_list(step, scope, run, progress)
+    stopped = run_actions(step, scope, run, progress)
     if stopped is not None:
         return stopped
-    done = output("execute", True, None, results(progress), progress.unresolved)
+    done = output("execute", True, None, list_output(progress), progress.unresolved)
     return StepPassed(done, step.next)
 
 
@@ -161,10 +170,10 @@ GATE = "gate_not_understood"
 def run_invalid(
     step: InvalidStep, _place: Scope, run: Run, _progress: StepProgress
 ) -> StepIncomplete:
-    """Fail; where a gate is not understood, stop for a person, for a failure may have a way on.
+    """Fail, or halt if the step is a gate: a failure could continue at `on_error`.
 
     Raises:
-        Fault: What is wrong with the step.
+        StepError: The problem with the step.
     """
     if not step.gate:
         raise StepError(step.error)

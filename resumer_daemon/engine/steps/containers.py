@@ -30,10 +30,10 @@ SUPERSEDED = "superseded: another branch has passed"
 
 
 def run_parallel(step: ParallelStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Run what has not ended of each member.
+    """Run the members that have not ended.
 
     Raises:
-        Fault: There are no members or too many, or the strategy is unknown.
+        StepError: There are no members or too many, or the strategy is unknown.
     """
     check_size(step, scope, run)
     if step.strategy not in ("all_must_pass", "any_can_pass", "best_effort"):
@@ -42,17 +42,17 @@ def run_parallel(step: ParallelStep, scope: Scope, run: Run, progress: StepProgr
     paths = [f"{scope.path}/{number}" for number in range(len(step.steps))]
     ends = [run_member(*each, shared, run) for each in zip(step.steps, paths, strict=True)]
     if step.strategy == "any_can_pass" and not run.yielded and _any_passed(ends):
-        ends = [_given_up(*each, run) for each in zip(step.steps, paths, ends, strict=True)]
+        ends = [_abandoned(*each, run) for each in zip(step.steps, paths, ends, strict=True)]
     if any(isinstance(end, StepIncomplete) for end in ends):
         return UNFINISHED
-    verdict = _amounts_to(step, ends)
-    if isinstance(verdict, StepPassed):
-        _give_up_failed(paths, ends, run)
-    return verdict
+    result = _result_of(step, ends)
+    if isinstance(result, StepPassed):
+        _withdraw_failed(paths, ends, run)
+    return result
 
 
-def _give_up_failed(paths: Sequence[str], ends: Sequence[Ended], run: Run) -> None:
-    """Withdraw what members have asked for that could have been repeated and will not be."""
+def _withdraw_failed(paths: Sequence[str], ends: Sequence[Ended], run: Run) -> None:
+    """Withdraw approvals of failed members that will not be repeated."""
     for path, end in zip(paths, ends, strict=True):
         if isinstance(end, StepFailed) and not end.final:
             run.withdraw_approvals(path)
@@ -62,10 +62,10 @@ def _any_passed(ends: Sequence[Ended]) -> bool:
     return any(isinstance(end, StepPassed) for end in ends)
 
 
-def _given_up(member: Step, path: str, end: Ended, run: Run) -> Ended:
-    """Give up a member that has not ended: what it waits for is void, and no effect is begun.
+def _abandoned(member: Step, path: str, end: Ended, run: Run) -> Ended:
+    """Abandon a member that has not ended: its wait is void, and unsent effects are withdrawn.
 
-    An effect that was sent is let finish, and its result is recorded.
+    An effect that was sent may finish, and its result is recorded.
     """
     if not isinstance(end, StepIncomplete) or run.withdraw_unsent(path):
         return end
@@ -76,24 +76,24 @@ def _given_up(member: Step, path: str, end: Ended, run: Run) -> Ended:
         )
     run.abandon(path)
     given_up = StepFailed(SUPERSEDED, {}, final=True)
-    remember(given_up, path, run)
+    remember_end(given_up, path, run)
     return given_up
 
 
-def _amounts_to(step: ParallelStep, ends: Sequence[Ended]) -> StepResult:
+def _result_of(step: ParallelStep, ends: Sequence[Ended]) -> StepResult:
     failures = [(number, end) for number, end in enumerate(ends) if isinstance(end, StepFailed)]
     if step.strategy == "all_must_pass" and failures:
         number, first = failures[0]
-        # One member that nothing can mend is enough to make a repetition pointless.
+        # One final failure makes a repetition pointless.
         final = any(end.final for _, end in failures)
-        return _broken(f"parallel step {number} failed: {first.error}", final, step, ends)
+        return _failed(f"parallel step {number} failed: {first.error}", final, step, ends)
     if step.strategy == "any_can_pass" and len(failures) == len(ends):
         final = all(end.final for _, end in failures)
-        return _broken(f"all parallel steps failed: {failures[0][1].error}", final, step, ends)
+        return _failed(f"all parallel steps failed: {failures[0][1].error}", final, step, ends)
     return StepPassed(output("parallel", True, None, _data(step, ends)), step.next)
 
 
-def _broken(error: str, final: bool, step: ParallelStep, ends: Sequence[Ended]) -> StepFailed:
+def _failed(error: str, final: bool, step: ParallelStep, ends: Sequence[Ended]) -> StepFailed:
     classes = (end.retry_class for end in ends if isinstance(end, StepFailed) and not end.final)
     failed = output("parallel", False, None, _data(step, ends))
     return StepFailed(error, failed, final, next(classes, None))
@@ -117,10 +117,10 @@ INDEX = "_index"
 
 
 def run_foreach(step: ForeachStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Run the items that are left; the first failure ends the step.
+    """Run the remaining items. The first failure ends the step.
 
     Raises:
-        Fault: Steps, items or the name of an item are missing, or there are too many items.
+        StepError: Steps, items or the item name are missing, or there are too many items.
     """
     check_size(step, scope, run)
     if not step.item_var:
@@ -138,12 +138,12 @@ def run_foreach(step: ForeachStep, scope: Scope, run: Run, progress: StepProgres
         match end:
             case StepIncomplete():
                 return end
-            case StepFailed(error, _, final, failed_as):
+            case StepFailed(error, _, final, retry_class):
                 data = {"items": len(items), "completed": progress.item}
                 failed = output("foreach", False, None, data)
                 failed_at = body.steps[progress.position].id
                 error = f"foreach item {progress.item} failed: {failed_at}: {error}"
-                return StepFailed(error, failed, final, failed_as)
+                return StepFailed(error, failed, final, retry_class)
         progress.item += 1
         progress.position = progress.steps_taken = progress.steps_before_resume = 0
     return StepPassed(output("foreach", True, None, {"items": len(items)}), step.next)
@@ -168,7 +168,7 @@ def _items(step: ForeachStep, scope: Scope, run: Run) -> list[Json]:
 
 @frozen
 class Body:
-    """Steps that belong together. `flows`: they name each other, so their ways are followed."""
+    """The steps of a `foreach`. `flows`: they name each other, so next steps are followed."""
 
     steps: Sequence[Step]
     positions: Mapping[str, int]
@@ -176,20 +176,20 @@ class Body:
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> "Body":
-        """Look at the steps once, for all items."""
+        """Return the body of these steps, computed once for all items."""
         positions = {step.id: position for position, step in reversed(list(enumerate(steps)))}
         return cls(steps, positions, any(not targets(s).isdisjoint(positions) for s in steps))
 
     def following(self, position: int) -> str | None:
-        """Return the step that stands after this one."""
+        """Return the step after this position, None after the last."""
         return self.steps[position + 1].id if position + 1 < len(self.steps) else None
 
 
 def run_body(body: Body, scope: Scope, run: Run, progress: StepProgress) -> Ended:
-    """Run the body for one item from where `progress` says it stands."""
+    """Run the body for one item, from its progress."""
     while progress.position < len(body.steps):
         step = body.steps[progress.position]
-        here = _place_of(body, scope, progress)
+        here = _scope_of(body, scope, progress)
         if not run.is_under_way(here.path) and not _may_enter(here, run, progress):
             return UNFINISHED
         end = run.run_step(step, here, run)
@@ -197,7 +197,7 @@ def run_body(body: Body, scope: Scope, run: Run, progress: StepProgress) -> Ende
             return end
         next_at = _next(body, step, end, progress.position)
         if isinstance(next_at, StepFailed):
-            remember(next_at, here.path, run)
+            remember_end(next_at, here.path, run)
             return next_at
         if isinstance(end, StepFailed):
             run.withdraw_approvals(here.path)
@@ -208,7 +208,7 @@ def run_body(body: Body, scope: Scope, run: Run, progress: StepProgress) -> Ende
 
 
 def _may_enter(scope: Scope, run: Run, progress: StepProgress) -> bool:
-    """Enter a step that is not under way yet, unless something speaks against it."""
+    """Count a step that begins. Return False if it must not begin."""
     if run.should_yield():
         return False
     if progress.steps_taken - progress.steps_before_resume >= run.inputs.limits.step_budget:
@@ -219,7 +219,7 @@ def _may_enter(scope: Scope, run: Run, progress: StepProgress) -> bool:
 
 
 def over_budget(run: Run, what: str) -> Incident:
-    """Return the incident of a flow that goes round and round."""
+    """Return the incident of a flow that loops without a pause."""
     return Incident(
         "step_budget",
         f"{what} has taken {run.inputs.limits.step_budget} steps without a pause",
@@ -227,10 +227,10 @@ def over_budget(run: Run, what: str) -> Incident:
     )
 
 
-def _place_of(body: Body, scope: Scope, progress: StepProgress) -> Scope:
+def _scope_of(body: Body, scope: Scope, progress: StepProgress) -> Scope:
     if not body.flows:
         return scope._replace(path=f"{scope.path}/{progress.position}")
-    # In a flow a step can come again, so its turn is part of its path.
+    # In a flow a step can run again, so the count is part of its path.
     return scope._replace(
         path=f"{scope.path}/{progress.position}@{progress.steps_taken}",
         flows=True,
@@ -239,7 +239,7 @@ def _place_of(body: Body, scope: Scope, progress: StepProgress) -> Scope:
 
 
 def _next(body: Body, step: Step, end: StepPassed | StepFailed, at: int) -> int | StepFailed:
-    """Return the position to go on from; past the last one the item is done."""
+    """Return the next position, or a failure. Past the last position the item is done."""
     if not body.flows:
         return end if isinstance(end, StepFailed) else at + 1
     way = step.on_error if isinstance(end, StepFailed) else end.next_step
@@ -250,10 +250,10 @@ def _next(body: Body, step: Step, end: StepPassed | StepFailed, at: int) -> int 
 
 
 def check_size(step: ParallelStep | ForeachStep, scope: Scope, run: Run) -> None:
-    """Refuse what has nothing in it, or is too wide or too deep to run.
+    """Check that a container has members, not too many, and is not nested too deep.
 
     Raises:
-        Fault: It is.
+        StepError: It has none, too many, or is too deep.
     """
     limits = run.inputs.limits
     if not step.steps:
@@ -265,7 +265,7 @@ def check_size(step: ParallelStep | ForeachStep, scope: Scope, run: Run) -> None
 
 
 def within(step: ParallelStep | ForeachStep, scope: Scope, progress: StepProgress) -> Scope:
-    """Return the place that the members of a step share, but for their paths."""
+    """Return the scope that the members of a container share, except for their paths."""
     deadline = scope.deadline
     if step.timeout is not None:
         deadline = earlier(deadline, Deadline(progress.clock + step.timeout, step.timeout))
@@ -279,21 +279,21 @@ def within(step: ParallelStep | ForeachStep, scope: Scope, progress: StepProgres
 
 
 def run_member(step: Step, path: str, shared: Scope, run: Run) -> Ended:
-    """Run one member, unless it has ended or only waits, and remember how it ended."""
+    """Run one member, unless it has ended or only waits. Remember how it ended."""
     known = run.known(path)
     if known is None:
         run.count_step(shared)
     elif known.ended is not None:
-        return _ending(known)
+        return _end_of(known)
     elif not run.has_work(path):
         return UNFINISHED
     end = run.run_step(step, shared._replace(path=path), run)
-    remember(end, path, run)
+    remember_end(end, path, run)
     return end
 
 
-def remember(end: Ended, path: str, run: Run) -> None:
-    """Keep what must be known of a member that has ended: all of it only if it may be repeated."""
+def remember_end(end: Ended, path: str, run: Run) -> None:
+    """Store the end of a member. Keep all of its progress only if it may be repeated."""
     match end:
         case StepPassed():
             run.forget(path)
@@ -301,9 +301,9 @@ def remember(end: Ended, path: str, run: Run) -> None:
         case StepFailed(error, final=True):
             run.forget(path)
             run.set_progress(path, StepProgress(ended="failed", error=error, final=True))
-        case StepFailed(error, retry_class=failed_as):
+        case StepFailed(error, retry_class=retry_class):
             failed = run.progress(path)
-            failed.ended, failed.error, failed.retry_class = "failed", error, failed_as
+            failed.ended, failed.error, failed.retry_class = "failed", error, retry_class
 
 
 def under_way(step: Step, path: str, run: Run) -> Iterator[tuple[Step, str]]:
@@ -313,7 +313,9 @@ def under_way(step: Step, path: str, run: Run) -> Iterator[tuple[Step, str]]:
     for at in run.paths_inside(path):
         known = run.all_progress[at]
         member = member_at(step, at[len(path) + 1 :].split("/"))
-        has_row = known.branch is not None or known.wait_result is not None  # since it paused
+        has_row = (
+            known.branch is not None or known.wait_result is not None
+        )  # written when it paused
         if member is not None and known.ended is None and not has_row:
             yield member, at
 
@@ -334,7 +336,7 @@ def member_at(step: Step, parts: Sequence[str]) -> Step | None:
     return member_at(step.steps[int(position)], rest) if int(position) < len(step.steps) else None
 
 
-def _ending(known: StepProgress) -> StepPassed | StepFailed:
+def _end_of(known: StepProgress) -> StepPassed | StepFailed:
     if known.ended == "passed":
         return StepPassed(None)
     return StepFailed(known.error or "", {}, known.final, known.retry_class)

@@ -1,4 +1,4 @@
-"""Run one step by its type, as often as its `retry` allows."""
+"""Run one step by its type, with retries and timeout."""
 
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
@@ -19,7 +19,7 @@ from resumer_daemon.engine.steps import basic, containers, wait
 from resumer_daemon.workflow.definition import RetryPolicy, Step
 from resumer_daemon.workflow.errors import StepError
 
-# By type and not by `match`: a pydantic class answers isinstance ten times slower than a dict.
+# A dict instead of `match`: `isinstance` of a pydantic class takes ten times as long.
 _STEPS: Final[Mapping[str, Any]] = {
     "condition": basic.run_condition,
     "action": basic.run_action,
@@ -32,72 +32,76 @@ _STEPS: Final[Mapping[str, Any]] = {
 
 
 def run_step(step: Step, scope: Scope, run: Run) -> Ended:
-    """Try a step until it passes, has failed for good, or needs something that is not here yet."""
+    """Run a step until it passes, fails for good, waits, or needs results."""
     progress = run.progress(scope.path)
     if progress.branch is not None:
         return UNFINISHED
     while True:
-        verdict = _try(step, scope, run, progress)
-        if not isinstance(verdict, StepFailed):
-            return _ended(step, scope, verdict, progress, run)
-        _record_failure(step, scope, progress, verdict, run)
-        if not worth_repeating(step.retry, progress.attempt, verdict):
-            if scope.container is None or verdict.final:  # else its container may repeat it
+        result = _attempt(step, scope, run, progress)
+        if not isinstance(result, StepFailed):
+            return _end(step, scope, result, progress, run)
+        _record_failure(step, scope, progress, result, run)
+        if not worth_repeating(step.retry, progress.attempt, result):
+            if scope.container is None or result.final:  # otherwise its container may repeat it
                 run.withdraw_approvals(scope.path)
-            return verdict
-        scope = scope._replace(delay=_repeat(step.retry, scope, progress, run))
+            return result
+        scope = scope._replace(delay=_begin_next_attempt(step.retry, scope, progress, run))
 
 
-def _ended(
+def _end(
     step: Step,
     scope: Scope,
-    verdict: StepPassed | StepPaused | StepIncomplete,
+    result: StepPassed | StepPaused | StepIncomplete,
     progress: StepProgress,
     run: Run,
 ) -> Ended:
-    match verdict:
+    match result:
         case StepPassed():
-            if verdict.output is not None:  # else it was recorded when it paused
-                run.add_record(step, scope, progress, verdict.output)
-            return verdict
+            if result.output is not None:  # otherwise it was recorded when it paused
+                run.add_record(step, scope, progress, result.output)
+            return result
         case StepPaused():
-            _wait(step, scope, progress, verdict, run)
+            _begin_wait(step, scope, progress, result, run)
             return UNFINISHED
         case StepIncomplete():
-            return verdict
+            return result
         case _:
-            assert_never(verdict)
+            assert_never(result)
 
 
-def _try(step: Step, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Try a step once; what is wrong with the definition or the data is final."""
+def _attempt(step: Step, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
+    """Run one attempt. An error in the definition or the data is final."""
     try:
-        verdict: StepResult = _STEPS[step.type](step, scope, run, progress)
+        result: StepResult = _STEPS[step.type](step, scope, run, progress)
     except StepError as fault:
         return StepFailed(str(fault), failure(step, progress.results, progress.unresolved))
-    return verdict
+    return result
 
 
-def _wait(step: Step, scope: Scope, progress: StepProgress, pausing: StepPaused, run: Run) -> None:
-    """Record a step that waits from now on, and create what it asks for: never again."""
-    run.add_record(step, scope, progress, pausing.output)
-    for approval in pausing.new_approvals:
+def _begin_wait(
+    step: Step, scope: Scope, progress: StepProgress, paused: StepPaused, run: Run
+) -> None:
+    """Record a step that begins to wait, and write its approvals."""
+    run.add_record(step, scope, progress, paused.output)
+    for approval in paused.new_approvals:
         run.add_write(approval)
-    run.add_branch(pausing.branch)
+    run.add_branch(paused.branch)
     if scope.container is not None:
-        progress.branch = pausing.branch
+        progress.branch = paused.branch
 
 
 def _record_failure(
     step: Step, scope: Scope, progress: StepProgress, failed: StepFailed, run: Run
 ) -> None:
     if progress.wait_result is not None:
-        progress.began = run.next_moment()  # it has a record already, from its pause
+        progress.began = run.next_moment()  # its pause already has a record
     run.add_record(step, scope, progress, failed.output, failed.error)
 
 
-def _repeat(retry: RetryPolicy, scope: Scope, progress: StepProgress, run: Run) -> float:
-    """Begin the next attempt of a step and of what has failed inside of it; return the delay."""
+def _begin_next_attempt(
+    retry: RetryPolicy, scope: Scope, progress: StepProgress, run: Run
+) -> float:
+    """Begin the next attempt of a step and of failed steps inside it. Return the delay."""
     progress.attempt += 1
     delay = max(scope.delay, backoff(retry, progress.attempt))
     _begin_again(progress, delay, run)
@@ -119,15 +123,15 @@ def _begin_again(progress: StepProgress, delay: float, run: Run) -> None:
 _LARGEST_POWER = 32
 
 
-def worth_repeating(retry: RetryPolicy, attempt: int, broken: StepFailed) -> bool:
-    """Tell whether a failed attempt is followed by another one."""
-    if broken.final or attempt >= retry.max_attempts:
+def worth_repeating(retry: RetryPolicy, attempt: int, failed: StepFailed) -> bool:
+    """Tell whether another attempt follows a failed one."""
+    if failed.final or attempt >= retry.max_attempts:
         return False
-    return not retry.retry_on or any(_means(entry, broken) for entry in retry.retry_on)
+    return not retry.retry_on or any(_matches(entry, failed) for entry in retry.retry_on)
 
 
 def backoff(retry: RetryPolicy, attempt: int) -> float:
-    """Return the seconds to wait before this attempt; jitter is the shell's, and only shortens."""
+    """Return the seconds to wait before this attempt. The daemon's jitter only shortens them."""
     match retry.backoff:
         case "exponential":
             return 2.0 ** min(attempt - 1, _LARGEST_POWER)
@@ -137,11 +141,11 @@ def backoff(retry: RetryPolicy, attempt: int) -> float:
             return 1.0
 
 
-def _means(entry: str, broken: StepFailed) -> bool:
-    """Tell whether an entry of `retry_on` means this failure."""
-    failed_as = broken.retry_class or ""
-    if entry in ("*", failed_as):
+def _matches(entry: str, failed: StepFailed) -> bool:
+    """Tell whether an entry of `retry_on` matches this failure."""
+    retry_class = failed.retry_class or ""
+    if entry in ("*", retry_class):
         return True
-    if entry == "5xx" and len(failed_as) == 3 and failed_as.startswith("5"):
+    if entry == "5xx" and len(retry_class) == 3 and retry_class.startswith("5"):
         return True
-    return bool(entry) and entry.lower() in broken.error.lower()
+    return bool(entry) and entry.lower() in failed.error.lower()

@@ -1,4 +1,4 @@
-"""A wait: a pause for an event, with or without a timeout, or for a time."""
+"""Wait steps: pause for an event, with an optional timeout, or for a time."""
 
 from datetime import datetime, timedelta
 
@@ -14,13 +14,13 @@ from resumer_daemon.workflow.values import Json, to_text
 
 
 def run_wait(step: WaitStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
-    """Pause, or go on from the pause.
+    """Pause, or continue after the pause.
 
     Raises:
-        Fault: There is nothing to wait for, or a duration is not understood.
+        StepError: It has neither an event nor a duration, or a duration is invalid.
     """
     if progress.wait_result is not None:
-        return _answered(step, scope, progress)
+        return _after_wait(step, scope, progress)
     if step.event:
         return _pause_for_event(step, step.event, scope, run, progress)
     if step.duration is None:
@@ -41,7 +41,7 @@ def _pause_for_event(
     step: WaitStep, event: str, scope: Scope, run: Run, progress: StepProgress
 ) -> StepPaused:
     unresolved: set[str] = set()
-    # A secret is never stored: in a match it is the text of its reference, which no event brings.
+    # Secrets are never stored. A masked one in `match` matches no event.
     match = mask_secrets(
         render(dict(step.match), scope.context, run.template_names(step, None), unresolved)
     )
@@ -59,12 +59,12 @@ def _pause_for_event(
     return StepPaused(branch, output("wait", True, None, data, tuple(unresolved)))
 
 
-def _answered(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResult:
-    ways = wait_next_steps(step, scope.following)
+def _after_wait(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResult:
+    next_steps = wait_next_steps(step, scope.following)
     if progress.wait_result != "timeout" or not step.event:
-        return StepPassed(None, ways.event)
-    if scope.flows and ways.timeout is not None:
-        return StepPassed(None, ways.timeout)
+        return StepPassed(None, next_steps.event)
+    if scope.flows and next_steps.timeout is not None:
+        return StepPassed(None, next_steps.timeout)
     waited = parse_duration(_timeout(step))
     error = "timed out" if waited is None else f"timed out after {format_duration(waited)}"
     error = f"{error} waiting for {step.event}"
@@ -72,12 +72,12 @@ def _answered(step: WaitStep, scope: Scope, progress: StepProgress) -> StepResul
 
 
 def _timeout(step: WaitStep) -> Json:
-    """Return how long to wait for an event at most."""
+    """Return the timeout of a wait for an event."""
     return step.wait_timeout if step.wait_timeout is not None else step.duration
 
 
 def _due(duration: Json, since: datetime) -> datetime:
-    """Return when a wait is over, from when it was reached: another pause may come before it."""
+    """Return when a wait ends, counted from `since`: another pause may come before it."""
     delay = parse_duration(duration)
     if delay is None:
         raise StepError(f"not a duration: {to_text(duration)}")
