@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -139,6 +139,40 @@ async def test_parallel_effect_in_flight_is_not_sent_again(service: Service, pro
         service.workflow(both, sends("c", here, "release", **once), allow())
         await asyncio.to_thread(losing(service, proxy, lambda _: service.start()))
     assert sorted(paths(here)) == [b"/a", b"/b", b"/c"]
+
+
+async def test_branch_that_advanced_beside_an_effect_is_recovered(service: Service, proxy: Proxy):
+    """The check before the transaction finds nothing more once the decision is applied."""
+    loop, gate, approver = asyncio.get_running_loop(), asyncio.Event(), uuid4()
+
+    async def behave(writer: Any) -> None:
+        await gate.wait()
+        await answering()(writer)
+
+    async with receiver(behave) as here:
+        approval = {"type": "create_approval_request", "entity": "quote", "approver_role": "legal"}
+        legal = {
+            "id": "legal", "type": "action", "action": "block", "requires": {"type": "approval"},
+            "execute": [approval],
+        }  # fmt: skip
+        body = {"strategy": "all_must_pass", "steps": [legal, sends("a", here)]}
+        service.workflow(
+            {"id": "both", "type": "parallel", "parallel": body, "next": "release"}, allow()
+        )
+
+        def approve(_daemon: Running) -> UUID:
+            execution = service.start()
+            eventually_sync(lambda: here.requests)
+            [request] = eventually_sync(lambda: service.asked(execution))
+            proxy.lose_answer(str(approver).encode())
+            service.decide(request, "approved", approver)
+            assert proxy.lost.wait(30)
+            loop.call_soon_threadsafe(gate.set)
+            return execution
+
+        execution = await asyncio.to_thread(losing(service, proxy, approve))
+    assert paths(here) == [b"/a"]
+    assert service.decisions(execution) == [("approved", "applied")]
 
 
 async def test_rescued_effect_is_sent_before_the_lease_ends(
