@@ -18,7 +18,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.output import (
-    Column,
+    TableColumn,
     cells,
     colored_status,
     escape,
@@ -151,12 +151,12 @@ def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> No
 
 
 CHOICE_COLUMNS = (
-    Column("execution"),
-    Column("workflow", drop=2),
-    Column("status"),
-    Column("pause", drop=3),
-    Column("waits for"),
-    Column("since", drop=1),
+    TableColumn("execution"),
+    TableColumn("workflow", drop=2),
+    TableColumn("status"),
+    TableColumn("pause", drop=3),
+    TableColumn("waits for"),
+    TableColumn("since", drop=1),
 )
 
 

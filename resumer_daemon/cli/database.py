@@ -247,7 +247,7 @@ def down(
     )
 
 
-def _print_use(use: migrate.Use) -> None:
+def _print_use(use: migrate.InstallationUse) -> None:
     """Print what `migrate down` ends."""
     errors.print(
         f"{use.paused} executions are paused: no decision will resume them any more.\n"

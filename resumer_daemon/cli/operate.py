@@ -25,7 +25,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import Column, escape, print_table
+from resumer_daemon.cli.output import TableColumn, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
@@ -312,11 +312,11 @@ def _time(text: str) -> datetime | timedelta:
 
 
 BLOCKED_COLUMNS = (
-    Column("execution"),
-    Column("workflow", drop=1),
-    Column("blocked at", drop=2),
-    Column("pending"),
-    Column("decided"),
+    TableColumn("execution"),
+    TableColumn("workflow", drop=1),
+    TableColumn("blocked at", drop=2),
+    TableColumn("pending"),
+    TableColumn("decided"),
 )
 
 

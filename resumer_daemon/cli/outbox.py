@@ -15,7 +15,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import Column, cells, print_table
+from resumer_daemon.cli.output import TableColumn, cells, print_table
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
@@ -25,12 +25,12 @@ outbox = typer.Typer(
 )
 
 COLUMNS = (
-    Column("key"),
-    Column("execution", drop=4),
-    Column("kind", drop=2),
-    Column("state"),
-    Column("attempts", drop=3),
-    Column("why", drop=1, text=True),
+    TableColumn("key"),
+    TableColumn("execution", drop=4),
+    TableColumn("kind", drop=2),
+    TableColumn("state"),
+    TableColumn("attempts", drop=3),
+    TableColumn("why", drop=1, text=True),
 )
 
 State = Literal["pending", "delivered", "dead"]

@@ -96,7 +96,7 @@ def cells(*values: object) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column of a table. A `text` wraps between words, any other value stays in one line.
 
     Where the terminal is too narrow, columns are left out: that with the highest `drop` first. 0
@@ -112,12 +112,14 @@ TEXT_WIDTH = 16
 """The least width in characters of a text that wraps."""
 
 
-def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    console: Console, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]
+) -> None:
     """Print a table of cells in markup."""
     console.print(build_table(console.width, columns, rows), soft_wrap=False, crop=False)
 
 
-def build_table(width: int, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
+def build_table(width: int, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> Table:
     """Return a table for a terminal of this width. A key or a word is never broken."""
     rows = list(rows)
     texts = [[Text.from_markup(cell) for cell in row] for row in rows]
@@ -139,7 +141,7 @@ def build_table(width: int, columns: Sequence[Column], rows: Iterable[Sequence[s
     return made
 
 
-def _least(column: Column, texts: Iterable[Text]) -> int:
+def _least(column: TableColumn, texts: Iterable[Text]) -> int:
     """Return the least width that breaks no word."""
     widths = [cell_len(column.head)]
     for text in texts:
@@ -151,10 +153,10 @@ def _least(column: Column, texts: Iterable[Text]) -> int:
 
 
 STEP_COLUMNS = (
-    Column("  step"),
-    Column("type", drop=1),
-    Column("status"),
-    Column("reason", text=True),
+    TableColumn("  step"),
+    TableColumn("type", drop=1),
+    TableColumn("status"),
+    TableColumn("reason", text=True),
 )
 
 

@@ -25,7 +25,7 @@ from resumer_daemon.cli.common import (
     run,
 )
 from resumer_daemon.cli.output import (
-    Column,
+    TableColumn,
     build_table,
     cells,
     colored_status,
@@ -68,10 +68,10 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
 
 
 TIMELINE_COLUMNS = (
-    Column("  at (UTC)"),
-    Column("what", text=True),
-    Column("became"),
-    Column("", text=True),
+    TableColumn("  at (UTC)"),
+    TableColumn("what", text=True),
+    TableColumn("became"),
+    TableColumn("", text=True),
 )
 
 
@@ -225,12 +225,12 @@ async def _watch(wanted: Filter, url: str | None) -> None:
 
 
 LIST_COLUMNS = (
-    Column("execution"),
-    Column("workflow", drop=2),
-    Column("status"),
-    Column("result", drop=3),
-    Column("waits for", text=True),
-    Column("since", drop=1),
+    TableColumn("execution"),
+    TableColumn("workflow", drop=2),
+    TableColumn("status"),
+    TableColumn("result", drop=3),
+    TableColumn("waits for", text=True),
+    TableColumn("since", drop=1),
 )
 
 
@@ -293,14 +293,14 @@ def _print_explanation(found: Mapping[str, Any]) -> None:
 
 
 LEDGER_COLUMNS = (
-    Column("request"),
-    Column("execution"),
-    Column("what"),
-    Column("outcome"),
-    Column("asked", drop=1),
-    Column("took", drop=4),
-    Column("who", drop=2, text=True),
-    Column("why", drop=3, text=True),
+    TableColumn("request"),
+    TableColumn("execution"),
+    TableColumn("what"),
+    TableColumn("outcome"),
+    TableColumn("asked", drop=1),
+    TableColumn("took", drop=4),
+    TableColumn("who", drop=2, text=True),
+    TableColumn("why", drop=3, text=True),
 )
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
@@ -342,13 +342,13 @@ def ledger(
 
 
 INCIDENT_COLUMNS = (
-    Column("execution"),
-    Column("workflow", drop=2),
-    Column("step", drop=1),
-    Column("cause"),
-    Column("detail", text=True),
-    Column("remedy", text=True),
-    Column("since", drop=3),
+    TableColumn("execution"),
+    TableColumn("workflow", drop=2),
+    TableColumn("step", drop=1),
+    TableColumn("cause"),
+    TableColumn("detail", text=True),
+    TableColumn("remedy", text=True),
+    TableColumn("since", drop=3),
 )
 
 

@@ -1,4 +1,8 @@
-"""`simulate`: what an execution would do if these were the answers. No effect, no write."""
+"""`simulate`: what an execution would do with given answers. Nothing is sent or written.
+
+It is a module of its own, apart from the commands that only read, because its options have a small
+language for decisions and events.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""A simulation printed for people, segment by segment."""
+"""A simulation printed for people, segment by segment.
+
+`simulation_document` is the same for programs: both forms stand apart from the command.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

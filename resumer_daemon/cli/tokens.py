@@ -18,7 +18,7 @@ from resumer_daemon.cli.common import (
     print_json,
     run,
 )
-from resumer_daemon.cli.output import Column, escape, print_table
+from resumer_daemon.cli.output import TableColumn, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import tokens
@@ -31,12 +31,12 @@ Name = Annotated[str, typer.Argument(help="Whose it is; the actor of what is ask
 
 
 COLUMNS = (
-    Column("name"),
-    Column("state"),
-    Column("may", text=True),
-    Column("organisation", drop=1),
-    Column("expires", drop=2),
-    Column("last used", drop=3),
+    TableColumn("name"),
+    TableColumn("state"),
+    TableColumn("may", text=True),
+    TableColumn("organisation", drop=1),
+    TableColumn("expires", drop=2),
+    TableColumn("last used", drop=3),
 )
 
 

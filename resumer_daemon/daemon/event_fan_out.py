@@ -1,4 +1,7 @@
-"""Hand events over to the executions that wait, in portions that a statement can finish."""
+"""Hand events over to the executions that wait, in portions that a statement can finish.
+
+It stands apart from the worker, whose loop does not depend on how events are portioned.
+"""
 
 import psycopg
 

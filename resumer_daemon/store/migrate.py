@@ -139,7 +139,7 @@ async def repair(
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class InstallationUse:
     """What `down` ends: paused executions, requests in the ledger, connected daemons."""
 
     paused: int
@@ -147,13 +147,13 @@ class Use:
     daemons: int
 
 
-async def read_use(url: str) -> Use:
+async def read_use(url: str) -> InstallationUse:
     """Return what `down` ends; zeros where the database is not migrated."""
     async with await connect(url, reads=True) as connection:
         if not await read_history(connection):
-            return Use(0, 0, 0)
+            return InstallationUse(0, 0, 0)
         [row] = await (await connection.execute(load("migrate.read_use"))).fetchall()
-        return Use(*row)
+        return InstallationUse(*row)
 
 
 async def down(

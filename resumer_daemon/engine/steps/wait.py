@@ -1,4 +1,7 @@
-"""Wait steps: pause for an event, with an optional timeout, or for a time."""
+"""The `wait` step: a pause for an event, with or without a timeout, or for a time.
+
+It is the only step that waits without an approval, so it stands apart from the basic steps.
+"""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,7 @@
-"""Run all checks of `doctor`, in an order in which the first error explains the rest."""
+"""Run all checks of `doctor`, in an order in which the first error explains the rest.
+
+The list stands apart from the checks, so that each family of them can be read alone.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias

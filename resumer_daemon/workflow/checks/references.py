@@ -22,7 +22,7 @@ _SENT: Final = frozenset({"webhook", "notify", "create_record", "update_record"}
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ReferenceUse:
     """A reference at its JSON path; `kind` tells what may be named there.
 
     A template knows the built-in names, what is sent the secrets too, a lookup only the context.
@@ -38,7 +38,7 @@ class Use:
         return self.name.partition(".")[0]
 
 
-def uses(site: Site) -> Iterator[Use]:
+def uses(site: Site) -> Iterator[ReferenceUse]:
     """Return the references of a step, those of the steps in it excepted."""
     for path, act in acts_of(site):
         kind: Literal["sent", "template"] = "sent" if act.type in _SENT else "template"
@@ -58,14 +58,16 @@ def uses(site: Site) -> Iterator[Use]:
             yield from _within(dict(match), f"{path}.match", "template")
 
 
-def _within(value: Json, path: str, kind: Literal["sent", "template", "lookup"]) -> Iterator[Use]:
+def _within(
+    value: Json, path: str, kind: Literal["sent", "template", "lookup"]
+) -> Iterator[ReferenceUse]:
     waiting = [(path, value)]
     while waiting:
         path, value = waiting.pop()
         match value:
             case str():
                 names = (path_of(match) for match in REFERENCE.finditer(value))
-                yield from (Use(path, name, kind) for name in names if name)
+                yield from (ReferenceUse(path, name, kind) for name in names if name)
             case dict():
                 waiting += [(f"{path}.{key}", member) for key, member in value.items()][::-1]
             case list():
@@ -144,7 +146,7 @@ def _fields(condition: Json) -> Iterator[str]:
                 yield value["field"]
 
 
-def _secret(use: Use) -> str | None:
+def _secret(use: ReferenceUse) -> str | None:
     if marked(bare(use.name)) is None:
         return f"{use.name} is no name of a secret"
     if use.kind != "sent":
@@ -152,7 +154,7 @@ def _secret(use: Use) -> str | None:
     return None
 
 
-def _built_in(use: Use) -> str | None:
+def _built_in(use: ReferenceUse) -> str | None:
     name = bare(use.name)
     if name.startswith(("now+", "now_plus_")) and not is_built_in(name):
         return f"no duration after now in {use.name}"
@@ -166,7 +168,7 @@ def _built_in(use: Use) -> str | None:
     return None
 
 
-def _item(use: Use, site: Site, item_vars: frozenset[str]) -> str | None:
+def _item(use: ReferenceUse, site: Site, item_vars: frozenset[str]) -> str | None:
     if use.root in item_vars and use.root not in site.item_vars:
         return f"{use.root} is known only inside its foreach"
     return None

@@ -6,14 +6,20 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from resumer_daemon.cli.output import FULL_WIDTH, Column, PlainConsole, format_moment, print_table
+from resumer_daemon.cli.output import (
+    FULL_WIDTH,
+    PlainConsole,
+    TableColumn,
+    format_moment,
+    print_table,
+)
 
 KEY = "exec_0123456789abcdef"
 COLUMNS = (
-    Column("execution"),
-    Column("workflow", drop=2),
-    Column("waits for", text=True),
-    Column("since", drop=1),
+    TableColumn("execution"),
+    TableColumn("workflow", drop=2),
+    TableColumn("waits for", text=True),
+    TableColumn("since", drop=1),
 )
 ROW = (KEY, "high_value_order_approval", "the sales manager of the order", "3m ago")
 
