@@ -135,6 +135,14 @@ def test_every_table_of_ours_is_explained(database: Database):
     assert _named("design.md", "tables") == {name for (name,) in tables}
 
 
+@pytest.mark.parametrize("tour", ["tour", "pause tour"])
+def test_every_stop_of_a_guided_tour_exists(tour: str):
+    for where, names, _ in rows(between(ROOT / "docs" / "design.md", tour)):
+        text = (ROOT / where).read_text("utf-8")
+        for name in re.findall(r"[\w.]+", names):
+            assert re.search(rf"(?:def|class|FUNCTION|TRIGGER) (?:resumer\.)?{name}\b", text), name
+
+
 def test_every_function_that_is_described_exists(database: Database):
     functions = database.run(
         "SELECT proname || '(' || array_to_string(proargnames[:pronargs], ', ') || ')' FROM pg_proc"
