@@ -44,7 +44,7 @@ SELECT FROM resumer.leases
 WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AND takeovers = 0 AND lease_until IS NOT NULL
 
 -- name: delete_leases
--- Let go of leases. Whoever comes next takes a new one, with a higher epoch: all epochs come from one sequence.
+-- Release leases. The next owner gets a higher epoch, because all epochs come from one sequence.
 DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])
 
 -- name: expire_leases

@@ -67,7 +67,7 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     run(service, "approve", request)
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     said = run(service, "explain", str(execution))
-    assert "mia has held it" in said
+    assert "Paused manually by mia" in said
     assert f"resumer-daemon resume {key} --pause 1" in said
     reasons = read(service, "explain", key)["reasons"]
     assert [reason["code"] for reason in reasons] == ["manually_paused", "request_parked"]

@@ -71,7 +71,7 @@ def test_an_execution_is_held_decided_meanwhile_explained_and_resumed(service: S
     stands(door, execution, "paused", paused_reason="manual")
     told = door.explain(execution)
     held = next(reason for reason in told["reasons"] if reason["code"] == "manually_paused")
-    assert f"{ACTOR} has held it" in held["sentence"]
+    assert f"Paused manually by {ACTOR}" in held["sentence"]
     assert "stock count" in held["sentence"]
     door.ask("resume", execution, "counted")
     stands(door, execution, "completed", result="allowed")
