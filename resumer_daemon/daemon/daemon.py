@@ -170,7 +170,7 @@ class Daemon:
         finally:
             await self.server.stop()
             await self._heartbeat.stop()
-            await self._instance.retire()
+            await self._instance.unregister()
             await self._pool.close()
             await self._http_sessions.close()
             await self._gauges.close()

@@ -54,19 +54,23 @@ class Instance:
             wait=wait_exponential_jitter(multiplier=0.5, max=30.0),
         ):
             with attempt:
-                await self._register(
-                    notify=self._settings.notify,
-                    guard=self._settings.decision_guard,
-                    closed=self._settings.closed_status,
-                    document_bytes=self._settings.document_bytes,
-                    event_capture=self._settings.event_capture,
-                    adopt_within=self._settings.adopt_within,
-                    timezone=self._database.timezone,
-                    host=socket.gethostname(),
-                    version=__version__,
-                    silence=silence(self._owner.lease),
-                    state_version=VERSION,
-                )
+                session = await self._database.session("resumer-instance")
+                async with session.connection:
+                    await instances.register(
+                        session,
+                        self.id,
+                        notify=self._settings.notify,
+                        guard=self._settings.decision_guard,
+                        closed=self._settings.closed_status,
+                        document_bytes=self._settings.document_bytes,
+                        event_capture=self._settings.event_capture,
+                        adopt_within=self._settings.adopt_within,
+                        timezone=self._database.timezone,
+                        host=socket.gethostname(),
+                        version=__version__,
+                        silence=silence(self._owner.lease),
+                        state_version=VERSION,
+                    )
                 self.registered = True
 
     async def register_again(self) -> None:
@@ -74,7 +78,7 @@ class Instance:
         self._owner.instance = uuid4()
         await self.register()
 
-    async def retire(self) -> None:
+    async def unregister(self) -> None:
         """Delete the row. A failure is logged only: other daemons do not rely on this."""
         try:
             session = await self._database.session("resumer-instance")
@@ -82,11 +86,6 @@ class Instance:
                 await instances.delete(session, self.id)
         except (psycopg.Error, ResumerError) as error:
             log.warning("unregister_failed", error=format_error(error))
-
-    async def _register(self, **facts: object) -> None:
-        session = await self._database.session("resumer-instance")
-        async with session.connection:
-            await instances.register(session, self.id, **facts)
 
 
 BEATS_PER_SILENCE = 4
