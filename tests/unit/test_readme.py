@@ -32,7 +32,7 @@ README = ROOT / "README.md"
 WORKFLOWS = ROOT / "docs" / "workflows.md"
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = Names(NOW, UUID(int=1), "exec_0001", "order_approval", "ship")
-LONGEST = 165  # with a session each of SQL, a shell and HTTP
+LONGEST = 160  # with a session each of SQL, a shell and HTTP
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -45,7 +45,8 @@ def test_a_generated_table_is_as_the_program_has_it(name: str):
 
 
 def test_the_readme_is_short():
-    assert len(README.read_text("utf-8").splitlines()) <= LONGEST
+    lines = README.read_text("utf-8").splitlines()
+    assert len([line for line in lines if not line.startswith("|")]) <= LONGEST
 
 
 @each_document
