@@ -1,5 +1,7 @@
--- Schema `resumer`, which holds all that is ours, and the history of migrations. `migrate up` and `migrate down` write the
--- history; `migrate status`, `doctor` and the daemon read it. No table of the service is touched or locked.
+-- Schema `resumer`, which holds everything that the daemon owns, and the history of migrations.
+--
+-- `migrate up` and `migrate down` write the history. `migrate status`, `doctor` and the daemon read it.
+-- Locks: no table of the service is touched or locked.
 CREATE SCHEMA resumer;
 REVOKE ALL ON SCHEMA resumer FROM PUBLIC;
 

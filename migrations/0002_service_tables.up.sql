@@ -1,6 +1,8 @@
--- The service's tables, where there is no service: the daemon stands alone for development and new users. A database that
--- has `workflow_executions` belongs to a service; nothing is created and no table is locked there. What is created carries a
--- comment, by which the down migration knows it.
+-- The service's tables, for a database without a service: for development and first trials.
+--
+-- A database that has `workflow_executions` belongs to a service. Nothing is created and no table is locked there. Each table
+-- that is created here has a comment, by which the down migration recognizes it.
+-- Locks: none on existing tables.
 DO $do$
 DECLARE
   created text;

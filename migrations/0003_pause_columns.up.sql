@@ -1,8 +1,10 @@
--- The pause columns on `workflow_executions`, where the service has none. The daemon writes them with each pause and resume,
--- so that the service sees a pause without reading schema `resumer`; the record of the pause is in `resumer.pauses`.
--- Each column is nullable or has a constant default, so the table is never rewritten or scanned. ADD COLUMN takes ACCESS
--- EXCLUSIVE on the table for a change of the catalogue: readers and writers wait that long. Where no column is missing, no lock
--- is taken. A column that is added here carries a comment; one that was there is left alone.
+-- The pause columns of `workflow_executions`, if the service has none.
+--
+-- The daemon writes them with each pause and resume, so that the service sees a pause without reading schema `resumer`. The
+-- record of the pause is in `resumer.pauses`. A column that is added here has a comment. An existing column is not changed.
+-- Locks: ADD COLUMN takes ACCESS EXCLUSIVE on the table for a change of the catalog, so readers and writers wait that long. Each
+-- column is nullable or has a constant default, so the table is never rewritten or scanned. If no column is missing, no lock
+-- is taken.
 DO $do$
 DECLARE
   added record;

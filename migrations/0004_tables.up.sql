@@ -1,11 +1,12 @@
--- The daemon's own tables, in schema `resumer`. The daemon, the triggers and the functions of the SQL interface write them;
--- `migrate grants` gives each role what it needs of them. No table of the service is touched or locked.
+-- The daemon's tables, in schema `resumer`.
 --
--- Times are `timestamptz`. No foreign key leads to the service's tables, whose rows may vanish at any time. Who may write
--- what: outcomes, pauses and leases are written only by the transaction that holds the lock of the execution's row; triggers
--- and functions only insert requests.
+-- The daemon, the triggers and the functions of the SQL API write them. `migrate grants` gives each role the rights that it
+-- needs. Outcomes, pauses and leases are written only by a transaction that has locked the execution's row. Triggers and
+-- functions only insert requests. Times are `timestamptz`. No foreign key refers to the service's tables, because their rows may
+-- be deleted at any time.
+-- Locks: no table of the service is touched or locked.
 
--- Domains, and not checks of the table, which every statement would read anew: 14 of the 20 us of inserting a row.
+-- Domains instead of checks of the table: every statement would read those again, which took 14 of the 20 us of an insert.
 CREATE DOMAIN resumer.request_kind AS text CHECK (VALUE IN
   ('approval', 'event', 'timeout', 'manual', 'start', 'retry', 'pause', 'cancel', 'adopt'));
 CREATE DOMAIN resumer.request_outcome AS text CHECK (VALUE IN
@@ -31,16 +32,16 @@ CREATE TABLE resumer.resume_requests (
   organization_id uuid
   -- vacuum_truncate: to cut off empty pages it would lock out the triggers of the service's tables
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
--- What the claim walks.
+-- The claim scans this index.
 CREATE INDEX requests_open ON resumer.resume_requests (due_at, id) WHERE outcome IS NULL;
--- What the holder of an execution's lock reads and settles.
+-- The transaction that has locked an execution reads and settles its requests by this index.
 CREATE INDEX requests_execution ON resumer.resume_requests (execution_id);
--- Only parking meets this and the next; an insert of a trigger never does.
+-- Only parking writes this index and the next. An insert by a trigger does not.
 CREATE INDEX requests_held ON resumer.resume_requests (id) WHERE outcome IS NOT NULL;
 CREATE INDEX requests_organization ON resumer.resume_requests (organization_id, id)
   WHERE organization_id IS NOT NULL AND kind <> 'adopt';
 
--- The ledger: what became of each request. Its rows are inserted and never updated; the columns are those of the queue.
+-- The ledger: each settled request with its outcome. Its rows are inserted and never updated. The columns are those of the queue.
 CREATE TABLE resumer.settled_requests (
   id bigint PRIMARY KEY,
   execution_id uuid,
@@ -57,15 +58,15 @@ CREATE TABLE resumer.settled_requests (
   organization_id uuid,
   finished_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- What an execution was asked, newest first.
+-- The requests of one execution, newest first.
 CREATE INDEX settled_execution ON resumer.settled_requests (execution_id, id);
--- A decision is consumed once.
+-- A decision is applied once.
 CREATE UNIQUE INDEX settled_applied_once ON resumer.settled_requests (source_id) WHERE kind = 'approval' AND outcome = 'applied';
--- The ledger of one organisation, newest first, whatever stands beside it.
+-- The ledger of one organization, newest first.
 CREATE INDEX settled_organization ON resumer.settled_requests (organization_id, id)
   WHERE organization_id IS NOT NULL AND kind <> 'adopt';
 
--- One pause of one execution: where it stands, why, and what it waits for. The pointer of record.
+-- One pause of one execution: its step, its reason and its wait condition. This record counts, not the columns of the service.
 CREATE TABLE resumer.pauses (
   execution_id uuid NOT NULL,
   number integer NOT NULL,
@@ -77,7 +78,7 @@ CREATE TABLE resumer.pauses (
   definition text,
   -- cause, detail, remedy, and the reason that the pause had before
   incident jsonb,
-  -- where a person holds it: actor, reason, since, and the reason that the pause had before
+  -- of a manual pause: actor, reason, since, and the reason that the pause had before
   manual_pause jsonb,
   approval_ids uuid[] NOT NULL DEFAULT '{}',
   prior_approval_ids uuid[] NOT NULL DEFAULT '{}',
@@ -88,15 +89,15 @@ CREATE TABLE resumer.pauses (
   PRIMARY KEY (execution_id, number)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX pauses_one_open ON resumer.pauses (execution_id) WHERE resumed_at IS NULL;
--- The paused in the order in which they wait: of one reason, and all of them.
+-- Open pauses, the longest first: of one reason, and of all.
 CREATE INDEX pauses_open_reason ON resumer.pauses (reason, paused_at, execution_id) WHERE resumed_at IS NULL;
 CREATE INDEX pauses_open_since ON resumer.pauses (paused_at, execution_id) WHERE resumed_at IS NULL;
--- The paused of one organisation.
+-- Open pauses of one organization.
 CREATE INDEX pauses_organization ON resumer.pauses (organization_id, reason, paused_at, execution_id)
   WHERE resumed_at IS NULL AND organization_id IS NOT NULL;
 
--- One execution that is advanced beyond one transaction, with what any daemon needs to go on from there. The release deletes
--- the row. All epochs come from one sequence: the next lease of an execution has a higher one than any lease before.
+-- One execution that runs beyond one transaction, with the state from which any daemon can continue it. The release deletes the
+-- row. All epochs come from one sequence, so the next lease of an execution has a higher epoch than any before.
 CREATE TABLE resumer.leases (
   execution_id uuid PRIMARY KEY,
   instance uuid,
@@ -108,20 +109,20 @@ CREATE TABLE resumer.leases (
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 CREATE INDEX leases_held ON resumer.leases (lease_until) WHERE lease_until IS NOT NULL;
--- Whether a definition is in use.
+-- Finds out whether a definition is in use.
 CREATE INDEX leases_definition ON resumer.leases (definition);
 CREATE INDEX pauses_definition ON resumer.pauses (definition) WHERE resumed_at IS NULL;
 
--- One definition as it was when an execution paused; a pause runs on the copy it was paused with.
+-- One definition as it was when an execution paused. A paused execution continues with this copy.
 CREATE TABLE resumer.definitions (
   sha256 text PRIMARY KEY,
   body jsonb NOT NULL,
   stored_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- to the day: whoever pauses or runs with it writes that at most once a day
+  -- the day of the last pause or run with it, written at most once a day
   used_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- One daemon process. While it holds leases it beats; when it was silent for as long as it said, it is dead.
+-- One daemon process. It sends heartbeats while it holds leases. After `silence` without one it counts as dead.
 CREATE TABLE resumer.instances (
   id uuid PRIMARY KEY,
   host text NOT NULL,
@@ -129,14 +130,14 @@ CREATE TABLE resumer.instances (
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   silence interval NOT NULL,
-  -- the newest state of an execution that it understands
+  -- the newest state format that it can read
   state_version integer NOT NULL DEFAULT 1,
   dead boolean NOT NULL DEFAULT false
 );
 
--- The one row that triggers and functions read: whether to notify, how zone-less times are meant, whether what the service
--- ends as blocked becomes a pause, and how old it may be when we hear of it, who may decide, the status of a request that is closed undecided, which events are captured
--- (those of types that somebody waits for, all, or none), and since when we are there: what was blocked before is left alone.
+-- The single row of settings that triggers and functions read: whether to notify, the zone of the service's times, whether an
+-- execution that the service ends as blocked becomes a pause and how old it may be then, who may decide, the status of an approval
+-- that is closed undecided, which events are captured, and the time of the installation.
 CREATE TABLE resumer.control (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   notify text NOT NULL DEFAULT 'auto' CHECK (notify IN ('auto', 'on', 'off')),
@@ -154,17 +155,17 @@ INSERT INTO resumer.control DEFAULT VALUES;
 
 -- One wait for an event of one open pause. `path` is the place of the branch that waits, empty for a wait at the top level.
 -- The transaction that opens a pause writes its rows, and the transaction that ends the pause deletes them. `match` has the
--- rendered values; without it `entities` has the ids that the execution names, because an event that names another one is
--- not meant. `anchor` and `value` are one of these conditions, by which an index finds the wait: `=path` must lead to the
--- value, `~entity` must have it as its id or be absent, and an empty anchor takes every event of the type. An event counts
--- from the id `since_id` on, and from the time `since` where the execution has no start request or no trigger saw the event:
--- a clock that is set back does not change the order of ids, which requests and events share.
+-- rendered values; without it `entities` has the ids that the execution names, because an event that names another one does
+-- not match. `anchor` and `value` are one of these conditions, by which an index finds the wait: `=path` must lead to the
+-- value, `~entity` must have it as its id or be absent, and an empty anchor accepts every event of the type. An event counts
+-- from the id `since_id` on. It counts from the time `since` if the execution has no start request or no trigger saw the event.
+-- A clock that is set back does not change the order of ids, which requests and events share.
 CREATE TABLE resumer.event_waits (
   execution_id uuid NOT NULL,
   pause_number integer NOT NULL,
   path text NOT NULL DEFAULT '',
   event_type text NOT NULL,
-  -- where the service has no organisations, zeros
+  -- zeros if the service has no organizations
   organization_id uuid,
   match jsonb NOT NULL DEFAULT '{}',
   entities jsonb NOT NULL DEFAULT '{}',
@@ -172,27 +173,27 @@ CREATE TABLE resumer.event_waits (
   value text,
   since_id bigint,
   since timestamptz NOT NULL DEFAULT '-infinity',
-  -- the captured event up to which a look back has come that could not end in one statement
+  -- the last captured event that a search for past events has read, if it needs several statements
   looked_to bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (execution_id, pause_number, path)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX event_waits_anchor ON resumer.event_waits (event_type, organization_id, anchor, value);
 
--- The queue of events: one that was captured and not yet handed over to all that wait. Its ids are of the sequence of
--- requests, so that both have one order.
+-- The queue of events that were captured and not yet fanned out to all waits. Its ids are of the sequence of requests, so
+-- that both have one order.
 CREATE TABLE resumer.event_queue (
   id bigint PRIMARY KEY DEFAULT nextval('resumer.resume_requests_id_seq'),
   event_id uuid NOT NULL,
   event_type text NOT NULL,
   captured_at timestamptz NOT NULL DEFAULT statement_timestamp(),
-  -- no trigger saw it: it is for those who waited when it came
+  -- no trigger saw it: it counts for executions that waited when it came
   missed boolean NOT NULL DEFAULT false,
-  -- where one event has more waits than a statement has time for: the hashes of executions below this one have it
+  -- an event with more waits than one statement has time for went to the executions with hashes below this one
   place bigint NOT NULL DEFAULT 0
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE UNIQUE INDEX event_queue_event ON resumer.event_queue (event_id);
 
--- The events that a look back finds, by their keys. The rows are inserted and never updated.
+-- Events that can be found by their keys later. The rows are inserted and never updated.
 CREATE TABLE resumer.captured_events (
   id bigint PRIMARY KEY,
   event_id uuid NOT NULL,
@@ -201,23 +202,22 @@ CREATE TABLE resumer.captured_events (
 );
 CREATE UNIQUE INDEX captured_events_event ON resumer.captured_events (event_id);
 
--- One type of events that definitions wait for: only events of these types are captured. A daemon registers a type with the
--- first execution that may come to a wait for it. Events that came before, since the moment that a wait counts from, or whose
--- transaction did not see the type yet, are searched in the service's table: once, and again when every transaction has ended
--- that was open then.
+-- One event type that definitions wait for. Only events of these types are captured. A daemon registers a type with the first
+-- execution that may wait for it. Events that came earlier, or whose transaction did not see the type yet, are searched in the
+-- service's table: once, and again when every transaction has ended that was open then.
 CREATE TABLE resumer.event_types (
   event_type text PRIMARY KEY,
-  -- the moment from which the events of the type are captured or searched
+  -- the time from which the events of the type are captured or searched
   since timestamptz NOT NULL,
-  -- the search has come up to here, in the service's time, which has no zone
+  -- the time up to which events were searched, in the service's zone-less time
   searched_to text,
   -- the transaction id that came next when the first search had ended
   mark bigint,
   complete boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 
--- What a look back finds events by: hashes of what each event has (resumer.event_key), and the id of the captured event. The
--- daemon writes them and commits before it looks who waits: a look back that does not see them is followed by that look.
+-- The keys that find past events: hashes of the values of each event (resumer.event_key), and the id of the captured event. The
+-- daemon commits them before it reads the waits. A search that does not see them is followed by that read.
 CREATE TABLE resumer.event_keys (
   key bigint NOT NULL,
   captured_id bigint NOT NULL,
@@ -225,8 +225,8 @@ CREATE TABLE resumer.event_keys (
 );
 CREATE INDEX event_keys_captured ON resumer.event_keys (captured_id);
 
--- Which entities the events of a type name together, so that a look back finds those that do not name an entity. At most 64
--- for each type; an event beyond that has the key `*`, which every look back goes through.
+-- The sets of entities that events of a type name together, so that a search finds events that do not name an entity. At most
+-- 64 for each type. An event beyond that has the key `*`, which every search reads.
 CREATE TABLE resumer.event_names (
   event_type text NOT NULL,
   organization_id uuid NOT NULL,
@@ -234,8 +234,8 @@ CREATE TABLE resumer.event_names (
   PRIMARY KEY (event_type, organization_id, names)
 );
 
--- One message to deliver from inside the database: written with the step that sends it, so never lost and never sent
--- by a step that did not commit. `key` is the Idempotency-Key of every attempt.
+-- One notification or record. It is written with the step that sends it, so that it is never lost, and never sent by a step
+-- that did not commit. `key` is the Idempotency-Key of every attempt.
 CREATE TABLE resumer.outbox (
   key text PRIMARY KEY,
   execution_id uuid NOT NULL,
@@ -250,11 +250,11 @@ CREATE TABLE resumer.outbox (
   delivered_at timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX outbox_due ON resumer.outbox (next_at) WHERE state = 'pending' AND kind = 'notify';
--- What a scrape counts: there should be none.
+-- A scrape counts these. There should be none.
 CREATE INDEX outbox_dead ON resumer.outbox (created_at) WHERE state = 'dead';
 CREATE INDEX outbox_execution ON resumer.outbox (execution_id);
 
--- The journal of what leaves the database: the intent before, the outcome after.
+-- The journal of effects outside the database: the intent before, the outcome after.
 CREATE TABLE resumer.effects (
   key text PRIMARY KEY,
   execution_id uuid NOT NULL,
@@ -273,7 +273,7 @@ CREATE TABLE resumer.effects (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX effects_execution ON resumer.effects (execution_id);
 
--- One hold, in force until it is released or its time is over. Without a workflow: of everything.
+-- One hold, in force until it is released or its time is over. NULL as workflow: everything.
 CREATE TABLE resumer.holds (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   workflow_id text,
@@ -284,25 +284,25 @@ CREATE TABLE resumer.holds (
   until timestamptz,
   released_at timestamptz,
   released_by text,
-  -- what it stopped or kept goes on in slices: so many executions a second, so many by now, the next at this time
+  -- executions that it stopped continue in slices: so many per second, so many until now, the next at this time
   per_second integer NOT NULL DEFAULT 50,
   going bigint NOT NULL DEFAULT 0,
   next_at timestamptz NOT NULL DEFAULT '-infinity',
   -- pauses until this time and requests up to this id may be its own, once it is released
   stopped_to timestamptz,
   kept_to bigint,
-  -- the place where the next slice begins: first the pauses, then, from the first request on, the requests
+  -- where the next slice begins: first the pauses, then the requests
   place_at timestamptz NOT NULL DEFAULT '-infinity',
   place_execution uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
   place_request bigint,
-  -- when the last slice was let go
+  -- the time of the last slice
   ended_at timestamptz
 );
 CREATE UNIQUE INDEX holds_one_open ON resumer.holds (coalesce(workflow_id, '*'), coalesce(organization_id::text, ''))
   WHERE released_at IS NULL;
 CREATE INDEX holds_ending ON resumer.holds (id) WHERE released_at IS NOT NULL AND ended_at IS NULL;
 
--- One token: its SHA-256, for the token itself is shown once. Without an organisation it is good for all of them.
+-- One API token, as its SHA-256. The token itself is shown once. Without an organization it is valid for all.
 CREATE TABLE resumer.tokens (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   name text NOT NULL,
@@ -315,10 +315,10 @@ CREATE TABLE resumer.tokens (
   last_used_at timestamptz,
   revoked_at timestamptz
 );
--- The name is the actor of what was asked with it: of those in force only one has it.
+-- The name is the actor of requests made with the token, so only one valid token has it.
 CREATE UNIQUE INDEX tokens_name ON resumer.tokens (name) WHERE revoked_at IS NULL;
 
--- One POST that was made with an Idempotency-Key, and the request that it left: a repetition is answered the same.
+-- One POST with an Idempotency-Key and the request that it made. A repetition gets the same response.
 CREATE TABLE resumer.idempotency_keys (
   caller text NOT NULL,
   key text NOT NULL,

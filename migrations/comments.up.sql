@@ -1,5 +1,7 @@
--- What each object of schema `resumer` is, and who writes or calls it: `\d+` and `\df+` of psql show it. A test requires a
--- comment on each. Triggers have theirs in `triggers/`, because a comment locks the table.
+-- A comment on each object of schema `resumer`: what it is, and who writes or calls it. `\d+` and `\df+` of psql show them.
+--
+-- A test requires a comment on each object. Comments on triggers are in `triggers/`, because COMMENT locks the table.
+-- Locks: SHARE UPDATE EXCLUSIVE on the daemon's own tables.
 
 COMMENT ON SCHEMA resumer IS 'All objects of resumer-daemon. `migrate up` creates them, `migrate down` drops them.';
 COMMENT ON DOMAIN resumer.request_kind IS 'The reasons for a request. A change needs no look at the rows.';
@@ -46,19 +48,19 @@ COMMENT ON COLUMN resumer.settled_requests.finished_at IS 'Time when it was sett
 COMMENT ON TABLE resumer.pauses IS 'One pause of one execution: the record that counts, beside the columns of the service. The daemon writes it.';
 COMMENT ON COLUMN resumer.pauses.execution_id IS 'Execution that is or was paused.';
 COMMENT ON COLUMN resumer.pauses.number IS 'Number of the pause, from 1.';
-COMMENT ON COLUMN resumer.pauses.reason IS 'What it waits for: approval_required, waiting_for_event, waiting_for_time, manual or incident.';
-COMMENT ON COLUMN resumer.pauses.step_id IS 'Step at which it stands.';
-COMMENT ON COLUMN resumer.pauses.next_steps IS 'Next step for each way on: approved, refused, expired, event, timeout.';
-COMMENT ON COLUMN resumer.pauses.waiting IS 'What it waits for in detail, such as roles, an event or a time.';
-COMMENT ON COLUMN resumer.pauses.state IS 'State of the run from which it goes on, with that of each branch.';
-COMMENT ON COLUMN resumer.pauses.definition IS 'SHA-256 of the definition that it goes on with (resumer.definitions).';
+COMMENT ON COLUMN resumer.pauses.reason IS 'Reason: approval_required, waiting_for_event, waiting_for_time, manual or incident.';
+COMMENT ON COLUMN resumer.pauses.step_id IS 'Step at which it is paused.';
+COMMENT ON COLUMN resumer.pauses.next_steps IS 'Next step for each result: approved, refused, expired, event, timeout.';
+COMMENT ON COLUMN resumer.pauses.waiting IS 'Wait condition, such as roles, an event or a time.';
+COMMENT ON COLUMN resumer.pauses.state IS 'State from which it continues, with that of each branch.';
+COMMENT ON COLUMN resumer.pauses.definition IS 'SHA-256 of the definition that it continues with (resumer.definitions).';
 COMMENT ON COLUMN resumer.pauses.incident IS 'Cause, detail and remedy of an incident, and the reason that the pause had before.';
-COMMENT ON COLUMN resumer.pauses.manual_pause IS 'Who holds it manually, why and since when, and the reason that the pause had before.';
+COMMENT ON COLUMN resumer.pauses.manual_pause IS 'Actor, reason and start of a manual pause, and the reason that the pause had before.';
 COMMENT ON COLUMN resumer.pauses.approval_ids IS 'Approval requests that belong to this pause.';
 COMMENT ON COLUMN resumer.pauses.prior_approval_ids IS 'Approval requests of earlier pauses, which do not count for this one.';
 COMMENT ON COLUMN resumer.pauses.paused_at IS 'Time when it was paused.';
-COMMENT ON COLUMN resumer.pauses.resumed_at IS 'Time when it went on; NULL while it is open.';
-COMMENT ON COLUMN resumer.pauses.resumed_by IS 'What let it go on.';
+COMMENT ON COLUMN resumer.pauses.resumed_at IS 'Time when it was resumed; NULL while it is open.';
+COMMENT ON COLUMN resumer.pauses.resumed_by IS 'Cause of the resume.';
 COMMENT ON COLUMN resumer.pauses.organization_id IS 'Organisation of the execution, where the service has organisations.';
 
 COMMENT ON TABLE resumer.leases IS 'An execution that a daemon runs beyond one transaction. The daemon that runs it writes and deletes it, or one that takes it over.';
@@ -66,7 +68,7 @@ COMMENT ON COLUMN resumer.leases.execution_id IS 'Execution that is run.';
 COMMENT ON COLUMN resumer.leases.instance IS 'Daemon process that runs it; NULL while it waits for capacity.';
 COMMENT ON COLUMN resumer.leases.epoch IS 'Number that grows with each durable point and each change of hands, over all leases; each write of the run names it.';
 COMMENT ON COLUMN resumer.leases.lease_until IS 'Time after which another daemon takes over; NULL: nobody runs it.';
-COMMENT ON COLUMN resumer.leases.takeovers IS 'Times that it was taken over without progress.';
+COMMENT ON COLUMN resumer.leases.takeovers IS 'Number of takeovers without progress.';
 COMMENT ON COLUMN resumer.leases.state IS 'State of the run from which another daemon goes on.';
 COMMENT ON COLUMN resumer.leases.definition IS 'SHA-256 of the definition that it runs (resumer.definitions).';
 COMMENT ON COLUMN resumer.leases.recorded_at IS 'Time when the state was written.';
@@ -153,7 +155,7 @@ COMMENT ON COLUMN resumer.outbox.state IS 'pending, delivered or dead.';
 COMMENT ON COLUMN resumer.outbox.attempts IS 'Attempts so far.';
 COMMENT ON COLUMN resumer.outbox.next_at IS 'Time of the next attempt.';
 COMMENT ON COLUMN resumer.outbox.error IS 'Error of the last attempt.';
-COMMENT ON COLUMN resumer.outbox.delivered_to IS 'Receivers that have got it.';
+COMMENT ON COLUMN resumer.outbox.delivered_to IS 'Receivers that have received it.';
 COMMENT ON COLUMN resumer.outbox.created_at IS 'Time when the step wrote it.';
 COMMENT ON COLUMN resumer.outbox.delivered_at IS 'Time when all receivers had it.';
 
@@ -219,7 +221,7 @@ COMMENT ON COLUMN resumer.inbox.workflow IS 'Workflow, by its name.';
 COMMENT ON COLUMN resumer.inbox.organization_id IS 'Organisation of the execution, where the service has organisations.';
 COMMENT ON COLUMN resumer.inbox.pause_number IS 'Number of the pause.';
 COMMENT ON COLUMN resumer.inbox.reason IS 'What it waits for.';
-COMMENT ON COLUMN resumer.inbox.step_id IS 'Step at which it stands.';
+COMMENT ON COLUMN resumer.inbox.step_id IS 'Step at which it is paused.';
 COMMENT ON COLUMN resumer.inbox.paused_at IS 'Time when it was paused.';
 COMMENT ON COLUMN resumer.inbox.age IS 'Time since then.';
 COMMENT ON COLUMN resumer.inbox.waiting_for IS 'Approvals, event, time, person or incident that it waits for; of several branches, the one that has waited longest.';
@@ -258,7 +260,7 @@ COMMENT ON COLUMN resumer.incidents.execution_key IS 'Execution, by its key in t
 COMMENT ON COLUMN resumer.incidents.workflow IS 'Workflow, by its name.';
 COMMENT ON COLUMN resumer.incidents.organization_id IS 'Organisation of the execution, where the service has organisations.';
 COMMENT ON COLUMN resumer.incidents.pause_number IS 'Number of the pause.';
-COMMENT ON COLUMN resumer.incidents.step_id IS 'Step at which it stands.';
+COMMENT ON COLUMN resumer.incidents.step_id IS 'Step at which it is paused.';
 COMMENT ON COLUMN resumer.incidents.cause IS 'Code of the cause.';
 COMMENT ON COLUMN resumer.incidents.detail IS 'What happened.';
 COMMENT ON COLUMN resumer.incidents.remedy IS 'What to do.';
@@ -292,12 +294,12 @@ BEGIN
   FOR described IN
     SELECT f.oid::regprocedure AS function, d.text
     FROM (VALUES
-      ('execution_summary', 'Returns what an execution is called. Called by views and functions.'),
+      ('execution_summary', 'Returns key, workflow, organization and status of an execution. Called by views and functions.'),
       ('adopt', 'SQL interface: asks a daemon to look at an execution that was blocked before the installation.'),
       ('approvals_needed', 'Returns how many approvals a pause needs. Called by functions.'),
       ('approvals_of', 'Returns the approvals that belong to a pause. Called by functions.'),
       ('approve', 'SQL interface: approves an approval request. Returns the id of the request that it leaves.'),
-      ('add_request', 'Leaves one request for an execution. Called by the SQL interface.'),
+      ('add_request', 'Inserts one request for an execution. Called by the SQL interface.'),
       ('branches_of', 'Returns the branches of a pause, each as a pause. Called by functions.'),
       ('cancel', 'SQL interface: ends an execution that has not ended, without result.'),
       ('check_object', 'Refuses a document that is no JSON object. Called by the SQL interface.'),
@@ -308,7 +310,7 @@ BEGIN
       ('event_key', 'Returns a key by which events are found. Called by the daemon.'),
       ('event_names_of', 'Returns the entities that an event names. Called by the daemon.'),
       ('event_terms', 'Returns the values of an event by which it is found. Called by the daemon.'),
-      ('explain', 'SQL interface: says why an execution stands where it stands, and what would move it.'),
+      ('explain', 'SQL interface: explains why an execution does not continue, and what would change that.'),
       ('find', 'SQL interface: returns the id of an execution by its key or id.'),
       ('hold', 'SQL interface: holds a workflow, or everything.'),
       ('hold_of', 'Returns the hold that keeps an execution. Called by functions.'),
@@ -316,7 +318,7 @@ BEGIN
       ('is_guarded', 'Returns whether a write is of the kind that the guard refuses for executions of the daemon. Called by trigger functions.'),
       ('is_ours', 'Returns whether an execution is run, paused or ended by the daemon. Called by a trigger function.'),
       ('format_age', 'Returns a time as a duration from now, for people. Called by explain.'),
-      ('end_hold', 'Lets a slice of what an ended hold kept go on. Called by the daemon.'),
+      ('end_hold', 'Releases a slice of what an ended hold stopped or parked. Called by the daemon.'),
       ('may_end', 'Returns whether an event may end a wait. Called by the daemon.'),
       ('guard_violation', 'Returns why an approval must not count. Called by the guard and the daemon.'),
       ('on_approval_delete', 'Trigger function: leaves a request for each approval request that is deleted.'),
@@ -349,8 +351,8 @@ BEGIN
       ('ledger_page', 'Returns a page of resumer.ledger before a request. Called by programs.'),
       ('longest_branch_of', 'Returns the branch of a pause that has waited longest. Called by views.'),
       ('start', 'SQL interface: starts a workflow.'),
-      ('status', 'SQL interface: returns an execution as it stands, for programs.'),
-      ('has_control_characters', 'Returns whether a text holds characters that are not seen or act on a terminal. Called by functions.'),
+      ('status', 'SQL interface: returns the status of an execution, for programs.'),
+      ('has_control_characters', 'Returns whether a text has invisible or control characters. Called by functions.'),
       ('waiting_for', 'Returns what a pause waits for. Called by views and functions.'),
       ('wake', 'Notifies the daemons, unless one polls. Called by trigger functions and the SQL interface.'),
       ('was_paused', 'Returns whether the daemon has a record of a pause of an execution. Called by trigger functions.'),

@@ -1,8 +1,10 @@
--- The views that people and programs read. A function that looks an execution up is called for a column that is asked for, and
--- for the rows that a LIMIT leaves: it stands in the list of columns, and beside it nothing that is volatile. The rows come by
--- index in the order of `paused_at` or `request`.
+-- The views `inbox`, `lag`, `ledger` and `incidents`, for people and programs.
+--
+-- A function that reads an execution is in the list of columns, beside nothing volatile, so that it is called only for selected
+-- columns and for the rows that a LIMIT leaves. Rows come by index in the order of `paused_at` or `request`.
+-- Locks: none on the service's tables.
 
--- Paused executions and what they wait for: of several branches, the one that has waited longest.
+-- Paused executions and their wait conditions. Of several branches, the one that has waited longest is shown.
 CREATE OR REPLACE VIEW resumer.inbox AS
 SELECT p.execution_id, (resumer.execution_summary(p.execution_id)).execution_key, (resumer.execution_summary(p.execution_id)).workflow,
   p.organization_id, p.number AS pause_number, p.reason, p.step_id,

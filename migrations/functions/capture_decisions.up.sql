@@ -1,11 +1,12 @@
--- A decision, however it is written, leaves a request in the inbox and at most one notification per statement.
--- `triggers/approval_requests` binds these functions.
--- A trigger must never make another program's statement fail or wait. All that it does stands in a guarded block (a
--- subtransaction), and every error in it is a WARNING: a column may be gone, or of a type that does not know a word. It
--- gives up on a locked inbox after 100 ms, and then captures nothing more of this transaction: the reconciler finds what
--- it could not leave. Every function writes its handler out, because a handler that called a function could itself fail.
--- Each looks for work before it locks the inbox. One error is the writer's own, whoever meets it first: a transaction that
--- asked to be serializable and cannot be. If that were hidden, it could commit what it must not.
+-- Trigger functions that capture decisions: each decision inserts a request, with at most one notification per statement.
+--
+-- `triggers/approval_requests` calls them. A trigger must never make another program's statement fail or wait. Its work is
+-- in a guarded block (a subtransaction), and every error in it becomes a WARNING, because a column may be missing or have a type
+-- that does not accept a value. The one exception is a serialization failure, which belongs to the writer: if it were hidden,
+-- the transaction could commit what it must not.
+-- Each function contains its own handler, because a handler that called a function could itself fail.
+-- Locks: each function checks for work before it locks the queue. It gives up on a locked queue after 100 ms, and captures
+-- nothing more of that transaction. The reconciler finds what it missed.
 
 CREATE OR REPLACE FUNCTION resumer.on_approval_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
@@ -36,16 +37,16 @@ BEGIN
 END
 $f$;
 
--- Who decided is part of a decision: one that did not count without a name may count with it. An approval that is moved
--- to another execution is for the one it leaves as if it were deleted, for the other as if it came; a decision that was
--- applied before counts for neither (claim.read_approvals).
--- New minus old by EXCEPT, never a join: plpgsql keeps the plan of the session's first call, and a nested loop
--- planned for one row ran beyond 40 s for the 100,000 rows that EXCEPT does in 2.4 s.
+-- The approver is part of a decision: one that did not count without an approver may count with one. An approval that moves to
+-- another execution counts as deleted for the first and as inserted for the second. A decision that was applied before counts for
+-- neither (claim.read_approvals).
+-- New rows minus old rows by EXCEPT, never by a join: plpgsql keeps the plan of the session's first call. A nested loop that was
+-- planned for one row took more than 40 s for the 100,000 rows that EXCEPT processes in 2.4 s.
 CREATE OR REPLACE FUNCTION resumer.on_approval_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
 BEGIN
-  -- a request that the daemon closes because nobody waits for it is no decision
+  -- an approval that the daemon closes because nothing waits for it is not a decision
   IF 'on' IN (current_setting('resumer.closing', true), current_setting('resumer.given_up', true)) THEN
     RETURN NULL;
   END IF;
@@ -90,7 +91,7 @@ BEGIN
 END
 $f$;
 
--- An approval that is deleted: what is left of a pause may be decided now; what was applied stays applied.
+-- If an approval is deleted, the rest of its pause may be decided now. An applied decision stays applied.
 CREATE OR REPLACE FUNCTION resumer.on_approval_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$

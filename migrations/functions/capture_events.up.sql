@@ -1,8 +1,10 @@
--- An event is entered in the queue of events; the daemon makes a request of it for each execution that waits for it.
--- `triggers/events` binds this function.
+-- The trigger function that captures events: it queues each event, and the daemon inserts a request for each execution that
+-- waits for it.
+--
+-- `triggers/events` calls it. As with all triggers, an error becomes a WARNING, and a locked queue costs a transaction 100 ms once.
 
--- An event that nobody may come to wait for leaves nothing (resumer.control.event_capture). A snapshot that is older than this
--- statement may not see a type that was registered long before: its events are captured in any case.
+-- An event that no execution may wait for is not captured (resumer.control.event_capture). A transaction whose snapshot is older
+-- than this statement may not see a type that was registered before. Its events are captured in any case.
 CREATE OR REPLACE FUNCTION resumer.on_event_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$

@@ -1,21 +1,23 @@
--- What other programs write of executions. Today's service ends an execution as `completed` and `blocked` where it should
--- pause, and creates the approval in another transaction, before or after. Each side leaves an `adopt` request, which the
--- daemon sees only after the commit, and decides under the execution's lock. Its blind whole-row writes undo no pause and
--- no end of ours. `triggers/workflow_executions` binds these functions.
+-- Trigger functions that capture and reject writes by other programs to executions.
 --
--- A row trigger looks at each row that is updated, keeps what is ours, and says in a setting of the transaction that the
--- statement has rows which somebody has to look at. A trigger at the end of the statement leaves the requests of all of
--- them with one INSERT. As all triggers: any error is a WARNING, and a locked table costs a transaction 100 ms once.
+-- `triggers/workflow_executions` calls them. The service ends an execution as `completed` and `blocked` instead of pausing it, and
+-- inserts the approval in another transaction, before or after. Each of the two inserts an `adopt` request. The daemon reads it
+-- after the commit and decides under the execution's lock. The service's whole-row updates cannot undo a pause or an end that
+-- the daemon has written.
 --
--- Settings of the writer's transaction: `resumer.look` (on: some row needs a look), `resumer.refused` (what was written
--- over a row of ours), `resumer.unchecked` (our tables cannot be read; `noted`: the inbox takes requests, `lost`: it does
--- not) and `resumer.given_up` (on: nothing more of this transaction is captured, the reconciler finds it).
--- `resumer.look` stays on: a statement inside of another one would turn it off for both.
+-- The row trigger `protect_execution` checks each updated row, keeps what the daemon owns, and notes in a setting of the
+-- transaction that the statement has rows to capture. The statement trigger inserts the requests of all of them at once.
+--
+-- Settings of the writer's transaction: `resumer.look` (on: some row must be captured), `resumer.refused` (what was written
+-- over a row that the daemon owns), `resumer.unchecked` (the daemon's tables cannot be read; `noted`: the queue takes requests,
+-- `lost`: it does not) and `resumer.given_up` (on: nothing more of this transaction is captured).
+-- `resumer.look` stays on, because a statement inside another one would turn it off for both.
+-- Locks: as with all triggers, an error becomes a WARNING, and a locked queue costs a transaction 100 ms once.
 
--- Whether an execution with this status is ours: we run it, it stands at a pause that we have recorded, or it has ended
--- after we began, paused or cancelled it. One row by index in each case: a plan that was made while the tables were small
--- would be kept, so no other plan is allowed. `jit` is off because the planner adds 1e10 to the cost of what is not
--- allowed. It names the schema of every operator in place of a search path, which would take longer than the look.
+-- Return whether the daemon owns an execution with this status: it runs it, has recorded its pause, or has started, paused or
+-- cancelled it before it ended. Each case reads one row by index. No other plan is allowed, because a plan that was made while
+-- the tables were small would be kept. `jit` is off because the planner adds 1e10 to the cost of a plan that is not allowed.
+-- Every operator is qualified with its schema. Setting a search path would take longer than the rest of the function.
 CREATE OR REPLACE FUNCTION resumer.is_ours(execution uuid, status text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET lock_timeout = '100ms' SET enable_seqscan = 'off' SET jit = 'off'
 AS $f$

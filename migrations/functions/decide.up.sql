@@ -1,8 +1,11 @@
--- The SQL interface, decisions: `resumer.approve` and `resumer.reject`, which a person calls in psql. Each error of the SQL
--- interface has a SQLSTATE of class RZ (RZ404 unknown, RZ409 wrong state, RZ410 expired, RZ413 too large, RZ422 ambiguous).
+-- SQL API, decisions: `resumer.approve` and `resumer.reject`.
+--
+-- People call them in psql, `resumer-daemon approve` and `reject` call them too. Each error of the SQL API has a SQLSTATE of class
+-- RZ: RZ404 not found, RZ409 wrong state, RZ410 expired, RZ413 too large, RZ422 ambiguous or invalid.
+-- Locks: the row of the approval.
 
--- Write a decision; the table's own trigger makes the request of it. Returns that request's id, by which its outcome is found
--- in resumer.requests; NULL where the trigger left none, because it is disabled or met an error.
+-- Write a decision. The table's trigger inserts the request. Returns the id of that request, by which its outcome is found in
+-- resumer.requests, or NULL if the trigger is disabled or failed.
 CREATE OR REPLACE FUNCTION resumer.decide(request_id text, verdict text, approver uuid, reason text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -22,7 +25,7 @@ BEGIN
       USING ERRCODE = 'RZ409', HINT = 'a decision is consumed once; a later change of it moves nothing';
   ELSIF approval.expires_at <= now_there THEN
     RAISE EXCEPTION 'approval request % expired at %', resumer.quoted(decide.request_id), approval.expires_at
-      USING ERRCODE = 'RZ410', HINT = 'ask again: the workflow goes its way for an expiry';
+      USING ERRCODE = 'RZ410', HINT = 'request a new approval: the workflow continues as expired';
   END IF;
   -- nobody else decides it meanwhile: its row is locked
   SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END INTO newest FROM resumer.resume_requests_id_seq s;

@@ -1,6 +1,6 @@
--- The SQL interface, events: `resumer.emit`.
+-- SQL API, events: `resumer.emit`. `resumer-daemon emit` calls it. It locks nothing.
 
--- Write an event; the table's own trigger makes the request of it. Returns the event's id.
+-- Insert an event. The table's trigger queues it. Returns the id of the event.
 CREATE OR REPLACE FUNCTION resumer.emit(event_type text, payload jsonb DEFAULT '{}', organization_id uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

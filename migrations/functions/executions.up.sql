@@ -1,7 +1,9 @@
--- What an execution is called, for the functions and views that show it. They read the service's tables through functions
--- whose text names them: a view on a column of the service would forbid the service to change it.
+-- Key, workflow, organization and status of an execution, and its id by key, for functions and views.
+--
+-- They read the service's tables in functions whose text names the tables. A view on a column of the service would prevent the
+-- service from changing that column. Locks: none.
 
--- What an execution is called: where there are no organisations, the name in the subselect finds the NULL beside it.
+-- Return key, workflow, organization and status. Without organizations, the column name in the subselect finds the NULL beside it.
 CREATE OR REPLACE FUNCTION resumer.execution_summary(
   execution uuid, OUT execution_key text, OUT workflow text, OUT organization_id uuid, OUT status text
 )

@@ -1,10 +1,11 @@
--- Who may approve, where RESUMER_DECISION_GUARD asks for it. `audit` is the daemon's work alone (claim.read_approvals);
--- `enforce` also refuses the write itself: the one trigger that may fail a writer, for it was asked to. It is there but
--- disabled, and costs nothing, until `migrate up` is run with that setting. Only approvals are looked at: who refuses, or
--- lets something expire, lets nothing through. Whoever may write the table may forge `approver_id`: no database can tell.
--- `triggers/approval_requests` binds the trigger function.
+-- The decision guard: who may approve, if RESUMER_DECISION_GUARD is `audit` or `enforce`.
+--
+-- With `audit` the daemon checks approvals (claim.read_approvals). With `enforce` a trigger also rejects the write. It is the only
+-- trigger that may fail a writer. It exists but is disabled, and costs nothing, until `migrate up` runs with that setting.
+-- `triggers/approval_requests` calls it. Only approvals are checked, because a rejection or expiry lets nothing pass. A role with
+-- write access to the table can write any `approver_id`. The database cannot detect that. Locks: none.
 
--- Why an approval must not count; NULL: nothing is to be said against it. `organization` is of its execution.
+-- Return why an approval must not count, or NULL. `organization` is that of its execution.
 CREATE OR REPLACE FUNCTION resumer.guard_violation(
   approver uuid, requester uuid, decided_at timestamptz, expires_at timestamptz, organization uuid, of_execution uuid
 ) RETURNS text

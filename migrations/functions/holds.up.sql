@@ -1,9 +1,12 @@
--- The SQL interface, holds: `resumer.hold` and `resumer.release`. While a workflow, or everything, is held, executions go on
--- to the end of the step at hand and no further; decisions and starts are kept. The claim reads `resumer.holds` with the
--- execution (claim.read_executions), so nothing is written to executions when a hold begins. When it ends, each execution
--- that has something to do gets a request, due at a bounded rate: some with the release, the others in slices, by the daemon.
+-- SQL API, holds: `resumer.hold` and `resumer.release`.
+--
+-- People, `resumer-daemon hold` and `release`, and HTTP call them. While a workflow, or everything, is on hold, executions stop
+-- before their next step, and decisions and starts are parked. The claim reads `resumer.holds` with the execution
+-- (claim.read_executions), so that a new hold writes nothing to executions. When a hold ends, each execution with work to do
+-- gets a request, due at a bounded rate: some with the release, the others in slices by the daemon.
+-- Locks: the row of the hold. A batch that parks requests by a hold has a share lock on it, so the release waits for the batch.
 
--- The hold that keeps an execution, the oldest first; NULL: none.
+-- Return the oldest hold that applies to an execution, or NULL.
 CREATE OR REPLACE FUNCTION resumer.hold_of(execution uuid) RETURNS resumer.holds
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -15,7 +18,7 @@ AS $f$
   ORDER BY h.id LIMIT 1
 $f$;
 
--- Hold a workflow by its name, or everything with '*', for some time or until the release. Returns the hold's number.
+-- Hold a workflow by its name, or everything with '*', for some time or until the release. Returns the number of the hold.
 CREATE OR REPLACE FUNCTION resumer.hold(
   workflow_id text, reason text DEFAULT NULL, actor text DEFAULT NULL, ttl interval DEFAULT NULL,
   organization_id uuid DEFAULT NULL
@@ -47,9 +50,9 @@ BEGIN
 END
 $f$;
 
--- Let a slice go of what a released hold stopped or kept: each execution gets a request, so many a second. The executions that
--- were stopped between two steps come first, then those with requests that were kept, the oldest first. What another hold
--- keeps waits for that one. `going`: how many go on; `more`: whether there may be another slice.
+-- Release a slice of what an ended hold stopped or parked: each execution gets a request, so many per second. Executions that were
+-- stopped between two steps come first, then those with parked requests, oldest first. Executions on another hold wait for that
+-- one. `going`: how many continue. `more`: whether there may be another slice.
 CREATE OR REPLACE FUNCTION resumer.end_hold(hold bigint, most integer, OUT going bigint, OUT more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -112,7 +115,7 @@ BEGIN
   WITH known AS MATERIALIZED (
     SELECT s.execution_id, s.place, e.status,
       (SELECT w.workflow_id FROM service_schema.workflows w WHERE w.id = e.workflow_id) AS workflow,
-      -- where there are no organisations, the name finds the NULL beside it
+      -- without organizations the name finds the NULL beside it
       (SELECT organization_id FROM service_schema.workflow_executions o WHERE o.id = s.execution_id) AS organization
     FROM unnest(ids) WITH ORDINALITY AS s (execution_id, place)
     CROSS JOIN (SELECT NULL::uuid AS organization_id) AS none
@@ -146,8 +149,8 @@ BEGIN
 END
 $f$;
 
--- Release what `hold` holds, under the same name. Returns how many executions go on at once: all of them, or as many as a
--- second is enough for. The daemon lets the others go.
+-- Release the hold of this workflow. Returns how many executions continue with this call: all, or as many as fit into a second.
+-- The daemon releases the others.
 CREATE OR REPLACE FUNCTION resumer.release(
   workflow_id text, actor text DEFAULT NULL, per_second integer DEFAULT 50, organization_id uuid DEFAULT NULL
 ) RETURNS bigint
@@ -181,7 +184,7 @@ BEGIN
 END
 $f$;
 
--- Refuse what would only wait for the release of a hold.
+-- Refuse a request that would only wait for the release of a hold.
 CREATE OR REPLACE FUNCTION resumer.check_not_on_hold(execution uuid) RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

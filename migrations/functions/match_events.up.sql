@@ -1,7 +1,8 @@
--- Which events may end which wait: the keys by which an index finds an event, and the comparison. The engine decides; these
--- functions only leave out what it would refuse.
+-- Match events with waits: the keys by which an index finds an event, and the comparison.
+--
+-- The daemon's statements call these functions. The engine decides; they only exclude what it would reject. Locks: none.
 
--- A text for an index: of a text, a number or a boolean, as the daemon prints them. NULL for all else, which no index finds.
+-- Return a text, a number or a boolean as the daemon prints it, for an index. NULL for everything else.
 CREATE OR REPLACE FUNCTION resumer.index_text(value jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -12,13 +13,13 @@ FROM (SELECT CASE jsonb_typeof(value)
   WHEN 'boolean' THEN value #>> '{}' END AS printed) AS t
 $f$;
 
--- A key of the events of one type: all of them (an empty term), those with a value (`=order.id=7`), those that name just these
--- entities (`~customer,order`), those that have too much for keys (`*`).
+-- Return the key of events of one type: of all (an empty term), of those with a value (`=order.id=7`), of those that name exactly
+-- these entities (`~customer,order`), of those that have too many values for keys (`*`).
 CREATE OR REPLACE FUNCTION resumer.event_key(event_type text, organization_id uuid, term text) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT hashtextextended(event_type || chr(1) || organization_id::text || chr(1) || term, 0) $f$;
 
--- The entities that an event names, in order. NULL: too many, or too long, for a key.
+-- Return the entities that an event names, in order. NULL: too many or too long for a key.
 CREATE OR REPLACE FUNCTION resumer.event_names_of(payload jsonb) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -27,7 +28,7 @@ FROM jsonb_each(CASE jsonb_typeof(payload) WHEN 'object' THEN payload ELSE '{}' 
 WHERE CASE jsonb_typeof(m.value) WHEN 'object' THEN m.value ? 'id' END
 $f$;
 
--- The values that an event has at its top, and in the objects there, as terms of keys. More than 64: `*` in their place.
+-- Return the values at the top level of an event, and in the objects there, as terms of keys. `*` if there are more than 64.
 CREATE OR REPLACE FUNCTION resumer.event_terms(payload jsonb) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -44,7 +45,7 @@ WITH top AS MATERIALIZED (
 SELECT CASE WHEN count(*) <= 64 THEN coalesce(array_agg(f.term), '{}') ELSE '{*}' END FROM (SELECT t.term FROM terms t LIMIT 65) AS f
 $f$;
 
--- Whether two values certainly differ. A number or a boolean equals the text it prints as. Two lists, and two objects, are
+-- Return whether two values certainly differ. A number or a boolean equals the text that it prints as. Lists and objects are
 -- left to the engine, because their members may be equal in that sense.
 CREATE OR REPLACE FUNCTION resumer.differs(ours jsonb, theirs jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
@@ -59,7 +60,7 @@ SELECT CASE
 FROM (SELECT jsonb_typeof(ours) AS mine, jsonb_typeof(theirs) AS other) AS k
 $f$;
 
--- Whether an event may end a wait: false only where the engine would refuse it (engine/match.py).
+-- Return whether an event may end a wait: false only if the engine would reject it (engine/event_matching.py).
 CREATE OR REPLACE FUNCTION resumer.may_end(match jsonb, entities jsonb, payload jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

@@ -1,7 +1,9 @@
--- The SQL interface, what a person can ask of an execution: `resumer.cancel`, `resumer.retry`, `resumer.resume` and
--- `resumer.pause`. Each leaves one request, with a name and a reason on it.
+-- SQL API, moves: `resumer.cancel`, `resumer.retry`, `resumer.resume`, `resumer.pause` and `resumer.adopt`.
+--
+-- People, the command line and HTTP call them. Each inserts one request with an actor and a reason, and notifies the daemon, which
+-- applies it. They read executions without a lock, so the request may be refused later. Locks: none.
 
--- Refuse a request that is meant for another pause than the open one: its author has not seen what it would end.
+-- Refuse a request for another pause than the open one, because its author has not seen the open one.
 CREATE OR REPLACE FUNCTION resumer.check_pause_number(execution uuid, seen integer, open_now integer) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
@@ -14,8 +16,8 @@ BEGIN
 END
 $f$;
 
--- Leave a request. A resume and a retry are stored for the pause that their checks were made for. The status and the open
--- pause are read by one statement, and that pause has to be the same one.
+-- Insert a request. A resume and a retry are stored for the pause that their checks were made for. One statement reads the status
+-- and the open pause, and that pause must still be the same.
 CREATE OR REPLACE FUNCTION resumer.add_request(
   execution_id uuid, kind text, actor text, reason text, payload jsonb, allowed text[], pause_number integer DEFAULT NULL
 ) RETURNS bigint
@@ -45,16 +47,16 @@ BEGIN
 END
 $f$;
 
--- End what has not ended: no result. Returns the request's id.
+-- Cancel an execution that has not ended. It has no result. Returns the id of the request.
 CREATE OR REPLACE FUNCTION resumer.cancel(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
   SELECT resumer.add_request(execution_id, 'cancel', actor, reason, NULL, ARRAY['pending', 'running', 'waiting', 'paused'])
 $f$;
 
--- Continue after an incident: from where the execution stood, or from another step of its definition, or with an effect
--- of this Idempotency-Key taken as done. The last two need an actor and a reason, for they change what the flow does.
--- `pause_number`: the pause that was looked at; refused where another one is open by now.
+-- Continue after an incident: from the same place, from another step of the definition, or with the effect of this Idempotency-Key
+-- taken as done. The last two need an actor and a reason, because they change what the flow does.
+-- `pause_number`: the pause that the caller has seen. The call is refused if another one is open.
 CREATE OR REPLACE FUNCTION resumer.retry(
   execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL, from_step text DEFAULT NULL,
   skip_effect text DEFAULT NULL, pause_number integer DEFAULT NULL
@@ -89,9 +91,9 @@ BEGIN
 END
 $f$;
 
--- Resume by hand. It is no decision: while an approval is missing it needs force, an actor and a reason. What is held by
--- hand waits again for what it waited for; with force it does not, and goes on. `pause_number`: the pause that was looked at;
--- refused where another one is open by now, and required with force over an approval: the next gate may be open already.
+-- Resume manually. This is not a decision: while an approval is missing it needs force, an actor and a reason. A manually paused
+-- execution waits again for what it waited for; with force it continues. `pause_number`: the pause that the caller has seen. The
+-- call is refused if another one is open. It is required with force over an approval, because the next gate may be open already.
 CREATE OR REPLACE FUNCTION resumer.resume(
   execution_id uuid, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false,
   pause_number integer DEFAULT NULL
@@ -133,8 +135,8 @@ BEGIN
 END
 $f$;
 
--- Stop one execution before its next step, or hold it where it is paused already: decisions that arrive are kept, and
--- count after the resume. Refused for what another program runs. Returns the request's id.
+-- Pause one execution before its next step, or add a manual pause to an open one: decisions that arrive are parked and count after
+-- the resume. It is refused for an execution that another program runs. Returns the id of the request.
 CREATE OR REPLACE FUNCTION resumer.pause(execution_id uuid, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -151,14 +153,14 @@ BEGIN
   ELSIF EXISTS (
     SELECT FROM resumer.pauses p
     WHERE p.execution_id = pause.execution_id AND p.resumed_at IS NULL AND p.reason = 'manual') THEN
-    RAISE EXCEPTION 'execution % is held by hand already', execution_id
+    RAISE EXCEPTION 'execution % is paused manually already', execution_id
       USING ERRCODE = 'RZ409', HINT = 'SELECT resumer.resume(...) ends it';
   END IF;
   RETURN resumer.add_request(execution_id, 'pause', actor, reason, NULL, ARRAY['pending', 'running', 'paused']);
 END
 $f$;
 
--- Ask a daemon to look at an execution that the service had blocked before we were there, as a trigger would have done.
+-- Request that the daemon adopts an execution that the service blocked before the installation, as a trigger would.
 CREATE OR REPLACE FUNCTION resumer.adopt(execution_id uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

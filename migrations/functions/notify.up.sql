@@ -1,10 +1,13 @@
--- The notification that wakes the daemon. Every trigger function and every function of the SQL interface calls it.
+-- The notification that wakes the daemon.
+--
+-- Every trigger function and every function of the SQL API sends it. The payload is constant, so any number of them in one
+-- transaction is one notification. Locks: none.
 
--- The wake-up call: constant, so any number of them in one transaction is one notification. `auto` is silent where
--- two-phase commit is in use, for a transaction that has notified cannot be prepared.
+-- One row if triggers must notify. With `auto` they do not if two-phase commit is in use, because a transaction that has notified
+-- cannot be prepared.
 CREATE OR REPLACE VIEW resumer.notify_enabled AS
 SELECT FROM resumer.control c
--- a snapshot that is older than this statement may read "awake" long after: it notifies in any case
+-- a snapshot that is older than this statement may see a daemon poll long after it stopped: it notifies in any case
 WHERE (c.polling_until <= clock_timestamp() OR current_setting('transaction_isolation') <> 'read committed')
   AND (c.notify = 'on' OR (c.notify = 'auto' AND current_setting('max_prepared_transactions') = '0'));
 

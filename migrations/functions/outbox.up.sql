@@ -1,7 +1,7 @@
--- The SQL interface, messages: `resumer.retry_message`.
+-- SQL API, messages: `resumer.retry_message`. `resumer-daemon outbox retry` calls it. It locks the rows of the messages.
 
--- Make a dead message due again, with all its attempts before it, or all of them; whom they have reached is not told twice.
--- Returns the keys.
+-- Make a dead message due again with all its attempts, or all dead messages. A receiver that has received one does not get it
+-- twice. Returns the keys.
 CREATE OR REPLACE FUNCTION resumer.retry_message(key text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

@@ -1,6 +1,6 @@
--- What a pause waits for, for the views, `resumer.status` and `resumer.explain`.
+-- The wait condition and the branches of a pause, for the views, `resumer.status` and `resumer.explain`. Locks: none.
 
--- The approvals that belong to a pause, as they stand now, oldest first. A time that no clock reaches is none.
+-- Return the approvals that belong to a pause, oldest first. A time that no clock reaches is NULL.
 CREATE OR REPLACE FUNCTION resumer.approvals_of(p resumer.pauses) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -13,13 +13,13 @@ BEGIN
         THEN a.expires_at AT TIME ZONE c.service_timezone END) ORDER BY a.requested_at, a.id), '[]')
     FROM service_schema.approval_requests a, resumer.control c
     WHERE a.execution_id = p.execution_id AND (a.id = ANY (p.approval_ids) OR a.id <> ALL (p.prior_approval_ids))
-      -- one that was moved here after it was applied elsewhere counts nowhere; a count, for an anti join would read all
+      -- an approval that moved here after it was applied elsewhere does not count; count(), because an anti join would read all
       AND (SELECT count(*) FROM resumer.settled_requests r WHERE r.source_id = a.id AND r.kind = 'approval'
         AND r.outcome = 'applied' AND r.execution_id <> a.execution_id) = 0);
 END
 $f$;
 
--- How many approvals a pause needs. `firm`: they were counted at a pause of another program, and less what is deleted.
+-- Return how many approvals a pause needs, less those that were deleted. `firm`: counted at a pause of another program.
 CREATE OR REPLACE FUNCTION resumer.approvals_needed(p resumer.pauses, approvals jsonb) RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -29,7 +29,7 @@ AS $f$
       jsonb_array_length(approvals)) END
 $f$;
 
--- What a pause waits for, by its reason: approvals, an event, a time, a person who holds it, a person who looks.
+-- Return what a pause waits for, by its reason: approvals, an event, a time, the end of a manual pause or of an incident.
 CREATE OR REPLACE FUNCTION resumer.waiting_for(p resumer.pauses) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -44,8 +44,8 @@ AS $f$
   END
 $f$;
 
--- The branches of a pause, each as a pause of its own, the one that has waited longest first: what waits inside of a
--- parallel or a foreach is kept in the state. An approval that no step asked for counts for the first that asks for any.
+-- Return the branches of a pause, each as a pause, the one that has waited longest first. Branches of a parallel or foreach are in
+-- the state. An approval that no step requested counts for the first branch that requests any.
 CREATE OR REPLACE FUNCTION resumer.branches_of(p resumer.pauses) RETURNS SETOF resumer.pauses
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -71,7 +71,7 @@ BEGIN
 END
 $f$;
 
--- The branch that a pause shows: the one that has waited longest, whose approvals alone count for it.
+-- Return the branch that has waited longest. Views show it, and only its approvals count for it.
 CREATE OR REPLACE FUNCTION resumer.longest_branch_of(p resumer.pauses) RETURNS resumer.pauses
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$ SELECT b FROM resumer.branches_of(p) AS b LIMIT 1 $f$;

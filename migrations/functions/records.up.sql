@@ -1,9 +1,9 @@
--- The records of `create_record` and `update_record` steps, which the daemon writes.
+-- Write the records of `create_record` and `update_record` steps. The daemon calls it (outbox.write_record).
 
--- Write one record into a table that the settings name, with the columns that they allow: the daemon checks both before.
--- What is wrong with the data is an answer and no error, for it fails a step and not the transaction that records it.
--- Names go through %I, values are parameters, and the table's own column types read them. The table's triggers run with
--- `path`; what is written under it names its operators and functions, for other roles may create some there.
+-- Write one record into a table that the settings name, with the columns that they allow. The daemon has checked both.
+-- An error in the data is returned, because it must fail the step and not the transaction that records it.
+-- Names go through %I, values are parameters, and the column types of the table parse them. The table's triggers run with
+-- `path`. Statements under that path qualify their operators and functions, because other roles may create some there.
 CREATE OR REPLACE FUNCTION resumer.write_record(
   target text, key_column text, identity text, data jsonb, path text, OUT written text, OUT failed_as text, OUT error text
 ) LANGUAGE plpgsql SET search_path = pg_catalog, resumer, pg_temp

@@ -1,7 +1,7 @@
--- The sequences of schema `resumer`, for `doctor`: after a switch to a logical copy they begin at 1.
+-- The sequences of schema `resumer`, for `doctor`. After a switch to a logical replica they begin at 1. Locks: none.
 
--- Each sequence of an identity column with its last value, and the highest value that it has given; NULL: none yet. Tables
--- whose `id` has no sequence of its own have ids of requests.
+-- Return each sequence of an identity column with its last value, and the highest value in the table (NULL: none). Tables whose
+-- `id` has no sequence have ids of requests.
 CREATE OR REPLACE FUNCTION resumer.sequences(OUT sequence text, OUT last_value bigint, OUT highest bigint) RETURNS SETOF record
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

@@ -1,14 +1,14 @@
--- What the functions need of the service: its clock, its search path, and the largest document that may be written to it.
+-- Helpers of the SQL API: the service's clock and search path, and checks of documents. Locks: none.
 
--- The clock of the service's zone-less columns.
+-- Return the current time in the zone of the service's zone-less columns.
 CREATE OR REPLACE FUNCTION resumer.service_now() RETURNS timestamp
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
   SELECT statement_timestamp() AT TIME ZONE c.service_timezone FROM resumer.control c
 $f$;
 
--- The path for what the service's tables call when they are written: what the database sets, or the service's schema. Who
--- calls us chooses none of it. What runs under it names its operators, and no function but ours.
+-- Return the search path for triggers of the service's tables: that of the database, or the service's schema. The caller cannot
+-- choose it. Statements under it qualify their operators and call no other functions.
 CREATE OR REPLACE FUNCTION resumer.service_path() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -20,7 +20,7 @@ AS $f$
   FROM (SELECT quote_ident(o.nspname) AS name FROM pg_namespace o WHERE o.oid = to_regnamespace('service_schema')) AS n
 $f$;
 
--- Refuse a document that is larger than the settings allow, before it is written.
+-- Refuse a document that is larger than RESUMER_DOCUMENT_BYTES, before it is written.
 CREATE OR REPLACE FUNCTION resumer.check_size(document jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -35,7 +35,7 @@ BEGIN
 END
 $f$;
 
--- Refuse what is no JSON object: its names are what conditions and templates look for.
+-- Refuse a document that is not a JSON object, because conditions and templates refer to its names.
 CREATE OR REPLACE FUNCTION resumer.check_object(what text, document jsonb) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$

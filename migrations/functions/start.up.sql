@@ -1,6 +1,7 @@
--- The SQL interface, start of an execution: `resumer.start`.
+-- SQL API, start: `resumer.start`. People and `resumer-daemon start` call it, the fan-out of events calls `resumer.queue`.
+-- Locks: none.
 
--- Queue a new execution of one row of `workflows`, with its start request.
+-- Insert an execution of one row of `workflows`, with its start request.
 CREATE OR REPLACE FUNCTION resumer.queue(workflow uuid, organization uuid, event text, payload jsonb) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$
@@ -26,8 +27,8 @@ BEGIN
 END
 $f$;
 
--- Start a workflow by its name. Returns the execution's id.
--- Organisations are looked up through to_jsonb, for one vintage of the service has the column and the other has not.
+-- Start a workflow by its name. Returns the id of the execution.
+-- Organizations are read through to_jsonb, because only one vintage of the service has the column.
 CREATE OR REPLACE FUNCTION resumer.start(
   workflow_id text, payload jsonb DEFAULT '{}', version text DEFAULT NULL, organization_id uuid DEFAULT NULL
 ) RETURNS uuid

@@ -1,6 +1,6 @@
--- The SQL interface, one execution as it stands: `resumer.status`.
+-- SQL API, status: `resumer.status`. Programs, HTTP and the views call it. Locks: none.
 
--- One execution as it stands: for programs. `resumer.explain` says why, for people.
+-- Return the status of one execution, for programs. `resumer.explain` gives the reasons, for people.
 CREATE OR REPLACE FUNCTION resumer.status(execution_id uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 AS $f$

@@ -1,6 +1,6 @@
--- Texts that are safe to print in a terminal and to paste into psql or a shell.
+-- Make texts safe to print in a terminal and to paste into psql or a shell. Other functions call these. Locks: none.
 
--- Whether a text holds what is not seen, or steers a terminal: controls, and what turns the direction of a text.
+-- Return whether a text has control characters or invisible ones, such as those that change the direction of text.
 CREATE OR REPLACE FUNCTION resumer.has_control_characters(said text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
@@ -8,7 +8,7 @@ AS $f$
     || E'\\U000e0000-\\U000e007f]')
 $f$;
 
--- A text with all of that spelled out, as a literal of PostgreSQL reads it again.
+-- Return a text with these characters escaped, as an E'' literal of PostgreSQL reads them.
 CREATE OR REPLACE FUNCTION resumer.printable(said text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
@@ -20,7 +20,7 @@ AS $f$
     FROM regexp_split_to_table(said, '') WITH ORDINALITY AS c (one, n)) ELSE said END
 $f$;
 
--- A text as a literal of PostgreSQL, in which nothing steers a terminal.
+-- Return a text as a literal of PostgreSQL without control characters.
 CREATE OR REPLACE FUNCTION resumer.quoted(said text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$
@@ -28,8 +28,8 @@ AS $f$
     THEN 'E''' || resumer.printable(replace(replace(said, E'\\', E'\\\\'), '''', '''''')) || '''' ELSE quote_nullable(said) END
 $f$;
 
--- A text as an argument for a POSIX shell; NULL where it cannot be one that is safe to paste: with control characters, or
--- with a first character that makes it an option.
+-- Return a text as an argument for a POSIX shell, or NULL if it is not safe to paste: it has control characters, or begins like an
+-- option.
 CREATE OR REPLACE FUNCTION resumer.shell(said text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $f$

@@ -1,6 +1,8 @@
--- Our triggers on `approval_requests`. CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers go on, writers wait.
--- None names a column: the service could not change the type of one that a WHEN or a column list names.
--- The guard is disabled until RESUMER_DECISION_GUARD is `enforce`, which takes the same lock.
+-- Triggers on `approval_requests`: they capture decisions and, if enabled, reject approvals that must not count.
+--
+-- No trigger names a column, because the service could not change the type of a column that a WHEN or a column list names.
+-- The guard is disabled until RESUMER_DECISION_GUARD is `enforce`.
+-- Locks: CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers continue, writers wait. Enabling the guard does too.
 
 CREATE TRIGGER resumer_approval_insert AFTER INSERT ON approval_requests
   REFERENCING NEW TABLE AS new_rows

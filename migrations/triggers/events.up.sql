@@ -1,4 +1,6 @@
--- Our trigger on `events`. CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers go on, writers wait.
+-- The trigger on `events`, which captures them.
+--
+-- Locks: CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers continue, writers wait.
 
 CREATE TRIGGER resumer_event_insert AFTER INSERT ON events
   REFERENCING NEW TABLE AS new_rows

@@ -1,6 +1,8 @@
--- Our triggers on `workflow_executions`. CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers go on, writers wait.
--- None names a column: the service could not change the type of one that a WHEN or a column list names. A WHEN also costs
--- more than the function, because each statement reads it anew.
+-- Triggers on `workflow_executions`: they capture what other programs write, and protect what the daemon has written.
+--
+-- No trigger names a column, because the service could not change the type of a column that a WHEN or a column list names. A WHEN
+-- also costs more than the function, because each statement parses it again.
+-- Locks: CREATE TRIGGER takes SHARE ROW EXCLUSIVE on the table: readers continue, writers wait.
 
 CREATE TRIGGER resumer_execution_write BEFORE UPDATE ON workflow_executions
   FOR EACH ROW EXECUTE FUNCTION resumer.protect_execution();

@@ -112,8 +112,8 @@ async def test_a_webhook_whose_receiver_asks_for_an_hour_is_due_in_an_hour_whoev
         first = await asyncio.to_thread(waits, "first")
         said = rests()
         assert said is not None
-        assert said["sentence"].startswith("Attempt 2 of its webhook at send#0 is due in ")
-        assert said["sentence"].endswith("; the one before: webhook answered 503.")
+        assert said["sentence"].startswith("Attempt 2 of the webhook at send#0 is due in ")
+        assert said["sentence"].endswith("; previous attempt: webhook answered 503.")
         [(hours,)] = database.run(
             "SELECT extract(epoch FROM %s::timestamptz - finished_at) / 3600 FROM resumer.effects",
             said["until"],

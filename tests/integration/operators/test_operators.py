@@ -93,7 +93,7 @@ def test_what_has_ended_cannot_be_paused(database: Database, rows: Rows, stands:
 def test_what_is_held_already_is_not_held_twice(database: Database, rows: Rows):
     execution = rows.execution("paused")
     a_pause(database, execution, "manual", manual_pause=Jsonb({"actor": "mia"}))
-    with refused("RZ409", "is held by hand already"):
+    with refused("RZ409", "is paused manually already"):
         pause(database, execution)
 
 
