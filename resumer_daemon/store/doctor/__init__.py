@@ -1,1 +1,1 @@
-"""What `doctor` looks at, one family of checks a module; `examine.py` calls them all."""
+"""The checks of `doctor`. `report` runs them all."""

@@ -1,4 +1,4 @@
-"""What a check came to, and what all checks look at."""
+"""The result of one check, and the context that all checks share."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +11,9 @@ Severity = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: what was seen; where that is not well, why it matters and what mends it.
+    """The result of one check: what was found and, unless it is ok, why it matters and a remedy.
 
-    `error`: something does not work, or is lost. `warning`: it works, slower or less safely.
+    `error`: something does not work, or is lost. `warning`: it works, but slower or less safely.
     """
 
     check: str
@@ -25,7 +25,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A database, as the daemon's settings and role see it."""
+    """The connection and settings that a check uses."""
 
     connection: Connection
     settings: Settings
@@ -37,15 +37,15 @@ class CheckContext:
 
 
 def ok(check: str, what: str) -> CheckResult:
-    """Return that there is nothing to mend."""
+    """Return a result without a problem."""
     return CheckResult(check, "ok", what)
 
 
 def warning(check: str, what: str, why: str, remedy: str) -> CheckResult:
-    """Return that it works, slower or less safely."""
+    """Return a result for something that works, but slower or less safely."""
     return CheckResult(check, "warning", what, why, remedy)
 
 
-def broken(check: str, what: str, why: str, remedy: str) -> CheckResult:
-    """Return that something does not work, or is lost."""
+def error(check: str, what: str, why: str, remedy: str) -> CheckResult:
+    """Return a result for something that does not work, or is lost."""
     return CheckResult(check, "error", what, why, remedy)

@@ -1,6 +1,6 @@
-"""Run all checks of `doctor`, in an order in which the first error explains the rest.
+"""Run all checks of `doctor`, sorted so that the first error explains the rest.
 
-The list stands apart from the checks, so that each family of them can be read alone.
+The list is in its own module, so that each family of checks can be read alone.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,9 +10,9 @@ import psycopg
 
 from resumer_daemon.config import Settings
 from resumer_daemon.store.connection import connect
-from resumer_daemon.store.connection import settings as ours
+from resumer_daemon.store.connection import settings as session_settings
 from resumer_daemon.store.doctor import activity, schema, server
-from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, error
 from resumer_daemon.store.migration_history import read_history
 from resumer_daemon.store.statements import load
 
@@ -46,7 +46,7 @@ BEFORE_MIGRATION: Sequence[Family] = (
 
 async def _not_migrated(_: CheckContext) -> Sequence[CheckResult]:
     return [
-        broken(
+        error(
             "migrations",
             "the database is not migrated",
             "the daemon waits until it is",
@@ -56,30 +56,32 @@ async def _not_migrated(_: CheckContext) -> Sequence[CheckResult]:
 
 
 async def run_checks(settings: Settings) -> list[CheckResult]:
-    """Return what was found, family by family.
+    """Return the results of all checks.
 
     Raises:
         Unreachable: The database does not answer, or takes no writes.
     """
     found: list[CheckResult] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
-        patient = CheckContext(opened, settings)
+        context = CheckContext(opened, settings)
         families = FAMILIES if await read_history(opened) else (*BEFORE_MIGRATION, _not_migrated)
         for family in families:
-            found += await _looked(family, patient)
+            found += await _run(family, context)
     return found
 
 
-async def _looked(family: Family, patient: CheckContext) -> Sequence[CheckResult]:
-    """Look in a transaction of its own, bounded; what cannot be looked at is a finding too."""
+async def _run(family: Family, context: CheckContext) -> Sequence[CheckResult]:
+    """Run a family of checks in a bounded transaction; a check that fails is a result too."""
     name = family.__module__.rpartition(".")[2]
     try:
-        async with patient.connection.transaction(force_rollback=True):
-            await patient.connection.execute(*ours(local=True))
-            await patient.connection.execute(load("doctor.limits"))
-            return await family(patient)
+        async with context.connection.transaction(force_rollback=True):
+            await context.connection.execute(*session_settings(local=True))
+            await context.connection.execute(load("doctor.limits"))
+            return await family(context)
     except psycopg.Error as error:
         said = str(error).strip().partition("\n")[0]
         return [
-            CheckResult(name, "error", f"could not be looked at: {said}", remedy="mend the above")
+            CheckResult(
+                name, "error", f"could not be checked: {said}", remedy="fix the errors above"
+            )
         ]

@@ -6,7 +6,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from resumer_daemon.errors import ContractError
-from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, broken, ok, warning
+from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, error, ok, warning
 from resumer_daemon.store.grants import lacks
 from resumer_daemon.store.migration_history import read_history, unapplied
 from resumer_daemon.store.role import Role, read_role
@@ -15,183 +15,184 @@ from resumer_daemon.store.statements import load
 from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
 
-async def check_tables(patient: CheckContext) -> Sequence[CheckResult]:
-    """Look at both."""
-    return [await _migrations(patient), await _columns(patient)]
+async def check_tables(context: CheckContext) -> Sequence[CheckResult]:
+    """Check the migrations and the columns of the service."""
+    return [await _migrations(context), await _columns(context)]
 
 
-async def _migrations(patient: CheckContext) -> CheckResult:
-    missing = unapplied(await read_history(patient.connection), patient.schema)
+async def _migrations(context: CheckContext) -> CheckResult:
+    missing = unapplied(await read_history(context.connection), context.schema)
     if not missing:
         return ok("migrations", "all are applied")
-    return broken(
+    return error(
         "migrations",
         f"not applied: {', '.join(missing)}",
-        "the daemon waits for them",
+        "the daemon does not start without them",
         "resumer-daemon migrate up",
     )
 
 
-async def _columns(patient: CheckContext) -> CheckResult:
+async def _columns(context: CheckContext) -> CheckResult:
     try:
-        features = await probe(patient.connection, patient.schema)
-    except ContractError as error:
-        return broken(
+        features = await probe(context.connection, context.schema)
+    except ContractError as mismatch:
+        return error(
             "columns",
-            str(error),
-            "the daemon does nothing without them",
-            _remedy(error),
+            str(mismatch),
+            "the daemon cannot run without them",
+            _remedy(mismatch),
         )
     absent = sorted(f.removeprefix("no_") for f in features if f.startswith("no_"))
-    return ok("columns", "as needed" + (f" (without {', '.join(absent)})" if absent else ""))
+    return ok("columns", "as required" + (f" (without {', '.join(absent)})" if absent else ""))
 
 
-def _remedy(error: ContractError) -> str:
-    remedies = "; ".join(m.remedy for m in error.mismatches if m.remedy)
+def _remedy(mismatch: ContractError) -> str:
+    remedies = "; ".join(m.remedy for m in mismatch.mismatches if m.remedy)
     return remedies or "resumer-daemon migrate up; else see RESUMER_SERVICE_SCHEMA"
 
 
-async def check_triggers(patient: CheckContext) -> Sequence[CheckResult]:
-    """Look at the triggers, and at the guard of decisions."""
-    found = await present(patient.connection, patient.schema)
+async def check_triggers(context: CheckContext) -> Sequence[CheckResult]:
+    """Check the triggers and the decision guard."""
+    found = await present(context.connection, context.schema)
     silent = TRIGGERS - found.firing
     return [
         *(_missing(name) for name in sorted(silent - found.disabled)),
         *([_disabled(silent & found.disabled)] if silent & found.disabled else []),
-        *([] if silent else [ok("triggers", "all are there and enabled")]),
-        _guard(patient, enabled=GUARD in found.firing),
+        *([] if silent else [ok("triggers", "all exist and are enabled")]),
+        _guard(context, enabled=GUARD in found.firing),
     ]
 
 
 def _missing(name: str) -> CheckResult:
-    return broken(
+    return error(
         "triggers",
         f"{name} is missing",
-        "what it should leave is found by the reconciler, up to a lap later",
+        "only the reconciler finds what it should capture, later",
         "resumer-daemon migrate up",
     )
 
 
 def _disabled(names: Iterable[str]) -> CheckResult:
-    """Somebody may have switched them off on purpose, such as for a change of the tables."""
+    """Warn only: an administrator may have disabled them for a change of the tables."""
     return warning(
         "triggers",
         f"disabled: {', '.join(sorted(names))}",
-        "what they should leave is found by the reconciler, up to a lap later, and writes of others"
-        " over what is ours are not refused",
+        "only the reconciler finds what they should capture, later, and writes by other programs"
+        " over pauses are not rejected",
         "resumer-daemon migrate triggers on",
     )
 
 
-def _guard(patient: CheckContext, *, enabled: bool) -> CheckResult:
-    asked = patient.settings.decision_guard == "enforce"
-    if asked == enabled:
-        return ok("decision guard", f"RESUMER_DECISION_GUARD={patient.settings.decision_guard}")
-    return broken(
+def _guard(context: CheckContext, *, enabled: bool) -> CheckResult:
+    enforced = context.settings.decision_guard == "enforce"
+    if enforced == enabled:
+        return ok("decision guard", f"RESUMER_DECISION_GUARD={context.settings.decision_guard}")
+    return error(
         "decision guard",
-        f"approvals are {'not ' if asked else ''}refused by the trigger",
-        "that is not what RESUMER_DECISION_GUARD says",
+        f"the trigger {'does not reject' if enforced else 'rejects'} approvals",
+        "RESUMER_DECISION_GUARD says otherwise",
         "resumer-daemon migrate up",
     )
 
 
-async def check_role(patient: CheckContext) -> Sequence[CheckResult]:
-    """Look at the role, its rights, the policies, and whose rights our functions have."""
-    role = await read_role(patient.connection, patient.schema)
+async def check_role(context: CheckContext) -> Sequence[CheckResult]:
+    """Check the role, its rights and policies, and the rights of the SQL functions."""
+    role = await read_role(context.connection, context.schema)
     return [
-        _bounds(role, allowed=patient.settings.allow_superuser),
+        _bounds(role, allowed=context.settings.allow_superuser),
         _sight(role),
-        *await _rights(patient, role),
-        await _functions(patient),
-        await _creators(patient),
+        *await _rights(context, role),
+        await _functions(context),
+        await _creators(context),
     ]
 
 
 def _bounds(role: Role, *, allowed: bool) -> CheckResult:
     if not role.unbound:
-        return ok("role", f"{role.name} is bound by its rights")
+        return ok("role", f"{role.name} is not a superuser")
     return CheckResult(
         "role",
         "warning" if allowed else "error",
         f"{role.name} is a superuser or has BYPASSRLS",
-        "who takes over the daemon takes over the server; `run` refuses it unless told",
+        "an attacker who compromises the daemon would control the whole server; `run` refuses to"
+        " start unless RESUMER_ALLOW_SUPERUSER is set",
         "CREATE ROLE resumer LOGIN IN ROLE resumer_daemon (after `resumer-daemon migrate grants`)",
     )
 
 
 def _sight(role: Role) -> CheckResult:
     if not role.hiding:
-        return ok("row-level security", "hides nothing from us")
-    return broken(
+        return ok("row-level security", "hides no rows from the daemon")
+    return error(
         "row-level security",
         f"may hide rows of {', '.join(role.hiding)}",
-        "what is hidden looks deleted; the daemon does nothing while that is so",
+        "hidden rows look deleted, so the daemon does not run",
         "resumer-daemon migrate grants",
     )
 
 
-async def _rights(patient: CheckContext, role: Role) -> Sequence[CheckResult]:
-    lacking = await lacks(patient.connection, patient.schema, role.name)
+async def _rights(context: CheckContext, role: Role) -> Sequence[CheckResult]:
+    lacking = await lacks(context.connection, context.schema, role.name)
     if not lacking:
-        return [ok("privileges", f"{role.name} has all that is needed")]
+        return [ok("privileges", f"{role.name} has all that it needs")]
     return [
-        broken(
+        error(
             "privileges",
-            f"{role.name} has no {lack.what}",
-            "the statement that needs it fails, again and again",
+            f"{role.name} lacks {lack.what}",
+            "every statement that needs it fails",
             f"{lack.statement};",
         )
         for lack in lacking
     ]
 
 
-async def _functions(patient: CheckContext) -> CheckResult:
-    cursor = await patient.connection.execute(load("doctor.function_owners"))
+async def _functions(context: CheckContext) -> CheckResult:
+    cursor = await context.connection.execute(load("doctor.function_owners"))
     owners = [owner for (owner,) in await cursor.fetchall()]
     if not owners:
-        return ok("functions", "run with the rights of a role that is bound")
+        return ok("functions", "run with the rights of a role that is not a superuser")
     return warning(
         "functions",
         f"run with the rights of {', '.join(owners)}",
-        "they need less: a fault in one of them should not have the rights of a superuser",
+        "they need less; a fault in one of them would have the rights of a superuser",
         "resumer-daemon migrate grants",
     )
 
 
-async def _creators(patient: CheckContext) -> CheckResult:
-    cursor = await patient.connection.execute(
-        load("doctor.schema_creators"), {"schema": patient.schema}
+async def _creators(context: CheckContext) -> CheckResult:
+    cursor = await context.connection.execute(
+        load("doctor.schema_creators"), {"schema": context.schema}
     )
     creators = [creator for (creator, _) in await cursor.fetchall()]
     if not creators:
-        return ok("creators", f"only the owner may create in schema {patient.schema}")
+        return ok("creators", f"only the owner may create in schema {context.schema}")
     named = ", ".join(creators)
-    schema = sql.Identifier(patient.schema).as_string()
+    schema = sql.Identifier(context.schema).as_string()
     from_whom = ", ".join(c if c == "PUBLIC" else sql.Identifier(c).as_string() for c in creators)
     return warning(
         "creators",
-        f"{named} may create objects in schema {patient.schema}",
+        f"{named} may create objects in schema {context.schema}",
         "an operator or function created there can be called by the service's own statements and"
-        " triggers, with their rights; the daemon's own statements do not look there",
+        " triggers, with their rights; the daemon's own statements do not use that schema",
         f"REVOKE CREATE ON SCHEMA {schema} FROM {from_whom};",
     )
 
 
-async def check_control_row(patient: CheckContext) -> Sequence[CheckResult]:
-    """Look at what is written there, and what the settings say."""
-    cursor = patient.connection.cursor(row_factory=dict_row)
+async def check_control_row(context: CheckContext) -> Sequence[CheckResult]:
+    """Compare the control row with the settings."""
+    cursor = context.connection.cursor(row_factory=dict_row)
     await cursor.execute(load("doctor.control"))
     row = await cursor.fetchone()
     if row is None:
         return [
-            broken(
+            error(
                 "control row",
-                "is gone",
-                "triggers do not notify, functions do not work",
+                "is missing",
+                "triggers do not notify and SQL functions fail",
                 "INSERT INTO resumer.control DEFAULT VALUES;",
             )
         ]
-    settings = patient.settings
+    settings = context.settings
     wanted = (
         settings.notify,
         settings.service_timezone,
@@ -211,53 +212,53 @@ async def check_control_row(patient: CheckContext) -> Sequence[CheckResult]:
         "adopt_within",
     )
     written = tuple(str(row[name]) for name in names)
-    return [_row(wanted, written, row["daemons"]), await _two_phase(patient, row["notify"])]
+    return [_row(wanted, written, row["daemons"]), await _two_phase(context, row["notify"])]
 
 
 def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> CheckResult:
     if wanted == written:
-        return ok("control row", f"as the settings say; {daemons} daemons are registered")
+        return ok("control row", f"matches the settings; {daemons} daemons are registered")
     return warning(
         "control row",
-        f"says {', '.join(written)}; these settings {', '.join(wanted)}",
-        "the daemon that started last decides these for all",
+        f"has {', '.join(written)}; these settings have {', '.join(wanted)}",
+        "the settings of the daemon that started last apply to all",
         "start all daemons with the same settings",
     )
 
 
-async def _two_phase(patient: CheckContext, notify: str) -> CheckResult:
-    cursor = await patient.connection.execute(load("doctor.two_phase"))
+async def _two_phase(context: CheckContext, notify: str) -> CheckResult:
+    cursor = await context.connection.execute(load("doctor.two_phase"))
     row = await cursor.fetchone()
     if row == (0,) or notify == "off":
-        return ok("two-phase commit", f"fits RESUMER_NOTIFY={notify}")
+        return ok("two-phase commit", f"is compatible with RESUMER_NOTIFY={notify}")
     if notify == "on":
-        return broken(
+        return error(
             "two-phase commit",
-            "is possible, and RESUMER_NOTIFY=on",
+            "is enabled, and RESUMER_NOTIFY=on",
             "a transaction that has written a decision cannot be prepared",
             "RESUMER_NOTIFY=auto",
         )
     return warning(
         "two-phase commit",
-        "is possible: triggers do not notify (RESUMER_NOTIFY=auto)",
-        "decisions are found by polling, up to RESUMER_POLL_INTERVAL later",
+        "is enabled, so triggers do not notify (RESUMER_NOTIFY=auto)",
+        "the daemon finds decisions by polling, up to RESUMER_POLL_INTERVAL later",
         "ALTER SYSTEM SET max_prepared_transactions = 0 (and a restart),"
-        " or RESUMER_NOTIFY=on where nobody prepares decisions, or a shorter RESUMER_POLL_INTERVAL",
+        " or RESUMER_NOTIFY=on if nobody prepares decisions, or a shorter RESUMER_POLL_INTERVAL",
     )
 
 
-async def check_sequences(patient: CheckContext) -> Sequence[CheckResult]:
-    """Look whether a sequence is behind the rows of its table."""
-    cursor = await patient.connection.execute(load("doctor.stale_sequences"))
+async def check_sequences(context: CheckContext) -> Sequence[CheckResult]:
+    """Check that no sequence is behind the rows of its table."""
+    cursor = await context.connection.execute(load("doctor.stale_sequences"))
     behind = await cursor.fetchall()
     if not behind:
         return [ok("sequences", "are ahead of the rows of their tables")]
     return [
-        broken(
+        error(
             "sequences",
             f"{sequence} is at {last}, ids up to {highest} are taken",
-            "each insert conflicts until the sequence has passed them; so it is after a switch to a"
-            " logical copy",
+            "inserts conflict until the sequence has passed them, as after a switch to a logical"
+            " replica",
             remedy,
         )
         for sequence, last, highest, remedy in behind
@@ -267,15 +268,15 @@ async def check_sequences(patient: CheckContext) -> Sequence[CheckResult]:
 CHECK = "foreign triggers"
 
 
-async def check_foreign_triggers(patient: CheckContext) -> Sequence[CheckResult]:
-    """List them, each with what it runs: who looks for a slow write begins there."""
-    cursor = await patient.connection.execute(
-        load("doctor.foreign_triggers"), {"schema": patient.schema}
+async def check_foreign_triggers(context: CheckContext) -> Sequence[CheckResult]:
+    """List triggers of others with their functions: a slow write may be theirs."""
+    cursor = await context.connection.execute(
+        load("doctor.foreign_triggers"), {"schema": context.schema}
     )
     found = [
         f"{trigger} on {table} runs {function}"
         for table, trigger, function in await cursor.fetchall()
     ]
     if not found:
-        return [ok(CHECK, "there are none on the tables that the daemon writes")]
+        return [ok(CHECK, "none on the tables that the daemon writes")]
     return [ok(CHECK, f"run in the daemon's transactions: {'; '.join(found)}")]

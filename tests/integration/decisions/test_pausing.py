@@ -55,8 +55,8 @@ def test_a_decision_for_what_is_held_is_kept_and_counts_after_the_resume(service
     held(service, execution)
     pause_record = service.pause(execution)
     assert (pause_record["number"], pause_record["reason"]) == (1, "manual")
-    assert pause_record["held"]["actor"] == "mia"
-    assert pause_record["held"]["before"] == "approval_required"
+    assert pause_record["manual_pause"]["actor"] == "mia"
+    assert pause_record["manual_pause"]["before"] == "approval_required"
     service.decide(service.asked(execution)[0], "approved")
     settled(service, execution, "approval", "held")
     assert service.look(execution)["status"] == "paused"
@@ -74,7 +74,7 @@ def test_what_nobody_decided_meanwhile_waits_again(service: Service):
     held(service, execution)
     resume(service, execution)
     eventually_sync(lambda: service.standing(execution) == ("paused", "approval_required"))
-    assert service.pause(execution)["held"] is None
+    assert service.pause(execution)["manual_pause"] is None
     service.decide(service.asked(execution)[0], "rejected")
     assert service.ended(execution)["result"] == "blocked"
 
@@ -319,7 +319,7 @@ async def test_a_pause_of_what_ends_in_an_approval_is_laid_over_it(database: Dat
         def work() -> None:
             with running(database, http_allow="localhost"):
                 execution = paused_under_way(service, here, opens)
-                assert service.pause(execution)["held"]["before"] == "approval_required"
+                assert service.pause(execution)["manual_pause"]["before"] == "approval_required"
                 service.decide(service.asked(execution)[0], "approved")
                 settled(service, execution, "approval", "held")
                 resume(service, execution)
