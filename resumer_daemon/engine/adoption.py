@@ -48,8 +48,8 @@ def adopt_pause(
     if step is None:
         return Incident(
             "pause_without_pointer",
-            f"another program paused it, at no step that asks for an approval (last: {last_step})",
-            "write paused_step_id (where that is a uuid: add the step to step_executions), retry",
+            f"another program paused it at a step without an approval (last: {last_step})",
+            "set paused_step_id, or add the step to step_executions if that is a uuid, then retry",
         )
     next_steps = approval_next_steps(step, pinned.definition.following(step.id))
     if claimed.pointers[1]:  # the next step that it wrote overrides the definition

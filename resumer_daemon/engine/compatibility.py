@@ -28,15 +28,15 @@ def _missing(point: PausePoint, definition: Definition) -> Iterator[str]:
         if not steps:
             yield f"no step {point.step_id}"
         elif point.reason == "approval_required" and not any(map(_asks, steps)):
-            yield f"{point.step_id} asks for no approval"
+            yield f"{point.step_id} requires no approval"
         elif point.reason.startswith("waiting_for") and not any(map(_waits, steps)):
-            yield f"{point.step_id} waits for nothing"
+            yield f"{point.step_id} is not a wait"
     seen = {None, point.step_id}
     for way in fields(point.next_steps):
         target = getattr(point.next_steps, way.name)
         if target not in seen and definition.step(target) is None:
             seen.add(target)
-            yield f"no step {target}, where {way.name} leads"
+            yield f"no step {target} (next after {way.name})"
 
 
 def _all(steps: Iterable[Step]) -> Iterator[Step]:

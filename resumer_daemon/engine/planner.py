@@ -291,7 +291,7 @@ def plan_unreadable_after_effects(
     came = _results_by_key(pending, results)
     what = Incident(
         cause,
-        f"{why}; sent already: {', '.join(came)}",
+        f"{why}; already sent: {', '.join(came)}",
         "correct the row, then retry (sends again, under the same keys) or cancel",
     )
     return replace(
@@ -329,9 +329,9 @@ def plan_ambiguous_effects(
     """Plan for effects that may have been sent and must not be sent twice."""
     what = Incident(
         "ambiguous_effect",
-        f"nobody knows whether these happened: {', '.join(keys)}",
-        "ask the receiver by Idempotency-Key; then retry (sends again), retry with skip_effect"
-        " (takes it as done) or cancel",
+        f"it is unknown whether these were sent: {', '.join(keys)}",
+        "ask the receiver by Idempotency-Key, then retry (sends again), retry with skip_effect"
+        " (assumes that it succeeded) or cancel",
     )
     return plan_running_incident(claimed, pending.state, pending.pinned.sha256, what)
 

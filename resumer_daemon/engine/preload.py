@@ -109,7 +109,7 @@ def condition_of(step: ConditionStep, rules: Mapping[str, Rule]) -> Json:
     if not rule.enabled:
         raise StepError(f"rule is disabled: {step.rule_id}")
     if rule.rule_type != "condition":
-        raise StepError(f"rule is no condition but of type {rule.rule_type}: {step.rule_id}")
+        raise StepError(f"rule is not a condition but of type {rule.rule_type}: {step.rule_id}")
     conditions = rule.definition.get("conditions") if isinstance(rule.definition, dict) else None
     if not isinstance(conditions, list) or not conditions:
         raise StepError(f"rule has no condition: {step.rule_id}")

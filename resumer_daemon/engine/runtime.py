@@ -344,7 +344,7 @@ class Run:
                 Incident(
                     "step_budget",
                     f"{scope.container} has taken {limits.step_budget * limits.items} steps inside",
-                    "mend the definition and cancel, or retry to let it go on",
+                    "correct the definition and cancel, or retry to continue",
                 )
             )
 

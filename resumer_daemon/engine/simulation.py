@@ -367,7 +367,7 @@ class _SimulatedExecution:
         )
         stop = advanced.outcome
         if isinstance(stop, Effects):
-            stop = Incident("simulation", f"{ROUNDS:,} rounds of effects, and no end", "")
+            stop = Incident("simulation", f"{ROUNDS:,} rounds of effects without an end", "")
         self.segments.append(Segment(resolutions, steps, advanced.writes, stop))
         self.claimed = apply_outcome(self.claimed, stop, advanced, data, resolutions)
 

@@ -333,7 +333,9 @@ class State:
         """
         try:
             if stored["v"] > VERSION:
-                raise NewerState(f"the state is of version {stored['v']}, known is {VERSION}")
+                raise NewerState(
+                    f"the state has version {stored['v']}, this program reads up to {VERSION}"
+                )
             return _read(stored)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedState(f"the state cannot be read: {error!r}") from error

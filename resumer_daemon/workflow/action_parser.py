@@ -80,7 +80,7 @@ def refuse_requires(reader: Reader) -> None:
     """
     if reader.own("requires") not in (None, [], {}):
         path, _ = reader.located("requires")
-        raise ParseError(path, "only a block asks for an approval: this step would not pause")
+        raise ParseError(path, "only a block can require an approval, so this step would not pause")
 
 
 def _action(step: Reader) -> Reader:
@@ -128,7 +128,7 @@ def _refuse_misplaced(reader: Reader) -> None:
     """Refuse what is meant for the gate and would be ignored on its step, or on its action."""
     for key, value in _given(reader):
         if key in _MISPLACED:
-            raise ParseError(f"{reader.path}.{key}", f"{key} belongs into requires")
+            raise ParseError(f"{reader.path}.{key}", f"{key} belongs in requires")
         if meant := _misspelt(key, value):
             raise ParseError(f"{reader.path}.{key}", f"unknown key, did you mean {meant}?")
 
@@ -146,7 +146,7 @@ def _refuse_ignored(metadata: Reader) -> None:
         if key in _METADATA:
             continue
         if key in _MISPLACED or key == "timeout":
-            raise ParseError(f"{metadata.path}.{key}", f"{key} belongs into requires")
+            raise ParseError(f"{metadata.path}.{key}", f"{key} belongs in requires")
         if meant := alike(key, _METADATA, MISSPELT):
             raise ParseError(f"{metadata.path}.{key}", f"unknown key, did you mean {meant}?")
 
@@ -240,7 +240,7 @@ def _refuse_others(params: Mapping[str, Json], path: str) -> None:
         if key == "requires":
             raise ParseError(f"{path}.{key}", "requires belongs on the block")
         if key in _OF_BLOCK:
-            raise ParseError(f"{path}.{key}", f"{key} belongs into requires of the block")
+            raise ParseError(f"{path}.{key}", f"{key} belongs in requires of the block")
         if meant := _MEANT.get(key) or alike(key, _ASKED, MISSPELT):
             raise ParseError(f"{path}.{key}", f"unknown key, did you mean {meant}?")
 

@@ -78,7 +78,9 @@ def _steps(written: Json, path: str) -> tuple[Step, ...]:
     for index, step in enumerate(written):
         step_id = _id(step, f"{path}[{index}]")
         if step_id in steps:
-            raise DefinitionError(f"{path}[{index}].id", f"{step_id} is the id of another step")
+            raise DefinitionError(
+                f"{path}[{index}].id", f"{step_id} is already the id of another step"
+            )
         steps[step_id] = read_step(step_id, step, f"{path}[{index}]")
     return tuple(steps.values())
 
@@ -322,7 +324,7 @@ def _members(group: Reader, group_id: str, read: Read) -> tuple[Step, ...]:
         member = Reader(written, path)
         member_id = _member_id(member, f"{group_id[:_STEM]}.{index}")
         if member_id in members:
-            raise member.wrong("id", "an id that no step beside it has")
+            raise member.wrong("id", "a unique id")
         members[member_id] = member
     if not members:
         raise group.wrong("steps", "a list of steps")

@@ -150,7 +150,7 @@ class Reader:
         for key in self.written:
             if key not in names and next(self._present((key,)), None) is not None:
                 meant = alike(key, names)
-                hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}"
+                hint = f"did you mean {meant}?" if meant else f"known keys: {', '.join(names)}"
                 raise ParseError(f"{self.path}.{key}", f"unknown key of {what}, {hint}")
 
     def wrong(self, key: str, expected: str) -> ParseError:

@@ -29,14 +29,14 @@ _BEYOND = 10**DIGITS
 
 
 class UnreadableJson(StepError, ValueError):
-    """A text that is no JSON, or JSON beyond what can be kept exactly."""
+    """A text that is not JSON, or JSON beyond what can be kept exactly."""
 
 
 def load(text: str) -> Json:
     """Read JSON exactly: whole numbers as int, others as Decimal, unstorable characters replaced.
 
     Raises:
-        Unreadable: It is no JSON, nests deeper than `DEPTH`, or holds a number of more than
+        Unreadable: It is not JSON, nests deeper than `DEPTH`, or holds a number of more than
             `DIGITS` digits, NaN or Infinity.
     """
     try:
@@ -102,7 +102,7 @@ def clean(value: Json, depth: int = 0) -> Json:
     """Return the value as `load` would have read it, whoever built it.
 
     Raises:
-        Unreadable: It is no JSON value, nests deeper than `DEPTH`, or holds too long a number.
+        Unreadable: It is not a JSON value, nests deeper than `DEPTH`, or holds too long a number.
     """
     if isinstance(value, str):
         return storable(value)
@@ -141,7 +141,7 @@ def _decimal(text: str) -> Decimal | int:
     except InvalidOperation:
         raise _too_long(text) from None
     if not number.is_finite():
-        raise UnreadableJson(f"{text} is no JSON")
+        raise UnreadableJson(f"{text} is not JSON")
     if "e" not in text.lower():
         if _digits(text) > DIGITS:
             raise _too_long(text)
@@ -157,7 +157,7 @@ def _digits(written_out: str) -> int:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise UnreadableJson(f"{name} is no JSON")
+    raise UnreadableJson(f"{name} is not JSON")
 
 
 def _too_long(number: str) -> UnreadableJson:

@@ -52,7 +52,7 @@ def render_requires(
     names = run.template_names(step, None)
     expires_in = render(requires.expires_in, scope.context, names, unresolved)
     if requires.expires_in is not None and expires_in is None:
-        raise StepError(f"the timeout of an approval leads nowhere: {requires.expires_in}")
+        raise StepError(f"the timeout of an approval has no value: {requires.expires_in}")
 
     def text(written: str | None) -> str:
         return render_text(written or "", scope.context, names, unresolved)
@@ -117,7 +117,7 @@ def _user(task: Task, name: str) -> UUID | None:
     try:
         return UUID(text) if text else None
     except ValueError:
-        raise StepError(f"{name} is no UUID: {mask_secrets(text)}") from None
+        raise StepError(f"{name} is not a UUID: {mask_secrets(text)}") from None
 
 
 def _deadline(task: Task) -> Json:
@@ -134,7 +134,7 @@ def _deadline(task: Task) -> Json:
         return None
     found = render(given, task.scope.context, task.names, task.unresolved)
     if found is None:
-        raise StepError(f"expires_in leads nowhere: {given}")
+        raise StepError(f"expires_in has no value: {given}")
     return found
 
 
@@ -152,7 +152,7 @@ def _expiry(expires_in: Json, now: datetime) -> datetime | None:
     try:
         return now + timedelta(seconds=delay)
     except OverflowError:
-        raise StepError(f"too long a duration: {shown_value(expires_in)}") from None
+        raise StepError(f"the duration is too long: {shown_value(expires_in)}") from None
 
 
 def _recordable(approval: NewApproval) -> dict[str, Json]:

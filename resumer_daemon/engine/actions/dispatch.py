@@ -25,7 +25,7 @@ def run_action(task: Task) -> dict[str, Json] | None:
     """
     action = _ACTIONS.get(task.action.type)
     if action is None:
-        raise StepError(f"unknown action type: {task.action.type or 'no type is given'}")
+        raise StepError(f"unknown action type: {task.action.type or 'the type is missing'}")
     return action(task)
 
 

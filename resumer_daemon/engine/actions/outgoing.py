@@ -55,7 +55,7 @@ def _headers(task: Task) -> dict[str, str]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise StepError("webhook: headers are no object")
+        raise StepError("webhook: headers are not an object")
     headers = {name: task.rendered(value) for name, value in given.items()}
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
@@ -101,11 +101,9 @@ def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Jso
     if not isinstance(data, dict) or not data:
         raise StepError(f"{task.action.type} needs data: an object with columns of {table.name}")
     if forbidden := sorted(data.keys() - table.columns):
-        raise StepError(
-            f"{task.action.type}: not among the columns allowed: {', '.join(forbidden)}"
-        )
+        raise StepError(f"{task.action.type}: columns that are not allowed: {', '.join(forbidden)}")
     if secrets_in(body):
-        raise StepError(f"{task.action.type}: secrets are in what is sent, never in a table")
+        raise StepError(f"{task.action.type}: a secret cannot be written to a table")
     return {"table": table.name, "key": table.key, **body}
 
 

@@ -181,7 +181,7 @@ def run_invalid(
         Incident(
             "gate_not_understood",
             f"step {step.id}: {step.error}",
-            "correct the definition of the workflow, then retry: it goes on with the corrected one",
+            "correct the workflow's definition, then retry to continue with it",
         )
     )
     run.yielded = True  # so that no other branch passes instead of this one

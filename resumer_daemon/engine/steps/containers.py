@@ -154,12 +154,12 @@ def _items(step: ForeachStep, scope: Scope, run: Run) -> list[Json]:
         raise StepError(f"foreach {step.id}: no items")
     path = reference(step.items)
     if path is None:
-        raise StepError(f"foreach {step.id}: items are no reference to a list: {step.items}")
+        raise StepError(f"foreach {step.id}: items are not a reference to a list: {step.items}")
     items = follow(path, scope.context)
     if items is MISSING:
         raise FieldNotFound(path)
     if not isinstance(items, list):
-        raise StepError(f"foreach {step.id}: items are no list: {path}")
+        raise StepError(f"foreach {step.id}: items are not a list: {path}")
     if len(items) > run.inputs.limits.items:
         most = run.inputs.limits.items
         raise StepError(f"foreach {step.id}: {len(items)} items, at most {most} can run")
@@ -223,7 +223,7 @@ def over_budget(run: Run, what: str) -> Incident:
     return Incident(
         "step_budget",
         f"{what} has taken {run.inputs.limits.step_budget} steps without a pause",
-        "mend the loop of the definition and cancel, or retry to let it go on",
+        "correct the loop in the definition and cancel, or retry to continue",
     )
 
 

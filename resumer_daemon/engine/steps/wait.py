@@ -87,4 +87,4 @@ def _due(duration: Json, since: datetime) -> datetime:
     try:
         return since + timedelta(seconds=delay)
     except OverflowError:
-        raise StepError(f"too long a duration: {to_text(duration)}") from None
+        raise StepError(f"the duration is too long: {to_text(duration)}") from None

@@ -28,7 +28,7 @@ def check(document: Json) -> list[Finding]:
     findings = list(check_document(cleaned, inner))
     if definition.timeout_error is not None:
         path, _, message = definition.timeout_error.partition(": ")
-        findings.append(error(path, f"{message}: no execution can start"))
+        findings.append(error(path, f"{message}, so no execution can start"))
     all_flows = list(flows(definition, inner.members("steps")))
     for flow in all_flows:
         findings += check_flow(flow)
@@ -85,17 +85,19 @@ def _event(trigger: Reader) -> Findings:
     if not isinstance(event, str):
         yield error(path, f"expected the type of an event, found {kind(event)}")
     elif "*" in event[:-1]:
-        yield warning(path, "only a * at the end stands for anything")
+        yield warning(path, "* is a wildcard only at the end")
 
 
 def _context(inner: Reader) -> Findings:
     path, written = inner.located("context")
     load = written.get("load") if isinstance(written, dict) else None
     if written is not None and not isinstance(written, dict):
-        yield warning(path, f"expected an object, found {kind(written)}; it is ignored")
+        yield warning(path, f"expected an object, found {kind(written)}, so it is ignored")
     if load is not None and not isinstance(load, list):
-        yield warning(f"{path}.load", f"expected a list, found {kind(load)}; it is ignored")
+        yield warning(f"{path}.load", f"expected a list, found {kind(load)}, so it is ignored")
     for index, member in enumerate(load if isinstance(load, list) else []):
         if not isinstance(member, str) or not member:
             found = kind(member)
-            yield warning(f"{path}.load[{index}]", f"expected a path, found {found}; it is ignored")
+            yield warning(
+                f"{path}.load[{index}]", f"expected a path, found {found}, so it is ignored"
+            )

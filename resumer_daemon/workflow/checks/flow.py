@@ -182,14 +182,14 @@ def _unreachable(flow: Flow, edges: list[set[int]]) -> Findings:
     reached = reachable(edges)
     for place, site in enumerate(flow.sites):
         if place not in reached:
-            yield warning(site.written.path, f"no way leads to {site.step.id}")
+            yield warning(site.written.path, f"no step leads to {site.step.id}")
 
 
 def _dead_ends(flow: Flow, out: list[list[Way]]) -> Findings:
     for site, exits in zip(flow.sites, out, strict=True):
         if isinstance(site.step, ConditionStep):
             for way in (way for way in exits if way.target is None):
-                yield warning(way.path, "dead end: this answer has no way, and ends the flow")
+                yield warning(way.path, "dead end: this result has no next step and ends the flow")
 
 
 def _idle_loops(flow: Flow, edges: list[set[int]]) -> Findings:

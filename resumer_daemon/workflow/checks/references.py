@@ -118,7 +118,7 @@ class _Spelling:
             return None
         if root not in self._doubts:
             alike = get_close_matches(root, self._compared, 1, _ALIKE)
-            question = f"nothing here tells of {root}: is it {alike[0]}?" if alike else None
+            question = f"unknown name {root}, did you mean {alike[0]}?" if alike else None
             self._doubts[root] = question
         return self._doubts[root]
 
@@ -148,20 +148,20 @@ def _fields(condition: Json) -> Iterator[str]:
 
 def _secret(use: ReferenceUse) -> str | None:
     if marked(bare(use.name)) is None:
-        return f"{use.name} is no name of a secret"
+        return f"{use.name} is not the name of a secret"
     if use.kind != "sent":
-        return f"{use.name} is put only into what is sent"
+        return f"{use.name} can only be used in what is sent"
     return None
 
 
 def _built_in(use: ReferenceUse) -> str | None:
     name = bare(use.name)
     if name.startswith(("now+", "now_plus_")) and not is_built_in(name):
-        return f"no duration after now in {use.name}"
+        return f"{use.name} has no duration after now"
     if use.root in _BUILT_IN_ROOTS and not is_built_in(name):
-        return f"{use.name} is no built-in name"
+        return f"{use.name} is not a built-in name"
     if is_built_in(name) and use.kind == "lookup" and use.root not in _MEMBERS:
-        return f"{use.name} is known to the texts of actions only"
+        return f"{use.name} is available only in texts of actions"
     member = name.split(".")[1:2]
     if member and use.root in _MEMBERS and member[0] not in _MEMBERS[use.root].split():
         return f"{use.root} has no {member[0]}"
@@ -170,5 +170,5 @@ def _built_in(use: ReferenceUse) -> str | None:
 
 def _item(use: ReferenceUse, site: Site, item_vars: frozenset[str]) -> str | None:
     if use.root in item_vars and use.root not in site.item_vars:
-        return f"{use.root} is known only inside its foreach"
+        return f"{use.root} is available only inside its foreach"
     return None

@@ -103,7 +103,7 @@ def _wait(site: Site) -> Findings:
     for keys in ("for", "duration"), ("timeout",):
         path, value = wait.located(*keys)
         if value is not None and parse_duration(value) is None:
-            yield error(path, f"expected {EXPECTED}, found {describe(value)}: the wait fails")
+            yield error(path, f"expected {EXPECTED}, found {describe(value)}, so the wait fails")
 
 
 def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
@@ -118,14 +118,14 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
     requires = action.inner("requires", beneath=written.inner("requires"))
     if step.requires is None:
         if requires.written:
-            yield warning(requires.path, "type is not approval: this block asks for none")
+            yield warning(requires.path, "type is not approval, so this block requires no approval")
         return
     yield from _enough_asked(requires.path, step, step.requires)
     if step.on_timeout and not _can_expire(step, step.requires):
         path, _ = written.located("on_timeout", "on_expired")
-        yield warning(path, "this way is never taken: the approval has no timeout")
+        yield warning(path, "never followed, because the approval has no timeout")
     if step.on_false is None and flow.of == "definition":
-        end = "no way for a rejection, which completes the execution as blocked"
+        end = "no next step for a rejection, which completes the execution as blocked"
         yield warning(f"{written.path}.on_false", end)
 
 
@@ -133,10 +133,10 @@ def _asks_nobody(step: ActionStep, action: Reader) -> Findings:
     path, required = action.inner("metadata").located("approval_required")
     if step.action == "block" and required is not None and not isinstance(required, bool):
         yield warning(
-            path, f"expected true or false, found {describe(required)}: no approval is asked"
+            path, f"expected true or false, found {describe(required)}, so no approval is required"
         )
     if step.action != "block" and required is True:
-        yield warning(path, f"{step.action} asks for no approval: only a block does")
+        yield warning(path, f"{step.action} requires no approval, because only a block can")
 
 
 def _can_expire(step: ActionStep, requires: Requires) -> bool:
@@ -149,8 +149,7 @@ def _enough_asked(path: str, step: ActionStep, requires: Requires) -> Findings:
     asked = sum(act.type == APPROVAL for act in step.execute)
     needed = max(requires.approvals or 0, len(requires.roles))
     if 0 < asked < needed:
-        missing = "others must add what is missing"
-        yield warning(path, f"{needed} approvals are needed, the list asks for {asked}: {missing}")
+        yield warning(path, f"{needed} approvals are needed, but the list creates {asked}")
 
 
 NOT_SENT: Final = frozenset({"CONNECT", "TRACE"})
@@ -174,7 +173,7 @@ def check_acts(site: Site) -> Findings:
     for path, act in acts_of(site):
         if act.type not in NEEDED:
             severity = warning if act.continue_on_error else error
-            known = act.type or "no type is given"
+            known = act.type or "the type is missing"
             yield severity(f"{path}.type", f"unknown action: {known}")
             continue
         for name in NEEDED[act.type]:
@@ -204,7 +203,7 @@ def _method(path: str, act: Action) -> Findings:
         return
     is_token = isinstance(method, str) and _TOKEN.fullmatch(method) is not None
     if not is_token or to_text(method).upper() in NOT_SENT:
-        yield error(f"{path}.method", f"not a method that is sent: {describe(method)}")
+        yield error(f"{path}.method", f"this method cannot be sent: {describe(method)}")
 
 
 def _expiry(path: str, act: Action) -> Findings:
@@ -256,7 +255,7 @@ def check_condition(site: Site) -> Findings:
 def _ignored(path: str, condition: dict[str, Json], join: str) -> Findings:
     ignored = [key for key in ("or", "field") if key != join and condition.get(key)]
     if ignored:
-        yield warning(path, f"{join} wins: {' and '.join(ignored)} beside it is ignored")
+        yield warning(path, f"ignored beside {join}: {', '.join(ignored)}")
 
 
 def _compared(path: str, condition: dict[str, Json]) -> Findings:
@@ -264,7 +263,7 @@ def _compared(path: str, condition: dict[str, Json]) -> Findings:
     if not isinstance(field, str):
         yield error(f"{path}.field", f"expected a path, found {describe(field)}")
     elif REFERENCE.search(field):
-        yield error(f"{path}.field", "a field is a path as it stands, without braces")
+        yield error(f"{path}.field", "write the field as a path, without braces")
     if not isinstance(operator, str):
         yield error(f"{path}.operator", f"expected an operator, found {describe(operator)}")
     elif operator in OPERATORS:

@@ -53,7 +53,7 @@ def test_a_way_that_is_gone_is_named(service: Service, compare) -> None:
     result = compare(ask(on_false="release"), allow(), arguments=("--json",))
     [checked] = json.loads(result.stdout)
     assert checked["paused"] == 1
-    assert checked["stranded"][0]["missing"] == ["no step refuse, where refused leads"]
+    assert checked["stranded"][0]["missing"] == ["no step refuse (next after rejected)"]
     assert checked["stranded"][0]["goes_on_with"] == "kept copy"
 
 

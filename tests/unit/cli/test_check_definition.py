@@ -46,7 +46,7 @@ def test_a_warning_is_told_and_is_no_error(written) -> None:
     result = check(written(SURPRISING))
     assert result.exit_code == 0
     assert "flow.json: 1 warning\n" in result.stdout
-    assert "  warning  $.steps[1]  no way leads to lost\n" in result.stdout
+    assert "  warning  $.steps[1]  no step leads to lost\n" in result.stdout
 
 
 def test_an_error_has_its_path_and_exit_code_1(written) -> None:

@@ -24,16 +24,16 @@ INSIDE = {
         ("ask", "approval_required", NextSteps(approved="go"), [GO], ("no step ask",)),
         (
             "ask", "approval_required", NextSteps(approved="go", rejected="stop", expired="stop"),
-            [ASK], ("no step go, where approved leads", "no step stop, where rejected leads"),
+            [ASK], ("no step go (next after approved)", "no step stop (next after rejected)"),
         ),
-        ("go", "approval_required", NextSteps(), [GO], ("go asks for no approval",)),
-        ("go", "waiting_for_event", NextSteps(), [GO], ("go waits for nothing",)),
+        ("go", "approval_required", NextSteps(), [GO], ("go requires no approval",)),
+        ("go", "waiting_for_event", NextSteps(), [GO], ("go is not a wait",)),
         ("wait", "waiting_for_time", NextSteps(event="go"), [WAIT, GO], ()),
         ("go", "manual", NextSteps(), [GO], ()),
         (None, "incident", NextSteps(), [GO], ()),
         ("ask", "approval_required", NextSteps(approved="all"), [INSIDE], ()),
         ("ask", "approval_required", NextSteps(approved="both"), [INSIDE],
-         ("no step both, where approved leads",)),
+         ("no step both (next after approved)",)),
     ],
 )  # fmt: skip
 def test_what_is_missing(

@@ -150,7 +150,7 @@ UNCLEAR = [
     ({"aprovals": 3}, "requires.aprovals: unknown key of requires, did you mean approvals?"),
     ({"timeoutt": "1h"}, "requires.timeoutt: unknown key of requires, did you mean timeout?"),
     ({"Role": "cfo"}, "requires.Role: unknown key of requires, did you mean role?"),
-    ({"groups": ["a"]}, "requires.groups: unknown key of requires, known are type, role"),
+    ({"groups": ["a"]}, "requires.groups: unknown key of requires, known keys: type, role"),
     ({"users": ["a"]}, "requires.users: unknown key"),
     ({"stages": [{}]}, "requires.stages: unknown key"),
     ({"veto": True}, "requires.veto: unknown key"),
@@ -195,21 +195,21 @@ def test_approvals_that_are_no_whole_number_are_a_broken_gate():  # C8
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("role", "cfo", "role belongs into requires"),
-        ("roles", ["cfo"], "roles belongs into requires"),
-        ("approvals", 2, "approvals belongs into requires"),
-        ("expires_in", "1h", "expires_in belongs into requires"),
+        ("role", "cfo", "role belongs in requires"),
+        ("roles", ["cfo"], "roles belongs in requires"),
+        ("approvals", 2, "approvals belongs in requires"),
+        ("expires_in", "1h", "expires_in belongs in requires"),
         ("require", {"role": "cfo"}, "unknown key, did you mean requires?"),
         ("requries", {"role": "cfo"}, "unknown key, did you mean requires?"),
         ("timeoutt", "1h", "unknown key, did you mean timeout?"),
         ("aprovals", 3, "unknown key, did you mean approvals?"),
         ("approver_rol", "cfo", "unknown key, did you mean approver_role?"),
         ("rolle", "cfo", "unknown key, did you mean role?"),
-        ("approver", "ann", "approver belongs into requires"),
-        ("exclude", ["ann"], "exclude belongs into requires"),
-        ("self_approval", False, "self_approval belongs into requires"),
-        ("escalate", [{"after": "4h"}], "escalate belongs into requires"),
-        ("form", {"type": "object"}, "form belongs into requires"),
+        ("approver", "ann", "approver belongs in requires"),
+        ("exclude", ["ann"], "exclude belongs in requires"),
+        ("self_approval", False, "self_approval belongs in requires"),
+        ("escalate", [{"after": "4h"}], "escalate belongs in requires"),
+        ("form", {"type": "object"}, "form belongs in requires"),
         ("on_timout", "late", "unknown key, did you mean on_timeout?"),
         ("on_rejct", "no", "unknown key, did you mean on_reject?"),
     ],
@@ -228,9 +228,9 @@ def test_what_is_meant_for_the_gate_and_stands_beside_it_breaks_it(key, value, m
     [
         ({"approver_rol": "cfo"}, "metadata.approver_rol: unknown key, did you mean approver_role"),
         ({"auto_expir": "1h"}, "metadata.auto_expir: unknown key, did you mean auto_expire"),
-        ({"role": "cfo"}, "metadata.role: role belongs into requires"),
-        ({"approvals": 3}, "metadata.approvals: approvals belongs into requires"),
-        ({"timeout": "1h"}, "metadata.timeout: timeout belongs into requires"),
+        ({"role": "cfo"}, "metadata.role: role belongs in requires"),
+        ({"approvals": 3}, "metadata.approvals: approvals belongs in requires"),
+        ({"timeout": "1h"}, "metadata.timeout: timeout belongs in requires"),
         ({"approver_role": "  "}, "metadata.approver_role: expected a role"),
     ],
 )
@@ -278,7 +278,7 @@ def test_the_timeout_of_the_action_is_the_deadline_too():  # C10
 )
 def test_requires_on_a_step_that_cannot_pause_is_a_broken_gate(of, requires):  # C8
     broken = step({**of, "requires": requires})
-    assert "requires: only a block asks for an approval" in broken.error
+    assert "requires: only a block can require an approval" in broken.error
     assert broken.gate
 
 

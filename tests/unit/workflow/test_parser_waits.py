@@ -63,7 +63,7 @@ def test_a_duration_of_a_wait_stays_what_it_is_so_that_it_fails_the_step(written
         ({"event": "x", "matches": {"a": 1}}, "unknown key of a wait, did you mean match?"),
         ({"wait": {"event": "x", "match": ["a"]}}, "wait.match: expected an object"),
         ({"wait": "10m"}, "wait: expected an object"),
-        ({"wait": {"for": "1h"}, "requires": {"type": "approval"}}, "requires: only a block asks"),
+        ({"wait": {"for": "1h"}, "requires": {"type": "approval"}}, "requires: only a block can"),
     ],
 )  # fmt: skip
 def test_a_wait_that_would_be_weaker_than_written_is_a_broken_gate(written, message):  # C8

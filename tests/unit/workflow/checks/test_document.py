@@ -96,12 +96,12 @@ def test_seconds_of_a_trigger_that_are_no_number():  # C9
     trigger = {"type": "manual", "data": {"timeout_seconds": "5"}}
     ((severity, path, message),) = found({**GOOD, "timeout": None, "trigger": trigger})
     assert (severity, path) == ("error", "$.trigger.data.timeout_seconds")
-    assert message == 'expected a number from 1, found "5": no execution can start'
+    assert message == 'expected a number from 1, found "5", so no execution can start'
 
 
 def test_an_unreachable_step():
     lost = {"id": "lost", "type": "action", "action": "allow"}
-    assert found(steps(ALLOW, lost)) == [("warning", "$.steps[1]", "no way leads to lost")]
+    assert found(steps(ALLOW, lost)) == [("warning", "$.steps[1]", "no step leads to lost")]
 
 
 def test_an_approval_and_a_wait_lead_on_to_the_following_step():
@@ -206,7 +206,7 @@ def test_what_is_too_wide_or_too_deep_to_run():
 
 @pytest.mark.parametrize("requires", ["x", 5, {"approvals": "many"}, {"type": "approval"}])
 def test_an_allow_requires_nothing(requires):  # C8
-    message = "only a block asks for an approval: this step would not pause"
+    message = "only a block can require an approval, so this step would not pause"
     assert found(steps({**ALLOW, "requires": requires})) == [
         ("error", "$.steps[0].requires", message)
     ]
@@ -215,10 +215,10 @@ def test_an_allow_requires_nothing(requires):  # C8
 def test_metadata_that_asks_nobody_is_a_warning():
     path = "$.steps[0].metadata.approval_required"
     required = {"type": "action", "action": "block", "metadata": {"approval_required": "true"}}
-    message = 'expected true or false, found "true": no approval is asked'
+    message = 'expected true or false, found "true", so no approval is required'
     assert ("warning", path, message) in found(steps({"id": "a", **required}))
     allow = {**ALLOW, "metadata": {"approval_required": True}}
-    message = "allow asks for no approval: only a block does"
+    message = "allow requires no approval, because only a block can"
     assert ("warning", path, message) in found(steps(allow))
 
 
@@ -226,7 +226,7 @@ def test_a_list_that_asks_for_fewer_than_are_needed():
     ask = {"type": "create_approval_request", "entity": "order"}
     step = {"id": "ask", "type": "require_approval", "on_false": "allow", "requires": {}}
     one, two = {**step, "execute": [ask]}, {**step, "execute": [ask, ask]}
-    message = "2 approvals are needed, the list asks for 1: others must add what is missing"
+    message = "2 approvals are needed, but the list creates 1"
     warned = [("warning", "$.steps[0].requires", message)]
     assert found(steps(one | {"requires": {"approvals": 2}}, ALLOW)) == warned
     assert found(steps(one | {"requires": {"roles": ["cfo", "ceo"]}}, ALLOW)) == warned
