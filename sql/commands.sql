@@ -5,6 +5,15 @@
 -- Queue a new execution.
 SELECT resumer.start(%(workflow)s, %(payload)s::jsonb, %(version)s, %(organization)s::uuid) AS id
 
+-- name: start_like
+-- Queue a new execution with the payload of another.
+SELECT resumer.start(%(workflow)s, (SELECT e.trigger_payload FROM workflow_executions e WHERE e.id = resumer.find(%(like)s)),
+  %(version)s, %(organization)s::uuid) AS id
+
+-- name: execution_key
+-- The key of an execution, as people read it.
+SELECT resumer.status(%(id)s) ->> 'execution_id' AS key
+
 -- name: emit
 -- Insert an event.
 SELECT resumer.emit(%(type)s, %(payload)s::jsonb, %(organization)s::uuid) AS id

@@ -188,6 +188,13 @@ FROM (
 GROUP BY paused.version, paused.reason, paused.step_id, paused.next_steps, paused.kept
 ORDER BY since, paused.step_id
 
+-- name: find_in_scope
+-- The id of the execution with this key, where the caller reaches it.
+SELECT e.id
+FROM workflow_executions e
+WHERE e.execution_id = %(key)s
+  AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
+
 -- name: status_in_scope
 -- Return the status document of an execution in the caller's scope.
 SELECT resumer.status(e.id)::text AS document

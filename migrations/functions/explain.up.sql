@@ -9,8 +9,8 @@
 CREATE OR REPLACE FUNCTION resumer.format_age(moment timestamptz) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
-  SELECT CASE WHEN moment IS NULL THEN NULL WHEN s >= 172800 THEN floor(s / 86400) || ' d' WHEN s >= 7200 THEN floor(s / 3600) || ' h'
-    WHEN s >= 120 THEN floor(s / 60) || ' min' WHEN isfinite(moment) THEN floor(s) || ' s' ELSE 'ever' END
+  SELECT CASE WHEN moment IS NULL THEN NULL WHEN s >= 172800 THEN round(s / 86400) || ' d' WHEN s >= 7200 THEN round(s / 3600) || ' h'
+    WHEN s >= 120 THEN round(s / 60) || ' min' WHEN isfinite(moment) THEN round(s) || ' s' ELSE 'ever' END
   FROM abs(extract(epoch FROM CASE WHEN isfinite(moment) THEN statement_timestamp() - moment END)) AS s
 $f$;
 
@@ -35,7 +35,7 @@ DECLARE
   past text;
   r record;
 BEGIN
-  SELECT o.status, o.result, o.error_message, o.completed_at AT TIME ZONE c.service_timezone AS ended, a.workflow
+  SELECT o.status, o.result, o.error_message, o.completed_at AT TIME ZONE c.service_timezone AS ended, a.workflow, a.execution_key
   INTO e FROM service_schema.workflow_executions o, resumer.control c, resumer.execution_summary(o.id) AS a WHERE o.id = execution;
   past := coalesce(resumer.format_age(e.ended), 'some time');
   again := format(
@@ -47,13 +47,13 @@ BEGIN
   ELSIF e.status = 'failed' THEN
     RETURN NEXT resumer.reason(1, 'failed', format('Failed %s ago: %s. A failed execution cannot be repeated; start a new one.',
       past, coalesce(e.error_message, 'no reason given')), e.ended, NULL, again,
-      'resumer-daemon start ' || resumer.shell(e.workflow));
+      'resumer-daemon start ' || resumer.shell(e.workflow) || ' --payload-of ' || resumer.shell(e.execution_key));
   ELSIF e.status = 'cancelled' THEN
     SELECT * INTO r FROM resumer.requests o
     WHERE o.execution_id = execution AND o.kind = 'cancel' AND o.outcome = 'applied';
     RETURN NEXT resumer.reason(1, 'cancelled', format('Cancelled by %s %s ago%s.', coalesce(r.actor, 'another program'),
       past, coalesce(': ' || r.reason, '')), e.ended, NULL, again,
-      'resumer-daemon start ' || resumer.shell(e.workflow));
+      'resumer-daemon start ' || resumer.shell(e.workflow) || ' --payload-of ' || resumer.shell(e.execution_key));
   ELSIF e.status = 'pending' THEN
     SELECT * INTO r FROM resumer.requests o WHERE o.execution_id = execution AND o.kind = 'start' ORDER BY o.id LIMIT 1;
     IF NOT FOUND THEN

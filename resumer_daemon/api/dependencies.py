@@ -1,17 +1,23 @@
 """FastAPI dependencies of the routes: the caller and its permission, a session, exact bodies."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Path, Request, Response, Security
+from fastapi import Depends, Header, Path, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from resumer_daemon.api.auth import Caller, Credentials, Permission, Proxies
 from resumer_daemon.api.problems import ProblemError
-from resumer_daemon.store.commands import AccessScope
+from resumer_daemon.store.commands import (
+    AccessScope,
+    Command,
+    IdempotencyKey,
+    submit_in_scope,
+)
+from resumer_daemon.store.queries import find_in_scope
 from resumer_daemon.store.session import Pool
 from resumer_daemon.workflow.values import Json, UnreadableJson, load
 
@@ -84,4 +90,63 @@ def scope_of(caller: Caller) -> AccessScope:
 
 Context = Annotated[ApiContext, Depends(api_context)]
 Reader = Annotated[Caller, require_permission(Permission.READ)]
-Execution = Annotated[UUID, Path(alias="id", description="The execution's id.")]
+
+
+async def find_execution(
+    request: Request,
+    context: Context,
+    key: Annotated[
+        str, Path(alias="id", max_length=255, description="The execution's id or execution_id.")
+    ],
+) -> UUID:
+    """Return the id of an execution in the caller's scope. Raises `NotFound`."""
+    return await resolve_execution(context, request.state.caller, key)
+
+
+async def resolve_execution(context: ApiContext, caller: Caller, key: str) -> UUID:
+    """Return the id that a key names. An id itself is not looked up. Raises `NotFound`."""
+    try:
+        return UUID(key)
+    except ValueError:
+        async with context.sessions.session() as session:
+            return await find_in_scope(session, scope_of(caller), key)
+
+
+Execution = Annotated[UUID, Depends(find_execution)]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Submits the command of one HTTP request as its caller, once for each Idempotency-Key."""
+
+    context: ApiContext
+    caller: Caller
+    key: str | None
+
+    async def submit(self, command: Command, facts: Mapping[str, Any]) -> int:
+        """Submit a command. Return and raise as `commands.submit_in_scope`."""
+        scoped = scope_of(self.caller).facts(actor=self.caller.actor, **facts)
+        key = None if self.key is None else IdempotencyKey(self.caller.identity, self.key)
+        async with self.context.sessions.session() as session:
+            return await submit_in_scope(session, command, scoped, key)
+
+
+def submission(
+    request: Request,
+    context: Context,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            description="A repeated key with the same body is the same request, and gets the"
+            " same response.",
+        ),
+    ] = None,
+) -> Submission:
+    """Return what submits the command of a request."""
+    return Submission(context, request.state.caller, key)
+
+
+Submits = Annotated[Submission, Depends(submission)]

@@ -3,13 +3,13 @@
 A move leaves one request, which a daemon settles.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from shlex import quote
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Response
+from fastapi import APIRouter, Body, Header, Query, Response
 
 from resumer_daemon.api import schemas
 from resumer_daemon.api.auth import Caller, Permission
@@ -19,7 +19,10 @@ from resumer_daemon.api.dependencies import (
     ExactRoute,
     Execution,
     Reader,
+    Submission,
+    Submits,
     require_permission,
+    resolve_execution,
     scope_of,
 )
 from resumer_daemon.api.middleware import LARGEST
@@ -44,7 +47,7 @@ from resumer_daemon.api.schemas import (
     Status,
 )
 from resumer_daemon.engine.vocabulary import OPEN_STATUSES
-from resumer_daemon.store import commands, queries
+from resumer_daemon.store import queries
 from resumer_daemon.workflow.values import Json, dump, load
 
 NEEDS = {
@@ -132,22 +135,23 @@ async def list_paused(
     return _page(rows, schemas.paused_cursor(rows[-1]["at"], rows[-1]["id"]) if full else None)
 
 
-@reading.get("/ledger", response_model=LedgerPage, responses=documented())
+@reading.get("/ledger", response_model=LedgerPage, responses=documented(404))
 async def read_ledger(
     caller: Reader, opened: Context, query: Annotated[LedgerQuery, Query()]
 ) -> Response:
     """List what was decided and asked, and what became of it, newest first."""
     before = None if query.cursor is None else int(query.cursor)
+    execution = None
+    if query.execution is not None:
+        execution = await resolve_execution(opened, caller, query.execution)
     async with opened.sessions.session() as session:
-        rows = await queries.page_ledger(
-            session, scope_of(caller), query.execution, before, query.limit
-        )
+        rows = await queries.page_ledger(session, scope_of(caller), execution, before, query.limit)
     return _page(rows, str(rows[-1]["id"]) if len(rows) == query.limit else None)
 
 
 @reading.get(f"{ONE}/status", response_model=Status, responses={**UNCHANGED, **documented(404)})
 async def read_status(
-    execution: Execution, caller: Reader, opened: Context,
+    caller: Reader, execution: Execution, opened: Context,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:  # fmt: skip
     """Tell how one execution stands; 304 while it stands as the ETag has it."""
@@ -161,14 +165,14 @@ async def read_status(
 
 
 @reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
-async def explain(execution: Execution, caller: Reader, opened: Context) -> Response:
+async def explain(caller: Reader, execution: Execution, opened: Context) -> Response:
     """Tell why one execution does not move, and what would move it."""
     async with opened.sessions.session() as session:
         return _as_json(await queries.explain_in_scope(session, scope_of(caller), execution))
 
 
 @reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
-async def list_options(execution: Execution, caller: Reader, opened: Context) -> Response:
+async def list_options(caller: Reader, execution: Execution, opened: Context) -> Response:
     """List the moves that are possible now, where each leads, and whether the caller may."""
     async with opened.sessions.session() as session:
         row = await queries.read_resume_options(session, scope_of(caller), execution)
@@ -215,38 +219,6 @@ moving = APIRouter(
     tags=["moving"],
 )
 
-ONCE = Header(
-    alias="Idempotency-Key", min_length=1, max_length=255,
-    description="The same key with the same body is the same request, and is answered the same.",
-)  # fmt: skip
-
-
-def _key(caller: Caller, key: str | None) -> commands.IdempotencyKey | None:
-    return None if key is None else commands.IdempotencyKey(caller.identity, key)
-
-
-def _execution_mover(
-    execution: Execution, opened: Context, answer: Response,
-    key: Annotated[str | None, ONCE] = None,
-) -> "MoveExecution":  # fmt: skip
-    """Return what leaves a request for the execution of the path, once for each key."""
-
-    async def ask(caller: Caller, move: Move, facts: Mapping[str, Any]) -> RequestAccepted:
-        within = scope_of(caller).facts(execution=execution, actor=caller.actor, **facts)
-        named = _key(caller, key)
-        async with opened.sessions.session() as session:
-            request = await commands.submit_in_scope(session, move, within, named)
-        status = f"/api/v1/executions/{execution}/status"
-        answer.headers["Location"] = status
-        return RequestAccepted(request=request, move=move, execution=execution, status=status)
-
-    return ask
-
-
-MoveExecution: TypeAlias = Callable[
-    [Caller, Move, Mapping[str, Any]], Coroutine[Any, Any, RequestAccepted]
-]
-ExecutionMover = Annotated[MoveExecution, Depends(_execution_mover)]
 ToPause = Annotated[PauseBody, Body(default_factory=PauseBody)]
 ToResume = Annotated[ResumeBody, Body(default_factory=ResumeBody)]
 ToCancel = Annotated[CancelBody, Body(default_factory=CancelBody)]
@@ -256,29 +228,53 @@ MayResume = Annotated[Caller, require_permission(Permission.RESUME)]
 MayCancel = Annotated[Caller, require_permission(Permission.CANCEL)]
 
 
+async def _move(
+    submission: Submission,
+    response: Response,
+    execution: UUID,
+    move: Move,
+    facts: Mapping[str, Any],
+) -> RequestAccepted:
+    request = await submission.submit(move, {"execution": execution, **facts})
+    status = f"/api/v1/executions/{execution}/status"
+    response.headers["Location"] = status
+    return RequestAccepted(request=request, move=move, execution=execution, status=status)
+
+
 @moving.post("/pause", status_code=202)
-async def pause(caller: MayPause, ask: ExecutionMover, asked: ToPause) -> RequestAccepted:
-    """Stop it before its next step, or hold it where it is paused: decisions are kept."""
-    return await ask(caller, "pause", asked.model_dump())
+async def pause(
+    _: MayPause, execution: Execution, submission: Submits, body: ToPause, response: Response
+) -> RequestAccepted:
+    """Pause an execution before its next step. A paused one stays paused."""
+    return await _move(submission, response, execution, "pause", body.model_dump())
 
 
 @moving.post("/resume", status_code=202)
-async def resume(caller: MayResume, ask: ExecutionMover, asked: ToResume) -> RequestAccepted:
-    """Resume it by hand; over a missing approval with `force`, a reason and `pause_number`."""
-    facts = {**asked.model_dump(), "data": dump(asked.data)}
-    return await ask(caller, "resume", facts)
+async def resume(
+    _: MayResume, execution: Execution, submission: Submits, body: ToResume, response: Response
+) -> RequestAccepted:
+    """Resume a paused execution.
+
+    Without a missing approval, `force`, a reason and `pause_number` are needed.
+    """
+    facts = {**body.model_dump(), "data": dump(body.data)}
+    return await _move(submission, response, execution, "resume", facts)
 
 
 @moving.post("/cancel", status_code=202)
-async def cancel(caller: MayCancel, ask: ExecutionMover, asked: ToCancel) -> RequestAccepted:
-    """End it, whatever it waits for; it has no result."""
-    return await ask(caller, "cancel", asked.model_dump())
+async def cancel(
+    _: MayCancel, execution: Execution, submission: Submits, body: ToCancel, response: Response
+) -> RequestAccepted:
+    """End an execution without a result."""
+    return await _move(submission, response, execution, "cancel", body.model_dump())
 
 
 @moving.post("/retry", status_code=202)
-async def retry(caller: MayResume, ask: ExecutionMover, asked: ToRetry) -> RequestAccepted:
-    """Go on after an incident, from where it stood, or from another step."""
-    return await ask(caller, "retry", asked.model_dump())
+async def retry(
+    _: MayResume, execution: Execution, submission: Submits, body: ToRetry, response: Response
+) -> RequestAccepted:
+    """Continue an execution that stopped at an incident, from that step or from another."""
+    return await _move(submission, response, execution, "retry", body.model_dump())
 
 
 holding = APIRouter(
@@ -290,33 +286,18 @@ holding = APIRouter(
 )
 
 
-def _workflow_mover(opened: Context, key: Annotated[str | None, ONCE] = None) -> "MoveWorkflow":
-    """Return what asks for it, once for each key."""
-
-    async def ask(caller: Caller, command: commands.Command, facts: Mapping[str, Any]) -> int:
-        within = scope_of(caller).facts(actor=caller.actor, **facts)
-        named = _key(caller, key)
-        async with opened.sessions.session() as session:
-            return await commands.submit_in_scope(session, command, within, named)
-
-    return ask
-
-
-MoveWorkflow: TypeAlias = Callable[
-    [Caller, commands.Command, Mapping[str, Any]], Coroutine[Any, Any, int]
-]
-WorkflowMover = Annotated[MoveWorkflow, Depends(_workflow_mover)]
-
-
 @holding.post("/hold")
-async def hold(caller: MayPause, ask: WorkflowMover, asked: HoldBody) -> HoldCreated:
-    """Hold a workflow, or everything: what runs stops before its next step, what comes is kept."""
-    made = await ask(caller, "hold", asked.model_dump())
-    return HoldCreated(workflow=asked.workflow, hold=made)
+async def hold(_: MayPause, submission: Submits, body: HoldBody) -> HoldCreated:
+    """Stop a workflow, or every workflow, until it is released.
+
+    Running executions stop before their next step. New executions and decisions wait.
+    """
+    hold_id = await submission.submit("hold", body.model_dump())
+    return HoldCreated(workflow=body.workflow, hold=hold_id)
 
 
 @holding.post("/release")
-async def release(caller: MayResume, ask: WorkflowMover, asked: ReleaseBody) -> HoldReleased:
-    """Release what is on hold; it goes on at a bounded rate."""
-    going = await ask(caller, "release", asked.model_dump())
-    return HoldReleased(workflow=asked.workflow, going=going)
+async def release(_: MayResume, submission: Submits, body: ReleaseBody) -> HoldReleased:
+    """End a hold. Its executions resume at a limited rate."""
+    going = await submission.submit("release", body.model_dump())
+    return HoldReleased(workflow=body.workflow, going=going)

@@ -203,7 +203,9 @@ class LedgerQuery(Page):
     cursor: str | None = Field(
         default=None, pattern=ENTRY_CURSOR, description="`next` of the page before."
     )
-    execution: UUID | None = Field(default=None, description="Only of this one.")
+    execution: Name | None = Field(
+        default=None, description="Requests of this execution: its id or execution_id."
+    )
 
 
 PAUSE_SEEN = Field(

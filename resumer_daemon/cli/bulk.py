@@ -1,4 +1,4 @@
-"""One move of one execution or of many: many are shown first, asked about, and counted."""
+"""One command for one execution or for many. A selection is shown and confirmed first."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +37,10 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice of executions: by key, or all of a workflow (or of all workflows) in this state.
+    """A selection of executions, by key or by filter.
 
-    `seconds`: paused for at least so long. `pause_number`: that of the one execution that is named.
+    `seconds`: paused for at least that long. `pause_number`: the pause of a single named execution.
+    `by_reason`: the reason of the pause alone selects.
     """
 
     keys: Sequence[str] | None
@@ -53,7 +54,7 @@ class Choice:
 
     @property
     def filtered(self) -> bool:
-        """Tell whether they have to be looked for."""
+        """Whether filters select the executions."""
         return (
             self.everything
             or self.by_reason
@@ -72,7 +73,7 @@ def move(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Ask for one move of each chosen execution; exit with 1 where one was refused."""
+    """Submit one command for each selected execution. Exit with 1 if one was refused."""
     _check(choice)
     chosen = run(_choose(choice, url))
     if dry_run:
@@ -98,7 +99,7 @@ def _check(choice: Choice) -> None:
     if not choice.keys and not choice.filtered:
         fail(f"name executions, or select them with {SELECTORS}", USAGE)
     if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
-        fail("--pause is the number of one execution's pause: name that execution alone", USAGE)
+        fail("--pause needs exactly one execution: name that execution alone", USAGE)
 
 
 async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
@@ -115,9 +116,9 @@ async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
 async def _ask_all(
     command: Move, chosen: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
 ) -> tuple[dict[str, int], dict[str, str]]:
-    """Ask for one after the other, each for the pause that it was chosen in.
+    """Submit one request after the other, each for the pause that the selection showed.
 
-    A refusal of one stops none of the others.
+    A refused request does not stop the others.
     """
     asked: dict[str, int] = {}
     refused: dict[str, str] = {}
@@ -134,10 +135,10 @@ async def _ask_all(
 
 
 def _counted(chosen: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Show how far it is where there are many."""
+    """Show a progress bar if there are several executions."""
     if len(chosen) < 2:
         return chosen
-    return track(chosen, description="asking", console=errors, transient=True)
+    return track(chosen, description="submitting requests", console=errors, transient=True)
 
 
 def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> None:
@@ -147,7 +148,7 @@ def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> No
         lines = "\n".join(escape(line) for line in why.splitlines())  # a hint has its own
         errors.print(f"[red]error:[/] {escape(key)}: {lines}", highlight=False)
     if not asked and not refused:
-        console.print("nothing stands so")
+        console.print("No matching executions.")
 
 
 CHOICE_COLUMNS = (

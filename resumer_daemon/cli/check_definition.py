@@ -1,4 +1,4 @@
-"""`check-definition`: errors and warnings of definitions, and pauses that they cannot continue."""
+"""`check-definition`: check definitions, and find paused executions that they cannot continue."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,20 +29,20 @@ from resumer_daemon.workflow.values import Json, load
 
 @dataclass(frozen=True, slots=True)
 class IncompatiblePause:
-    """Executions that are paused at a place which a definition does not have, and what is gone."""
+    """Executions paused at a place that the definition does not have, and what is missing."""
 
     place: PausedPlace
     missing: tuple[str, ...]
 
     @property
     def severity(self) -> str:
-        """Who has no copy of the definition goes on with the new one, and cannot."""
+        """An error if no copy of the old definition is kept: the executions need the new one."""
         return "warning" if self.place.kept else "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file and what was found of it. `paused` None: it was not compared with what is paused."""
+    """A file and its findings. `paused` is None if it was not compared with paused executions."""
 
     file: str
     workflow: str | None
@@ -53,12 +53,12 @@ class Checked:
 
     @property
     def fails(self) -> bool:
-        """Tell whether an execution would come to grief."""
+        """Whether an execution would fail."""
         severities = [each.severity for each in self.findings]
         return "error" in (*severities, *(each.severity for each in self.incompatible))
 
     def against(self, places: Iterable[PausedPlace]) -> "Checked":
-        """Compare with where executions of its workflow are paused."""
+        """Compare with the places at which executions of the workflow are paused."""
         if self.definition is None:
             return self
         places = tuple(places)
@@ -73,7 +73,7 @@ class Checked:
 
 
 def read_checked(file: Path) -> Checked:
-    """Read and check a file, whatever is in it."""
+    """Read and check a file. An unreadable file is a finding."""
     try:
         document = load(file.read_bytes().decode())
     except UnicodeDecodeError as wrong:
@@ -97,7 +97,7 @@ def _normalised(document: Json) -> Definition | None:
 
 
 def as_json(checked: Checked) -> Json:
-    """Return what was found, for programs."""
+    """Return the findings as JSON."""
     found: dict[str, Json] = {
         "file": checked.file,
         "workflow_id": checked.workflow,
@@ -137,7 +137,8 @@ Files = Annotated[
 AgainstPaused = Annotated[
     bool,
     typer.Option(
-        "--against-paused", help="Also list paused executions whose place is not in it any more."
+        "--against-paused",
+        help="Also list paused executions whose step the definition no longer has.",
     ),
 ]
 
@@ -215,6 +216,12 @@ def _stranded(checked: Checked) -> Iterator[str]:
             f"{f' and {more} more' if more > 0 else ''})"
         )
     if any(each.place.kept for each in checked.incompatible):
-        yield "  Warnings: they go on with the copy of the definition that they paused with."
+        yield (
+            "  Warnings: these executions continue with the copy of the definition from their"
+            " pause."
+        )
     if any(not each.place.kept for each in checked.incompatible):
-        yield "  Errors: no copy is kept of theirs; they would go on with this one, and stop."
+        yield (
+            "  Errors: no copy of their definition is kept. They would continue with this one, and"
+            " fail."
+        )

@@ -1,9 +1,9 @@
-"""What the commands share: options, settings, a session, errors and exit codes."""
+"""Shared by all commands: options, settings, a session, errors and exit codes."""
 
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -35,11 +35,11 @@ DatabaseUrl = Annotated[
     typer.Option("--database-url", help="Overrides RESUMER_DATABASE_URL.", show_default=False),
 ]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 T = TypeVar("T")
 
-# controls that JSON lets pass: C1, and those that turn the direction of a text or are not seen
+# JSON does not escape these controls: C1, direction marks and invisible characters
 _ESCAPED = re.compile(
     r"[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     r"\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -47,7 +47,7 @@ _ESCAPED = re.compile(
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work; what it fails with becomes one clear line and an exit code."""
+    """Run the work of a command. Turn an error into one message and an exit code."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
@@ -58,29 +58,29 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except psycopg.OperationalError as error:
         fail(error, UNREACHABLE)
     except psycopg.Error as error:
-        fail(_told(error), REFUSED)
+        fail(_format_database_error(error), REFUSED)
     except ResumerError as error:
         fail(error, REFUSED)
 
 
-def _told(error: psycopg.Error) -> str:
-    """Return what the database said, without the statement; who grants a right that lacks."""
-    told = error.diag
-    said = [told.message_primary or str(error), told.message_detail, told.message_hint]
+def _format_database_error(error: psycopg.Error) -> str:
+    """Return the message, detail and hint of the server, and who grants a missing right."""
+    diag = error.diag
+    lines = [diag.message_primary or str(error), diag.message_detail, diag.message_hint]
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        said.append(GRANTED)
-    return "\n  ".join(filter(None, said))
+        lines.append(GRANTED)
+    return "\n  ".join(filter(None, lines))
 
 
 def fail(error: object, code: int) -> NoReturn:
-    """End the command with one line that says why."""
-    told = "\n".join(map(escape, str(error).strip().split("\n")))
-    errors.print(f"[red]error:[/] {told}", highlight=False, soft_wrap=True)
+    """Print an error and end the command with an exit code."""
+    message = "\n".join(map(escape, str(error).strip().split("\n")))
+    errors.print(f"[red]error:[/] {message}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
 def settings(**flags: Any) -> "Settings":
-    """Read the settings, flags over the environment; wrong ones end the command with code 2."""
+    """Return the settings; flags override the environment. Invalid settings end with code 2."""
     from resumer_daemon.config import load_settings
 
     try:
@@ -90,13 +90,13 @@ def settings(**flags: Any) -> "Settings":
 
 
 def database_address(url: str | None) -> DatabaseAddress:
-    """Return the address of the database; wrong settings end the command with code 2."""
+    """Return the address of the database. Invalid settings end the command with code 2."""
     return read_address(url) or settings(database_url=url).address
 
 
 @asynccontextmanager
 async def open_session(url: str | None, *, reads: bool = False) -> AsyncIterator[Session]:
-    """Open a session for one command. One that only `reads` is served by a standby too."""
+    """Open a session for one command. A session that only `reads` may be on a standby."""
     address = database_address(url)
     database = Database(address.url, address.service_schema, address.service_timezone)
     session = await database.session("resumer-cli", reads=reads)
@@ -105,13 +105,25 @@ async def open_session(url: str | None, *, reads: bool = False) -> AsyncIterator
         yield session
 
 
+def with_session(
+    url: str | None, work: Callable[[Session], Coroutine[Any, Any, T]], *, reads: bool = False
+) -> T:
+    """Do the work of a command on a session. Errors end the command as in `run`."""
+
+    async def opened() -> T:
+        async with open_session(url, reads=reads) as session:
+            return await work(session)
+
+    return run(opened())
+
+
 def print_json(value: Json) -> None:
     """Print a value as JSON, times and ids as text."""
     sys.stdout.write(_ESCAPED.sub(_escaped, dump(_plain(value))) + "\n")
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return a character as JSON spells it: a terminal may act on it as it is."""
+    """Return the JSON escape of a character that a terminal would act on."""
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
 
@@ -132,20 +144,25 @@ def _plain(value: Any) -> Json:
             return value if type(value).__name__ == "Decimal" else str(value)
 
 
-Key = Annotated[str, typer.Argument(help="The execution's id or execution_id.")]
-Workflow = Annotated[str | None, typer.Option(help="Only those of this workflow_id.")]
-PausedFor = Annotated[PauseReason | None, typer.Option("--paused-for", help="Only what waits so.")]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", help="Only what is paused for so long: 90s, 2h.")
+Key = Annotated[str, typer.Argument(help="The id or execution_id.")]
+Workflow = Annotated[str | None, typer.Option(help="Only executions of this workflow_id.")]
+PausedFor = Annotated[
+    PauseReason | None, typer.Option("--paused-for", help="Only executions paused for this reason.")
 ]
-Actor = Annotated[str | None, typer.Option("--as", help="Who asks; by default the database role.")]
-Why = Annotated[str | None, typer.Option("--reason", help="Why; it goes into the record.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and do nothing.")]
+OlderThan = Annotated[
+    str | None,
+    typer.Option("--older-than", help="Only executions paused for at least this long: 90s, 2h."),
+]
+Actor = Annotated[
+    str | None, typer.Option("--as", help="Your name in the record. Default: the database role.")
+]
+Why = Annotated[str | None, typer.Option("--reason", help="The reason in the record.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the executions, and change nothing.")]
 
 
 def duration(text: str | None) -> float | None:
-    """Return the seconds of an option; what is no duration ends the command with code 2."""
+    """Return the seconds of an option. An invalid duration ends the command with code 2."""
     if text is None:
         return None
     given = parse_duration(text)
@@ -155,7 +172,7 @@ def duration(text: str | None) -> float | None:
 
 
 def document(option: str, text: str) -> Json:
-    """Return the JSON of an option; what is none ends the command with code 2."""
+    """Return the JSON of an option. Invalid JSON ends the command with code 2."""
     try:
         return load(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`migrate` and `doctor`: install into a database, and check it."""
+"""`migrate` and `doctor`: install the schema, and check the database."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -58,7 +58,7 @@ def print_plan(plan: MigrationPlan) -> None:
     for remark in plan.remarks:
         _remark(remark)
     if plan.refused:
-        _print_lines("`migrate up` refuses to begin.")
+        _print_lines("`migrate up` would refuse to start.")
 
 
 def _table(change: Change) -> Json:
@@ -116,13 +116,15 @@ AdoptBlocked = Annotated[
     bool | None,
     typer.Option(
         "--adopt-blocked/--no-adopt-blocked",
-        help="Whether what the service ends as blocked for an approval becomes a pause.",
-        show_default="as it is; at first yes",
+        help="Turn executions that the service blocks for an approval into pauses.",
+        show_default="unchanged; yes at first",
     ),
 ]
 KeepColumns = Annotated[
     bool,
-    typer.Option("--keep-columns", help="Keep the columns that were added to the service's table."),
+    typer.Option(
+        "--keep-columns", help="Keep the columns that were added to the service's tables."
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
@@ -134,7 +136,8 @@ PrintSql = Annotated[bool, typer.Option("--dry-run", help="Print the SQL, and ch
 AllowPublished = Annotated[
     bool,
     typer.Option(
-        ALLOW_PUBLISHED, help="Go on although publications or logical slots carry what is added."
+        ALLOW_PUBLISHED,
+        help="Continue although publications or logical slots replicate the new columns.",
     ),
 ]
 
@@ -319,7 +322,7 @@ def triggers(
         return
     tables = run(switches.switch(*place, on=on, tell=_tell))
     for table in tables:
-        console.print(f"the triggers of {table} are {state} now")
+        console.print(f"The triggers of {table} are {state}.")
     if on:
         _enforce(database_url)
     if not tables:
@@ -353,10 +356,10 @@ def _applied(entry: MigrationStatus) -> str:
 
 
 def _say_what_is_not_granted(database_url: str | None) -> None:
-    """A daemon that runs without the rights on what is new would fail."""
+    """Print a hint if the daemon's role lacks rights on new objects."""
     chosen = settings(database_url=database_url)
     if run(rights.to_give_again(chosen.url, chosen.service_schema)):
-        console.print("[yellow]rights are missing now:[/] run `resumer-daemon migrate grants`")
+        console.print("[yellow]rights are missing:[/] run `resumer-daemon migrate grants`")
 
 
 def _tell(line: str) -> None:
@@ -364,18 +367,18 @@ def _tell(line: str) -> None:
 
 
 def _enforce(database_url: str | None) -> None:
-    """Have the trigger that refuses approvals on where the settings say so, and else off."""
+    """Switch the trigger that refuses approvals as RESUMER_DECISION_GUARD says."""
     chosen = settings(database_url=database_url)
     enforced = chosen.decision_guard == "enforce"
     if run(migrate.refuse_approvals(chosen.url, chosen.service_schema, on=enforced)):
-        console.print(f"approvals are {'refused' if enforced else 'not refused'} by the guard now")
+        console.print(
+            f"The decision guard {'refuses' if enforced else 'no longer refuses'} approvals."
+        )
 
 
 def _choose(database_url: str | None, on: bool) -> None:
     if run(migrate.adopt_blocked(settings(database_url=database_url).url, on=on)):
-        console.print(
-            f"blocked executions are {'adopted' if on else 'left as they are'} from now on"
-        )
+        console.print(f"Blocked executions will {'become pauses' if on else 'stay blocked'}.")
 
 
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
@@ -406,7 +409,7 @@ def _print_finding(found: Sequence[CheckResult]) -> None:
         if finding.remedy:
             _line(" " * 8, "  remedy", finding.remedy)
     count = sum(finding.verdict != "ok" for finding in found)
-    console.print(f"\n{count} of {len(found)} checks found something", highlight=False)
+    console.print(f"\n{count} of {len(found)} checks found a problem", highlight=False)
 
 
 def _line(verdict: str, name: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""`dev`: PostgreSQL, migrations, a daemon, and one workflow taken through all of it."""
+"""`dev`: PostgreSQL, migrations, a daemon, and an example workflow."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ PAYLOAD = {
 
 
 class Demo:
-    """Tells what happens to executions of one definition, as it happens."""
+    """Runs executions of one definition, and prints what happens."""
 
     def __init__(self, session: Session, document: Mapping[str, Json], url: str) -> None:
         self._session = session
@@ -126,9 +126,9 @@ EXAMPLE = "high_value_order_approval"
 
 def dev(
     once: Annotated[bool, typer.Option("--once", help="End after the example.")] = False,
-    data: Annotated[Path, typer.Option(help="Where the database is kept.")] = Path(".resumer"),
-    port: Annotated[int, typer.Option(help="The database's port; 0 takes any.")] = 0,
-    http_port: Annotated[int, typer.Option(help="The daemon's port; 0 takes any.")] = 0,
+    data: Annotated[Path, typer.Option(help="The folder of the database.")] = Path(".resumer"),
+    port: Annotated[int, typer.Option(help="The port of the database. 0: any free port.")] = 0,
+    http_port: Annotated[int, typer.Option(help="The port of the daemon. 0: any free port.")] = 0,
 ) -> None:
     """Start a database and a daemon, and run one example workflow.
 
@@ -139,7 +139,10 @@ def dev(
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        fail(f"cannot keep a database in {data}: {error.strerror}; name a folder: --data", REFUSED)
+        fail(
+            f"cannot keep a database in {data}: {error.strerror}. Name a folder with --data",
+            REFUSED,
+        )
     logs.configure("console", "warning")
     cluster = data.resolve() / "data"
     new = "" if cluster.exists() else "creating a database and "
@@ -202,7 +205,7 @@ async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> N
 
 
 async def _invite(story: Demo, session: Session, daemon: Daemon) -> None:
-    """Leave one paused execution, and what to type to move it."""
+    """Leave one paused execution, and print the commands that resume it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
     found = await queries.show_execution(session, await story.pause())
     statement = commands.decide_by_update(found["approvals"][0]["request_id"], "approved")
@@ -215,7 +218,7 @@ async def _invite(story: Demo, session: Session, daemon: Daemon) -> None:
         ("metrics", f"{daemon.server.address}/metrics"),
     ):
         console.print(f"  {label:8} {escape(text)}", highlight=False, soft_wrap=True)
-    console.print("\nCtrl-C ends it; the data stays.")
+    console.print("\nCtrl-C stops it. The data stays.")
 
 
 def _example() -> dict[str, Json]:
@@ -225,7 +228,7 @@ def _example() -> dict[str, Json]:
 
 
 async def _beside(running: asyncio.Task[None], work: Awaitable[None]) -> None:
-    """Do the work while the daemon runs; a daemon that ends early ends the work with its error."""
+    """Do the work while the daemon runs. If the daemon ends early, raise its error."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({running, task}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():

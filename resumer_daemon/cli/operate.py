@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `retry`, `cancel`, `hold`, `release` and `adopt`: what an operator does."""
+"""`pause`, `resume`, `retry`, `cancel`, `hold`, `release` and `adopt`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -20,23 +20,28 @@ from resumer_daemon.cli.common import (
     console,
     document,
     duration,
+    errors,
     fail,
     open_session,
     print_json,
     run,
+    with_session,
 )
-from resumer_daemon.cli.output import TableColumn, escape, print_table
+from resumer_daemon.cli.output import TableColumn, count, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import dump
 
-Keys = Annotated[list[str] | None, typer.Argument(help="Their ids or execution_ids.")]
+Keys = Annotated[list[str] | None, typer.Argument(help="Ids or execution_ids.")]
 PauseNumber = Annotated[
     int | None,
-    typer.Option("--pause", help="The pause that you looked at, of one execution that you name."),
+    typer.Option(
+        "--pause", help="The number of the pause, from `explain`. Refused if another pause is open."
+    ),
 ]
-Everything = Annotated[bool, typer.Option("--all", help="All that stand so.")]
+Everything = Annotated[bool, typer.Option("--all", help="All matching executions.")]
 
 
 def pause(
@@ -68,8 +73,12 @@ def resume(
     paused_for: PausedFor = None,
     older_than: OlderThan = None,
     everything: Everything = False,
-    data: Annotated[str, typer.Option(help="What the resume brings, as a JSON object.")] = "{}",
-    force: Annotated[bool, typer.Option("--force", help="Though an approval is missing.")] = False,
+    data: Annotated[
+        str, typer.Option(help="Resume data for the context, as a JSON object.")
+    ] = "{}",
+    force: Annotated[
+        bool, typer.Option("--force", help="Resume although an approval is missing.")
+    ] = False,
     pause_number: PauseNumber = None,
     actor: Actor = None,
     reason: Why = None,
@@ -87,7 +96,7 @@ def resume(
     """
     brought = document("--data", data)
     if not isinstance(brought, dict):
-        fail("--data is no JSON object, such as '{\"counted\": 7}'", USAGE)
+        fail("--data is not a JSON object such as '{\"counted\": 7}'", USAGE)
     waits, seconds = paused_for or "manual", duration(older_than)
     choice = Choice(
         executions,
@@ -107,11 +116,9 @@ def retry(
     executions: Keys = None,
     workflow: Workflow = None,
     everything: Everything = False,
-    from_step: Annotated[
-        str | None, typer.Option(help="From this step, and not from where it stood.")
-    ] = None,
+    from_step: Annotated[str | None, typer.Option(help="Continue from this step instead.")] = None,
     skip_effect: Annotated[
-        str | None, typer.Option(help="Take the effect of this Idempotency-Key as done.")
+        str | None, typer.Option(help="Treat the effect with this Idempotency-Key as done.")
     ] = None,
     pause_number: PauseNumber = None,
     actor: Actor = None,
@@ -176,7 +183,7 @@ def hold(
     workflow: WorkflowName = None,
     everything: AllWorkflows = False,
     time: Annotated[
-        str | None, typer.Option("--for", help="Release it by itself after so long: 30m, 2h.")
+        str | None, typer.Option("--for", help="Release the hold after this time: 30m, 2h.")
     ] = None,
     actor: Actor = None,
     reason: Why = None,
@@ -194,31 +201,29 @@ def hold(
     name, seconds = _name(workflow, everything), duration(time)
     found = run(_in_scope(workflow, database_url))
     if not as_json:
-        console.print(f"{_spoken(name)}: {found} executions that have not ended", highlight=False)
+        console.print(
+            f"{_workflow_label(name)}: {count(found, 'unfinished execution')}", highlight=False
+        )
     elif dry_run:
         print_json({"workflow": name, "executions": found})
     if dry_run:
         return
     if everything and not yes:
-        typer.confirm("hold everything?", abort=True, err=True)
+        typer.confirm("Hold every workflow?", abort=True, err=True)
     facts = {"workflow": name, "seconds": seconds, "actor": actor, "reason": reason}
 
-    async def work() -> int:
-        async with open_session(database_url) as session:
-            return await commands.submit(session, "hold", facts)
-
-    made = run(work())
+    made = with_session(database_url, lambda session: commands.submit(session, "hold", facts))
     if as_json:
         print_json({"workflow": name, "executions": found, "hold": made})
     else:
-        console.print(f"{_spoken(name)} is on hold: {made}", highlight=False)
+        console.print(f"{_workflow_label(name)} is on hold (hold {made}).", highlight=False)
 
 
 def release(
     workflow: WorkflowName = None,
     everything: AllWorkflows = False,
     per_second: Annotated[
-        int, typer.Option(min=1, help="At most so many executions go on in a second.")
+        int, typer.Option(min=1, help="Executions resumed per second, at most.")
     ] = 50,
     actor: Actor = None,
     database_url: DatabaseUrl = None,
@@ -233,25 +238,24 @@ def release(
     name = _name(workflow, everything)
     facts = {"workflow": name, "per_second": per_second, "actor": actor}
 
-    async def work() -> int:
-        async with open_session(database_url) as session:
-            return await commands.submit(session, "release", facts)
-
-    going = run(work())
+    going = with_session(database_url, lambda session: commands.submit(session, "release", facts))
     if as_json:
         print_json({"workflow": name, "going": going})
     else:
-        console.print(f"{_spoken(name)} is released: {going} go on", highlight=False)
+        console.print(
+            f"Released {_workflow_label(name)}; {count(going, 'execution')} will resume.",
+            highlight=False,
+        )
 
 
 def _name(workflow: str | None, everything: bool) -> str:
     if everything == (workflow is not None):
-        fail("say which: --workflow NAME, or --all", USAGE)
+        fail("name a workflow with --workflow NAME, or give --all", USAGE)
     return "*" if workflow is None else workflow
 
 
-def _spoken(name: str) -> str:
-    return "everything" if name == "*" else escape(name)
+def _workflow_label(name: str) -> str:
+    return "every workflow" if name == "*" else escape(name)
 
 
 async def _in_scope(workflow: str | None, url: str | None) -> int:
@@ -264,10 +268,15 @@ SHOWN = 20
 
 def adopt(
     since: Annotated[
-        str, typer.Option(help="Blocked since: `2d`, `90m`, or a time such as `2026-01-31T09:30`.")
+        str,
+        typer.Option(
+            help="Blocked since this time (`2026-01-31T09:30`), or so long ago at most (`2d`)."
+        ),
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; else it is only shown.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="So many in one transaction.")] = 500,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Adopt them. Without it they are only listed.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Executions per transaction.")] = 500,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -280,32 +289,34 @@ def adopt(
     """
     begin = _time(since)
 
-    async def work() -> list[dict[str, Any]]:
+    async def adopt_all(session: Session) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        async with open_session(database_url) as session:
+        with errors.status("looking for blocked executions") as progress:
             async for found in commands.find_blocked(session, begin, batch=batch):
                 if yes:
                     await commands.request_adoption(session, found)
                 rows += found
+                progress.update(f"{len(rows)} blocked executions")
         return rows
 
-    rows = run(work())
+    rows = with_session(database_url, adopt_all)
     if as_json:
         print_json({"asked": yes, "executions": rows})
         return
     if rows:
         _print_blocked(rows[:SHOWN])
-    done = "are looked at by a daemon now" if yes else "would be looked at; do it with --yes"
-    console.print(f"{len(rows)} blocked executions {done}", highlight=False)
+    found = count(len(rows), "blocked execution")
+    done = "will be checked by a daemon." if yes else "found. `--yes` has a daemon check them."
+    console.print(f"{found} {done}", highlight=False)
 
 
 def _time(text: str) -> datetime | timedelta:
-    """Read a time, or how long ago it was by the clock of the database."""
+    """Return a time, or how long ago it was by the clock of the database."""
     ago = parse_duration(text)
     try:
         given = datetime.fromisoformat(text) if ago is None else timedelta(seconds=ago)
     except ValueError:
-        fail(f"--since is no time: {text!r} (such as 2d, or 2026-01-31T09:30 in UTC)", USAGE)
+        fail(f"--since is not a time: {text!r} (such as 2d, or 2026-01-31T09:30 in UTC)", USAGE)
     if isinstance(given, timedelta):
         return given
     return given if given.tzinfo else given.replace(tzinfo=UTC)

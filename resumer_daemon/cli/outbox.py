@@ -1,6 +1,6 @@
-"""`outbox list`, `outbox retry`: the messages that wait, and those that were given up."""
+"""`outbox list` and `outbox retry`: pending and failed notifications."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,11 +11,10 @@ from resumer_daemon.cli.common import (
     DatabaseUrl,
     console,
     fail,
-    open_session,
     print_json,
-    run,
+    with_session,
 )
-from resumer_daemon.cli.output import TableColumn, cells, print_table
+from resumer_daemon.cli.output import TableColumn, cells, count, print_table
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
@@ -38,21 +37,18 @@ State = Literal["pending", "delivered", "dead"]
 
 @outbox.command(name="list")
 def list_(
-    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    state: Annotated[State | None, typer.Option(help="Only messages in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Messages listed, at most.")] = 50,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """List messages, the oldest first.
+    """List messages, oldest first.
 
     [dim]Example: resumer-daemon outbox list --state dead[/]
     """
-
-    async def work() -> list[dict[str, Any]]:
-        async with open_session(database_url, reads=True) as session:
-            return await store.list_messages(session, state, limit)
-
-    rows = run(work())
+    rows = with_session(
+        database_url, lambda session: store.list_messages(session, state, limit), reads=True
+    )
     if as_json:
         print_json(rows)
         return
@@ -62,22 +58,22 @@ def list_(
 
 @outbox.command()
 def retry(
-    keys: Annotated[list[str] | None, typer.Argument(help="The keys of dead messages.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys of dead messages.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead messages.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Try dead messages again. Whom they have reached is not told twice.
+    """Send dead messages again.
+
+    Recipients that a message has reached do not get it twice.
 
     [dim]Example: resumer-daemon outbox retry --all[/]
     """
     if bool(keys) == everything:
-        fail("name the messages, or say --all", USAGE)
+        fail("name messages, or give --all", USAGE)
 
-    async def work() -> list[str]:
-        async with open_session(database_url) as session:
-            return await store.retry(session, None if everything else keys)
-
-    due = run(work())
-    console.print(f"{len(due)} messages are due again")
+    due = with_session(
+        database_url, lambda session: store.retry(session, None if everything else keys)
+    )
+    console.print(f"{count(len(due), 'message')} will be sent again.")
     if unknown := sorted(set(keys or ()) - set(due)):
         fail(f"not dead: {', '.join(unknown)}\n  resumer-daemon outbox list --state dead", REFUSED)

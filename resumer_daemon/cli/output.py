@@ -1,4 +1,4 @@
-"""Output for people: tables, ages and colours, without control characters from strangers."""
+"""Output for people: tables, ages and colours. Control characters are spelled out."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from resumer_daemon.telemetry.text import printable
 
 
 def escape(text: str) -> str:
-    """Return a text as rich shows it letter by letter, with control characters spelled out."""
+    """Return a text that rich prints literally, with control characters spelled out."""
     return markup.escape(printable(text))
 
 
@@ -28,7 +28,7 @@ FULL_WIDTH = 100_000
 
 
 class PlainConsole(Console):
-    """A console that spells out control characters, whatever a command has overlooked.
+    """A console that spells out control characters in everything that a command prints.
 
     Line ends stay, because rich itself writes them.
     """
@@ -75,9 +75,9 @@ def colored_status(word: str | None) -> str:
 
 
 def format_moment(moment: datetime | str | None) -> str:
-    """Return how long ago a moment is, or how far it is away, in one unit.
+    """Return how long ago a moment is, or in how long it comes.
 
-    What Python cannot hold is returned as it is written.
+    A time that Python cannot hold is returned as it is written.
     """
     if moment is None:
         return ""
@@ -90,8 +90,13 @@ def format_moment(moment: datetime | str | None) -> str:
     return f"in {away}" if seconds < 0 else f"{away} ago"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 execution`, `2 executions`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def cells(*values: object) -> list[str]:
-    """Return the cells of a row; what strangers wrote is never read as markup."""
+    """Return the cells of a row, with markup escaped."""
     return ["" if value is None else escape(str(value)) for value in values]
 
 

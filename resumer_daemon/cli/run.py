@@ -101,7 +101,7 @@ async def _serve_gauges(chosen: Settings) -> None:
 
 def health(
     url: Annotated[
-        str, typer.Option(help="Where the daemon listens.", envvar="RESUMER_HEALTH_URL")
+        str, typer.Option(help="The address of the daemon.", envvar="RESUMER_HEALTH_URL")
     ] = "http://127.0.0.1:9464",
 ) -> None:
     """Ask a daemon whether it is ready.
@@ -119,8 +119,8 @@ def health(
     except (URLError, OSError, ValueError) as error:
         why = error.reason if isinstance(error, URLError) else error
         errors.print(
-            f"no daemon at {url}: {why}\n  start one (`resumer-daemon run`), or say where it"
-            " listens: --url, or RESUMER_HEALTH_URL",
+            f"no daemon at {url}: {why}\n  start one with `resumer-daemon run`, or give its address"
+            " with --url or RESUMER_HEALTH_URL",
             highlight=False,
         )
         raise typer.Exit(REFUSED) from error

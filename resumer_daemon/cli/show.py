@@ -1,4 +1,4 @@
-"""`list`, `show`, `explain`, `ledger`, `incidents` and `stats`: commands that only read."""
+"""`list`, `show`, `explain`, `ledger`, `incidents` and `stats`. These commands only read."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,14 @@ from resumer_daemon.cli.common import (
     open_session,
     print_json,
     run,
+    with_session,
 )
 from resumer_daemon.cli.output import (
     TableColumn,
     build_table,
     cells,
     colored_status,
+    count,
     escape,
     format_moment,
     print_table,
@@ -42,7 +44,7 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Moment(NamedTuple):
-    """Something that happened: `became` is a status, outcome or state, `said` is in free words."""
+    """An entry of the history. `became` is a status, outcome or state, `said` is free text."""
 
     at: datetime
     when: str
@@ -58,12 +60,9 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
 
     [dim]Example: resumer-daemon show exec_5f0c77ab[/]
     """
-
-    async def work() -> dict[str, Any]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.show_execution(session, execution)
-
-    found = run(work())
+    found = with_session(
+        database_url, lambda session: queries.show_execution(session, execution), reads=True
+    )
     print_json(found) if as_json else _print_execution(found)
 
 
@@ -100,7 +99,7 @@ def _print_execution(found: Mapping[str, Any]) -> None:
 
 
 def timeline(found: Mapping[str, Any]) -> list[Moment]:
-    """Return what happened, in its order; what has not happened yet is at its end."""
+    """Return the history in the order of time. Future entries are at the end."""
     moments = [
         *_steps(found["steps"]),
         *_pauses(found["pauses"]),
@@ -140,7 +139,7 @@ def _approvals(approvals: list[dict[str, Any]]) -> Iterator[Moment]:
 
 
 def _requests(requests: list[dict[str, Any]]) -> Iterator[Moment]:
-    """Yield what people and clocks asked for; looks of our own say nothing to people."""
+    """Yield requests, except the adopt requests of the daemon itself."""
     for request in (r for r in requests if r["kind"] != "adopt"):
         what = f"request {request['id']} {request['kind']}"
         about = [request["decision"], request["actor"], request["reason"]]
@@ -163,9 +162,10 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[Moment]:
 
 
 def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iterator[Moment]:
-    """Yield a moment where it has a time at all; other programs may write any.
+    """Yield an entry if it has a time.
 
-    A time that Python cannot hold is shown as it is written, before or behind all others.
+    Other programs may write any time. One that Python cannot hold is shown as it is written, before
+    or after all others.
     """
     if not at:
         return
@@ -178,18 +178,22 @@ def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iter
     yield Moment(moment, when, what, became or "", said or "")
 
 
-LOOKED = 1.0  # seconds between two looks of the live view
+REFRESH = 1.0  # seconds
 
 
 def list_(
-    status: Annotated[ExecutionStatus | None, typer.Option(help="Only these.")] = None,
+    status: Annotated[
+        ExecutionStatus | None, typer.Option(help="Only executions with this status.")
+    ] = None,
     workflow: Workflow = None,
     reason: PausedFor = None,
-    role: Annotated[str | None, typer.Option(help="Only what waits for this role.")] = None,
+    role: Annotated[
+        str | None, typer.Option(help="Only executions that wait for this role.")
+    ] = None,
     older_than: OlderThan = None,
-    sort: Annotated[queries.Sort, typer.Option(help="By what to sort.")] = "started",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again.")] = False,
+    sort: Annotated[queries.Sort, typer.Option(help="The order.")] = "started",
+    limit: Annotated[int, typer.Option(min=1, help="Rows, at most.")] = 20,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh the list until Ctrl-C.")] = False,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -198,22 +202,20 @@ def list_(
     [dim]Example: resumer-daemon list --status paused --older-than 2h --sort paused --watch[/]
     """
     if watch and as_json:
-        fail("--watch is for people, --json for programs", USAGE)
+        fail("--watch and --json cannot be combined", USAGE)
     wanted = Filter(status, workflow, reason, role, duration(older_than), sort, limit)
     if watch:
         run(_watch(wanted, database_url))
         return
 
-    async def work() -> list[dict[str, Any]]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.list_executions(session, wanted)
-
-    rows = run(work())
+    rows = with_session(
+        database_url, lambda session: queries.list_executions(session, wanted), reads=True
+    )
     print_json(rows) if as_json else console.print(listed(rows), crop=False)
 
 
 async def _watch(wanted: Filter, url: str | None) -> None:
-    """Show the list until Ctrl-C, which is its end and no failure."""
+    """Refresh the list until Ctrl-C, which is not an error."""
     from rich.live import Live
 
     with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
@@ -221,7 +223,7 @@ async def _watch(wanted: Filter, url: str | None) -> None:
             while True:
                 rows = await queries.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)
-                await asyncio.sleep(LOOKED)
+                await asyncio.sleep(REFRESH)
 
 
 LIST_COLUMNS = (
@@ -269,12 +271,9 @@ def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = 
 
     [dim]Example: resumer-daemon explain exec_5f0c77ab[/]
     """
-
-    async def work() -> dict[str, Any]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.explain(session, execution)
-
-    found = run(work())
+    found = with_session(
+        database_url, lambda session: queries.explain(session, execution), reads=True
+    )
     print_json(found) if as_json else _print_explanation(found)
 
 
@@ -303,16 +302,18 @@ LEDGER_COLUMNS = (
     TableColumn("why", drop=3, text=True),
 )
 
-Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+Limit = Annotated[int, typer.Option(min=1, help="Rows, at most.")]
 
 
 def ledger(
-    execution: Annotated[str | None, typer.Option(help="Only of this id or execution_id.")] = None,
-    kind: Annotated[RequestKind | None, typer.Option(help="Only these.")] = None,
+    execution: Annotated[str | None, typer.Option(help="Only requests of this execution.")] = None,
+    kind: Annotated[RequestKind | None, typer.Option(help="Only requests of this kind.")] = None,
     outcome: Annotated[
-        RequestOutcome | None, typer.Option(help="Only what became of it so.")
+        RequestOutcome | None, typer.Option(help="Only requests with this outcome.")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Only what is not older: 30m, 24h.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only requests of this last time: 30m, 24h.")
+    ] = None,
     limit: Limit = 50,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -323,11 +324,9 @@ def ledger(
     """
     wanted = Entries(execution, kind, outcome, duration(since), limit)
 
-    async def work() -> list[dict[str, Any]]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.list_ledger(session, wanted)
-
-    rows = run(work())
+    rows = with_session(
+        database_url, lambda session: queries.list_ledger(session, wanted), reads=True
+    )
     if as_json:
         print_json(rows)
         return
@@ -357,12 +356,9 @@ def incidents(limit: Limit = 50, database_url: DatabaseUrl = None, as_json: AsJs
 
     [dim]Example: resumer-daemon incidents[/]
     """
-
-    async def work() -> list[dict[str, Any]]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.list_incidents(session, limit)
-
-    rows = run(work())
+    rows = with_session(
+        database_url, lambda session: queries.list_incidents(session, limit), reads=True
+    )
     if as_json:
         print_json(rows)
         return
@@ -381,12 +377,7 @@ def stats(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
     [dim]Example: resumer-daemon stats --json[/]
     """
-
-    async def work() -> dict[str, Any]:
-        async with open_session(database_url, reads=True) as session:
-            return await queries.stats(session)
-
-    found = run(work())
+    found = with_session(database_url, queries.stats, reads=True)
     print_json(found) if as_json else _print_stats(found)
 
 
@@ -398,14 +389,14 @@ def _print_stats(found: Mapping[str, Any]) -> None:
     )
     messages = ", ".join(f"{n} {s}" for s, n in sorted(found["messages"].items()))
     table = Table("", "", box=None, show_header=False)
-    table.add_row("executions", standing or "none that has not ended")
+    table.add_row("executions", standing or "all have ended")
     for pause in found["paused"]:
         table.add_row(
             f"  {pause['reason']}",
             f"{pause['number']}, the oldest {format_moment(pause['oldest'])}",
         )
     table.add_row("requests", late)
-    table.add_row("daemons", f"{found['daemons']} connected, {found['leases']} leases held")
+    table.add_row("daemons", f"{found['daemons']} connected, {count(found['leases'], 'lease')}")
     table.add_row("messages", messages or "all delivered")
     for hold in found["holds"]:
         why = f" ({hold['reason']})" if hold["reason"] else ""

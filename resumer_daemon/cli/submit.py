@@ -1,4 +1,4 @@
-"""`start`, `emit`, `approve` and `reject`: what a service would write."""
+"""`start`, `emit`, `approve` and `reject`: rows that a service writes otherwise."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -6,23 +6,34 @@ from uuid import UUID
 import typer
 
 from resumer_daemon.cli.common import (
+    USAGE,
     AsJson,
     DatabaseUrl,
     console,
     document,
-    open_session,
+    fail,
     print_json,
-    run,
+    with_session,
 )
 from resumer_daemon.cli.output import escape
 from resumer_daemon.store import commands
+from resumer_daemon.store.session import Session
 
 
 def start(
     workflow: Annotated[str, typer.Argument(help="The workflow_id.")],
-    payload: Annotated[str, typer.Option(help="The trigger payload, as JSON.")] = "{}",
-    version: Annotated[str | None, typer.Option(help="By default the newest enabled one.")] = None,
-    organization: Annotated[UUID | None, typer.Option(help="Where several have it.")] = None,
+    payload: Annotated[
+        str | None, typer.Option(help="The trigger payload, as JSON.", show_default="{}")
+    ] = None,
+    payload_of: Annotated[
+        str | None, typer.Option(help="Take the payload of this execution instead.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The version. Default: the newest enabled one.")
+    ] = None,
+    organization: Annotated[
+        UUID | None, typer.Option(help="The organization, if several have the workflow.")
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Queue an execution.
@@ -31,19 +42,26 @@ def start(
 
     [dim]Example: resumer-daemon start high_value_order --payload '{"order": {"total": 12000}}'[/]
     """
-    given = document("--payload", payload)
+    if payload is not None and payload_of is not None:
+        fail("give --payload or --payload-of, not both", USAGE)
+    given = document("--payload", "{}" if payload is None else payload)
 
-    async def work() -> str:
-        async with open_session(database_url) as session:
-            return await commands.start(session, workflow, given, version, organization)
+    async def start_it(session: Session) -> str:
+        if payload_of is None:
+            made = await commands.start(session, workflow, given, version, organization)
+        else:
+            made = await commands.start_like(session, workflow, payload_of, version, organization)
+        return await commands.execution_key(session, made)
 
-    console.print(run(work()), highlight=False)
+    console.print(escape(with_session(database_url, start_it)), highlight=False)
 
 
 def emit(
-    event_type: Annotated[str, typer.Argument(help="Such as order.paid.")],
-    payload: Annotated[str, typer.Option(help="The event's payload, as JSON.")] = "{}",
-    organization: Annotated[UUID | None, typer.Option(help="Where the service has them.")] = None,
+    event_type: Annotated[str, typer.Argument(help="The event type, such as order.paid.")],
+    payload: Annotated[str, typer.Option(help="The payload, as JSON.")] = "{}",
+    organization: Annotated[
+        UUID | None, typer.Option(help="The organization, if the service has several.")
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write an event.
@@ -54,16 +72,19 @@ def emit(
     """
     given = document("--payload", payload)
 
-    async def work() -> str:
-        async with open_session(database_url) as session:
-            return await commands.emit(session, event_type, given, organization)
+    console.print(
+        with_session(
+            database_url, lambda session: commands.emit(session, event_type, given, organization)
+        ),
+        highlight=False,
+    )
 
-    console.print(run(work()), highlight=False)
 
-
-RequestId = Annotated[str, typer.Argument(help="The request_id of the approval.")]
-Approver = Annotated[UUID | None, typer.Option("--as", help="The approver's user id (UUID).")]
-Reason = Annotated[str | None, typer.Option(help="Why; it goes into the record.")]
+RequestId = Annotated[str, typer.Argument(help="The request_id of the approval request.")]
+Approver = Annotated[
+    UUID | None, typer.Option("--as", help="The approver's user id, a UUID as in `approver_id`.")
+]
+Reason = Annotated[str | None, typer.Option(help="The reason in the record.")]
 
 
 def approve(
@@ -97,13 +118,14 @@ def _decide(
     *,
     as_json: bool,
 ) -> None:
-    async def work() -> int | None:
-        async with open_session(url) as session:
-            return await commands.decide(session, verdict, request_id, approver, reason)
-
-    left, decision = run(work()), f"{verdict.removesuffix('e')}ed"
+    left, decision = (
+        with_session(
+            url, lambda session: commands.decide(session, verdict, request_id, approver, reason)
+        ),
+        f"{verdict.removesuffix('e')}ed",
+    )
     if as_json:
         print_json({"request_id": request_id, "decision": decision, "request": left})
         return
-    told = "the reconciler finds it" if left is None else f"request {left}"
+    told = "the reconciler will find it" if left is None else f"request {left}"
     console.print(f"{escape(request_id)}: {decision}, {told}", highlight=False)

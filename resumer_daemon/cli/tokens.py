@@ -1,4 +1,4 @@
-"""`token create`, `token list` and `token revoke`: access over HTTP."""
+"""`token create`, `token list` and `token revoke`."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,20 +14,20 @@ from resumer_daemon.cli.common import (
     console,
     errors,
     fail,
-    open_session,
     print_json,
-    run,
+    with_session,
 )
 from resumer_daemon.cli.output import TableColumn, escape, print_table
 from resumer_daemon.durations import parse_duration
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import tokens
+from resumer_daemon.store.session import Session
 
 token = typer.Typer(
     help="Create, list and revoke tokens for HTTP.", no_args_is_help=True, add_completion=False
 )
 
-Name = Annotated[str, typer.Argument(help="Whose it is; the actor of what is asked with it.")]
+Name = Annotated[str, typer.Argument(help="The name of the token. It is the actor in the record.")]
 
 
 COLUMNS = (
@@ -43,10 +43,12 @@ COLUMNS = (
 @token.command()
 def create(
     name: Name,
-    may: Annotated[list[Permission], typer.Option(help="What it allows; may be repeated.")],
-    organization: Annotated[UUID | None, typer.Option(help="The organisation it is for.")] = None,
+    may: Annotated[list[Permission], typer.Option(help="A permission of the token. Repeatable.")],
+    organization: Annotated[
+        UUID | None, typer.Option(help="The organization that the token is limited to.")
+    ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--every-organization", help="It is good for all of them.")
+        bool, typer.Option("--every-organization", help="Allow every organization.")
     ] = False,
     expires_in: Annotated[
         str, typer.Option(help="A duration such as `720h`, or `never`.")
@@ -54,32 +56,33 @@ def create(
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Create a token and print it: it is shown this once.
+    """Create a token and print it.
+
+    The token is printed only once.
 
     [dim]Example: resumer-daemon token create night-shift --may read --may resume[/]
     """
     if not name.strip():
-        fail("a token needs a name: it is the actor in the record", USAGE)
+        fail("a token needs a name: the name is the actor in the record", USAGE)
     lasts = None if expires_in == "never" else parse_duration(expires_in)
     if lasts is None and expires_in != "never":
         fail(f"not a duration: {expires_in} (such as 720h, or never)", USAGE)
     permissions = [permission.scope for permission in dict.fromkeys(may)]
 
-    async def work() -> tuple[str, dict[str, Any]]:
-        async with open_session(database_url) as session:
-            several = "organization" in session.features
-            if several and (organization is None) is not everywhere:
-                raise OperationRefused(
-                    "name one organisation with --organization, or --every-organization"
-                )
-            return await tokens.create(session, name, permissions, organization, lasts)
+    async def create_it(session: Session) -> tuple[str, dict[str, Any]]:
+        several = "organization" in session.features
+        if several and (organization is None) is not everywhere:
+            raise OperationRefused(
+                "name an organization with --organization, or give --every-organization"
+            )
+        return await tokens.create(session, name, permissions, organization, lasts)
 
-    made, kept = run(work())
+    made, kept = with_session(database_url, create_it)
     if as_json:
         print_json({**kept, "token": made})
         return
     until = "for ever" if lasts is None else f"until {kept['expires_at']:%Y-%m-%d %H:%M} UTC"
-    told = f"{name} may {', '.join(may)} {until}; keep this, it is not shown again:"
+    told = f"{name} may {', '.join(may)} {until}. Store the token now, it is not shown again:"
     # so that $(...) takes the token alone
     errors.print(escape(told), highlight=False, soft_wrap=True)
     typer.echo(made)
@@ -87,16 +90,11 @@ def create(
 
 @token.command(name="list")
 def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
-    """List the tokens, and what they allow.
+    """List tokens and their permissions.
 
     [dim]Example: resumer-daemon token list --json[/]
     """
-
-    async def work() -> list[dict[str, Any]]:
-        async with open_session(database_url, reads=True) as session:
-            return await tokens.list_tokens(session)
-
-    rows = run(work())
+    rows = with_session(database_url, tokens.list_tokens, reads=True)
     if as_json:
         print_json(rows)
         return
@@ -112,21 +110,18 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
 
 @token.command()
 def revoke(name: Name, database_url: DatabaseUrl = None) -> None:
-    """Revoke a token; it opens nothing from now on.
+    """Revoke a token.
+
+    The token is invalid from now on.
 
     [dim]Example: resumer-daemon token revoke night-shift[/]
     """
-
-    async def work() -> None:
-        async with open_session(database_url) as session:
-            await tokens.revoke(session, name)
-
-    run(work())
+    with_session(database_url, lambda session: tokens.revoke(session, name))
     console.print(f"{escape(name)}: revoked", highlight=False)
 
 
 def _minute(at: datetime | str | None) -> str:
-    """Return a moment; what Python cannot hold, such as `infinity`, is a text already."""
+    """Return a moment. One that Python cannot hold, such as `infinity`, is a text already."""
     if at is None or isinstance(at, str):
         return at or "never"
     return f"{at:%Y-%m-%d %H:%M}"

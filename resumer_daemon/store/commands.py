@@ -69,6 +69,25 @@ async def start(
     return str(rows[0]["id"])
 
 
+async def start_like(
+    session: Session,
+    workflow: str,
+    like: str,
+    version: str | None = None,
+    organization: UUID | None = None,
+) -> str:
+    """Queue an execution with the payload of the execution `like`. Return and raise as `start`."""
+    facts = {"workflow": workflow, "like": like, "version": version, "organization": organization}
+    rows = await run(session, "commands.start_like", facts)
+    return str(rows[0]["id"])
+
+
+async def execution_key(session: Session, execution: str) -> str:
+    """Return the `execution_id` of an execution."""
+    rows = await run(session, "commands.execution_key", {"id": execution})
+    return str(rows[0]["key"])
+
+
 async def emit(
     session: Session, event_type: str, payload: Json, organization: UUID | None = None
 ) -> str:

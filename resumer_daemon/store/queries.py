@@ -188,6 +188,16 @@ async def _read_in_scope(
     return row
 
 
+async def find_in_scope(session: Session, scope: AccessScope, key: str) -> UUID:
+    """Return the id of the execution with this `execution_id`. Raises `NotFound`: not in scope."""
+    async with session.transaction():
+        row = await session.fetch_optional("queries.find_in_scope", scope.facts(key=key))
+    if row is None:
+        raise NotFound(f"no execution {key}")
+    found: UUID = row["id"]
+    return found
+
+
 async def page_paused(
     session: Session,
     scope: AccessScope,

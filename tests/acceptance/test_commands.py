@@ -1,7 +1,7 @@
 """The commands as people and scripts use them: what they print, and the code they end with."""
 
 import json
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
@@ -83,7 +83,8 @@ def test_up_says_that_rights_are_missing_where_the_roles_are_there(unmigrated: D
 def test_an_execution_is_started_listed_approved_and_shown(service: Service, database: Database):
     url = database.url
     with running(database):
-        execution = UUID(run(url, "start", "flow", "--payload", '{"order": {"id": "A-1"}}'))
+        key = run(url, "start", "flow", "--payload", '{"order": {"id": "A-1"}}')
+        [(execution,)] = database.run("SELECT resumer.find(%s)", key)
         service.until(execution, "paused")
         [listed] = json.loads(run(url, "list", "--status", "paused", "--json"))
         assert listed["id"] == str(execution)
@@ -144,6 +145,16 @@ def test_a_start_that_is_not_possible_is_refused(service: Service, database: Dat
     database.run("UPDATE workflows SET enabled = false")
     assert "disabled" in run(url, "start", "flow", code=REFUSED)
     assert database.run("SELECT count(*) FROM workflow_executions") == [(0,)]
+
+
+def test_a_start_may_take_the_payload_of_another_execution(service: Service, database: Database):
+    first = run(database.url, "start", "flow", "--payload", '{"order": 1}')
+    again = run(database.url, "start", "flow", "--payload-of", first)
+    assert (first[:5], again != first) == ("exec_", True)
+    payloads = database.run("SELECT trigger_payload FROM workflow_executions")
+    assert payloads == [({"order": 1},), ({"order": 1},)]
+    both = ("--payload", "{}", "--payload-of", first)
+    assert "not both" in run(database.url, "start", "flow", *both, code=USAGE)
 
 
 @pytest.mark.parametrize("vintage", ["v5"])

@@ -70,7 +70,7 @@ def test_what_is_no_uuid_is_named_with_its_option(arguments: tuple[str, ...]):
         (("start", "flow", "--payload", "{"), "--payload is not JSON"),
         (("emit", "order.paid", "--payload", ""), "--payload is not JSON"),
         (("resume", "exec_x", "--data", "{"), "--data is not JSON"),
-        (("resume", "exec_x", "--data", "[]"), "--data is no JSON object, such as"),
+        (("resume", "exec_x", "--data", "[]"), "--data is not a JSON object such as"),
         (("adopt", "--since", "yesterday"), "or 2026-01-31T09:30"),
         (("token", "create", "mia", "--may", "read", "--expires-in", "soon"), "such as 720h"),
         (("token", "create", " ", "--may", "read"), "a token needs a name"),
@@ -91,7 +91,7 @@ def test_a_right_that_lacks_is_told_with_who_can_grant_it(database: Database):
 
 def test_a_message_that_is_not_dead_is_named(database: Database):
     printed = said(database.url, "outbox", "retry", "k1", code=REFUSED)
-    assert "0 messages are due again" in printed
+    assert "0 messages will be sent again" in printed
     assert "not dead: k1 resumer-daemon outbox list --state dead" in printed
 
 

@@ -111,7 +111,7 @@ def test_many_are_shown_first_and_asked_about(service: Service):
     assert sorted(read(service, *cancel, "--yes")["requests"]) == keys
     for execution in executions:
         assert service.ended(execution)["status"] == "cancelled"
-    assert "nothing stands so" in run(service, *cancel)
+    assert "No matching executions." in run(service, *cancel)
 
 
 def test_each_that_is_chosen_is_resumed_from_the_pause_that_was_shown(service: Service):
@@ -158,13 +158,15 @@ def test_what_is_refused_stops_none_of_the_others(service: Service):
 def test_a_workflow_is_held_and_released(service: Service):
     execution = service.paused()
     held = run(service, "hold", "--workflow", "flow", "--for", "2h", "--as", "mia")
-    assert "flow: 1 executions that have not ended" in held
+    assert "flow: 1 unfinished execution" in held
     run(service, "approve", service.asked(execution)[0])
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     assert [hold["actor"] for hold in read(service, "stats")["holds"]] == ["mia"]
     assert "flow by mia" in run(service, "stats")
     assert "is on hold already" in run(service, "hold", "--workflow", "flow", code=REFUSED)
-    assert "flow is released: 1 go on" in run(service, "release", "--workflow", "flow")
+    assert "Released flow; 1 execution will resume." in run(
+        service, "release", "--workflow", "flow"
+    )
     assert service.ended(execution)["result"] == "allowed"
     assert "is not on hold" in run(service, "release", "--all", code=REFUSED)
     assert "say which" in run(service, "hold", code=USAGE)

@@ -50,10 +50,10 @@ BODIES: dict[str, tuple[str, bytes, int]] = {
 }
 
 PATHS: dict[tuple[str, str], int] = {
-    ("GET", "/executions/1/status"): 422,
-    ("GET", "/executions/../status"): 422,
+    ("GET", "/executions/1/status"): 404,
+    ("GET", "/executions/../status"): 404,
     ("GET", "/executions/%00/status"): 422,
-    ("GET", "/executions/' OR 1=1 --/status".replace(" ", "%20")): 422,
+    ("GET", "/executions/' OR 1=1 --/status".replace(" ", "%20")): 404,
     ("GET", "/executions/{id}/nothing"): 404,
     ("GET", "/executions/{id}"): 404,
     ("GET", "/nothing"): 404,
@@ -71,7 +71,7 @@ PATHS: dict[tuple[str, str], int] = {
     ("GET", "/executions/paused?cursor=" + "x" * 300): 422,
     ("GET", "/ledger?cursor=many"): 422,
     ("GET", "/ledger?cursor=-1"): 422,
-    ("GET", "/ledger?execution=exec_1"): 422,
+    ("GET", "/ledger?execution=exec_1"): 404,
 }
 
 

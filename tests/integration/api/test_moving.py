@@ -58,6 +58,23 @@ def test_a_move_leaves_one_request_with_the_callers_name_and_its_reason(
 
 
 @pytest.mark.parametrize("vintage", ["v5"])
+@every_vintage
+def test_an_execution_is_named_by_its_key_as_well_as_by_its_id(service: Service, client: Client):
+    execution = service.paused()
+    key = client.get(f"/executions/{execution}/status").json["execution_id"]
+    for read in ("status", "explain", "resume-options"):
+        by_key = client.get(f"/executions/{key}/{read}")
+        assert by_key.json == client.get(f"/executions/{execution}/{read}").json
+    assert client.get("/executions/exec_nobody/status").status == 404
+    assert client.post("/executions/exec_nobody/cancel", {}).status == 404
+    answer = client.post(f"/executions/{key}/cancel", {"reason": "ordered twice"})
+    assert (answer.status, answer.json["execution"]) == (202, str(execution))
+    service.ended(execution)
+    ledger = client.get(f"/ledger?execution={key}").json
+    assert ledger == client.get(f"/ledger?execution={execution}").json
+    assert ledger["items"]
+
+
 def test_whoever_asks_is_named(service: Service, address: str, database: Database):
     holders = Holders.of(database)
     for bearer in (holders.key(), holders.jwt(), holders.jwt(sub=None, email="mia@example.com")):

@@ -45,7 +45,7 @@ def test_a_pause_whose_step_is_gone_is_listed(service: Service, compare) -> None
     assert result.exit_code == 0, result.output
     assert "paused executions of flow: 2, 2 of them at a place" in result.stdout
     assert f"no step ask: 2 of version 1 ({', '.join(keys)})" in result.stdout
-    assert "they go on with the copy of the definition that they paused with" in result.stdout
+    assert "continue with the copy of the definition from their pause" in result.stdout
 
 
 def test_a_way_that_is_gone_is_named(service: Service, compare) -> None:
