@@ -1,1 +1,1 @@
-"""The HTTP interface: health, metrics, control."""
+"""The HTTP interface: health, metrics and commands."""

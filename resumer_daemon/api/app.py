@@ -20,9 +20,9 @@ from resumer_daemon.api.problems import DOCUMENT, Problem, install_handlers
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What health and metrics ask of a process. `refresh` is awaited before each scrape.
+    """The state of a process for health and metrics. `refresh` is awaited before each scrape.
 
-    `commits_hang` tells whether the server keeps every commit waiting, where that matters.
+    `commits_hang` returns whether the server blocks every commit. None: nobody checks.
     """
 
     healthy: Callable[[], bool]
@@ -31,25 +31,25 @@ class Health:
     commits_hang: Callable[[], Awaitable[bool]] | None = None
 
     async def fault(self) -> str | None:
-        """Return why no work is done; None where it is."""
+        """Return why the process does no work; None if it works."""
         if not self.healthy():
-            return "the database is away"
+            return "the database does not respond"
         if self.commits_hang is not None and await self.commits_hang():
             return "commits hang: the server waits for a synchronous standby that is gone"
         return None
 
 
 def add_health_routes(app: FastAPI, health: Health) -> None:
-    """Add the addresses that orchestrators and Prometheus ask."""
+    """Add the endpoints for orchestrators and Prometheus."""
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> dict[str, str]:
-        """Answer while the event loop turns; a database that is away is no reason to restart."""
+        """Return 200 while the event loop runs. A lost database does not need a restart."""
         return {"status": "alive"}
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> JSONResponse:
-        """Answer 200 while work is taken from the database, 503 while it is away or hangs."""
+        """Return 200 while the process works, 503 while the database is lost or hangs."""
         fault = await health.fault()
         if fault is None:
             return JSONResponse({"status": "ready"})
@@ -57,7 +57,7 @@ def add_health_routes(app: FastAPI, health: Health) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        """Return the metrics, as Prometheus' text or, with exemplars, as OpenMetrics."""
+        """Return the metrics as Prometheus text, or as OpenMetrics with exemplars."""
         await health.refresh()
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         text = await run_in_threadpool(encode, health.registry)
@@ -65,27 +65,27 @@ def add_health_routes(app: FastAPI, health: Health) -> None:
 
 
 class Application(FastAPI):
-    """An application whose OpenAPI document has the form of errors.
+    """An application whose OpenAPI document describes its errors.
 
-    The first request for the document makes it, not the start of the daemon: that takes 0.2 s.
+    The first request builds the document, not the start of the daemon: it takes 0.2 s.
     """
 
     def openapi(self) -> dict[str, Any]:
-        """Return the document. It is made once."""
+        """Return the document. It is built once."""
         document = super().openapi()
         document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
         return document
 
 
 def build_app(health: Health, doors: ApiContext, requests: Counter) -> Application:
-    """Build the application; it counts its requests by route, method and status."""
+    """Build the application. `requests` counts its requests by route, method and status."""
     app = Application(
         title="resumer-daemon",
         version=__version__,
-        openapi_url=None,  # FastAPI would make the document in the event loop
+        openapi_url=None,  # FastAPI would build the document in the event loop
         generate_unique_id_function=attrgetter("name"),
         redirect_slashes=False,
-        docs_url=None,  # pages that fetch their scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
     )
     app.state.doors = doors
@@ -93,7 +93,9 @@ def build_app(health: Health, doors: ApiContext, requests: Counter) -> Applicati
         AuthMiddleware, credentials=doors.credentials, rate=doors.rate, proxies=doors.proxies
     )
     app.add_middleware(FramingMiddleware)
-    app.add_middleware(MetricsMiddleware, requests=requests)  # around all that refuses
+    app.add_middleware(
+        MetricsMiddleware, requests=requests
+    )  # outermost, so that it counts refused requests
     app.include_router(routes.reading)
     app.include_router(routes.moving)
     app.include_router(routes.holding)
@@ -102,7 +104,7 @@ def build_app(health: Health, doors: ApiContext, requests: Counter) -> Applicati
 
     @app.get(DOCUMENT, include_in_schema=False)
     def document() -> JSONResponse:
-        """Return the OpenAPI document, which a thread makes."""
+        """Return the OpenAPI document. FastAPI runs this in a thread."""
         return JSONResponse(app.openapi())
 
     return app

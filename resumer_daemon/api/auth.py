@@ -1,4 +1,4 @@
-"""Authentication: who the bearer is, what it may do, and in which organization."""
+"""Authentication: the caller behind a token, its permissions and its organization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from resumer_daemon.workflow.values import load, storable
 
 
 class Permission(StrEnum):
-    """What a caller may do; the service knows each as `execution:<verb>`."""
+    """A permission of a caller. The service calls each `execution:<verb>`."""
 
     READ = "read"
     PAUSE = "pause"
@@ -25,21 +25,20 @@ class Permission(StrEnum):
 
     @property
     def scope(self) -> str:
-        """The name that tokens, keys and claims hold."""
+        """The name of the permission in tokens, API keys and JWT claims."""
         return f"execution:{self}"
 
 
 LEGACY = frozenset({Permission.PAUSE, Permission.RESUME})
-"""What an older `execution:cancel` allows too, where the settings say so."""
+"""Permissions that `execution:cancel` includes if RESUMER_LEGACY_PERMISSIONS is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One who was recognised.
+    """An authenticated caller.
 
-    `identity` tells callers apart, `actor` goes into the record. Without `everywhere` it reaches
-    what is of its organisation and nothing else; without an organisation then, where there are
-    some, nothing.
+    `identity` distinguishes callers. `actor` goes into the record. Without `everywhere`, the caller
+    reaches only its organization, and nothing if it has none.
     """
 
     identity: str
@@ -49,19 +48,19 @@ class Caller:
     everywhere: bool = False
 
     def may(self, permission: Permission, *, legacy: bool) -> bool:
-        """Tell whether it may; `legacy`: its right to cancel counts for the younger rights."""
+        """Whether the caller has a permission. `legacy`: cancel includes pause and resume."""
         if legacy and permission in LEGACY and Permission.CANCEL.scope in self.scopes:
             return True
         return permission.scope in self.scopes
 
 
-ALGORITHMS = ["HS256"]  # and `none` never
+ALGORITHMS = ["HS256"]  # never `none`
 LONGEST_JWT = 200  # characters of a name
 NAMES = ("sub", "user_id", "username", "email")
-"""The claims that say who it is; the first that is there names the actor."""
+"""Claims that name the user. The first one present becomes the actor."""
 
-# Only what says until when is needed. Of the rest, the service writes what it likes. PyJWT would
-# compare the times with this machine's clock.
+# Only `exp` is required, because services differ in the other claims. PyJWT would compare times
+# with this machine's clock instead of the database's.
 CHECKS: Any = {
     "require": ["exp"],
     "verify_exp": False,
@@ -74,7 +73,7 @@ CHECKS: Any = {
 
 
 def read_jwt(token: str, secret: str, now: float) -> Caller | None:
-    """Return whom a token speaks for; None where it is forged, expired or not understood.
+    """Return the caller of a JWT; None if it is forged, expired or malformed.
 
     `now` is the database's time, in seconds since 1970.
     """
@@ -92,7 +91,7 @@ def read_jwt(token: str, secret: str, now: float) -> Caller | None:
 
 
 def jwt_texts(found: object) -> list[str]:
-    """Return the texts of a list; of anything else, none."""
+    """Return the texts in a list. For anything else, return an empty list."""
     return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
 
 
@@ -102,15 +101,16 @@ LONGEST_TOKEN = 8_192  # characters
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Recognises callers. Without `jwt_secret` no JWT is worth anything."""
+    """Authenticates callers. Without `jwt_secret` every JWT is invalid."""
 
     sessions: Pool
     jwt_secret: str | None
 
     async def recognise(self, authorization: str) -> Caller | None:
-        """Return the caller of an `Authorization` header; None where it is worth nothing.
+        """Return the caller of an `Authorization` header; None if it is invalid.
 
-        Raises psycopg's errors where the database is away.
+        Raises:
+            psycopg.Error: The database does not respond.
         """
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
@@ -132,20 +132,20 @@ class Credentials:
         )
 
 
-SITE = 64  # bits of an IPv6 address that one customer has to himself
+SITE = 64  # bits of the IPv6 network that one customer gets
 
 
 class Proxies:
-    """Networks of proxies. `X-Forwarded-For` counts only where one of them has written it."""
+    """Trusted proxy networks. `X-Forwarded-For` counts only if one of them sent it."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = networks
 
     def client(self, peer: str, forwarded: Sequence[str]) -> str:
-        """Return who is asking: the rightmost address that is not a trusted proxy's.
+        """Return the client: the rightmost address that is not a trusted proxy.
 
-        `forwarded`: the values of all headers `X-Forwarded-For`, in their order. What a client
-        writes itself stands further left, and is not believed. An IPv6 client is its network.
+        `forwarded`: the values of all headers `X-Forwarded-For`, in order. Addresses further left
+        may be forged by the client. An IPv6 client is represented by its /64 network.
         """
         hops = [hop for value in forwarded for hop in value.split(",")]
         found = _address(peer)
@@ -161,7 +161,7 @@ class Proxies:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address that may have a port; None where it is none."""
+    """Return an address without its port; None if it is malformed."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

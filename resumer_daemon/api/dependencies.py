@@ -23,10 +23,10 @@ from resumer_daemon.workflow.values import Json, UnreadableJson, load
 
 
 class ExactRequest(Request):
-    """Reads JSON as the rest of the program does."""
+    """Parses JSON as the rest of the program does: numbers stay exact."""
 
     async def json(self) -> Json:
-        """Return the body. Raises Refusal where it is no JSON, or beyond what can be kept."""
+        """Return the body. Raises ProblemError: it is not JSON, or cannot be stored."""
         try:
             return load((await self.body()).decode())
         except (UnreadableJson, UnicodeDecodeError) as error:
@@ -34,10 +34,10 @@ class ExactRequest(Request):
 
 
 class ExactRoute(APIRoute):
-    """A route whose body is read so."""
+    """A route with an `ExactRequest`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the framework, over such a request."""
+        """Return the handler of FastAPI, called with an `ExactRequest`."""
         handler = super().get_route_handler()
 
         async def exactly(request: Request) -> Response:
@@ -54,7 +54,7 @@ BEARER = HTTPBearer(
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """What the control routes are made of. `legacy`: the right to cancel counts for more."""
+    """Shared by all routes. `legacy`: cancel includes pause and resume."""
 
     sessions: Pool
     credentials: Credentials
@@ -64,13 +64,13 @@ class ApiContext:
 
 
 def api_context(request: Request) -> ApiContext:
-    """Return what the application was built with."""
+    """Return the context of the application."""
     made: ApiContext = request.app.state.doors
     return made
 
 
 def require_permission(permission: Permission) -> Any:
-    """Return what admits callers that have a permission, and refuses all others."""
+    """Return a dependency that refuses callers without a permission."""
 
     def admitted(request: Request, _: Annotated[object, Security(BEARER)]) -> Caller:
         caller: Caller = request.state.caller
@@ -84,7 +84,7 @@ def require_permission(permission: Permission) -> Any:
 
 
 def scope_of(caller: Caller) -> AccessScope:
-    """Return what a caller reaches."""
+    """Return the scope of a caller."""
     return AccessScope(caller.organization, caller.everywhere)
 
 

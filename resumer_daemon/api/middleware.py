@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from resumer_daemon.api.auth import Caller, Credentials, Proxies
 from resumer_daemon.api.problems import ProblemError, problem_of
 
-KEPT = 10_000  # buckets; who was not seen for longest is forgotten, and begins with a full one
+KEPT = 10_000  # buckets. The least recently used one is dropped, and starts full again
 
 
 class RateLimiter:
-    """Grants `rate` requests a second to each, and as many at once, at least one."""
+    """Limits each caller to `rate` requests per second, with a burst of the same size."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
@@ -32,7 +32,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, who: str) -> float:
-        """Return the seconds until the next request would be granted; 0 is now."""
+        """Return the seconds until the next request would be allowed. 0 means now."""
         return max(0.0, (1.0 - self._left(who)) / self._rate)
 
     def count(self, who: str) -> None:
@@ -49,15 +49,15 @@ class RateLimiter:
 
 GATED = "/api/"
 LARGEST = 256 * 1024  # bytes of a body
-IN_DOUBT: Final = 16  # bearers that wait to be looked up, from addresses with too many bad ones
+IN_DOUBT: Final = 16  # waiting lookups of tokens from addresses with too many invalid ones
 
 
 class AuthMiddleware:
-    """Lets a request through with its caller in the state, or refuses it.
+    """Authenticates a request and stores its caller in the state, or refuses it.
 
-    Failed attempts are counted by address. From an address with too many, bearers are looked up
-    one at a time and few wait, so guessing does not take the connections of others. A bearer that
-    is known gets in all the same, and one that was known here before does not wait.
+    Failed attempts are counted by address. After too many, tokens from the address are looked up
+    one at a time and few may wait, so that guessing does not use up the connections. A valid token
+    still works from there, and one that was valid before does not wait.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class AuthMiddleware:
         self._in_doubt = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on."""
+        """Refuse the request, or pass it on."""
         if scope["type"] == "http" and scope["path"].startswith(GATED):
             try:
                 scope.setdefault("state", {})["caller"] = await self._admit(scope)
@@ -90,21 +90,21 @@ class AuthMiddleware:
         if caller is None:
             raise ProblemError(
                 401,
-                "a bearer token is needed that is known, in force and not expired",
+                "Missing or invalid bearer token. It may be unknown, revoked or expired.",
                 {"WWW-Authenticate": 'Bearer realm="resumer-daemon"'},
                 hint="resumer-daemon token create NAME --may read",
             )
         _refuse_often(self._callers.wait(caller.identity))
         self._callers.count(caller.identity)
         if _declared(headers) > LARGEST:
-            raise ProblemError(413, f"the body may have {LARGEST} bytes")
+            raise ProblemError(413, f"the body is larger than {LARGEST} bytes")
         return caller
 
     async def _recognise(self, authorization: str, address: str) -> Caller | None:
-        """Return who asks; None where the bearer is worth nothing.
+        """Return the caller; None if the token is invalid.
 
         Raises:
-            Refusal: It is worth nothing, as were too many before it from this address.
+            ProblemError: It is invalid, and so were too many others from this address.
         """
         key = sha256(authorization.encode()).digest()
         wait = self._strangers.wait(address)
@@ -138,7 +138,7 @@ class AuthMiddleware:
 
 
 def _declared(headers: Headers) -> int:
-    """Return how long the body is said to be; what says nothing is cut off where it is read."""
+    """Return the declared length of the body. Without one, FastAPI limits it while reading."""
     said = headers.get("content-length", "0")
     return int(said) if said.isdecimal() and len(said) < 19 else 0
 
@@ -151,15 +151,15 @@ def _refuse_often(wait: float) -> None:
 class FramingMiddleware:
     """Refuses `Content-Length` together with `Transfer-Encoding` (RFC 9112, section 6.3).
 
-    A proxy that goes by the length and a server that goes by the encoding see different requests.
-    The connection is closed, so that what follows is not read as a request.
+    A proxy that reads by the length and a server that reads by the encoding see different
+    requests. The connection is closed, so that its rest is not read as another request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or hand on."""
+        """Refuse the request, or pass it on."""
         if scope["type"] == "http" and _is_ambiguous(Headers(scope=scope)):
             refusal = ProblemError(
                 400,
@@ -179,10 +179,10 @@ METHODS: Final = frozenset({"GET", "POST"})
 
 
 class MetricsMiddleware:
-    """Counts by template of the route, never by path, so that labels are closed.
+    """Counts requests by the template of their route, so that labels are bounded.
 
-    `other` is what has no route: an unknown path, or what was refused before it was looked for; and
-    each method that no route has.
+    `other` stands for requests without a route and for methods that no route has. A request that is
+    refused before routing has no route.
     """
 
     def __init__(self, app: ASGIApp, requests: Counter) -> None:
@@ -190,7 +190,7 @@ class MetricsMiddleware:
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on, and count what it is answered; what breaks off is answered 500 outside of us."""
+        """Pass the request on, and count its status. An exception counts as 500."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         status = 500

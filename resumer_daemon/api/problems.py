@@ -1,4 +1,4 @@
-"""The one form of errors over HTTP: RFC 9457, `application/problem+json`."""
+"""Problem responses for every HTTP error: RFC 9457, `application/problem+json`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,19 +22,23 @@ DOCUMENT = "/api/v1/openapi.json"
 
 
 class Problem(BaseModel):
-    """An error, and the remedy for it."""
+    """An error and its remedy."""
 
-    type: str = Field("about:blank", description="The status says it all.")
+    type: str = Field(
+        "about:blank", description="Always `about:blank`. The status tells the kind of error."
+    )
     title: str = Field(description="The name of the status.")
     status: int
-    detail: str = Field(description="What went wrong this time.")
-    hint: str | None = Field(None, description="What to do about it.")
-    code: str | None = Field(None, description="The SQLSTATE of the function that refused.")
-    errors: list[dict[str, str]] | None = Field(None, description="Each fault, with its place.")
+    detail: str = Field(description="The error.")
+    hint: str | None = Field(None, description="The remedy.")
+    code: str | None = Field(
+        None, description="The SQLSTATE of the SQL function that refused the request."
+    )
+    errors: list[dict[str, str]] | None = Field(None, description="Each invalid field.")
 
 
 class ProblemError(HTTPException):
-    """Ends a request with a problem."""
+    """Ends a request with a problem response."""
 
     def __init__(
         self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
@@ -47,13 +51,13 @@ class ProblemError(HTTPException):
         self.problem = Problem(title=title, status=status, detail=detail, **more)
 
     def response(self) -> JSONResponse:
-        """Return it as an answer."""
+        """Return the response."""
         content = self.problem.model_dump(exclude_none=True)
         return JSONResponse(content, self.status_code, self.headers, "application/problem+json")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what the OpenAPI document says of these statuses, and of those of every answer."""
+    """Return the OpenAPI description of these statuses and of those that every route has."""
     form = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": form}
@@ -62,7 +66,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Give every error of an application this form."""
+    """Turn every error of an application into a problem response."""
 
     @app.exception_handler(Exception)
     @app.exception_handler(HTTPException)
@@ -75,12 +79,12 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def problem_of(error: Exception) -> ProblemError:
-    """Return what an error comes to; a fault of the program is logged and told to nobody."""
+    """Return the problem of an error. A bug is logged, and its details are not sent."""
     match error:
         case ProblemError():
             return error
         case HTTPException():
-            hint = f"{DOCUMENT} has every path and its methods"
+            hint = f"{DOCUMENT} lists every path and its methods"
             return ProblemError(error.status_code, error.detail, error.headers, hint=hint)
         case RequestValidationError():
             return _not_valid(error)
@@ -94,31 +98,33 @@ def problem_of(error: Exception) -> ProblemError:
 
 
 def _of_the_database(error: psycopg.Error) -> ProblemError:
-    """Return what the database said; the end of a SQLSTATE of ours is the status: `RZ409`."""
-    state, said = error.sqlstate or "", error.diag.message_primary or "it cannot be stored"
+    """Return the problem of a database error. `RZ409` means status 409."""
+    state, said = error.sqlstate or "", error.diag.message_primary or "the data cannot be stored"
     if state.startswith("RZ"):
         return ProblemError(int(state[2:]), said, hint=error.diag.message_hint, code=state)
     if isinstance(error, psycopg.DataError):
         return ProblemError(422, said)
     if isinstance(error, psycopg.OperationalError):
-        return ProblemError(503, "the database does not answer now", AGAIN_IN)
+        return ProblemError(503, "The database does not respond.", AGAIN_IN)
     return _fault(error)
 
 
 def _fault(error: Exception) -> ProblemError:
     log.error("http_failed", exc_info=error)
-    return ProblemError(500, "a fault of this program; its log has the rest")
+    return ProblemError(500, "Internal error. See the daemon's log.")
 
 
 def _not_valid(error: RequestValidationError) -> ProblemError:
-    """Return 400 for what is no JSON at all, else 422 with the place of each fault."""
+    """Return 400 for a body that is not JSON, else 422 with each invalid field."""
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return ProblemError(400, "the body is no JSON")
+        return ProblemError(400, "The body is not JSON.")
     places = [
         {"place": ".".join(map(str, fault["loc"])), "detail": fault["msg"]} for fault in faults
     ]
-    # a body that did not say it is JSON is not read, and is no object for that reason alone
+    # FastAPI does not parse a body without the content type of JSON
     unread = any(isinstance(fault["input"], bytes) for fault in faults)
-    hint = "Content-Type: application/json" if unread else f"{DOCUMENT} has the document"
-    return ProblemError(422, "the request is not as the document has it", errors=places, hint=hint)
+    hint = "Content-Type: application/json" if unread else f"see {DOCUMENT}"
+    return ProblemError(
+        422, "The request does not match the OpenAPI schema.", errors=places, hint=hint
+    )

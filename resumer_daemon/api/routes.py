@@ -1,6 +1,6 @@
-"""Every endpoint of `/api/v1`: reads, moves of one execution, and holds of a workflow.
+"""Every endpoint of `/api/v1`: reads, commands for one execution, and holds of a workflow.
 
-A move leaves one request, which a daemon settles.
+A command writes one request, which a daemon settles.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,7 +67,9 @@ def moves_of(row: Mapping[str, Any]) -> Moves:
     if row["status"] == "paused":
         yield from _onwards(row, load(row["next_steps"] or "{}"))
     if row["reason"] not in ("manual", "incident"):
-        yield _option("pause", "hold it: decisions are kept until it is resumed", {}, None)
+        yield _option(
+            "pause", "pause it manually: decisions are kept until it is resumed", {}, None
+        )
     yield _option("cancel", "end it without a result", {}, None)
 
 
@@ -76,15 +78,19 @@ def _onwards(row: Mapping[str, Any], ways: Mapping[str, str | None]) -> Moves:
         case "approval_required":
             yield from _for_an_approval(row["asked"], row["pause_number"], ways)
         case "waiting_for_event" | "waiting_for_time":
-            yield _option("resume", "go on as if it had come", {}, ways.get("event"))
+            yield _option(
+                "resume", "continue as if the event or the time had come", {}, ways.get("event")
+            )
         case "manual" if row["over"] is not None:
             yield _option("resume", f"wait again: {row['over']}", {}, None)
         case "manual":
-            yield _option("resume", "go on from where it was stopped", {}, row["step"])
+            yield _option("resume", "continue from the step where it was paused", {}, row["step"])
         case "incident":
             yield from _after_an_incident(row["effects"], row["step"])
         case _:
-            yield _option("resume", "go on from where another program paused it", {}, None)
+            yield _option(
+                "resume", "continue from the step where another program paused it", {}, None
+            )
 
 
 def _for_an_approval(asked: list[str], pause_number: int, ways: Mapping[str, str | None]) -> Moves:
@@ -92,23 +98,23 @@ def _for_an_approval(asked: list[str], pause_number: int, ways: Mapping[str, str
         told = f"{_command(request)}, reject, or a plain UPDATE of its status"
         yield _option("decide", told, {}, ways.get("approved"))
     forced: dict[str, Json] = {"force": True, "reason": "...", "pause_number": pause_number}
-    yield _option("resume", "go on without the approval", forced, ways.get("approved"))
+    yield _option("resume", "continue without the approval", forced, ways.get("approved"))
     refused = {**forced, "data": {"approved": False}}
-    yield _option("resume", "refuse without the approval", refused, ways.get("refused"))
+    yield _option("resume", "reject without an approver", refused, ways.get("refused"))
 
 
 def _command(request: str) -> str:
-    """Return how to approve in a shell; without the request where no argument is safe to paste."""
+    """Return the shell command. The request is left out if it is not safe to paste."""
     if not request.isprintable() or request.startswith("-"):
         return "resumer-daemon approve"
     return f"resumer-daemon approve {quote(request)}"
 
 
 def _after_an_incident(effects: list[str], step: str | None) -> Moves:
-    yield _option("retry", "go on from where it stood", {}, step)
+    yield _option("retry", "continue from the same step", {}, step)
     for key in effects:
         skipped: dict[str, Json] = {"skip_effect": key, "reason": "..."}
-        yield _option("retry", "go on, this webhook taken as done", skipped, step)
+        yield _option("retry", "continue, and treat this webhook as done", skipped, step)
 
 
 def _option(move: str, says: str, body: dict[str, Json], leads_to: str | None) -> dict[str, Json]:
@@ -118,14 +124,14 @@ def _option(move: str, says: str, body: dict[str, Json], leads_to: str | None) -
 reading = APIRouter(prefix="/api/v1", tags=["reading"])
 
 ONE = "/executions/{id}"
-UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as the caller knows it."}}
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Unchanged since the ETag."}}
 
 
 @reading.get("/executions/paused", response_model=PausedPage, responses=documented())
 async def list_paused(
     caller: Reader, opened: Context, query: Annotated[PausedQuery, Query()]
 ) -> Response:
-    """List what is paused, that first which is paused for longest."""
+    """List paused executions, longest pause first."""
     after = None if query.cursor is None else schemas.read_paused_cursor(query.cursor)
     async with opened.sessions.session() as session:
         rows = await queries.page_paused(
@@ -139,7 +145,7 @@ async def list_paused(
 async def read_ledger(
     caller: Reader, opened: Context, query: Annotated[LedgerQuery, Query()]
 ) -> Response:
-    """List what was decided and asked, and what became of it, newest first."""
+    """List settled requests and their outcomes, newest first."""
     before = None if query.cursor is None else int(query.cursor)
     execution = None
     if query.execution is not None:
@@ -154,7 +160,7 @@ async def read_status(
     caller: Reader, execution: Execution, opened: Context,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:  # fmt: skip
-    """Tell how one execution stands; 304 while it stands as the ETag has it."""
+    """Return the status of one execution; 304 if it is unchanged since the ETag."""
     async with opened.sessions.session() as session:
         text = await queries.read_status(session, scope_of(caller), execution)
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
@@ -166,14 +172,14 @@ async def read_status(
 
 @reading.get(f"{ONE}/explain", response_model=Explanation, responses=documented(404))
 async def explain(caller: Reader, execution: Execution, opened: Context) -> Response:
-    """Tell why one execution does not move, and what would move it."""
+    """Explain why one execution waits, and what moves it."""
     async with opened.sessions.session() as session:
         return _as_json(await queries.explain_in_scope(session, scope_of(caller), execution))
 
 
 @reading.get(f"{ONE}/resume-options", response_model=Options, responses=documented(404))
 async def list_options(caller: Reader, execution: Execution, opened: Context) -> Response:
-    """List the moves that are possible now, where each leads, and whether the caller may."""
+    """List the commands that are possible now, their next steps, and the permissions."""
     async with opened.sessions.session() as session:
         row = await queries.read_resume_options(session, scope_of(caller), execution)
     found = [
@@ -190,7 +196,7 @@ async def list_options(caller: Reader, execution: Execution, opened: Context) ->
 
 
 def _asked_for(move: str, execution: UUID, caller: Caller, opened: ApiContext) -> dict[str, Any]:
-    """Return where a move is asked for, and whether this caller may."""
+    """Return the path of a command, and whether the caller has the permission."""
     needed = NEEDS.get(move)
     if needed is None:
         return {"post": None, "needs": None, "permitted": True}
@@ -207,7 +213,7 @@ def _page(rows: list[dict[str, Any]], following: str | None) -> Response:
 
 
 def _as_json(text: str, headers: dict[str, str] | None = None) -> Response:
-    """Answer with a document as the database wrote it."""
+    """Return a document as the database wrote it."""
     return Response(text, media_type="application/json", headers=headers)
 
 

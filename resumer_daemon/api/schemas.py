@@ -1,6 +1,6 @@
-"""Request and response models, as the OpenAPI document describes them. Unknown fields are errors.
+"""Request and response models of the OpenAPI document. Unknown fields are errors.
 
-The database writes most of a response, and it is passed on as it is, so numbers stay exact.
+The database writes most responses as JSON. They are passed on unchanged, so numbers stay exact.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,12 +20,12 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def paused_cursor(at: datetime, execution: UUID) -> str:
-    """Return the cursor behind an execution that is paused since then."""
+    """Return the cursor after an execution that was paused at this time."""
     return f"{(at - EPOCH) // MICROSECOND}-{execution.hex}"
 
 
 def read_paused_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """Return what `paused_cursor` wrote."""
+    """Return the time and the execution of a `paused_cursor`."""
     at, _, execution = cursor.partition("-")
     return EPOCH + int(at) * MICROSECOND, UUID(execution)
 
@@ -35,33 +35,32 @@ Move = Literal["pause", "resume", "cancel", "retry"]
 
 
 class RequestAccepted(BaseModel):
-    """The request that was left. A daemon settles it; the status tells when it has."""
+    """The request that was written. A daemon settles it, and the status shows when."""
 
-    request: int = Field(description="Its id, as the ledger has it.")
+    request: int = Field(description="The id of the request, as in the ledger.")
     move: Move
     execution: UUID
-    status: str = Field(description="Where to look for what became of it.")
+    status: str = Field(description="The path of the execution's status.")
 
 
 class HoldCreated(BaseModel):
-    """The hold that is in force now."""
+    """The hold that was created."""
 
     workflow: str
-    hold: int = Field(description="Its number.")
+    hold: int = Field(description="The number of the hold.")
 
 
 class HoldReleased(BaseModel):
-    """The executions that were on hold continue."""
+    """The hold that was ended."""
 
     workflow: str
     going: int = Field(
-        description="How many executions go on: all of them, or those that a second was enough"
-        " for. The daemon lets the others go."
+        description="Executions that resume at once. The daemon resumes any others later."
     )
 
 
 class Status(BaseModel):
-    """One execution as it stands."""
+    """The status of one execution."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -76,27 +75,33 @@ class Status(BaseModel):
     completed_at: datetime | None
     paused_at: datetime | None
     paused_reason: str | None
-    pause_number: int | None = Field(description="Number of the open pause; name it to resume.")
+    pause_number: int | None = Field(
+        description="Number of the open pause. A forced resume needs it."
+    )
     paused_step_id: str | None
-    next_step_id: str | None = Field(description="Where an approval, the event or the time leads.")
-    on_reject: str | None = Field(description="Where a rejection leads; null: it ends as blocked.")
-    on_timeout: str | None = Field(description="Where an expiry or a timeout leads.")
-    waiting_for: Document | None = Field(description="Approvals, an event, a time, or a person.")
+    next_step_id: str | None = Field(
+        description="Next step after an approval, the event or the time."
+    )
+    on_reject: str | None = Field(
+        description="Next step after a rejection. null: the execution ends as blocked."
+    )
+    on_timeout: str | None = Field(description="Next step after an expiry or a timeout.")
+    waiting_for: Document | None = Field(description="Approvals, an event, a time, or an operator.")
     resume_count: int
     last_resumed_at: datetime | None
-    open_requests: list[Document] = Field(description="What is asked of it and not settled.")
-    lease: Document | None = Field(description="Which daemon advances it now.")
+    open_requests: list[Document] = Field(description="Requests that are not settled.")
+    lease: Document | None = Field(description="The daemon that runs the execution now.")
 
 
 class ExplainedReason(BaseModel):
-    """One reason, and what would change it."""
+    """One reason, and the commands that change it."""
 
-    code: str = Field(description="Always the same for the same reason, for programs.")
+    code: str = Field(description="A stable code of the reason.")
     sentence: str
     since: datetime | None
     until: datetime | None
-    sql: str | None = Field(description="What would move it, to be run in psql.")
-    command: str | None = Field(description="The same for a shell.")
+    sql: str | None = Field(description="SQL that changes it.")
+    command: str | None = Field(description="A shell command that changes it.")
 
 
 class Explanation(BaseModel):
@@ -107,35 +112,37 @@ class Explanation(BaseModel):
     workflow: str | None
     organization_id: UUID | None
     status: str | None
-    pause_number: int | None = Field(description="Number of the open pause; null: none.")
+    pause_number: int | None = Field(description="Number of the open pause; null if none is open.")
     summary: str | None
     reasons: list[ExplainedReason] | None
 
 
 class Option(BaseModel):
-    """One move that is possible now."""
+    """One command that is possible now."""
 
     move: Literal["pause", "resume", "cancel", "retry", "decide"]
-    says: str = Field(description="What it does.")
-    post: str | None = Field(description="Where to ask for it; none where HTTP is not the way.")
-    body: Document = Field(description="What to ask with, at least.")
-    needs: str | None = Field(description="The permission.")
-    permitted: bool = Field(description="Whether this caller has it.")
-    leads_to: str | None = Field(description="The next step; none: the flow ends, or stays.")
+    says: str = Field(description="The effect of the command.")
+    post: str | None = Field(description="The path to POST to; null if HTTP has no such command.")
+    body: Document = Field(description="The smallest body.")
+    needs: str | None = Field(description="The permission that the command needs.")
+    permitted: bool = Field(description="Whether the caller has the permission.")
+    leads_to: str | None = Field(
+        description="The next step; null if the execution ends or stays paused."
+    )
 
 
 class Options(BaseModel):
-    """The moves that are possible now."""
+    """The commands that are possible now."""
 
     execution: UUID
     status: str | None
     paused_for: str | None
-    pause_number: int | None = Field(description="Number of the open pause; null: none.")
+    pause_number: int | None = Field(description="Number of the open pause; null if none is open.")
     options: list[Option]
 
 
 class LedgerEntry(BaseModel):
-    """One settled request, and what became of it."""
+    """One settled request and its outcome."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -151,24 +158,24 @@ class LedgerEntry(BaseModel):
 
 
 class PausedPage(BaseModel):
-    """A page of paused executions, those first that are paused for longest."""
+    """A page of paused executions, longest pause first."""
 
     items: list[Status]
-    next: str | None = Field(description="The cursor of the next page; none at the end.")
+    next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
 class LedgerPage(BaseModel):
     """A page of the ledger, newest first."""
 
     items: list[LedgerEntry]
-    next: str | None = Field(description="The cursor of the next page; none at the end.")
+    next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
 LARGEST = 10**9
 
 
 def _as_integer(value: object) -> object:
-    """Return what JSON holds to be an integer though it is written as `60.0`; all else as it is."""
+    """Return `60.0` as an integer, as JSON Schema does. Return anything else unchanged."""
     if isinstance(value, Decimal) and abs(value) < LARGEST and value == int(value):
         return int(value)
     return value
@@ -185,23 +192,25 @@ class Page(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(default=50, ge=1, le=200, description="Items of the page, at most.")
+    limit: int = Field(default=50, ge=1, le=200, description="Items per page, at most.")
 
 
 class PausedQuery(Page):
-    """A selection of the paused executions."""
+    """A filter of paused executions."""
 
     cursor: str | None = Field(
-        default=None, pattern=PAUSED_CURSOR, description="`next` of the page before."
+        default=None, pattern=PAUSED_CURSOR, description="`next` of the previous page."
     )
-    reason: PauseReason | None = Field(default=None, description="Only these.")
+    reason: PauseReason | None = Field(
+        default=None, description="Only executions paused for this reason."
+    )
 
 
 class LedgerQuery(Page):
-    """A selection of the ledger."""
+    """A filter of the ledger."""
 
     cursor: str | None = Field(
-        default=None, pattern=ENTRY_CURSOR, description="`next` of the page before."
+        default=None, pattern=ENTRY_CURSOR, description="`next` of the previous page."
     )
     execution: Name | None = Field(
         default=None, description="Requests of this execution: its id or execution_id."
@@ -210,65 +219,72 @@ class LedgerQuery(Page):
 
 PAUSE_SEEN = Field(
     default=None,
-    description="`pause_number` of the status, of the pause that the caller has looked at: refused"
-    " where another one is open by now.",
+    description="`pause_number` of the status that the caller has seen. The request is refused if"
+    " another pause is open by now.",
 )
 
 
 class RequestBody(BaseModel):
-    """The field that every move takes."""
+    """The field that every command has."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    reason: Why | None = Field(default=None, description="Why; it goes into the record.")
+    reason: Why | None = Field(default=None, description="The reason in the record.")
 
 
 class PauseBody(RequestBody):
-    """Stop before the next step, or hold what is paused: decisions are kept."""
+    """Pause an execution before its next step."""
 
 
-Whole = Annotated[Name, Field(description="The workflow_id; `*`: all that the caller reaches.")]
+Whole = Annotated[
+    Name, Field(description="The workflow_id. `*`: every workflow in the caller's scope.")
+]
 
 
 class HoldBody(RequestBody):
-    """Stop a workflow, or everything, for a time or until the release."""
+    """Stop a workflow, or every workflow, until it is released."""
 
     workflow: Whole
-    seconds: Count | None = Field(default=None, description="Release it by itself after so long.")
+    seconds: Count | None = Field(
+        default=None, description="Release the hold after this many seconds."
+    )
 
 
 class ReleaseBody(BaseModel):
-    """End a hold, under the name that it was made with."""
+    """End a hold. `workflow` is the name that it was created with."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     workflow: Whole
-    per_second: Count = Field(
-        default=50, description="At most so many executions go on in a second."
-    )
+    per_second: Count = Field(default=50, description="Executions resumed per second, at most.")
 
 
 class CancelBody(RequestBody):
-    """End what has not ended; it has no result."""
+    """End an execution without a result."""
 
 
 class ResumeBody(RequestBody):
-    """Resume by hand; over a missing approval it needs force, a reason and the pause's number."""
+    """Resume a paused execution.
+
+    Without a missing approval, `force`, `reason` and `pause_number` are needed.
+    """
 
     data: dict[str, Any] = Field(
         default={},
         validation_alias=AliasChoices("data", "resume_data"),
-        description="What the resume brings into the context; `resume_data` is another name of it.",
+        description="Resume data for the context. `resume_data` is another name of this field.",
     )
-    force: bool = Field(default=False, description="Though an approval is missing.")
+    force: bool = Field(default=False, description="Resume although an approval is missing.")
     pause_number: PauseNumber | None = PAUSE_SEEN
 
 
 class RetryBody(RequestBody):
-    """Continue after an incident, from where it stood unless the request says otherwise."""
+    """Continue after an incident, from the same step unless `from_step` names another."""
 
-    from_step: Name | None = Field(default=None, description="From this step; needs a reason.")
+    from_step: Name | None = Field(
+        default=None, description="Continue from this step. Needs a reason."
+    )
     skip_effect: Name | None = Field(
-        None, description="Take the effect of this Idempotency-Key as done; needs a reason."
+        None, description="Treat the effect with this Idempotency-Key as done. Needs a reason."
     )
     pause_number: PauseNumber | None = PAUSE_SEEN

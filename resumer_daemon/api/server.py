@@ -1,6 +1,6 @@
-"""The HTTP server beside the daemon's work, in the same event loop.
+"""The HTTP server, in the event loop of the daemon.
 
-It accepts a fixed number of connections at once, and waits for no client without end.
+The number of connections is limited, and each has a time limit.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from resumer_daemon.config import Settings
 from resumer_daemon.errors import ResumerError
 
 REQUEST: Final = 10.0
-"""The seconds within which a client sends a request, from the first byte to the end of its body."""
+"""Seconds for a client to send a request, from the first byte to the end of its body."""
 
 RESPONSE: Final = 60.0
-"""The seconds within which a request is answered and its client has taken the answer."""
+"""Seconds for a response, until the client has received it."""
 
 
 class Connection(H11Protocol):
@@ -40,29 +40,29 @@ class Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Tell whether it waits for its client: for a request, or for the rest of one."""
+        """Whether the connection waits for its client to send a request."""
         return not self._answering
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start to wait for a request."""
         super().connection_made(transport)
         self._wait(answering=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Cancel the time limit."""
         super().connection_lost(exc)
         if self._limit is not None:
             self._limit.cancel()
 
     def handle_events(self) -> None:
-        """Read what came; from the end of a request on, the time of its response counts."""
+        """Read data. The time limit of the response starts at the end of the request."""
         super().handle_events()
         complete = self.cycle is not None and not self.cycle.more_body
         if complete and not self.cycle.response_complete and self.waits:
             self._wait(answering=True)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP. A response to the request that it belongs to is not sent then."""
+        """Refuse data that is not HTTP. A response in progress is not completed."""
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -72,12 +72,12 @@ class Connection(H11Protocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Start to wait for the next request."""
         self._wait(answering=False)
         super().on_response_complete()
 
     def drop(self) -> None:
-        """Close it now, whatever is under way."""
+        """Close the connection at once."""
         self.transport.abort()
 
     def _wait(self, *, answering: bool) -> None:
@@ -91,18 +91,18 @@ class Connection(H11Protocol):
 log = structlog.get_logger()
 
 AGAIN: Final = 0.5
-"""The seconds until an accept that failed is tried again."""
+"""Seconds until a failed accept is tried again."""
 
 LOOK: Final = 0.01
-"""The seconds between two looks for room while every connection is being answered."""
+"""Seconds between two checks for a free connection while all are busy."""
 
 
 class Acceptor:
-    """Accepts connections of one socket; `connections` are those that are open.
+    """Accepts connections of one socket. `connections` holds the open ones.
 
-    asyncio's own server accepts all that come, so idle connections take the file descriptors that
-    webhooks and the database need. Here, the connection that has waited longest for its client
-    makes room for a new one. While every one is being answered, new ones wait in the kernel.
+    asyncio's own server accepts every connection, so that idle ones use up the file descriptors
+    that webhooks and the database need. This one closes the connection that has waited longest for
+    its client to make room for a new one. While all are busy, new ones wait in the kernel.
     """
 
     def __init__(self, bound: socket.socket, connections: set[Connection], most: int) -> None:
@@ -112,17 +112,17 @@ class Acceptor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, make: Callable[[], Connection]) -> None:
-        """Accept, with a new protocol for each connection."""
+        """Start to accept. `make` creates the protocol of a connection."""
         self._bound.setblocking(False)
         self._task = asyncio.create_task(self._accept(make))
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop to accept."""
         if self._task is not None:
             self._task.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until nothing is accepted any more."""
+        """Wait until accepting has stopped."""
         if self._task is not None:
             with suppress(asyncio.CancelledError):
                 await self._task
@@ -132,7 +132,7 @@ class Acceptor:
         while True:
             try:
                 accepted, _ = await loop.sock_accept(self._bound)
-            except OSError as error:  # a client that is gone, or no file descriptor is left
+            except OSError as error:  # the client is gone, or no file descriptor is left
                 log.warning("http_accept_failed", error=str(error))
                 self._drop_one()
                 await asyncio.sleep(AGAIN)
@@ -147,12 +147,12 @@ class Acceptor:
                 raise
 
     async def _room(self) -> None:
-        """Wait until there is room for one more connection."""
+        """Wait until one more connection is allowed."""
         while len(self._connections) >= self._most:  # noqa: ASYNC110 - uvicorn has the set
             await asyncio.sleep(0 if self._drop_one() else LOOK)
 
     def _drop_one(self) -> bool:
-        """Close the connection that has waited longest for its client; False: none waits."""
+        """Close the connection that has waited longest for its client. False: none waits."""
         waiting = [each for each in self._connections if each.waits]
         if waiting:
             min(waiting, key=lambda each: each.since).drop()
@@ -164,10 +164,10 @@ class AddressTaken(ResumerError):
 
 
 class _Quiet(uvicorn.Server):
-    """Leaves the signals to the daemon, which drains before it lets the server go.
+    """A uvicorn server that leaves signals to the daemon, which drains before it stops the server.
 
-    And sleeps until it is told: uvicorn's own loop wakes ten times a second, for a header with the
-    date and for limits that we do not use.
+    It sleeps until `end`. uvicorn's own loop wakes up ten times a second for a date header and for
+    limits that are not used here.
     """
 
     def __init__(self, config: uvicorn.Config, connections: int) -> None:
@@ -176,7 +176,7 @@ class _Quiet(uvicorn.Server):
         self._connections = connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections of these sockets, and no more at once than the settings say."""
+        """Accept connections of these sockets, up to the limit of the settings."""
         await self.lifespan.startup()
         opened = cast(set[Connection], self.server_state.connections)
         acceptors = [Acceptor(bound, opened, self._connections) for bound in sockets or []]
@@ -191,17 +191,17 @@ class _Quiet(uvicorn.Server):
         )
 
     async def main_loop(self) -> None:
-        """Wait for the end."""
+        """Sleep until `end`."""
         await self._end.wait()
 
     def end(self) -> None:
-        """Finish what is being answered, and close."""
+        """Finish responses in progress, and close."""
         self.should_exit = True
         self._end.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
@@ -217,7 +217,7 @@ class Server:
             date_header=False,
             http=Connection,
             ws="none",
-            proxy_headers=False,  # it would take any local client's word for its address
+            proxy_headers=False,  # it would trust `X-Forwarded-For` of any local client
         )
         self._server = _Quiet(config, settings.http_connections)
         self._host, self._port = settings.http_host, settings.http_port
@@ -228,15 +228,15 @@ class Server:
         """Bind and serve.
 
         Raises:
-            AddressTaken: Somebody else has the address.
+            AddressTaken: The address is in use, or cannot be bound.
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # of a socket that names its protocol, asyncio knows that small answers must not wait
+        # asyncio sets TCP_NODELAY only on a socket that names its protocol
         bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((self._host, self._port))
-            bound.listen()  # whoever is told the address may come at once
+            bound.listen()  # a client may connect as soon as the address is known
         except OSError as error:
             bound.close()
             raise AddressTaken(f"cannot listen on {self._host}:{self._port}: {error}") from error
@@ -246,11 +246,11 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._server.server_state.connections)
 
     async def stop(self) -> None:
-        """Finish what is being answered and close."""
+        """Finish responses in progress, and close."""
         if self._task is not None:
             self._server.end()
             await self._task

@@ -260,7 +260,7 @@ def test_without_a_database_the_answer_is_503(own_server, own_database: Database
         own_server.stop()
         answer = client.get("/ledger")
         assert answer.status == 503
-        assert answer.problem["detail"] == "the database does not answer now"
+        assert answer.problem["detail"] == "The database does not respond."
         assert answer.headers["retry-after"] == "1"
         own_server.start()
 

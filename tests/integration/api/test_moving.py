@@ -57,7 +57,6 @@ def test_a_move_leaves_one_request_with_the_callers_name_and_its_reason(
     assert service.ended(execution)["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("vintage", ["v5"])
 @every_vintage
 def test_an_execution_is_named_by_its_key_as_well_as_by_its_id(service: Service, client: Client):
     execution = service.paused()
@@ -75,6 +74,7 @@ def test_an_execution_is_named_by_its_key_as_well_as_by_its_id(service: Service,
     assert ledger["items"]
 
 
+@pytest.mark.parametrize("vintage", ["v5"])
 def test_whoever_asks_is_named(service: Service, address: str, database: Database):
     holders = Holders.of(database)
     for bearer in (holders.key(), holders.jwt(), holders.jwt(sub=None, email="mia@example.com")):

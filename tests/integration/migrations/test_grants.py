@@ -297,6 +297,7 @@ OPERATED = (
     "commands.reject",
     "commands.request_adoption",
     "commands.start",
+    "commands.start_like",
     "commands.upsert_workflow",
     "outbox.retry_messages",
 )
