@@ -259,10 +259,7 @@ async def pause(
 async def resume(
     _: MayResume, execution: Execution, submission: Submits, body: ToResume, response: Response
 ) -> RequestAccepted:
-    """Resume a paused execution.
-
-    Without a missing approval, `force`, a reason and `pause_number` are needed.
-    """
+    """Resume a paused execution. To skip an approval, send `force`, `reason` and `pause_number`."""
     facts = {**body.model_dump(), "data": dump(body.data)}
     return await _move(submission, response, execution, "resume", facts)
 
@@ -294,10 +291,7 @@ holding = APIRouter(
 
 @holding.post("/hold")
 async def hold(_: MayPause, submission: Submits, body: HoldBody) -> HoldCreated:
-    """Stop a workflow, or every workflow, until it is released.
-
-    Running executions stop before their next step. New executions and decisions wait.
-    """
+    """Stop a workflow, or every workflow, until it is released."""
     hold_id = await submission.submit("hold", body.model_dump())
     return HoldCreated(workflow=body.workflow, hold=hold_id)
 

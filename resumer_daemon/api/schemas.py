@@ -264,10 +264,7 @@ class CancelBody(RequestBody):
 
 
 class ResumeBody(RequestBody):
-    """Resume a paused execution.
-
-    Without a missing approval, `force`, `reason` and `pause_number` are needed.
-    """
+    """Resume a paused execution. To skip an approval, `force` needs the other two fields."""
 
     data: dict[str, Any] = Field(
         default={},

@@ -23,7 +23,7 @@ def said(url: str, *arguments: str, code: int) -> str:
 @pytest.mark.parametrize("url", ["not an address", "mysql://me:s3cret@host/db"])
 def test_what_is_no_address_is_a_wrong_setting_that_is_not_quoted(url: str):
     printed = said(url, "list", code=USAGE)
-    assert "RESUMER_DATABASE_URL: no address such as postgresql://" in printed
+    assert "RESUMER_DATABASE_URL: not an address: expected postgresql://" in printed
     assert "s3cret" not in printed
 
 

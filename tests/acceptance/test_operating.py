@@ -169,7 +169,7 @@ def test_a_workflow_is_held_and_released(service: Service):
     )
     assert service.ended(execution)["result"] == "allowed"
     assert "is not on hold" in run(service, "release", "--all", code=REFUSED)
-    assert "say which" in run(service, "hold", code=USAGE)
+    assert "name a workflow with --workflow NAME" in run(service, "hold", code=USAGE)
     assert run(service, "hold", "--all", code=REFUSED, given="n\n")
     assert read(service, "stats")["holds"] == []
 
