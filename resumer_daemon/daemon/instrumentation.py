@@ -82,15 +82,15 @@ class Tracing:
             "result": plan.result,
         }
         parent = self._module.follow(traceparent(plan))
-        tell = self._traces.told
-        move = tell("resume", asked, committed, parent, attributes)
-        tell("claim", asked, locked, move, {})
-        advance = tell("advance", locked, planned, move, {})
+        record_span = self._traces.record_span
+        move = record_span("resume", asked, committed, parent, attributes)
+        record_span("claim", asked, locked, move, {})
+        advance = record_span("advance", locked, planned, move, {})
         for step in plan.records:
             began = step.began.timestamp() if step.began else locked
             named = {"step": step.step_id, "status": step.status}
-            tell(f"step {step.step_type}", began, began + step.seconds, advance, named)
-        tell("record", planned, committed, move, {})
+            record_span(f"step {step.step_type}", began, began + step.seconds, advance, named)
+        record_span("record", planned, committed, move, {})
         return move
 
     @contextmanager
@@ -104,12 +104,12 @@ class Tracing:
             "key": effect.key,
             "attempt": effect.attempt,
         }
-        span, here = self._traces.sending(effect.kind, at, attributes)
+        span, here = self._traces.begin_span(effect.kind, at, attributes)
         attempt = AttemptSpan(here.headers)
         try:
             yield attempt
         finally:
-            self._module.sent(span, attempt.error)
+            self._module.end_span(span, attempt.error)
 
 
 def traceparent(plan: Plan) -> str | None:

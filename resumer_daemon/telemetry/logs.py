@@ -1,7 +1,6 @@
-"""Logs: one event name per verb, fields beside it, one place that formats.
+"""Structured logs: an event name, and fields such as `execution`, `pause`, `request` and `epoch`.
 
-The fields are `execution`, `pause`, `request`, `step`, `epoch` and what else an event is about. No
-documents: payloads, contexts and answers stay in the database.
+Payloads, contexts and responses are never logged. They stay in the database.
 """
 
 import logging
@@ -16,7 +15,7 @@ log = structlog.get_logger()
 
 
 def configure(form: Literal["console", "json"], level: str) -> None:
-    """Set up the process's logging: a line per event on standard error."""
+    """Configure the logging of the process: one line per event on standard error."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -27,7 +26,7 @@ def configure(form: Literal["console", "json"], level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _neutralise,
+            _escape_controls,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -37,29 +36,29 @@ def configure(form: Literal["console", "json"], level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
-    # it warns of what follows from an error, and the error itself we tell
+    # it warns of the consequences of an error that the daemon itself logs
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def format_error(error: BaseException) -> str:
-    """Return what an error says, without the rows that a server quotes in its details."""
+    """Return the message of an error, without the rows that a server quotes in its details."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    told = str(primary or error).strip()
-    return f"{told}; {GRANTED}" if getattr(error, "sqlstate", None) == DENIED else told
+    message = str(primary or error).strip()
+    return f"{message}; {GRANTED}" if getattr(error, "sqlstate", None) == DENIED else message
 
 
 class _Libraries(logging.Handler):
-    """Puts what libraries warn of among our own lines, in the same form."""
+    """Logs warnings of libraries in the form of the daemon's own lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log it. Its traceback is left out: it may show what was sent."""
+        """Log a record without its traceback, which may show what was sent."""
         log.warning("library_warning", library=record.name, message=record.getMessage())
 
 
-def _neutralise(
+def _escape_controls(
     _logger: object, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Take control characters out of what strangers wrote: a step id must not steer a terminal."""
+    """Escape control characters in text of other programs, which a terminal would obey."""
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             lines = value.split("\n") if key == "exception" else [value]

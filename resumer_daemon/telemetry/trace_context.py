@@ -1,4 +1,4 @@
-"""A place in a trace, under which later spans are put. Known also where OpenTelemetry is not."""
+"""The parent of later spans. This module does not need OpenTelemetry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The parent of later spans.
+    """A span under which later spans are recorded.
 
-    `headers`: what a receiver needs to continue the trace. `exemplar`: the trace as an exemplar of
-    a metric, None where nobody keeps it. `context`: read by `telemetry/traces.py` alone.
+    `headers` let a receiver continue the trace. `exemplar` is the trace as an exemplar of a metric,
+    None if it is not sampled. Only `telemetry/traces.py` reads `context`.
     """
 
     context: Any

@@ -1,6 +1,6 @@
-"""Traces: spans for an OpenTelemetry collector. Needs the extra `otel`.
+"""Spans for an OpenTelemetry collector. Needs the extra `otel`.
 
-Spans are made of times that were measured anyway, after what they tell of was committed.
+Spans are made after the commit, from times that are measured anyway.
 """
 
 from collections.abc import Mapping
@@ -19,17 +19,18 @@ from resumer_daemon.telemetry.trace_context import TraceContext
 
 Attributes = Mapping[str, str | int | None]
 
-PATIENCE = 2.0  # for one batch, with all attempts to send it
+EXPORT_TIMEOUT = 2.0
+"""Seconds for one batch of spans, with all attempts to send it."""
 
 _W3C = TraceContextTextMapPropagator()
 _PATH = "/v1/traces"
 
 
 class Traces:
-    """Makes spans and sends them to a collector, in a thread of its own."""
+    """Creates spans and sends them to a collector, in a thread of its own."""
 
     def __init__(self, endpoint: str, version: str, instance: str) -> None:
-        """Send to `endpoint`, by default to its path `/v1/traces`, as OTLP over HTTP."""
+        """Send to `endpoint` as OTLP over HTTP. Without a path, `/v1/traces` is added."""
         parts = urlsplit(endpoint)
         url = endpoint if parts.path.strip("/") else urlunsplit(parts._replace(path=_PATH))
         self._provider = TracerProvider(
@@ -42,50 +43,52 @@ class Traces:
             ),
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(url, timeout=PATIENCE)
+        exporter = OTLPSpanExporter(url, timeout=EXPORT_TIMEOUT)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("resumer_daemon")
 
-    def told(
-        self, name: str, began: float, ended: float, at: TraceContext, about: Attributes
+    def record_span(
+        self, name: str, began: float, ended: float, parent: TraceContext, attributes: Attributes
     ) -> TraceContext:
-        """Tell of something that is over; times are seconds since 1970."""
+        """Record a span that has ended. Times are seconds since 1970."""
         span = self._tracer.start_span(
-            name, at.context, SpanKind.INTERNAL, _given(about), start_time=int(began * 1e9)
+            name, parent.context, SpanKind.INTERNAL, _named(attributes), start_time=int(began * 1e9)
         )
         span.end(int(ended * 1e9))
-        return _at(trace.set_span_in_context(span, at.context))
+        return _context(trace.set_span_in_context(span, parent.context))
 
-    def sending(self, name: str, at: TraceContext, about: Attributes) -> tuple[Span, TraceContext]:
-        """Begin to tell of something that is sent; the caller ends it with `sent`."""
-        span = self._tracer.start_span(name, at.context, SpanKind.CLIENT, _given(about))
-        return span, _at(trace.set_span_in_context(span, at.context))
+    def begin_span(
+        self, name: str, parent: TraceContext, attributes: Attributes
+    ) -> tuple[Span, TraceContext]:
+        """Begin a span of a request to another host. The caller ends it with `end_span`."""
+        span = self._tracer.start_span(name, parent.context, SpanKind.CLIENT, _named(attributes))
+        return span, _context(trace.set_span_in_context(span, parent.context))
 
     def close(self) -> None:
-        """Send what is left, for `PATIENCE` seconds at most."""
+        """Send the remaining spans, for `EXPORT_TIMEOUT` seconds at most."""
         self._provider.shutdown()
 
 
 def follow(traceparent: str | None) -> TraceContext:
-    """Go on with a trace that somebody began, where `traceparent` names one; else begin one."""
+    """Continue the trace that `traceparent` names, or begin one."""
     carrier = {} if traceparent is None else {"traceparent": traceparent}
-    return _at(_W3C.extract(carrier, Context()))
+    return _context(_W3C.extract(carrier, Context()))
 
 
-def sent(span: Span, error: str | None) -> None:
-    """End what `sending` began."""
+def end_span(span: Span, error: str | None) -> None:
+    """End a span of `begin_span`."""
     if error is not None:
         span.set_status(StatusCode.ERROR, error)
     span.end()
 
 
-def _at(context: Context) -> TraceContext:
+def _context(context: Context) -> TraceContext:
     headers: dict[str, str] = {}
     _W3C.inject(headers, context)
-    place = trace.get_current_span(context).get_span_context()
-    exemplar = {"trace_id": f"{place.trace_id:032x}"} if place.trace_flags.sampled else None
+    span = trace.get_current_span(context).get_span_context()
+    exemplar = {"trace_id": f"{span.trace_id:032x}"} if span.trace_flags.sampled else None
     return TraceContext(context, headers, exemplar)
 
 
-def _given(about: Attributes) -> dict[str, str | int]:
-    return {f"resumer.{name}": value for name, value in about.items() if value is not None}
+def _named(attributes: Attributes) -> dict[str, str | int]:
+    return {f"resumer.{name}": value for name, value in attributes.items() if value is not None}
