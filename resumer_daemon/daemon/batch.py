@@ -288,7 +288,7 @@ class BatchProcessor:
 
 
 async def _claim_given(session: Session, executions: Sequence[UUID]) -> Claimed:
-    return Claimed(await claim.claim_again(session, executions))
+    return Claimed(await claim.claim_given(session, executions))
 
 
 def plan_execution(

@@ -1,14 +1,14 @@
-"""PostgreSQL's array literals, written here: psycopg's own dumper took a third of a busy daemon."""
+"""Write PostgreSQL array literals: psycopg's dumper took a third of a busy daemon's CPU time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-_BETWEEN = "\0"  # no text of PostgreSQL has one
+_BETWEEN = "\0"  # a text of PostgreSQL cannot contain it
 
 
 def array(values: Iterable[Any]) -> str:
-    """Write a one-dimensional array; the statement casts it to the type that it needs."""
+    """Return a one-dimensional array literal; the statement casts it to a type."""
     column = list(values)
     kinds = set(map(type, column))
     write = _COLUMNS.get(kinds.pop()) if len(kinds) == 1 else None
@@ -40,7 +40,7 @@ def _element(value: Any) -> str:
 
 
 def _hex(value: UUID) -> str:
-    return f"{value.int:032x}"  # without hyphens, which take longer than all else
+    return f"{value.int:032x}"  # without hyphens, which take most of the time
 
 
 _COLUMNS: Final[Mapping[type, Callable[[Sequence[Any]], str]]] = {

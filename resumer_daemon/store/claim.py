@@ -1,9 +1,9 @@
 """Claim executions and read them: lock first, then read, in separate statements.
 
-A SKIP LOCKED join reads what it does not lock as of its snapshot, which may be older than the
-lock. Whatever is decided on is therefore read by later statements of the same transaction. The
-server passes the locked ids from one statement to the next (`resumer.claimed`), so all are one
-round trip.
+A SKIP LOCKED join reads rows that it does not lock as of its snapshot, which may be older than the
+lock. Therefore later statements of the same transaction read everything that a decision needs. The
+server passes the locked ids from one statement to the next (`resumer.claimed`), so that all take
+one round trip.
 """
 
 from collections import defaultdict
@@ -110,25 +110,25 @@ class ApprovalRow(NamedTuple):
 Parse = Callable[[str], Json]
 
 ALL: Final = 3e9
-"""So many seconds back nobody has decided anything yet."""
+"""A lookback in seconds that excludes nothing."""
 
 NEVER: Final = datetime.fromtimestamp(0, UTC)
-"""The time of a batch that holds nothing."""
+"""The time of an empty batch."""
 
 
 MOST: Final = 20_000
-"""So many requests, and so many approvals, one turn may have; the statements read one more."""
+"""The most requests, and approvals, of one batch; the statements read one more."""
 
 Row = TypeVar("Row")
 
 
 class TooManyRequests(ResumerError):
-    """The claimed executions have more requests or approvals than one turn may have."""
+    """The claimed executions have more requests or approvals than a batch may have."""
 
 
 @frozen
 class UnreadableExecution:
-    """A claimed execution of which something cannot be parsed, or is too large: it stops alone."""
+    """A claimed execution with something that cannot be parsed or is too large: it stops alone."""
 
     claimed: ClaimedExecution
     why: str
@@ -137,7 +137,7 @@ class UnreadableExecution:
 
 @frozen
 class RequestTimes:
-    """When a request was made, or a timer was due, and when it was first seen: for latencies."""
+    """When a request was made, or a timer was due, and when it was first read: for latencies."""
 
     wanted_at: datetime
     seen_at: datetime
@@ -145,11 +145,11 @@ class RequestTimes:
 
 @frozen
 class Batch:
-    """What one claim holds: executions that can be read, those that cannot, and request times.
+    """The claimed executions: those that can be read, those that cannot, and request times.
 
-    `took`: how many seconds the server has looked for them. `now` is the server's time after the
-    lock: deadlines are counted from it, for this machine's clock may be wrong. `newer`: executions
-    whose state a newer version wrote; nothing of them is held here.
+    `took`: seconds that the server needed for the claim. `now`: the server's time after the lock.
+    Deadlines count from it, because this machine's clock may be wrong. `newer`: executions whose
+    state a newer version wrote. Nothing else of them is here.
     """
 
     claimed: Sequence[ClaimedExecution]
@@ -168,7 +168,7 @@ class Batch:
 async def lock(
     session: Session, oldest: int, newest: int = 0, without: Sequence[UUID] = ()
 ) -> list[UUID]:
-    """Lock executions with something due, from both ends of the queue, and return their ids."""
+    """Lock executions with due requests, from both ends of the queue; return their ids."""
     return await locked(await _lock(session, oldest, newest, ALL, without))
 
 
@@ -179,10 +179,10 @@ async def claim(
     back: float = ALL,
     without: Sequence[UUID] = (),
 ) -> Batch:
-    """Lock executions with something due, from both ends of the queue, and read them.
+    """Lock executions with due requests, from both ends of the queue, and read them.
 
-    `back` bounds how long ago the oldest of it became due, in seconds. Those in `without` are left
-    alone.
+    `back`: requests that became due earlier than that many seconds ago are not read. Executions in
+    `without` are skipped.
     """
     looked = await _lock(session, oldest, newest, back, without)
     batch = await read(session)
@@ -190,19 +190,19 @@ async def claim(
     return batch if row is None else replace(batch, took=row["took"])
 
 
-async def claim_again(session: Session, executions: Sequence[UUID]) -> Batch:
-    """Lock these executions, but for those that somebody else holds, and read them."""
-    await lock_again(session, executions)
+async def claim_given(session: Session, executions: Sequence[UUID]) -> Batch:
+    """Lock these executions, skip locked ones, and read them."""
+    await lock_given(session, executions)
     return await read(session)
 
 
-async def lock_again(session: Session, executions: Sequence[UUID]) -> None:
-    """Lock these executions, but for those that somebody else holds."""
+async def lock_given(session: Session, executions: Sequence[UUID]) -> None:
+    """Lock these executions; skip locked ones."""
     await session.run("claim.claim_given", {"ids": array(executions)})
 
 
 async def select_without_lock(session: Session, execution: UUID) -> Batch:
-    """Read one execution without a lock, to be shown: never write what follows from it."""
+    """Read one execution without a lock, to show it. Write nothing that follows from it."""
     await session.run("claim.select_without_lock", {"id": execution})
     return await read(session)
 
@@ -215,7 +215,7 @@ async def _lock(
 
 
 async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
-    """Return what a statement that locks executions has locked."""
+    """Return the ids that a locking statement has locked."""
     row = await cursor.fetchone()
     return [] if row is None else row["ids"]
 
@@ -223,10 +223,10 @@ async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
 async def read(session: Session, parse: Parse = load) -> Batch:
     """Read everything about the executions that this transaction has locked.
 
-    `parse` reads their documents.
+    `parse` parses their documents.
 
     Raises:
-        TooMany: They have more requests or approvals than one turn may have.
+        TooManyRequests: They have more requests or approvals than a batch may have.
     """
     zone = {"timezone": session.timezone}
     executions = await session.run("claim.read_executions", zone, args_row(ExecutionRow))
@@ -260,8 +260,8 @@ async def read(session: Session, parse: Parse = load) -> Batch:
     return Batch(claimed, unreadable, times, now=now, newer=newer)
 
 
-async def read_cancel(session: Session) -> ClaimedExecution | None:
-    """Read what cancels the locked execution, if anything does: all of it may be too much."""
+async def read_cancel_request(session: Session) -> ClaimedExecution | None:
+    """Read the request that cancels the locked execution, or None, and nothing else of it."""
     row = await session.fetch_optional("claim.read_cancel_request")
     if row is None:
         return None
@@ -293,12 +293,12 @@ def _unread(row: DictRow) -> Pause:
 
 def _bounded(rows: list[Row], what: str) -> list[Row]:
     if len(rows) > MOST:
-        raise TooManyRequests(f"more than {MOST:,} {what} in one turn")
+        raise TooManyRequests(f"more than {MOST:,} {what} in one batch")
     return rows
 
 
 def _nothing(_text: str) -> Json:
-    """Stand in for a document of a row that cannot be read: it is stopped, never advanced."""
+    """Replace the document of an unreadable row, which is stopped and never advanced."""
     return {}
 
 
@@ -358,13 +358,13 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
 def _point(
     next_steps: str, waiting: str, state: str | None
 ) -> tuple[NextSteps, WaitCondition, State | None]:
-    """Read where a pause stands. Executions that stand at the same step have the same texts.
+    """Parse the place of a pause. Executions that are paused at the same step have the same texts.
 
-    The state first, for it tells whose it is: what a newer version wrote is no damage.
+    The state comes first, because it has the version: a state of a newer version is not damaged.
 
     Raises:
-        Newer: A newer version wrote it.
-        ValueError: Nobody we know wrote it.
+        NewerState: A newer version wrote it.
+        ValueError: It is damaged.
     """
     try:
         read = None if state is None else State.from_json(load(state))

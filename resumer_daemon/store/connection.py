@@ -1,7 +1,7 @@
 """Open a connection, LISTEN on it, and notice a server that no longer responds.
 
-Keepalives do not notice a proxy that still responds for a dead server, and to cancel a query
-there waits for the same dead path. So the socket is shut down: whoever waits for it fails at
+Keepalives do not detect a proxy that still responds for a dead server, and cancelling a query would
+wait on the same path. Therefore the socket is shut down, and every task that waits for it fails at
 once.
 """
 
@@ -21,7 +21,7 @@ from resumer_daemon.store.statements import load
 Connection: TypeAlias = AsyncConnection[Any]
 
 ARGUMENTS: dict[str, Any] = {
-    "client_encoding": "UTF8",  # in the first packet, which goes over what a role or database says
+    "client_encoding": "UTF8",  # in the first packet, which overrides role and database
     "connect_timeout": 5,
     "target_session_attrs": "read-write",
     "keepalives_idle": 10,
@@ -31,16 +31,16 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 READING: dict[str, Any] = {**ARGUMENTS, "target_session_attrs": "any"}
-"""The arguments of a connection that only reads: a standby will do."""
+"""The arguments of a connection that only reads. A standby will do."""
 
 
 async def connect(
     url: str, *, autocommit: bool = False, name: str = "resumer-daemon", reads: bool = False
 ) -> Connection:
-    """Open a connection to a server that takes writes, or, where it only `reads`, to any.
+    """Open a connection to a server that accepts writes, or to any server if it only `reads`.
 
     Raises:
-        Unreachable: Nobody answers there, or not as we can use it; the message holds no password.
+        Unreachable: The connection failed. The message has no password.
     """
     try:
         connection: Connection = await AsyncConnection.connect(
@@ -50,19 +50,19 @@ async def connect(
         raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
     try:
         await prepare(connection, reads=reads)
-    except BaseException:  # whoever is cancelled leaves no connection either
+    except BaseException:  # a cancelled task leaves no connection either
         await connection.close()
         raise
     return connection
 
 
 async def prepare(connection: Connection, *, reads: bool = False) -> None:
-    """Make a new connection one of ours. Raises Unreachable where the server is silent.
+    """Set up a new connection. Raises `Unreachable` if the server does not respond.
 
-    Where it keeps its backend it has `settings` from here on; else each transaction makes them.
+    If it keeps its backend, `settings` apply from now on. Otherwise each transaction applies them.
     """
-    # each BEGIN says so: a role or a database may ask for others; the protocol is proved for these.
-    # `default_transaction_read_only` alone is obeyed: who sets it wants that nobody writes
+    # each BEGIN sets these, because a role or a database may impose others, and the protocol needs
+    # them. `default_transaction_read_only` is respected: an administrator wants no writes
     await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
     await connection.set_read_only(True if reads else None)
     await connection.set_deferrable(False)
@@ -77,21 +77,23 @@ async def prepare(connection: Connection, *, reads: bool = False) -> None:
 
 
 def settings(*, local: bool) -> tuple[bytes, Mapping[str, bool]]:
-    """Return what makes the settings of ours, for the session or for the transaction at hand."""
+    """Return the statement and parameters that apply the settings of a connection."""
     return load("connection.apply_settings"), {"local": local}
 
 
 async def settle_pooled(connection: Connection) -> None:
-    """Make the settings of the transaction at hand, where a shared backend serves it."""
+    """Apply the settings to this transaction, if a pooler shares the backend."""
     if connection.prepare_threshold is None:
         await connection.execute(*settings(local=True))
 
 
 async def is_pooled(connection: Connection) -> bool:
-    """Tell whether something that shares backends stands between us and the server."""
+    """Return whether the connection goes through a pooler that shares backends."""
     usual = connection.autocommit
-    await connection.set_autocommit(False)  # for a BEGIN of ours
-    async with connection.pipeline():  # at once: nothing of a role may end us within a transaction
+    await connection.set_autocommit(False)  # so that psycopg sends BEGIN
+    async with (
+        connection.pipeline()
+    ):  # in one packet: a timeout of the role cannot end it between the two
         cursor = await connection.execute(load("connection.backend_pid"))
         await connection.commit()
     row = await cursor.fetchone()
@@ -99,15 +101,15 @@ async def is_pooled(connection: Connection) -> bool:
     return row != (connection.info.backend_pid,)
 
 
-SILENCE = 20.0  # seconds for a transaction; the server ends a statement of ours after ten
+SILENCE = 20.0  # seconds for a transaction; the server cancels a statement after ten
 
 
 @asynccontextmanager
 async def response_timeout(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
-    """Do what is inside within `SILENCE`, or hang up.
+    """Shut the socket down if the block takes longer than `SILENCE`.
 
     Raises:
-        Unreachable: The server did not answer in time; what was committed is not known.
+        Unreachable: The server did not respond in time. Whether it committed is unknown.
     """
     silent = asyncio.Event()
 
@@ -120,46 +122,47 @@ async def response_timeout(connection: psycopg.AsyncConnection[Any]) -> AsyncIte
         yield
     except psycopg.Error as error:
         if silent.is_set():
-            raise Unreachable(f"the database did not answer within {SILENCE:g} s") from error
+            raise Unreachable(f"the database did not respond within {SILENCE:g} s") from error
         raise
     finally:
         closing.cancel()
 
 
 def shutdown_socket(connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
-    """Shut the socket down, from whatever thread; the connection itself notices by that."""
+    """Shut the socket down, from any thread. The connection then fails."""
     if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
-            ours.shutdown(socket.SHUT_RDWR)
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
 
 
 PING = "ping"
 
 
 async def listen(connection: Connection) -> None:
-    """Listen for what wakes us, for as long as the session lasts."""
+    """LISTEN on the channel that wakes the daemon, for the rest of the session."""
     await connection.execute(load("connection.listen"))
 
 
 async def ping(connection: Connection) -> None:
-    """Notify ourselves, with the payload that wakes nobody."""
+    """Send a test notification, whose payload wakes no daemon."""
     await connection.execute(load("connection.ping"))
 
 
 async def receive_notifications(connection: Connection, seconds: float) -> list[str]:
-    """Return the payloads of the first notification and of all that came in the same packet.
+    """Return the payloads of the first notification and of all in the same packet.
 
-    To the end, for what a generator has read and not told is forgotten. None in `seconds`: empty.
+    The generator is read to its end, because psycopg forgets notifications that it has not yielded.
+    Return an empty list if none arrives within `seconds`.
     """
     return [note.payload async for note in connection.notifies(timeout=seconds, stop_after=1)]
 
 
 @asynccontextmanager
 async def sender(connection: Connection, url: str) -> AsyncIterator[Connection]:
-    """Yield who must send the ping that `connection` hears, if that shall prove anything.
+    """Yield the connection that must send the test notification to `connection`.
 
-    Through a pooler its own would come back together with the answer to it, from a backend that
-    it shares for just that moment; what others say would never arrive.
+    Through a pooler, a notification that the connection sends to itself would come back with the
+    response, from a backend that it has only at that moment. Those of others would never arrive.
     """
     if connection.prepare_threshold is not None:
         yield connection

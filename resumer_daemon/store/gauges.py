@@ -1,8 +1,8 @@
 """Gauges read from the database at scrape time, so they are true while the daemon is stuck.
 
-They use bounded connections of their own. A database that is away, or does not respond in time,
-shows as `resumer_db_up 0`, never as a failing or slow scrape. Counting the open pauses takes as
-long as there are many: it runs beside the scrape, and its result is kept for a while.
+They use bounded connections of their own. An unreachable or slow database shows as
+`resumer_db_up 0`, never as a failing or slow scrape. The time to count open pauses grows with their number, so the
+count runs beside the scrape and is cached.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ Rows = list[dict[str, Any]]
 
 
 class MetricsConnection:
-    """Opens its connection when it is asked, and again after it was forgotten.
+    """A connection that opens when it is used, and again after `forget`.
 
-    `standby`: to whatever server there is, also to one that takes no writes.
+    `standby`: a server that accepts no writes will do.
     """
 
     def __init__(self, url: str, *, standby: bool = False) -> None:
@@ -38,16 +38,16 @@ class MetricsConnection:
     async def rows(self, statement: str) -> Rows:
         """Return the rows of a statement. Raises psycopg's errors.
 
-        A connection that was ended since the last scrape does not mean that the database is away.
+        If the connection was closed since the last scrape, it is opened again.
         """
         if self._connection is not None:
             try:
-                return await self._ask(statement)
+                return await self._fetch(statement)
             except psycopg.OperationalError:
                 self.forget()
-        return await self._ask(statement)
+        return await self._fetch(statement)
 
-    async def _ask(self, statement: str) -> Rows:
+    async def _fetch(self, statement: str) -> Rows:
         if self._connection is None:
             self._connection = await AsyncConnection.connect(
                 self._url,
@@ -67,28 +67,28 @@ class MetricsConnection:
             return await cursor.fetchall()
 
     def forget(self) -> None:
-        """Close the connection hard: a polite close would wait for a path that may be dead."""
+        """Close the socket at once; an orderly close would wait for a path that may be dead."""
         if self._connection is not None:
             self._connection.pgconn.finish()
             self._connection = None
 
 
 PATIENCE: Final = 0.5  # seconds that a scrape waits for the database
-DEAR: Final = 0.05  # seconds more that it waits for a new count of the pauses
-KEPT: Final = 50  # times as long as it took to count: 2 % of the time are spent on it, at most
+COUNT_PATIENCE: Final = 0.05  # seconds more that it waits for a new count of the pauses
+KEPT: Final = 50  # multiple of the counting time: at most 2 % of the time is spent counting
 REASONS: Final = frozenset(get_args(PauseReason))
 
 
 class Gauges(Collector):
-    """Asks the database in `refresh`, and tells what it answered in `collect`.
+    """Read the database in `refresh`, and yield the values in `collect`.
 
-    `up`: the last answer came, and came in time. `standby`: a server that only reads will do.
+    `up`: the last response came in time. `standby`: a server that accepts no writes will do.
     """
 
     def __init__(self, url: str, *, standby: bool = False) -> None:
         self.up = False
-        self._now, self._dear = (MetricsConnection(url, standby=standby) for _ in range(2))
-        self._asking: asyncio.Task[None] | None = None
+        self._now, self._slow = (MetricsConnection(url, standby=standby) for _ in range(2))
+        self._reading: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
         self._count_again = 0.0
         self._requests: Rows = []
@@ -96,30 +96,30 @@ class Gauges(Collector):
         self._pauses: Rows | None = None
 
     async def refresh(self) -> None:
-        """Ask, and wait a moment for the answer; what comes later is told by the next scrape.
+        """Read the values and wait a moment; the next scrape shows those that come later.
 
-        Scrapes at the same time ask once, and none asks while an earlier one still waits.
+        Concurrent scrapes share one read. None starts while an earlier one still waits.
         """
         if self._counting is None or (self._counting.done() and monotonic() >= self._count_again):
             self._counting = asyncio.create_task(self._count())
-        if await self._asked():
-            await asyncio.wait([self._counting], timeout=DEAR)
+        if await self._refreshed():
+            await asyncio.wait([self._counting], timeout=COUNT_PATIENCE)
 
-    async def _asked(self) -> bool:
-        """Ask, unless that is under way, and tell whether the answer came in time."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        answered, _ = await asyncio.wait([self._asking], timeout=PATIENCE)
+    async def _refreshed(self) -> bool:
+        """Read the values, unless a read is in progress; return whether they came in time."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        answered, _ = await asyncio.wait([self._reading], timeout=PATIENCE)
         self.up = self.up and bool(answered)
         return bool(answered)
 
     async def commits_hang(self) -> bool:
-        """Ask whether commits wait for a synchronous standby that is not there."""
-        await self._asked()
+        """Return whether commits wait for a synchronous standby that is missing."""
+        await self._refreshed()
         return self.up and bool(self._facts.get("commits_hang"))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges; without a database only that it is away."""
+        """Yield the gauges; without a database only `resumer_db_up`."""
         yield GaugeMetricFamily("resumer_db_up", "1 while the database answers.", value=self.up)
         if self.up:
             yield from _requests(self._requests)
@@ -132,15 +132,15 @@ class Gauges(Collector):
         return iter(())
 
     async def close(self) -> None:
-        """Give up what is asked, and the connections, without waiting for anybody."""
+        """Cancel reads and close the connections without waiting for the server."""
         self._now.forget()
-        self._dear.forget()
-        if under_way := [task for task in (self._asking, self._counting) if task is not None]:
-            for task in under_way:
+        self._slow.forget()
+        if running := [task for task in (self._reading, self._counting) if task is not None]:
+            for task in running:
                 task.cancel()
-            await asyncio.wait(under_way, timeout=PATIENCE)
+            await asyncio.wait(running, timeout=PATIENCE)
 
-    async def _ask(self) -> None:
+    async def _read(self) -> None:
         try:
             self._requests = await self._now.rows("gauges.read_requests")
             [self._facts] = await self._now.rows("gauges.read_server")
@@ -152,9 +152,9 @@ class Gauges(Collector):
     async def _count(self) -> None:
         began = monotonic()
         try:
-            self._pauses = await self._dear.rows("gauges.read_pauses")
+            self._pauses = await self._slow.rows("gauges.read_pauses")
         except psycopg.Error:
-            self._dear.forget()  # `_ask` tells of it
+            self._slow.forget()  # `_read` sets `up`
         self._count_again = monotonic() + KEPT * (monotonic() - began)
 
 
@@ -226,46 +226,46 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
 
 
 class PoolGauges(Collector):
-    """Tells what the pool counts of itself."""
+    """Gauges and counters of the connection pool."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     def collect(self) -> Iterator[Metric]:
-        """Yield its connections, who waits for one, and for how long."""
-        said = self._pool.stats()
-        idle = said.get("pool_available", 0)
+        """Yield connections, waiting tasks and waiting times."""
+        stats = self._pool.stats()
+        idle = stats.get("pool_available", 0)
         connections = GaugeMetricFamily(
             "resumer_pool_connections", "Connections of the pool.", labels=["state"]
         )
         connections.add_metric(["idle"], idle)
-        connections.add_metric(["used"], said.get("pool_size", 0) - idle)
+        connections.add_metric(["used"], stats.get("pool_size", 0) - idle)
         yield connections
         yield GaugeMetricFamily(
             "resumer_pool_max_connections",
             "Largest number of connections of the pool (`RESUMER_POOL_SIZE`).",
-            value=said.get("pool_max", 0),
+            value=stats.get("pool_max", 0),
         )
         yield GaugeMetricFamily(
             "resumer_pool_waiting",
             "Tasks that wait for a connection of the pool.",
-            value=said.get("requests_waiting", 0),
+            value=stats.get("requests_waiting", 0),
         )
         yield CounterMetricFamily(
             "resumer_pool_requests",
             "Requests for a connection of the pool.",
-            value=said.get("requests_num", 0),
+            value=stats.get("requests_num", 0),
         )
         yield CounterMetricFamily(
             "resumer_pool_wait_seconds",
             "Seconds that all these requests waited.",
-            value=said.get("requests_wait_ms", 0) / 1000,
+            value=stats.get("requests_wait_ms", 0) / 1000,
         )
         yield CounterMetricFamily(
             "resumer_pool_errors",
             "Connections that could not be opened, or were lost, or waited for in vain.",
             value=sum(
-                said.get(what, 0)
+                stats.get(what, 0)
                 for what in ("connections_errors", "connections_lost", "requests_errors")
             ),
         )

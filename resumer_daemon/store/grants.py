@@ -1,10 +1,11 @@
 """Least privilege: four roles, and exactly the rights that each needs (`grants.missing_grants`).
 
-`resumer_owner` owns our schema, and our functions run with its rights; `resumer_daemon` is for the
-daemon, `resumer_operator` for who starts, decides and cancels, `resumer_reader` for who looks.
+`resumer_owner` owns schema `resumer`, and SQL functions run with its rights. `resumer_daemon` is
+for the daemon, `resumer_operator` for people who start, decide and cancel, `resumer_reader` for
+people who read.
 
-Where a table of the service has row-level security, each role also gets a policy for each of its
-rights there. A policy locks its table, so the policies of a table have a transaction of their own.
+If a table of the service has row-level security, each role also gets a policy for each of its
+rights there. CREATE POLICY locks its table, so the policies of a table have their own transaction.
 """
 
 from collections.abc import Sequence
@@ -32,9 +33,9 @@ SAME = (errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_)
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A right that a role lacks, and the statement that gives it.
+    """A right that a role lacks, and the statement that grants it.
 
-    `policy_on` is the table where the right is a policy.
+    `policy_on` is the table of a policy, None for a privilege.
     """
 
     role: str
@@ -44,7 +45,7 @@ class Lack:
 
 
 async def missing(url: str, schema: str) -> list[str]:
-    """Return the statements that are missing, in their order. Raises Unreachable."""
+    """Return the statements that `give` would run. Raises `Unreachable`."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
         policies = [r.statement for r in await _rights(connection, schema) if r.policy_on]
@@ -52,7 +53,7 @@ async def missing(url: str, schema: str) -> list[str]:
 
 
 async def to_give_again(url: str, schema: str) -> bool:
-    """Return whether the server has our roles and they lack rights here. Raises Unreachable."""
+    """Return whether the roles exist but lack rights in this database. Raises `Unreachable`."""
     async with await connect(url) as connection, connection.transaction():
         await settle_pooled(connection)
         cursor = await connection.execute(load("grants.existing_roles"))
@@ -60,12 +61,12 @@ async def to_give_again(url: str, schema: str) -> bool:
 
 
 async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
-    """Run the statements that are missing, and return them.
+    """Grant missing rights and return the statements.
 
-    `tell` gets a line for each wait: which lock is not free, and who holds it.
+    `tell` gets a line for each wait: the lock, and the sessions that hold it.
 
     Raises:
-        MigrationError: Who asks may not give these rights, or a table was locked for too long.
+        MigrationError: The role may not grant them, or a table was locked for too long.
     """
     async with await connect(url) as connection:
         place = MigrationTarget.of(schema, keep_columns=False)
@@ -99,7 +100,7 @@ async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
 
 
 async def lacks(connection: Connection, schema: str, role: str) -> list[Lack]:
-    """Return what a role lacks that shall do the daemon's work."""
+    """Return the rights that a role lacks to run the daemon."""
     rights = await _rights(connection, schema, role)
     return [lack for lack in rights if lack.role == DAEMON and lack.policy_on is None]
 
@@ -128,7 +129,7 @@ async def _run_all(
 
 
 async def _run(connection: Connection, statement: str, locks: Sequence[Lock]) -> None:
-    """Roles belong to all databases of a server: another migrator may give the same just now."""
+    """Retry if another migrator grants the same: roles belong to all databases of a server."""
     try:
         await or_busy(connection.execute(statement.encode(), prepare=False), statement, locks)
     except MigrationError as error:

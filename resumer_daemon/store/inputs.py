@@ -36,28 +36,28 @@ TURN: Final = 2.0
 
 
 class CpuAllowance:
-    """The time of one turn. Where it is used up, each execution still takes one step."""
+    """The CPU time of one batch. When it is used up, each execution still takes one step."""
 
     def __init__(self) -> None:
         self._end = thread_time() + TURN
         self._until = 0.0
 
     def begin(self) -> None:
-        """Give the next execution its time."""
+        """Start the time of the next execution."""
         self._until = min(thread_time() + EACH, self._end)
 
     def used_up(self) -> bool:
-        """Tell whether the execution at hand has had its time."""
+        """Return whether the current execution has used its time."""
         return thread_time() >= self._until
 
 
 CAPACITY = 1_000
 KEPT = 3_600.0
-"""Seconds until a current definition is kept again: what nobody uses is deleted after days."""
+"""Seconds until a definition in use is stored again; an unused one is deleted after days."""
 
 
 class DefinitionCache:
-    """A cache of parsed definitions, with copies of those that are not known to be kept yet."""
+    """A cache of parsed definitions, and the texts of those that may not be stored yet."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[str, Found] = OrderedDict()
@@ -65,7 +65,7 @@ class DefinitionCache:
         self._kept: dict[str, float] = {}
 
     async def programs(self, session: Session, batch: Sequence[ClaimedExecution]) -> Definitions:
-        """Return the definitions that these executions may run on; read those not seen before."""
+        """Return the definitions that these executions may run on; read those not cached."""
         hashes = {c.pause.definition for c in batch if c.pause and c.pause.definition}
         await self._read(session, hashes)
         current = {c.workflow for c in batch if c.workflow and _needs_current(c)}
@@ -75,9 +75,11 @@ class DefinitionCache:
         )
 
     async def kept_copy(self, session: Session, fingerprint: str) -> Found:
-        """Return the definition that an execution went on with, whoever began it."""
+        """Return the definition with this fingerprint."""
         await self._read(session, {fingerprint})
-        return self._found.get(fingerprint, InvalidDefinition("the copy of its definition is gone"))
+        return self._found.get(
+            fingerprint, InvalidDefinition("the copy of its definition was deleted")
+        )
 
     async def _read(self, session: Session, hashes: Set[str]) -> None:
         missing = [h for h in hashes if not isinstance(self._found.get(h), PinnedDefinition)]
@@ -128,7 +130,7 @@ class DefinitionCache:
 
 
 def parse(fingerprint: str, text: str) -> Found:
-    """Read a definition's text as something to run, or as the reason why it cannot be."""
+    """Parse the text of a definition, or return why it is invalid."""
     try:
         return PinnedDefinition(fingerprint, parse_definition(load(text)))
     except (DefinitionError, ValueError) as error:
@@ -161,7 +163,7 @@ class BatchInputs:
     allowance: CpuAllowance = field(default_factory=CpuAllowance)
 
     def world(self, claimed: ClaimedExecution) -> AdvanceInputs:
-        """Return what is told of the world to one execution, whose time begins now."""
+        """Return the inputs of one execution, whose CPU time begins now."""
         self.allowance.begin()
         return AdvanceInputs(
             now=self.now,
@@ -190,9 +192,9 @@ async def load_inputs(
     programs: Definitions,
     now: datetime,
 ) -> BatchInputs:
-    """Read what these executions need; nothing is asked that none of them needs.
+    """Read what these executions need, and run no statement that none of them needs.
 
-    `now` is the database's time: every deadline is counted from it.
+    `now` is the database's time. Every deadline counts from it.
     """
     endpoints = {
         name: Endpoint(each.url, each.headers) for name, each in settings.context_endpoints.items()
@@ -241,7 +243,7 @@ async def _loaded(
     batch: Sequence[ClaimedExecution],
     programs: Definitions,
 ) -> Loaded:
-    """Read from the service's cache what definitions that begin ask for."""
+    """Read the entities that starting executions load from the service's cache."""
     wanted = [(c, path, key) for c in batch for path, key in _asked_for(c, programs)]
     if not wanted:
         return {}
@@ -271,7 +273,7 @@ async def _loaded(
 def _asked_for(
     claimed: ClaimedExecution, programs: Definitions
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield each path of `context.load` with the id that the payload has for its entity."""
+    """Yield each path of `context.load` with the id of its entity in the payload."""
     begins = claimed.status == "pending"
     found = programs.current.get(claimed.workflow) if begins and claimed.workflow else None
     if not isinstance(found, PinnedDefinition):

@@ -1,8 +1,8 @@
-"""Bring a database to this version, and back.
+"""Apply and revert migrations.
 
-Each step is one transaction with its lines in the history, under a lock that migrators poll for.
-It touches at most one table of the service. Where it waits for that table too long, it steps back
-and lets others through.
+Each step is one transaction, with its lines in the history, under a lock that migrators poll for.
+It locks at most one table of the service. If it waits too long for that table, it rolls back and
+lets others pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ def create_development_database(url: str) -> None:
 
 
 async def adopt_blocked(url: str, *, on: bool) -> bool:
-    """Say whether the service's blocked executions are adopted; return whether that is new."""
+    """Set whether the service's blocked executions are adopted; return whether that changed."""
     async with await connect(url) as connection, connection.transaction():
         await settle_pooled(connection)
         cursor = await connection.execute(load("migrate.set_adopt_blocked"), {"on": on})
@@ -64,15 +64,15 @@ async def adopt_blocked(url: str, *, on: bool) -> bool:
 
 
 def written_choice(*, on: bool) -> str:
-    """Return the SQL of that choice."""
+    """Return the SQL of `adopt_blocked`."""
     return written("migrate.set_adopt_blocked", on=on) + ";"
 
 
 async def refuse_approvals(url: str, schema: str = "public", *, on: bool) -> bool:
-    """Have approvals refused, or not, that the guard objects to; return whether that is new.
+    """Enable or disable the trigger of the decision guard; return whether that changed.
 
     Raises:
-        MigrationError: Somebody who is not the owner of the table asks.
+        MigrationError: The role does not own the table.
     """
     async with await connect(url) as connection:
         place = MigrationTarget.of(schema, keep_columns=False)
@@ -112,8 +112,8 @@ async def up(
 
     Raises:
         MigrationError: A numbered migration differs from this version's, or a migration fails.
-        PlanRefused: The service's tables do not fit, or others would be harmed.
-        Unreachable: The database does not answer.
+        PlanRefused: The service's tables do not fit, or replication would break.
+        Unreachable: The database does not respond.
     """
     async with await connect(url) as connection:
         (await _plan(connection, schema)).require(allow_published=allow_published)
@@ -164,9 +164,9 @@ async def down(
     tell: Callable[[str], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Undo everything, newest first, and return the names of it. Errors as `up`.
+    """Revert all migrations, newest first, and return their names. Raises like `up`.
 
-    `keep_columns`: what was added to the service's tables stays, with what is in it.
+    `keep_columns`: keep columns that were added to the service's tables, with their values.
     """
     async with await connect(url) as connection:
         return await _run(
@@ -175,7 +175,7 @@ async def down(
 
 
 async def plan(url: str, schema: str = "public") -> MigrationPlan:
-    """Return what `up` would do, and what speaks against it. Errors as `up`."""
+    """Return the effects that `up` would have, and objections. Raises like `up`."""
     async with await connect(url, reads=True) as connection:
         return await _plan(connection, schema)
 
@@ -190,7 +190,7 @@ async def status(url: str, schema: str = "public") -> list[MigrationStatus]:
 async def pending(
     url: str, direction: Direction, schema: str = "public", *, keep_columns: bool = False
 ) -> list[str]:
-    """Return the SQL that `up` or `down` would run now, a transaction each. Errors as `up`."""
+    """Return the SQL that `up` or `down` would run, a transaction each. Raises like `up`."""
     place = MigrationTarget.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
         await settle_pooled(connection)
@@ -206,7 +206,7 @@ async def pending(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transaction: its SQL, by migration, and its locks."""
+    """One transaction: its SQL by migration, and its locks."""
 
     migrations: Sequence[Migration]
     parts: Sequence[tuple[str, str]]
@@ -252,7 +252,7 @@ async def _policy_steps(connection: Connection, schema: str) -> list[Step]:
 
 
 async def _owner(connection: Connection, schema: str) -> str | None:
-    """Return the role that owns our objects, where it is to be used; else they are our role's."""
+    """Return the role that must own the created objects, or None for the current role."""
     cursor = await connection.execute(load("migrate.find_owner"), {"schema": schema})
     row = await cursor.fetchone()
     return row[0] if row else None
@@ -314,15 +314,15 @@ async def _run(
 
 
 async def _step(connection: Connection, place: MigrationTarget, direction: Direction) -> list[str]:
-    """Choose the next step under the migrators' lock, and run it: one transaction.
+    """Run the next step in one transaction, under the migrators' lock.
 
-    Return the names of what it applied; none if nothing is left.
+    Return the names of its migrations, none if nothing is left.
     """
     async with connection.transaction():
         await prepare(connection, place)
         cursor = await connection.execute(load("migrate.lock"))
         if (await cursor.fetchone()) != (True,):
-            raise LockUnavailable("another migrator is at work")
+            raise LockUnavailable("another migrator is running")
         history = await read_installed(connection, place.schema)
         if place.repaired_since is not None:
             history = to_repair(history, place.repaired_since)

@@ -2,9 +2,9 @@
 
 Numbered migrations hold tables, columns, domains and indexes. Each is applied once and never
 changes after a release. Repeatable migrations hold functions, views and triggers. Each is applied
-again when its text changes, so a mended function needs no new number.
+again when its text changes, so that a corrected function needs no new number.
 
-They are read at import, as the statements are.
+They are read at import, like the statements.
 """
 
 import re
@@ -47,7 +47,7 @@ TRIGGERS: Final = (
     "triggers/workflow_executions",
     "triggers/events",
 )
-"""Our triggers, one file for each table of the service. Each is applied in its own transaction."""
+"""The triggers, one file for each table of the service, each applied in its own transaction."""
 
 SCHEMA: Final = "0001_schema"
 SERVICE_TABLES: Final = "0002_service_tables"

@@ -27,17 +27,17 @@ from resumer_daemon.store.statements import load
 ALLOW_PUBLISHED = "--allow-published"
 
 WHY: Mapping[str, str] = {
-    "publication": "It sends what it carries to subscribers; functions and triggers are not sent.",
-    "logical slot": "It keeps WAL until its consumer has read it, that of our tables too.",
-    "subscription": "What it writes here fires no trigger; the reconciler finds decisions.",
+    "publication": "It sends its tables to subscribers. Functions and triggers are not sent.",
+    "logical slot": "It keeps WAL until its consumer has read it, also of these tables.",
+    "subscription": "Its writes fire no triggers. The reconciler finds decisions.",
     "event trigger": "It runs when a migration creates something, and may refuse it.",
-    "trigger": "It fires beside ours, those of one kind in the order of their names.",
+    "trigger": "It fires beside the daemon's triggers, in the order of their names.",
     "rule": "It rewrites writes before a trigger or the daemon sees them.",
     "check constraint": "It must allow what the daemon writes, such as status paused.",
-    "policy": "It must not hide rows from our roles: `migrate grants` adds policies for them.",
-    "row security": "Policies may hide rows: `migrate grants` adds policies for our roles.",
+    "policy": "It must not hide rows from the roles; `migrate grants` adds policies for them.",
+    "row security": "Policies may hide rows; `migrate grants` adds policies for the roles.",
 }
-"""By kind of a surrounding: why it matters."""
+"""By kind of surrounding: why it matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class PlannedRole:
 
 @dataclass(frozen=True, slots=True)
 class Surrounding:
-    """Something of others; `carries` is what a publication or slot sends of what we create."""
+    """An object of others. `carries`: what a publication or slot sends of what is created."""
 
     kind: str
     name: str
@@ -115,13 +115,13 @@ class MigrationPlan:
 async def read_plan(
     connection: Connection, schema: str, missing: Sequence[Migration], applied: Set[str]
 ) -> MigrationPlan:
-    """Return the plan to apply what is `missing`; `applied` are the names in the history."""
+    """Return the plan to apply `missing` migrations; `applied` are the names in the history."""
     tables = await read_tables(connection, schema)
     new = [migration for migration in missing if migration.name not in applied]
     cursor = connection.cursor(row_factory=class_row(PlannedRole))
     role = await (await cursor.execute(load("migrate.read_migrator"))).fetchone()
     if role is None:
-        raise LookupError("whoever is connected has a role")
+        raise LookupError("migrate.read_migrator returned no row")
     columns = added_columns().keys()
     mismatches = await before_installation(connection, schema, columns) if new else ()
     changes = _changes(missing, tables)
@@ -154,7 +154,7 @@ def _created(missing: Sequence[Migration]) -> Mapping[str, Sequence[str]]:
 
 
 def _changes(missing: Sequence[Migration], tables: Mapping[str, Table]) -> Sequence[Change]:
-    """Return what happens to each table of the service, those that nothing happens to left out."""
+    """Return the change of each table of the service that changes."""
     names = {migration.name for migration in missing}
     there = EXECUTIONS in tables
     of_tables = [m for m in missing if m.of_the_service and (m.name != SERVICE_TABLES or not there)]
@@ -184,7 +184,7 @@ def _wrong_columns(mismatches: Sequence[Mismatch]) -> Iterator[Remark]:
             "column",
             f"{wrong.table}.{wrong.column}",
             f"expected {wrong.expected}, found {wrong.found or 'nothing'}",
-            "The triggers and the daemon cannot work with it.",
+            "The triggers and the daemon need it.",
             "refused",
             wrong.remedy or "set RESUMER_SERVICE_SCHEMA, or create it as the service does",
         )
@@ -198,7 +198,7 @@ def _missing_rights(
             "right",
             role.name,
             f"may not create a schema in database {role.database}",
-            "Schema resumer holds all that is ours.",
+            "Schema resumer holds everything that the daemon owns.",
             "refused",
             f"GRANT CREATE ON DATABASE {role.database} TO {role.name}, or migrate as another role",
         )
@@ -234,8 +234,8 @@ def _remarks(surroundings: Sequence[Surrounding], added: frozenset[str]) -> Iter
                 found.kind,
                 name,
                 found.detail,
-                "It would carry tables or columns that the other side does not have, so"
-                " replication stops there and WAL fills the disk here.",
+                "It would carry tables or columns that the other side does not have:"
+                " replication would stop there and WAL would fill the disk here.",
                 "refused",
                 "create them on the other side first (docs/dba.md, Replication), then run"
                 f" `migrate up {ALLOW_PUBLISHED}`",

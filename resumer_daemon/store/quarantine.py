@@ -6,7 +6,7 @@ from uuid import UUID
 from resumer_daemon.engine.moves import plan_cancel
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.engine.settlement import settle
-from resumer_daemon.store.claim import lock_again, read_cancel
+from resumer_daemon.store.claim import lock_given, read_cancel_request
 from resumer_daemon.store.leases import delete, lock_expired
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
@@ -19,8 +19,8 @@ async def quarantine(session: Session, execution: UUID, incident: Incident) -> b
     Cancel it instead if that was requested. Return whether it was cancelled.
     """
     async with session.transaction():
-        await lock_again(session, [execution])
-        claimed = await read_cancel(session)
+        await lock_given(session, [execution])
+        claimed = await read_cancel_request(session)
         settlement = None if claimed is None else settle(claimed)
         if claimed is None or settlement is None or not settlement.cancelled:
             await _stop(session, incident, running=False)

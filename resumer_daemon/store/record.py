@@ -1,6 +1,6 @@
-"""Write the plans of a batch: a constant number of statements, whatever the batch holds.
+"""Write the plans of a batch in a constant number of statements, whatever its size.
 
-Empty statements are not sent. Everything is sent in one pipeline and commits together.
+Statements without rows are not sent. All are sent in one pipeline and commit together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ class AuditEntry(NamedTuple):
     changes: dict[str, Json]
 
 
-def audited(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return what these plans leave in the log, column by column."""
+def audit_columns(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the audit entries of these plans as columns."""
     rows = [(plan.claimed.organization, entry) for plan in plans for entry in _entries(plan)]
     return {
         "organizations": [organization for organization, _ in rows],
@@ -39,28 +39,28 @@ def audited(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         "actions": [entry.action for _, entry in rows],
         "actor_ids": [_user(entry.actor) for _, entry in rows],
         "by_person": [entry.actor is not None for _, entry in rows],
-        "changes": [dump(_said(entry)) for _, entry in rows],
+        "changes": [dump(_changes(entry)) for _, entry in rows],
     }
 
 
 def _entries(plan: Plan) -> Iterator[AuditEntry]:
     yield from _decisions(plan)
     moved_by = plan.settlement.moved_by if plan.settlement is not None else None
-    # an approver has an entry of the approval: the daemon resumes
+    # the approver is in the entry of the approval; the daemon resumes
     actor = moved_by.actor if moved_by is not None and moved_by.kind != "approval" else None
-    said: dict[str, Json] = {
+    changes: dict[str, Json] = {
         "reason": moved_by.reason if moved_by is not None else None,
         "request": moved_by.id if moved_by is not None else None,
     }
     execution = plan.claimed.id
     if plan.status == "cancelled":
-        yield AuditEntry("execution", execution, "cancelled", actor, said)
+        yield AuditEntry("execution", execution, "cancelled", actor, changes)
     elif plan.ends_incident or (plan.resumed and plan.closed_by == "retry"):
-        yield AuditEntry("execution", execution, "retried", actor, said)
+        yield AuditEntry("execution", execution, "retried", actor, changes)
     elif plan.resumed or plan.ends_manual_pause:
         by = moved_by.kind if moved_by is not None else "manual"
-        said |= {"trigger": plan.closed_by or by, "status": plan.status or "paused"}
-        yield AuditEntry("execution", execution, "resumed", actor, said)
+        changes |= {"trigger": plan.closed_by or by, "status": plan.status or "paused"}
+        yield AuditEntry("execution", execution, "resumed", actor, changes)
     yield from _stops(plan)
 
 
@@ -70,14 +70,14 @@ def _decisions(plan: Plan) -> Iterator[AuditEntry]:
         if not (isinstance(answer, Decision) and plan.resumed):
             continue
         for decided in answer.all:
-            said: dict[str, Json] = {
+            changes: dict[str, Json] = {
                 "request_id": decided.request_id,
                 "decision": decided.decision,
                 "reason": decided.reason,
                 "execution": str(plan.claimed.id),
             }
             approver = None if decided.approver_id is None else str(decided.approver_id)
-            yield AuditEntry("approval", decided.id, decided.decision, approver, said)
+            yield AuditEntry("approval", decided.id, decided.decision, approver, changes)
 
 
 def _stops(plan: Plan) -> Iterator[AuditEntry]:
@@ -87,12 +87,12 @@ def _stops(plan: Plan) -> Iterator[AuditEntry]:
     if stopped is not None:
         yield AuditEntry("execution", execution, "incident", None, stopped.to_json())
     elif held is not None:
-        said: dict[str, Json] = {
+        changes: dict[str, Json] = {
             "reason": held.reason,
             "trigger": "manual",
             "hold": held.hold_number,
         }
-        yield AuditEntry("execution", execution, "paused", held.actor, said)
+        yield AuditEntry("execution", execution, "paused", held.actor, changes)
     elif opens is not None:
         paused: dict[str, Json] = {"reason": opens.reason, "step": opens.step_id}
         yield AuditEntry("execution", execution, "paused", None, paused)
@@ -105,8 +105,8 @@ def _user(actor: str | None) -> UUID | None:
         return None
 
 
-def _said(entry: AuditEntry) -> dict[str, Json]:
-    """Return what is known beside the columns; a name that is no user's id is kept there."""
+def _changes(entry: AuditEntry) -> dict[str, Json]:
+    """Return the entry's changes, with an actor that is not a user id."""
     named = {"actor": entry.actor} if _user(entry.actor) is None else {}
     return {name: value for name, value in (entry.changes | named).items() if value is not None}
 
@@ -114,10 +114,12 @@ def _said(entry: AuditEntry) -> dict[str, Json]:
 async def record(
     session: Session, plans: Sequence[Plan], copies: Mapping[str, DefinitionCopy]
 ) -> None:
-    """Write everything that these plans hold. `copies` are definitions, by fingerprint."""
+    """Write these plans. `copies` are definitions to store, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
     async with session.at_the_service():
-        await _write(session, "record.insert_steps", _steps(moved))  # none ends after its execution
+        await _write(
+            session, "record.insert_steps", _steps(moved)
+        )  # no step may end after its execution
         await _write(session, "record.update_executions", _executions(moved))
         await _write(session, "record.insert_approvals", _approvals(moved))
     await _write(session, "record.insert_outbox", _outbox(moved))
@@ -151,14 +153,14 @@ async def record(
             {"ids": [r for plan in plans for r in plan.writes_to_undo]},
         )
     await _write(session, "record.settle_requests", _settled(plans))
-    await _write(session, "record.settle_unrequested_decisions", _unasked(plans))
-    await _write(session, "record.insert_requests", _added(plans))
-    await _write(session, "record.requeue_past_events", _recalled(plans))
+    await _write(session, "record.settle_unrequested_decisions", _unrequested(plans))
+    await _write(session, "record.insert_requests", _own_requests(plans))
+    await _write(session, "record.requeue_past_events", _past_events(plans))
     async with session.at_the_service():
         await _write(session, "record.expire_approvals", _expired(plans))
         await _write(session, "record.withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:
-            await _write(session, "record.insert_audit", audited(plans))
+            await _write(session, "record.insert_audit", audit_columns(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
@@ -194,14 +196,14 @@ def _executions(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _wait_state(pause: PauseToOpen | None) -> str | None:
-    """Return what the service reads of a wait; the statement adds since when."""
+    """Return the `wait_state` that the service reads; the statement adds its start."""
     if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
-    waiting, ways = pause.wait, pause.next_steps
+    wait, next_steps = pause.wait, pause.next_steps
     stored = {
-        "event": waiting.event or "",
-        "timeout_at": waiting.due_at and rfc3339(waiting.due_at),
-        "on_timeout": ways.event if waiting.event is None else ways.timeout,
+        "event": wait.event or "",
+        "timeout_at": wait.due_at and rfc3339(wait.due_at),
+        "on_timeout": next_steps.event if wait.event is None else next_steps.timeout,
     }
     return dump({name: value for name, value in stored.items() if value is not None})
 
@@ -277,7 +279,7 @@ def _settled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _moved(plan: Plan) -> dict[int, str]:
-    """Say of decisions that were applied elsewhere why they do not count here."""
+    """Return reasons for decisions that were applied to another execution."""
     decisions = (
         r for r in plan.claimed.requests if r.kind == "approval" and r.decision != APPROVAL_DELETED
     )
@@ -296,11 +298,11 @@ def _withdrawn(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
 
 
-def _recalled(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+def _past_events(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     return {"ids": [plan.claimed.id for plan in plans if plan.requeues_past_events]}
 
 
-def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+def _unrequested(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [(plan.claimed.id, a, "applied") for plan in plans for a in plan.unrequested_approvals]
     rows += [
         (plan.claimed.id, a, "superseded") for plan in plans for a in plan.superseded_approvals
@@ -315,7 +317,7 @@ def _unasked(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 
 
 def _decided_by(approval: Approval) -> str | None:
-    """Return who decided; an expiry is nobody's, whoever was asked."""
+    """Return the approver; an expiry has none."""
     return (
         None
         if approval.approver_id is None or approval.status == "expired"
@@ -323,14 +325,14 @@ def _decided_by(approval: Approval) -> str | None:
     )
 
 
-def _added(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+def _own_requests(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [row for plan in plans for row in own_requests(plan)]
     names = ("execution_ids", "kinds", "sources", "decisions", "pauses", "due")
     return {name: [row[position] for row in rows] for position, name in enumerate(names)}
 
 
 def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
-    """Return a pause's timers, and the looks that are asked for."""
+    """Yield the daemon's own requests of a plan: timers and second looks."""
     execution = plan.claimed.id
     if plan.checks_again:
         yield execution, "adopt", None, None, None, None
@@ -339,29 +341,29 @@ def own_requests(plan: Plan) -> Iterable[tuple[Any, ...]]:
     for approval in plan.without_timer:
         yield execution, "timeout", approval.id, None, None, approval.expires_at
     yield from _expiries(execution, plan)
-    looking = plan.branches if plan.applies_event else plan.new_branches
-    if any(branch.wait.event is not None for branch in looking):
-        # look back once this is committed: an earlier event of two may have ended another wait
+    waiting = plan.branches if plan.applies_event else plan.new_branches
+    if any(branch.wait.event is not None for branch in waiting):
+        # search past events after the commit: the earlier of two may have ended another wait
         yield execution, "adopt", None, None, None, None
     if plan.opens is not None:
         yield from _timers(execution, plan.opens)
 
 
 def _expiries(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
-    asked = {approval for branch in plan.branches for approval in branch.approval_ids}
+    awaited = {approval for branch in plan.branches for approval in branch.approval_ids}
     for write in plan.writes:
-        if isinstance(write, NewApproval) and write.expires_at and write.id in asked:
+        if isinstance(write, NewApproval) and write.expires_at and write.id in awaited:
             yield execution, "timeout", write.id, None, None, write.expires_at.isoformat()
-    yield from _expiries_of_earlier(execution, plan)
+    yield from _expiries_of_prior(execution, plan)
 
 
-def _expiries_of_earlier(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
-    """Return timers of approvals that were written before their step began to wait."""
-    asked = {approval for branch in plan.new_branches for approval in branch.approval_ids}
-    if asked:
-        asked -= {r.source_id for r in plan.claimed.requests if r.kind == "timeout"}
-    for approval in plan.claimed.approvals if asked else ():
-        if approval.id in asked and approval.status == "pending" and approval.expires_at:
+def _expiries_of_prior(execution: UUID, plan: Plan) -> Iterable[tuple[Any, ...]]:
+    """Yield timers of approvals that were inserted before their step began to wait."""
+    awaited = {approval for branch in plan.new_branches for approval in branch.approval_ids}
+    if awaited:
+        awaited -= {r.source_id for r in plan.claimed.requests if r.kind == "timeout"}
+    for approval in plan.claimed.approvals if awaited else ():
+        if approval.id in awaited and approval.status == "pending" and approval.expires_at:
             yield execution, "timeout", approval.id, None, None, approval.expires_at
 
 

@@ -1,7 +1,7 @@
-"""Who we are in the database: what binds us, and whether we see all that is there.
+"""The role of the session: what binds it, and whether row-level security hides rows from it.
 
-A policy that hides rows looks like an empty table: executions would seem deleted, and decisions for
-them would be settled as orphans. So what may hide anything is an error, before anything is read.
+A table with hidden rows looks empty. Executions would seem deleted, and their decisions would be
+settled as orphans. Therefore a policy that may hide rows is an error before anything is read.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,10 @@ from resumer_daemon.store.statements import load
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The role of a session. `unbound`: a superuser, or one that no policy binds.
+    """The role of a session.
 
-    `filtered`: row-level security is at work; `hiding`: the tables where it may hide rows from us.
+    `unbound`: it is a superuser or has BYPASSRLS. `filtered`: row-level security applies to it.
+    `hiding`: the tables where policies may hide rows from it.
     """
 
     name: str
@@ -27,29 +28,29 @@ class Role:
     hiding: Sequence[str]
 
     def require_sight(self) -> None:
-        """Raise ContractError where a policy may hide rows from us."""
+        """Raise `ContractError` if a policy may hide rows from the role."""
         if self.hiding:
             raise ContractError(
                 f"row-level security may hide rows of {', '.join(self.hiding)} from role"
-                f" {self.name}: run `resumer-daemon migrate grants` and be a member of"
+                f" {self.name}: run `resumer-daemon migrate grants` and make it a member of"
                 " resumer_daemon, or CREATE POLICY ... USING (true) WITH CHECK (true) for it"
             )
 
     def require_bounds(self) -> None:
-        """Raise NotAllowed where nothing binds us."""
+        """Raise `NotAllowed` if the role is a superuser or has BYPASSRLS."""
         if self.unbound:
             raise NotAllowed(
-                f"role {self.name} is a superuser or has BYPASSRLS: let the daemon be a member of"
+                f"role {self.name} is a superuser or has BYPASSRLS: use a role that is a member of"
                 " resumer_daemon (`resumer-daemon migrate grants`),"
-                " or say RESUMER_ALLOW_SUPERUSER=true"
+                " or set RESUMER_ALLOW_SUPERUSER=true"
             )
 
 
 async def read_role(connection: Connection, schema: str) -> Role:
-    """Return who we are there."""
+    """Return the role of the connection."""
     cursor = connection.cursor(row_factory=class_row(Role))
     await cursor.execute(load("service_schema.read_role"), {"schema": schema})
     role = await cursor.fetchone()
     if role is None:
-        raise LookupError("whoever is connected has a role")
+        raise LookupError("service_schema.read_role returned no row")
     return role

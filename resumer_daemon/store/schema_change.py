@@ -20,15 +20,15 @@ from resumer_daemon.store.migration_locks import Lock
 from resumer_daemon.store.statements import load
 
 LOCK_TIMEOUT = "150ms"
-"""How long a migration waits for a lock. All who come later wait behind it, readers too."""
+"""The wait of a migration for a lock. Sessions that come later wait behind it, readers too."""
 
 DEADLOCK_TIMEOUT = "50ms"
-"""A superuser's wait ends an autovacuum that holds the lock after this; less than LOCK_TIMEOUT."""
+"""After this wait a superuser's migration ends an autovacuum; less than LOCK_TIMEOUT."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationTarget:
-    """The service's schema, and what of it a migration keeps."""
+    """The service's schema, and whether a migration keeps its columns there."""
 
     schema: str
     keep_columns: Literal["on", "off"]
@@ -60,7 +60,7 @@ class MigrationTarget:
 
 
 async def prepare(connection: Connection, place: MigrationTarget) -> None:
-    """Make the settings of a transaction that changes the schema."""
+    """Apply the settings of a transaction that changes the schema."""
     await connection.execute(*settings(local=True))
     await connection.execute(load("migrate.prepare"), place.settings)
 
@@ -69,13 +69,13 @@ T = TypeVar("T")
 
 PATIENCE = 120.0
 REST = wait_exponential_jitter(multiplier=0.3, max=8.0, jitter=0.3)
-"""Seconds between two attempts. Whoever waited behind us gets the lock meanwhile."""
+"""Seconds between two attempts. Sessions that waited behind the migration get the lock then."""
 
 Tell: TypeAlias = Callable[[str], None]
 
 
 class LockUnavailable(Exception):
-    """Another session holds a lock that is needed. `locks` are those that are waited for."""
+    """Another session holds a needed lock. `locks` are the locks that the migration waits for."""
 
     def __init__(self, message: str, locks: Sequence[Lock] = ()) -> None:
         super().__init__(message)
@@ -87,31 +87,31 @@ async def retry_on_lock(
     in_the_way: Callable[[Sequence[Lock]], Awaitable[str]] | None = None,
     tell: Tell | None = None,
 ) -> T:
-    """Take one step. Step back from locks and try again, for at most two minutes.
+    """Run one step, and retry it for at most two minutes while a lock is unavailable.
 
-    `in_the_way` names after each attempt who holds the locks; `tell` gets that when it changes.
+    `in_the_way` names the holders of the locks after each attempt. `tell` gets changes of that.
 
     Raises:
-        MigrationError: It could not be done, or not in time.
+        MigrationError: The step failed, or a lock was unavailable for too long.
     """
-    said = ""
+    last = ""
 
     async def holders(busy: LockUnavailable) -> str:
         return await in_the_way(busy.locks) if in_the_way else ""
 
-    async def look(state: RetryCallState) -> None:
-        nonlocal said
+    async def report(state: RetryCallState) -> None:
+        nonlocal last
         busy = state.outcome.exception() if state.outcome else None
         found = await holders(busy) if isinstance(busy, LockUnavailable) else ""
-        if tell and found and found != said:
+        if tell and found and found != last:
             tell(f"{busy}; waiting for: {found}")
-        said = found or said
+        last = found or last
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(LockUnavailable),
         wait=REST,
         stop=stop_after_delay(PATIENCE),
-        before_sleep=look,
+        before_sleep=report,
         reraise=True,
     )
     try:
@@ -119,14 +119,14 @@ async def retry_on_lock(
             with attempt:
                 return await step()
     except LockUnavailable as busy:
-        found = await holders(busy) or said
+        found = await holders(busy) or last
         held = f"; it is held by: {found}" if found else ""
         raise MigrationError(f"{busy}: not free within {PATIENCE:g} s{held}") from busy.__cause__
-    raise AssertionError("it returns or raises")
+    raise AssertionError("unreachable")
 
 
 async def or_busy(work: Awaitable[object], what: str, locks: Sequence[Lock] = ()) -> None:
-    """Do work that takes these locks. Raise Busy if another session holds one of them."""
+    """Await work that takes these locks. Raise `LockUnavailable` if another session holds one."""
     try:
         await work
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:

@@ -20,8 +20,8 @@ from resumer_daemon.store.statements import SERVICE_TABLES, load
 class Table:
     """A table of the service; `rows` and `bytes` are those of the last ANALYZE.
 
-    `owned`: our role has the rights of the owner. `added` are the columns that a migration has
-    added, `triggers` are ours.
+    `owned`: the current role has the rights of the owner. `added`: columns that a migration has
+    added. `triggers`: the daemon's triggers.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Table:
 
 
 async def read_tables(connection: Connection, schema: str) -> Mapping[str, Table]:
-    """Return the tables of the service that are there, by name."""
+    """Return the existing tables of the service, by name."""
     cursor = connection.cursor(row_factory=class_row(Table))
     await cursor.execute(
         load("service_schema.read_tables"), {"schema": schema, "tables": array(SERVICE_TABLES)}
@@ -82,7 +82,7 @@ FILLED: Mapping[str, Set[str]] = {
     "events": {"id", "event_id", "event_type", "source", "payload", "received_at"},
     "audit_log": {"entity_type", "entity_id", "action", "actor_type", "changes", "timestamp"},
 }
-"""By table that we insert into: the columns that we give a value, always."""
+"""By table that the daemon inserts into: the columns that always get a value."""
 
 EMPTIED: Mapping[str, Set[str]] = {
     "workflow_executions": {
@@ -102,7 +102,7 @@ EMPTIED: Mapping[str, Set[str]] = {
     },
     "audit_log": {"actor_id"},
 }
-"""Where we write NULL, so that no default helps."""
+"""The columns into which the daemon writes NULL, so that a default does not help."""
 
 UPDATED: Mapping[str, Set[str]] = {
     "workflow_executions": {
@@ -128,25 +128,25 @@ UPDATED: Mapping[str, Set[str]] = {
     "approval_requests": {"status", "approver_id", "decision_reason", "decided_at"},
     "events": {"processed_at", "triggered_workflows"},
 }
-"""By table: the columns that an update of ours sets, where they are there."""
+"""By table: the columns that the daemon updates, if they exist."""
 
 EMPTIED_WITH: Mapping[str, Set[str]] = {
     "pointers": {"paused_step_id", "next_step_id"},
     "current_step": {"current_step_id"},
     "wait_state": {"wait_state"},
 }
-"""The same, of `workflow_executions`, by the optional column with which we do."""
+"""As EMPTIED, of `workflow_executions`, by the optional column that must exist."""
 
 OWNED_WITH: Mapping[str, str] = {"audit_log": "audit_organization"}
-"""With which optional column a table gets the organisation, where not with `organization`."""
+"""The optional column with which a table gets the organization, if not `organization`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """The properties of a column.
 
-    `omissible`: an insert may leave it out. `computed`: generated, or an identity column that takes
-    no value of ours.
+    `omissible`: an insert may omit it. `computed`: generated, or an identity column that accepts
+    no value.
     """
 
     kind: str
@@ -158,7 +158,7 @@ class Column:
 def refusals(
     schema: str, found: Mapping[tuple[str, str], Column], features: Set[str]
 ) -> Iterator[Mismatch]:
-    """Name each column that refuses what we write, or that we do not write it."""
+    """Yield each column that refuses a value of the daemon, or that needs one and gets none."""
     for (table, name), column in found.items():
         place = f"{schema}.{table}"
         if column.computed and name in _written(table):
@@ -269,24 +269,24 @@ TYPES = {
     "uuid": "uuid",
     "jsonb": "jsonb",
 }
-"""By kind: the type that a remedy gives a column."""
+"""By kind: the type that a remedy changes a column to."""
 
 Columns: TypeAlias = Mapping[tuple[str, str], Column]
 
 
 async def probe(connection: Connection, schema: str) -> frozenset[str]:
-    """Return the optional columns that are there, and `no_` before those that are not.
+    """Return the existing optional columns, and the others with the prefix `no_`.
 
     Raises:
-        ContractError: Something that is needed is missing, of another type, or refuses what we
-            write; all of it is named.
+        ContractError: Needed columns are missing, of another type, or refuse values of the daemon.
+            It names all of them.
     """
     found = await _columns(connection, schema)
     features = _features(found)
     wrong = (*_of_other_types(schema, found, {}), *refusals(schema, found, features))
     if wrong:
         raise ContractError(
-            "the service's tables are not as needed (was `resumer-daemon migrate up` run?):", wrong
+            "the service's tables do not fit (was `resumer-daemon migrate up` run?):", wrong
         )
     return features
 
@@ -294,9 +294,9 @@ async def probe(connection: Connection, schema: str) -> frozenset[str]:
 async def before_installation(
     connection: Connection, schema: str, added: Set[str]
 ) -> tuple[Mismatch, ...]:
-    """Return what would be wrong after an installation that adds these columns of executions.
+    """Return mismatches that would remain after an installation that adds these columns.
 
-    A database without `workflow_executions` gets all tables, so nothing is wrong there.
+    A database without `workflow_executions` gets all tables, so that it has none.
     """
     found = await _columns(connection, schema)
     if not any(table == "workflow_executions" for table, _ in found):

@@ -1,4 +1,4 @@
-"""Sessions: connections that run named statements in transactions, and the pool of them."""
+"""`Session` runs named statements in transactions. `Pool` lends sessions."""
 
 from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
@@ -34,13 +34,13 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def session_settings() -> bytes:
-    """Return the statement that makes the settings of a session beside those of its connection."""
+    """Return the statement that applies the settings of a session."""
     return load("session.apply_settings")
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePath:
-    """The search path that role and database set; whether the service has code that needs it."""
+    """The search path of role and database, and whether code of the service needs it."""
 
     path: str
     needed: bool
@@ -48,11 +48,15 @@ class ServicePath:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection and what was found of the database behind it.
+    """A connection, and the facts about its database.
 
-    `features` are the optional columns of the service (`store/contract.py`), `service_path` is what
-    its triggers run with, `schema` is where its tables are, `timezone` is the zone that its
-    zone-less columns are meant in. `pooled`: the next transaction may meet another backend.
+    Attributes:
+        features: optional columns of the service that exist (`store/service_schema.py`).
+        service_path: the search path that the service's triggers run with.
+        schema: the schema of the service's tables.
+        timezone: the zone of the service's zone-less columns.
+        pooled: whether the next transaction may get another backend.
+        role: the role of the session.
     """
 
     connection: Connection
@@ -109,10 +113,10 @@ class Session:
         return row
 
     async def _send_all(self) -> None:
-        """Send what psycopg left in its buffer: in a pipeline it waits for answers with it unsent.
+        """Send the rest of psycopg's buffer, which a pipeline leaves unsent while it waits.
 
-        The server answers nothing before it has the whole statement. One that is larger than the
-        buffers of a Unix socket, last before a commit, would wait for ever.
+        The server does not respond before it has the whole statement. A statement that is larger
+        than the buffers of a Unix socket, last before a commit, would wait for ever.
         """
         connection = self.connection
         if connection.pgconn.flush():
@@ -125,10 +129,10 @@ class Session:
 
     @asynccontextmanager
     async def at_the_service(self) -> AsyncIterator[None]:
-        """Write the service's tables, on the path that the service's own triggers need.
+        """Use the search path of the service's triggers inside, to write the service's tables.
 
         Other roles may create operators and functions on that path. Statements that run inside must
-        leave PostgreSQL no choice: `tests/integration/migrations/test_search_path.py` checks each.
+        qualify theirs: `tests/integration/migrations/test_search_path.py` checks each.
         """
         if self.service_path.needed:
             await self.run("session.use_service_path", {"search_path": self.service_path.path})
@@ -138,12 +142,12 @@ class Session:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Run what is inside as one transaction of ours, sent in as few packets as it allows.
+        """Run the block as one transaction in pipeline mode.
 
-        BEGIN goes with the first statement; psycopg's own block takes 0.1 ms more.
+        BEGIN is sent with the first statement. psycopg's own block takes 0.1 ms more.
 
         Raises:
-            Unreachable: The server went silent meanwhile; the connection is closed.
+            Unreachable: The server stopped responding. The connection is closed.
         """
         connection = self.connection
         async with response_timeout(connection):
@@ -153,24 +157,24 @@ class Session:
                         await self.settle(local=True)
                     yield
                     await connection.commit()
-            except BaseException:  # whoever is cancelled leaves no transaction open
-                with suppress(psycopg.OperationalError):  # what is lost is rolled back
+            except BaseException:  # a cancelled task leaves no transaction open either
+                with suppress(psycopg.OperationalError):  # a lost connection is rolled back
                     await connection.rollback()
                 raise
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Run what is inside as a part of a transaction: where it fails, only it is undone."""
+        """Run the block at a savepoint: if it fails, only the block is undone."""
         await self.run("session.savepoint")
         try:
-            async with self.connection.pipeline():  # left when all of it is answered
+            async with self.connection.pipeline():  # it ends when the server has responded to all
                 yield
                 await self.run("session.check_constraints")
-        except BaseException:  # whoever is cancelled leaves no half of it either
+        except BaseException:  # a cancelled task leaves no half of it either
             prepares = self.connection.prepare_threshold
-            self.connection.prepare_threshold = None  # else all that is prepared is forgotten
+            self.connection.prepare_threshold = None  # else psycopg forgets what is prepared
             try:
-                with suppress(psycopg.OperationalError):  # what is lost is rolled back
+                with suppress(psycopg.OperationalError):  # a lost connection is rolled back
                     await self.run("session.rollback_to_savepoint")
             finally:
                 self.connection.prepare_threshold = prepares
@@ -178,10 +182,10 @@ class Session:
         await self.run("session.release_savepoint")
 
     async def settle(self, *, local: bool) -> None:
-        """Make the settings that hold in our transactions: for the session, or for this one."""
+        """Apply the settings of transactions, for the session or `local` to this transaction."""
         if local:  # else the connection has them already
             await self.connection.execute(*settings(local=True))
-        # where no policy is at work, one that comes is an error, and not fewer rows
+        # if no policy filters rows now, a new one must be an error and must not hide rows
         filtering = "on" if self.role.filtered else "off"
         await self.connection.execute(
             session_settings(),
@@ -189,39 +193,39 @@ class Session:
         )
 
     async def require_sight(self) -> None:
-        """Look again whether rows may be hidden from us, before what is not seen counts as gone.
+        """Check again that no rows are hidden, before missing rows count as deleted.
 
         Raises:
-            ContractError: A policy may hide some.
+            ContractError: A policy may hide rows.
         """
         (await read_role(self.connection, self.schema)).require_sight()
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The database of the service, and how its zone-less times are meant."""
+    """The address of the database, the service's schema, and the zone of its zone-less times."""
 
     url: str
     schema: str = "public"
     timezone: str = "UTC"
 
     async def session(self, name: str = "resumer-daemon", *, reads: bool = False) -> Session:
-        """Open a session, with the service's columns probed. One that `reads` may be of a standby.
+        """Open a session and probe the service's columns. If it only `reads`, a standby will do.
 
         Raises:
-            Unreachable: The server does not answer.
+            Unreachable: The server does not respond.
             NotMigrated: The database has no schema `resumer`.
-            ContractError: The tables are not as needed, or rows of them may be hidden from us.
+            ContractError: The tables do not fit, or a policy may hide rows of them.
         """
         connection = await connect(self.url, name=name, reads=reads)
         try:
             return await self.opened(connection)
-        except BaseException:  # whoever is cancelled leaves no connection either
+        except BaseException:  # a cancelled task leaves no connection either
             await connection.close()
             raise
 
     async def opened(self, connection: Connection) -> Session:
-        """Make a session of a connection that was prepared. Errors as `session`."""
+        """Return a session on a prepared connection. Raises like `session`."""
         async with response_timeout(connection):
             return await self._opened(connection)
 
@@ -243,8 +247,8 @@ class Database:
         return session
 
 
-# what the service has altered under us: columns went, came, or are of another type; or it has a
-# trigger now, which needs the path that role and database set
+# errors after the service altered its tables: a column is new, missing or of another type, or a
+# new trigger needs the search path of role and database
 CHANGED = (
     errors.UndefinedColumn,
     errors.UndefinedTable,
@@ -255,7 +259,7 @@ CHANGED = (
 
 
 class Pool:
-    """A bounded pool of sessions; nobody holds one while an effect is under way."""
+    """A bounded pool of sessions. None is in use while an effect is sent."""
 
     def __init__(self, database: Database, size: int) -> None:
         self._database = database
@@ -267,39 +271,39 @@ class Pool:
             min_size=0,
             max_size=size,
             timeout=10.0,
-            reconnect_timeout=5.0,  # then it begins anew, at short intervals
+            reconnect_timeout=5.0,  # seconds; then it starts again at short intervals
             max_idle=60.0,
             open=False,
         )
 
     async def open(self) -> None:
-        """Begin to give out sessions."""
+        """Start lending sessions."""
         await self._pool.open()
 
     async def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close idle connections, and those in use when they are returned."""
         await self._pool.close()
 
     def stats(self) -> Mapping[str, int]:
-        """Return what it counts of itself, under the names of psycopg_pool."""
+        """Return the pool's statistics, under the names of psycopg_pool."""
         return self._pool.get_stats()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Lend a session. Raises psycopg's errors where the database is away."""
+        """Lend a session. Raises psycopg's errors if the database is unreachable."""
         async with self._pool.connection() as connection:
             if self._like is None:
-                raise LookupError("a connection of the pool was configured, or not given out")
+                raise LookupError("the pool lends configured connections only")
             try:
                 yield replace(self._like, connection=connection)
             except CHANGED:
-                await connection.close()  # the next one is probed anew
+                await connection.close()  # the next one probes the columns again
                 raise
 
     async def require(self) -> None:
-        """Make sure that a session can be had. Raises psycopg's errors where none can in time.
+        """Check that the pool can lend a session. Raises psycopg's errors if it cannot in time.
 
-        The server is asked: what it has ended looks idle in the pool.
+        It runs a statement, because a connection that the server has ended looks idle in the pool.
         """
         async with self._pool.connection() as connection:
             await AsyncConnectionPool.check_connection(connection)
@@ -334,6 +338,6 @@ class _Timestamptz(TimestamptzLoader):
 
 
 def as_text(connection: Connection) -> None:
-    """Let a connection return such times as text, as PostgreSQL writes them: rows for people."""
+    """Make a connection return times that Python cannot hold as text. The rows are for people."""
     for name, loader in (("date", _Date), ("timestamp", _Timestamp), ("timestamptz", _Timestamptz)):
         connection.adapters.register_loader(name, loader)

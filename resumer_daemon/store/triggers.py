@@ -1,4 +1,4 @@
-"""Our triggers on the service's tables: which there should be, and which of them fire."""
+"""The daemon's triggers on the service's tables: their names, and which of them fire."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -32,14 +32,14 @@ READ_TRIGGERS: Final = "service_schema.read_triggers"
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The names of our triggers that are there: those that fire, and those that are disabled."""
+    """The names of existing triggers: those that fire, and those that are disabled."""
 
     firing: frozenset[str]
     disabled: frozenset[str]
 
 
 async def present(connection: Connection, schema: str) -> Present:
-    """Return which triggers are there."""
+    """Return which triggers exist."""
     cursor = await connection.execute(load(READ_TRIGGERS), {"schema": schema})
     rows = await cursor.fetchall()
     return Present(
@@ -49,7 +49,7 @@ async def present(connection: Connection, schema: str) -> Present:
 
 
 async def pending_switch(url: str, schema: str = "public", *, on: bool) -> list[str]:
-    """Return the statements that would switch our triggers, a transaction each."""
+    """Return the statements that would enable or disable the triggers, a transaction each."""
     async with await connect(url) as connection:
         await settle_pooled(connection)
         return [statement for _, statement in await _statements(connection, schema, on=on)]
@@ -58,10 +58,10 @@ async def pending_switch(url: str, schema: str = "public", *, on: bool) -> list[
 async def switch(
     url: str, schema: str = "public", *, on: bool, tell: Tell | None = None
 ) -> list[str]:
-    """Switch our triggers off or on, a table at a time; return the tables that were switched.
+    """Enable or disable the triggers, one table at a time; return the changed tables.
 
     Raises:
-        MigrationError: Somebody who is not the owner of a table asks, or it is locked for long.
+        MigrationError: The role does not own a table, or the table was locked for too long.
     """
     async with await connect(url) as connection:
         place = MigrationTarget.of(schema, keep_columns=False)

@@ -76,7 +76,7 @@ def test_worker_leaves_a_dead_path_while_its_listener_stays(
 async def test_transaction_without_response_times_out(database: Database, proxy: Proxy):
     session = await store.Database(proxy.to(database).url).session()
     proxy.stall()
-    with pytest.raises(Unreachable, match="did not answer within"):
+    with pytest.raises(Unreachable, match="did not respond within"):
         async with session.transaction():
             await session.run("tokens.read_time")
     assert session.connection.broken

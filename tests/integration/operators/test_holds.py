@@ -247,7 +247,7 @@ async def claim_all(session: Session) -> None:
 
 
 async def nothing_again(session: Session) -> None:
-    await claim.claim_again(session, [])
+    await claim.claim_given(session, [])
 
 
 async def nothing_past(session: Session) -> None:
