@@ -1,8 +1,8 @@
 """Gauges read from the database at scrape time, so they are true while the daemon is stuck.
 
 They use bounded connections of their own. An unreachable or slow database shows as
-`resumer_db_up 0`, never as a failing or slow scrape. The time to count open pauses grows with their number, so the
-count runs beside the scrape and is cached.
+`resumer_db_up 0`, never as a failing or slow scrape. The time to count open pauses grows with their
+number, so the count runs beside the scrape and is cached.
 """
 
 import asyncio
