@@ -1,4 +1,4 @@
-"""What a daemon writes to standard error: fields to go on with, no data, nothing that steers."""
+"""Log lines have ids as fields, and neither data nor control characters."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ def service(database: Database) -> Service:
 
 
 def poisoned(service: Service) -> UUID:
-    """End an execution where no end can be written: the server's error quotes the whole row."""
+    """End an execution whose end cannot be written. The server's error quotes the whole row."""
     service.workflow(ask(), allow(), name="poisoned")
     execution = service.paused("poisoned", {"note": CANARY})
     service.database.run(NOT_COMPLETED)
@@ -32,7 +32,7 @@ def poisoned(service: Service) -> UUID:
     return execution
 
 
-async def test_the_fields_lead_on_and_hold_no_data(
+async def test_log_fields_are_ids_without_payload(
     service: Service, database: Database, tmp_path: Path
 ):
     async with receiver(answering(CANARY)) as here:
@@ -68,7 +68,7 @@ async def test_the_fields_lead_on_and_hold_no_data(
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_what_strangers_write_does_not_steer_a_terminal(
+def test_log_escapes_control_characters(
     service: Service, database: Database, tmp_path: Path, form: str
 ):
     service.workflow(ask(ESCAPE), allow())
@@ -80,7 +80,7 @@ def test_what_strangers_write_does_not_steer_a_terminal(
     assert not [line for line in text.splitlines() if line.startswith("forged")]
 
 
-def test_a_password_is_in_no_line(database: Database, tmp_path: Path):
+def test_log_has_no_password(database: Database, tmp_path: Path):
     url = f"postgresql://somebody:{CANARY}@127.0.0.1:1/nothing"
     with process(url, tmp_path / "log", log_format="console", log_level="debug") as daemon:
         eventually_sync(lambda: "database_lost" in (tmp_path / "log").read_text())

@@ -1,4 +1,4 @@
-"""What a scrape tells: where the time went, what waits, and that it answers whatever happens."""
+"""A scrape shows where the time goes and what waits, and answers without the database."""
 
 from collections.abc import Iterator
 from time import monotonic
@@ -36,16 +36,16 @@ def daemon(database: Database) -> Iterator[Running]:
 
 
 def stage(daemon: Running, name: str) -> float:
-    """Return the seconds that all moves together were in a stage."""
+    """Return the seconds that all moves spent in a stage."""
     return daemon.metric("resumer_stage_seconds_sum", stage=name)
 
 
 def counted(daemon: Running, times: int) -> None:
-    """Wait until so many moves are counted: their commit is seen a moment before."""
+    """Wait until this many moves are counted. Their commit is visible a moment earlier."""
     eventually_sync(lambda: daemon.metric("resumer_stage_seconds_count", stage="record") == times)
 
 
-def test_every_stage_of_a_move_is_measured_once(service: Service, daemon: Running):
+def test_each_stage_of_a_move_is_observed_once(service: Service, daemon: Running):
     execution = service.paused()
     service.decide(service.asked(execution)[0], "approved")
     service.ended(execution)
@@ -55,9 +55,7 @@ def test_every_stage_of_a_move_is_measured_once(service: Service, daemon: Runnin
     assert daemon.metric("resumer_step_duration_seconds_count", type="action") == 2
 
 
-def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
-    service: Service, daemon: Running
-):
+def test_stages_before_the_claim_add_up_to_claim_latency(service: Service, daemon: Running):
     service.paused()
     counted(daemon, 1)
     together = stage(daemon, "commit") + stage(daemon, "claim")
@@ -69,7 +67,7 @@ def test_the_stages_until_a_request_is_seen_are_the_claim_latency(
     assert waited + committed == pytest.approx(moved)
 
 
-def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service, daemon: Running):
+def test_open_writer_transaction_counts_as_commit_stage(service: Service, daemon: Running):
     [request] = service.asked(execution := service.paused())
     counted(daemon, 1)
     before = stage(daemon, "claim")
@@ -85,9 +83,7 @@ def test_a_writers_open_transaction_is_told_from_waiting_for_us(service: Service
     assert stage(daemon, "claim") - before <= monotonic() - commits
 
 
-def test_a_timer_is_late_from_its_time_on_and_not_from_when_it_was_set(
-    service: Service, daemon: Running
-):
+def test_timer_latency_counts_from_its_due_time(service: Service, daemon: Running):
     service.workflow({"id": "rest", "type": "wait", "wait": {"for": "1h"}}, name="resting")
     execution = service.paused("resting")
     service.database.run(
@@ -101,7 +97,7 @@ def test_a_timer_is_late_from_its_time_on_and_not_from_when_it_was_set(
     assert daemon.metric("resumer_claim_latency_seconds_sum", trigger="timeout") < 3600
 
 
-def test_a_locked_execution_is_told_as_waiting_for_the_claim(service: Service, daemon: Running):
+def test_locked_execution_counts_as_claim_stage(service: Service, daemon: Running):
     [request] = service.asked(execution := service.paused())
     counted(daemon, 1)
     before = stage(daemon, "claim")
@@ -116,7 +112,7 @@ def test_a_locked_execution_is_told_as_waiting_for_the_claim(service: Service, d
     assert stage(daemon, "claim") - before >= HELD
 
 
-def test_a_database_that_does_not_answer_does_not_hold_a_scrape(database: Database):
+def test_scrape_ends_when_the_database_does_not_answer(database: Database):
     with running(database) as daemon:
         eventually_sync(lambda: daemon.metric("resumer_db_up") == 1)
         with database.connect() as holder, holder.transaction():
@@ -128,7 +124,7 @@ def test_a_database_that_does_not_answer_does_not_hold_a_scrape(database: Databa
         eventually_sync(lambda: daemon.metric("resumer_db_up") == 1)
 
 
-def test_what_waits_for_people_is_told(service: Service, daemon: Running):
+def test_gauges_count_what_waits_for_people(service: Service, daemon: Running):
     service.workflow(ask(timeout="30m"), allow(), name="soon")
     service.workflow(turn("a", "b"), turn("b", "a"), name="round and round")
     execution = service.paused("soon")
@@ -148,12 +144,12 @@ def test_what_waits_for_people_is_told(service: Service, daemon: Running):
 
 
 def turn(step: str, other: str) -> Document:
-    """Return a condition that holds and leads to another step."""
+    """Return a true condition with a next step."""
     condition = {"field": "order", "operator": "not_exists"}
     return {"id": step, "type": "condition", "condition": condition, "on_true": other}
 
 
-def test_openmetrics_is_spoken_to_who_asks_for_it(service: Service, daemon: Running):
+def test_metrics_answer_in_openmetrics_on_request(service: Service, daemon: Running):
     service.paused()
     asked = Request(f"{daemon.address}/metrics", headers={"Accept": OPENMETRICS})  # noqa: S310
     with urlopen(asked, timeout=10) as answer:  # noqa: S310
@@ -164,8 +160,8 @@ def test_openmetrics_is_spoken_to_who_asks_for_it(service: Service, daemon: Runn
     assert {"resumer_stage_seconds", "resumer_resumes", "resumer_db_up"} <= names
 
 
-def test_each_label_has_a_value_that_is_known_in_advance(service: Service, database: Database):
-    """After decisions that count, come late, do not count or are none, and what HTTP was asked."""
+def test_label_values_are_a_closed_set(service: Service, database: Database):
+    """Include late, held and unrecognised decisions, and HTTP requests."""
     with running(database, decision_guard="audit") as daemon:
         executions = [service.paused() for _ in range(3)]
         requests = [service.asked(execution)[0] for execution in executions]

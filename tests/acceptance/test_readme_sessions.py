@@ -67,7 +67,7 @@ def _statements(document: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("document", "statements"), [*zip(SQL, (4, 8), strict=True)])
-def test_the_session_in_sql(service: Service, document: Path, statements: int):
+def test_session_in_sql_prints_what_is_shown(service: Service, document: Path, statements: int):
     asked = list(_statements(document))
     assert len(asked) == statements
     for statement, shown in asked:
@@ -93,7 +93,7 @@ def typed(words: list[str], url: str) -> str:
 
 
 @pytest.mark.parametrize(("document", "commands"), [*zip(SHELL, (1, 4), strict=True)])
-def test_the_session_at_a_shell(service: Service, document: Path, commands: int):
+def test_session_at_a_shell_prints_what_is_shown(service: Service, document: Path, commands: int):
     shown = (b.text for b in blocks(document) if b.form == "text")
     session = next(text for text in shown if text.startswith("$ resumer"))
     execution: UUID = service.paused("high_value_order_approval", PAYLOAD)

@@ -1,4 +1,4 @@
-"""One trace from the decision to its webhook, told to a collector after the commit."""
+"""One trace from the decision to its webhook, sent to a collector after the commit."""
 
 import asyncio
 import subprocess
@@ -58,7 +58,7 @@ async def beside(work: Callable[[], T]) -> T:
 
 
 def approved(service: Service, parent: str | None = PARENT) -> UUID:
-    """Pause an execution and approve it as a page would that traces itself."""
+    """Pause an execution and approve it as a page that sends a trace context."""
     execution = service.paused(payload={"note": CANARY})
     [request] = service.asked(execution)
     if parent is not None:
@@ -74,7 +74,7 @@ def approved(service: Service, parent: str | None = PARENT) -> UUID:
     return execution
 
 
-async def test_one_trace_leads_from_the_approval_to_the_receiver(
+async def test_trace_continues_from_approval_to_receiver(
     service: Service, database: Database, collector: Collector
 ):
     database.run("ALTER TABLE approval_requests ADD COLUMN metadata jsonb")
@@ -101,7 +101,7 @@ async def test_one_trace_leads_from_the_approval_to_the_receiver(
     assert CANARY not in collector.said()
 
 
-async def test_a_decision_of_nobody_who_traces_begins_a_trace(
+async def test_decision_without_traceparent_begins_a_trace(
     service: Service, database: Database, collector: Collector
 ):
     async with receiver(answering("ok")) as here:
@@ -120,7 +120,7 @@ async def test_a_decision_of_nobody_who_traces_begins_a_trace(
     assert [span.trace_id for span in steps] == [start.trace_id]
 
 
-def test_a_start_and_a_manual_resume_go_on_with_the_trace_of_their_payload(
+def test_start_and_manual_resume_continue_the_trace_of_the_payload(
     service: Service, database: Database, collector: Collector
 ):
     service.workflow(ask(), allow())
@@ -131,7 +131,7 @@ def test_a_start_and_a_manual_resume_go_on_with_the_trace_of_their_payload(
 
 
 @pytest.mark.parametrize("odd", ["", "00-xyz-1-01", "ff" * 40, "é", 7, ["00"], {"a": "b"}])
-def test_what_is_no_trace_context_begins_a_trace(
+def test_invalid_traceparent_begins_a_trace(
     service: Service, database: Database, collector: Collector, odd: object
 ):
     service.workflow(allow())
@@ -141,7 +141,7 @@ def test_what_is_no_trace_context_begins_a_trace(
     assert not move.parent_span_id
 
 
-def test_a_latency_names_the_trace_that_it_was_measured_in(
+def test_latency_exemplar_names_its_trace(
     service: Service, database: Database, collector: Collector
 ):
     service.workflow(ask(), allow())
@@ -156,14 +156,14 @@ def openmetrics(daemon: Running) -> str:
         return str(answer.read(), "utf-8")
 
 
-def test_a_collector_that_is_away_changes_nothing(service: Service, database: Database):
+def test_unreachable_collector_changes_nothing(service: Service, database: Database):
     service.workflow(ask(), allow())
     with running(database, otlp_endpoint="http://127.0.0.1:9") as daemon:
         approved(service, parent=None)
         eventually_sync(lambda: daemon.metric("resumer_resumes_total", trigger="approval") == 1)
 
 
-def test_without_the_setting_nothing_that_makes_traces_is_even_imported():
+def test_opentelemetry_is_not_imported_without_the_setting():
     code = (
         "import sys; from resumer_daemon.config import load_settings as load;"
         "from resumer_daemon.daemon.daemon import Daemon;"
@@ -174,7 +174,7 @@ def test_without_the_setting_nothing_that_makes_traces_is_even_imported():
     assert ran.stdout.strip() == "[]"
 
 
-def test_a_setting_that_needs_the_extra_is_refused_without_it():
+def test_otlp_endpoint_is_refused_without_the_extra():
     code = (
         "import sys; sys.modules['opentelemetry.sdk.trace'] = None;"  # as if it were not installed
         "from resumer_daemon.__main__ import main; sys.argv = ['resumer-daemon', 'run']; main()"

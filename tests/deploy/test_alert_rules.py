@@ -1,4 +1,4 @@
-"""Every alert has a scenario in which it fires, one in which it nearly does, and a section."""
+"""Every alert has a scenario in which it fires, one in which it nearly fires, and a section."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ each_alert = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert
 
 
 @each_alert
-def test_an_alert_fires_in_a_scenario(rule: dict[str, Any]):
+def test_alert_fires_in_its_scenario(rule: dict[str, Any]):
     expected = [
         sample["labels"]
         for scenario in SCENARIOS
@@ -37,24 +37,24 @@ def test_an_alert_fires_in_a_scenario(rule: dict[str, Any]):
 
 
 @each_alert
-def test_an_alert_is_missed_nearly_in_a_quiet_scenario(rule: dict[str, Any]):
+def test_quiet_scenario_feeds_the_metrics_of_each_alert(rule: dict[str, Any]):
     needed = used(rule["expr"]) or {"up"}
     fed = {series["series"].split("{")[0] for quiet in QUIET for series in quiet["input_series"]}
     assert needed <= fed
 
 
-def test_a_quiet_scenario_has_no_alert():
+def test_quiet_scenario_has_no_alert():
     assert QUIET
     assert not [t for quiet in QUIET for t in quiet["promql_expr_test"] if t["exp_samples"]]
 
 
 @each_alert
-def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]):
+def test_alert_uses_existing_metrics(rule: dict[str, Any]):
     assert used(rule["expr"]) <= exported()
 
 
 @each_alert
-def test_an_alert_leads_to_its_section(rule: dict[str, Any]):
+def test_alert_links_to_its_runbook_section(rule: dict[str, Any]):
     name = rule["alert"]
     assert rule["annotations"]["runbook_url"] == f"{PAGE}#{name.lower()}"
     text = RUNBOOK.read_text("utf-8")
@@ -64,13 +64,13 @@ def test_an_alert_leads_to_its_section(rule: dict[str, Any]):
     assert {"summary", "description"} <= set(rule["annotations"])
 
 
-def test_the_runbook_has_no_section_without_an_alert():
+def test_runbook_sections_are_the_alerts():
     headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
     assert headings == [rule["alert"] for rule in RULES]
 
 
 @pytest.mark.parametrize("name", ["rules.yml", "prometheusrule.yaml"])
-def test_the_address_of_the_runbook_is_chosen_at_build(name: str, tmp_path: Path):
+def test_make_alerts_sets_the_address_of_the_runbook(name: str, tmp_path: Path):
     command = ["make", "-f", str(ROOT / "Makefile"), "alerts", "DOCS_URL=https://wiki.acme.test/r"]
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

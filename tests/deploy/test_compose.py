@@ -1,4 +1,4 @@
-"""The compose file leads to what there is, and its stand-in of the service does its part."""
+"""The compose file names existing files and services, and its stand-in service works."""
 
 import re
 from pathlib import Path
@@ -20,30 +20,30 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 
 @each_service
-def test_what_is_mounted_is_there(name: str):
+def test_mounted_files_exist(name: str):
     for volume in SERVICES[name].get("volumes", []):
         source = volume.split(":")[0]
         assert source in COMPOSE["volumes"] or (FOLDER / source).exists(), volume
 
 
 @each_service
-def test_what_a_service_waits_for_is_one(name: str):
+def test_dependencies_of_a_service_are_services(name: str):
     assert set(SERVICES[name].get("depends_on", {})) <= set(SERVICES)
 
 
 @each_service
-def test_ports_are_open_to_this_machine_only(name: str):
+def test_ports_are_bound_to_loopback(name: str):
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
-def test_ours_run_on_a_read_only_root_with_no_rights():
+def test_daemons_run_read_only_without_capabilities():
     for name in ("migrate", "daemon", "exporter"):
         assert SERVICES[name]["read_only"] is True
         assert SERVICES[name]["cap_drop"] == ["ALL"]
         assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_prometheus_asks_services_that_there_are():
+def test_prometheus_scrapes_existing_services():
     text = (PROMETHEUS / "prometheus.yml").read_text()
     assert set(re.findall(r"names: \[(\w+)\]|\"(\w+):\d+\"", text)) <= {
         (name, "") for name in SERVICES
@@ -55,7 +55,7 @@ def statements(name: str) -> list[str]:
     return [part for part in re.split(r"(?<=;)\s*\n|\s*\\gset\n", text) if part.strip()]
 
 
-def test_what_the_stand_in_writes_is_paused_decided_and_ended(database: Database):
+def test_executions_of_the_stand_in_pause_and_end(database: Database):
     document = Path(ROOT / "examples" / "high_value_order_approval.json").read_text()
     with running(database), database.connect() as service:
 

@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that exist, and shows all of them."""
+"""The dashboard uses existing metrics, and shows all of them."""
 
 import json
 import re
@@ -27,14 +27,14 @@ def asked(expression: str) -> str:
 
 
 @each_panel
-def test_a_panel_asks_for_metrics_that_there_are(panel: dict[str, Any]):
+def test_panel_uses_existing_metrics(panel: dict[str, Any]):
     for target in panel["targets"]:
         assert used(target["expr"]) <= exported()
         assert "$" not in asked(target["expr"])
 
 
-def test_every_metric_is_on_the_dashboard():
-    """What nobody looks at need not be exported."""
+def test_dashboard_shows_every_metric():
+    """A metric that no panel shows need not be exported."""
     shown = {re.sub("_(bucket|sum|count)$", "", name) for e in EXPRESSIONS for name in used(e)}
     unseen = {n for n in exported() if n.startswith("resumer_")} - shown
     assert {re.sub("_(bucket|sum|count)$", "", name) for name in unseen} - shown == NOT_SHOWN
@@ -50,12 +50,12 @@ NOT_SHOWN = {
 
 
 @each_panel
-def test_a_panel_explains_itself(panel: dict[str, Any]):
+def test_panel_has_a_description(panel: dict[str, Any]):
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"].get("unit") or panel["type"] == "heatmap"
 
 
-def test_panels_stand_beside_each_other():
+def test_panels_do_not_overlap():
     places = [
         (x, y)
         for panel in DASHBOARD["panels"]
@@ -67,7 +67,7 @@ def test_panels_stand_beside_each_other():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_provisioning_leads_to_the_dashboard_and_to_prometheus():
+def test_provisioning_names_dashboard_and_prometheus():
     provider, source = (
         yaml.safe_load((FOLDER / "provisioning" / path).read_text("utf-8"))
         for path in ("dashboards/resumer.yml", "datasources/prometheus.yml")

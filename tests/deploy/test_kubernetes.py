@@ -1,4 +1,4 @@
-"""The manifests are what Kubernetes takes, restricted, and name each other rightly."""
+"""The manifests match the schemas of Kubernetes, are restricted, and refer to each other."""
 
 from pathlib import Path
 from typing import Any
@@ -29,18 +29,18 @@ def pod(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_kubernetes_takes_it(name: str, version: str):
+def test_manifest_matches_the_kubernetes_schema(name: str, version: str):
     kubernetes_validate.validate(MANIFESTS[name], version, strict=True)
 
 
-def test_every_manifest_is_in_a_kustomization():
+def test_kustomizations_list_every_manifest():
     there = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
     assert there == set(LISTED)
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_a_pod_is_restricted(name: str):
-    """What the standard `restricted` asks for, and a root file system that nobody writes."""
+def test_pod_meets_the_restricted_standard(name: str):
+    """The standard `restricted`, and a read-only root file system."""
     spec = pod(name)
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -54,12 +54,12 @@ def test_a_pod_is_restricted(name: str):
         }
 
 
-def test_the_user_is_the_one_of_the_image():
+def test_pods_run_as_the_user_of_the_image():
     assert "USER 65532:65532" in (ROOT / "Dockerfile").read_text()
     assert {pod(name)["securityContext"]["runAsUser"] for name in PODS} == {65532}
 
 
-def test_names_lead_to_each_other():
+def test_selectors_and_ports_match():
     labels = MANIFESTS["deployment"]["spec"]["template"]["metadata"]["labels"]
     assert labels.items() >= MANIFESTS["service"]["spec"]["selector"].items()
     assert labels.items() >= MANIFESTS["disruption"]["spec"]["selector"]["matchLabels"].items()
@@ -74,7 +74,7 @@ def test_names_lead_to_each_other():
     }
 
 
-def test_the_ports_that_the_settings_can_name_are_open():
+def test_network_policy_opens_the_ports_of_the_settings():
     """Names, PostgreSQL, PgBouncer, HTTPS, mail and traces."""
     rules = MANIFESTS["network"]["spec"]["egress"]
     assert {port["port"] for rule in rules for port in rule["ports"]} == {
@@ -82,7 +82,7 @@ def test_the_ports_that_the_settings_can_name_are_open():
     }  # fmt: skip
 
 
-def test_a_drain_has_the_time_it_needs():
+def test_grace_period_is_longer_than_a_drain():
     from resumer_daemon.config import Settings
     from resumer_daemon.daemon.daemon import GRACE
 
@@ -90,12 +90,12 @@ def test_a_drain_has_the_time_it_needs():
     assert pod("deployment")["terminationGracePeriodSeconds"] > drain + GRACE
 
 
-def test_the_rules_of_the_operator_are_those_of_prometheus():
+def test_prometheusrule_equals_the_prometheus_rules():
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8"))
     assert MANIFESTS["prometheusrule"]["spec"] == rules
 
 
-def test_it_scales_on_a_metric_that_there_is():
+def test_scaling_uses_an_existing_metric():
     spec = MANIFESTS["scaledobject"]["spec"]
     [trigger] = spec["triggers"]
     assert used(trigger["metadata"]["query"]) <= exported()
@@ -103,7 +103,7 @@ def test_it_scales_on_a_metric_that_there_is():
     assert spec["minReplicaCount"] == MANIFESTS["deployment"]["spec"]["replicas"]
 
 
-def test_the_database_is_read_from_a_secret():
+def test_database_address_comes_from_a_secret():
     for name in PODS:
         [container] = pod(name)["containers"]
         [url] = container["env"]

@@ -1,4 +1,4 @@
-"""Daemon, Prometheus and Alertmanager, all real: somebody hears of a lag, and of its end."""
+"""A real Prometheus and Alertmanager report a lag of the daemon, and its end."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def service(database: Database) -> Service:
 
 
 def impatient(folder: Path) -> Path:
-    """Write the rules as they are shipped, with the patience of a test: a second for each."""
+    """Write the shipped rules with `for: 1s`, so that the test is short."""
     rules = yaml.safe_load((FOLDER / "rules.yml").read_text())
     for group in rules["groups"]:
         for rule in group["rules"]:
@@ -37,19 +37,19 @@ def impatient(folder: Path) -> Path:
 
 
 def heard(watch: Watching, alert: str, status: str) -> None:
-    """Wait until somebody was told."""
+    """Wait until Alertmanager has sent the alert."""
     eventually_sync(
         lambda: (alert, status) in watch.reached, LONG, of=f"{alert} is {status}: {watch.reached}"
     )
 
 
 def moved(watch: Watching, status: str) -> float:
-    """Return how many moves Prometheus knows of."""
+    """Return the number of moves in Prometheus."""
     found = watch.ask(f'sum(resumer_resumes_total{{outcome="{status}"}})')
     return float(found[0]["value"][1]) if found else 0.0
 
 
-def test_a_lag_while_nobody_works_reaches_a_person_and_its_end_does_too(
+def test_lag_without_daemon_alerts_and_resolves(
     service: Service, database: Database, tmp_path: Path
 ):
     settings: dict[str, Any] = {"http_port": 0, "reconcile_interval": "1h"}

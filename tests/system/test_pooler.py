@@ -1,4 +1,4 @@
-"""Everything through pgbouncer in transaction mode: each transaction may meet another backend."""
+"""The daemon through pgbouncer in transaction mode: each transaction may get another backend."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ def service(database: Database) -> Service:
 
 
 @pytest.mark.parametrize("vintage", ["v1", "v5"])
-def test_decisions_under_load_are_applied_once_each(
+def test_decisions_through_a_pooler_apply_once(
     service: Service, database: Database, pooled: Database
 ):
     service.workflow(ask(), allow())
@@ -42,7 +42,7 @@ def test_decisions_under_load_are_applied_once_each(
             assert daemon.metric("resumer_database_errors_total") == 0
 
 
-def test_without_a_direct_address_it_polls_and_says_so(service: Service, pooled: Database):
+def test_daemon_polls_behind_a_pooler_without_listen_url(service: Service, pooled: Database):
     service.workflow(ask(), allow())
     slow: dict[str, Any] = {"poll_interval": "1h", "reconcile_interval": "1h"}
     with running(pooled, listens=False, ping_deadline="200ms", **slow) as daemon:
@@ -54,7 +54,7 @@ def test_without_a_direct_address_it_polls_and_says_so(service: Service, pooled:
         assert daemon.metric("resumer_wakeups_total", source="notify") == 0
 
 
-async def test_webhooks_are_sent_and_recorded(database: Database, pooled: Database):
+async def test_webhooks_through_a_pooler_are_recorded(database: Database, pooled: Database):
     service = Service(database)
     async with receiver(answering()) as here:
         act = {"type": "webhook", "url": here.url(), "body": {"who": "{{execution.key}}"}}
@@ -68,7 +68,7 @@ async def test_webhooks_are_sent_and_recorded(database: Database, pooled: Databa
             assert daemon.metric("resumer_database_errors_total") == 0
 
 
-def test_decisions_that_no_trigger_saw_are_reconciled(
+def test_missed_decisions_through_a_pooler_are_reconciled(
     service: Service, database: Database, pooled: Database
 ):
     service.workflow(ask(), allow())
@@ -80,10 +80,10 @@ def test_decisions_that_no_trigger_saw_are_reconciled(
         assert service.ended(execution)["result"] == "allowed"
 
 
-def test_no_setting_of_ours_is_left_to_others_who_share_the_backend(
+def test_pooled_backend_keeps_no_setting_of_the_daemon(
     service: Service, database: Database, pooled: Database
 ):
-    """`resumer.own` above all: it would silence the triggers for whoever comes next."""
+    """`resumer.own` would disable the triggers for the next client of the backend."""
     service.workflow(ask(), allow())
     names = ("resumer.own", "search_path", "enable_seqscan", "statement_timeout", "TimeZone")
     before = _settings(pooled, names)

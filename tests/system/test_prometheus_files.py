@@ -1,4 +1,4 @@
-"""The files for Prometheus, as its own programs read them."""
+"""Prometheus' own programs accept the files in deploy/."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from tests.deploy.test_dashboard import EXPRESSIONS, asked
 from tests.harness.tools import said
 
 
-def test_promtool_reads_every_rule():
+def test_promtool_accepts_every_rule():
     assert f"{len(RULES)} rules found" in said(
         "promtool", "check", "rules", str(FOLDER / "rules.yml")
     )
 
 
-def test_alerts_fire_where_they_should_and_nowhere_else():
+def test_alerts_fire_only_in_their_scenarios():
     assert "SUCCESS" in said("promtool", "test", "rules", str(FOLDER / "tests.yml"))
 
 
-def test_promtool_reads_every_expression_of_the_dashboard(tmp_path: Path):
+def test_promtool_accepts_every_dashboard_expression(tmp_path: Path):
     rules = [
         {"record": f"panel:{number}", "expr": asked(expression)}
         for number, expression in enumerate(EXPRESSIONS)
@@ -29,6 +29,6 @@ def test_promtool_reads_every_expression_of_the_dashboard(tmp_path: Path):
     assert f"{len(rules)} rules found" in said("promtool", "check", "rules", str(file))
 
 
-def test_prometheus_and_alertmanager_read_their_configuration():
+def test_prometheus_and_alertmanager_accept_their_configuration():
     said("promtool", "check", "config", str(FOLDER / "prometheus.yml"))
     said("amtool", "check-config", str(FOLDER / "alertmanager.yml"))

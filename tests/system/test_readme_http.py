@@ -18,7 +18,7 @@ PAYLOAD = {"order": {"id": "A-7", "total": 12500}, "customer": {"tier": "silver"
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "http-api.md"])
-def test_the_session_over_http(database: Database, document: Path):
+def test_session_over_http_prints_what_is_shown(database: Database, document: Path):
     for program in ("curl", "jq"):
         tool(program)
     [block] = [b for b in blocks(document) if b.form == 'console title="HTTP"']

@@ -1,4 +1,4 @@
-"""A server beyond this machine: who cannot prove that it is the one that was named is none."""
+"""A remote server must prove with its certificate that it is the named one."""
 
 import os
 import socket
@@ -20,13 +20,13 @@ from tests.harness.tools import tool
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A running server, and the root that proves its name."""
+    """A running server, and the root of its certificate."""
 
     port: int
     roots: Path
 
     def url(self, host: str, roots: Path | None = None) -> str:
-        """Return its address under a name, to be proved by these roots."""
+        """Return its address under a name, to be verified with these roots."""
         return make_conninfo(
             host=host, hostaddr="127.0.0.1", port=self.port, user="postgres", dbname="postgres",
             sslmode="verify-full", sslrootcert=str(roots or self.roots),
@@ -35,7 +35,7 @@ class Named:
 
 @pytest.fixture
 def named(tmp_path: Path) -> Iterator[Named]:
-    """A server with a certificate for `localhost`, and the root that it can be proved by.
+    """A server with a certificate for `localhost`, and the root of that certificate.
 
     It is Debian's, because the embedded server is built without TLS.
     """
@@ -61,7 +61,7 @@ def named(tmp_path: Path) -> Iterator[Named]:
         work.remove()
 
 
-async def test_only_the_server_that_was_named_is_connected_to(named: Named, tmp_path: Path):
+async def test_tls_connects_only_to_the_named_server(named: Named, tmp_path: Path):
     connection = await connect(named.url("localhost"))
     assert connection.pgconn.ssl_in_use
     await connection.close()

@@ -14,7 +14,7 @@ TEXTS = {"order_held": "Order {{order.id}} waits"}
 URL = "postgresql://localhost/orders"
 
 
-def test_notification_templates_are_json_or_a_file_of_it(tmp_path: Path):  # C26
+def test_notification_templates_are_json_or_a_json_file(tmp_path: Path):  # C26
     file = tmp_path / "texts.json"
     file.write_text(json.dumps(TEXTS))
     for given in (json.dumps(TEXTS), str(file), TEXTS):
@@ -26,7 +26,7 @@ def test_notification_templates_are_json_or_a_file_of_it(tmp_path: Path):  # C26
 
 
 @pytest.mark.parametrize("given", ["{", "no/such/file.json", "[]", '{"a": 1}'])
-def test_notification_templates_that_are_none_are_named(given: str):  # C26
+def test_wrong_notification_templates_are_reported(given: str):  # C26
     with pytest.raises(SettingsError, match="RESUMER_NOTIFICATION_TEMPLATES"):
         load_settings(database_url=URL, notification_templates=given)
 
@@ -36,24 +36,24 @@ def test_notification_templates_that_are_none_are_named(given: str):  # C26
     [("30d", 2_592_000), ("1w", 604_800), ("P2D", 172_800), ("1h30m", 5_400), ("250ms", 0.25),
      ("90", 90), ("1.5", 1.5), (" 5m ", 300), (90, 90)],
 )  # fmt: skip
-def test_a_setting_takes_the_durations_that_a_definition_takes(given: object, seconds: float):  # C9
+def test_setting_takes_the_durations_of_definitions(given: object, seconds: float):  # C9
     assert load_settings(database_url=URL, ledger_retention=given).ledger_retention == seconds
 
 
 @pytest.mark.parametrize(
     "given", ["2 days", "soon", "-1h", "0s", "0", "inf", "nan", "1y", "", "1e3"]
 )
-def test_a_setting_that_is_no_duration_is_named(given: str):  # C9
+def test_wrong_duration_of_a_setting_is_reported(given: str):  # C9
     with pytest.raises(SettingsError, match="RESUMER_LEDGER_RETENTION"):
         load_settings(database_url=URL, ledger_retention=given)
 
 
-def test_a_duration_may_have_several_units(monkeypatch):
+def test_duration_of_a_setting_may_have_several_units(monkeypatch):
     monkeypatch.setenv("RESUMER_LEASE", "1h30m")
     assert load_settings(database_url=URL).lease == 5400.0
 
 
-def test_wrong_secrets_are_named_together_and_not_quoted(monkeypatch):
+def test_wrong_secrets_are_reported_together_without_value(monkeypatch):
     monkeypatch.setenv("RESUMER_WEBHOOK_SECRET", "canary")
     monkeypatch.setenv("RESUMER_JWT_SECRET", "canary")
     with pytest.raises(SettingsError) as caught:
@@ -65,7 +65,7 @@ def test_wrong_secrets_are_named_together_and_not_quoted(monkeypatch):
     assert "canary" not in said
 
 
-def test_variables_that_are_not_settings_are_named_with_the_nearest_one(monkeypatch):
+def test_unknown_variables_are_reported_with_a_suggestion(monkeypatch):
     for name in (
         "RESUMER_POL_INTERVAL", "RESUMER_LEASE", "RESUMER_SECRET_CRM", "RESUMER_HEALTH_URL",
         "RESUMER_SERVICE_HOST", "RESUMER_PORT", "RESUMER_DAEMON_PORT_9464_TCP_ADDR",
@@ -78,7 +78,7 @@ def test_variables_that_are_not_settings_are_named_with_the_nearest_one(monkeypa
     }
 
 
-def test_the_address_alone_needs_no_other_setting(monkeypatch):
+def test_database_url_is_the_only_required_setting(monkeypatch):
     for name in [name for name in os.environ if name.startswith("RESUMER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABASE_URL", URL)

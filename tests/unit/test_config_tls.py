@@ -29,7 +29,7 @@ def nothing_else_is_said(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("url", LOCAL + SAID)
-def test_what_is_local_or_says_it_itself_is_left_alone(url: str):
+def test_local_or_explicit_sslmode_is_unchanged(url: str):
     assert require_tls(url, "verify-full") == url
 
 
@@ -37,12 +37,12 @@ def test_what_is_local_or_says_it_itself_is_left_alone(url: str):
     "url",
     ["postgresql://u:p@db.internal:5433/orders", "host=10.0.0.7", "host=localhost,db.internal"],
 )
-def test_another_machine_must_prove_its_name(url: str):
+def test_remote_server_needs_verify_full(url: str):
     made = conninfo_to_dict(require_tls(url, "verify-full"))
     assert made == conninfo_to_dict(url) | {"sslmode": "verify-full", "sslrootcert": "system"}
 
 
-def test_roots_that_are_given_are_used(tmp_path, monkeypatch):
+def test_given_root_certificates_are_used(tmp_path, monkeypatch):
     url = "host=db.internal sslrootcert=/etc/ours.pem"
     assert conninfo_to_dict(require_tls(url, "verify-full"))["sslrootcert"] == "/etc/ours.pem"
     (tmp_path / ".postgresql").mkdir()
@@ -50,12 +50,12 @@ def test_roots_that_are_given_are_used(tmp_path, monkeypatch):
     assert "sslrootcert" not in conninfo_to_dict(require_tls("host=db.internal", "verify-full"))
 
 
-def test_the_environment_may_say_less(monkeypatch):
+def test_environment_may_weaken_sslmode(monkeypatch):
     monkeypatch.setenv("PGSSLMODE", "require")
     assert require_tls("host=db.internal", "verify-full") == "host=db.internal"
 
 
-def test_settings_are_strict_unless_they_say_otherwise():
+def test_sslmode_setting_is_strict_by_default():
     given = {"database_url": "host=db.internal", "listen_url": "host=other.internal"}
     strict, told = load_settings(**given), load_settings(**given, database_sslmode="require")
     for settings, mode in ((strict, "verify-full"), (told, "require")):

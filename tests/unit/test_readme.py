@@ -38,19 +38,19 @@ each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: 
 
 
 @pytest.mark.parametrize("name", documents.GENERATED)
-def test_a_generated_table_is_as_the_program_has_it(name: str):
+def test_generated_table_matches_the_code(name: str):
     document, generate = documents.GENERATED[name]
     expected = generate()
     assert between(document, name) == expected, f"make tables writes {document.name} anew"
 
 
-def test_the_readme_is_short():
+def test_readme_is_short():
     lines = README.read_text("utf-8").splitlines()
     assert len([line for line in lines if not line.startswith("|")]) <= LONGEST
 
 
 @each_document
-def test_a_command_that_is_named_exists(document: Path):
+def test_named_commands_exist(document: Path):
     known = documents.commands()
     for words in _lines("resumer-daemon", document):
         name = next((n for n in (" ".join(words[:2]), *words[:1]) if n in known), None)
@@ -61,7 +61,7 @@ def test_a_command_that_is_named_exists(document: Path):
 
 
 @each_document
-def test_a_target_of_make_that_is_named_exists(document: Path):
+def test_named_make_targets_exist(document: Path):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = {words[0] for words in _lines("make", document) if words}
     assert named <= set(targets)
@@ -77,7 +77,7 @@ def _lines(program: str, document: Path) -> Iterator[list[str]]:
 
 
 @each_document
-def test_a_link_leads_somewhere(document: Path):
+def test_links_have_a_target(document: Path):
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
         if not target.startswith("https://"):
             path, _, heading = target.partition("#")
@@ -92,7 +92,7 @@ def _headings(document: Path) -> set[str]:
 
 
 @each_document
-def test_a_path_that_is_named_exists(document: Path):
+def test_named_paths_exist(document: Path):
     top = {path.name for path in ROOT.iterdir()}
     for named in re.findall(r"`([\w.-]+(?:/[\w.-]*)*)`", prose(document)):
         is_path = named.split("/")[0] in top or named.endswith(("/", ".sql", ".py", ".md", ".json"))
@@ -109,11 +109,11 @@ def _named(document: str, marker: str) -> set[str]:
     return {row[0] for row in rows(between(ROOT / "docs" / document, marker))}
 
 
-def test_every_log_event_is_explained():
+def test_metrics_page_lists_every_log_event():
     assert _named("metrics.md", "events") == _source(r'\b(?:log\.\w+|_wait_to_retry)\(\s*"(\w+)"')
 
 
-def test_every_background_task_is_explained():
+def test_operating_page_lists_every_background_task():
     settings = load_settings(database_url="postgresql://h/d")
     made: Any = SimpleNamespace(found=None, facts=None)
     assert _named("operating.md", "tasks") == {
@@ -121,30 +121,30 @@ def test_every_background_task_is_explained():
     }
 
 
-def test_every_cause_of_an_incident_is_explained():
+def test_operating_page_lists_every_incident_cause():
     of_batches = {*get_args(Cause), *get_args(UnreadableCause)}
     written = _source(r'\bIncident\(\s*"(\w+)"') | {GATE}
     assert _named("operating.md", "causes") == written | of_batches
 
 
-def test_every_outcome_is_explained():
+def test_design_page_lists_every_outcome():
     assert _named("design.md", "outcomes") == set(get_args(RequestOutcome))
 
 
-def test_every_table_of_ours_is_explained(database: Database):
+def test_design_page_lists_every_table(database: Database):
     tables = database.run("SELECT tablename FROM pg_tables WHERE schemaname = 'resumer'")
     assert _named("design.md", "tables") == {name for (name,) in tables}
 
 
 @pytest.mark.parametrize("tour", ["tour", "pause tour"])
-def test_every_stop_of_a_guided_tour_exists(tour: str):
+def test_guided_tour_names_existing_code(tour: str):
     for where, names, _ in rows(between(ROOT / "docs" / "design.md", tour)):
         text = (ROOT / where).read_text("utf-8")
         for name in re.findall(r"[\w.]+", names):
             assert re.search(rf"(?:def|class|FUNCTION|TRIGGER) (?:resumer\.)?{name}\b", text), name
 
 
-def test_every_function_that_is_described_exists(database: Database):
+def test_sql_page_names_existing_functions(database: Database):
     functions = database.run(
         "SELECT proname || '(' || array_to_string(proargnames[:pronargs], ', ') || ')' FROM pg_proc"
         " WHERE pronamespace = 'resumer'::regnamespace"
@@ -156,7 +156,7 @@ SNIPPETS = [block for block in blocks(WORKFLOWS) if block.form == "json"]
 
 
 @pytest.mark.parametrize("block", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_a_definition_has_no_errors(block: Block):
+def test_definition_in_the_documents_has_no_errors(block: Block):
     written = load(block.text)
     document = {"steps": written} if isinstance(written, list) else written
     if "definition" not in document:
@@ -171,7 +171,7 @@ def _context() -> dict[str, Json]:
 
 
 @pytest.mark.parametrize(("condition", "answer"), rows(between(WORKFLOWS, "conditions")))
-def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer: str):
+def test_condition_in_the_documents_has_the_shown_answer(condition: str, answer: str):
     try:
         holds: Any = str(evaluate(load(condition), _context())).lower()
     except StepError as fault:
@@ -180,7 +180,7 @@ def test_a_condition_has_the_answer_that_stands_beside_it(condition: str, answer
 
 
 @pytest.mark.parametrize(("template", "becomes"), rows(between(WORKFLOWS, "templates")))
-def test_a_template_becomes_what_stands_beside_it(template: str, becomes: str):
+def test_template_in_the_documents_becomes_the_shown_value(template: str, becomes: str):
     assert dump(render(load(template), _context(), NAMES, set())) == becomes
 
 
@@ -194,7 +194,7 @@ def _understood(connection: psycopg.Connection, statement: str) -> None:
             raise
 
 
-def test_the_database_understands_every_block_of_sql(database: Database):
+def test_sql_in_the_documents_runs(database: Database):
     example = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))
     with database.connect() as connection:
         for document in DOCUMENTS:

@@ -12,7 +12,7 @@ LOADED = re.compile(
 )
 
 
-def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path):
+def test_site_loads_nothing_from_other_hosts(tmp_path: Path):
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", str(tmp_path)]
     built = subprocess.run(
         build,

@@ -1,4 +1,4 @@
-"""Label sets are closed: all of them together stay a small number of series."""
+"""Label sets are closed, so the number of series is bounded."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -51,8 +51,8 @@ EVERY = {
 }
 
 
-def test_all_labels_that_there_can_be_make_few_series():
-    """A generous bound: every label with every other, though most do not meet; but of HTTP."""
+def test_all_label_values_make_a_bounded_number_of_series():
+    """The bound is generous: it combines all label values, except those of HTTP."""
     made = Metrics()
     for collector in made.registry._collector_to_names:
         if isinstance(collector, Counter | Gauge | Histogram):
@@ -72,11 +72,11 @@ def _together(metric: str, names: Sequence[str] | None) -> Iterable[tuple[str, .
     return product(*(sorted(EVERY[name]) for name in names)) if names else ()
 
 
-def test_the_reasons_are_those_that_the_program_has():
+def test_guard_reasons_are_read_from_the_migration():
     assert {"missing_approver", "self_approval", "after_expiry"} < OBJECTIONS
 
 
-def test_what_another_program_calls_its_pause_is_no_label():
+def test_foreign_pause_reasons_share_one_label():
     gauges = Gauges("")
     gauges.up = True
     gauges._pauses = [

@@ -1,4 +1,4 @@
-"""Our histogram says what the library's says, to the letter."""
+"""The daemon's histogram exports exactly what the library's exports."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def both(observe: Callable[[Histogram | prometheus_client.Histogram], None]) -> 
 
 
 @given(st.lists(st.tuples(st.sampled_from(["claim", "record"]), VALUES)))
-def test_it_counts_as_the_library_does(observations: list[tuple[str, float]]):
+def test_histogram_counts_like_the_library(observations: list[tuple[str, float]]):
     def observe(histogram: Histogram | prometheus_client.Histogram) -> None:
         for stage, value in observations:
             histogram.labels(stage).observe(value)
@@ -33,7 +33,7 @@ def test_it_counts_as_the_library_does(observations: list[tuple[str, float]]):
     assert ours == theirs
 
 
-def test_an_exemplar_stands_beside_its_bucket():
+def test_histogram_keeps_an_exemplar_per_bucket():
     def observe(histogram: Histogram | prometheus_client.Histogram) -> None:
         histogram.labels("claim").observe(0.004, {"trace_id": "ab"})
         histogram.labels("claim").observe(0.0045)
@@ -44,7 +44,7 @@ def test_an_exemplar_stands_beside_its_bucket():
     assert any(theirs_line.startswith(line) for theirs_line in theirs.splitlines())
 
 
-def test_labels_must_be_as_many_as_were_named():
+def test_histogram_refuses_a_wrong_number_of_labels():
     with pytest.raises(ValueError, match="labels"):
         Histogram(*NAMED, registry=CollectorRegistry()).labels("a", "b")
 
