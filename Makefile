@@ -124,13 +124,13 @@ clean: ## Remove the environment, the development database and all caches
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.run: requirements-embedded.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo 'Installing what the daemon needs into $(VENV) ...'
+	@echo 'Installing what the daemon needs into $(VENV), once. This takes about a minute ...'
 	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-embedded.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo 'Installing the daemon and the tools of its developers into $(VENV) ...'
+	@echo 'Installing the daemon and its development tools into $(VENV), once. This takes a few minutes ...'
 	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment. All errors are reported before anything starts."""
+"""Settings: the environment, validated. All errors are reported before anything starts."""
 
 import json
 import math
@@ -42,18 +42,21 @@ _USER: Final = re.compile(r"https?:[/\\]*[^/?#\\]*@")
 
 def _without_user(url: str) -> str:
     if _USER.match(url):
-        raise ValueError("a user name or a password in a URL; send an Authorization header")
+        raise ValueError(
+            "a URL must not hold a user name or password: send an Authorization header"
+        )
     return url
 
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_user)]
-"""Where the daemon sends requests to."""
+"""An address that the daemon sends requests to."""
 
 
 class RecordTarget(BaseModel):
-    """A table with the columns that may be written, or a URL.
+    """A table with its writable columns, or a URL.
 
-    `key` is the column that `entity_id` names a row by. Headers are templates, so may name secrets.
+    `key` is the column that `entity_id` selects a row by. Headers are templates, and may name
+    secrets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,9 +70,9 @@ class RecordTarget(BaseModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.table is None) == (self.url is None) or bool(self.table) != bool(self.columns):
-            raise ValueError("either a table with its columns, or a url")
+            raise ValueError("expected either a table with its columns, or a url")
         if self.table is not None and self.table.startswith(("resumer.", "pg_")):
-            raise ValueError("not a table of ours or of the server")
+            raise ValueError("the table must not be one of resumer or of the server")
         return self
 
 
@@ -77,7 +80,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def _read_seconds(value: object) -> object:
-    """Read a duration such as `250ms` or `2d`; a bare number is left for pydantic, as seconds."""
+    """Parse a duration such as `250ms` or `2d`. A bare number means seconds."""
     if not isinstance(value, str) or value.strip().replace(".", "", 1).isdigit():
         return value
     given = parse_duration(value.strip())
@@ -87,7 +90,7 @@ def _read_seconds(value: object) -> object:
 
 
 def _json_object(value: object) -> object:
-    """Read what an environment variable holds as JSON; what is a mapping already stays that."""
+    """Parse JSON text. Return any other value unchanged."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except json.JSONDecodeError as error:
@@ -95,7 +98,7 @@ def _json_object(value: object) -> object:
 
 
 def _networks(value: object) -> object:
-    """Read a comma list of networks."""
+    """Parse a list of networks, separated by commas."""
     if isinstance(value, str):
         return tuple(ip_network(entry) for entry in filter(None, map(str.strip, value.split(","))))
     return value
@@ -105,7 +108,7 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
 def _json_or_file(value: object) -> object:
-    """Read an object of JSON: what the variable holds, or the file that it names."""
+    """Parse a JSON object, or the file of that path."""
     if not isinstance(value, str) or not value.strip() or value.lstrip().startswith("{"):
         return _json_object(value)
     try:
@@ -118,7 +121,7 @@ Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, le=LONGES
 
 
 class ContextEndpoint(BaseModel):
-    """The address of a resource of `context.load`. Headers are templates that may name secrets."""
+    """An address for `context.load`. Headers are templates and may name secrets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -138,7 +141,7 @@ Endpoints = Annotated[Mapping[str, ContextEndpoint], NoDecode, BeforeValidator(_
 
 
 class Settings(BaseSettings):
-    """Every setting with its default; the environment name is `RESUMER_` and the field's name."""
+    """Every setting with its default. The environment name is `RESUMER_` and the field's name."""
 
     model_config = SettingsConfigDict(env_prefix="RESUMER_", extra="ignore", frozen=True)
 
@@ -347,7 +350,7 @@ class Settings(BaseSettings):
     def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
         try:
             conninfo_to_dict("" if value is None else value.get_secret_value())
-        except psycopg.Error:  # its message quotes the address, perhaps with a password
+        except psycopg.Error:  # its message quotes the address, which may hold a password
             raise ValueError(
                 "not an address: expected postgresql://user@host:5432/database"
             ) from None
@@ -364,7 +367,7 @@ class Settings(BaseSettings):
     @classmethod
     def _closes(cls, status: str) -> str:
         if status in ("pending", "approved"):
-            raise ValueError(f"a request that is closed cannot be {status}")
+            raise ValueError(f"a closed request cannot have the status {status}")
         return status
 
     @field_validator("service_timezone")
@@ -373,7 +376,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"no time zone {value!r}") from error
+            raise ValueError(f"unknown time zone {value!r}") from error
         return value
 
     @field_validator("drain_timeout")
@@ -384,10 +387,12 @@ class Settings(BaseSettings):
         return value
 
     def secret(self, name: str, organization: UUID | None = None) -> str:
-        """Return what `secrets.NAME` stands for in an organisation.
+        """Return the secret of that name for an organisation.
 
-        Raises LookupError when there is none. A secret of the organisation comes before a common
-        one, and no other organisation reaches it.
+        A secret of the organisation comes before a common one. Other organisations cannot read it.
+
+        Raises:
+            LookupError: There is no such secret.
         """
         folders = [] if self.secrets_dir is None else [self.secrets_dir]
         if organization is not None:
@@ -402,7 +407,7 @@ class Settings(BaseSettings):
     def _events_that_are_routed(cls, value: bool, info: ValidationInfo) -> bool:
         if not value and info.data.get("route_events", False):
             raise ValueError(
-                "capture_events must be on where route_events is (RESUMER_ROUTE_EVENTS)"
+                "capture_events must be on if route_events is on (RESUMER_ROUTE_EVENTS)"
             )
         return value
 
@@ -415,7 +420,7 @@ class Settings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The database's URL, with its password: for connecting only."""
+        """The URL of the database with its password. Never print it."""
         return require_tls(self.database_url.get_secret_value(), self.database_sslmode)
 
     @property
@@ -425,7 +430,7 @@ class Settings(BaseSettings):
 
     @property
     def listening_url(self) -> str:
-        """The same for LISTEN."""
+        """The URL for LISTEN with its password. Never print it."""
         given = self.listen_url or self.database_url
         return require_tls(given.get_secret_value(), self.database_sslmode)
 
@@ -474,16 +479,16 @@ def unknown_variables() -> dict[str, str | None]:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Read the environment; flags that are not None win over it.
+    """Read the environment. Flags that are not None override it.
 
     Raises:
-        SettingsError: With every wrong setting in its message, and no value of a secret.
+        SettingsError: The message names every invalid setting, and quotes no secret.
     """
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         wrong = [f"  {_name(e['loc'])}: {_why(e)}" for e in error.errors(include_input=False)]
-        raise SettingsError("settings are wrong:\n" + "\n".join(wrong)) from None
+        raise SettingsError("invalid settings:\n" + "\n".join(wrong)) from None
 
 
 def _name(location: tuple[int | str, ...]) -> str:
@@ -494,7 +499,7 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def _why(error: Mapping[str, Any]) -> str:
-    if error["type"] == "missing":  # the only one without a default
+    if error["type"] == "missing":  # only the address has no default
         return "required: postgresql://user@host:5432/database, or --database-url"
     if error["type"] == "too_short":  # of a secret, whose characters pydantic calls items
         return f"must have at least {error['ctx']['min_length']} characters"

@@ -1,6 +1,7 @@
-"""Durations: as Go writes them, with days and weeks (`1h30m`, `2d`), ISO 8601, or seconds.
+"""Durations: the only parser and the only formatters.
 
-durationpy is not used: it takes `3y` and even `1h ? 2m`, which nobody can have meant.
+The parser reads Go's form with days and weeks (`1h30m`, `2d`), ISO 8601, or seconds. durationpy is
+not used, because it accepts `3y` and even `1h ? 2m`.
 """
 
 import re
@@ -23,7 +24,7 @@ _NANOSECONDS: Final = {
 _PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h|d|w)")
 _WHOLE: Final = re.compile(rf"\+?(?:{_PART.pattern})+")
 _NUMBER: Final = r"([0-9]+(?:[.,][0-9]+)?)"
-# Years and months are not here: they have no fixed length.
+# Years and months are left out, because they have no fixed length.
 _ISO: Final = re.compile(
     rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
     rf"(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
@@ -33,16 +34,16 @@ _LONGEST_TEXT: Final = 100
 _GO_MAXIMUM: Final = 2**63 - 1
 
 LONGEST: Final = _GO_MAXIMUM / 1e9
-"""How many seconds a duration can have: 292 years."""
+"""The longest duration in seconds: 292 years."""
 
 EXPECTED: Final = "a duration such as 90s, 1h30m, 2d or PT48H, or a number of seconds"
-"""How messages name what is understood."""
+"""The forms that a message names."""
 
 
 def parse_duration(written: object) -> float | None:
-    """Return the seconds of a duration; None when it is not understood or not positive.
+    """Return the seconds of a duration; None if it is invalid or not positive.
 
-    A number is one of seconds; a text that is only a number has no unit, and is not understood.
+    A number means seconds. A text that is only a number has no unit, and is invalid.
     """
     if isinstance(written, int | Decimal) and not isinstance(written, bool):
         return _seconds([(written, "s")]) if 0 < written <= LONGEST else None

@@ -1,37 +1,48 @@
-"""The exceptions of the program, grouped by the reaction that they ask of the caller."""
+"""Exceptions, by the reaction of the caller.
+
+ResumerError
+|- SettingsError         exit code 2
+|- Unreachable           exit code 3, or the daemon reconnects
+|- NotAllowed            the daemon ends
+|- MigrationError        `migrate` ends, and nothing was changed
+|  `- PlanRefused
+|- ContractError         the daemon waits until the schema was changed
+|  `- NotMigrated
+`- OperationRefused      exit code 1, or an HTTP problem
+"""
 
 from dataclasses import dataclass, field
 
 
 class ResumerError(Exception):
-    """A failure with a sentence for the person who reads it."""
+    """An error whose message is written for users."""
 
 
 class SettingsError(ResumerError):
-    """Settings are wrong; the message names all of them. Exit code 2."""
+    """Invalid settings. The message names all of them."""
 
 
 class Unreachable(ResumerError):
-    """The database cannot be reached. Exit code 3."""
+    """The database cannot be reached."""
 
 
 class NotAllowed(ResumerError):
-    """The daemon's role may do more than it should; nothing was started. Exit code 1."""
+    """The role of the daemon has too many rights, or too few."""
 
 
 class MigrationError(ResumerError):
-    """A migration cannot be applied or undone; nothing of it was."""
+    """A migration cannot be applied or undone. It changed nothing."""
 
 
 class PlanRefused(MigrationError):
-    """A migration would harm others, or could not work; nothing of it was applied."""
+    """A migration would harm other programs, or could not work. It changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A column of the service that is not as it is needed; `found` is None where it is missing.
+    """A column of the service that the daemon cannot use. `found` is None if it is missing.
 
-    `remedy` is the statement that changes the column, None where no statement is known.
+    `remedy` is the statement that changes the column, None if no statement is known.
     """
 
     table: str
@@ -47,16 +58,16 @@ class Mismatch:
 
 
 NAMED = 3
-"""Columns that a message names; an empty database lacks all of them, at every look."""
+"""Columns that a message names. An empty database lacks all of them."""
 
 
 class ContractError(ResumerError):
-    """The service's tables are not as the daemon needs them; `mismatches` are all of them."""
+    """The daemon cannot use the service's tables. `mismatches` has every reason."""
 
     def __init__(self, message: str, mismatches: tuple[Mismatch, ...] = ()) -> None:
         lines = [message, *map(str, mismatches[:NAMED])]
         if (more := len(mismatches) - NAMED) > 0:
-            lines.append(f"and {more} more; `resumer-daemon doctor` names them all")
+            lines.append(f"and {more} more; `resumer-daemon doctor` lists all of them")
         super().__init__("\n  ".join(lines))
         self.mismatches = mismatches
 
@@ -71,4 +82,4 @@ class NotMigrated(ContractError):
 
 
 class OperationRefused(ResumerError):
-    """The request is not possible in the present state. Nothing was changed. Exit code 1."""
+    """A command is not possible in the present state. It changed nothing."""

@@ -21,6 +21,7 @@ from resumer_daemon.cli.output import (
     TableColumn,
     cells,
     colored_status,
+    count,
     escape,
     format_moment,
     print_table,
@@ -36,7 +37,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """A selection of executions, by key or by filter.
 
     `seconds`: paused for at least that long. `pause_number`: the pause of a single named execution.
@@ -65,7 +66,7 @@ class Choice:
 
 def move(
     command: Move,
-    choice: Choice,
+    selection: Selection,
     facts: Mapping[str, Any],
     url: str | None,
     *,
@@ -74,84 +75,92 @@ def move(
     as_json: bool,
 ) -> None:
     """Submit one command for each selected execution. Exit with 1 if one was refused."""
-    _check(choice)
-    chosen = run(_choose(choice, url))
+    _check_options(selection)
+    selected = run(_select(selection, url))
     if dry_run:
-        print_json(chosen) if as_json else _show(chosen)
+        print_json(selected) if as_json else _print_selection(selected)
         return
-    if choice.filtered and chosen and not yes:
+    if selection.filtered and selected and not yes:
         if not as_json:
-            _show(chosen)
-        typer.confirm(f"{command} {len(chosen)}?", abort=True, err=True)
-    asked, refused = run(_ask_all(command, chosen, facts, url))
+            _print_selection(selected)
+        question = f"{command.capitalize()} {count(len(selected), 'execution')}?"
+        typer.confirm(question, abort=True, err=True)
+    submitted, refused = run(_submit_all(command, selected, facts, url))
     if as_json:
-        print_json({"requests": asked, "refused": refused})
+        print_json({"requests": submitted, "refused": refused})
     else:
-        _tell(command, asked, refused)
+        _print_results(command, submitted, refused)
     if refused:
         raise typer.Exit(REFUSED)
 
 
-def _check(choice: Choice) -> None:
+def _check_options(selection: Selection) -> None:
     """End the command with code 2 if the options contradict each other."""
-    if choice.keys and choice.filtered:
+    if selection.keys and selection.filtered:
         fail(f"name executions or select them with {SELECTORS}, not both", USAGE)
-    if not choice.keys and not choice.filtered:
+    if not selection.keys and not selection.filtered:
         fail(f"name executions, or select them with {SELECTORS}", USAGE)
-    if choice.pause_number is not None and (choice.filtered or len(choice.keys or ()) != 1):
+    if selection.pause_number is not None and (
+        selection.filtered or len(selection.keys or ()) != 1
+    ):
         fail("--pause needs exactly one execution: name that execution alone", USAGE)
 
 
-async def _choose(choice: Choice, url: str | None) -> list[dict[str, Any]]:
-    if not choice.filtered:
+async def _select(selection: Selection, url: str | None) -> list[dict[str, Any]]:
+    if not selection.filtered:
         return [
-            {"execution_id": key, "pause_number": choice.pause_number} for key in choice.keys or ()
+            {"execution_id": key, "pause_number": selection.pause_number}
+            for key in selection.keys or ()
         ]
     async with open_session(url) as session:
         return await queries.select_executions(
-            session, array(choice.statuses), choice.workflow, choice.reason, choice.seconds
+            session,
+            array(selection.statuses),
+            selection.workflow,
+            selection.reason,
+            selection.seconds,
         )
 
 
-async def _ask_all(
-    command: Move, chosen: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
+async def _submit_all(
+    command: Move, selected: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], url: str | None
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Submit one request after the other, each for the pause that the selection showed.
 
     A refused request does not stop the others.
     """
-    asked: dict[str, int] = {}
+    submitted: dict[str, int] = {}
     refused: dict[str, str] = {}
     async with open_session(url) as session:
-        for row in _counted(chosen):
-            key, seen = row["execution_id"], row["pause_number"]
+        for row in _with_progress(selected):
+            key, pause_number = row["execution_id"], row["pause_number"]
             try:
-                asked[key] = await commands.submit(
-                    session, command, {**facts, "key": key, "pause_number": seen}
+                submitted[key] = await commands.submit(
+                    session, command, {**facts, "key": key, "pause_number": pause_number}
                 )
             except OperationRefused as error:
                 refused[key] = str(error)
-    return asked, refused
+    return submitted, refused
 
 
-def _counted(chosen: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+def _with_progress(selected: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """Show a progress bar if there are several executions."""
-    if len(chosen) < 2:
-        return chosen
-    return track(chosen, description="submitting requests", console=errors, transient=True)
+    if len(selected) < 2:
+        return selected
+    return track(selected, description="submitting requests", console=errors, transient=True)
 
 
-def _tell(word: str, asked: Mapping[str, int], refused: Mapping[str, str]) -> None:
-    for key, request in asked.items():
+def _print_results(word: str, submitted: Mapping[str, int], refused: Mapping[str, str]) -> None:
+    for key, request in submitted.items():
         console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
-    for key, why in refused.items():
-        lines = "\n".join(escape(line) for line in why.splitlines())  # a hint has its own
+    for key, reason in refused.items():
+        lines = "\n".join(escape(line) for line in reason.splitlines())  # a hint has its own
         errors.print(f"[red]error:[/] {escape(key)}: {lines}", highlight=False)
-    if not asked and not refused:
+    if not submitted and not refused:
         console.print("No matching executions.")
 
 
-CHOICE_COLUMNS = (
+SELECTION_COLUMNS = (
     TableColumn("execution"),
     TableColumn("workflow", drop=2),
     TableColumn("status"),
@@ -161,9 +170,9 @@ CHOICE_COLUMNS = (
 )
 
 
-def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
+def _print_selection(selected: Sequence[Mapping[str, Any]]) -> None:
     rows: list[Sequence[str]] = []
-    for row in chosen[:SHOWN]:
+    for row in selected[:SHOWN]:
         if "status" not in row:
             rows.append((escape(row["execution_id"]), "", "", "", "", ""))
             continue
@@ -175,6 +184,6 @@ def _show(chosen: Sequence[Mapping[str, Any]]) -> None:
                 format_moment(row["paused_at"]),
             )
         )
-    print_table(console, CHOICE_COLUMNS, rows)
-    if len(chosen) > SHOWN:
-        console.print(f"... and {len(chosen) - SHOWN} more")
+    print_table(console, SELECTION_COLUMNS, rows)
+    if len(selected) > SHOWN:
+        console.print(f"... and {len(selected) - SHOWN} more")

@@ -189,14 +189,14 @@ def up(
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
     applied = run(
-        migrate.up(*place, allow_published=allow_published, tell=_tell, report=_report("up"))
+        migrate.up(*place, allow_published=allow_published, tell=_print_wait, report=_report("up"))
     )
-    _say_nothing_to_do(applied)
-    _enforce(database_url)
+    _print_nothing_to_do(applied)
+    _switch_guard(database_url)
     if adopt_blocked is not None:
-        _choose(database_url, adopt_blocked)
+        _set_adopt_blocked(database_url, adopt_blocked)
     if applied:
-        _say_what_is_not_granted(database_url)
+        _print_missing_grants(database_url)
 
 
 @migrate_app.command()
@@ -209,9 +209,9 @@ def repair(database_url: DatabaseUrl = None) -> None:
     """
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
-    run(migrate.repair(*place, tell=_tell, report=_report("repaired")))
-    _enforce(database_url)
-    _say_what_is_not_granted(database_url)
+    run(migrate.repair(*place, tell=_print_wait, report=_report("repaired")))
+    _switch_guard(database_url)
+    _print_missing_grants(database_url)
 
 
 @migrate_app.command()
@@ -245,8 +245,12 @@ def down(
             abort=True,
             err=True,
         )
-    _say_nothing_to_do(
-        run(migrate.down(*place, keep_columns=keep_columns, tell=_tell, report=_report("down")))
+    _print_nothing_to_do(
+        run(
+            migrate.down(
+                *place, keep_columns=keep_columns, tell=_print_wait, report=_report("down")
+            )
+        )
     )
 
 
@@ -270,7 +274,7 @@ def _report(word: str) -> Callable[[str], None]:
     return report
 
 
-def _say_nothing_to_do(names: Sequence[str]) -> None:
+def _print_nothing_to_do(names: Sequence[str]) -> None:
     if not names:
         console.print("nothing to do")
 
@@ -293,7 +297,7 @@ def grants(database_url: DatabaseUrl = None, dry_run: PrintSql = False) -> None:
     """
     chosen = settings(database_url=database_url)
     place = chosen.url, chosen.service_schema
-    statements = run(rights.missing(*place) if dry_run else rights.give(*place, tell=_tell))
+    statements = run(rights.missing(*place) if dry_run else rights.give(*place, tell=_print_wait))
     for statement in statements:
         typer.echo(f"{statement};")
     if not statements:
@@ -320,11 +324,11 @@ def triggers(
         for statement in run(switches.pending_switch(*place, on=on)):
             typer.echo(f"{statement};")
         return
-    tables = run(switches.switch(*place, on=on, tell=_tell))
+    tables = run(switches.switch(*place, on=on, tell=_print_wait))
     for table in tables:
         console.print(f"The triggers of {table} are {state}.")
     if on:
-        _enforce(database_url)
+        _switch_guard(database_url)
     if not tables:
         console.print("nothing to do")
 
@@ -355,18 +359,18 @@ def _applied(entry: MigrationStatus) -> str:
     return f"{entry.applied_at:%Y-%m-%d %H:%M:%S %Z}{changed}"
 
 
-def _say_what_is_not_granted(database_url: str | None) -> None:
+def _print_missing_grants(database_url: str | None) -> None:
     """Print a hint if the daemon's role lacks rights on new objects."""
     chosen = settings(database_url=database_url)
     if run(rights.to_give_again(chosen.url, chosen.service_schema)):
         console.print("[yellow]rights are missing:[/] run `resumer-daemon migrate grants`")
 
 
-def _tell(line: str) -> None:
+def _print_wait(line: str) -> None:
     errors.print(f"[yellow]waiting[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
-def _enforce(database_url: str | None) -> None:
+def _switch_guard(database_url: str | None) -> None:
     """Switch the trigger that refuses approvals as RESUMER_DECISION_GUARD says."""
     chosen = settings(database_url=database_url)
     enforced = chosen.decision_guard == "enforce"
@@ -376,7 +380,7 @@ def _enforce(database_url: str | None) -> None:
         )
 
 
-def _choose(database_url: str | None, on: bool) -> None:
+def _set_adopt_blocked(database_url: str | None, on: bool) -> None:
     if run(migrate.adopt_blocked(settings(database_url=database_url).url, on=on)):
         console.print(f"Blocked executions will {'become pauses' if on else 'stay blocked'}.")
 

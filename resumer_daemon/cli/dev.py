@@ -26,7 +26,7 @@ from resumer_daemon.store.session import Database, Session
 from resumer_daemon.telemetry import logs
 from resumer_daemon.workflow.values import Json
 
-PATIENCE = 20.0
+WAIT_LIMIT = 20.0
 PAYLOAD = {
     "order": {"id": "A-1001", "total": 12500},
     "customer": {"id": "C-7", "tier": "silver"},
@@ -42,7 +42,7 @@ class Demo:
         self._workflow: str = document["workflow_id"]
         self._url = url
 
-    async def tell(self) -> None:
+    async def run(self) -> None:
         """Take the workflow through an approval, a rejection and an expiry."""
         await commands.upsert_workflow(self._session, self._document)
         await self._decided("approved", "the sales manager approves")
@@ -61,9 +61,9 @@ class Demo:
 
     async def _expired(self) -> None:
         console.print(Rule("[bold]nobody answers in time[/]", align="left", style="dim"))
-        hasty = _with_timeout(self._document, "1s")
-        await commands.upsert_workflow(self._session, hasty)
-        execution = await self.pause(hasty["workflow_id"])
+        impatient = _with_timeout(self._document, "1s")
+        await commands.upsert_workflow(self._session, impatient)
+        execution = await self.pause(impatient["workflow_id"])
         await self._ended(execution)
 
     async def pause(self, workflow: str | None = None) -> str:
@@ -99,7 +99,7 @@ class Demo:
         self, execution: str, fact: Callable[[Mapping[str, Any]], bool]
     ) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_LIMIT):
                 while True:
                     found = await queries.show_execution(self._session, execution)
                     if fact(found):
@@ -107,18 +107,18 @@ class Demo:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise OperationRefused(
-                f"execution {execution} did not get there in {PATIENCE:.0f} s"
+                f"execution {execution} did not get there in {WAIT_LIMIT:.0f} s"
             ) from None
 
 
 def _with_timeout(document: Mapping[str, Json], timeout: str) -> dict[str, Json]:
     """Return the same workflow, with approvals that expire soon."""
-    hasty = deepcopy(dict(document))
-    hasty["workflow_id"] = f"{document['workflow_id']}_in_a_hurry"
-    for step in hasty["definition"]["steps"]:
+    impatient = deepcopy(dict(document))
+    impatient["workflow_id"] = f"{document['workflow_id']}_in_a_hurry"
+    for step in impatient["definition"]["steps"]:
         if "requires" in step:
             step["requires"]["timeout"] = timeout
-    return hasty
+    return impatient
 
 
 EXAMPLE = "high_value_order_approval"
@@ -180,7 +180,7 @@ async def _dev(chosen: Settings, once: bool) -> None:
     daemon = Daemon(chosen)
     running = asyncio.create_task(daemon.run())
     try:
-        await _beside(running, _tell(chosen, daemon, len(applied), once))
+        await _while_running(running, _run_demo(chosen, daemon, len(applied), once))
         if not once:
             daemon.stop_on_signals()
             await running
@@ -189,7 +189,7 @@ async def _dev(chosen: Settings, once: bool) -> None:
         await running
 
 
-async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> None:
+async def _run_demo(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> None:
     await daemon.listening.wait()
     console.print(
         f"[bold]resumer-daemon[/] beside PostgreSQL ({applied} migrations applied just now)\n",
@@ -198,16 +198,16 @@ async def _tell(chosen: Settings, daemon: Daemon, applied: int, once: bool) -> N
     database = Database(chosen.url, chosen.service_schema, chosen.service_timezone)
     session = await database.session("resumer-dev")
     async with session.connection:
-        story = Demo(session, _example(), chosen.url)
-        await story.tell()
+        demo = Demo(session, _example(), chosen.url)
+        await demo.run()
         if not once:
-            await _invite(story, session, daemon)
+            await _print_next_steps(demo, session, daemon)
 
 
-async def _invite(story: Demo, session: Session, daemon: Daemon) -> None:
+async def _print_next_steps(demo: Demo, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and print the commands that resume it."""
     console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
-    found = await queries.show_execution(session, await story.pause())
+    found = await queries.show_execution(session, await demo.pause())
     statement = commands.decide_by_update(found["approvals"][0]["request_id"], "approved")
     url, programs = daemon.settings.url, get_path("scripts")
     for label, text in (
@@ -227,7 +227,7 @@ def _example() -> dict[str, Json]:
     return document
 
 
-async def _beside(running: asyncio.Task[None], work: Awaitable[None]) -> None:
+async def _while_running(running: asyncio.Task[None], work: Awaitable[None]) -> None:
     """Do the work while the daemon runs. If the daemon ends early, raise its error."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({running, task}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from resumer_daemon.cli.bulk import Choice, move
+from resumer_daemon.cli.bulk import Selection, move
 from resumer_daemon.cli.common import (
     USAGE,
     Actor,
@@ -62,9 +62,9 @@ def pause(
 
     [dim]Example: resumer-daemon pause exec_5f0c77ab --as mia --reason "stock count"[/]
     """
-    choice = Choice(executions, workflow, everything, ("pending", "running", "paused"))
+    selection = Selection(executions, workflow, everything, ("pending", "running", "paused"))
     facts = {"actor": actor, "reason": reason}
-    move("pause", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("pause", selection, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def resume(
@@ -94,11 +94,11 @@ def resume(
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
     """
-    brought = document("--data", data)
-    if not isinstance(brought, dict):
+    resume_data = document("--data", data)
+    if not isinstance(resume_data, dict):
         fail("--data is not a JSON object such as '{\"counted\": 7}'", USAGE)
     waits, seconds = paused_for or "manual", duration(older_than)
-    choice = Choice(
+    selection = Selection(
         executions,
         workflow,
         everything,
@@ -108,8 +108,8 @@ def resume(
         pause_number=pause_number,
         by_reason=paused_for is not None,
     )
-    facts = {"actor": actor, "reason": reason, "data": dump(brought), "force": force}
-    move("resume", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    facts = {"actor": actor, "reason": reason, "data": dump(resume_data), "force": force}
+    move("resume", selection, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def retry(
@@ -132,13 +132,13 @@ def retry(
 
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
-    choice = Choice(
+    selection = Selection(
         executions, workflow, everything, ("paused",), "incident", pause_number=pause_number
     )
     facts = {
         "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
     }  # fmt: skip
-    move("retry", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("retry", selection, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(
@@ -161,7 +161,7 @@ def cancel(
     [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
     seconds = duration(older_than)
-    choice = Choice(
+    selection = Selection(
         executions,
         workflow,
         everything,
@@ -171,7 +171,7 @@ def cancel(
         by_reason=paused_for is not None,
     )
     facts = {"actor": actor, "reason": reason}
-    move("cancel", choice, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
+    move("cancel", selection, facts, database_url, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 WorkflowName = Annotated[str | None, typer.Option(help="The workflow_id.")]

@@ -114,7 +114,10 @@ def timeline(found: Mapping[str, Any]) -> list[Moment]:
 def _steps(steps: list[dict[str, Any]]) -> Iterator[Moment]:
     for step in steps:
         what = f"step {step['step']} ({step['type']})"
-        yield from _at(step["at"], what, step["status"], step["error"] or step["reason"])
+        said = step["error"] or step["reason"]
+        if step["result"] is not None:
+            said = f"the condition is {str(step['result']).lower()}"
+        yield from _at(step["at"], what, step["status"], said)
 
 
 def _pauses(pauses: list[dict[str, Any]]) -> Iterator[Moment]:

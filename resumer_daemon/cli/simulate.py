@@ -32,28 +32,33 @@ _WORDS: Final[tuple[ScriptedDecision, ...]] = get_args(ScriptedDecision)
 _LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event
 
 Execution = Annotated[
-    str | None, typer.Argument(help="An execution's id or execution_id: it goes on from there.")
+    str | None, typer.Argument(help="The id or execution_id of the execution to continue.")
 ]
 Decisions = Annotated[
     str,
     typer.Option(
         "--decision", "--decisions",
-        help="One for each pause: approved, rejected, expired, or timeout and event where a wait"
-        " has both; a,r,e,t will do.",
+        help="One decision for each pause: approved, rejected, expired, event or timeout. The first"
+        " letters a, r, e and t will do.",
     ),
 ]  # fmt: skip
 Events = Annotated[
     list[str] | None,
-    typer.Option("--event", help="An event that a wait may take: TYPE, or TYPE=JSON. Repeatable."),
+    typer.Option("--event", help="An event for a wait: TYPE, or TYPE=JSON. Repeatable."),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(help="JSON, or a file: of the events; with --definition what it starts on."),
+    typer.Option(
+        help="JSON or a file: the payload of the events, or of the start with --definition."
+    ),
 ]
 DefinitionFile = Annotated[
     Path | None,
     typer.Option(
-        "--definition", exists=True, dir_okay=False, help="Simulate a start of this instead."
+        "--definition",
+        exists=True,
+        dir_okay=False,
+        help="Simulate a start of this definition instead.",
     ),
 ]
 
@@ -90,7 +95,7 @@ async def _subject(
     execution: str | None, definition: Path | None, payload: Json, url: str | None
 ) -> Subject:
     if definition is not None:
-        # Nothing is asked of a database here, but the other settings count.
+        # No database is used here, but the other settings count.
         return from_file(definition, payload, settings(database_url=url or ""))
     return await from_database(execution or "", url)
 
@@ -108,11 +113,11 @@ def _word(written: str) -> ScriptedDecision:
     for word in _WORDS:
         if word in (written, _LETTERS.get(written)):
             return word
-    raise _wrong(f"no decision: {written} (known: {', '.join(_WORDS)})")
+    raise _wrong(f"not a decision: {written} (known: {', '.join(_WORDS)})")
 
 
 def _events(written: Sequence[str], payload: Json) -> tuple[ScriptedEvent, ...]:
-    """Read events; one without a payload of its own has the one of `--payload`."""
+    """Parse events. One without a payload gets that of `--payload`."""
     events = []
     for each in written:
         event_type, own, text = each.partition("=")
@@ -122,7 +127,7 @@ def _events(written: Sequence[str], payload: Json) -> tuple[ScriptedEvent, ...]:
 
 
 def _read(written: str) -> Json:
-    """Read JSON as it stands, or else the file of that name."""
+    """Parse JSON, or the file of that path."""
     try:
         return load(written)
     except ValueError as error:
@@ -133,4 +138,4 @@ def _read(written: str) -> Json:
     try:
         return load(text)
     except ValueError as error:
-        raise _wrong(f"the payload is no JSON: {error}") from error
+        raise _wrong(f"the payload is not JSON: {error}") from error

@@ -28,14 +28,14 @@ def to_document(subject: Subject, played: Simulation) -> Document:
 
 
 def fails(document: Document) -> bool:
-    """Tell whether it ends badly, or an answer was given that nothing waited for."""
+    """Whether the simulation ends badly, or a scripted decision was not used."""
     stops = [stretch["stop"] for stretch in document["stretches"]]
     badly = stops and (stops[-1]["status"] == "failed" or "incident" in stops[-1])
     return bool(badly or document["unused"])
 
 
 def _stands(subject: Subject) -> Document:
-    """Return where the execution really stands."""
+    """Return the present state of the execution."""
     claimed, row = subject.claimed, subject.row
     if claimed.pause is None or claimed.status != "paused":
         facts = {"status": claimed.status, "result": row.get("result"), "error": row.get("error")}
@@ -102,7 +102,7 @@ def _comparison(seen: Comparison) -> Document:
 
 
 def _action(result: Json) -> Document:
-    """Return an action as it was rendered; what its effect was answered is made up, so left out."""
+    """Return an action as rendered. The result of its effect is invented, so it is left out."""
     return {name: value for name, value in result.items() if name not in _ANSWERED}
 
 
@@ -152,7 +152,7 @@ _LEADS = {
     "waiting_for_event": ("event", "timeout"),
     "waiting_for_time": ("event",),
 }
-"""The ways that the answers to a pause can take; None: the flow ends there."""
+"""The next steps of a pause, by reason. None: the flow ends there."""
 
 
 def _new_approval(asked: NewApproval) -> Document:

@@ -1,4 +1,4 @@
-"""What `simulate` starts from: an execution in the database, or a definition in a file."""
+"""The input of `simulate`: an execution in the database, or a definition in a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,10 +36,10 @@ class Subject:
 
 
 def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
-    """Return an execution of the definition in a file that is about to start.
+    """Return a new execution of the definition in a file.
 
     Raises:
-        Refused: It cannot be run at all.
+        OperationRefused: The definition cannot be run.
     """
     try:
         text = file.read_bytes().decode()
@@ -68,10 +68,10 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
 
 
 async def from_database(key: str, url: str | None) -> Subject:
-    """Return an execution as it stands.
+    """Return an execution in its present state.
 
     Raises:
-        Refused: There is none, or it cannot be read, or its definition cannot be run.
+        OperationRefused: It does not exist, cannot be read, or its definition cannot be run.
     """
     chosen = settings(database_url=url)
     async with open_session(url, reads=True) as session, read_snapshot(session):

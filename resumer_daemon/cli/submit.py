@@ -82,7 +82,10 @@ def emit(
 
 RequestId = Annotated[str, typer.Argument(help="The request_id of the approval request.")]
 Approver = Annotated[
-    UUID | None, typer.Option("--as", help="The approver's user id, a UUID as in `approver_id`.")
+    UUID | None,
+    typer.Option(
+        "--as", help="The approver's user id, a UUID: the service stores no names of approvers."
+    ),
 ]
 Reason = Annotated[str | None, typer.Option(help="The reason in the record.")]
 

@@ -106,7 +106,7 @@ def test_many_are_shown_first_and_asked_about(service: Service):
     keys = sorted(key_of(service, execution) for execution in executions)
     cancel = ("cancel", "--workflow", "flow", "--reason", "old")
     assert sorted(row["execution_id"] for row in read(service, *cancel, "--dry-run")) == keys
-    assert "cancel 2?" in run(service, *cancel, code=REFUSED, given="n\n")
+    assert "Cancel 2 executions?" in run(service, *cancel, code=REFUSED, given="n\n")
     assert {service.standing(execution)[0] for execution in executions} == {"paused"}
     assert sorted(read(service, *cancel, "--yes")["requests"]) == keys
     for execution in executions:
