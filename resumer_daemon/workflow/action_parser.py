@@ -1,4 +1,4 @@
-"""Parse action steps, the approval that a block requires, and the entries of `execute` lists."""
+"""Parse action steps, the approval that a block requires, and lists of actions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
@@ -37,17 +37,17 @@ def action_step(step: Reader, common: dict[str, Any]) -> ActionStep:
     """Read a step of type `action` or `require_approval`.
 
     Raises:
-        NotUnderstood: A part of it is not understood.
+        ParseError: A part of it is invalid.
     """
     action = _action(step)
     written = step.value("action") if action is step else action.own("type", "action")
     asks = REQUIRE_APPROVAL in (written, step.value("type"))
     decision = "block" if asks else _decision(step, written)
-    execute = acts(action)
+    execute = parse_actions(action)
     asks = asks or any(act.type == APPROVAL for act in execute)
     requires = _gate(step, action, decision, asks)
     asked = {} if requires is None else {"expires_in": _deadline(step, action)}
-    # Where the step's own timeout is the deadline, it does not limit what the step does before.
+    # If the step's timeout is the deadline of the approval, it does not limit the actions.
     limits = requires is None or step.value("timeout") != asked["expires_in"]
     return ActionStep(
         timeout=step.duration("timeout") if limits else None,
@@ -63,7 +63,7 @@ def action_step(step: Reader, common: dict[str, Any]) -> ActionStep:
 
 
 def _gate(step: Reader, action: Reader, decision: str, asks: bool) -> Requires | None:
-    """Return the approval that a step requires; only a block can."""
+    """Return the approval that a step requires. Only a block can require one."""
     with within_gate():
         if decision == "block":
             return _requires(step, action, asks)
@@ -73,10 +73,10 @@ def _gate(step: Reader, action: Reader, decision: str, asks: bool) -> Requires |
 
 
 def refuse_requires(reader: Reader) -> None:
-    """Refuse `requires` where nothing can pause; an empty one asks for nothing.
+    """Refuse `requires` on a step that cannot pause. An empty one is allowed.
 
     Raises:
-        NotUnderstood: It is there.
+        ParseError: It has a value.
     """
     if reader.own("requires") not in (None, [], {}):
         path, _ = reader.located("requires")
@@ -84,7 +84,7 @@ def refuse_requires(reader: Reader) -> None:
 
 
 def _action(step: Reader) -> Reader:
-    """Return the reader of the action: the object it is, or the step that it stands on."""
+    """Return a reader of the action: the object `action`, or else the step itself."""
     return step.inner("action", beneath=step) if isinstance(step.value("action"), dict) else step
 
 
@@ -101,7 +101,7 @@ def _decision(step: Reader, written: Json) -> Literal["allow", "block", "execute
 
 
 def _requires(step: Reader, action: Reader, asks: bool) -> Requires | None:
-    """Return the approval that a block requires, if it says so in any of the ways there are."""
+    """Return the approval that a block requires in any of the supported forms."""
     on_step = step.inner("requires"), step.inner("metadata")
     requires = action.inner("requires", beneath=on_step[0])
     metadata = action.inner("metadata", beneath=on_step[1])
@@ -125,7 +125,7 @@ def _requires(step: Reader, action: Reader, asks: bool) -> Requires | None:
 
 
 def _refuse_misplaced(reader: Reader) -> None:
-    """Refuse what is meant for the gate and would be ignored on its step, or on its action."""
+    """Refuse keys of `requires` on the step or on the action, where they have no effect."""
     for key, value in _given(reader):
         if key in _MISPLACED:
             raise ParseError(f"{reader.path}.{key}", f"{key} belongs in requires")
@@ -134,14 +134,14 @@ def _refuse_misplaced(reader: Reader) -> None:
 
 
 def _misspelt(key: str, value: Json) -> str | None:
-    """Return the key of a gate that is probably meant by a key beside it, if any."""
+    """Return the key that a misspelt one probably means, if any."""
     if key in _BESIDE:
         return None
     return alike(key, ("requires",)) if isinstance(value, dict) else alike(key, _BESIDE, MISSPELT)
 
 
 def _refuse_ignored(metadata: Reader) -> None:
-    """Refuse what metadata that requires an approval says of it, and would be ignored."""
+    """Refuse keys of metadata with an approval that would have no effect."""
     for key, _ in _given(metadata):
         if key in _METADATA:
             continue
@@ -156,7 +156,7 @@ def _given(reader: Reader) -> Iterator[tuple[str, Json]]:
 
 
 def _role(reader: Reader, *keys: str) -> str | None:
-    """Return a role; a blank one would be nobody's."""
+    """Return a role. A blank one is refused."""
     role = reader.text(*keys)
     if role is not None and not role.strip():
         raise ParseError(reader.located(*keys)[0], "expected a role, found an empty text")
@@ -164,7 +164,7 @@ def _role(reader: Reader, *keys: str) -> str | None:
 
 
 def _deadline(step: Reader, action: Reader) -> Json:
-    """Return how long the approval may take: `timeout` beside `requires` counts, as in a wait."""
+    """Return the duration of the approval. `timeout` beside `requires` counts too."""
     requires = action.inner("requires", beneath=step.inner("requires"))
     metadata = action.inner("metadata", beneath=step.inner("metadata"))
     given = requires.delay("timeout", "expires_in")
@@ -202,20 +202,20 @@ _MEANT: Final = {"role": "approver_role", "timeout": "expires_in"}
 _OF_BLOCK: Final = frozenset({"roles", "approvals", "groups", "users", "stages"})
 
 
-def acts(reader: Reader) -> tuple[Action, ...]:
+def parse_actions(reader: Reader) -> tuple[Action, ...]:
     """Read the `execute` list of a step.
 
     Raises:
-        NotUnderstood: It is no list of objects.
+        ParseError: It is not a list of objects.
     """
-    return tuple(act(Reader(member, path)) for path, member in reader.members("execute"))
+    return tuple(parse_action(Reader(member, path)) for path, member in reader.members("execute"))
 
 
-def act(reader: Reader) -> Action:
-    """Read one action; an unknown type is told when it runs.
+def parse_action(reader: Reader) -> Action:
+    """Read one action. An unknown type fails when the action runs.
 
     Raises:
-        NotUnderstood: Its type is no text, or it would ask somebody else than is written.
+        ParseError: Its type is not a text, or a parameter of an approval would be ignored.
     """
     written_type = reader.text("type", "action") or ""
     kind = _ALIASES.get(written_type, written_type)
@@ -228,7 +228,7 @@ def act(reader: Reader) -> Action:
 
 
 def _refuse_others(params: Mapping[str, Json], path: str) -> None:
-    """Refuse parameters that say whom to ask, or for how long, and would be ignored."""
+    """Refuse parameters that name approvers or a duration and would be ignored."""
     role = params.get("approver_role")
     if isinstance(role, str) and role and not role.strip():
         raise ParseError(f"{path}.approver_role", "expected a role, found an empty text")
@@ -249,7 +249,7 @@ def _parameters(kind: str, written: Mapping[str, Json]) -> dict[str, Json]:
     if kind in _RECORDS:
         return _record(written)
     if kind == "notify":
-        # Beside what is told, `data` is what the text is rendered with, and holds no parameters.
+        # Beside a message, `data` is the data of the template and holds no parameters.
         params = _merged(written, ("config", "metadata", "fields"))
         if params.keys() & {"template", "message"}:
             return params
@@ -257,7 +257,7 @@ def _parameters(kind: str, written: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _merged(written: Mapping[str, Json], bags: tuple[str, ...]) -> dict[str, Json]:
-    """Return the parameters of all places; what stands on the action itself wins."""
+    """Return the parameters of all places. Those on the action itself win."""
     params: dict[str, Json] = {}
     for bag in bags:
         params |= _object(written.get(bag))
@@ -266,9 +266,9 @@ def _merged(written: Mapping[str, Json], bags: tuple[str, ...]) -> dict[str, Jso
 
 
 def _record(written: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the parameters of a record, where `data` and `fields` are mostly the record itself.
+    """Return the parameters of a record. `data` and `fields` are usually the record itself.
 
-    Only where the entity is named nowhere else they hold the parameters, and the record among them.
+    If they alone name the entity, they hold the parameters, and the record is among them.
     """
     params = _merged(written, ("config", "metadata"))
     if "entity" not in params:

@@ -33,7 +33,7 @@ DEPTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One comparison as it went: what was asked, what was seen, the answer or why there is none."""
+    """One evaluated comparison: its parts, the actual value, and the result or the error."""
 
     field: Json
     operator: Json
@@ -44,17 +44,17 @@ class Comparison:
 
 
 def evaluate(condition: Json, context: Mapping[str, Json]) -> bool:
-    """Answer a condition.
+    """Return the result of a condition.
 
     Raises:
-        Fault: The condition is ill-formed, or its values do not fit its operator.
+        StepError: The condition is invalid, or its values do not fit its operator.
         FieldNotFound: A field, or a reference in a value, leads nowhere.
     """
     return _holds(condition, context, None, 0)
 
 
 def explain(condition: Json, context: Mapping[str, Json]) -> list[Comparison]:
-    """Return each comparison that answering takes, in order; a fault ends the list as its error."""
+    """Return the comparisons that an evaluation makes, in order. An error ends the list."""
     seen: list[Comparison] = []
     try:
         _holds(condition, context, seen, 0)
@@ -65,11 +65,10 @@ def explain(condition: Json, context: Mapping[str, Json]) -> list[Comparison]:
 
 
 def parts(condition: Json, depth: int = 0) -> tuple[str, list[Json]] | None:
-    """Return `and` or `or` with its list, or None where the condition is a comparison.
+    """Return `and` or `or` with its list, or None if the condition is a comparison.
 
     Raises:
-        ConditionFault: It is no object, an empty one, nested too deeply, or what should be a list
-            is none.
+        ConditionFault: It is not an object, is empty, is nested too deeply, or its list is not one.
     """
     if depth > DEPTH:
         raise ConditionFault(f"conditions nested more than {DEPTH} levels deep")
@@ -236,18 +235,18 @@ _REMEMBERED: Final = 4
 
 @dataclass(frozen=True)
 class _Known:
-    """A list and what was found of it. It is kept with the answer, so that its id stays its own."""
+    """A list with computed facts. The cache keeps the list, so that no other one gets its id."""
 
     members: list[Json]
 
     @cached_property
     def keys(self) -> frozenset[Hashable]:
-        """What its members are equal by."""
+        """The keys by which its members are equal."""
         return frozenset(map(_key, self.members))
 
     @cached_property
     def is_literal(self) -> bool:
-        """Tell whether none of its members is a reference."""
+        """Tell whether no member is a reference."""
         return not any(isinstance(each, str) and reference(each) for each in self.members)
 
 
@@ -255,14 +254,14 @@ _known: OrderedDict[int, _Known] = OrderedDict()
 
 
 def among(value: Json, members: list[Json]) -> bool:
-    """Tell whether one of the members is the same as the value."""
+    """Tell whether a member is equal to the value."""
     if len(members) < LONG:
         return any(values_equal(value, member) for member in members)
     return _key(value) in _of(members).keys
 
 
 def is_literal(members: list[Json]) -> bool:
-    """Tell whether a list is known to have no reference; short ones are not looked at."""
+    """Tell whether a long list has no references. Short lists are not examined."""
     return len(members) >= LONG and _of(members).is_literal
 
 
@@ -276,7 +275,7 @@ def _of(members: list[Json]) -> _Known:
 
 
 def _key(value: Json) -> Hashable:
-    """Return what two values have in common exactly when they are equal (`values_equal`)."""
+    """Return a key that is the same for values that are equal (`values_equal`)."""
     match value:
         case None:
             return None
@@ -284,7 +283,7 @@ def _key(value: Json) -> Hashable:
             return list, tuple(map(_key, value))
         case dict():
             return dict, frozenset((name, _key(member)) for name, member in value.items())
-        case _:  # texts, numbers and booleans are the same when they read the same
+        case _:  # texts, numbers and booleans are equal if their texts are
             return to_text(value)
 
 
@@ -295,7 +294,7 @@ _MEMORY = 2 << 20
 _MOST_WORK = 30_000_000  # instructions times bytes, in which RE2 is linear: 0.2 s at the worst
 
 _OPTIONS = re2.Options()
-_OPTIONS.log_errors = False  # or it writes each bad pattern to stderr
+_OPTIONS.log_errors = False  # otherwise RE2 writes each invalid pattern to stderr
 _OPTIONS.max_mem = _MEMORY
 
 
@@ -303,7 +302,7 @@ def matches_pattern(pattern: str, text: str) -> bool:
     """Tell whether the pattern matches anywhere in the text.
 
     Raises:
-        ConditionFault: RE2 refuses the pattern, or it is too much work with a text of this length.
+        ConditionFault: The pattern is invalid, or too expensive for a text of this length.
     """
     compiled = _compiled(pattern)
     encoded = storable(text).encode()
@@ -318,10 +317,10 @@ def matches_pattern(pattern: str, text: str) -> bool:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise what `matches_pattern` would raise for this pattern.
+    """Check a pattern as `matches_pattern` does.
 
     Raises:
-        ConditionFault: RE2 refuses the pattern, or it is too long.
+        ConditionFault: The pattern is invalid or too long.
     """
     _compiled(pattern)
 

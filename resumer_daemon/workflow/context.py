@@ -1,4 +1,4 @@
-"""The context: what the trigger brought, what was loaded, and what is computed of them, once."""
+"""The context of an execution: the payload, the loaded documents, and computed values."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _SECONDS_A_DAY: Final = 86_400
 
 
 def build(payload: Json, loaded: Mapping[str, Json], now: datetime) -> dict[str, Json]:
-    """Return a new context; `loaded` maps each path of `context.load` to what was found there."""
+    """Return a new context. `loaded` maps each path of `context.load` to its document."""
     context = dict(payload) if isinstance(payload, dict) else {}
     for path, value in loaded.items():
         _put(context, path.split("."), value)
@@ -27,15 +27,15 @@ def build(payload: Json, loaded: Mapping[str, Json], now: datetime) -> dict[str,
 
 
 def entity_of(path: str) -> str:
-    """Return the entity that a path of `context.load` is about."""
+    """Return the entity of a path of `context.load`."""
     return path.partition(".")[0]
 
 
 def key_of(path: str, payload: Json) -> str | None:
-    """Return the id that the payload has for a path's entity: `customer.id`, else `customer_id`.
+    """Return the id of a path's entity in the payload: `customer.id`, else `customer_id`.
 
-    An id is a number, or a text in which something stands: one without would ask for all there are,
-    and dots alone lead out of the place where the entity is kept.
+    An id is a number or a text that is not blank. A blank one would request all entities, and one
+    of dots would lead to another URL.
     """
     if not isinstance(payload, dict):
         return None
@@ -52,10 +52,10 @@ OVERRIDDEN: Final = "_approved"
 
 
 def effective(context: Json, resume_data: Json) -> dict[str, Json]:
-    """Return what the engine reads: what resumes brought over the context, key by key on top.
+    """Return the context that the engine reads: the resume data over the context, key by key.
 
-    While it is paused the column has no `approved`, so that is told by the deciding approval, or by
-    the person who has overridden the latest gate.
+    During a pause the column has no `approved`. It comes from the deciding approval, or from the
+    person who overrode it.
     """
     data = _object(resume_data)
     merged = {**_object(context), **data}
@@ -69,7 +69,7 @@ def effective(context: Json, resume_data: Json) -> dict[str, Json]:
 def _put(context: dict[str, Json], parts: list[str], value: Json) -> None:
     *above, last = parts
     for part in above:
-        # A copy, for the payload is not ours to change; what is no object makes way for one.
+        # Copied, because the payload must not change. A value that is not an object is replaced.
         context[part] = dict(_object(context.get(part)))
         context = context[part]
     context[last] = value

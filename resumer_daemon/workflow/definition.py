@@ -1,6 +1,6 @@
-"""The one canonical model of a workflow definition; every spelling ends as this.
+"""The typed model of a workflow definition. Every dialect is parsed into it.
 
-`workflow/spelling.py` turns what people wrote into these models, the engine reads nothing else.
+`workflow/parser.py` makes these models, and the engine reads nothing else.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,12 +22,12 @@ WIDEST: Final = 64
 
 
 def is_id(written: object) -> TypeGuard[str]:
-    """Tell whether a step may have this as its id."""
+    """Tell whether a value can be the id of a step."""
     return isinstance(written, str) and 1 <= len(written) <= LONGEST_ID
 
 
 class Model(BaseModel):
-    """Frozen; unknown keys are dropped, for the original document is kept beside it."""
+    """A frozen model. Unknown keys are dropped, because the original document is stored too."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
@@ -41,7 +41,7 @@ class RetryPolicy(Model):
 
 
 class Requires(Model):
-    """The approval that a block asks for before the flow goes on."""
+    """The approval that a block requires before the flow continues."""
 
     role: str | None = None
     expires_in: Json = None
@@ -50,7 +50,7 @@ class Requires(Model):
 
 
 class Action(Model):
-    """One entry of an `execute` list; what its type needs is checked when it runs."""
+    """One entry of an `execute` list. Its parameters are checked when it runs."""
 
     type: str
     params: Mapping[str, Json] = {}
@@ -58,7 +58,7 @@ class Action(Model):
 
 
 class StepBase(Model):
-    """The fields that any step may have."""
+    """The fields of every step."""
 
     id: str
     next: str | None = None
@@ -70,7 +70,7 @@ class StepBase(Model):
 
 
 class ConditionStep(StepBase):
-    """A question with two ways out."""
+    """A condition with a next step for each result."""
 
     type: Literal["condition"] = "condition"
     rule_id: str | None = None
@@ -80,7 +80,7 @@ class ConditionStep(StepBase):
 
 
 class ActionStep(StepBase):
-    """`allow`, `block` or `execute`; a block with `requires` pauses."""
+    """An `allow`, `block` or `execute` step. A block with `requires` pauses."""
 
     type: Literal["action"] = "action"
     action: Literal["allow", "block", "execute"]
@@ -93,14 +93,14 @@ class ActionStep(StepBase):
 
 
 class ExecuteStep(StepBase):
-    """A list of actions, one after the other."""
+    """A list of actions, which run in order."""
 
     type: Literal["execute"] = "execute"
     execute: tuple[Action, ...] = ()
 
 
 class ParallelStep(StepBase):
-    """Members that run side by side, each to its end."""
+    """Members that run side by side."""
 
     type: Literal["parallel"] = "parallel"
     strategy: str = "all_must_pass"
@@ -108,7 +108,7 @@ class ParallelStep(StepBase):
 
 
 class ForeachStep(StepBase):
-    """The same body for each item of a list; `items` is the reference as it was written."""
+    """A body that runs for each item of a list. `items` is the reference as written."""
 
     type: Literal["foreach"] = "foreach"
     items: str | None = None
@@ -117,9 +117,9 @@ class ForeachStep(StepBase):
 
 
 class WaitStep(StepBase):
-    """A pause for an event or for a time; beside an event, `duration` is one more timeout.
+    """A pause for an event or for a time. Beside an event, `duration` is another timeout.
 
-    Durations stay as they are written: not understood, they fail the step.
+    Durations stay as written. An invalid one fails the step.
     """
 
     type: Literal["wait"] = "wait"
@@ -132,10 +132,10 @@ class WaitStep(StepBase):
 
 
 class InvalidStep(StepBase):
-    """A step that is not understood: it fails, with this error, when it is reached.
+    """A step that could not be parsed. It fails with this error when it is reached.
 
-    `gate`: what an approval or a wait asks for is not understood. Then the execution stops there as
-    an incident, because no weaker question may be asked instead.
+    `gate`: the error is in an approval or a wait. The execution then stops as an incident, because
+    it must not continue with a weaker approval.
     """
 
     type: Literal["broken"] = "broken"
@@ -152,7 +152,7 @@ Step: TypeAlias = (
 class Definition(Model):
     """A whole definition: the steps in order, and what surrounds them.
 
-    `timeout_error`: why the timeout is not understood; then no execution may start.
+    `timeout_error` is set if the timeout is invalid. Then no execution can start.
     """
 
     steps: tuple[Step, ...]
@@ -168,16 +168,16 @@ class Definition(Model):
 
     @cached_property
     def awaited(self) -> frozenset[str]:
-        """The types of events that steps wait for, nested ones too."""
+        """The types of events that steps wait for, also inside containers."""
         return frozenset(_awaited(self.steps))
 
     def step(self, step_id: str) -> Step | None:
-        """Return the top-level step of that id."""
+        """Return the top-level step with this id, None if there is none."""
         position = self.positions.get(step_id)
         return None if position is None else self.steps[position]
 
     def following(self, step_id: str) -> str | None:
-        """Return the id of the step that stands after this one in the list."""
+        """Return the id of the next step in the list, None after the last one."""
         position = self.positions[step_id] + 1
         return self.steps[position].id if position < len(self.steps) else None
 

@@ -1,8 +1,8 @@
-"""Errors in a definition or in data, as opposed to errors of this program."""
+"""Errors in a definition or in its data."""
 
 
 class StepError(Exception):
-    """A step fails by its own meaning; as repeating changes nothing, it is never retried."""
+    """A step fails, and repeating it would change nothing. It is never retried."""
 
 
 class FieldNotFound(StepError):
@@ -14,15 +14,15 @@ class FieldNotFound(StepError):
 
 
 class ConditionFault(StepError):
-    """A condition that cannot be answered: ill-formed, or its values do not fit its operator."""
+    """A condition is invalid, or its values do not fit its operator."""
 
 
 class TemplateFault(StepError):
-    """A template that cannot be rendered within the limits."""
+    """A template cannot be rendered within the limits."""
 
 
 class DefinitionError(Exception):
-    """A definition that is refused as a whole, with the JSON path of what is wrong in it."""
+    """A definition is refused as a whole. `path` is the JSON path of the problem."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

@@ -6,9 +6,9 @@ from typing import Any, Final, Literal, TypeAlias
 from resumer_daemon.durations import LONGEST
 from resumer_daemon.workflow.action_parser import (
     REQUIRE_APPROVAL,
-    act,
     action_step,
-    acts,
+    parse_action,
+    parse_actions,
     refuse_requires,
 )
 from resumer_daemon.workflow.definition import (
@@ -38,12 +38,13 @@ from resumer_daemon.workflow.values import Json, UnreadableJson, clean, is_numbe
 
 
 def parse_definition(document: Json) -> Definition:
-    """Turn a whole document, or its inner part, into the canonical model.
+    """Parse a whole document, or its inner part, into the canonical model.
 
-    A step that is not understood becomes a `InvalidStep`, which fails when it is reached.
+    A step that cannot be parsed becomes an `InvalidStep`, which fails when it is reached.
 
     Raises:
-        Refused: It is no object, or its steps are no list of objects with ids of their own.
+        DefinitionError: It is not an object, or its steps are not a list of objects with unique
+        ids.
     """
     inner = inner_part(document)
     trigger = _object(inner.value("trigger"))
@@ -59,10 +60,10 @@ def parse_definition(document: Json) -> Definition:
 
 
 def inner_part(document: Json) -> Reader:
-    """Return a reader of the part that holds the steps; what stands beside it counts too.
+    """Return a reader of the object that holds the steps. Keys of the outer object count too.
 
     Raises:
-        Refused: The document is no object.
+        DefinitionError: The document is not an object.
     """
     if not isinstance(document, dict):
         raise DefinitionError("$", f"expected an object, found {kind(document)}")
@@ -109,7 +110,7 @@ def _loads(context: Json) -> tuple[str, ...]:
 
 
 def _timeout(inner: Reader, trigger: dict[str, Json]) -> tuple[float | None, str | None]:
-    """Return the timeout of an execution, or why it is not understood."""
+    """Return the timeout of an execution, or the error in it."""
     try:
         return inner.duration("timeout") or _trigger_timeout(trigger), None
     except ParseError as error:
@@ -136,7 +137,7 @@ _NOT_YET: Final = frozenset({"filter", "count", "until"})
 
 
 def read_step(step_id: str, written: Json, path: str) -> Step:
-    """Read a step; what is not understood breaks this step, and nothing else."""
+    """Read a step. An error affects only this step."""
     try:
         step = Reader(clean(written), path)
     except (ParseError, UnreadableJson) as error:
@@ -196,7 +197,7 @@ def _delivery(step: Reader) -> Literal["at_least_once", "at_most_once"]:
             return "at_least_once"
         case "at_most_once":
             return "at_most_once"
-    # To guess here would repeat what must not be repeated.
+    # A guess could repeat an effect that must not be repeated.
     raise step.wrong("delivery", "at_least_once or at_most_once")
 
 
@@ -228,10 +229,10 @@ def _condition_step(step: Reader, common: dict[str, Any]) -> ConditionStep:
 
 
 def _execute_step(step: Reader, common: dict[str, Any]) -> ExecuteStep:
-    execute = acts(step)
+    execute = parse_actions(step)
     if not execute and isinstance(step.value("action"), str) and step.value("config") is not None:
         named = {"type": step.value("action"), "config": step.mapping("config")}
-        execute = (act(Reader(named, step.path)),)
+        execute = (parse_action(Reader(named, step.path)),)
     if not execute:
         raise step.wrong("execute", "a list of actions")
     return ExecuteStep(execute=execute, **common)
@@ -259,7 +260,7 @@ def _wait_step(step: Reader, common: dict[str, Any]) -> WaitStep:
 
 
 def _refuse_misspelt(step: Reader) -> None:
-    """Refuse what is meant for the wait, and would be ignored on its step."""
+    """Refuse keys on the step that probably belong to the wait and would be ignored."""
     for key, value in step.written.items():
         if key in _STEP_KEYS or key in WAIT_KEYS or value in (None, ""):
             continue
@@ -279,15 +280,15 @@ def _located(path: str, error: Exception) -> str:
 
 Read: TypeAlias = Callable[[str, Reader], Step]
 
-_STEM: Final = LONGEST_ID - 15  # a member without an id is named after its group, and its place
+_STEM: Final = LONGEST_ID - 15  # room for `.` and the position of a member without an id
 _STRATEGIES: Final = ("all_must_pass", "any_can_pass", "best_effort")
 
 
 def parallel_step(step: Reader, common: dict[str, Any], read: Read) -> ParallelStep:
-    """Read a step of type `parallel`; `read` reads its members.
+    """Read a step of type `parallel`. `read` reads its members.
 
     Raises:
-        NotUnderstood: A part of it is not understood; what is not of a member breaks the member.
+        ParseError: It is invalid. An error in a member affects only the member.
     """
     parallel = step.inner("parallel", beneath=step)
     strategy = parallel.value("strategy") or _STRATEGIES[0]
@@ -298,10 +299,10 @@ def parallel_step(step: Reader, common: dict[str, Any], read: Read) -> ParallelS
 
 
 def foreach_step(step: Reader, common: dict[str, Any], read: Read) -> ForeachStep:
-    """Read a step of type `foreach`; `read` reads the steps of its body.
+    """Read a step of type `foreach`. `read` reads the steps of its body.
 
     Raises:
-        NotUnderstood: A part of it is not understood; what is not of a step breaks the step.
+        ParseError: It is invalid. An error in a step of the body affects only that step.
     """
     foreach = step.inner("foreach", beneath=step)
     items = foreach.text("items")

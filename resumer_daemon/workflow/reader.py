@@ -1,4 +1,4 @@
-"""Typed access to JSON that nobody has checked. Errors name the path and what was expected."""
+"""Typed access to unchecked JSON. Errors name the path and the expected value."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,9 +21,9 @@ _LONGEST_COMPARED: Final = 64
 
 
 class ParseError(Exception):
-    """A part of a definition that is not understood, with its JSON path.
+    """A part of a definition is invalid. The message begins with its JSON path.
 
-    `gate`: it belongs to what an approval or a wait asks for. A guess would ask a weaker question.
+    `gate`: it belongs to an approval or a wait. Ignoring it could weaken the approval.
     """
 
     def __init__(self, path: str, message: str) -> None:
@@ -32,13 +32,13 @@ class ParseError(Exception):
 
 
 def not_understood(path: str, found: Json, expected: str) -> ParseError:
-    """Return the error of a value that is not what its place asks for."""
+    """Return the error of a value that is not the expected one."""
     return ParseError(path, f"expected {expected}, found {describe(found)}")
 
 
 @contextmanager
 def within_gate() -> Iterator[None]:
-    """Mark what is not understood inside as a part of a gate."""
+    """Mark parse errors inside as part of a gate."""
     try:
         yield
     except ParseError as error:
@@ -47,9 +47,9 @@ def within_gate() -> Iterator[None]:
 
 
 def alike(key: str, known: Iterable[str], least: float = ALIKE) -> str | None:
-    """Return the known key that is written nearly like this one, if there is one.
+    """Return the known key that is most similar to this one, None if none is similar.
 
-    `least`: how much of them is the same, from 0 to 1.
+    `least` is the smallest similarity, from 0 to 1.
     """
     if len(key) > _LONGEST_COMPARED:
         return None
@@ -57,11 +57,11 @@ def alike(key: str, known: Iterable[str], least: float = ALIKE) -> str | None:
 
 
 class Reader:
-    """An object of a definition at its JSON path, and the one to look into where it has no value.
+    """An object of a definition at its JSON path, with another one for missing values.
 
-    Null and an empty text count as absent: programs write them for what was never set. Several
-    keys are spellings of the same thing; the first one present counts. Every method raises
-    `ParseError` where there is something else than it should return.
+    Null and an empty text count as missing, because programs write them for values that were never
+    set. Several keys are spellings of one key, and the first one present counts. Every method
+    raises `ParseError` if the value has another type.
     """
 
     def __init__(self, written: Json, path: str, beneath: "Reader | None" = None) -> None:
@@ -76,11 +76,11 @@ class Reader:
         return self._first(keys)
 
     def value(self, *keys: str) -> Json:
-        """Return the first value present as it stands, or None."""
+        """Return the first value present, unchanged, or None."""
         return self._first(keys)[1]
 
     def own(self, *keys: str) -> Json:
-        """Return the first value present in this very object, or None."""
+        """Return the first value present in this object itself, or None."""
         return next((value for _, value in self._present(keys)), None)
 
     def text(self, *keys: str, expected: str = "a text") -> str | None:
@@ -88,20 +88,20 @@ class Reader:
         return self._typed(keys, str, expected)
 
     def way(self, *keys: str) -> str | None:
-        """Return the id of the step that a way leads to, or None."""
+        """Return the id of a next step, or None."""
         return self.text(*keys, expected="the id of a step")
 
     def mapping(self, *keys: str) -> dict[str, Json]:
-        """Return an object as it stands, or an empty one."""
+        """Return an object, or an empty one."""
         return self._typed(keys, dict, "an object") or {}
 
     def inner(self, key: str, beneath: "Reader | None" = None) -> "Reader":
-        """Return a reader of the object under a key, an empty one where there is none."""
+        """Return a reader of the object under a key, or of an empty one."""
         path, value = self._first((key,))
         return Reader({} if value is None else value, path, beneath)
 
     def members(self, *keys: str) -> list[tuple[str, Json]]:
-        """Return the members of a list, each with its path; none where there is no list."""
+        """Return the members of a list with their paths, none if there is no list."""
         path, value = self._first(keys)
         if value is None:
             return []
@@ -110,7 +110,7 @@ class Reader:
         return [(f"{path}[{index}]", member) for index, member in enumerate(value)]
 
     def texts(self, *keys: str) -> tuple[str, ...]:
-        """Return a list of texts, numbers in it printed, nothing empty or twice."""
+        """Return a list of texts and numbers as texts, without empty and repeated ones."""
         members = self.members(*keys)
         for path, member in members:
             if not isinstance(member, str) and not is_number(member):
@@ -137,7 +137,7 @@ class Reader:
         return given
 
     def delay(self, *keys: str) -> Json:
-        """Return a duration as it stands, or None; a template is known when it is rendered."""
+        """Return a duration as written, or None. A template is checked when it is rendered."""
         path, value = self._first(keys)
         is_template = isinstance(value, str) and REFERENCE.search(value) is not None
         if value is None or is_template or parse_duration(value) is not None:
@@ -145,7 +145,7 @@ class Reader:
         raise not_understood(path, value, EXPECTED)
 
     def only(self, known: Iterable[str], what: str) -> None:
-        """Refuse a key with a value that is none of these; null and an empty text are no value."""
+        """Refuse keys with a value that are not known."""
         names = list(known)
         for key in self.written:
             if key not in names and next(self._present((key,)), None) is not None:
@@ -154,7 +154,7 @@ class Reader:
                 raise ParseError(f"{self.path}.{key}", f"unknown key of {what}, {hint}")
 
     def wrong(self, key: str, expected: str) -> ParseError:
-        """Return the error to raise for what a key has."""
+        """Return the error of the value under a key."""
         path, value = self._first((key,))
         return not_understood(path, value, expected)
 
@@ -183,7 +183,7 @@ _LONGEST: Final = 60
 
 
 def kind(value: Json) -> str:
-    """Return what a value is, in words for a message."""
+    """Return the kind of a value, for a message."""
     match value:
         case None:
             return "null"
@@ -202,7 +202,7 @@ def kind(value: Json) -> str:
 
 
 def describe(value: Json) -> str:
-    """Return a value for a message: as JSON, cut when it is long; a list or an object by kind."""
+    """Return a value for a message: JSON, cut if it is long, or the kind of a list or object."""
     if isinstance(value, list | dict):
         return kind(value)
     text = dump(value)

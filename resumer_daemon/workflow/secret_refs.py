@@ -1,8 +1,8 @@
-"""References to secrets in rendered values: kept as references, resolved only when sent.
+"""References to secrets in rendered values. They are resolved only when a request is sent.
 
-A rendered reference is the secret's name between two Unicode noncharacters, which no text of a
-definition or of data can bring: the renderer replaces them in whatever it puts in. So what merely
-looks like a reference to a secret never is one, however often it is stored and read again.
+A rendered reference is the secret's name between two Unicode noncharacters. The renderer replaces
+these characters in all other texts, so that no data can imitate a reference, however often it is
+stored and read again.
 """
 
 import re
@@ -30,23 +30,23 @@ _PATH: Final = re.compile(re.escape(PREFIX) + _NAME)
 
 
 def marked(path: str) -> str | None:
-    """Return the mark that stands for a path such as `secrets.TOKEN`; None for any other path."""
+    """Return the mark of a path such as `secrets.TOKEN`, None for any other path."""
     match = _PATH.fullmatch(path)
     return f"{_OPEN}{match[1]}{_CLOSE}" if match else None
 
 
 def has_mark(text: str) -> bool:
-    """Tell whether a text has anything in it that `unmarked` would replace."""
+    """Tell whether a text has characters that `unmarked` would replace."""
     return _OPEN in text or _CLOSE in text
 
 
 def unmarked(text: str) -> str:
-    """Return a text that others wrote without anything that could pass for a mark."""
+    """Return a foreign text without characters that could form a mark."""
     return _MARKS.sub("\ufffd", text) if has_mark(text) else text
 
 
 def unmarked_within(value: Json) -> Json:
-    """Return a value that others wrote with every text in it unmarked."""
+    """Return a foreign value with all of its texts unmarked."""
     return _mapped(value, unmarked)
 
 
@@ -63,15 +63,15 @@ def secrets_in(value: Json) -> set[str]:
 
 
 def resolve_secrets(value: Json, lookup: Callable[[str], str]) -> Json:
-    """Return a rendered value with its secrets put in: only for what is being sent, never kept.
+    """Return a rendered value with its secrets, to be sent and never stored.
 
-    What `lookup` raises for a name that it does not know passes through.
+    `lookup` raises an error for an unknown name.
     """
     return _mapped(value, lambda text: _MARKED.sub(lambda match: lookup(match[1]), text))
 
 
 def mask_secrets(value: Json) -> Json:
-    """Return a rendered value fit to be shown: each secret as the reference that was written."""
+    """Return a rendered value for people, with each secret as the reference that was written."""
     return _mapped(value, lambda text: _MARKED.sub(rf"{{{{{PREFIX}\1}}}}", text))
 
 

@@ -1,8 +1,7 @@
-"""Templates: references (`{{path}}`, `${path}`) in the texts of an action, resolved in one pass.
+"""Templates: resolve references (`{{path}}`, `${path}`) in texts, in one pass.
 
-A value that was put in is never read as a template. What is rendered leaves through a request, a
-message or a record. `secret_refs` tells what stands in it for a secret: resolve that in what is
-sent, mask it in everything else.
+An inserted value is never read as a template. Rendered values leave in a request, a message or a
+record. A secret in them is a mark of `secret_refs`: resolve it in a request, mask it elsewhere.
 """
 
 import re
@@ -19,28 +18,28 @@ from resumer_daemon.workflow.secret_refs import PREFIX
 from resumer_daemon.workflow.url_templates import UrlBuilder
 from resumer_daemon.workflow.values import MISSING, Json, dump, find, to_text
 
-# Braces cannot be inside, so a text is read in one go, however many of them it holds.
+# Without braces inside, the search of a text takes linear time.
 REFERENCE = re.compile(r"\{\{([^{}]*)\}\}|\$\{([^{}]*)\}")
 
 
 def path_of(match: re.Match[str]) -> str:
-    """Return the path of a match, blank when the braces were empty."""
+    """Return the path of a match, blank if the braces are empty."""
     return (match[1] if match[2] is None else match[2]).strip()
 
 
 def reference(text: Json) -> str | None:
-    """Return the path if the text is exactly one reference."""
+    """Return the path if the text is exactly one reference, else None."""
     match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
     return (path_of(match) or None) if match else None
 
 
 def bare(path: str) -> str:
-    """Return a path without the blanks in it."""
+    """Return a path without blanks."""
     return "".join(path.split())
 
 
 def follow(path: str, context: Mapping[str, Json]) -> Json:
-    """Return what a reference leads to, as it stands or else without its blanks, or `MISSING`."""
+    """Return the value of a reference, if necessary without its blanks, or `MISSING`."""
     value = find(path, context)
     return find(bare(path), context) if value is MISSING else value
 
@@ -60,7 +59,7 @@ _BUILT_IN: Final[Mapping[str, Callable[["Names"], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the built-in names stand for in one step; `now` is aware, or taken as UTC."""
+    """The values of built-in names in one step. A naive `now` is taken as UTC."""
 
     now: datetime
     execution_id: UUID | str
@@ -72,13 +71,13 @@ class Names:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return a moment as text in UTC, cut to the second: `2026-01-31T09:30:00Z`."""
+    """Return a time as text in UTC, to the second: `2026-01-31T09:30:00Z`."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def resolve(path: str, context: Mapping[str, Json], names: Names) -> Json:
-    """Return what a path of a template stands for, unless it is a secret, or `MISSING`."""
+    """Return the value of a path, or `MISSING`. Secrets are not resolved here."""
     name = bare(path)
     if name.startswith(PREFIX):
         return MISSING
@@ -91,7 +90,7 @@ def resolve(path: str, context: Mapping[str, Json], names: Names) -> Json:
 
 
 def is_built_in(path: str) -> bool:
-    """Tell whether a path of a template is a built-in name, whatever the context holds."""
+    """Tell whether a path is a built-in name."""
     name = bare(path)
     return name in _BUILT_IN or name == _APPROVAL or _delay(name) is not None
 
@@ -115,33 +114,33 @@ _MEMBER: Final = 16
 
 
 def render(value: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> Json:
-    """Return the value with every text in it rendered; keys stay as they are.
+    """Return the value with every text in it rendered. Keys stay unchanged.
 
-    The paths that lead nowhere are added to `unresolved`.
+    Paths that lead nowhere are added to `unresolved`.
 
     Raises:
-        TemplateFault: It would be larger than `SIZE`, or nests too deeply.
+        TemplateFault: The result is larger than `SIZE`, or nests too deeply.
     """
     return _Renderer(context, names, unresolved).value(value)
 
 
 def render_text(text: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> str:
-    """Return the text rendered, for a place where only a text fits; what is no text is printed.
+    """Return a template rendered as text. Other values are written as text.
 
     Raises:
-        TemplateFault: It would be larger than `SIZE`, or nests too deeply.
+        TemplateFault: The result is larger than `SIZE`, or nests too deeply.
     """
     renderer = _Renderer(context, names, unresolved)
     return renderer.text(text) if isinstance(text, str) else to_text(renderer.value(text))
 
 
 def render_url(text: Json, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> str:
-    """Return a URL rendered: each reference is percent-encoded by its position.
+    """Return a rendered URL, with references percent-encoded by their positions.
 
-    A URL that is one whole reference is taken as it is.
+    A URL that is exactly one reference is not encoded.
 
     Raises:
-        TemplateFault: It would be too long, or a reference is a path segment of dots.
+        TemplateFault: The URL is too long, or a reference is a path segment of dots.
     """
     if not isinstance(text, str) or reference(text) is not None:
         return render_text(text, context, names, unresolved)
@@ -149,7 +148,7 @@ def render_url(text: Json, context: Mapping[str, Json], names: Names, unresolved
 
 
 class _Renderer:
-    """One rendering: where it looks things up, and how large it may still become."""
+    """One rendering: its context, and the characters that remain."""
 
     def __init__(self, context: Mapping[str, Json], names: Names, unresolved: set[str]) -> None:
         self._context = context
@@ -201,7 +200,7 @@ class _Renderer:
         if isinstance(found, list | dict):
             written = dump(found)
             self._spend(len(written))
-            # Searching one text is quick, and it is seldom that the value has to be copied.
+            # Searching a text is fast, and few values must be copied.
             return secret_refs.unmarked_within(found) if secret_refs.has_mark(written) else found
         return self._foreign(found) if isinstance(found, str) else found
 

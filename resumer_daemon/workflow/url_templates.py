@@ -1,4 +1,4 @@
-"""Percent-encode references in URLs, each by the position in which it stands."""
+"""Percent-encode references in URLs by their positions."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ NAMES_USER: Final = "a URL may hold no user name and no password: send an Author
 
 _MOST: Final = 2 * LONGEST
 _SHOWN: Final = 256
-# The scheme and the host, or the secret that a URL begins with, and all behind them.
+# The scheme and the host, or the secret at the beginning, and the rest.
 _BASE: Final = re.compile(rf"(?:[^/?#]*://|{MARK})[^/?#]*(?P<rest>.*)", re.DOTALL)
 _ENDS_HOST: Final = re.compile(r"[\x00-\x20\x7f/?#@%\\]")
 _USER: Final = re.compile(r"(?:[^/?#\\]*:[/\\]*)?[^/?#\\]*@")
@@ -26,14 +26,14 @@ _DOTS: Final = frozenset((".", ".."))
 
 
 class UrlBuilder:
-    """Joins the texts of a template and the values of its references to a URL."""
+    """Join the texts and values of a template to a URL."""
 
     def __init__(self) -> None:
         self.url = ""
         self._contributed: list[tuple[int, int]] = []
 
     def literal(self, text: str) -> None:
-        """Append a text of the template, or the mark of a secret, as it is."""
+        """Append a text of the template, or the mark of a secret, unchanged."""
         self.url += text
         if len(self.url) > _MOST:
             raise TemplateFault(f"a URL of more than {LONGEST:,} characters")
@@ -41,8 +41,8 @@ class UrlBuilder:
     def value(self, value: str) -> None:
         """Append the value of a reference.
 
-        The value that a URL begins with is a scheme or a base and is taken as it is. In the place
-        of the host, only characters that would end the host are encoded, so the URL is refused.
+        A value at the beginning is a scheme or a base URL and is not encoded. In the host, only
+        characters that would end the host are encoded, so that the URL is refused.
         """
         match = _BASE.match(self.url)
         begins = len(self.url)
@@ -70,7 +70,7 @@ class UrlBuilder:
 
 
 def resolve_url(url: str, lookup: Callable[[str], str]) -> str:
-    """Return a rendered URL with its secrets put in, each encoded by its position."""
+    """Return a rendered URL with its secrets, each encoded by its position."""
     builder = UrlBuilder()
     position = 0
     for match in re.finditer(MARK, url):
@@ -82,7 +82,7 @@ def resolve_url(url: str, lookup: Callable[[str], str]) -> str:
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text without secrets is a URL of a web server."""
+    """Tell whether a text without secrets is an HTTP URL."""
     try:
         parts = urlsplit(text)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -92,12 +92,12 @@ def is_url(text: str) -> bool:
 
 
 def names_user(url: str) -> bool:
-    """Tell whether a URL, or a text that was meant as one, holds a user name or a password."""
+    """Tell whether a URL, or a text similar to one, holds a user name or a password."""
     return _USER.match(url) is not None
 
 
 def refusal(url: str) -> str:
-    """Return why a rendered URL is refused; what may be a password is not repeated."""
+    """Return why a rendered URL is refused, without a possible password."""
     if names_user(url):
         return NAMES_USER
     return "not a URL" if _AT.search(url) else f"not a URL: {mask_secrets(url)[:_SHOWN]}"

@@ -1,6 +1,6 @@
-"""JSON values: read exactly, compared by one rule, written safely.
+"""JSON values: exact reading and writing, and equality.
 
-Numbers keep every digit. A text that is nested too deeply or is too long is refused.
+Numbers keep every digit. Texts that are nested too deeply or are too long are refused.
 """
 
 import json
@@ -29,15 +29,16 @@ _BEYOND = 10**DIGITS
 
 
 class UnreadableJson(StepError, ValueError):
-    """A text that is not JSON, or JSON beyond what can be kept exactly."""
+    """A text is not JSON, or cannot be stored exactly."""
 
 
 def load(text: str) -> Json:
-    """Read JSON exactly: whole numbers as int, others as Decimal, unstorable characters replaced.
+    """Read JSON: integers as int, other numbers as Decimal, unstorable characters replaced.
 
     Raises:
-        Unreadable: It is not JSON, nests deeper than `DEPTH`, or holds a number of more than
-            `DIGITS` digits, NaN or Infinity.
+        UnreadableJson: It is not JSON, nests deeper than `DEPTH`, or holds NaN, Infinity or a
+        number of
+            more than `DIGITS` digits.
     """
     try:
         value = _DECODER.decode(text)
@@ -51,25 +52,25 @@ def load(text: str) -> Json:
         raise _too_long("a whole number") from None
     if text.count("[") + text.count("{") > DEPTH and is_deeper(value, DEPTH):
         raise _too_deep()
-    # JSON text can bring an unstorable character only by an escape, and jsonb writes none.
+    # Only an escape can hold an unstorable character, and jsonb writes none.
     return clean(value) if "\\u" in text else value
 
 
 def dump(value: Json) -> str:
-    """Write compact JSON that jsonb accepts, numbers exactly, unstorable characters replaced.
+    """Write compact JSON that jsonb accepts, with exact numbers and storable characters.
 
     Raises:
-        Unreadable: The value is not JSON, or nests too deeply.
+        UnreadableJson: The value is not JSON, or nests too deeply.
     """
     try:
         text = orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # a Decimal, a long number or a lone surrogate; or no JSON
+    except orjson.JSONEncodeError:  # a Decimal, a long number, a lone surrogate, or not JSON
         text = _exactly(value)
     return _WRITTEN_NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
 
 
 def _exactly(value: Json) -> str:
-    """Write what few values hold, in ten times the time."""
+    """Write values that orjson cannot write, in ten times the time."""
     try:
         return storable(_WRITER.encode(value))
     except RecursionError:
@@ -79,7 +80,7 @@ def _exactly(value: Json) -> str:
 
 
 def storable(text: str) -> str:
-    """Replace what PostgreSQL cannot store in a text: NUL and lone surrogates become U+FFFD."""
+    """Replace characters that PostgreSQL cannot store in a text: NUL and lone surrogates."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
@@ -99,10 +100,10 @@ def is_deeper(value: Json, depth: int) -> bool:
 
 
 def clean(value: Json, depth: int = 0) -> Json:
-    """Return the value as `load` would have read it, whoever built it.
+    """Return the value as `load` would have read it.
 
     Raises:
-        Unreadable: It is not a JSON value, nests deeper than `DEPTH`, or holds too long a number.
+        UnreadableJson: It is not a JSON value, nests deeper than `DEPTH`, or has too long a number.
     """
     if isinstance(value, str):
         return storable(value)
@@ -146,7 +147,7 @@ def _decimal(text: str) -> Decimal | int:
         if _digits(text) > DIGITS:
             raise _too_long(text)
         return number
-    # jsonb writes 1e3 as 1000, and reads all of that again; so does whoever reads it here.
+    # jsonb stores 1e3 as 1000, so the digits count as written out.
     if abs(number.adjusted()) > DIGITS or _digits(format(number, "f")) > DIGITS:
         raise _too_long(text)
     return int(number) if number == number.to_integral_value() else number
@@ -175,14 +176,14 @@ _WRITER = simplejson.JSONEncoder(
 
 
 class Missing:
-    """The type of `MISSING`, which no JSON value can be."""
+    """The type of `MISSING`, which is not a JSON value."""
 
 
 MISSING: Final = Missing()
 
 
 def to_text(value: Json) -> str:
-    """Return how a value reads inside a text."""
+    """Return a value as it is written inside a text."""
     match value:
         case str():
             return value
@@ -199,7 +200,7 @@ def to_text(value: Json) -> str:
 
 
 def size_of(value: Json) -> int:
-    """Return about how many characters a value has when it is written."""
+    """Return the approximate number of characters of a value as JSON."""
     size, left = 0, [value]
     while left:
         each = left.pop()
@@ -217,7 +218,7 @@ def size_of(value: Json) -> int:
 
 
 def values_equal(left: Json, right: Json) -> bool:
-    """Tell whether two values are equal in the sense of the semantics page."""
+    """Tell whether two values are equal. Numbers are compared by value, not by type."""
     if type(left) is str and type(right) is str:
         return left == right
     pairs = [(left, right)]
@@ -239,7 +240,7 @@ def values_equal(left: Json, right: Json) -> bool:
 
 
 def lookup(path: str, context: Mapping[str, Json]) -> Json:
-    """Return what a dotted path leads to.
+    """Return the value at a dotted path.
 
     Raises:
         FieldNotFound: It leads nowhere.
@@ -251,7 +252,7 @@ def lookup(path: str, context: Mapping[str, Json]) -> Json:
 
 
 def find(path: str, context: Mapping[str, Json]) -> Json:
-    """Return what a dotted path leads to, else the value of the one literal key, else `MISSING`."""
+    """Return the value at a dotted path, else of the literal key, else `MISSING`."""
     root, *parts = path.split(".")
     value = context.get(root, MISSING)
     for part in parts:
@@ -262,7 +263,7 @@ def find(path: str, context: Mapping[str, Json]) -> Json:
 
 
 def is_number(value: Json) -> TypeGuard[int | Decimal]:
-    """Tell a number from everything else, booleans included."""
+    """Tell whether a value is a number. Booleans are not."""
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
@@ -272,7 +273,7 @@ def _member(value: Json, part: str) -> Json:
     if isinstance(value, list):
         if part == "length":
             return len(value)
-        # Only the written form of an index is one: not `01`, not `-1`, no 5,000 digits.
+        # An index has one written form: not `01`, not `-1`, not 5,000 digits.
         if len(part) < 10 and part.isdecimal() and str(int(part)) == part:
             index = int(part)
             return value[index] if index < len(value) else MISSING

@@ -9,7 +9,7 @@ from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import Effects, Failed
 from resumer_daemon.engine.simulation import ScriptedEvent
 from resumer_daemon.workflow.checks.document import check
-from resumer_daemon.workflow.checks.flow import ways
+from resumer_daemon.workflow.checks.flow import exits_of
 from resumer_daemon.workflow.checks.steps import Flow, flows
 from resumer_daemon.workflow.parser import inner_part, parse_definition
 from tests.acceptance.example_cases import cases, extracted, quote, quote_answered
@@ -51,7 +51,7 @@ def test_every_way_of_an_example_is_taken(name: str) -> None:
     written = {
         (site.step.id, way.target)
         for flow in flows(definition, inner.members("steps"))
-        for site, exits in zip(flow.sites, ways(flow), strict=True)
+        for site, exits in zip(flow.sites, exits_of(flow), strict=True)
         for way in exits
         if _is_followed(flow)
     }

@@ -1,1 +1,1 @@
-"""What can be told of a definition before it runs, one subject a module."""
+"""Checks of a definition before it runs."""

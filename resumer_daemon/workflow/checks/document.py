@@ -1,11 +1,11 @@
-"""`check-definition`: every finding about a definition, before an execution runs it."""
+"""`check-definition`: find problems in a definition before an execution runs it."""
 
 from typing import Final
 
 from resumer_daemon.workflow.checks.finding import Finding, Findings, error, warning
 from resumer_daemon.workflow.checks.flow import check_flow
 from resumer_daemon.workflow.checks.references import check_lookups
-from resumer_daemon.workflow.checks.steps import check_acts, check_condition, check_step, flows
+from resumer_daemon.workflow.checks.steps import check_actions, check_condition, check_step, flows
 from resumer_daemon.workflow.errors import DefinitionError
 from resumer_daemon.workflow.parser import inner_part, parse_definition
 from resumer_daemon.workflow.reader import Reader, describe, kind
@@ -13,9 +13,9 @@ from resumer_daemon.workflow.values import Json, UnreadableJson, clean
 
 
 def check(document: Json) -> list[Finding]:
-    """Return what is wrong with a definition, or probably not meant, subject by subject.
+    """Return the errors and warnings of a definition, ordered by subject.
 
-    An error fails an execution that comes there; a definition without one may still run.
+    An execution fails at an error only if it reaches that step.
     """
     try:
         cleaned = clean(document)
@@ -33,7 +33,7 @@ def check(document: Json) -> list[Finding]:
     for flow in all_flows:
         findings += check_flow(flow)
         for site in flow.sites:
-            findings += [*check_step(site, flow), *check_condition(site), *check_acts(site)]
+            findings += [*check_step(site, flow), *check_condition(site), *check_actions(site)]
     findings += check_lookups(definition, [site for flow in all_flows for site in flow.sites])
     return findings
 
@@ -42,7 +42,7 @@ _NAMES: Final = "workflow_id", "version", "name"
 
 
 def check_document(document: dict[str, Json], inner: Reader) -> Findings:
-    """Check what surrounds the steps; `inner` is the part that holds them."""
+    """Check the parts around the steps. `inner` is the object that holds the steps."""
     yield from _names(document)
     yield from _trigger(inner)
     yield from _context(inner)
@@ -51,7 +51,7 @@ def check_document(document: dict[str, Json], inner: Reader) -> Findings:
 
 
 def _names(document: dict[str, Json]) -> Findings:
-    # An inner part alone has none of them: there the columns of its row have the names.
+    # A definition in a row has no names, because the row's columns have them.
     report = error if {*_NAMES, "definition"} & document.keys() else warning
     for name in _NAMES:
         written = document.get(name)

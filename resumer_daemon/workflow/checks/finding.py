@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""The result of a check."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a definition: an error will fail an execution, a warning may surprise."""
+    """A problem of a definition. An error fails an execution, a warning is probably a mistake."""
 
     severity: Literal["error", "warning"]
     path: str
@@ -18,10 +18,10 @@ Findings: TypeAlias = Iterator[Finding]
 
 
 def error(path: str, message: str) -> Finding:
-    """Return what will fail an execution that comes there."""
+    """Return a problem that fails an execution that reaches it."""
     return Finding("error", path, message)
 
 
 def warning(path: str, message: str) -> Finding:
-    """Return what is legal, and probably not meant."""
+    """Return a problem that is valid but probably a mistake."""
     return Finding("warning", path, message)

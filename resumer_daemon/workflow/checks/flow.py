@@ -28,24 +28,24 @@ _SPELLINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way out of a step, with its JSON path; without a target the flow ends there."""
+class Exit:
+    """One way out of a step, with its JSON path. Without a target it ends the flow."""
 
     path: str
     target: str | None
 
 
-def ways(flow: Flow) -> list[list[Way]]:
+def exits_of(flow: Flow) -> list[list[Exit]]:
     """Return the ways out of each step of a flow, in the order of the steps."""
     following = [*(site.step.id for site in flow.sites), None][1:]
     return [
-        [_way(site, key, target) for key, target in _targets(site.step, after)]
+        [_exit(site, key, target) for key, target in _targets(site.step, after)]
         for site, after in zip(flow.sites, following, strict=True)
     ]
 
 
 def has_effect(step: Step) -> bool:
-    """Tell whether a step waits, asks for an approval, or does what can be seen from outside."""
+    """Tell whether a step waits, requires an approval, or has a visible effect."""
     match step:
         case WaitStep():
             return True
@@ -78,35 +78,35 @@ def _targets(step: Step, following: str | None) -> Iterator[tuple[str, str | Non
         yield "on_error", step.on_error
 
 
-def _way(site: Site, key: str, target: str | None) -> Way:
+def _exit(site: Site, key: str, target: str | None) -> Exit:
     written = site.written
     if isinstance(site.step, WaitStep | ParallelStep | ForeachStep):
         written = written.inner(site.step.type, beneath=written)
     path, _ = written.located(*_SPELLINGS.get(key, (key,)))
-    return Way(path, target)
+    return Exit(path, target)
 
 
 Edges = list[set[int]]
 
 
 def reachable(edges: Edges) -> set[int]:
-    """Return the places that the first one leads to, itself included."""
+    """Return the positions that can be reached from the first one, including itself."""
     reached: set[int] = set()
     waiting = [0] if edges else []
     while waiting:
-        place = waiting.pop()
-        if place not in reached:
-            reached.add(place)
-            waiting += edges[place] - reached
+        position = waiting.pop()
+        if position not in reached:
+            reached.add(position)
+            waiting += edges[position] - reached
     return reached
 
 
 def loops(edges: Edges) -> list[list[int]]:
-    """Return each set of places that all lead to each other, as a sorted list (Kosaraju)."""
+    """Return each set of positions that all lead to each other, sorted (Kosaraju)."""
     backwards: Edges = [set() for _ in edges]
-    for place, targets in enumerate(edges):
+    for position, targets in enumerate(edges):
         for target in targets:
-            backwards[target].add(place)
+            backwards[target].add(position)
     found: list[list[int]] = []
     taken: set[int] = set()
     for start in reversed(_finished(edges)):
@@ -117,7 +117,7 @@ def loops(edges: Edges) -> list[list[int]]:
 
 
 def _finished(edges: Edges) -> list[int]:
-    """Return the places in the order in which a search in depth leaves them."""
+    """Return the positions in the order in which a depth-first search leaves them."""
     order: list[int] = []
     seen: set[int] = set()
     for start in range(len(edges)):
@@ -126,10 +126,10 @@ def _finished(edges: Edges) -> list[int]:
         seen.add(start)
         path = [(start, iter(edges[start]))]
         while path:
-            place, targets = path[-1]
+            position, targets = path[-1]
             onward = next((target for target in targets if target not in seen), None)
             if onward is None:
-                order.append(place)
+                order.append(position)
                 path.pop()
             else:
                 seen.add(onward)
@@ -141,11 +141,11 @@ def _collect(start: int, edges: Edges, taken: set[int]) -> list[int]:
     group: list[int] = []
     waiting = [start]
     while waiting:
-        place = waiting.pop()
-        if place not in taken:
-            taken.add(place)
-            group.append(place)
-            waiting += edges[place] - taken
+        position = waiting.pop()
+        if position not in taken:
+            taken.add(position)
+            group.append(position)
+            waiting += edges[position] - taken
     return group
 
 
@@ -153,47 +153,55 @@ _SHOWN: Final = 6
 
 
 def check_flow(flow: Flow) -> Findings:
-    """Check the ways of a flow; in a group they count only where a body's steps name each other."""
-    out = ways(flow)
-    places = {site.step.id: place for place, site in enumerate(flow.sites)}
-    if flow.of != "definition" and not (flow.of == "foreach" and _named(out, places)):
+    """Check the ways of a flow. Inside a container, only a body with named steps has ways."""
+    out = exits_of(flow)
+    positions = {site.step.id: position for position, site in enumerate(flow.sites)}
+    if flow.of != "definition" and not (flow.of == "foreach" and _names_steps(out, positions)):
         return
-    edges = [{places[way.target] for way in exits if way.target in places} for exits in out]
-    yield from _nowhere(out, places)
+    edges = [
+        {positions[exit_.target] for exit_ in exits if exit_.target in positions} for exits in out
+    ]
+    yield from _missing_targets(out, positions)
     yield from _unreachable(flow, edges)
     yield from _dead_ends(flow, out)
     yield from _idle_loops(flow, edges)
     yield from _endless_loops(flow, out, edges)
 
 
-def _named(out: list[list[Way]], places: dict[str, int]) -> bool:
-    return any(way.target in places for exits in out for way in exits)
+def _names_steps(out: list[list[Exit]], positions: dict[str, int]) -> bool:
+    return any(exit_.target in positions for exits in out for exit_ in exits)
 
 
-def _nowhere(out: list[list[Way]], places: dict[str, int]) -> Findings:
-    told: set[str] = set()
-    for way in (way for exits in out for way in exits):
-        if way.target is not None and way.target not in places and way.path not in told:
-            told.add(way.path)
-            yield error(way.path, f"step not found: {way.target}")
+def _missing_targets(out: list[list[Exit]], positions: dict[str, int]) -> Findings:
+    reported: set[str] = set()
+    for exit_ in (exit_ for exits in out for exit_ in exits):
+        if (
+            exit_.target is not None
+            and exit_.target not in positions
+            and exit_.path not in reported
+        ):
+            reported.add(exit_.path)
+            yield error(exit_.path, f"step not found: {exit_.target}")
 
 
 def _unreachable(flow: Flow, edges: list[set[int]]) -> Findings:
     reached = reachable(edges)
-    for place, site in enumerate(flow.sites):
-        if place not in reached:
+    for position, site in enumerate(flow.sites):
+        if position not in reached:
             yield warning(site.written.path, f"no step leads to {site.step.id}")
 
 
-def _dead_ends(flow: Flow, out: list[list[Way]]) -> Findings:
+def _dead_ends(flow: Flow, out: list[list[Exit]]) -> Findings:
     for site, exits in zip(flow.sites, out, strict=True):
         if isinstance(site.step, ConditionStep):
-            for way in (way for way in exits if way.target is None):
-                yield warning(way.path, "dead end: this result has no next step and ends the flow")
+            for exit_ in (exit_ for exit_ in exits if exit_.target is None):
+                yield warning(
+                    exit_.path, "dead end: this result has no next step and ends the flow"
+                )
 
 
 def _idle_loops(flow: Flow, edges: list[set[int]]) -> Findings:
-    idle = {place for place, site in enumerate(flow.sites) if not has_effect(site.step)}
+    idle = {position for position, site in enumerate(flow.sites) if not has_effect(site.step)}
     for loop in loops(
         [targets & idle if at in idle else set() for at, targets in enumerate(edges)]
     ):
@@ -203,16 +211,16 @@ def _idle_loops(flow: Flow, edges: list[set[int]]) -> Findings:
         )
 
 
-def _endless_loops(flow: Flow, out: list[list[Way]], edges: list[set[int]]) -> Findings:
+def _endless_loops(flow: Flow, out: list[list[Exit]], edges: list[set[int]]) -> Findings:
     for loop in loops(edges):
         inside = set(loop)
-        ends = any(way.target is None for place in loop for way in out[place])
-        if not ends and all(edges[place] <= inside for place in loop):
+        ends = any(exit_.target is None for position in loop for exit_ in out[position])
+        if not ends and all(edges[position] <= inside for position in loop):
             yield warning(
                 flow.sites[loop[0]].written.path, f"loop without an exit: {_route(flow, loop)}"
             )
 
 
 def _route(flow: Flow, loop: list[int]) -> str:
-    ids = [flow.sites[place].step.id for place in loop[:_SHOWN]]
+    ids = [flow.sites[position].step.id for position in loop[:_SHOWN]]
     return ", ".join(ids) + (", ..." if len(loop) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""Check references: names that nothing will provide, as far as that shows without a payload."""
+"""Check references: find names that no step or payload provides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Final, Literal
 
 from resumer_daemon.workflow.checks.finding import Findings, warning
-from resumer_daemon.workflow.checks.steps import Site, acts_of
+from resumer_daemon.workflow.checks.steps import Site, actions_of
 from resumer_daemon.workflow.definition import (
     ActionStep,
     ConditionStep,
@@ -23,9 +23,9 @@ _SENT: Final = frozenset({"webhook", "notify", "create_record", "update_record"}
 
 @dataclass(frozen=True, slots=True)
 class ReferenceUse:
-    """A reference at its JSON path; `kind` tells what may be named there.
+    """A reference at its JSON path. `kind` tells which names are allowed.
 
-    A template knows the built-in names, what is sent the secrets too, a lookup only the context.
+    A template can use built-in names, a sent text also secrets, a lookup only the context.
     """
 
     path: str
@@ -34,13 +34,13 @@ class ReferenceUse:
 
     @property
     def root(self) -> str:
-        """Return the top-level key that the reference begins with."""
+        """The top-level key of the reference."""
         return self.name.partition(".")[0]
 
 
 def uses(site: Site) -> Iterator[ReferenceUse]:
-    """Return the references of a step, those of the steps in it excepted."""
-    for path, act in acts_of(site):
+    """Return the references of a step, without those of steps inside it."""
+    for path, act in actions_of(site):
         kind: Literal["sent", "template"] = "sent" if act.type in _SENT else "template"
         yield from _within(dict(act.params), path, kind)
     path = site.written.path
@@ -90,7 +90,7 @@ _MOST_COMPARED: Final = 200
 
 
 def check_lookups(definition: Definition, sites: Sequence[Site]) -> Findings:
-    """Check the references of all steps against what the definition tells of the context."""
+    """Check the references of all steps against the known parts of the context."""
     roots = frozenset(_roots(definition, sites))
     item_vars = frozenset(name for site in sites for name in site.item_vars)
     spelling = _Spelling(roots | item_vars)
@@ -104,12 +104,12 @@ def check_lookups(definition: Definition, sites: Sequence[Site]) -> Findings:
 
 
 class _Spelling:
-    """Top-level keys that are known, and doubts about one that is nearly the same as another."""
+    """The known top-level keys, and similar ones for a key that is unknown."""
 
     def __init__(self, roots: frozenset[str]) -> None:
         self._known = roots | _MEMBERS.keys()
         short = [root for root in roots if len(root) <= _LONGEST_COMPARED]
-        # To compare all with all takes its time, and a definition can be anybody's.
+        # Comparing all pairs takes too long for a large definition.
         self._compared = sorted(short) if len(short) <= _MOST_COMPARED else []
         self._doubts: dict[str, str | None] = {}
 
@@ -124,7 +124,7 @@ class _Spelling:
 
 
 def _roots(definition: Definition, sites: Sequence[Site]) -> Iterator[str]:
-    """Return the top-level keys that conditions read, that are loaded, or that the event names."""
+    """Yield the top-level keys of conditions, of `context.load` and of the trigger's event."""
     yield from (path.partition(".")[0] for path in definition.context_load)
     event = definition.trigger.get("event")
     if isinstance(event, str):

@@ -34,7 +34,7 @@ from resumer_daemon.workflow.values import Json, is_number, to_text
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A step, what was written for it, and the names of the items in whose scope it stands."""
+    """A step, its source, and the item names that are in scope."""
 
     step: Step
     written: Reader
@@ -43,7 +43,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Steps that stand in one list, inside of so many others."""
+    """The steps of one list. `depth` is the number of containers around it."""
 
     of: Literal["definition", "foreach", "parallel"]
     sites: tuple[Site, ...]
@@ -51,7 +51,7 @@ class Flow:
 
 
 def flows(definition: Definition, written: list[tuple[str, Json]]) -> Iterator[Flow]:
-    """Return every list of steps; `written` is what was written for the outermost, and where."""
+    """Yield every list of steps. `written` is the source of the outermost list, with paths."""
     waiting = [Flow("definition", _sites(definition.steps, written, frozenset()))]
     while waiting:
         flow = waiting.pop()
@@ -77,7 +77,7 @@ def _sites(
 
 
 def check_step(site: Site, flow: Flow) -> Findings:
-    """Check one step by itself."""
+    """Check one step without the others."""
     match site.step:
         case InvalidStep(error=written):
             path, _, message = written.partition(": ")
@@ -112,7 +112,7 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
     if isinstance(written.value("action"), dict):
         action = written.inner("action", beneath=written)
     if step.requires is None:
-        yield from _asks_nobody(step, action)
+        yield from _no_approval(step, action)
     if step.action != "block":
         return
     requires = action.inner("requires", beneath=written.inner("requires"))
@@ -120,7 +120,7 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
         if requires.written:
             yield warning(requires.path, "type is not approval, so this block requires no approval")
         return
-    yield from _enough_asked(requires.path, step, step.requires)
+    yield from _enough_approvals(requires.path, step, step.requires)
     if step.on_timeout and not _can_expire(step, step.requires):
         path, _ = written.located("on_timeout", "on_expired")
         yield warning(path, "never followed, because the approval has no timeout")
@@ -129,7 +129,7 @@ def _approval(site: Site, step: ActionStep, flow: Flow) -> Findings:
         yield warning(f"{written.path}.on_false", end)
 
 
-def _asks_nobody(step: ActionStep, action: Reader) -> Findings:
+def _no_approval(step: ActionStep, action: Reader) -> Findings:
     path, required = action.inner("metadata").located("approval_required")
     if step.action == "block" and required is not None and not isinstance(required, bool):
         yield warning(
@@ -144,8 +144,8 @@ def _can_expire(step: ActionStep, requires: Requires) -> bool:
     return requires.expires_in is not None or any(act.params.get("expires_in") for act in asking)
 
 
-def _enough_asked(path: str, step: ActionStep, requires: Requires) -> Findings:
-    """A list that asks itself is all that asks, whatever is needed."""
+def _enough_approvals(path: str, step: ActionStep, requires: Requires) -> Findings:
+    """Warn if the list creates fewer approvals than are needed."""
     asked = sum(act.type == APPROVAL for act in step.execute)
     needed = max(requires.approvals or 0, len(requires.roles))
     if 0 < asked < needed:
@@ -168,9 +168,9 @@ NEEDED: Final = {
 """The types of actions, and what each cannot do without."""
 
 
-def check_acts(site: Site) -> Findings:
+def check_actions(site: Site) -> Findings:
     """Check the `execute` list of a step."""
-    for path, act in acts_of(site):
+    for path, act in actions_of(site):
         if act.type not in NEEDED:
             severity = warning if act.continue_on_error else error
             known = act.type or "the type is missing"
@@ -214,14 +214,14 @@ def _expiry(path: str, act: Action) -> Findings:
         yield error(path, message)
 
 
-def acts_of(site: Site) -> Iterator[tuple[str, Action]]:
-    """Return each action of a step, with its path."""
+def actions_of(site: Site) -> Iterator[tuple[str, Action]]:
+    """Yield each action of a step with its path."""
     if not isinstance(site.step, ActionStep | ExecuteStep):
         return
     holder = site.written
     if isinstance(holder.value("action"), dict):
         holder = holder.inner("action", beneath=holder)
-    # The list of one that an `action` with a `config` is stands on the step itself.
+    # An `action` with a `config` is one action, at the path of the step itself.
     paths = [path for path, _ in holder.members("execute")] or [holder.path]
     yield from zip(paths, site.step.execute, strict=False)
 
@@ -232,7 +232,7 @@ _MEMBERSHIP: Final = ("in", "not_in")
 
 
 def check_condition(site: Site) -> Findings:
-    """Check the condition of a step, unless a rule stands in for it."""
+    """Check the condition of a step, unless it uses a rule."""
     if not isinstance(site.step, ConditionStep) or site.step.rule_id is not None:
         return
     waiting = [(f"{site.written.path}.condition", site.step.condition, 0)]
@@ -244,7 +244,7 @@ def check_condition(site: Site) -> Findings:
             yield error(path, str(fault))
             continue
         if joined is None:
-            yield from _compared(path, condition)
+            yield from _comparison(path, condition)
             continue
         join, members = joined
         yield from _ignored(path, condition, join)
@@ -258,7 +258,7 @@ def _ignored(path: str, condition: dict[str, Json], join: str) -> Findings:
         yield warning(path, f"ignored beside {join}: {', '.join(ignored)}")
 
 
-def _compared(path: str, condition: dict[str, Json]) -> Findings:
+def _comparison(path: str, condition: dict[str, Json]) -> Findings:
     field, operator = condition.get("field"), condition.get("operator")
     if not isinstance(field, str):
         yield error(f"{path}.field", f"expected a path, found {describe(field)}")
