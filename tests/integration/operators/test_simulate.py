@@ -177,7 +177,7 @@ def test_an_incident_is_told_with_its_remedy(service: Service) -> None:
     result = simulate(service, execution)
     assert result.exit_code == 0
     assert "is paused at again: incident" in result.stdout
-    assert "step_budget: the execution has taken 1000 steps without a pause; mend" in result.stdout
+    assert "has taken 1000 steps without a pause; correct" in result.stdout
     assert simulate(service, execution, "--decision", "approved").exit_code == 1
 
 
