@@ -34,7 +34,7 @@ SELECT
      AND o.next_at <= statement_timestamp() + make_interval(secs => %(within)s)
    ORDER BY o.next_at LIMIT 1) AS next_message,
   (SELECT extract(epoch FROM least(c.polling_until, clock_timestamp() + interval '1 hour') - clock_timestamp())::float8
-   FROM resumer.control c WHERE c.polling_until > clock_timestamp()) AS awake_for,
+   FROM resumer.control c WHERE c.polling_until > clock_timestamp()) AS suppressed_for,
   (SELECT count(*) FROM (
     SELECT * FROM resumer.resume_requests o WHERE o.id > s.last_value - 100 ORDER BY o.id LIMIT 100) AS r
    WHERE r.outcome IS NULL AND r.due_at > statement_timestamp() AND r.kind <> 'timeout'
@@ -50,9 +50,9 @@ FROM resumer.resume_requests_id_seq s
 -- once, when it begins: should this daemon crash, somebody must poll for what was committed meanwhile. A server crash
 -- ends the suppression, so the commit waits for no flush and no standby.
 UPDATE resumer.control c SET polling_until = clock_timestamp() + interval '1 second'
-FROM (SELECT o.polling_until <= clock_timestamp() AS slept FROM resumer.control o) AS before
+FROM (SELECT o.polling_until <= clock_timestamp() AS restored FROM resumer.control o) AS before
 WHERE c.notify <> 'off'
-RETURNING CASE WHEN before.slept THEN pg_notify('resumer_wake', '') END, set_config('synchronous_commit', 'off', true)
+RETURNING CASE WHEN before.restored THEN pg_notify('resumer_wake', '') END, set_config('synchronous_commit', 'off', true)
 
 -- name: restore_notify
 -- Re-enable NOTIFY because this daemon stops polling. A daemon that still polls suppresses it again within 0.5 s. If
@@ -82,7 +82,7 @@ WITH ahead AS MATERIALIZED (
 ), messages AS (
   UPDATE resumer.outbox o SET next_at = statement_timestamp()
   WHERE o.state = 'pending' AND o.kind = 'notify' AND o.attempts = 0 AND o.next_at > statement_timestamp()
-), awake AS (
+), suppression AS (
   UPDATE resumer.control c SET polling_until = '-infinity' WHERE c.polling_until > statement_timestamp() + interval '2 seconds'
 )
 UPDATE resumer.resume_requests r SET due_at = statement_timestamp()

@@ -209,9 +209,9 @@ class NotifySuppression:
         if self.active:
             self._step += 1
             return POLL_STEPS[self._step - 1]
-        if status.awake_for is not None:  # by another daemon, which may die and leave it so
+        if status.suppressed_for is not None:  # by another daemon, which may die and leave it so
             self._no_late_writers, self._newest = False, None
-            return min(status.awake_for, LATE_WRITERS)
+            return min(status.suppressed_for, LATE_WRITERS)
         if self._no_late_writers:
             return None
         self._newest = status.newest if self._newest is None else self._newest

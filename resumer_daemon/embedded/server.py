@@ -1,7 +1,7 @@
-"""A private PostgreSQL server for `dev` and for tests: started, stopped and never left behind.
+"""A private PostgreSQL server for `dev` and for tests.
 
-It blocks while it starts and stops: call it before the event loop runs, or from a thread that
-lives as long as the server (Linux ends the server with the *thread* that started it).
+Starting and stopping block: call them before the event loop runs, or from a thread that lives as
+long as the server, because Linux ends the server with the *thread* that started it.
 """
 
 import signal
@@ -36,30 +36,30 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The folder of the socket, and the port on the loopback interface or None."""
+    """The directory of the socket, and the port on the loopback interface or None."""
 
     folder: Path
     tcp_port: int | None
 
     @property
     def port(self) -> int:
-        """The port, which is a part of the socket's name as well."""
+        """The port, which is also part of the socket's name."""
         return self.tcp_port or 5432
 
     def url(self, database: str) -> str:
-        """Return what other programs connect to."""
+        """Return the URL for other programs."""
         if self.tcp_port is None:
             return self.socket_url(database)
         return f"postgresql://postgres@{LOOPBACK}:{self.tcp_port}/{quote(database, safe='')}"
 
     def socket_url(self, database: str) -> str:
-        """Return what can only be this server: another one may hold the port."""
-        # The port is named because libpq would take PGPORT for it.
+        """Return the URL by the socket: another server may use the port."""
+        # The port is given because libpq would otherwise use PGPORT.
         place = urlencode({"host": self.folder, "port": self.port}, quote_via=quote)
         return f"postgresql://postgres@/{quote(database, safe='')}?{place}"
 
     def flags(self) -> list[str]:
-        """Return how `postgres` is told to listen here, and nowhere else."""
+        """Return the arguments with which `postgres` listens at this address only."""
         host = "" if self.tcp_port is None else LOOPBACK
         return ["-k", str(self.folder), "-h", host, "-p", str(self.port)]
 
@@ -72,18 +72,18 @@ _POLL = 0.02
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 _THROW_AWAY = {"fsync": "off", "max_connections": "200", "max_wal_size": "256MB"}
 _TAIL = 20
-# After a kill, the children of the old server hold its shared memory until they notice.
+# After a kill, the children of the old server keep its shared memory until they exit.
 _TRANSIENT = "pre-existing shared memory block"
 
 
 class EmbeddedPostgres:
-    """One server; as a context manager it is started, and at the end stopped and swept away.
+    """One server. As a context manager it starts, and at the end stops and is deleted.
 
     Args:
-        data: where its data is kept, with default durability; None throws it away, never synced.
-        port: listen on 127.0.0.1 too; without it there is only a Unix socket in a private folder.
-        settings: further settings of the server.
-        binaries: the folder of its programs; None looks for them.
+        data: the data directory, with default durability. None: temporary and never synced.
+        port: listen on 127.0.0.1 too. None: only on a Unix socket in a private directory.
+        settings: more settings of the server.
+        binaries: the directory of its programs. None: find them.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class EmbeddedPostgres:
     def __enter__(self) -> Self:
         try:
             self.start()
-        except BaseException:  # an interrupted start leaves no server either
+        except BaseException:  # an interrupted start must leave no server
             self.close()
             raise
         return self
@@ -125,15 +125,15 @@ class EmbeddedPostgres:
         self.close()
 
     def url(self, database: str = "postgres") -> str:
-        """Return the address of a database as libpq reads it; it is the same after a restart."""
+        """Return the URL of a database; it stays the same after a restart."""
         return self._address.url(database)
 
     def start(self) -> None:
-        """Start the server and return when it answers. Starting twice is harmless.
+        """Start the server and return when it responds. Starting twice is harmless.
 
         Raises:
-            PostgresNotFound: there are no programs to start.
-            PostgresFailed: it ended, or did not answer; with the end of its log.
+            PostgresNotFound: There are no programs to start.
+            PostgresFailed: It ended or did not respond. The message ends with its log.
         """
         if self._process is not None and self._process.poll() is None:
             return
@@ -141,19 +141,20 @@ class EmbeddedPostgres:
         make_cluster(self._data, self._account, programs, durable=self._durable)
         deadline = time.monotonic() + _PATIENCE
         self._process = self._spawn(programs)
-        while not self._answers():
+        while not self._responds():
             if self._process.poll() is not None:
-                if _TRANSIENT not in self._last_words():
-                    raise PostgresFailed(f"PostgreSQL ended:\n{self._last_words()}")
+                if _TRANSIENT not in self._log_tail():
+                    raise PostgresFailed(f"PostgreSQL ended:\n{self._log_tail()}")
                 self._process = self._spawn(programs)
             if time.monotonic() > deadline:
-                raise PostgresFailed(f"PostgreSQL does not answer:\n{self._last_words()}")
+                raise PostgresFailed(f"PostgreSQL does not respond:\n{self._log_tail()}")
             time.sleep(_POLL)
 
     def stop(self, mode: Mode = "fast") -> None:
-        """Stop the server and return when it is gone; its data stays. Stopping twice is harmless.
+        """Stop the server and return when it has exited. Stopping twice is harmless.
 
-        `fast` ends sessions, `smart` waits for them, `immediate` leaves a recovery to the start.
+        The data stays. `fast` ends sessions, `smart` waits for them, `immediate` needs a recovery
+        at the next start.
         """
         self._end(_SIGNALS[mode])
 
@@ -167,7 +168,7 @@ class EmbeddedPostgres:
         self.start()
 
     def close(self) -> None:
-        """Stop the server and delete all that is not to be kept."""
+        """Stop the server and delete everything temporary."""
         self.stop()
         for folder in self._folders:
             folder.remove()
@@ -178,15 +179,15 @@ class EmbeddedPostgres:
             command = [str(programs / "postgres"), "-D", data, *self._address.flags(), *settings]
             return spawn(command, self._account, handed, log)
 
-    def _answers(self) -> bool:
-        # By its own socket: on the port an older server may answer while ours is failing.
+    def _responds(self) -> bool:
+        # By its own socket: on the port an older server may respond while this one fails.
         try:
             psycopg.connect(self._address.socket_url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_TAIL:])
 
     def _end(self, how: signal.Signals) -> None:

@@ -53,7 +53,7 @@ class QueueStatus:
         searches: whether a type's earlier events must be searched in the service's table.
         leases: whether leases have expired.
         next_message: seconds until a notification is due, None if none is within the bounds.
-        awake_for: seconds for which a daemon suppresses NOTIFY, None if none does.
+        suppressed_for: seconds for which a daemon suppresses NOTIFY, None if none does.
         ahead: whether the server's clock has gone back.
         newest: the transaction id that comes next.
         oldest: the oldest transaction id that is still open.
@@ -67,7 +67,7 @@ class QueueStatus:
     searches: bool
     leases: bool
     next_message: float | None
-    awake_for: float | None
+    suppressed_for: float | None
     ahead: bool
     newest: int
     oldest: int

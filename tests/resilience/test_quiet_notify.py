@@ -185,8 +185,8 @@ def test_while_a_daemon_looks_anyway_no_decision_notifies(service: Service, data
     assert heard <= loud < 200
 
 
-def look(*, awake_for: float | None = None, newest: int = 10, oldest: int = 10) -> QueueStatus:
-    return QueueStatus(0, None, False, False, False, None, awake_for, False, newest, oldest)
+def look(*, suppressed_for: float | None = None, newest: int = 10, oldest: int = 10) -> QueueStatus:
+    return QueueStatus(0, None, False, False, False, None, suppressed_for, False, newest, oldest)
 
 
 def test_one_decision_now_and_then_does_not_keep_it_awake():
@@ -204,7 +204,7 @@ def test_after_the_last_work_it_looks_again_ever_later_and_then_lies_down():
     assert suppression.is_due
     suppression.suppressed()
     assert not suppression.is_due
-    assert [suppression.poll_in(look(awake_for=1.0)) for _ in POLL_STEPS] == list(POLL_STEPS)
+    assert [suppression.poll_in(look(suppressed_for=1.0)) for _ in POLL_STEPS] == list(POLL_STEPS)
     assert suppression.ends
     suppression.restored()
     assert not suppression.ends
@@ -222,7 +222,7 @@ def test_while_another_is_awake_it_looks_when_that_one_may_have_died():
     suppression = NotifySuppression()
     assert suppression.poll_in(look()) == 0.0
     assert suppression.poll_in(look()) is None
-    assert suppression.poll_in(look(awake_for=0.2)) == 0.2
-    assert suppression.poll_in(look(awake_for=0.9)) == LATE_WRITERS
+    assert suppression.poll_in(look(suppressed_for=0.2)) == 0.2
+    assert suppression.poll_in(look(suppressed_for=0.9)) == LATE_WRITERS
     assert suppression.poll_in(look(newest=20, oldest=19)) == LATE_WRITERS
     assert suppression.poll_in(look(newest=21, oldest=20)) == 0.0
