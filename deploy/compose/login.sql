@@ -1,3 +1,3 @@
--- Who the daemons log in as; `resumer-daemon migrate grants` gives the role above it what it needs, and nothing else.
+-- The login of the daemons. `resumer-daemon migrate grants` gives its role the rights that it needs.
 CREATE ROLE resumer_daemon NOLOGIN;
 CREATE ROLE resumer LOGIN PASSWORD 'resumer' IN ROLE resumer_daemon;

@@ -1,6 +1,6 @@
--- One round of what a service and its approval page write. It knows nothing of the daemon but `resumer.start`.
+-- One round of writes of a service and its approval page. Of the daemon they know only `resumer.start`.
 
--- Orders come in; the large ones need an approval.
+-- Orders arrive. The large ones need an approval.
 SELECT resumer.start(
   'high_value_order_approval',
   jsonb_build_object(
@@ -9,7 +9,7 @@ SELECT resumer.start(
   '1.0.0')
 FROM generate_series(1, 1 + (random() * 4)::int);
 
--- One is run by the service itself, which ends it as blocked and asks for an approval in another transaction.
+-- The service runs one itself, ends it as blocked, and asks for an approval in another transaction.
 INSERT INTO workflow_executions (execution_id, workflow_id, status, context, trigger_payload, started_at)
 SELECT 'exec_' || left(md5(random()::text), 16), w.id, 'running', payload, payload, localtimestamp
 FROM workflows w, (SELECT '{"order": {"total": 20000}, "customer": {"tier": "silver"}}'::jsonb AS payload) AS given
@@ -21,7 +21,7 @@ UPDATE workflow_executions SET status = 'completed', result = 'blocked', complet
 INSERT INTO approval_requests (request_id, execution_id, entity_type, status, approver_role, requested_at)
 VALUES ('appr_' || left(md5(random()::text), 16), :'begun', 'order', 'pending', 'sales_manager', localtimestamp);
 
--- Somebody looks at what has been waiting for a while, and decides most of it.
+-- A person decides most of the requests that have waited for a while.
 UPDATE approval_requests SET
   status = CASE WHEN random() < 0.9 THEN 'approved' ELSE 'rejected' END,
   approver_id = gen_random_uuid(),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The stand-in of the service: its workflow once, then a round of its work every second.
+# The stand-in service: its workflow once, then a round of its work every second.
 set -eu
 cd "$(dirname "$0")"
 
