@@ -23,10 +23,10 @@ dev: $(VENV)/.run ## Run a database, the daemon and an example (ARGS=--once ends
 
 test: $(VENV)/.dev ## Run the tests on a real PostgreSQL
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
-	@echo 'Left out, because they fill tables with hundreds of thousands of rows: tests/plans. make test-plans runs them.'
-	@echo 'Left out, because they wait, kill and flood for minutes: tests/resilience. make test-resilience runs them.'
-	@echo 'Left out, because each needs Debian packages: tests/system. make test-system runs them.'
-	@echo 'Left out, because they take minutes: make properties, field, chaos, mutants. CONTRIBUTING.md tells what each proves.'
+	@echo 'Not run, because they fill tables with hundreds of thousands of rows: tests/plans. make test-plans runs them.'
+	@echo 'Not run, because they take minutes: tests/resilience. make test-resilience runs them.'
+	@echo 'Not run, because they need Debian packages: tests/system. make test-system runs them.'
+	@echo 'Not run, because they take minutes: make properties, field, chaos, mutants. CONTRIBUTING.md says what each proves.'
 
 test-quick: $(VENV)/.dev ## Run the unit and conformance tests (less than a minute)
 	@$(BIN)/pytest -n $(WORKERS) tests/unit tests/conformance $(ARGS)
