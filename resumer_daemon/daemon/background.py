@@ -200,7 +200,7 @@ class Background:
             began = monotonic()
             async with session.transaction():
                 if whole:
-                    await session.require_sight()
+                    await session.require_visible_rows()
                 rows = await task.statement.run(session, facts)
         self._metrics.background_runs.labels(task.name).inc()
         self._metrics.background_seconds.labels(task.name).inc(monotonic() - began)

@@ -134,7 +134,7 @@ class Worker:
         session = await self._database.session("resumer-worker")
         async with session.connection:
             if not self._settings.allow_superuser:
-                session.role.require_bounds()
+                session.role.require_limited_rights()
             async with session.transaction():
                 history = await read_history(session.connection)
             require_applied(history, session.schema)

@@ -81,7 +81,7 @@ def settings(*, local: bool) -> tuple[bytes, Mapping[str, bool]]:
     return load("connection.apply_settings"), {"local": local}
 
 
-async def settle_pooled(connection: Connection) -> None:
+async def apply_settings_if_pooled(connection: Connection) -> None:
     """Apply the settings to this transaction, if a pooler shares the backend."""
     if connection.prepare_threshold is None:
         await connection.execute(*settings(local=True))

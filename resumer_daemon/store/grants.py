@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from resumer_daemon.errors import MigrationError
-from resumer_daemon.store.connection import Connection, connect, settle_pooled
+from resumer_daemon.store.connection import Connection, apply_settings_if_pooled, connect
 from resumer_daemon.store.migration_locks import Lock, blockers, lock_of_policies
 from resumer_daemon.store.schema_change import (
     LockUnavailable,
@@ -47,7 +47,7 @@ class Lack:
 async def missing(url: str, schema: str) -> list[str]:
     """Return the statements that `give` would run. Raises `Unreachable`."""
     async with await connect(url) as connection:
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         policies = [r.statement for r in await _rights(connection, schema) if r.policy_on]
         return await _missing(connection, schema) + policies
 
@@ -55,7 +55,7 @@ async def missing(url: str, schema: str) -> list[str]:
 async def to_give_again(url: str, schema: str) -> bool:
     """Return whether the roles exist but lack rights in this database. Raises `Unreachable`."""
     async with await connect(url) as connection, connection.transaction():
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         cursor = await connection.execute(load("grants.existing_roles"))
         return bool(await cursor.fetchall() and await _missing(connection, schema))
 
@@ -90,7 +90,7 @@ async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
 
         async def in_the_way(locks: Sequence[Lock]) -> str:
             async with connection.transaction():
-                await settle_pooled(connection)
+                await apply_settings_if_pooled(connection)
                 return await blockers(connection, schema, locks) if locks else ""
 
         given = await retry_on_lock(roles_and_rights)

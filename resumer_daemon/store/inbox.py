@@ -131,7 +131,7 @@ async def settle_orphans(session: Session, back: float) -> list[tuple[str, str]]
     Only requests that became due in the last `back` seconds are read.
     """
     async with session.transaction():
-        await session.require_sight()
+        await session.require_visible_rows()
         rows = await session.fetch_all("inbox.settle_orphans", {"back": back})
         return [(row["kind"], row["outcome"]) for row in rows]
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import psycopg
 
-from resumer_daemon.store.connection import Connection, connect, settle_pooled
+from resumer_daemon.store.connection import Connection, apply_settings_if_pooled, connect
 from resumer_daemon.store.migration_files import SCHEMA, Migration
 from resumer_daemon.store.migration_history import (
     History,
@@ -58,7 +58,7 @@ def create_development_database(url: str) -> None:
 async def adopt_blocked(url: str, *, on: bool) -> bool:
     """Set whether the service's blocked executions are adopted; return whether that changed."""
     async with await connect(url) as connection, connection.transaction():
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         cursor = await connection.execute(load("migrate.set_adopt_blocked"), {"on": on})
     return cursor.rowcount > 0
 
@@ -183,7 +183,7 @@ async def plan(url: str, schema: str = "public") -> MigrationPlan:
 async def status(url: str, schema: str = "public") -> list[MigrationStatus]:
     """Return the state of each migration of this version."""
     async with await connect(url) as connection:
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         return entries(await read_installed(connection, schema), schema)
 
 
@@ -193,7 +193,7 @@ async def pending(
     """Return the SQL that `up` or `down` would run, a transaction each. Raises like `up`."""
     place = MigrationTarget.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         left = _left(await read_installed(connection, schema), schema, direction)
         steps = await _policy_steps(connection, schema) if direction == "down" else []
         scripts = [_script(place, step) for step in steps]
@@ -215,7 +215,7 @@ class Step:
 
 async def _plan(connection: Connection, schema: str) -> MigrationPlan:
     async with connection.transaction():
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         history = await read_installed(connection, schema)
         return await read_plan(connection, schema, missing(history, schema), history.keys())
 
@@ -299,7 +299,7 @@ async def _run(
 ) -> list[str]:
     async def in_the_way(locks: Sequence[Lock]) -> str:
         async with connection.transaction():
-            await settle_pooled(connection)
+            await apply_settings_if_pooled(connection)
             return await blockers(connection, place.schema, locks)
 
     names: list[str] = []

@@ -42,5 +42,5 @@ async def quarantine_first(session: Session, incident: Incident) -> None:
 
 async def _stop(session: Session, incident: Incident, *, running: bool) -> None:
     facts = {"incident": dump(incident.to_json()), "running": running, "timezone": session.timezone}
-    async with session.at_the_service():
+    async with session.service_search_path():
         await session.run("quarantine.stop_unread", facts)

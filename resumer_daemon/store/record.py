@@ -116,7 +116,7 @@ async def record(
 ) -> None:
     """Write these plans. `copies` are definitions to store, by fingerprint."""
     moved = [plan for plan in plans if plan.status is not None]
-    async with session.at_the_service():
+    async with session.service_search_path():
         await _write(
             session, "record.insert_steps", _steps(moved)
         )  # no step may end after its execution
@@ -131,7 +131,7 @@ async def record(
     await _write(session, "record.open_pauses", pauses.opened(opening))
     await _write(session, "record.insert_event_waits", pauses.waits(plans))
     stopped = [p for p in plans if p.incident is not None]
-    async with session.at_the_service():
+    async with session.service_search_path():
         await _write(session, "record.apply_incidents", pauses.overlays(stopped))
         await _write(
             session, "record.lift_incidents", pauses.lifted([p for p in plans if p.ends_incident])
@@ -156,7 +156,7 @@ async def record(
     await _write(session, "record.settle_unrequested_decisions", _unrequested(plans))
     await _write(session, "record.insert_requests", _own_requests(plans))
     await _write(session, "record.requeue_past_events", _past_events(plans))
-    async with session.at_the_service():
+    async with session.service_search_path():
         await _write(session, "record.expire_approvals", _expired(plans))
         await _write(session, "record.withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:

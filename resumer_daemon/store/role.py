@@ -27,7 +27,7 @@ class Role:
     filtered: bool
     hiding: Sequence[str]
 
-    def require_sight(self) -> None:
+    def require_visible_rows(self) -> None:
         """Raise `ContractError` if a policy may hide rows from the role."""
         if self.hiding:
             raise ContractError(
@@ -36,7 +36,7 @@ class Role:
                 " resumer_daemon, or CREATE POLICY ... USING (true) WITH CHECK (true) for it"
             )
 
-    def require_bounds(self) -> None:
+    def require_limited_rights(self) -> None:
         """Raise `NotAllowed` if the role is a superuser or has BYPASSRLS."""
         if self.unbound:
             raise NotAllowed(

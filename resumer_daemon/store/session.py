@@ -19,11 +19,11 @@ from resumer_daemon.errors import NotMigrated
 from resumer_daemon.store.connection import (
     ARGUMENTS,
     Connection,
+    apply_settings_if_pooled,
     connect,
     prepare,
     response_timeout,
     settings,
-    settle_pooled,
 )
 from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.service_schema import probe
@@ -128,7 +128,7 @@ class Session:
         return load(statement, self.features, self.schema)
 
     @asynccontextmanager
-    async def at_the_service(self) -> AsyncIterator[None]:
+    async def service_search_path(self) -> AsyncIterator[None]:
         """Use the search path of the service's triggers inside, to write the service's tables.
 
         Other roles may create operators and functions on that path. Statements that run inside must
@@ -154,7 +154,7 @@ class Session:
             try:
                 async with connection.pipeline():
                     if self.pooled:
-                        await self.settle(local=True)
+                        await self.apply_settings(local=True)
                     yield
                     await connection.commit()
             except BaseException:  # a cancelled task leaves no transaction open either
@@ -181,7 +181,7 @@ class Session:
             raise
         await self.run("session.release_savepoint")
 
-    async def settle(self, *, local: bool) -> None:
+    async def apply_settings(self, *, local: bool) -> None:
         """Apply the settings of transactions, for the session or `local` to this transaction."""
         if local:  # else the connection has them already
             await self.connection.execute(*settings(local=True))
@@ -192,13 +192,13 @@ class Session:
             {"row_security": filtering, "local": local},
         )
 
-    async def require_sight(self) -> None:
+    async def require_visible_rows(self) -> None:
         """Check again that no rows are hidden, before missing rows count as deleted.
 
         Raises:
             ContractError: A policy may hide rows.
         """
-        (await read_role(self.connection, self.schema)).require_sight()
+        (await read_role(self.connection, self.schema)).require_visible_rows()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,30 +219,32 @@ class Database:
         """
         connection = await connect(self.url, name=name, reads=reads)
         try:
-            return await self.opened(connection)
+            return await self.prepare_session(connection)
         except BaseException:  # a cancelled task leaves no connection either
             await connection.close()
             raise
 
-    async def opened(self, connection: Connection) -> Session:
+    async def prepare_session(self, connection: Connection) -> Session:
         """Return a session on a prepared connection. Raises like `session`."""
         async with response_timeout(connection):
-            return await self._opened(connection)
+            return await self._prepare_session(connection)
 
-    async def _opened(self, connection: Connection) -> Session:
-        await settle_pooled(connection)
+    async def _prepare_session(self, connection: Connection) -> Session:
+        await apply_settings_if_pooled(connection)
         cursor = await connection.execute(load("session.read_service_path", schema=self.schema))
         path, needed, installed = await cursor.fetchone() or ("", False, False)
         if not installed:
             raise NotMigrated
-        foreign = ServicePath(path, needed)
+        service_path = ServicePath(path, needed)
         features = await probe(connection, self.schema)
         pooled = connection.prepare_threshold is None
         role = await read_role(connection, self.schema)
-        role.require_sight()
-        session = Session(connection, features, foreign, self.schema, self.timezone, pooled, role)
+        role.require_visible_rows()
+        session = Session(
+            connection, features, service_path, self.schema, self.timezone, pooled, role
+        )
         if not pooled:
-            await session.settle(local=False)
+            await session.apply_settings(local=False)
         await connection.commit()
         return session
 
@@ -263,7 +265,7 @@ class Pool:
 
     def __init__(self, database: Database, size: int) -> None:
         self._database = database
-        self._like: Session | None = None
+        self._template: Session | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             database.url,
             kwargs={**ARGUMENTS, "application_name": "resumer-pool"},
@@ -292,10 +294,10 @@ class Pool:
     async def session(self) -> AsyncIterator[Session]:
         """Lend a session. Raises psycopg's errors if the database is unreachable."""
         async with self._pool.connection() as connection:
-            if self._like is None:
+            if self._template is None:
                 raise LookupError("the pool lends configured connections only")
             try:
-                yield replace(self._like, connection=connection)
+                yield replace(self._template, connection=connection)
             except CHANGED:
                 await connection.close()  # the next one probes the columns again
                 raise
@@ -310,7 +312,7 @@ class Pool:
 
     async def _configure(self, connection: Connection) -> None:
         await prepare(connection)
-        self._like = await self._database.opened(connection)
+        self._template = await self._database.prepare_session(connection)
 
 
 class _Date(DateLoader):

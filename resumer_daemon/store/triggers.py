@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from resumer_daemon.store.connection import Connection, connect, settle_pooled
+from resumer_daemon.store.connection import Connection, apply_settings_if_pooled, connect
 from resumer_daemon.store.schema_change import (
     MigrationTarget,
     Tell,
@@ -51,7 +51,7 @@ async def present(connection: Connection, schema: str) -> Present:
 async def pending_switch(url: str, schema: str = "public", *, on: bool) -> list[str]:
     """Return the statements that would enable or disable the triggers, a transaction each."""
     async with await connect(url) as connection:
-        await settle_pooled(connection)
+        await apply_settings_if_pooled(connection)
         return [statement for _, statement in await _statements(connection, schema, on=on)]
 
 
