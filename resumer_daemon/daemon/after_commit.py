@@ -36,7 +36,7 @@ class AfterCommit:
         """
         self._metrics.executions_quarantined.inc(len(result.quarantined))
         traces = record_batch(result, known_since, self._metrics, self._tracing)
-        self._suspects.moved += sum(plan.status is not None for plan in result.plans)
+        self._suspects.add_moved(sum(plan.status is not None for plan in result.plans))
         for plan in result.plans:
             if plan.claimed.status == "running":
                 self._effects.wake_branches(plan.claimed.id)

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic, perf_counter
 from uuid import UUID
 
-import psycopg
 import structlog
 
 from resumer_daemon.config import Settings
-from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.daemon.polling import ScanWindow, StatusQuery, StatusReader
+from resumer_daemon.daemon.scan_window import ScanWindow, StatusQuery, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
+from resumer_daemon.daemon.write_in_parts import Written, write_in_parts
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.engine.planner import (
@@ -25,7 +24,7 @@ from resumer_daemon.engine.planner import (
 )
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import ALL, Batch, RequestTimes
-from resumer_daemon.store.inbox import QueueStatus, fail_requests
+from resumer_daemon.store.inbox import QueueStatus
 from resumer_daemon.store.inputs import DefinitionCache, load_inputs
 from resumer_daemon.store.leases import (
     LeasedExecution,
@@ -35,12 +34,10 @@ from resumer_daemon.store.leases import (
 )
 from resumer_daemon.store.record import record
 from resumer_daemon.store.session import Session
-from resumer_daemon.telemetry.logs import format_error
 
 log = structlog.get_logger()
 
 NEWEST_PART = 4  # behind a full batch, one in so many executions is of the newest, for fairness
-PARTS = 8  # two would fail more often, and each part that failed was work for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,10 @@ class BatchResult:
 
 
 class BatchFailed(Exception):
-    """A batch failed with `error` and wrote nothing. `executions`: what it had claimed."""
+    """A batch failed with `error`. `executions`: what it had claimed.
+
+    It has written nothing, unless the response to the COMMIT was lost.
+    """
 
     def __init__(self, error: Exception, executions: Sequence[UUID]) -> None:
         super().__init__(str(error))
@@ -94,34 +94,16 @@ class Claimed:
     lookback: float = ALL
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: plans, the epochs of their leases, and executions that were stopped."""
-
-    plans: Sequence[Plan] = ()
-    epochs: Mapping[UUID, int] = field(default_factory=dict)
-    quarantined: Sequence[UUID] = ()
-
-    def __add__(self, other: "Written") -> "Written":
-        return Written(
-            [*self.plans, *other.plans],
-            {**self.epochs, **other.epochs},
-            [*self.quarantined, *other.quarantined],
-        )
-
-
 Claim = Callable[[Session], Awaitable[Claimed]]
 Write = Callable[[Session, Sequence[Plan]], Awaitable[Written]]
-WritePart = Callable[[Sequence[Plan], int], Awaitable[Mapping[UUID, int]]]
-"""Writes plans after a number of leases were taken. Returns the epochs of its own leases."""
 
 
 class BatchProcessor:
     """Processes batches on a session.
 
     `window` bounds the scans, and `full_scans` makes each of them unbounded. `capacity` returns how
-    many executions may run their effects here. `reader` reads the queue behind a batch that found
-    nothing, None where nobody asks.
+    many executions may run their effects here. `reader` reads the status of the
+    queue. It is None for workers that do not wait.
     """
 
     def __init__(
@@ -156,7 +138,7 @@ class BatchProcessor:
         is expected to be unwritable.
 
         Raises:
-            BatchFailed: Nothing was written.
+            BatchFailed: It failed. Nothing was written, unless the response to the COMMIT was lost.
         """
         claim_due = partial(self._claim_due, after_full=after_full)
         write = self._write_in_parts if in_parts else self._write_together
@@ -170,7 +152,7 @@ class BatchProcessor:
         """Process these executions, except locked ones. Those that cannot be written stop alone.
 
         Raises:
-            BatchFailed: Nothing was written.
+            BatchFailed: It failed. Nothing was written, unless the response to the COMMIT was lost.
         """
         claim_given = partial(_claim_given, executions=executions)
         return await self._process(session, claim_given, self._write_in_parts)
@@ -234,7 +216,7 @@ class BatchProcessor:
         return Written(plans, await self._write(session, plans, 0))
 
     async def _write_in_parts(self, session: Session, plans: Sequence[Plan]) -> Written:
-        return await write_isolating_failures(session, plans, partial(self._write, session))
+        return await write_in_parts(session, plans, partial(self._write, session))
 
     async def _write(
         self, session: Session, plans: Sequence[Plan], leases: int
@@ -303,55 +285,3 @@ def plan_execution(
     except Exception as error:  # the engine promises to raise nothing: this is the net under it
         log.exception("planning_failed", execution=str(claimed.id))
         return plan_internal_error(claimed, f"{type(error).__name__}: {error}")
-
-
-async def write_isolating_failures(
-    session: Session, plans: Sequence[Plan], write: WritePart, leases: int = 0
-) -> Written:
-    """Write plans in parts, each at a savepoint. A plan that cannot be written stops alone.
-
-    `leases`: how many leases were taken already.
-    """
-    size = -(-len(plans) // PARTS)
-    written = Written()
-    for begin in range(0, len(plans), size):
-        part = plans[begin : begin + size]
-        written += await _write_part(session, part, write, leases + len(written.epochs))
-    return written
-
-
-async def _write_part(
-    session: Session, plans: Sequence[Plan], write: WritePart, leases: int
-) -> Written:
-    try:
-        return await _write_at_savepoint(session, plans, write, leases)
-    except (psycopg.Error, ValueError) as error:
-        if not is_poison(error):
-            raise
-        if len(plans) > 1:
-            return await write_isolating_failures(session, plans, write, leases)
-        return await _quarantine(session, plans[0].claimed, format_error(error), write, leases)
-
-
-async def _quarantine(
-    session: Session, claimed: ClaimedExecution, cause: str, write: WritePart, leases: int
-) -> Written:
-    """Stop one execution as an incident. Where even that cannot be written, its requests fail."""
-    log.error("execution_quarantined", execution=str(claimed.id), error=cause)
-    stopped = Written(quarantined=[claimed.id])
-    try:
-        incident = plan_unreadable(claimed, cause)
-        return stopped + await _write_at_savepoint(session, [incident], write, leases)
-    except (psycopg.Error, ValueError) as error:
-        if not is_poison(error):
-            raise
-        log.error("requests_failed", execution=str(claimed.id), error=format_error(error))
-        await fail_requests(session, claimed.id, cause)
-        return stopped
-
-
-async def _write_at_savepoint(
-    session: Session, plans: Sequence[Plan], write: WritePart, leases: int
-) -> Written:
-    async with session.savepoint():
-        return Written(plans, await write(plans, leases))

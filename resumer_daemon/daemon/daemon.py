@@ -33,7 +33,8 @@ from resumer_daemon.daemon.maintenance import (
 )
 from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.daemon.outbox import OutboxDispatcher
-from resumer_daemon.daemon.polling import ScanWindow, StatusReader, Wakeup
+from resumer_daemon.daemon.polling import Wakeup
+from resumer_daemon.daemon.scan_window import ScanWindow, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.daemon.worker import OverflowWorker, Worker
 from resumer_daemon.effects.address_guard import Guard

@@ -1,6 +1,7 @@
 """Repeat failed batches in halves on a separate connection, until the execution at fault is alone.
 
-The worker goes on with all other executions meanwhile.
+The worker goes on with all other executions meanwhile. `write_in_parts.py` is for batches of which
+only some rows cannot be written.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ class Isolation:
     async def _run(self) -> None:
         while self._suspects.ids and not self._closing.is_set():
             try:
-                session = await self._database.session("resumer-apart")
+                session = await self._database.session("resumer-isolation")
                 async with session.connection:
                     failed = await self._until_one_fails(session)
                 if failed is not None:
@@ -106,7 +107,7 @@ class Isolation:
         verdict = self._suspects.failed(failed.group, failed.error, failed.seconds)
         if verdict is None:
             return
-        session = await self._database.session("resumer-apart")
+        session = await self._database.session("resumer-isolation")
         async with session.connection:
             if await self._quarantine(session, verdict, format_error(failed.error)):
                 self._suspects.passed(failed.group)

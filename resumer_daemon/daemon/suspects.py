@@ -79,6 +79,10 @@ class Suspects:
         new = [each for each in executions if each not in self._ids][: MOST - len(self._ids)]
         self._keep(_halves(new, self.moved))
 
+    def add_moved(self, executions: int) -> None:
+        """Count executions that moved in other batches."""
+        self.moved += executions
+
     def forget(self) -> None:
         """Suspect no execution, because it was an outage."""
         self._groups.clear()

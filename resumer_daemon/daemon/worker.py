@@ -65,7 +65,7 @@ class Worker:
         self._batches = batches
         self._overflow = overflow
         self._isolation = isolation
-        self._follow_up_commit = follow_up
+        self._after_commit = follow_up
         self._effects = effects
         self._outbox = outbox
         self._events = EventFanOut(metrics, route=settings.route_events)
@@ -167,16 +167,20 @@ class Worker:
             if result is None or not result.leaves_work:
                 known_since = woken_at
             result = await self._process_batch(session, result)
-            self._follow_up_commit(result, known_since)
+            self._after_commit(result, known_since)
             if result.executions:
                 self._metrics.wakeups.labels(woken_by).inc()
             self._start_overflow(result)
             result = await self._batches.with_status(session, result)
-            await self._suppress_notify(session, suppression, result)
-            status = result.status
-            if status is None or await self._follow_up(session, status) or result.executions:
+            if result.executions:
+                self._locked_wait = LOCKED_FIRST
+                suppression.found_work(len(result.executions))
+            await self._suppress_notify(session, suppression)
+            if result.status is None:
                 continue
-            woken_by = await self._wait(session, suppression, status)
+            more = await self._do_other_work(session, result.status)
+            if not more and not result.executions:
+                woken_by = await self._wait(session, suppression, result.status)
         if suppression.active:
             await restore_notify(session)
 
@@ -205,17 +209,12 @@ class Worker:
         if result.full or (result.executions and self._batches.wants_help):
             self._overflow.start()
 
-    async def _suppress_notify(
-        self, session: Session, suppression: NotifySuppression, result: BatchResult
-    ) -> None:
-        if result.executions:
-            self._locked_wait = LOCKED_FIRST
-            suppression.found_work(len(result.executions))
+    async def _suppress_notify(self, session: Session, suppression: NotifySuppression) -> None:
         if suppression.is_due:
             await suppress_notify(session)
             suppression.suppressed()
 
-    async def _follow_up(self, session: Session, status: QueueStatus) -> bool:
+    async def _do_other_work(self, session: Session, status: QueueStatus) -> bool:
         """Do what is due besides requests. Tell whether there may be more of it."""
         if self._outbox is not None and status.message_due:
             self._outbox.dispatch_due(status.bounds.around)
@@ -274,7 +273,7 @@ class OverflowWorker:
     def __init__(self, database: Database, batches: BatchProcessor, follow_up: FollowUp) -> None:
         self._database = database
         self._batches = batches
-        self._follow_up_commit = follow_up
+        self._after_commit = follow_up
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -296,11 +295,11 @@ class OverflowWorker:
         """Process batches. The worker meets any failure too, and isolates it."""
         full = False
         try:
-            session = await self._database.session("resumer-lane")
+            session = await self._database.session("resumer-overflow")
             async with session.connection:
                 while not self._closing:
                     result = await self._batches.process_due(session, after_full=full)
-                    self._follow_up_commit(result, known_since)
+                    self._after_commit(result, known_since)
                     full = result.full
                     if not full:
                         return

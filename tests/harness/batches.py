@@ -5,7 +5,7 @@ from uuid import uuid4
 from resumer_daemon.config import load_settings
 from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.daemon.polling import ScanWindow, StatusReader
+from resumer_daemon.daemon.scan_window import ScanWindow, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.store.inputs import DefinitionCache
 from resumer_daemon.store.leases import LeaseOwner

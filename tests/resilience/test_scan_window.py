@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from psycopg import IsolationLevel
 
-from resumer_daemon.daemon import polling
-from resumer_daemon.daemon.polling import (
+from resumer_daemon.daemon import scan_window
+from resumer_daemon.daemon.scan_window import (
     FULL_SCAN_AFTER,
     HELP_AFTER,
     MARGIN,
@@ -63,7 +63,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(polling, "monotonic", clock)
+    monkeypatch.setattr(scan_window, "monotonic", clock)
     return clock
 
 
@@ -128,7 +128,7 @@ def service(database: Database) -> Service:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look takes too long."""
-    monkeypatch.setattr(polling, "SLOW", -1.0)
+    monkeypatch.setattr(scan_window, "SLOW", -1.0)
 
 
 def test_what_is_older_than_a_short_look_is_found_without_a_poll(
@@ -209,7 +209,7 @@ async def test_a_short_look_does_not_go_through_what_an_old_snapshot_keeps(  # P
 
 def test_a_trail_tells_an_id_from_before_the_margin(monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
-    monkeypatch.setattr(polling, "monotonic", clock)
+    monkeypatch.setattr(scan_window, "monotonic", clock)
     trail = IdHistory()
     assert trail.before(MARGIN) == 0
     for newest in range(100, 400):
