@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from resumer_daemon.durations import format_duration
+from resumer_daemon.durations import EXPECTED, format_duration, parse_duration
 from resumer_daemon.engine.inputs import AdvanceInputs
 from resumer_daemon.engine.outcome import (
     Advance,
@@ -26,6 +26,9 @@ from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, StepPro
 from resumer_daemon.engine.step_result import Ended
 from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.definition import Step
+from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.reader import describe
+from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json, size_of
 
@@ -47,6 +50,21 @@ def earlier(one: Deadline | None, other: Deadline | None) -> Deadline | None:
     if one is None or other is None:
         return one or other
     return one if one.at <= other.at else other
+
+
+def time_after(start: datetime, duration: Json) -> datetime:
+    """Return the time that is a duration after another time.
+
+    Raises:
+        StepError: The duration is invalid or too long.
+    """
+    seconds = parse_duration(duration)
+    if seconds is None:
+        raise StepError(f"expected {EXPECTED}, found {describe(mask_secrets(duration))}")
+    try:
+        return start + timedelta(seconds=seconds)
+    except OverflowError:
+        raise StepError(f"the duration is too long: {describe(duration)}") from None
 
 
 class Scope(NamedTuple):

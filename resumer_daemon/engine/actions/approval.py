@@ -1,17 +1,15 @@
 """Approval requests: from an action, or from a block that needs them."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from resumer_daemon.durations import EXPECTED, parse_duration
 from resumer_daemon.engine.actions.base import Task, recordable
 from resumer_daemon.engine.identifiers import approval_id, digest, request_id
 from resumer_daemon.engine.outcome import NewApproval
-from resumer_daemon.engine.runtime import Run, Scope
+from resumer_daemon.engine.runtime import Run, Scope, time_after
 from resumer_daemon.workflow.definition import ActionStep, Requires
 from resumer_daemon.workflow.errors import StepError
-from resumer_daemon.workflow.reader import describe as shown_value
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render, render_text
 from resumer_daemon.workflow.values import Json
@@ -144,15 +142,7 @@ def _expiry(expires_in: Json, now: datetime) -> datetime | None:
     Raises:
         StepError: The duration is invalid.
     """
-    if expires_in is None:
-        return None
-    delay = parse_duration(expires_in)
-    if delay is None:
-        raise StepError(f"expected {EXPECTED}, found {shown_value(mask_secrets(expires_in))}")
-    try:
-        return now + timedelta(seconds=delay)
-    except OverflowError:
-        raise StepError(f"the duration is too long: {shown_value(expires_in)}") from None
+    return None if expires_in is None else time_after(now, expires_in)
 
 
 def _recordable(approval: NewApproval) -> dict[str, Json]:

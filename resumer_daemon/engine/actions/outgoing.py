@@ -66,15 +66,7 @@ def _headers(task: Task) -> dict[str, str]:
 def create_record(task: Task) -> dict[str, Json] | None:
     """Create a record. Return its result, None while there is none."""
     body = {"entity": task.needed("entity"), "data": task.value("data")}
-    match task.run.inputs.records.get(body["entity"]):
-        case RecordTable() as table:
-            return run_effect(task, "record", lambda: _row(task, table, body))
-        case Endpoint() as endpoint:
-            return run_effect(
-                task, "webhook", lambda: _record_request(task, "POST", endpoint, body)
-            )
-        case None:
-            return add_to_outbox(task, "create_record", body)
+    return _write_record(task, "create_record", "POST", body)
 
 
 def update_record(task: Task) -> dict[str, Json] | None:
@@ -84,15 +76,25 @@ def update_record(task: Task) -> dict[str, Json] | None:
         "entity_id": task.needed("entity_id"),
         "data": task.value("data"),
     }
+    return _write_record(task, "update_record", "PATCH", body)
+
+
+def _write_record(
+    task: Task,
+    kind: Literal["create_record", "update_record"],
+    method: Literal["POST", "PATCH"],
+    body: dict[str, Json],
+) -> dict[str, Json] | None:
+    """Write a record to the target that is configured for its entity, else to the outbox."""
     match task.run.inputs.records.get(body["entity"]):
         case RecordTable() as table:
             return run_effect(task, "record", lambda: _row(task, table, body))
         case Endpoint() as endpoint:
             return run_effect(
-                task, "webhook", lambda: _record_request(task, "PATCH", endpoint, body)
+                task, "webhook", lambda: _record_request(task, method, endpoint, body)
             )
         case None:
-            return add_to_outbox(task, "update_record", body)
+            return add_to_outbox(task, kind, body)
 
 
 def _row(task: Task, table: RecordTable, body: dict[str, Json]) -> dict[str, Json]:

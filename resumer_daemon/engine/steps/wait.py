@@ -3,17 +3,15 @@
 It is the only step that waits without an approval, so it stands apart from the basic steps.
 """
 
-from datetime import datetime, timedelta
-
 from resumer_daemon.durations import format_duration, parse_duration
-from resumer_daemon.engine.runtime import Run, Scope
+from resumer_daemon.engine.runtime import Run, Scope, time_after
 from resumer_daemon.engine.state import Branch, StepProgress, WaitCondition, wait_next_steps
 from resumer_daemon.engine.step_result import StepFailed, StepPassed, StepPaused, StepResult, output
 from resumer_daemon.workflow.definition import WaitStep
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render
-from resumer_daemon.workflow.values import Json, to_text
+from resumer_daemon.workflow.values import Json
 
 
 def run_wait(step: WaitStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
@@ -28,7 +26,7 @@ def run_wait(step: WaitStep, scope: Scope, run: Run, progress: StepProgress) -> 
         return _pause_for_event(step, step.event, scope, run, progress)
     if step.duration is None:
         raise StepError("wait needs an event or a duration")
-    due_at = _due(step.duration, progress.began)
+    due_at = time_after(progress.began, step.duration)  # another pause may come before it
     branch = Branch(
         scope.branch,
         step.id,
@@ -49,7 +47,7 @@ def _pause_for_event(
         render(dict(step.match), scope.context, run.template_names(step, None), unresolved)
     )
     timeout = _timeout(step)
-    due_at = None if timeout is None else _due(timeout, progress.began)
+    due_at = None if timeout is None else time_after(progress.began, timeout)
     branch = Branch(
         scope.branch,
         step.id,
@@ -77,14 +75,3 @@ def _after_wait(step: WaitStep, scope: Scope, progress: StepProgress) -> StepRes
 def _timeout(step: WaitStep) -> Json:
     """Return the timeout of a wait for an event."""
     return step.wait_timeout if step.wait_timeout is not None else step.duration
-
-
-def _due(duration: Json, since: datetime) -> datetime:
-    """Return when a wait ends, counted from `since`: another pause may come before it."""
-    delay = parse_duration(duration)
-    if delay is None:
-        raise StepError(f"not a duration: {to_text(duration)}")
-    try:
-        return since + timedelta(seconds=delay)
-    except OverflowError:
-        raise StepError(f"the duration is too long: {to_text(duration)}") from None
