@@ -21,10 +21,11 @@ ROOTS = Path("~/.postgresql/root.crt")
 
 
 def require_tls(url: str, sslmode: str) -> str:
-    """Return the address as it is connected to.
+    """Return the address with its TLS mode.
 
-    What the address, `PGSSLMODE` or a service file says of TLS stands. Else a host beyond this
-    machine gets `sslmode`, and the roots of the system where no others are given.
+    The mode of the address, of `PGSSLMODE` or of a service file has priority. Otherwise a host that
+    is not this machine gets `sslmode`, and the root certificates of the system if no others are
+    given.
     """
     given = conninfo_to_dict(url)
     if "sslmode" in given or "service" in given or os.environ.get("PGSSLMODE"):
@@ -41,7 +42,7 @@ def require_tls(url: str, sslmode: str) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a host is this machine: a socket, a loopback address, or `localhost`."""
+    """Whether a host is this machine: a socket, a loopback address, or `localhost`."""
     if not host or host[0] in "/@" or host == "localhost":
         return True
     try:
@@ -60,9 +61,9 @@ class DatabaseAddress:
 
 
 def read_address(url: str | None) -> DatabaseAddress | None:
-    """Return the address where the environment has no other setting.
+    """Return the address if the environment has no other setting.
 
-    `url` is that of the command line. None: `Settings` has to read and to check all of them.
+    `url` is the option of the command line. None: `Settings` must read and validate all settings.
     """
     names = {name for name in map(str.upper, os.environ) if name.startswith("RESUMER_")}
     if names - {"RESUMER_DATABASE_URL"}:

@@ -22,7 +22,7 @@ from resumer_daemon.api.problems import DOCUMENT, Problem, install_handlers
 class Health:
     """The state of a process for health and metrics. `refresh` is awaited before each scrape.
 
-    `commits_hang` returns whether the server blocks every commit. None: nobody checks.
+    `commits_hang` returns whether the server blocks every commit. None: unknown.
     """
 
     healthy: Callable[[], bool]

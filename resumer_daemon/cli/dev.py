@@ -60,7 +60,7 @@ class Demo:
         await self._ended(execution)
 
     async def _expired(self) -> None:
-        console.print(Rule("[bold]nobody answers in time[/]", align="left", style="dim"))
+        console.print(Rule("[bold]no decision before the deadline[/]", align="left", style="dim"))
         impatient = _with_timeout(self._document, "1s")
         await commands.upsert_workflow(self._session, impatient)
         execution = await self.pause(impatient["workflow_id"])

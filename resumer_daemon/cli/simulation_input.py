@@ -84,7 +84,7 @@ async def from_database(key: str, url: str | None) -> Subject:
         [claimed] = batch.claimed
         programs = await DefinitionCache().programs(session, [claimed])
         around = await load_inputs(session, chosen, [claimed], programs, batch.now)
-    claimed = replace(claimed, hold=None)  # as if nobody held it
+    claimed = replace(claimed, hold=None)  # as if it were not on hold
     world = replace(around.world(claimed), stop_before_next_step=False)
     if claimed.status not in ("pending", "paused"):
         return Subject(_NOTHING, claimed, world, row)

@@ -1,4 +1,4 @@
-"""A simulation printed for people, segment by segment.
+"""Print a simulation, segment by segment.
 
 `simulation_document` is the same for programs: both forms stand apart from the command.
 """
@@ -16,7 +16,7 @@ Document = Mapping[str, Any]
 
 
 def print_simulated(document: Document) -> None:
-    """Print a simulation, from where it began to where it stands then."""
+    """Print a simulation from its start to its last state."""
     for line in _lines(document):
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -74,7 +74,7 @@ def _comparison(seen: Document) -> str:
 
 
 def _action(action: Mapping[str, Json]) -> Iterator[str]:
-    """Tell an action with its rendered parameters, a request by its method and address first."""
+    """Return an action with its rendered parameters. A request begins with method and address."""
     parameters = {name: value for name, value in action.items() if value is not None}
     kind = to_text(parameters.pop("type", ""))
     failed = "" if parameters.pop("success", True) else " [red]fails[/]"
@@ -97,7 +97,7 @@ def _stand(stands: Document) -> str:
 
 
 def _pause(stands: Document) -> Iterator[str]:
-    """Tell who is asked or what is waited for, and where each answer leads."""
+    """Return the approvers or the event of a pause, and the next step of each decision."""
     if stands["status"] != "paused":
         return
     yield from _branch(stands)
@@ -130,7 +130,7 @@ def _branch(stands: Document) -> Iterator[str]:
 
 
 def _moment(moment: datetime | str) -> str:
-    """Return a moment to the second; the database's own text of one may be any."""
+    """Return a moment to the second. A time that Python cannot hold is returned unchanged."""
     return rfc3339(moment) if isinstance(moment, datetime) else moment
 
 

@@ -22,7 +22,7 @@ def test_the_story_is_told_and_ends_by_itself_also_a_second_time(tmp_path: Path)
         assert f"UPDATE approval_requests SET status = '{verdict}'" in first
     assert re.search(r"is completed as allowed, resumed [\d.]+ ms after the decision", first)
     assert len(re.findall("is completed as blocked", first)) == 2
-    assert "nobody answers in time" in first
+    assert "no decision before the deadline" in first
     for step in ("is_high_value", "is_trusted_customer", "ask_sales_manager", "let_it_go"):
         assert step in first
     assert told(tmp_path).count("is paused at") == 3

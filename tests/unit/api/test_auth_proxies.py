@@ -1,4 +1,4 @@
-"""Who is asking, behind proxies and without."""
+"""The address of the client, behind proxies and without."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How often one may ask: the bucket of each fills by itself, and nobody empties another's."""
+"""The rate limit: each caller has a bucket of its own."""
 
 from resumer_daemon.api.middleware import KEPT, RateLimiter
 
