@@ -38,7 +38,7 @@ def test_a_password_in_the_url_of_a_setting_is_refused_and_not_quoted(name: str,
     given = {"RESUMER_DATABASE_URL": NOTHING, name: value}
     ended = CliRunner().invoke(app, ["list"], env={**given, "COLUMNS": "200"})
     assert ended.exit_code == USAGE
-    assert f"{name}: a user name or a password in a URL" in " ".join(ended.output.split())
+    assert f"{name}: a URL must not hold a user name or password" in " ".join(ended.output.split())
     assert "s3cret" not in ended.output
 
 

@@ -51,7 +51,7 @@ def test_without_once_it_stays_for_a_person_to_decide(tmp_path: Path):
             DEV, cwd=tmp_path, env=environment(None), stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        eventually_sync(lambda: "Ctrl-C ends it" in log.read_text(), 60)
+        eventually_sync(lambda: "Ctrl-C stops it" in log.read_text(), 60)
         said = dict(
             re.findall(
                 r"^  (connect|shell|decide|look|metrics) +(.+)$", log.read_text(), re.MULTILINE
