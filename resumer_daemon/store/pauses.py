@@ -1,7 +1,7 @@
-"""Pause records and the event waits beside them, as columns.
+"""Turn pauses and their event waits into columns of statements.
 
-Of all conditions of a wait one is its anchor, by which an index finds it. The others are compared
-afterwards, so any anchor is correct. A selective one is fast.
+One condition of a wait is its anchor, by which an index finds the wait. The others are compared
+afterwards. Any anchor is correct, a selective one is fast.
 """
 
 import re
@@ -27,13 +27,13 @@ _PLAIN_PATH: Final = re.compile(r"(?!.*\.length\Z)[^.{},]+(\.[A-Za-z_][^.{},]*)*
 
 
 def can_come(event: str) -> bool:
-    """Tell whether the service's table can hold an event of this type."""
+    """Return whether the service's table can hold an event of this type."""
     return len(event) <= _LONGEST_TYPE
 
 
 @frozen
 class EventWait:
-    """One event that a pause waits for. `path` is the place of the branch, empty at the top."""
+    """One event that a pause waits for. `path` is that of the branch, empty at the top level."""
 
     path: str
     event: str
@@ -41,12 +41,12 @@ class EventWait:
 
     @property
     def can_come(self) -> bool:
-        """Tell whether the service's table can hold such an event."""
+        """Whether the service's table can hold such an event."""
         return can_come(self.event)
 
 
 def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the ids that SQL compares; the engine compares all of them under the lock."""
+    """Return the ids that SQL compares. The engine compares all of them under the lock."""
     short = {
         entity: identity
         for entity, identity in ids.items()
@@ -60,7 +60,7 @@ def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:
 def anchor(wait: EventWait, ids: Mapping[str, Json]) -> tuple[str, Json]:
     """Return the condition by which the index finds a wait, with its value.
 
-    `=path`: the payload has the value there. `~entity`: it names no other one. Empty: none.
+    `=path`: the payload has the value there. `~entity`: it names no other entity. Empty: any event.
     """
     if wait.match:
         usable = [path for path, given in wait.match.items() if _is_anchor(path, given)]
@@ -80,12 +80,12 @@ def _is_scalar(given: Json) -> bool:
 
 
 def _unlikely(path: str, given: Json) -> tuple[bool, bool, bool]:
-    """Sort first what few events share, and what their keys have (`inbox.insert_event_keys`)."""
+    """Sort key: prefer values that few events share and that are in their keys."""
     return to_text(given) in _TRUTHS, path.count(".") > 1, not path.lower().endswith("id")
 
 
-def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the pauses that end, with the approvals that were theirs."""
+def to_close(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the pauses that end, with their approvals."""
     pauses = [p.claimed.pause for p in plans if p.claimed.pause is not None]
     return {
         "execution_ids": [p.claimed.id for p in plans],
@@ -98,8 +98,8 @@ def closed(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def opened(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
-    """Return the pauses that begin."""
+def to_open(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
+    """Return the pauses to insert."""
     pauses = [pause for _, pause in opening]
     return {
         "execution_ids": [plan.claimed.id for plan, _ in opening],
@@ -120,7 +120,7 @@ def opened(opening: Sequence[tuple[Plan, PauseToOpen]]) -> dict[str, list[Any]]:
 
 
 def awaited_events(plan: Plan) -> list[EventWait]:
-    """Return the events that an execution waits for: one for each branch that does."""
+    """Return the events that an execution waits for, one for each branch that waits for one."""
     return [
         EventWait(branch.path, branch.wait.event, branch.wait.match)
         for branch in plan.branches
@@ -128,8 +128,8 @@ def awaited_events(plan: Plan) -> list[EventWait]:
     ]
 
 
-def waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the waits for events that there are once these plans are written."""
+def event_waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the event waits to insert with these plans."""
     rows = [
         (plan.claimed.id, plan.pause_number, wait, _entities(plan, wait.match))
         for plan in plans
@@ -149,17 +149,17 @@ def waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     }
 
 
-def waits_ended(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the waits for events that end, or are written anew, by the number of their pause."""
+def ended_event_waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the pauses whose event waits end or are inserted again."""
     ended = [(p.claimed.id, number) for p in plans for number in _waited_at(p)]
     return {"execution_ids": [e for e, _ in ended], "numbers": [n for _, n in ended]}
 
 
 def _waited_at(plan: Plan) -> list[int | None]:
-    """Return the numbers of the pauses whose waits end; None: of all that there are."""
+    """Return the numbers of the pauses whose waits end; None as number: all waits."""
     pause = plan.claimed.pause
     if plan.status == "cancelled" or plan.claimed.status in ENDED_STATUSES:
-        return [None]  # what waited beside effects is known to whoever ran them
+        return [None]  # only the daemon that runs it knows the waits beside effects
     if pause is None:
         return [plan.claimed.last_pause + 1] if _await_events(plan.branches_before) else []
     return [pause.number] if plan.closed_by and _await_events(pause.branches) else []
@@ -170,7 +170,7 @@ def _await_events(branches: Sequence[Branch]) -> bool:
 
 
 def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return what a wait without `match` compares: the entities of the context that it has then."""
+    """Return the entities of the context, which a wait without `match` compares."""
     if match:
         return {}
     claimed = plan.claimed
@@ -179,28 +179,23 @@ def _entities(plan: Plan, match: Mapping[str, Json]) -> Mapping[str, Json]:
     return comparable(entities_of(context, data))
 
 
-def overlays(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the incidents that are laid over open pauses."""
+def incidents(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the open pauses that become incidents."""
     return {
-        **_open_pauses(plans),
+        **keys(plans),
         "incidents": [dump(p.incident.to_json()) for p in plans if p.incident is not None],
     }
 
 
-def held(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return by whom open pauses are held from now on."""
+def manual_pauses(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """Return the open pauses that get a manual pause."""
     return {
-        **_open_pauses(plans),
+        **keys(plans),
         "holds": [dump(p.manual_pause.to_json()) for p in plans if p.manual_pause is not None],
     }
 
 
-def lifted(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the open pauses that are what they were before again."""
-    return _open_pauses(plans)
-
-
-def _open_pauses(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+def keys(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return the keys of the open pauses of these plans, each of which has one."""
     pauses = [(p.claimed.id, p.claimed.pause) for p in plans]
     return {

@@ -115,43 +115,31 @@ async def record(
     session: Session, plans: Sequence[Plan], copies: Mapping[str, DefinitionCopy]
 ) -> None:
     """Write these plans. `copies` are definitions to store, by fingerprint."""
-    moved = [plan for plan in plans if plan.status is not None]
+    moved = [p for p in plans if p.status is not None]
+    closing = [p for p in plans if p.closed_by and p.claimed.pause]
+    opening = [(p, p.opens) for p in plans if p.opens is not None]
+    incidents = [p for p in plans if p.incident is not None]
+    retried = [p for p in plans if p.ends_incident]
+    paused = [p for p in plans if p.manual_pause is not None]
+    resumed = [p for p in plans if p.ends_manual_pause]
     async with session.service_search_path():
-        await _write(
-            session, "record.insert_steps", _steps(moved)
-        )  # no step may end after its execution
+        # the steps come first: no step may end after its execution
+        await _write(session, "record.insert_steps", _steps(moved))
         await _write(session, "record.update_executions", _executions(moved))
         await _write(session, "record.insert_approvals", _approvals(moved))
     await _write(session, "record.insert_outbox", _outbox(moved))
-    closing = [p for p in plans if p.closed_by and p.claimed.pause]
-    await _write(session, "record.close_pauses", pauses.closed(closing))
-    await _write(session, "record.delete_event_waits", pauses.waits_ended(plans))
-    opening = [(plan, plan.opens) for plan in plans if plan.opens is not None]
+    await _write(session, "record.close_pauses", pauses.to_close(closing))
+    await _write(session, "record.delete_event_waits", pauses.ended_event_waits(plans))
     await _write(session, "record.insert_definitions", _definitions(plans, copies))
-    await _write(session, "record.open_pauses", pauses.opened(opening))
-    await _write(session, "record.insert_event_waits", pauses.waits(plans))
-    stopped = [p for p in plans if p.incident is not None]
+    await _write(session, "record.open_pauses", pauses.to_open(opening))
+    await _write(session, "record.insert_event_waits", pauses.event_waits(plans))
     async with session.service_search_path():
-        await _write(session, "record.apply_incidents", pauses.overlays(stopped))
-        await _write(
-            session, "record.lift_incidents", pauses.lifted([p for p in plans if p.ends_incident])
-        )
-        await _write(
-            session,
-            "record.apply_manual_pauses",
-            pauses.held([p for p in plans if p.manual_pause is not None]),
-        )
-        await _write(
-            session,
-            "record.lift_manual_pauses",
-            pauses.lifted([p for p in plans if p.ends_manual_pause]),
-        )
-        # before the requests that have the rows are settled
-        await _write(
-            session,
-            "record.revert_foreign_writes",
-            {"ids": [r for plan in plans for r in plan.writes_to_undo]},
-        )
+        await _write(session, "record.apply_incidents", pauses.incidents(incidents))
+        await _write(session, "record.lift_incidents", pauses.keys(retried))
+        await _write(session, "record.apply_manual_pauses", pauses.manual_pauses(paused))
+        await _write(session, "record.lift_manual_pauses", pauses.keys(resumed))
+        # before the requests are settled, because their payloads are the rows to restore
+        await _write(session, "record.revert_foreign_writes", _foreign_writes(plans))
     await _write(session, "record.settle_requests", _settled(plans))
     await _write(session, "record.settle_unrequested_decisions", _unrequested(plans))
     await _write(session, "record.insert_requests", _own_requests(plans))
@@ -296,6 +284,10 @@ def _expired(plans: Sequence[Plan]) -> dict[str, list[Any]]:
 def _withdrawn(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     rows = [(approval, plan.claimed.id) for plan in plans for approval in plan.withdrawn]
     return {"ids": [a for a, _ in rows], "execution_ids": [e for _, e in rows]}
+
+
+def _foreign_writes(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    return {"ids": [request for plan in plans for request in plan.writes_to_undo]}
 
 
 def _past_events(plans: Sequence[Plan]) -> dict[str, list[Any]]:
