@@ -198,8 +198,8 @@ class ClaimedExecution:
     @property
     def manual_pause(self) -> ManualPause | None:
         """The person who keeps it from its next step, by a request or by a hold."""
-        asked = next((ManualPause(r.actor, r.reason) for r in self.pause_requests), None)
-        return asked or self.hold
+        requested = next((ManualPause(r.actor, r.reason) for r in self.pause_requests), None)
+        return requested or self.hold
 
     @property
     def unchecked_writes(self) -> tuple[ResumeRequest, ...]:

@@ -93,14 +93,14 @@ def plan_blocked_end(claimed: ClaimedExecution) -> Plan:
     return Plan(claimed, outcomes, status="completed", result="blocked")
 
 
-def plan_second_look(claimed: ClaimedExecution, looks_at: datetime | None) -> Plan:
+def plan_second_look(claimed: ClaimedExecution, check_again_at: datetime | None) -> Plan:
     """Plan to read the execution again later, because other programs may still write."""
     outcomes: dict[int, RequestOutcome] = {
         r.id: "superseded" if r.kind == "adopt" and r.decision != EXTERNAL_DECISION else "held"
         for r in claimed.requests
         if r.due
     }
-    return Plan(claimed, outcomes, check_again_at=looks_at)
+    return Plan(claimed, outcomes, check_again_at=check_again_at)
 
 
 def pending_approvals(claimed: ClaimedExecution) -> tuple[UUID, ...]:
@@ -275,14 +275,14 @@ def _outcomes(
     settlement: Settlement, claimed: ClaimedExecution, state: State
 ) -> Mapping[int, RequestOutcome]:
     """Return the outcomes of requests. Those for branches that keep waiting are parked."""
-    wait = {approval for branch in state.branches for approval in branch.approval_ids}
-    if not wait:
+    awaited = {approval for branch in state.branches for approval in branch.approval_ids}
+    if not awaited:
         return settlement.outcomes
     outcomes = dict(settlement.outcomes)
     for request in claimed.requests:
-        if request.source_id in wait and request.kind == "timeout":
+        if request.source_id in awaited and request.kind == "timeout":
             outcomes.pop(request.id, None)  # it has not expired yet
-        elif request.source_id in wait and request.id in outcomes:
+        elif request.source_id in awaited and request.id in outcomes:
             outcomes[request.id] = outcome_if_parked(request)
     return outcomes
 
@@ -295,15 +295,15 @@ def _withdrawn_approvals(
         return pending_approvals(claimed)
     pause = claimed.pause
     before = (*waited, *(() if pause is None else pause.branches))
-    asked = {approval for branch in before for approval in branch.approval_ids}
-    asked.update(advanced.withdrawn)
-    wait = {approval for branch in advanced.state.branches for approval in branch.approval_ids}
+    abandoned = {approval for branch in before for approval in branch.approval_ids}
+    abandoned.update(advanced.withdrawn)
+    awaited = {approval for branch in advanced.state.branches for approval in branch.approval_ids}
     return tuple(
         each.id
         for each in claimed.approvals
         if each.status == "pending"
-        and each.id not in wait
-        and (each.id in asked or (pause is not None and not wait and pause.owns(each)))
+        and each.id not in awaited
+        and (each.id in abandoned or (pause is not None and not awaited and pause.owns(each)))
     )
 
 
@@ -343,13 +343,15 @@ def pause_to_open(
     there = {write.id for write in advanced.writes if isinstance(write, NewApproval)}
     there.update(approval.id for approval in claimed.approvals)
     match advanced.outcome:
-        case Paused(reason, step_id, next_steps, wait, asked, branches):
+        case Paused(reason, step_id, next_steps, wait, approval_ids, branches):
             own = branches or _own_branch(advanced.outcome)
-            asked = tuple(approval for branch in own for approval in branch.approval_ids)
-            there.difference_update(asked, _unrequested(claimed, advanced.state).difference(used))
+            approval_ids = tuple(approval for branch in own for approval in branch.approval_ids)
+            there.difference_update(
+                approval_ids, _unrequested(claimed, advanced.state).difference(used)
+            )
             return PauseToOpen(
                 number, reason, step_id, next_steps, wait, advanced.state,
-                definition_sha256, approval_ids=asked, prior_approval_ids=tuple(there),
+                definition_sha256, approval_ids=approval_ids, prior_approval_ids=tuple(there),
                 branches=own, manual_pause=claimed.manual_pause if reason == "manual" else None,
             )  # fmt: skip
         case Incident() as what:
@@ -404,9 +406,9 @@ def plan_end_of_manual_pause(
 
     A resume with `force` stays open for the next batch, which also ends the wait.
     """
-    asked = settlement.moved_by
+    request = settlement.moved_by
     outcomes: dict[int, RequestOutcome] = (
-        {} if asked is None or manual.force else {asked.id: "applied"}
+        {} if request is None or manual.force else {request.id: "applied"}
     )
     return Plan(claimed, outcomes, settlement, ends_manual_pause=True)
 
@@ -432,25 +434,25 @@ def plan_retry(
     None: it names a step that the definition lacks, or an effect that is not in flight.
     """
     request = settlement.moved_by
-    asked = request.payload if request is not None and isinstance(request.payload, dict) else {}
-    state = _retry_state(claimed, pinned, asked, inputs)
+    payload = request.payload if request is not None and isinstance(request.payload, dict) else {}
+    state = _retry_state(claimed, pinned, payload, inputs)
     if state is None:
         return None
     begun = claimed.pause is not None and claimed.pause.state is not None
-    if not begun and "from_step" not in asked:
+    if not begun and "from_step" not in payload:
         return plan_start(claimed, settlement, pinned, inputs)
     if claimed.context is None:
         return plan_after_loading(claimed, settlement, pinned, state, inputs)
     context = effective(as_object(claimed.context), as_object(claimed.resume_data))
-    if "skip_effect" not in asked:
+    if "skip_effect" not in payload:
         advanced = advance(pinned.definition, state, context, inputs)
-        if "from_step" in asked:
+        if "from_step" in payload:
             advanced = advanced._replace(
                 withdrawn=advanced.withdrawn + _approvals_under_way(claimed)
             )
         return plan_advance(claimed, settlement, pinned, advanced, claimed.resume_data)
     waits_for = advance(pinned.definition, state, context, inputs).outcome
-    effect = _effect_with_key(waits_for, asked["skip_effect"])
+    effect = _effect_with_key(waits_for, payload["skip_effect"])
     if effect is None:
         return None
     skipped = _skipped_result(request)
@@ -462,7 +464,7 @@ def plan_retry(
 def _retry_state(
     claimed: ClaimedExecution,
     pinned: PinnedDefinition,
-    asked: Mapping[str, Json],
+    payload: Mapping[str, Json],
     inputs: AdvanceInputs,
 ) -> State | None:
     """Return the state to continue from, with new step budgets. None if the step is unknown."""
@@ -470,9 +472,9 @@ def _retry_state(
     stood = pause.state if pause is not None else None
     if stood is None:
         stood = begin(pinned.definition, pinned.definition.timeout or inputs.default_timeout)
-    if "from_step" not in asked:
+    if "from_step" not in payload:
         return reset_step_counts(stood)
-    step = asked["from_step"]
+    step = payload["from_step"]
     if not isinstance(step, str) or step not in pinned.definition.positions:
         return None
     return State(
@@ -484,7 +486,7 @@ def _approvals_under_way(claimed: ClaimedExecution) -> tuple[UUID, ...]:
     """Return the approvals of the step under way, which a retry leaves behind."""
     state = claimed.pause.state if claimed.pause is not None else None
     under_way = () if state is None else state.progress.values()
-    return tuple(UUID(asked) for progress in under_way for asked in progress.approval_ids)
+    return tuple(UUID(each) for progress in under_way for each in progress.approval_ids)
 
 
 def _effect_with_key(outcome: object, key: Json) -> Effect | None:
@@ -494,5 +496,5 @@ def _effect_with_key(outcome: object, key: Json) -> Effect | None:
 
 def _skipped_result(request: ResumeRequest | None) -> EffectResult:
     """Return the result of an effect that a person skipped."""
-    said = (request.actor, request.reason) if request is not None else (None, None)
-    return EffectResult(data={"skipped": True, "skipped_by": said[0], "skip_reason": said[1]})
+    actor, reason = (request.actor, request.reason) if request is not None else (None, None)
+    return EffectResult(data={"skipped": True, "skipped_by": actor, "skip_reason": reason})

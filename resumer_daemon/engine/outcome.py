@@ -143,7 +143,7 @@ class Effects:
     """The flow continues when these effects have results. There are several only in a `parallel`.
 
     Without effects, the daemon records the advance and advances again. The engine returns this
-    after much work, or if a person asked for a pause.
+    after much work, or if a person requested a pause.
     """
 
     effects: tuple[Effect, ...]

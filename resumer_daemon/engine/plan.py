@@ -174,10 +174,12 @@ class Plan:
         ends = bool(self.branches_before) if pause is None else self.closed_by is not None
         if not ends:
             return ()
-        told = {r.source_id for r in self.claimed.requests} | {
+        reported = {r.source_id for r in self.claimed.requests} | {
             a.id for a in self.unrequested_approvals
         }
-        decided = (a for a in self.claimed.approvals if a.status in VERDICTS and a.id not in told)
+        decided = (
+            a for a in self.claimed.approvals if a.status in VERDICTS and a.id not in reported
+        )
         if pause is not None:
             return [approval for approval in decided if pause.owns(approval)]
         waiting = {approval for branch in self.branches for approval in branch.approval_ids}

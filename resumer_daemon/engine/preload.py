@@ -85,9 +85,9 @@ def _load_effect(
 
 def _document_of(result: EffectResult) -> Json:
     """Return the document in a response, None if it is incomplete or an error."""
-    told = result.data.get("response")
+    document = result.data.get("response")
     whole = result.error is None and not result.data.get("response_truncated")
-    return told if whole and isinstance(told, dict | list) else None
+    return document if whole and isinstance(document, dict | list) else None
 
 
 def rule_ids(definition: Definition) -> frozenset[str]:

@@ -209,11 +209,11 @@ def settle_beside(claimed: ClaimedExecution, state: State, now: datetime) -> Set
 def _pause_beside(claimed: ClaimedExecution, state: State) -> Pause:
     """Return the pause that the execution would open if no effect were in flight."""
     longest = state.branches[0]
-    asked = tuple(approval for branch in state.branches for approval in branch.approval_ids)
+    approval_ids = tuple(approval for branch in state.branches for approval in branch.approval_ids)
     there = frozenset(approval.id for approval in claimed.approvals)
     return Pause(
         claimed.last_pause + 1, longest.reason, longest.step_id, longest.next_steps, longest.wait,
-        state, None, approval_ids=asked, prior_approval_ids=there.difference(asked),
+        state, None, approval_ids=approval_ids, prior_approval_ids=there.difference(approval_ids),
     )  # fmt: skip
 
 
@@ -393,15 +393,15 @@ def _still_paused(pause: Pause, claimed: ClaimedExecution) -> Settlement:
             outcomes[request.id] = outcome_while_paused(request, pause)
         elif request.kind == "timeout":
             armed.add((request.source_id, request.due_at))
-    asked = [a for _, approvals in pause.approval_branches(claimed.approvals) for a in approvals]
-    pending = [a for a in asked if a.status == "pending"] if pause.reason not in COVERING else []
+    owned = [a for _, approvals in pause.approval_branches(claimed.approvals) for a in approvals]
+    pending = [a for a in owned if a.status == "pending"] if pause.reason not in COVERING else []
     return Settlement(
         outcomes,
         overdue=tuple(a.id for a in pending if a.expired),
         without_timer=tuple(
             a for a in pending if _needs_timer(a) and (a.id, a.expires_at) not in armed
         ),
-        guard_violations=_guard_violations(asked, claimed.requests, outcomes),
+        guard_violations=_guard_violations(owned, claimed.requests, outcomes),
     )
 
 

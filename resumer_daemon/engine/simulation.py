@@ -240,10 +240,10 @@ def apply_outcome(
             assert_never(stop)
 
 
-def _pending(asked: NewApproval) -> Approval:
-    expires_at = asked.expires_at.isoformat() if asked.expires_at else None
+def _pending(approval: NewApproval) -> Approval:
+    expires_at = approval.expires_at.isoformat() if approval.expires_at else None
     return Approval(
-        asked.id, asked.request_id, "pending", asked.approver_id, asked.approver_role,
+        approval.id, approval.request_id, "pending", approval.approver_id, approval.approver_role,
         expires_at=expires_at,
     )  # fmt: skip
 
