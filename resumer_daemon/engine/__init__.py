@@ -1,1 +1,1 @@
-"""The pure half: what a definition and an answer come to."""
+"""The engine: pure decisions, without clock, network or database."""
