@@ -70,13 +70,14 @@ ELSEWHERE = {
         commands.emit commands.hold commands.hold_in_scope commands.pause
         commands.pause_in_scope commands.reject commands.release commands.release_in_scope
         commands.resume commands.resume_in_scope commands.retry commands.retry_in_scope
-        commands.start maintenance.release_expired_holds outbox.retry_messages
-        queries.explain queries.explain_in_scope
+        commands.start commands.start_like maintenance.release_expired_holds
+        outbox.retry_messages queries.explain queries.explain_in_scope
     """,
     "a command of a person": """
-        claim.select_without_lock commands.find_blocked commands.resume_latency
-        migrate.set_adopt_blocked outbox.list_messages queries.list_executions
-        queries.list_ledger queries.paused_by_step queries.select_executions queries.stats
+        claim.select_without_lock commands.execution_key commands.find_blocked
+        commands.resume_latency migrate.set_adopt_blocked outbox.list_messages
+        queries.find_in_scope queries.list_executions queries.list_ledger
+        queries.paused_by_step queries.select_executions queries.stats
         service_schema.read_triggers
     """,
     "migrations and doctor": """
@@ -90,8 +91,9 @@ ELSEWHERE = {
         migrate.find_owner migrate.guard_enabled migrate.has_database migrate.has_history
         migrate.insert_migration migrate.lock migrate.prepare migrate.read_history
         migrate.read_migrator migrate.read_policies migrate.read_surroundings
-        migrate.restore_trigger_states migrate.save_trigger_states migrate.transfer_objects
-        service_schema.read_tables service_schema.switch_triggers
+        migrate.read_use migrate.restore_trigger_states migrate.save_trigger_states
+        migrate.server_time migrate.transfer_objects service_schema.read_tables
+        service_schema.switch_triggers
     """,
 }
 
