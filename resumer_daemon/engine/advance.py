@@ -182,7 +182,7 @@ def _time_is_up(step: Step, path: str, run: Run, error: str) -> Failed:
 
 
 def _state(pointer: Pointer, run: Run) -> State:
-    deadline = run.deadline
+    deadline, progress = run.deadline, run.all_progress
     return State(
         pointer.step,
         pointer.visits,
@@ -190,11 +190,11 @@ def _state(pointer: Pointer, run: Run) -> State:
         run.steps_inside,
         pointer.result,
         pointer.reason,
-        run.all_progress,
+        progress,
         pointer.awaits,
         None if deadline is None else max(0.0, deadline.at - run.clock),
         None if deadline is None else deadline.allowed,
-        run.clock if run.all_progress else 0.0,
+        run.clock if progress else 0.0,
         last_step_began=_moment(pointer, run),
     )
 

@@ -79,7 +79,7 @@ def test_who_has_no_copy_would_really_strand(service: Service, compare) -> None:
     result = compare(allow())
     assert result.exit_code == 1
     assert "error    no step ask: 1 of version 1 (exec_other)" in result.stdout
-    assert "no copy is kept of theirs" in result.stdout
+    assert "no copy of their definition is kept" in result.stdout
 
 
 @every_vintage
