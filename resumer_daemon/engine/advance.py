@@ -1,7 +1,7 @@
 """Advance an execution: run its definition from its state to the next durable point.
 
-A long `foreach` runs in chunks. If an operator has put the workflow on hold, the flow stops before
-its next step, as a manual pause.
+A long `foreach` runs in chunks. If a person paused the execution or put its workflow on hold, the
+flow stops before its next step, as a manual pause.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,9 @@ from resumer_daemon.engine.steps.dispatch import run_step
 from resumer_daemon.workflow.definition import Definition, Step
 from resumer_daemon.workflow.values import Json
 
+CHUNKS = 100
+NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})
+
 
 class Pointer:
     """The position at the top level during one advance."""
@@ -64,13 +67,45 @@ class Pointer:
             self.reason = passed.reason
 
 
-_NO_RESULTS: Mapping[str, EffectResult] = {}
-
-
 def begin(definition: Definition, time_left: float | None) -> State:
     """Return the state before the first step. `time_left` are seconds, None for no timeout."""
     first = definition.steps[0].id if definition.steps else None
     return State(first, time_left=time_left, allowed_time=time_left)
+
+
+def advance(
+    definition: Definition,
+    state: State,
+    context: Mapping[str, Json],
+    inputs: AdvanceInputs,
+    results: Mapping[str, EffectResult] = NO_RESULTS,
+) -> Advance:
+    """Advance until the flow waits, ends, or must let other executions advance.
+
+    Return the records of all chunks together. If others must advance first, the outcome is
+    `Effects(())`: record it, then advance again.
+    """
+    advanced = advance_once(definition, state, context, inputs, results)
+    for _ in range(CHUNKS):
+        if advanced.outcome != Effects(()):
+            return advanced
+        if inputs.stop_before_next_step:
+            return advanced._replace(
+                outcome=Paused("manual", advanced.state.step, NextSteps(), WaitCondition())
+            )
+        if inputs.out_of_time() or advanced.characters >= inputs.limits.characters:
+            return advanced
+        more = advance_once(definition, advanced.state, context, inputs)
+        advanced = more._replace(
+            records=advanced.records + more.records,
+            writes=advanced.writes + more.writes,
+            withdrawn=advanced.withdrawn + more.withdrawn,
+            characters=advanced.characters + more.characters,
+        )
+    limit = CHUNKS * inputs.limits.chunk
+    detail = f"more than {limit:,} steps inside of one step"
+    outcome = Incident("step_budget", detail, "make the list shorter, then retry")
+    return advanced._replace(outcome=outcome)
 
 
 def advance_once(
@@ -78,7 +113,7 @@ def advance_once(
     state: State,
     context: Mapping[str, Json],
     inputs: AdvanceInputs,
-    results: Mapping[str, EffectResult] = _NO_RESULTS,
+    results: Mapping[str, EffectResult] = NO_RESULTS,
 ) -> Advance:
     """Run to the next durable point: a pause, effects or an end. Never raise an exception.
 
@@ -207,42 +242,3 @@ def _moment(pointer: Pointer, run: Run) -> datetime | None:
     """
     known = pointer.awaits is not None and not run.clock_went_back
     return None if known or not run.all_progress else run.last_step_began
-
-
-CHUNKS = 100
-NO_RESULTS: Mapping[str, EffectResult] = MappingProxyType({})
-
-
-def advance(
-    definition: Definition,
-    state: State,
-    context: Mapping[str, Json],
-    inputs: AdvanceInputs,
-    results: Mapping[str, EffectResult] = NO_RESULTS,
-) -> Advance:
-    """Advance until the flow waits, ends, or must let other executions advance.
-
-    Return the records of all chunks together. If others must advance first, the outcome is
-    `Effects(())`: record it, then advance again.
-    """
-    advanced = advance_once(definition, state, context, inputs, results)
-    for _ in range(CHUNKS):
-        if advanced.outcome != Effects(()):
-            return advanced
-        if inputs.stop_before_next_step:
-            return advanced._replace(
-                outcome=Paused("manual", advanced.state.step, NextSteps(), WaitCondition())
-            )
-        if inputs.out_of_time() or advanced.characters >= inputs.limits.characters:
-            return advanced
-        more = advance_once(definition, advanced.state, context, inputs)
-        advanced = more._replace(
-            records=advanced.records + more.records,
-            writes=advanced.writes + more.writes,
-            withdrawn=advanced.withdrawn + more.withdrawn,
-            characters=advanced.characters + more.characters,
-        )
-    limit = CHUNKS * inputs.limits.chunk
-    detail = f"more than {limit:,} steps inside of one step"
-    outcome = Incident("step_budget", detail, "make the list shorter, then retry")
-    return advanced._replace(outcome=outcome)

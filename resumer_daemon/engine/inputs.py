@@ -161,12 +161,12 @@ class Pause:
 class ClaimedExecution:
     """One locked execution, and everything that was read after the lock was taken.
 
-    `pointers` are the paused step and the next step that another program wrote, and
-    `paused_reason` is its reason. `used_approval_ids` are the approvals of earlier pauses, read if
-    the pause has no record. `blocked_by_service`: another program completed it as blocked while
-    the daemon ran it, so it may be a pause. `time_left` are the seconds that another program's
-    timeout left when it paused. `hold` is the hold on its workflow, or on all workflows.
-    `paused_at` is when the open pause began.
+    `pointers` are the paused step and the next step that another program wrote, and `paused_reason`
+    is its reason. `used_approval_ids` are the approvals of earlier pauses, read if the pause has no
+    record. `blocked_by_service`: the service ended it as blocked, and no daemon has run or paused
+    it, so it may have to become a pause. `time_left` are the seconds that another program's timeout
+    left when it paused. `hold` is the hold on its workflow, or on all workflows. `paused_at` is
+    when the open pause began.
     """
 
     id: UUID

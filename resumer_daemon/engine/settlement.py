@@ -1,10 +1,11 @@
 """Settle all requests of one execution together.
 
-A cancel comes first, then a manual pause or resume. Then the approval policy decides each branch
-that waits for approvals, with the approvals as they are now. Then events, timeouts and manual
-resumes follow in the order in which they arrived. Each of them ends the matching branch that has
-waited longest. A request that ends a wait is `applied`. A request that the end of a wait makes void
-is `superseded`. A decision that does not decide yet is `held`.
+After the end of an execution every request is late. Otherwise a cancel comes first. While the
+workflow is on hold, all other requests are kept. Then a start or a manual pause follows. Then the
+approval policy decides each branch that waits for approvals, with the approvals as they are now.
+Then events, timeouts and manual resumes follow in the order in which they arrived. Each of them
+ends the matching branch that has waited longest. A request that ends a wait is `applied`. A request
+that the end of a wait makes void is `superseded`. A decision that does not decide yet is `held`.
 
 On a pause that another program wrote, the boolean `approved` in `resume_data` is a decision without
 an approver. The trigger adds a request if it was written during the pause, because a value from an

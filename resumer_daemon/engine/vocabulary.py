@@ -32,4 +32,4 @@ OPEN_STATUSES: Final = frozenset({"pending", "running", "waiting", "paused"})
 """The statuses of executions that may still change."""
 
 ENDED_STATUSES: Final = frozenset({"completed", "failed", "cancelled"})
-"""The statuses that never change again."""
+"""The statuses of executions that have ended."""
