@@ -1,1 +1,1 @@
-"""The commands; one file a command."""
+"""The commands, grouped by topic."""

@@ -41,7 +41,7 @@ COMMANDS: Final = {
     "pause": Entry(MOVE, "operate", "pause", "Pause executions before their next step."),
     "resume": Entry(MOVE, "operate", "resume", "Resume paused executions."),
     "retry": Entry(MOVE, "operate", "retry", "Continue executions that stopped at an incident."),
-    "cancel": Entry(MOVE, "operate", "cancel", "End executions without a result."),
+    "cancel": Entry(MOVE, "operate", "cancel", "Cancel executions. They end without a result."),
     "hold": Entry(
         MOVE, "operate", "hold", "Stop a workflow, or every workflow, until it is released."
     ),

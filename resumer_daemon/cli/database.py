@@ -144,7 +144,7 @@ AllowPublished = Annotated[
 
 @migrate_app.command()
 def plan(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show what `migrate up` would do: objects, locks and objections.
+    """Show what `migrate up` would do: objects, locks and obstacles.
 
     The command changes nothing, and takes no lock that blocks others. Exit code 1: `migrate up`
     would refuse to begin.

@@ -90,7 +90,8 @@ def resume(
     """Resume paused executions.
 
     A filter selects only manually paused executions unless `--paused-for` is given. To resume
-    without a missing approval, add `--force` and `--pause` with the number that `explain` prints.
+    although an approval is missing, add `--force` and `--pause` with the number that `explain`
+    prints.
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
     """
@@ -154,9 +155,9 @@ def cancel(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """End executions without a result.
+    """Cancel executions. They end without a result.
 
-    A filter selects paused executions.
+    A filter selects only paused executions.
 
     [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
@@ -270,7 +271,7 @@ def adopt(
     since: Annotated[
         str,
         typer.Option(
-            help="Blocked since this time (`2026-01-31T09:30`), or so long ago at most (`2d`)."
+            help="Blocked since this time (`2026-01-31T09:30`), or at most this long ago (`2d`)."
         ),
     ],
     yes: Annotated[

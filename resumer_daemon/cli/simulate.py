@@ -32,25 +32,24 @@ _WORDS: Final[tuple[ScriptedDecision, ...]] = get_args(ScriptedDecision)
 _LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event
 
 Execution = Annotated[
-    str | None, typer.Argument(help="The id or execution_id of the execution to continue.")
+    str | None,
+    typer.Argument(help="The id or execution_id. The simulation continues from its current state."),
 ]
 Decisions = Annotated[
     str,
     typer.Option(
         "--decision", "--decisions",
-        help="One decision for each pause: approved, rejected, expired, event or timeout. The first"
-        " letters a, r, e and t will do.",
+        help="One decision per pause: approved, rejected, expired, event or timeout. Or a, r, e, t"
+        " (e is expired).",
     ),
 ]  # fmt: skip
 Events = Annotated[
     list[str] | None,
-    typer.Option("--event", help="An event for a wait: TYPE, or TYPE=JSON. Repeatable."),
+    typer.Option("--event", help="An event for the waits: TYPE, or TYPE=JSON. Repeatable."),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option(
-        help="JSON or a file: the payload of the events, or of the start with --definition."
-    ),
+    typer.Option(help="Payload of the events, or of the start with --definition: JSON or a file."),
 ]
 DefinitionFile = Annotated[
     Path | None,

@@ -111,9 +111,9 @@ def _branch(stands: Document) -> Iterator[str]:
         who = each.get("role") or each.get("approver_id") or "anybody"
         until = f", until {_moment(each['expires_at'])}" if each.get("expires_at") else ""
         why = f": {each['reason']}" if each.get("reason") else ""
-        said = "asks" if each["status"] == "pending" else each["status"]
-        told = escape(f"({each['request_id']}{until}){why}")
-        yield f"    {said} [bold]{escape(str(who))}[/] {told}"
+        status = "waits for" if each["status"] == "pending" else each["status"]
+        detail = escape(f"({each['request_id']}{until}){why}")
+        yield f"    {status} [bold]{escape(str(who))}[/] {detail}"
     if "event" in stands:
         match = f" where {_short(stands['match'])}" if "match" in stands else ""
         yield f"    waits for event [bold]{escape(stands['event'])}[/]{escape(match)}"

@@ -21,7 +21,7 @@ REMEDIES: Mapping[Cause, str] = {
     "turn_timeout": "look for what takes so long (a trigger, a lock, a large document), then retry",
     "too_large": "make the documents smaller or give the daemon more memory, then retry",
     "too_many_requests": "delete the approvals that nobody needs, then retry",
-    "turn_failed": "look at the daemon's log for `batch_failed`, mend the cause, then retry",
+    "turn_failed": "look at the daemon's log for `batch_failed`, fix the cause, then retry",
 }
 
 

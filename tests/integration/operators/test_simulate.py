@@ -111,7 +111,7 @@ def test_an_execution_is_found_by_its_key_too(service: Service) -> None:
     assert told(service, key)["execution"] == key
     result = simulate(service, key)
     assert f"{key} of flow is paused at ask: approval_required" in result.stdout
-    assert "asks manager (appr_" in result.stdout
+    assert "waits for manager (appr_" in result.stdout
 
 
 def test_an_execution_that_does_not_exist_is_refused(service: Service) -> None:

@@ -42,7 +42,7 @@ def test_a_story_is_told_to_its_end() -> None:
         "paused at ask_manager: approval_required",
         "approved: is_large, refused: tell_seller, expired: ask_director",
         "> approved (appr_",
-        "asks sales_director (appr_",
+        "waits for sales_director (appr_",
         "webhook POST https://crm.example.com/quotes/7/send",
         'headers: {"Authorization":"Bearer {{secrets.CRM_TOKEN}}"}',
         'waits for event quote.answered where {"quote.id":7}',
@@ -83,9 +83,9 @@ def test_the_same_story_for_programs() -> None:
 def test_where_the_answers_run_out_it_says_where_it_stands() -> None:
     result = example("quote_approval", QUOTE)
     assert result.exit_code == 0
-    *_, stands, asks, _ = result.stdout.splitlines()
+    *_, stands, waits, _ = result.stdout.splitlines()
     assert stands == "paused at ask_manager: approval_required"
-    assert asks.startswith("    asks sales_manager (appr_")
+    assert waits.startswith("    waits for sales_manager (appr_")
 
 
 @pytest.mark.parametrize(
