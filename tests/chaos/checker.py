@@ -3,8 +3,8 @@
 The invariants are numbered as in the docs: I1 no acknowledged decision is lost, I2 none is applied
 twice, I3 one body for one key, I4 each effect has exactly one key and none is missing, I5 no daemon
 writes after another has taken its lease, I7 nothing starts after the end, I8 in the order of the
-workflow; and no more requests than intents that were open when something was killed, stopped or
-restarted.
+workflow. No more requests are sent again than intents that were open when something was killed,
+stopped or restarted.
 """
 
 from collections import Counter, defaultdict

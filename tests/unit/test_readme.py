@@ -141,7 +141,8 @@ def test_guided_tour_names_existing_code(tour: str):
     for where, names, _ in rows(between(ROOT / "docs" / "design.md", tour)):
         text = (ROOT / where).read_text("utf-8")
         for name in re.findall(r"[\w.]+", names):
-            assert re.search(rf"(?:def|class|FUNCTION|TRIGGER) (?:resumer\.)?{name}\b", text), name
+            pattern = rf"(?:def|class|FUNCTION|TRIGGER|VIEW) (?:resumer\.)?{name}\b"
+            assert re.search(pattern, text), name
 
 
 def test_sql_page_names_existing_functions(database: Database):
