@@ -237,15 +237,15 @@ UPDATE workflow_executions e SET paused_reason = lifted.reason FROM lifted WHERE
 -- Move requests to the ledger with their outcome, and with a reason if one is needed. A request with the outcome
 -- `held` is parked: it stays in the queue.
 -- A row that was kept from before a write that the guard could not check (record.revert_foreign_writes) is dropped.
-WITH told AS MATERIALIZED (
+WITH outcomes AS MATERIALIZED (
   SELECT * FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(organizations)s::uuid[])
     AS v (id, outcome, reason, organization)
 ), parked AS (
   UPDATE resumer.resume_requests r SET outcome = 'held', reason = coalesce(v.reason, r.reason),
     organization_id = v.organization
-  FROM told v WHERE v.outcome = 'held' AND r.id = v.id
+  FROM outcomes v WHERE v.outcome = 'held' AND r.id = v.id
 ), settled AS (
-  DELETE FROM resumer.resume_requests r USING told v WHERE v.outcome <> 'held' AND r.id = v.id
+  DELETE FROM resumer.resume_requests r USING outcomes v WHERE v.outcome <> 'held' AND r.id = v.id
   RETURNING r.*, v.outcome AS became, v.reason AS why, v.organization
 )
 INSERT INTO resumer.settled_requests (id, execution_id, kind, source_id, decision, pause_number, payload, actor, reason, due_at,

@@ -207,7 +207,7 @@ BEGIN
   IF refused AND coalesce(pg_catalog.current_setting('resumer.refused', true), '') OPERATOR(pg_catalog.=) '' THEN
     PERFORM pg_catalog.set_config('resumer.refused', written, true);
     RAISE WARNING 'resumer: %', refusal -- once for a statement
-      USING HINT = 'who must: SET LOCAL resumer.own = ''on''; to end it: status = ''cancelled''';
+      USING HINT = 'To write anyway: SET LOCAL resumer.own = ''on''. To end it: set status to ''cancelled''.';
   END IF;
   IF looks AND coalesce(pg_catalog.current_setting('resumer.look', true), '') OPERATOR(pg_catalog.<>) 'on' THEN
     PERFORM pg_catalog.set_config('resumer.look', 'on', true);
@@ -242,9 +242,9 @@ BEGIN
   unchecked := coalesce(current_setting('resumer.unchecked', true) = 'noted', false);
   BEGIN
     INSERT INTO resumer.resume_requests (execution_id, kind, decision, actor, reason, payload)
-    SELECT s.id, 'adopt', CASE WHEN bool_or(s.said) THEN 'external_decision' END, NULL, NULL, NULL::jsonb
+    SELECT s.id, 'adopt', CASE WHEN bool_or(s.external_decision) THEN 'external_decision' END, NULL, NULL, NULL::jsonb
     FROM (
-      SELECT c.id, false AS said FROM (
+      SELECT c.id, false AS external_decision FROM (
         SELECT n.id, n.status::text, n.result::text FROM new_rows n
         WHERE n.status::text = 'paused' OR (n.status::text = 'completed' AND n.result::text = 'blocked')
         EXCEPT SELECT o.id, o.status::text, o.result::text FROM old_rows o) AS c

@@ -156,7 +156,7 @@ AS $f$
 DECLARE
   waits jsonb := resumer.waiting_for(p);
   a record;
-  said record;
+  request record;
   given integer;
   persons integer;
 BEGIN
@@ -171,7 +171,7 @@ BEGIN
   FOR a IN SELECT * FROM jsonb_to_recordset(waits -> 'approvals') AS v (
     id uuid, request_id text, status text, role text, approver_id uuid, requested_at timestamptz, expires_at timestamptz)
   LOOP
-    SELECT r.id, r.outcome, r.reason, r.requested_at INTO said FROM resumer.requests r
+    SELECT r.id, r.outcome, r.reason, r.requested_at INTO request FROM resumer.requests r
     WHERE r.execution_id = p.execution_id AND r.source_id = a.id AND r.kind = 'approval' ORDER BY r.id DESC LIMIT 1;
     IF a.status = 'pending' AND a.expires_at < statement_timestamp() THEN
       RETURN NEXT resumer.reason(31, 'approval_expired', format('Approval %s expired %s ago. The daemon has not recorded the expiry'
@@ -184,15 +184,15 @@ BEGIN
         format('SELECT resumer.approve(%s)', resumer.quoted(a.request_id)), 'resumer-daemon approve ' || resumer.shell(a.request_id));
     ELSIF a.status IS NULL OR a.status NOT IN ('approved', 'rejected', 'expired') THEN
       RETURN NEXT resumer.reason(31, 'unrecognised', format('Approval %s has the status %s, which is not a decision. Only approved,'
-        ' rejected and expired are.', a.request_id, coalesce(quote_literal(a.status), 'NULL')), said.requested_at, NULL,
+        ' rejected and expired are.', a.request_id, coalesce(quote_literal(a.status), 'NULL')), request.requested_at, NULL,
         format('UPDATE approval_requests SET status = ''approved'' WHERE request_id = %s', resumer.quoted(a.request_id)));
-    ELSIF said.id IS NULL THEN
+    ELSIF request.id IS NULL THEN
       RETURN NEXT resumer.reason(31, 'decision_not_captured', format('Approval %s is %s, but its trigger did not capture the decision.'
         ' The reconciler will find it.', a.request_id, a.status), NULL, NULL, NULL, 'resumer-daemon doctor');
-    ELSIF a.status = 'approved' AND said.outcome = 'held'
-      AND said.reason IN ('missing_approver', 'self_approval', 'after_expiry', 'wrong_organization') THEN
+    ELSIF a.status = 'approved' AND request.outcome = 'held'
+      AND request.reason IN ('missing_approver', 'self_approval', 'after_expiry', 'wrong_organization') THEN
       RETURN NEXT resumer.reason(31, 'approval_refused', format('Approval %s is approved but does not count: %s (RESUMER_DECISION_GUARD).',
-        a.request_id, replace(said.reason, '_', ' ')), said.requested_at, NULL,
+        a.request_id, replace(request.reason, '_', ' ')), request.requested_at, NULL,
         format('UPDATE approval_requests SET status = ''pending'', approver_id = NULL WHERE request_id = %s', resumer.quoted(a.request_id)));
     END IF;
   END LOOP;

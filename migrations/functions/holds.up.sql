@@ -30,8 +30,8 @@ DECLARE
   made bigint;
 BEGIN
   IF coalesce(hold.workflow_id, '') = '' OR hold.ttl <= interval '0' THEN
-    RAISE EXCEPTION 'a hold needs a workflow, and a time above zero if any'
-      USING ERRCODE = 'RZ422', HINT = 'everything is ''*''';
+    RAISE EXCEPTION 'a hold needs a workflow_id and, if given, a positive ttl.'
+      USING ERRCODE = 'RZ422', HINT = '''*'' holds every workflow.';
   ELSIF hold.workflow_id <> '*' AND NOT EXISTS (
     SELECT FROM service_schema.workflows w WHERE w.workflow_id = hold.workflow_id) THEN
     RAISE EXCEPTION 'no workflow %', quote_literal(hold.workflow_id)

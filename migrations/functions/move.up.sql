@@ -9,7 +9,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $f$
 BEGIN
   IF seen IS DISTINCT FROM open_now THEN
-    RAISE EXCEPTION 'execution % stands at % now, not at %: it has to be looked at again', execution,
+    RAISE EXCEPTION 'execution % is now at %, not at %. Explain it again before you repeat the request.', execution,
       coalesce('pause ' || open_now, 'no recorded pause'), coalesce('pause ' || seen, 'no recorded pause')
       USING ERRCODE = 'RZ409', HINT = format('SELECT resumer.explain(%L)', execution);
   END IF;
@@ -74,7 +74,7 @@ BEGIN
   END IF;
   IF stopped_for IS DISTINCT FROM 'incident' THEN
     RAISE EXCEPTION 'execution % has no incident', execution_id
-      USING ERRCODE = 'RZ409', HINT = 'a retry continues after an incident; a pause is ended by what it waits for';
+      USING ERRCODE = 'RZ409', HINT = 'Only incidents can be retried. Use resumer.resume for a pause.';
   ELSIF coalesce(from_step, skip_effect) IS NOT NULL AND (actor IS NULL OR reason IS NULL) THEN
     RAISE EXCEPTION 'a retry from another step, or without an effect, needs an actor and a reason'
       USING ERRCODE = 'RZ409', HINT = 'actor => ''...'', reason => ''...''';
@@ -115,8 +115,8 @@ BEGIN
     RAISE EXCEPTION 'execution % has an incident', execution_id
       USING ERRCODE = 'RZ409', HINT = 'look at it, then: SELECT resumer.retry(...)';
   ELSIF held_over IS NOT NULL AND NOT force AND data <> '{}' THEN
-    RAISE EXCEPTION 'execution % goes back to wait (%): the data would be lost', execution_id, held_over
-      USING ERRCODE = 'RZ409', HINT = 'without data it waits again; with force => true it goes on with them';
+    RAISE EXCEPTION 'execution % still waits (%), so it cannot take data.', execution_id, held_over
+      USING ERRCODE = 'RZ409', HINT = 'Omit the data, or end the wait with force => true.';
   ELSIF (waits_for = 'approval_required' OR (held_over = 'approval_required' AND force))
     AND NOT (force AND actor IS NOT NULL AND reason IS NOT NULL) THEN
     RAISE EXCEPTION 'an approval is missing: a manual resume needs force, an actor and a reason'
@@ -126,8 +126,8 @@ BEGIN
       USING ERRCODE = 'RZ409', HINT = 'it is pause_number in resumer.status, resumer.explain, resumer.inbox and resume-options, '
         || 'and `resumer-daemon explain` prints it: pause_number => N, or --pause N';
   ELSIF force AND open_now IS NULL AND (resumer.execution_summary(execution_id)).status = 'paused' THEN
-    RAISE EXCEPTION 'another program paused execution %, and no daemon has looked where it stands yet', execution_id
-      USING ERRCODE = 'RZ409', HINT = 'an approval may be missing there: force it once resumer.status tells its pause_number';
+    RAISE EXCEPTION 'another program paused execution %, and no daemon has recorded the pause yet.', execution_id
+      USING ERRCODE = 'RZ409', HINT = 'Repeat with force when resumer.status shows a pause_number.';
   END IF;
   PERFORM resumer.check_not_on_hold(execution_id);
   RETURN resumer.add_request(execution_id, 'manual', actor, reason, jsonb_build_object('data', data, 'force', force), ARRAY['paused'],

@@ -103,7 +103,7 @@ def test_of_two_who_force_a_gate_the_second_does_not_open_the_next(service: Serv
     seen = [door.explain(execution)["pause_number"] for _ in range(2)]
     door.ask("resume", execution, "urgent", force=True, pause_number=seen[0])
     eventually_sync(lambda: service.pause(execution)["number"] == 2)
-    with pytest.raises(Refused, match="stands at pause 2 now, not at pause 1: it has to be looked"):
+    with pytest.raises(Refused, match="is now at pause 2, not at pause 1. Explain it again"):
         door.ask("resume", execution, "urgent", force=True, pause_number=seen[1])
     assert service.standing(execution) == ("paused", "approval_required")
     assert service.steps(execution) == ["g1", "g2"]
@@ -115,12 +115,12 @@ def test_of_two_who_force_a_gate_the_second_does_not_open_the_next(service: Serv
 
 def test_a_retry_is_for_the_incident_that_was_looked_at(service: Service, door: Door):
     execution = service.incident()
-    with pytest.raises(Refused, match="stands at pause 1 now, not at pause 7"):
+    with pytest.raises(Refused, match="is now at pause 1, not at pause 7"):
         door.ask("retry", execution, "mended", pause_number=7)
     door.ask("retry", execution, "mended", pause_number=1)
     eventually_sync(lambda: moves(service, execution) == [("retry", ACTOR, "mended", "applied")])
     eventually_sync(lambda: service.pause(execution)["number"] == 2)
-    with pytest.raises(Refused, match="stands at pause 2 now, not at pause 1"):
+    with pytest.raises(Refused, match="is now at pause 2, not at pause 1"):
         door.ask("retry", execution, "mended", pause_number=1)
 
 

@@ -106,7 +106,7 @@ def test_a_request_is_left_for_the_pause_that_was_checked_or_not_at_all(service:
     service.workflow(wait(), allow())
     execution = service.paused()
     for checked, said in ((2, "pause 2"), (None, "no recorded pause")):
-        with pytest.raises(psycopg.Error, match=f"stands at pause 1 now, not at {said}") as caught:
+        with pytest.raises(psycopg.Error, match=f"is now at pause 1, not at {said}") as caught:
             service.database.run(
                 "SELECT resumer.add_request(%s, 'manual', 'mia', NULL, '{}', ARRAY['paused'], %s)",
                 execution, checked,
@@ -125,7 +125,7 @@ def test_a_pause_that_nobody_has_recorded_is_not_forced(database: Database):
         paused_step_id="ask", **service.owner,
     )  # fmt: skip
     for number in ("NULL", "1"):
-        with pytest.raises(psycopg.Error, match="no daemon has looked where it stands yet"):
+        with pytest.raises(psycopg.Error, match="no daemon has recorded the pause yet"):
             resume(service, execution, f", force => true, pause_number => {number}")
     assert of_kind(service, execution, "manual") == []
 
