@@ -48,8 +48,8 @@ WHERE execution_id = %(id)s AND epoch = %(epoch)s AND instance = %(instance)s AN
 DELETE FROM resumer.leases WHERE execution_id = ANY (%(execution_ids)s::uuid[])
 
 -- name: expire_leases
--- Expire the leases of a daemon that stops, so that the next daemon that polls takes them over. A queued lease
--- stays queued.
+-- Expire the leases of a daemon that stops, so that the next daemon that polls takes them over. A lease
+-- without an end stays without one.
 UPDATE resumer.leases l SET lease_until = clock_timestamp()
 FROM unnest(%(execution_ids)s::uuid[], %(epochs)s::bigint[]) AS v (execution_id, epoch)
 WHERE l.execution_id = v.execution_id AND l.epoch = v.epoch AND l.lease_until IS NOT NULL

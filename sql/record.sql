@@ -191,8 +191,9 @@ WHERE w.execution_id = v.execution_id AND w.pause_number = coalesce(v.number, w.
 -- Pause paused executions manually. Each keeps its wait condition and has it back after the resume.
 WITH paused AS (
   UPDATE resumer.pauses p
-  SET reason = 'manual', manual_pause = v.hold || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
-  FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(holds)s::jsonb[]) AS v (execution_id, number, hold)
+  SET reason = 'manual', manual_pause = v.manual_pause || pg_catalog.jsonb_build_object('before', p.reason, 'since', clock_timestamp())
+  FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[], %(manual_pauses)s::jsonb[])
+    AS v (execution_id, number, manual_pause)
   WHERE p.execution_id = v.execution_id AND p.number = v.number
   RETURNING p.execution_id
 )
@@ -201,14 +202,14 @@ FROM paused WHERE e.id = paused.execution_id
 
 -- name: lift_manual_pauses
 -- End manual pauses. Each execution waits again for what it waited for.
-WITH free AS (
+WITH restored AS (
   UPDATE resumer.pauses p
   SET reason = p.manual_pause ->> 'before'::text, manual_pause = NULL
   FROM unnest(%(execution_ids)s::uuid[], %(numbers)s::integer[]) AS v (execution_id, number)
   WHERE p.execution_id = v.execution_id AND p.number = v.number AND p.manual_pause ? 'before'::text
   RETURNING p.execution_id, p.reason
 )
-UPDATE workflow_executions e SET paused_reason = free.reason FROM free WHERE e.id = free.execution_id
+UPDATE workflow_executions e SET paused_reason = restored.reason FROM restored WHERE e.id = restored.execution_id
 
 -- name: apply_incidents
 -- Turn pauses into incidents. Each keeps what it waited for.

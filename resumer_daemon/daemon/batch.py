@@ -23,7 +23,7 @@ from resumer_daemon.engine.planner import (
     plan_unreadable,
 )
 from resumer_daemon.store import claim
-from resumer_daemon.store.claim import ALL, Batch, RequestTimes
+from resumer_daemon.store.claim import UNBOUNDED, Batch, RequestTimes
 from resumer_daemon.store.inbox import QueueStatus
 from resumer_daemon.store.inputs import DefinitionCache, load_inputs
 from resumer_daemon.store.leases import (
@@ -91,7 +91,7 @@ class Claimed:
 
     batch: Batch
     full: bool = False
-    lookback: float = ALL
+    lookback: float = UNBOUNDED
 
 
 Claim = Callable[[Session], Awaitable[Claimed]]
@@ -188,7 +188,7 @@ class BatchProcessor:
     async def _claim_due(self, session: Session, *, after_full: bool) -> Claimed:
         size = self._settings.batch_size
         newest = size // NEWEST_PART if after_full else 0
-        lookback = ALL if self._full_scans else self._window.lookback()
+        lookback = UNBOUNDED if self._full_scans else self._window.lookback()
         began = monotonic()
         batch = await claim.claim(session, size - newest, newest, lookback, self._excluded)
         full = len(batch.ids) >= size - newest
@@ -243,7 +243,7 @@ class BatchProcessor:
         if self._reader is None or query is None:
             return None
         status = await self._reader.fetch(query)
-        if status.left and query.bounds.back == ALL:
+        if status.left and query.bounds.back == UNBOUNDED:
             self._window.reset()
         return status
 
@@ -262,7 +262,7 @@ class BatchProcessor:
     async def select_due(self, session: Session) -> list[UUID]:
         """Return the executions that a claim would lock now."""
         async with session.transaction():
-            return await claim.lock(session, self._settings.batch_size, without=self._excluded)
+            return await claim.lock_due(session, self._settings.batch_size, without=self._excluded)
 
     @property
     def _excluded(self) -> list[UUID]:

@@ -224,13 +224,13 @@ class LeasedExecutions:
 
     async def _read(self, session: Session) -> Batch:
         """Read the locked executions, after undoing writes that the guard could not check."""
-        batch = await claim.read(session, self._documents)
+        batch = await claim.read_claimed(session, self._documents)
         locked = [*batch.claimed, *(row.claimed for row in batch.unreadable)]
         unchecked = [plan_undo(claimed) for claimed in locked if claimed.unchecked_writes]
         if not unchecked:
             return batch
         await record(session, unchecked, {})
-        return await claim.read(session, self._documents)
+        return await claim.read_claimed(session, self._documents)
 
     async def _write(
         self, session: Session, plans: Sequence[Plan], in_flight: Sequence[Effect] = ()

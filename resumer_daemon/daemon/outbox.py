@@ -10,7 +10,7 @@ import structlog
 
 from resumer_daemon.effects.channels import NotTried, Routes, Undelivered, deliver
 from resumer_daemon.store import outbox
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.outbox import Message
 from resumer_daemon.store.session import Pool
 from resumer_daemon.telemetry.metrics import Metrics
@@ -42,7 +42,7 @@ class OutboxDispatcher:
         self._random = Random()  # noqa: S311 - jitter
         self._task: asyncio.Task[None] | None = None
 
-    def dispatch_due(self, lookback: float = ALL) -> None:
+    def dispatch_due(self, lookback: float = UNBOUNDED) -> None:
         """Start to deliver messages that became due in the last `lookback` seconds.
 
         Do nothing while an earlier call is still delivering.

@@ -15,7 +15,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from resumer_daemon.config import Settings
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.inbox import QueueStatus, ScanBounds, read_queue_status, send_status_query
 from resumer_daemon.store.session import Session
 
@@ -48,12 +48,12 @@ class ScanWindow:
     def lookback(self) -> float:
         """Return how many seconds back the next scan reads."""
         if self._full_scan_at is None or self._age(self._full_scan_at) >= FULL_SCAN_AFTER:
-            return ALL
+            return UNBOUNDED
         return self._age(self._full_scan_at) + MARGIN
 
     def observe(self, lookback: float, began: float, took: float, found: int) -> None:
         """Learn from a scan that began at `began` on `monotonic` and took the server `took`."""
-        self._bounded = lookback != ALL
+        self._bounded = lookback != UNBOUNDED
         if not self._bounded:
             self._full_scan_at = began if took > SLOW and found < FEW else None
 

@@ -109,14 +109,13 @@ class ApprovalRow(NamedTuple):
 
 Parse = Callable[[str], Json]
 
-ALL: Final = 3e9
+UNBOUNDED: Final = 3e9
 """A lookback in seconds that excludes nothing."""
 
-NEVER: Final = datetime.fromtimestamp(0, UTC)
+UNIX_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 """The time of an empty batch."""
 
-
-MOST: Final = 20_000
+MAX_REQUESTS: Final = 20_000
 """The most requests, and approvals, of one batch; the statements read one more."""
 
 Row = TypeVar("Row")
@@ -156,7 +155,7 @@ class Batch:
     unreadable: Sequence[UnreadableExecution]
     requests: Mapping[int, RequestTimes]
     took: float = 0.0
-    now: datetime = NEVER
+    now: datetime = UNIX_EPOCH
     newer: Sequence[UUID] = ()
 
     @property
@@ -165,18 +164,18 @@ class Batch:
         return [c.id for c in self.claimed] + [u.claimed.id for u in self.unreadable]
 
 
-async def lock(
+async def lock_due(
     session: Session, oldest: int, newest: int = 0, without: Sequence[UUID] = ()
 ) -> list[UUID]:
     """Lock executions with due requests, from both ends of the queue; return their ids."""
-    return await locked(await _lock(session, oldest, newest, ALL, without))
+    return await locked_ids(await _send_claim(session, oldest, newest, UNBOUNDED, without))
 
 
 async def claim(
     session: Session,
     oldest: int,
     newest: int = 0,
-    back: float = ALL,
+    back: float = UNBOUNDED,
     without: Sequence[UUID] = (),
 ) -> Batch:
     """Lock executions with due requests, from both ends of the queue, and read them.
@@ -184,16 +183,16 @@ async def claim(
     `back`: requests that became due earlier than that many seconds ago are not read. Executions in
     `without` are skipped.
     """
-    looked = await _lock(session, oldest, newest, back, without)
-    batch = await read(session)
-    row = await looked.fetchone()
+    cursor = await _send_claim(session, oldest, newest, back, without)
+    batch = await read_claimed(session)
+    row = await cursor.fetchone()
     return batch if row is None else replace(batch, took=row["took"])
 
 
 async def claim_given(session: Session, executions: Sequence[UUID]) -> Batch:
     """Lock these executions, skip locked ones, and read them."""
     await lock_given(session, executions)
-    return await read(session)
+    return await read_claimed(session)
 
 
 async def lock_given(session: Session, executions: Sequence[UUID]) -> None:
@@ -204,23 +203,23 @@ async def lock_given(session: Session, executions: Sequence[UUID]) -> None:
 async def select_without_lock(session: Session, execution: UUID) -> Batch:
     """Read one execution without a lock, to show it. Write nothing that follows from it."""
     await session.run("claim.select_without_lock", {"id": execution})
-    return await read(session)
+    return await read_claimed(session)
 
 
-async def _lock(
+async def _send_claim(
     session: Session, oldest: int, newest: int, back: float, without: Sequence[UUID]
 ) -> AsyncCursor[DictRow]:
-    facts = {"limit": oldest, "newest": newest, "back": back, "without": array(without)}
-    return await session.run("claim.claim_due", facts)
+    parameters = {"limit": oldest, "newest": newest, "back": back, "without": array(without)}
+    return await session.run("claim.claim_due", parameters)
 
 
-async def locked(cursor: AsyncCursor[DictRow]) -> list[UUID]:
+async def locked_ids(cursor: AsyncCursor[DictRow]) -> list[UUID]:
     """Return the ids that a locking statement has locked."""
     row = await cursor.fetchone()
     return [] if row is None else row["ids"]
 
 
-async def read(session: Session, parse: Parse = load) -> Batch:
+async def read_claimed(session: Session, parse: Parse = load) -> Batch:
     """Read everything about the executions that this transaction has locked.
 
     `parse` parses their documents.
@@ -244,7 +243,7 @@ async def read(session: Session, parse: Parse = load) -> Batch:
         mine = requests_of[row.id], tuple(approvals_of[row.id])
         if row.too_large is not None:
             unreadable.append(
-                UnreadableExecution(_claimed(row, *mine, _nothing), row.too_large, "too_large")
+                UnreadableExecution(_claimed(row, *mine, _discard), row.too_large, "too_large")
             )
             continue
         try:
@@ -252,11 +251,11 @@ async def read(session: Session, parse: Parse = load) -> Batch:
         except NewerState:
             newer.append(row.id)
         except ValueError as error:
-            unreadable.append(UnreadableExecution(_claimed(row, *mine, _nothing), str(error)))
+            unreadable.append(UnreadableExecution(_claimed(row, *mine, _discard), str(error)))
     times = {
         r.id: RequestTimes(r.wanted_at, r.seen_at) for rows in requests_of.values() for r in rows
     }
-    now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else NEVER
+    now = datetime.fromtimestamp(execution_rows[0].now, UTC) if execution_rows else UNIX_EPOCH
     return Batch(claimed, unreadable, times, now=now, newer=newer)
 
 
@@ -275,7 +274,7 @@ async def read_cancel_request(session: Session) -> ClaimedExecution | None:
         context=None,
         resume_data=None,
         payload=None,
-        pause=None if row["number"] is None else _unread(row),
+        pause=None if row["number"] is None else _pause_without_documents(row),
         last_pause=row["last_pause"] or 0,
         requests=(
             ResumeRequest(row["request"], "cancel", actor=row["actor"], reason=row["reason"]),
@@ -284,7 +283,7 @@ async def read_cancel_request(session: Session) -> ClaimedExecution | None:
     )
 
 
-def _unread(row: DictRow) -> Pause:
+def _pause_without_documents(row: DictRow) -> Pause:
     return Pause(
         row["number"], row["pause_reason"], None, NextSteps(), WaitCondition(), None, None,
         approval_ids=tuple(row["approval_ids"]),
@@ -292,12 +291,12 @@ def _unread(row: DictRow) -> Pause:
 
 
 def _bounded(rows: list[Row], what: str) -> list[Row]:
-    if len(rows) > MOST:
-        raise TooManyRequests(f"more than {MOST:,} {what} in one batch")
+    if len(rows) > MAX_REQUESTS:
+        raise TooManyRequests(f"more than {MAX_REQUESTS:,} {what} in one batch")
     return rows
 
 
-def _nothing(_text: str) -> Json:
+def _discard(_text: str) -> Json:
     """Replace the document of an unreadable row, which is stopped and never advanced."""
     return {}
 
@@ -335,9 +334,9 @@ def _document(text: str | None, parse: Parse) -> Json:
 
 def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
     texts = (
-        (row.next_steps, row.waiting, row.state) if parse is not _nothing else ("{}", "{}", None)
+        (row.next_steps, row.waiting, row.state) if parse is not _discard else ("{}", "{}", None)
     )
-    next_steps, waiting, state = _point(*texts)
+    next_steps, waiting, state = _parse_position(*texts)
     return Pause(
         number=number,
         reason=row.pause_reason,
@@ -355,10 +354,10 @@ def _pause(row: ExecutionRow, number: int, parse: Parse) -> Pause:
 
 
 @lru_cache(maxsize=1_000)
-def _point(
+def _parse_position(
     next_steps: str, waiting: str, state: str | None
 ) -> tuple[NextSteps, WaitCondition, State | None]:
-    """Parse the place of a pause. Executions that are paused at the same step have the same texts.
+    """Parse the position of a pause. Executions paused at the same step have the same texts.
 
     The state comes first, because it has the version: a state of a newer version is not damaged.
 

@@ -91,9 +91,8 @@ async def is_pooled(connection: Connection) -> bool:
     """Return whether the connection goes through a pooler that shares backends."""
     usual = connection.autocommit
     await connection.set_autocommit(False)  # so that psycopg sends BEGIN
-    async with (
-        connection.pipeline()
-    ):  # in one packet: a timeout of the role cannot end it between the two
+    # in one packet, so that a timeout of the role cannot end the session between the two
+    async with connection.pipeline():
         cursor = await connection.execute(load("connection.backend_pid"))
         await connection.commit()
     row = await cursor.fetchone()

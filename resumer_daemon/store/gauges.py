@@ -1,8 +1,8 @@
-"""Gauges read from the database at scrape time, so they are true while the daemon is stuck.
+"""Lag and other gauges, read from the database at each scrape.
 
-They use bounded connections of their own. An unreachable or slow database shows as
-`resumer_db_up 0`, never as a failing or slow scrape. The time to count open pauses grows with their
-number, so the count runs beside the scrape and is cached.
+They are correct while a worker makes no progress. They use bounded connections of their own. An
+unreachable or slow database shows as `resumer_db_up 0`, never as a failing or slow scrape. The time
+to count open pauses grows with their number, so the count runs beside the scrape and is cached.
 """
 
 import asyncio

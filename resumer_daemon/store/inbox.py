@@ -12,7 +12,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.session import Session
 
 EVENTS_AT_ONCE: Final = 100
@@ -37,8 +37,8 @@ class ScanBounds:
     """
 
     within: float
-    back: float = ALL
-    around: float = ALL
+    back: float = UNBOUNDED
+    around: float = UNBOUNDED
     after: int = 0
 
 

@@ -9,7 +9,7 @@ from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import PendingEffects, Plan
 from resumer_daemon.engine.state import VERSION, Branch
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.claim import locked
+from resumer_daemon.store.claim import locked_ids
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.trace_context import TraceContext
 from resumer_daemon.workflow.values import Json, dump, load
@@ -198,7 +198,7 @@ async def _outcomes(session: Session, plans: Sequence[Plan]) -> None:
 async def fence(session: Session, execution: UUID, epoch: int) -> bool:
     """Lock the execution, then check its lease. False: the lease is lost, so write nothing."""
     cursor = await session.run("leases.fence_execution", {"id": execution})
-    if not await locked(cursor):
+    if not await locked_ids(cursor):
         return False
     cursor = await session.run("leases.fence_lease", {"id": execution, "epoch": epoch})
     return await cursor.fetchone() is not None
@@ -268,7 +268,7 @@ async def rescue(session: Session, owner: LeaseOwner, limit: int) -> list[Rescue
 async def lock_expired(session: Session, limit: int) -> list[UUID]:
     """Lock the executions whose leases expired first. Return their ids."""
     cursor = await session.run("leases.claim_expired_leases", {"limit": limit, "version": VERSION})
-    return await locked(cursor)
+    return await locked_ids(cursor)
 
 
 async def newer_leases(session: Session) -> list[UUID]:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from resumer_daemon.engine.outcome import EffectResult
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, dump, load
 
@@ -25,7 +25,7 @@ class Message:
 
 
 async def claim(
-    session: Session, limit: int, seconds: float, lookback: float = ALL
+    session: Session, limit: int, seconds: float, lookback: float = UNBOUNDED
 ) -> list[Message]:
     """Claim due messages that became due in the last `lookback` seconds.
 

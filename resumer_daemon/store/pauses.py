@@ -1,7 +1,7 @@
-"""Turn pauses and their event waits into columns of statements.
+"""Columns of the statements that write pauses and their event waits.
 
 One condition of a wait is its anchor, by which an index finds the wait. The others are compared
-afterwards. Any anchor is correct, a selective one is fast.
+afterwards. Any anchor is correct. A selective one is fast.
 """
 
 import re
@@ -17,18 +17,18 @@ from resumer_daemon.frozen import frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.workflow.values import Json, dump, is_number, to_text
 
-_LONGEST_TYPE: Final = 255  # characters that `events.event_type` has
-_LONGEST_PATH: Final = 200
-_LONGEST_ID: Final = 200
-_MOST_ENTITIES: Final = 100
-_TRUTHS: Final = frozenset({"true", "false"})  # which no key of an event has
+_MAX_TYPE: Final = 255  # characters that `events.event_type` has
+_MAX_PATH: Final = 200
+_MAX_ID: Final = 200
+_MAX_ENTITIES: Final = 100
+_BOOLEANS: Final = frozenset({"true", "false"})  # no key of an event has these
 # A path that PostgreSQL's `#>` follows as the engine does: no index of a list, no length.
 _PLAIN_PATH: Final = re.compile(r"(?!.*\.length\Z)[^.{},]+(\.[A-Za-z_][^.{},]*)*\Z")
 
 
-def can_come(event: str) -> bool:
+def can_be_stored(event: str) -> bool:
     """Return whether the service's table can hold an event of this type."""
-    return len(event) <= _LONGEST_TYPE
+    return len(event) <= _MAX_TYPE
 
 
 @frozen
@@ -40,9 +40,9 @@ class EventWait:
     match: Mapping[str, Json] = field(default_factory=dict)
 
     @property
-    def can_come(self) -> bool:
+    def can_be_stored(self) -> bool:
         """Whether the service's table can hold such an event."""
-        return can_come(self.event)
+        return can_be_stored(self.event)
 
 
 def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:
@@ -50,11 +50,11 @@ def comparable(ids: Mapping[str, Json]) -> dict[str, Json]:
     short = {
         entity: identity
         for entity, identity in ids.items()
-        if _is_scalar(identity) and len(entity) <= _LONGEST_PATH
-        and len(to_text(identity)) <= _LONGEST_ID
-        and to_text(identity) not in _TRUTHS
+        if _is_scalar(identity) and len(entity) <= _MAX_PATH
+        and len(to_text(identity)) <= _MAX_ID
+        and to_text(identity) not in _BOOLEANS
     }  # fmt: skip
-    return dict(sorted(short.items())[:_MOST_ENTITIES])
+    return dict(sorted(short.items())[:_MAX_ENTITIES])
 
 
 def anchor(wait: EventWait, ids: Mapping[str, Json]) -> tuple[str, Json]:
@@ -63,7 +63,7 @@ def anchor(wait: EventWait, ids: Mapping[str, Json]) -> tuple[str, Json]:
     `=path`: the payload has the value there. `~entity`: it names no other entity. Empty: any event.
     """
     if wait.match:
-        usable = [path for path, given in wait.match.items() if _is_anchor(path, given)]
+        usable = [path for path, value in wait.match.items() if _is_anchor(path, value)]
         chosen = min(usable, key=lambda path: _unlikely(path, wait.match[path]), default=None)
         return ("", None) if chosen is None else (f"={chosen}", wait.match[chosen])
     subject = re.split(r"[^A-Za-z0-9]", wait.event, maxsplit=1)[0]
@@ -71,17 +71,17 @@ def anchor(wait: EventWait, ids: Mapping[str, Json]) -> tuple[str, Json]:
     return ("", None) if entity is None else (f"~{entity}", ids[entity])
 
 
-def _is_anchor(path: str, given: Json) -> bool:
-    return _is_scalar(given) and len(path) <= _LONGEST_PATH and bool(_PLAIN_PATH.match(path))
+def _is_anchor(path: str, value: Json) -> bool:
+    return _is_scalar(value) and len(path) <= _MAX_PATH and bool(_PLAIN_PATH.match(path))
 
 
-def _is_scalar(given: Json) -> bool:
-    return isinstance(given, str | bool) or is_number(given)
+def _is_scalar(value: Json) -> bool:
+    return isinstance(value, str | bool) or is_number(value)
 
 
-def _unlikely(path: str, given: Json) -> tuple[bool, bool, bool]:
+def _unlikely(path: str, value: Json) -> tuple[bool, bool, bool]:
     """Sort key: prefer values that few events share and that are in their keys."""
-    return to_text(given) in _TRUTHS, path.count(".") > 1, not path.lower().endswith("id")
+    return to_text(value) in _BOOLEANS, path.count(".") > 1, not path.lower().endswith("id")
 
 
 def to_close(plans: Sequence[Plan]) -> dict[str, list[Any]]:
@@ -134,16 +134,16 @@ def event_waits(plans: Sequence[Plan]) -> dict[str, list[Any]]:
         (plan.claimed.id, plan.pause_number, wait, _entities(plan, wait.match))
         for plan in plans
         for wait in awaited_events(plan)
-        if wait.can_come
+        if wait.can_be_stored
     ]
-    anchors = [anchor(wait, ours) for _, _, wait, ours in rows]
+    anchors = [anchor(wait, entities) for _, _, wait, entities in rows]
     return {
         "execution_ids": [execution for execution, _, _, _ in rows],
         "numbers": [number for _, number, _, _ in rows],
         "paths": [wait.path for _, _, wait, _ in rows],
         "event_types": [wait.event for _, _, wait, _ in rows],
         "matches": [dump(dict(wait.match)) for _, _, wait, _ in rows],
-        "entities": [dump(dict(ours)) for _, _, _, ours in rows],
+        "entities": [dump(dict(entities)) for _, _, _, entities in rows],
         "anchors": [condition for condition, _ in anchors],
         "values": [None if value is None else dump(value) for _, value in anchors],
     }
@@ -191,7 +191,9 @@ def manual_pauses(plans: Sequence[Plan]) -> dict[str, list[Any]]:
     """Return the open pauses that get a manual pause."""
     return {
         **keys(plans),
-        "holds": [dump(p.manual_pause.to_json()) for p in plans if p.manual_pause is not None],
+        "manual_pauses": [
+            dump(p.manual_pause.to_json()) for p in plans if p.manual_pause is not None
+        ],
     }
 
 

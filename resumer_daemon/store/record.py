@@ -13,7 +13,7 @@ from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import DefinitionCopy, PauseToOpen, Plan
 from resumer_daemon.store import pauses
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.pauses import can_come
+from resumer_daemon.store.pauses import can_be_stored
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.templates import rfc3339
 from resumer_daemon.workflow.values import Json, dump
@@ -251,7 +251,7 @@ def _definitions(
     return {
         "hashes": kept,
         "bodies": [copies[h].text for h in kept],
-        "event_types": sorted(filter(can_come, awaited)),
+        "event_types": sorted(filter(can_be_stored, awaited)),
     }
 
 

@@ -103,7 +103,7 @@ def test_of_two_who_force_a_gate_the_second_does_not_open_the_next(service: Serv
     seen = [door.explain(execution)["pause_number"] for _ in range(2)]
     door.ask("resume", execution, "urgent", force=True, pause_number=seen[0])
     eventually_sync(lambda: service.pause(execution)["number"] == 2)
-    with pytest.raises(Refused, match="is now at pause 2, not at pause 1. Explain it again"):
+    with pytest.raises(Refused, match=r"is now at pause 2, not at pause 1\. Explain it again"):
         door.ask("resume", execution, "urgent", force=True, pause_number=seen[1])
     assert service.standing(execution) == ("paused", "approval_required")
     assert service.steps(execution) == ["g1", "g2"]

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from resumer_daemon.store.arrays import array
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.inbox import DISCARDED_AT_ONCE, EVENTS_AT_ONCE, SEARCHED_AT_ONCE
 from tests.harness.crowd import DECISIONS, EVENTS, Crowd, finished, paused
 from tests.harness.plans import Parameters
@@ -28,7 +28,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
     waiting = [paused(1000 * n) for n in range(1, min(100, crowd.paused // 1000) + 1)]
     pauses: Parameters = {"execution_ids": array(ids), "numbers": array([1] * many)}
     return {
-        "claim.claim_due": {"limit": BATCH, "newest": BATCH, "back": ALL, "without": "{}"},
+        "claim.claim_due": {"limit": BATCH, "newest": BATCH, "back": UNBOUNDED, "without": "{}"},
         "claim.claim_given": batch,
         "claim.read_executions": locked,
         "claim.read_requests": locked,
@@ -86,7 +86,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "record.lift_manual_pauses": pauses,
         "record.apply_manual_pauses": {
             **pauses,
-            "holds": array(["{}"] * many),
+            "manual_pauses": array(["{}"] * many),
         },
         "record.revert_foreign_writes": {"ids": decisions},
         "leases.update_outcomes": {
@@ -107,7 +107,7 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
         "leases.find_ambiguous_effects": {"ids": array(ended)},
         "leases.read_effect_delays": {"ids": array(ended)},
         "maintenance.delete_vanished_leases": place,
-        "outbox.claim_messages": {"limit": 8, "seconds": 60.0, "back": ALL},
+        "outbox.claim_messages": {"limit": 8, "seconds": 60.0, "back": UNBOUNDED},
         "outbox.postpone_message": {
             "key": keys[0],
             "attempt": 0,
@@ -124,13 +124,13 @@ def loop(size: int, crowd: Crowd) -> dict[str, Parameters]:
             "again_in": 0.0,
         },
         "inbox.read_queue_status": {
-            "back": ALL,
-            "around": ALL,
+            "back": UNBOUNDED,
+            "around": UNBOUNDED,
             "after": 0,
             "within": 5.0,
             "without": "{}",
         },
-        "inbox.settle_orphans": {"back": ALL},
+        "inbox.settle_orphans": {"back": UNBOUNDED},
         "inbox.search_events": {"timezone": "UTC", "limit": SEARCHED_AT_ONCE},
         "inbox.discard_events": {
             "timezone": "UTC",

@@ -16,7 +16,7 @@ from resumer_daemon.daemon.scan_window import (
     ScanWindow,
 )
 from resumer_daemon.store import inbox
-from resumer_daemon.store.claim import ALL
+from resumer_daemon.store.claim import UNBOUNDED
 from resumer_daemon.store.inbox import ScanBounds
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
@@ -49,7 +49,7 @@ DELETE FROM resumer.resume_requests;
 DELETE FROM resumer.event_queue;
 UPDATE resumer.leases SET lease_until = NULL;
 UPDATE resumer.outbox SET state = 'delivered'"""
-ALL_THE_WAY = {"back": ALL, "around": ALL, "after": 0}
+ALL_THE_WAY = {"back": UNBOUNDED, "around": UNBOUNDED, "after": 0}
 SHORT = {"back": 5.0, "around": 5.0, "after": 10**9}
 
 
@@ -77,18 +77,18 @@ def looks(window: ScanWindow, clock: Clock, *, seconds: float, found: int = 0) -
 
 def test_a_quick_look_goes_all_the_way_each_time(clock: Clock):
     window = ScanWindow()
-    assert [looks(window, clock, seconds=SLOW / 2) for _ in range(3)] == [ALL] * 3
+    assert [looks(window, clock, seconds=SLOW / 2) for _ in range(3)] == [UNBOUNDED] * 3
     assert window.full_scan_in() is None
 
 
 def test_one_that_finds_much_may_take_long(clock: Clock):
     window = ScanWindow()
-    assert [looks(window, clock, seconds=1, found=200) for _ in range(3)] == [ALL] * 3
+    assert [looks(window, clock, seconds=1, found=200) for _ in range(3)] == [UNBOUNDED] * 3
 
 
 def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock: Clock):
     window = ScanWindow()
-    assert looks(window, clock, seconds=0.5) == ALL
+    assert looks(window, clock, seconds=0.5) == UNBOUNDED
     assert window.full_scan_in() is None  # it was all there was, and may sleep
     assert looks(window, clock, seconds=0.1) == pytest.approx(0.5 + MARGIN)
     assert looks(window, clock, seconds=0.1, found=3) == pytest.approx(0.6 + MARGIN)
@@ -98,15 +98,15 @@ def test_after_a_long_look_that_found_nothing_looks_are_short_for_a_while(clock:
     assert window.wants_help
     clock.now += FULL_SCAN_AFTER
     assert window.full_scan_in() == 0
-    assert looks(window, clock, seconds=SLOW / 2) == ALL
-    assert looks(window, clock, seconds=SLOW / 2) == ALL
+    assert looks(window, clock, seconds=SLOW / 2) == UNBOUNDED
+    assert looks(window, clock, seconds=SLOW / 2) == UNBOUNDED
 
 
 def test_a_look_of_another_lane_lets_this_one_go_on_with_short_ones(clock: Clock):
     window = ScanWindow()
     looks(window, clock, seconds=0.5)
     clock.now += HELP_AFTER
-    window.observe(ALL, clock.now - 0.2, 0.2, 1)
+    window.observe(UNBOUNDED, clock.now - 0.2, 0.2, 1)
     assert looks(window, clock, seconds=0.1) == pytest.approx(0.2 + MARGIN)
     assert not window.wants_help
 
@@ -115,7 +115,7 @@ def test_where_something_was_left_the_next_look_goes_all_the_way(clock: Clock):
     window = ScanWindow()
     looks(window, clock, seconds=0.5)
     window.reset()
-    assert looks(window, clock, seconds=0.5) == ALL
+    assert looks(window, clock, seconds=0.5) == UNBOUNDED
 
 
 @pytest.fixture
@@ -168,10 +168,10 @@ async def test_a_small_batch_that_is_full_cuts_no_look_short(
     session = await Store(database.url).session()
     async with session.connection:
         await batches.process_due(session)
-        assert window.lookback() == ALL
+        assert window.lookback() == UNBOUNDED
         await batches.process_due(session)
         await batches.process_due(session)  # nothing is left
-        assert window.lookback() != ALL
+        assert window.lookback() != UNBOUNDED
 
 
 async def blocks(session: Session, statement: str, bounds: dict[str, float]) -> int:
