@@ -163,8 +163,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"resumer-daemon {resumer_daemon.__version__}")
         raise typer.Exit
 

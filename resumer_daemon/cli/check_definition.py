@@ -177,7 +177,7 @@ async def _compared(checked: Sequence[Checked], url: str | None) -> list[Checked
 def _print(checked: Sequence[Checked]) -> None:
     for each in checked:
         _print_findings(each)
-        for line in _stranded(each):
+        for line in _incompatible(each):
             console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -187,8 +187,8 @@ def _print_findings(checked: Checked) -> None:
         for severity in _COLOURS
         if (count := sum(each.severity == severity for each in checked.findings))
     ]
-    said = ", ".join(counts) or "[green]ok[/]"
-    console.print(f"[bold]{escape(checked.file)}[/]: {said}", highlight=False, soft_wrap=True)
+    summary = ", ".join(counts) or "[green]ok[/]"
+    console.print(f"[bold]{escape(checked.file)}[/]: {summary}", highlight=False, soft_wrap=True)
     shown = checked.findings[:_SHOWN]
     width = max((len(each.path) for each in shown), default=0)
     for each in shown:
@@ -199,7 +199,7 @@ def _print_findings(checked: Checked) -> None:
         console.print(f"  and {len(checked.findings) - _SHOWN} more (--json has all)")
 
 
-def _stranded(checked: Checked) -> Iterator[str]:
+def _incompatible(checked: Checked) -> Iterator[str]:
     if checked.paused is None:
         return
     incompatible = sum(len(each.place.executions) for each in checked.incompatible)

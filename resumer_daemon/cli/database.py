@@ -98,8 +98,8 @@ def _lines(plan: MigrationPlan) -> Iterator[str]:
 
 def _remark(remark: Remark) -> None:
     colour = REMARK_COLOURS[remark.verdict]
-    said = escape(f"{remark.kind} {remark.name}: {remark.detail}. {remark.why}")
-    console.print(f"[{colour}]{remark.verdict:9}[/] {said}", highlight=False, soft_wrap=True)
+    line = escape(f"{remark.kind} {remark.name}: {remark.detail}. {remark.why}")
+    console.print(f"[{colour}]{remark.verdict:9}[/] {line}", highlight=False, soft_wrap=True)
     if remark.remedy:
         _print_lines(f"  to do   {remark.remedy}")
 
@@ -187,9 +187,9 @@ def up(
         console.print("`--sql` prints the statements.")
         return
     chosen = settings(database_url=database_url)
-    place = chosen.url, chosen.service_schema
+    target = chosen.url, chosen.service_schema
     applied = run(
-        migrate.up(*place, allow_published=allow_published, tell=_print_wait, report=_report("up"))
+        migrate.up(*target, allow_published=allow_published, tell=_print_wait, report=_report("up"))
     )
     _print_nothing_to_do(applied)
     _switch_guard(database_url)
@@ -208,8 +208,8 @@ def repair(database_url: DatabaseUrl = None) -> None:
     [dim]Example: resumer-daemon migrate repair[/]
     """
     chosen = settings(database_url=database_url)
-    place = chosen.url, chosen.service_schema
-    run(migrate.repair(*place, tell=_print_wait, report=_report("repaired")))
+    target = chosen.url, chosen.service_schema
+    run(migrate.repair(*target, tell=_print_wait, report=_report("repaired")))
     _switch_guard(database_url)
     _print_missing_grants(database_url)
 
@@ -232,11 +232,11 @@ def down(
         _print_sql("down", database_url, keep_columns=keep_columns)
         return
     chosen = settings(database_url=database_url)
-    place = chosen.url, chosen.service_schema
+    target = chosen.url, chosen.service_schema
     if dry_run or not yes:
         _print_use(run(migrate.read_use(chosen.url)))
     if dry_run:
-        applied = [e.name for e in run(migrate.status(*place)) if e.applied_at is not None]
+        applied = [e.name for e in run(migrate.status(*target)) if e.applied_at is not None]
         console.print(f"{len(applied)} migrations would be undone. `--sql` prints the statements.")
         return
     if not yes:
@@ -248,7 +248,7 @@ def down(
     _print_nothing_to_do(
         run(
             migrate.down(
-                *place, keep_columns=keep_columns, tell=_print_wait, report=_report("down")
+                *target, keep_columns=keep_columns, tell=_print_wait, report=_report("down")
             )
         )
     )
@@ -296,8 +296,8 @@ def grants(database_url: DatabaseUrl = None, dry_run: PrintSql = False) -> None:
     [dim]Example: resumer-daemon migrate grants --dry-run[/]
     """
     chosen = settings(database_url=database_url)
-    place = chosen.url, chosen.service_schema
-    statements = run(rights.missing(*place) if dry_run else rights.give(*place, tell=_print_wait))
+    target = chosen.url, chosen.service_schema
+    statements = run(rights.missing(*target) if dry_run else rights.give(*target, tell=_print_wait))
     for statement in statements:
         typer.echo(f"{statement};")
     if not statements:
@@ -319,12 +319,12 @@ def triggers(
     [dim]Example: resumer-daemon migrate triggers off --dry-run[/]
     """
     chosen = settings(database_url=database_url)
-    place, on = (chosen.url, chosen.service_schema), state == "on"
+    target, on = (chosen.url, chosen.service_schema), state == "on"
     if dry_run:
-        for statement in run(switches.pending_switch(*place, on=on)):
+        for statement in run(switches.pending_switch(*target, on=on)):
             typer.echo(f"{statement};")
         return
-    tables = run(switches.switch(*place, on=on, tell=_print_wait))
+    tables = run(switches.switch(*target, on=on, tell=_print_wait))
     for table in tables:
         console.print(f"The triggers of {table} are {state}.")
     if on:

@@ -106,13 +106,13 @@ def health(
 ) -> None:
     """Ask a daemon whether it is ready.
 
-    Exit code 1: it is degraded, or does not answer.
+    Exit code 1: it is degraded, or does not respond.
 
     [dim]Example: resumer-daemon health[/]
     """
     try:
-        with urlopen(f"{url}/readyz", timeout=3) as answer:  # noqa: S310 (an operator's own URL)
-            console.print(answer.read().decode(), highlight=False)
+        with urlopen(f"{url}/readyz", timeout=3) as response:  # noqa: S310 (an operator's own URL)
+            console.print(response.read().decode(), highlight=False)
     except HTTPError as error:
         errors.print(error.read().decode(), highlight=False)
         raise typer.Exit(REFUSED) from error

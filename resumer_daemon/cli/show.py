@@ -44,13 +44,13 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Moment(NamedTuple):
-    """An entry of the history. `became` is a status, outcome or state, `said` is free text."""
+    """An entry of the history. `became` is a status, outcome or state. `detail` is free text."""
 
     at: datetime
     when: str
     what: str
     became: str
-    said: str = ""
+    detail: str = ""
 
 
 def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -91,7 +91,7 @@ def _print_execution(found: Mapping[str, Any]) -> None:
                 f"  {escape(moment.when)}",
                 escape(moment.what),
                 colored_status(moment.became),
-                escape(moment.said),
+                escape(moment.detail),
             )
             for moment in timeline(found)
         ],
@@ -114,18 +114,18 @@ def timeline(found: Mapping[str, Any]) -> list[Moment]:
 def _steps(steps: list[dict[str, Any]]) -> Iterator[Moment]:
     for step in steps:
         what = f"step {step['step']} ({step['type']})"
-        said = step["error"] or step["reason"]
+        detail = step["error"] or step["reason"]
         if step["result"] is not None:
-            said = f"the condition is {str(step['result']).lower()}"
-        yield from _at(step["at"], what, step["status"], said)
+            detail = f"the condition is {str(step['result']).lower()}"
+        yield from _at(step["at"], what, step["status"], detail)
 
 
 def _pauses(pauses: list[dict[str, Any]]) -> Iterator[Moment]:
     for pause in pauses:
         name = f"pause {pause['number']}"
         incident = pause["incident"] or {}
-        said = f"at {pause['step']}: {incident.get('cause') or pause['reason']}"
-        yield from _at(pause["paused_at"], name, "paused", said)
+        detail = f"at {pause['step']}: {incident.get('cause') or pause['reason']}"
+        yield from _at(pause["paused_at"], name, "paused", detail)
         held = pause["held"] or {}
         by = f"by {held.get('actor')}" + (f": {held['reason']}" if held.get("reason") else "")
         yield from _at(held.get("since"), name, "held", by)
@@ -137,8 +137,8 @@ def _approvals(approvals: list[dict[str, Any]]) -> Iterator[Moment]:
         name, role = f"approval {approval['request_id']}", approval["role"] or "anybody"
         yield from _at(approval["requested_at"], name, "asked", f"of {role}: {approval['reason']}")
         reason = f"({approval['decision_reason']})" if approval["decision_reason"] else ""
-        said = " ".join(part for part in (approval["approver_id"], reason) if part)
-        yield from _at(approval["decided_at"], name, approval["status"], said)
+        detail = " ".join(part for part in (approval["approver_id"], reason) if part)
+        yield from _at(approval["decided_at"], name, approval["status"], detail)
 
 
 def _requests(requests: list[dict[str, Any]]) -> Iterator[Moment]:
@@ -146,16 +146,18 @@ def _requests(requests: list[dict[str, Any]]) -> Iterator[Moment]:
     for request in (r for r in requests if r["kind"] != "adopt"):
         what = f"request {request['id']} {request['kind']}"
         about = [request["decision"], request["actor"], request["reason"]]
-        said = ", ".join(part for part in about if part)
+        detail = ", ".join(part for part in about if part)
         at = request["finished_at"] or request["due_at"]
-        yield from _at(at, what, request["outcome"] or "open", said)
+        yield from _at(at, what, request["outcome"] or "open", detail)
 
 
 def _effects(effects: list[dict[str, Any]]) -> Iterator[Moment]:
     for effect in effects:
         what, tries = f"{effect['kind']} {effect['path']}", f"attempt {effect['attempts']}"
-        said = f"{tries}: {effect['error']}" if effect["error"] else tries
-        yield from _at(effect["finished_at"] or effect["intended_at"], what, effect["status"], said)
+        detail = f"{tries}: {effect['error']}" if effect["error"] else tries
+        yield from _at(
+            effect["finished_at"] or effect["intended_at"], what, effect["status"], detail
+        )
 
 
 def _messages(messages: list[dict[str, Any]]) -> Iterator[Moment]:
@@ -164,7 +166,7 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[Moment]:
         yield from _at(at, f"message {message['kind']}", message["state"], message["error"])
 
 
-def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iterator[Moment]:
+def _at(at: str | None, what: str, became: str | None, detail: str | None) -> Iterator[Moment]:
     """Yield an entry if it has a time.
 
     Other programs may write any time. One that Python cannot hold is shown as it is written, before
@@ -178,7 +180,7 @@ def _at(at: str | None, what: str, became: str | None, said: str | None) -> Iter
     except ValueError:
         past = at.startswith("-") or at.endswith("BC")
         moment, when = FIRST if past else LAST, at
-    yield Moment(moment, when, what, became or "", said or "")
+    yield Moment(moment, when, what, became or "", detail or "")
 
 
 REFRESH = 1.0  # seconds
@@ -335,9 +337,9 @@ def ledger(
         return
     table = []
     for row in rows:
-        said = f" {row['decision']}" if row["decision"] else ""
+        detail = f" {row['decision']}" if row["decision"] else ""
         took = "" if row["took"] is None else f"{row['took'].total_seconds():.3f}s"
-        first = cells(row["request"], row["execution_key"], f"{row['kind']}{said}")
+        first = cells(row["request"], row["execution_key"], f"{row['kind']}{detail}")
         last = cells(format_moment(row["requested_at"]), took, row["actor"], row["reason"])
         table.append((*first, colored_status(row["outcome"]), *last))
     print_table(console, LEDGER_COLUMNS, table)
@@ -404,10 +406,10 @@ def _print_stats(found: Mapping[str, Any]) -> None:
     for hold in found["holds"]:
         why = f" ({hold['reason']})" if hold["reason"] else ""
         until = f", ends {format_moment(hold['until'])}" if hold["until"] else ""
-        said = (
+        detail = (
             f"{hold['workflow']} by {hold['actor']}{why}, {format_moment(hold['held_at'])}{until}"
         )
-        table.add_row("on hold", *cells(said))
+        table.add_row("on hold", *cells(detail))
     console.print(table)
     settled = Table("last hour", "outcome", "number", "median", box=None)
     for row in found["last_hour"]:

@@ -41,8 +41,8 @@ def _stands(subject: Subject) -> Document:
         facts = {"status": claimed.status, "result": row.get("result"), "error": row.get("error")}
         return _given(facts)
     pause = claimed.pause
-    asked = [_approval(each) for each in pause.own_approvals(claimed.approvals)]
-    stands = _pause(pause.reason, pause.step_id, pause.next_steps, pause.wait, asked)
+    approvals = [_approval(each) for each in pause.own_approvals(claimed.approvals)]
+    stands = _pause(pause.reason, pause.step_id, pause.next_steps, pause.wait, approvals)
     if row.get("pauses") and row["pauses"][-1]["incident"]:
         stands["incident"] = row["pauses"][-1]["incident"]
     return stands
@@ -51,16 +51,16 @@ def _stands(subject: Subject) -> Document:
 def _stretch(stretch: Segment) -> Document:
     created = [write for write in stretch.writes if isinstance(write, NewApproval)]
     return {
-        "answer": None if stretch.resolution is None else _answer(stretch.resolution),
+        "answer": None if stretch.resolution is None else _resolution(stretch.resolution),
         "steps": [_step(each) for each in stretch.steps],
         "stop": _stop(stretch.stop, created),
     }
 
 
-def _answer(answer: Resolution) -> Document:
-    match answer:
+def _resolution(resolution: Resolution) -> Document:
+    match resolution:
         case Decision(deciding):
-            by = [each.request_id for each in answer.all if each.decision == deciding.decision]
+            by = [each.request_id for each in resolution.all if each.decision == deciding.decision]
             return {"decision": deciding.decision, "requests": by}
         case Event(payload):
             return {"event": payload}
@@ -69,7 +69,7 @@ def _answer(answer: Resolution) -> Document:
         case Manual(trigger, actor):
             return {"decision": trigger, "actor": actor}
         case _:
-            assert_never(answer)
+            assert_never(resolution)
 
 
 def _step(seen: StepTrace) -> Document:
@@ -115,11 +115,11 @@ def _stop(stop: Stop, created: Iterable[NewApproval]) -> Document:
         case Incident(cause, detail, remedy):
             what = {"cause": cause, "detail": detail, "remedy": remedy}
             return {"status": "paused", "reason": "incident", "incident": what}
-        case Paused(reason, step_id, ways, waiting, ids, branches):
+        case Paused(reason, step_id, ways, wait, ids, branches):
             created = tuple(created)
-            asked = [_new_approval(each) for each in created if each.id in ids]
+            approvals = [_new_approval(each) for each in created if each.id in ids]
             others = [_branch(each, created) for each in branches[1:]]
-            return _pause(reason, step_id, ways, waiting, asked) | _given(
+            return _pause(reason, step_id, ways, wait, approvals) | _given(
                 {"beside": others or None}
             )
         case _:
@@ -127,22 +127,26 @@ def _stop(stop: Stop, created: Iterable[NewApproval]) -> Document:
 
 
 def _branch(branch: Branch, created: Iterable[NewApproval]) -> Document:
-    asked = [_new_approval(each) for each in created if each.id in branch.approval_ids]
-    stands = _pause(branch.reason, branch.step_id, branch.next_steps, branch.wait, asked)
+    approvals = [_new_approval(each) for each in created if each.id in branch.approval_ids]
+    stands = _pause(branch.reason, branch.step_id, branch.next_steps, branch.wait, approvals)
     return {name: stands[name] for name in stands if name != "status"}
 
 
 def _pause(
-    reason: str, step_id: str | None, ways: NextSteps, waiting: WaitCondition, asked: list[Document]
+    reason: str,
+    step_id: str | None,
+    ways: NextSteps,
+    wait: WaitCondition,
+    approvals: list[Document],
 ) -> Document:
     leads = {name: ways.to_json().get(name) for name in _LEADS.get(reason, ())}
     facts = {
-        "event": waiting.event,
-        "match": waiting.match or None,
-        "due_at": waiting.due_at,
-        "approvals": waiting.approvals,
-        "roles": list(waiting.roles) or None,
-        "asked": asked or None,
+        "event": wait.event,
+        "match": wait.match or None,
+        "due_at": wait.due_at,
+        "approvals": wait.approvals,
+        "roles": list(wait.roles) or None,
+        "asked": approvals or None,
     }
     return {"status": "paused", "reason": reason, "step": step_id, "ways": leads, **_given(facts)}
 
@@ -155,23 +159,23 @@ _LEADS = {
 """The next steps of a pause, by reason. None: the flow ends there."""
 
 
-def _new_approval(asked: NewApproval) -> Document:
+def _new_approval(approval: NewApproval) -> Document:
     facts = {
-        "role": asked.approver_role,
-        "approver_id": asked.approver_id,
-        "reason": asked.reason,
-        "expires_at": asked.expires_at,
+        "role": approval.approver_role,
+        "approver_id": approval.approver_id,
+        "reason": approval.reason,
+        "expires_at": approval.expires_at,
     }
-    return {"request_id": asked.request_id, "status": "pending", **_given(facts)}
+    return {"request_id": approval.request_id, "status": "pending", **_given(facts)}
 
 
-def _approval(asked: Approval) -> Document:
+def _approval(approval: Approval) -> Document:
     facts = {
-        "role": asked.approver_role,
-        "approver_id": asked.approver_id,
-        "expires_at": asked.expires_at,
+        "role": approval.approver_role,
+        "approver_id": approval.approver_id,
+        "expires_at": approval.expires_at,
     }
-    return {"request_id": asked.request_id, "status": asked.status, **_given(facts)}
+    return {"request_id": approval.request_id, "status": approval.status, **_given(facts)}
 
 
 def _unused(script: Scenario) -> list[str]:

@@ -27,7 +27,7 @@ def _lines(document: Document) -> Iterator[str]:
     yield from _pause(document["from"])
     for stretch in document["stretches"]:
         yield ""
-        yield f"[cyan]>[/] [bold]{_answer(stretch['answer'])}[/]"
+        yield f"[cyan]>[/] [bold]{_resolution(stretch['answer'])}[/]"
         for step in stretch["steps"]:
             yield from _step(step)
         yield _stand(stretch["stop"])
@@ -36,26 +36,26 @@ def _lines(document: Document) -> Iterator[str]:
         yield f"[red]nothing waited for:[/] {escape(', '.join(document['unused']))}"
 
 
-def _answer(answer: Document | None) -> str:
-    if answer is None:
+def _resolution(resolution: Document | None) -> str:
+    if resolution is None:
         return "start"
-    if "event" in answer:
-        return f"event {escape(_short(answer['event']))}"
-    by = answer.get("requests") or ([answer["actor"]] if answer.get("actor") else [])
-    return escape(answer["decision"] + (f" ({', '.join(by)})" if by else ""))
+    if "event" in resolution:
+        return f"event {escape(_short(resolution['event']))}"
+    by = resolution.get("requests") or ([resolution["actor"]] if resolution.get("actor") else [])
+    return escape(resolution["decision"] + (f" ({', '.join(by)})" if by else ""))
 
 
 def _step(step: Document) -> Iterator[str]:
     # A path inside of a container has its position, or item and position, after each slash.
     inside = step["path"] if "/" in step["path"] else ""
     indent = "  " * (2 if inside else 1)
-    said = step.get("error") or step.get("reason") or ""
+    detail = step.get("error") or step.get("reason") or ""
     if step["type"] == "condition" and step["status"] == "completed":
-        said = "true" if step.get("result") else "false"
-    said = f" [red]{escape(said)}[/]" if step["status"] == "failed" else f" {escape(said)}"
+        detail = "true" if step.get("result") else "false"
+    detail = f" [red]{escape(detail)}[/]" if step["status"] == "failed" else f" {escape(detail)}"
     yield (
         f"{indent}[bold]{escape(step['step'])}[/] [dim]{escape(step['type'])}"
-        f"{' ' + escape(inside) if inside else ''}[/]{said.rstrip()}"
+        f"{' ' + escape(inside) if inside else ''}[/]{detail.rstrip()}"
     )
     for each in step.get("comparisons", ()):
         yield f"{indent}    {escape(_comparison(each))}"
@@ -67,10 +67,10 @@ def _step(step: Document) -> Iterator[str]:
 
 
 def _comparison(seen: Document) -> str:
-    asked = f"{to_text(seen['field'])} {to_text(seen['operator'])}"
-    asked += "" if seen["value"] is None else f" {_short(seen['value'])}"
-    answer = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
-    return f"{asked}: saw {_short(seen['actual'])}, {answer}"
+    comparison = f"{to_text(seen['field'])} {to_text(seen['operator'])}"
+    comparison += "" if seen["value"] is None else f" {_short(seen['value'])}"
+    result = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
+    return f"{comparison}: saw {_short(seen['actual'])}, {result}"
 
 
 def _action(action: Mapping[str, Json]) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _branch(stands: Document) -> Iterator[str]:
         what = stands["incident"]
         yield f"    {escape(what['cause'])}: {escape(what['detail'])}; {escape(what['remedy'])}"
     leads = (
-        f"{answer}: {target or 'the end'}" for answer, target in stands.get("ways", {}).items()
+        f"{decision}: {target or 'the end'}" for decision, target in stands.get("ways", {}).items()
     )
     if ways := ", ".join(leads):
         yield f"    [dim]{escape(ways)}[/]"

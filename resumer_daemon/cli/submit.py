@@ -130,5 +130,5 @@ def _decide(
     if as_json:
         print_json({"request_id": request_id, "decision": decision, "request": left})
         return
-    told = "the reconciler will find it" if left is None else f"request {left}"
-    console.print(f"{escape(request_id)}: {decision}, {told}", highlight=False)
+    detail = "the reconciler will find it" if left is None else f"request {left}"
+    console.print(f"{escape(request_id)}: {decision}, {detail}", highlight=False)

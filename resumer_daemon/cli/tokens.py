@@ -82,9 +82,9 @@ def create(
         print_json({**kept, "token": made})
         return
     until = "for ever" if lasts is None else f"until {kept['expires_at']:%Y-%m-%d %H:%M} UTC"
-    told = f"{name} may {', '.join(may)} {until}. Store the token now, it is not shown again:"
+    line = f"{name} may {', '.join(may)} {until}. Store the token now, it is not shown again:"
     # so that $(...) takes the token alone
-    errors.print(escape(told), highlight=False, soft_wrap=True)
+    errors.print(escape(line), highlight=False, soft_wrap=True)
     typer.echo(made)
 
 

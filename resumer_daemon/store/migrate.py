@@ -175,7 +175,7 @@ async def down(
 
 
 async def plan(url: str, schema: str = "public") -> MigrationPlan:
-    """Return the effects that `up` would have, and objections. Raises like `up`."""
+    """Return the effects that `up` would have, and obstacles. Raises like `up`."""
     async with await connect(url, reads=True) as connection:
         return await _plan(connection, schema)
 

@@ -1,4 +1,4 @@
-"""The effects of `migrate up`, and the objections to it in the database.
+"""The effects of `migrate up`, and the obstacles to it in the database.
 
 It reads the catalogs, so it takes no lock that another session waits for.
 """
