@@ -3,112 +3,20 @@
 Statements without rows are not sent. All are sent in one pipeline and commit together.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from resumer_daemon.engine.adoption import SECOND_LOOK
-from resumer_daemon.engine.inputs import APPROVAL_DELETED, Approval, Decision
+from resumer_daemon.engine.inputs import APPROVAL_DELETED, Approval
 from resumer_daemon.engine.outcome import NewApproval, OutboxMessage
 from resumer_daemon.engine.plan import DefinitionCopy, PauseToOpen, Plan
-from resumer_daemon.store import pauses
+from resumer_daemon.store import audit, pauses
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.pauses import can_be_stored
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.templates import rfc3339
 from resumer_daemon.workflow.values import Json, dump
-
-
-class AuditEntry(NamedTuple):
-    """A row of `audit_log`. `actor` is a user's id, any other name, or None for the daemon."""
-
-    entity_type: str
-    entity: UUID
-    action: str
-    actor: str | None
-    changes: dict[str, Json]
-
-
-def audit_columns(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Return the audit entries of these plans as columns."""
-    rows = [(plan.claimed.organization, entry) for plan in plans for entry in _entries(plan)]
-    return {
-        "organizations": [organization for organization, _ in rows],
-        "entity_types": [entry.entity_type for _, entry in rows],
-        "entity_ids": [entry.entity for _, entry in rows],
-        "actions": [entry.action for _, entry in rows],
-        "actor_ids": [_user(entry.actor) for _, entry in rows],
-        "by_person": [entry.actor is not None for _, entry in rows],
-        "changes": [dump(_changes(entry)) for _, entry in rows],
-    }
-
-
-def _entries(plan: Plan) -> Iterator[AuditEntry]:
-    yield from _decisions(plan)
-    moved_by = plan.settlement.moved_by if plan.settlement is not None else None
-    # the approver is in the entry of the approval; the daemon resumes
-    actor = moved_by.actor if moved_by is not None and moved_by.kind != "approval" else None
-    changes: dict[str, Json] = {
-        "reason": moved_by.reason if moved_by is not None else None,
-        "request": moved_by.id if moved_by is not None else None,
-    }
-    execution = plan.claimed.id
-    if plan.status == "cancelled":
-        yield AuditEntry("execution", execution, "cancelled", actor, changes)
-    elif plan.ends_incident or (plan.resumed and plan.closed_by == "retry"):
-        yield AuditEntry("execution", execution, "retried", actor, changes)
-    elif plan.resumed or plan.ends_manual_pause:
-        by = moved_by.kind if moved_by is not None else "manual"
-        changes |= {"trigger": plan.closed_by or by, "status": plan.status or "paused"}
-        yield AuditEntry("execution", execution, "resumed", actor, changes)
-    yield from _stops(plan)
-
-
-def _decisions(plan: Plan) -> Iterator[AuditEntry]:
-    answers = plan.settlement.resolutions.values() if plan.settlement is not None else ()
-    for answer in answers:
-        if not (isinstance(answer, Decision) and plan.resumed):
-            continue
-        for decided in answer.all:
-            changes: dict[str, Json] = {
-                "request_id": decided.request_id,
-                "decision": decided.decision,
-                "reason": decided.reason,
-                "execution": str(plan.claimed.id),
-            }
-            approver = None if decided.approver_id is None else str(decided.approver_id)
-            yield AuditEntry("approval", decided.id, decided.decision, approver, changes)
-
-
-def _stops(plan: Plan) -> Iterator[AuditEntry]:
-    execution, opens = plan.claimed.id, plan.opens
-    stopped = plan.incident or (opens.incident if opens is not None else None)
-    held = plan.manual_pause or (opens.manual_pause if opens is not None else None)
-    if stopped is not None:
-        yield AuditEntry("execution", execution, "incident", None, stopped.to_json())
-    elif held is not None:
-        changes: dict[str, Json] = {
-            "reason": held.reason,
-            "trigger": "manual",
-            "hold": held.hold_number,
-        }
-        yield AuditEntry("execution", execution, "paused", held.actor, changes)
-    elif opens is not None:
-        paused: dict[str, Json] = {"reason": opens.reason, "step": opens.step_id}
-        yield AuditEntry("execution", execution, "paused", None, paused)
-
-
-def _user(actor: str | None) -> UUID | None:
-    try:
-        return None if actor is None else UUID(actor)
-    except ValueError:
-        return None
-
-
-def _changes(entry: AuditEntry) -> dict[str, Json]:
-    """Return the entry's changes, with an actor that is not a user id."""
-    named = {"actor": entry.actor} if _user(entry.actor) is None else {}
-    return {name: value for name, value in (entry.changes | named).items() if value is not None}
 
 
 async def record(
@@ -148,7 +56,7 @@ async def record(
         await _write(session, "record.expire_approvals", _expired(plans))
         await _write(session, "record.withdraw_approvals", _withdrawn(plans))
         if "audit" in session.features:
-            await _write(session, "record.insert_audit", audit_columns(plans))
+            await _write(session, "record.insert_audit", audit.columns(plans))
 
 
 async def _write(session: Session, statement: str, columns: Mapping[str, list[Any]]) -> None:
