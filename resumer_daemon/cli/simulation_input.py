@@ -17,7 +17,8 @@ from resumer_daemon.engine.planner import Definitions, Found, InvalidDefinition
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import queries
 from resumer_daemon.store.claim import select_without_lock
-from resumer_daemon.store.inputs import BatchInputs, DefinitionCache, load_inputs, parse
+from resumer_daemon.store.definition_cache import DefinitionCache, parse
+from resumer_daemon.store.inputs import BatchInputs, load_inputs
 from resumer_daemon.store.queries import read_snapshot
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json, load
@@ -45,7 +46,7 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
         text = file.read_bytes().decode()
     except UnicodeDecodeError as wrong:
         raise OperationRefused(f"definition refused: not UTF-8 at byte {wrong.start}") from None
-    program = _usable(parse("", text))
+    pinned = _usable(parse("", text))
     claimed = ClaimedExecution(
         id=UUID(int=0),
         key="exec_simulated",
@@ -61,10 +62,10 @@ def from_file(file: Path, payload: Json, chosen: Settings) -> Subject:
         requests=(),
         approvals=(),
     )
-    around = BatchInputs(
+    batch_inputs = BatchInputs(
         chosen, datetime.now(UTC), rules={}, loaded={}, endpoints={}, records={}, steps={}
     )
-    return Subject(program.definition, claimed, around.world(claimed), {})
+    return Subject(pinned.definition, claimed, batch_inputs.for_execution(claimed), {})
 
 
 async def from_database(key: str, url: str | None) -> Subject:
@@ -82,23 +83,23 @@ async def from_database(key: str, url: str | None) -> Subject:
         if batch.newer:
             raise OperationRefused(f"{key} cannot be read: a newer version wrote its state")
         [claimed] = batch.claimed
-        programs = await DefinitionCache().programs(session, [claimed])
-        around = await load_inputs(session, chosen, [claimed], programs, batch.now)
+        definitions = await DefinitionCache().load_definitions(session, [claimed])
+        batch_inputs = await load_inputs(session, chosen, [claimed], definitions, batch.now)
     claimed = replace(claimed, hold=None)  # as if it were not on hold
-    world = replace(around.world(claimed), stop_before_next_step=False)
+    world = replace(batch_inputs.for_execution(claimed), stop_before_next_step=False)
     if claimed.status not in ("pending", "paused"):
         return Subject(_NOTHING, claimed, world, row)
-    program = _usable(_program(programs, claimed))
+    pinned = _usable(_definition_of(definitions, claimed))
     if claimed.status == "paused" and claimed.pause is None:
-        claimed = _adopted(claimed, program, around.steps.get(claimed.id))
-    return Subject(program.definition, claimed, world, row)
+        claimed = _adopted(claimed, pinned, batch_inputs.steps.get(claimed.id))
+    return Subject(pinned.definition, claimed, world, row)
 
 
-def _program(programs: Definitions, claimed: ClaimedExecution) -> Found:
+def _definition_of(definitions: Definitions, claimed: ClaimedExecution) -> Found:
     """Return the copy that it paused with, or else the definition as it is now."""
     if claimed.pause is not None and claimed.pause.definition is not None:
-        return programs.of_pause(claimed.pause)
-    return programs.of_workflow(claimed.workflow)
+        return definitions.of_pause(claimed.pause)
+    return definitions.of_workflow(claimed.workflow)
 
 
 def _usable(found: Found) -> PinnedDefinition:
@@ -108,10 +109,10 @@ def _usable(found: Found) -> PinnedDefinition:
 
 
 def _adopted(
-    claimed: ClaimedExecution, program: PinnedDefinition, last_step: str | None
+    claimed: ClaimedExecution, pinned: PinnedDefinition, last_step: str | None
 ) -> ClaimedExecution:
     """Return another program's pause as a daemon would take it over."""
-    taken = adopt_pause(claimed, program, last_step, claimed.used_approval_ids)
+    taken = adopt_pause(claimed, pinned, last_step, claimed.used_approval_ids)
     if taken is None:
         raise OperationRefused("it is no pause: the service has blocked it")
     if isinstance(taken, Incident):

@@ -24,8 +24,9 @@ from resumer_daemon.engine.planner import (
 )
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import UNBOUNDED, Batch, RequestTimes
+from resumer_daemon.store.definition_cache import DefinitionCache
 from resumer_daemon.store.inbox import QueueStatus
-from resumer_daemon.store.inputs import DefinitionCache, load_inputs
+from resumer_daemon.store.inputs import load_inputs
 from resumer_daemon.store.leases import (
     LeasedExecution,
     LeaseOwner,
@@ -202,12 +203,12 @@ class BatchProcessor:
         self._newer.add(batch.newer)
         if not batch.ids:
             return []
-        definitions = await self._definitions.programs(session, batch.claimed)
+        definitions = await self._definitions.load_definitions(session, batch.claimed)
         inputs = await load_inputs(session, self._settings, batch.claimed, definitions, batch.now)
         plans = []
         for each in batch.claimed:
             last_step = inputs.steps.get(each.id)
-            plans.append(plan_execution(each, definitions, inputs.world(each), last_step))
+            plans.append(plan_execution(each, definitions, inputs.for_execution(each), last_step))
             if inputs.allowance.used_up():  # HTTP, heartbeats and other batches come first now
                 await asyncio.sleep(0)
         return plans + [plan_unreadable(u.claimed, u.why, u.cause) for u in batch.unreadable]

@@ -42,8 +42,8 @@ from resumer_daemon.effects.allowlist import read_allow_list
 from resumer_daemon.effects.channels import Routes
 from resumer_daemon.effects.http_client import HttpClient
 from resumer_daemon.effects.http_message import Signer
+from resumer_daemon.store.definition_cache import DefinitionCache
 from resumer_daemon.store.gauges import Gauges, PoolGauges
-from resumer_daemon.store.inputs import DefinitionCache
 from resumer_daemon.store.leases import LeaseOwner, silence
 from resumer_daemon.store.session import Database, Pool
 from resumer_daemon.telemetry.metrics import Metrics

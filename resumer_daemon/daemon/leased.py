@@ -35,7 +35,8 @@ from resumer_daemon.engine.state import DamagedState, State
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store import claim, leases, outbox
 from resumer_daemon.store.claim import Batch, UnreadableExecution
-from resumer_daemon.store.inputs import DefinitionCache, load_inputs
+from resumer_daemon.store.definition_cache import DefinitionCache
+from resumer_daemon.store.inputs import load_inputs
 from resumer_daemon.store.leases import (
     DocumentCache,
     LeasedExecution,
@@ -214,13 +215,13 @@ class LeasedExecutions:
         self,
         session: Session,
         claimed: ClaimedExecution,
-        program: PinnedDefinition,
+        definition: PinnedDefinition,
         elapsed: float,
         now: datetime,
     ) -> AdvanceInputs:
-        programs = Definitions({program.sha256: program}, {})
-        loaded = await load_inputs(session, self._settings, [claimed], programs, now)
-        return replace(loaded.world(claimed), elapsed=elapsed)
+        definitions = Definitions({definition.sha256: definition}, {})
+        loaded = await load_inputs(session, self._settings, [claimed], definitions, now)
+        return replace(loaded.for_execution(claimed), elapsed=elapsed)
 
     async def _read(self, session: Session) -> Batch:
         """Read the locked executions, after undoing writes that the guard could not check."""
@@ -308,16 +309,16 @@ class LeasedExecutions:
                 epoch=lease.epoch,
                 claims=lease.takeovers,
             )
-        program = await self._definitions.kept_copy(session, lease.definition)
+        definition = await self._definitions.pinned(session, lease.definition)
         try:
             state = State.from_json(load(lease.state))
         except DamagedState as error:
             incident = Incident("row_unreadable", str(error), "cancel it, or retry from a step")
             return plan_running_incident(claimed, State(None), lease.definition, incident)
-        if not isinstance(program, PinnedDefinition):
-            incident = Incident("definition_unreadable", program.why, "correct it, then retry")
+        if not isinstance(definition, PinnedDefinition):
+            incident = Incident("definition_unreadable", definition.why, "correct it, then retry")
             return plan_running_incident(claimed, state, lease.definition, incident)
-        pending = PendingEffects(program, state, ())
+        pending = PendingEffects(definition, state, ())
         if doubts:
             return plan_ambiguous_effects(claimed, pending, doubts)
         if isinstance(found, UnreadableExecution):
@@ -328,7 +329,7 @@ class LeasedExecutions:
             return plan_running_incident(
                 claimed, state, lease.definition, Incident("no_progress", detail, "retry")
             )
-        inputs = await self._inputs(session, claimed, program, 0.0, now)
+        inputs = await self._inputs(session, claimed, definition, 0.0, now)
         return plan_after_effects(claimed, pending, {}, inputs)
 
     async def quarantine_first(self, incident: Incident) -> None:

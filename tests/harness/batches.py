@@ -7,7 +7,7 @@ from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.newer_states import NewerStates
 from resumer_daemon.daemon.scan_window import ScanWindow, StatusReader
 from resumer_daemon.daemon.suspects import Suspects
-from resumer_daemon.store.inputs import DefinitionCache
+from resumer_daemon.store.definition_cache import DefinitionCache
 from resumer_daemon.store.leases import LeaseOwner
 
 

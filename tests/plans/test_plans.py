@@ -57,8 +57,9 @@ ELSEWHERE = {
     """,
     "some rows of definitions, rules, workflows, tokens or keys": """
         commands.prune_idempotency_keys commands.store_idempotency_key
-        commands.take_idempotency_key commands.upsert_workflow inputs.read_context_cache
-        inputs.read_definitions inputs.read_rules inputs.read_workflows
+        commands.take_idempotency_key commands.upsert_workflow
+        definition_cache.read_definitions definition_cache.read_workflows
+        inputs.read_context_cache inputs.read_rules
         record.insert_definitions tokens.create_token tokens.list_tokens tokens.revoke_token
     """,
     "inserts alone": """
