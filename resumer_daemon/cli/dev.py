@@ -52,8 +52,8 @@ class Demo:
     async def _decided(self, verdict: str, title: str) -> None:
         console.print(Rule(f"[bold]{title}[/]", align="left", style="dim"))
         execution = await self.pause()
-        asked = (await queries.show_execution(self._session, execution))["approvals"][0]
-        statement = commands.decide_by_update(asked["request_id"], verdict)
+        approval = (await queries.show_execution(self._session, execution))["approvals"][0]
+        statement = commands.decide_by_update(approval["request_id"], verdict)
         console.print(f"[dim]sql>[/] {escape(statement)}", highlight=False, soft_wrap=True)
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
             await other.execute(statement.encode())
@@ -70,11 +70,11 @@ class Demo:
         """Start an execution and wait until it is paused; return its id."""
         execution = await commands.start(self._session, workflow or self._workflow, PAYLOAD)
         found = await self._until(execution, lambda e: e["status"] == "paused")
-        asked, pause = found["approvals"][0], found["pauses"][-1]
+        approval, pause = found["approvals"][0], found["pauses"][-1]
         console.print(
             f"{found['execution_id']} is {colored_status('paused')} at [bold]{pause['step']}[/]"
-            f" since {pause['paused_at'][11:19]} UTC: waits for [bold]{asked['role']}[/]"
-            f" ({asked['request_id']})",
+            f" since {pause['paused_at'][11:19]} UTC: waits for [bold]{approval['role']}[/]"
+            f" ({approval['request_id']})",
             highlight=False,
             soft_wrap=True,
         )
