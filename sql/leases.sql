@@ -1,4 +1,4 @@
--- Take, fence, extend, release and take over leases; write the journal of effects.
+-- Take, fence, extend, expire and take over leases; write the journal of effects.
 -- Run by store/leases.py.
 
 -- name: take_leases

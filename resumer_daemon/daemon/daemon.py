@@ -23,7 +23,7 @@ from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.daemon.instrumentation import Tracing
 from resumer_daemon.daemon.isolation import Isolation
-from resumer_daemon.daemon.leased import LeasedExecutions
+from resumer_daemon.daemon.lease_transactions import LeaseTransactions
 from resumer_daemon.daemon.listener import Listener
 from resumer_daemon.daemon.maintenance import (
     InstanceReaper,
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 HTTP_SESSIONS = 4  # connections of the HTTP API, none of which does the daemon's work
 CANCEL_AGAIN = 1.0  # seconds until a task that goes on is cancelled again
-GRACE = 5.0  # seconds beyond the drain timeout to release what did not end in time
+GRACE = 5.0  # seconds beyond the drain timeout to expire the leases of what did not end in time
 GC_THRESHOLDS = 50_000, 20, 20  # see `tune_gc`
 
 
@@ -89,7 +89,7 @@ class Daemon:
         self._main: asyncio.Task[None] | None = None
 
     def _build_effects(self) -> EffectRunner:
-        leased = LeasedExecutions(
+        transactions = LeaseTransactions(
             self._pool, self._definitions, self.settings, self._owner, self.metrics, self._newer
         )
         sender = EffectSender(
@@ -101,7 +101,7 @@ class Daemon:
             self.metrics,
             self._tracing,
         )
-        return EffectRunner(leased, sender, self.settings, self._heartbeat, self._wakeup)
+        return EffectRunner(transactions, sender, self.settings, self._heartbeat, self._wakeup)
 
     def _build_worker(self) -> Worker:
         suspects, window = Suspects(), ScanWindow()

@@ -23,7 +23,7 @@ from resumer_daemon.config import Settings
 from resumer_daemon.daemon.effect_sender import Collected, EffectSender, InFlightEffects
 from resumer_daemon.daemon.failures import REMEDIES, cause_of, is_lock, is_lost
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.leased import LeasedExecutions
+from resumer_daemon.daemon.lease_transactions import LeaseTransactions
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.daemon.suspects import TIMES
 from resumer_daemon.effects.backoff import with_jitter
@@ -61,13 +61,13 @@ class EffectRunner:
 
     def __init__(
         self,
-        executions: LeasedExecutions,
+        transactions: LeaseTransactions,
         sender: EffectSender,
         settings: Settings,
         heartbeat: Heartbeat,
         wakeup: Wakeup,
     ) -> None:
-        self._executions = executions
+        self._transactions = transactions
         self._sender = sender
         self._settings = settings
         self._heartbeat = heartbeat
@@ -108,13 +108,13 @@ class EffectRunner:
             if run.leased.execution == execution and run.leased.pending.state.branches:
                 run.branch_ready.set()
 
-    async def release_unknown(self, session: Session) -> None:
-        """Release leases of this daemon that do not run here: their commit had no response."""
+    async def expire_unknown(self, session: Session) -> None:
+        """Expire leases of this daemon that do not run here: their commit had no response."""
         running = [run.leased.execution for run in self._runs.values()]
-        await self._executions.release_unknown(session, running)
+        await self._transactions.expire_unknown(session, running)
 
     async def drain(self, seconds: float) -> None:
-        """Start no attempt, let those under way end for `seconds`, then release what is left."""
+        """Start no attempt, let those under way end for `seconds`, then expire the other leases."""
         self._sender.stop()
         if self._runs:
             await asyncio.wait(self._runs, timeout=seconds)
@@ -123,7 +123,7 @@ class EffectRunner:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
         if unfinished:
-            await self._executions.release([run.leased for run in unfinished.values()])
+            await self._transactions.expire([run.leased for run in unfinished.values()])
 
     def abandon(self) -> None:
         """Stop everything that runs. Other daemons took it over and send under the same keys."""
@@ -138,16 +138,16 @@ class EffectRunner:
             while leased is not None:
                 run.leased = leased
                 if self._sender.stopping and not in_flight:
-                    return await self._executions.release([leased])
+                    return await self._transactions.expire([leased])
                 in_flight.send(leased)
                 ended = await self._collect(run, in_flight)
                 if ended.results or not leased.pending.effects:
-                    leased = await self._executions.record(leased, ended.results)
+                    leased = await self._transactions.record(leased, ended.results)
                 elif not ended.unsent:
-                    leased = await self._executions.advance_waiting_branches(leased)
+                    leased = await self._transactions.advance_waiting_branches(leased)
                 elif not in_flight and not self._sender.stopping:
                     delay = REQUEUE_DELAY * self._random.uniform(0.5, 1)
-                    return await self._executions.requeue(leased, delay)
+                    return await self._transactions.requeue(leased, delay)
         finally:
             in_flight.cancel()
 
@@ -172,9 +172,9 @@ class EffectRunner:
         run = self._runs.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("effect_run_failed", execution=str(run.leased.execution), error=repr(error))
-            if not run.failed:  # a release that fails too leaves the lease to its end
+            if not run.failed:  # if this fails too, the lease expires in time
                 run.failed = True
-                self._track(run, self._executions.release_with_retries(run.leased))
+                self._track(run, self._transactions.expire_with_retries(run.leased))
         if not self._runs:
             self._heartbeat.clear()
         if self._wake_when_free:
@@ -188,7 +188,7 @@ class EffectRunner:
         """
         started = monotonic()
         try:
-            rescued = await self._executions.rescue(limit)
+            rescued = await self._transactions.rescue(limit)
         except PoolTimeout as error:  # the worker has a connection of its own and continues
             log.warning("rescue_postponed", error=str(error))
             return 0, []
@@ -204,7 +204,7 @@ class EffectRunner:
                     f"{self._single_failures} takeovers of this execution alone failed:"
                     f" {format_error(error)}"
                 )
-                await self._executions.quarantine_first(Incident(cause, detail, REMEDIES[cause]))
+                await self._transactions.quarantine_first(Incident(cause, detail, REMEDIES[cause]))
             return 0, []
         self._single_failures, self._rescue_limit = 0, UNLIMITED
         return rescued

@@ -130,7 +130,7 @@ class Worker:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        """Connect, check the role and the migrations, and release what nobody here runs."""
+        """Connect, check the role and the migrations, and expire leases that nothing here runs."""
         session = await self._database.session("resumer-worker")
         async with session.connection:
             if not self._settings.allow_superuser:
@@ -138,7 +138,7 @@ class Worker:
             async with session.transaction():
                 history = await read_history(session.connection)
             require_applied(history, session.schema)
-            await self._effects.release_unknown(session)
+            await self._effects.expire_unknown(session)
             await self._follow_clock(session)
             yield session
 

@@ -385,3 +385,40 @@ def _approval(row: ApprovalRow) -> Approval:
         row.decision_reason, row.decided_at, row.expired, row.expires_at,
         row.guard_violation, row.traceparent,
     )  # fmt: skip
+
+
+MIN_CACHED: Final = 16_384
+"""Characters from which on parsing a text costs more than finding it in the cache."""
+
+MAX_CACHED: Final = 16_000_000
+"""Characters of all cached texts. The least recently used texts are dropped."""
+
+
+class DocumentCache:
+    """Parses JSON, and caches the values of large texts. Callers must not change the values."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Json] = {}
+        self._characters = 0
+
+    def __call__(self, text: str) -> Json:
+        """Return the value of a text.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        if not MIN_CACHED <= len(text) <= MAX_CACHED:
+            return load(text)
+        known = text in self._known
+        document = self._known.pop(text) if known else load(text)
+        self._known[text] = document
+        if not known:
+            self._characters += len(text)
+            self._evict()
+        return document
+
+    def _evict(self) -> None:
+        while self._characters > MAX_CACHED:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._characters -= len(oldest)

@@ -12,7 +12,7 @@ from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked_ids
 from resumer_daemon.store.session import Session
 from resumer_daemon.telemetry.trace_context import TraceContext
-from resumer_daemon.workflow.values import Json, dump, load
+from resumer_daemon.workflow.values import dump
 
 MIN_WAIT: Final = 1.0
 """Seconds that an effect may always wait for a slot and a connection."""
@@ -300,40 +300,3 @@ async def ambiguous_effects(session: Session, ids: Sequence[UUID]) -> Mapping[UU
     for row in await session.fetch_all("leases.find_ambiguous_effects", {"ids": array(ids)}):
         keys.setdefault(row["execution_id"], []).append(row["key"])
     return keys
-
-
-MIN_CACHED: Final = 16_384
-"""Characters from which on parsing a text costs more than finding it in the cache."""
-
-MAX_CACHED: Final = 16_000_000
-"""Characters of all cached texts. The least recently used texts are dropped."""
-
-
-class DocumentCache:
-    """Parses JSON, and caches the values of large texts. Callers must not change the values."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Json] = {}
-        self._characters = 0
-
-    def __call__(self, text: str) -> Json:
-        """Return the value of a text.
-
-        Raises:
-            ValueError: It is not JSON.
-        """
-        if not MIN_CACHED <= len(text) <= MAX_CACHED:
-            return load(text)
-        known = text in self._known
-        document = self._known.pop(text) if known else load(text)
-        self._known[text] = document
-        if not known:
-            self._characters += len(text)
-            self._evict()
-        return document
-
-    def _evict(self) -> None:
-        while self._characters > MAX_CACHED:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            self._characters -= len(oldest)

@@ -19,7 +19,7 @@ from resumer_daemon.__main__ import main
 from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.effect_sender import EffectSender
 from resumer_daemon.daemon.heartbeat import Heartbeat
-from resumer_daemon.daemon.leased import LeasedExecutions
+from resumer_daemon.daemon.lease_transactions import LeaseTransactions
 from resumer_daemon.daemon.outbox import OutboxDispatcher
 from resumer_daemon.store.session import Session
 
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 TRANSACTIONS: dict[str, tuple[type, str]] = {
     "turn": (BatchProcessor, "process_due"),
-    "record": (LeasedExecutions, "record"),
-    "rescue": (LeasedExecutions, "rescue"),
-    "hand_over": (LeasedExecutions, "release"),
+    "record": (LeaseTransactions, "record"),
+    "rescue": (LeaseTransactions, "rescue"),
+    "hand_over": (LeaseTransactions, "expire"),
 }
 """What commits: a point before the COMMIT is sent, and one when it is known."""
 

@@ -1,4 +1,4 @@
-"""Transactions of executions that run under a lease: record and advance, rescue, release."""
+"""Transactions of leased executions: record results, advance, take over, give up the lease."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,11 +34,10 @@ from resumer_daemon.engine.planner import (
 from resumer_daemon.engine.state import DamagedState, State
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store import claim, leases, outbox
-from resumer_daemon.store.claim import Batch, UnreadableExecution
+from resumer_daemon.store.claim import Batch, DocumentCache, UnreadableExecution
 from resumer_daemon.store.definition_cache import DefinitionCache
 from resumer_daemon.store.inputs import load_inputs
 from resumer_daemon.store.leases import (
-    DocumentCache,
     LeasedExecution,
     LeaseOwner,
     RescuedLease,
@@ -56,7 +55,7 @@ MAX_TAKEOVERS: Final = 5
 """Takeovers without progress after which the execution becomes an incident."""
 
 
-class LeasedExecutions:
+class LeaseTransactions:
     """Moves leased executions from one durable point to the next. The lease fences each write."""
 
     def __init__(
@@ -342,18 +341,18 @@ class LeasedExecutions:
         async with self._pool.session() as session, session.transaction():
             await leases.requeue(session, leased.execution, leased.epoch, seconds)
 
-    async def release(self, executions: Iterable[LeasedExecution]) -> None:
-        """End these leases now, so that any daemon may take them over."""
+    async def expire(self, executions: Iterable[LeasedExecution]) -> None:
+        """Expire these leases now, so that any daemon may take the executions over."""
         epochs = {leased.execution: leased.epoch for leased in executions}
         async with self._pool.session() as session, session.transaction():
             await leases.expire(session, epochs)
 
-    async def release_with_retries(self, leased: LeasedExecution) -> None:
-        """End a lease now. Repeat while the database is unreachable."""
-        await self._retries()(self.release, [leased])
+    async def expire_with_retries(self, leased: LeasedExecution) -> None:
+        """Expire a lease now. Repeat while the database is unreachable."""
+        await self._retries()(self.expire, [leased])
 
-    async def release_unknown(self, session: Session, running: Iterable[UUID]) -> None:
-        """End the leases of this daemon whose executions are not in `running`."""
+    async def expire_unknown(self, session: Session, running: Iterable[UUID]) -> None:
+        """Expire the leases of this daemon whose executions are not in `running`."""
         async with session.transaction():
             await leases.expire_unknown(session, self._owner, running)
 
