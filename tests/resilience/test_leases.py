@@ -358,7 +358,7 @@ async def test_incident_of_an_unreadable_row_names_what_was_sent(service: Servic
             service.database.run(write, before)
             incident = service.pause(execution)["incident"]
             assert incident["cause"] == "row_unreadable"
-            assert incident["detail"].endswith(f"sent already: {keys(here)[0]}")
+            assert incident["detail"].endswith(f"already sent: {keys(here)[0]}")
             assert service.database.run("SELECT status FROM resumer.effects") == [("done",)]
             ask_retry(service, execution)
             await beside(lambda: finished(service, execution))
