@@ -523,7 +523,7 @@ async def test_large_context_is_parsed_once_for_a_foreach(
         parsed.append(len(text))
         return load(text)
 
-    monkeypatch.setattr("resumer_daemon.store.leases.load", counted)
+    monkeypatch.setattr("resumer_daemon.store.claim.load", counted)
     async with receiver(answering()) as here:
         act = {"type": "webhook", "url": here.url("/{{item}}")}
         send = {"id": "send", "type": "execute", "execute": [act]}

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from resumer_daemon.store import inputs
+from resumer_daemon.store import definition_cache
 from tests.harness import Database
 from tests.harness.background import by_hand
 from tests.harness.members import give_rights, member_of
@@ -176,7 +176,7 @@ def test_a_daemon_says_again_that_a_definition_is_used(
 ):
     """Before it may be deleted; and not with each pause."""
     if forgets:
-        monkeypatch.setattr(inputs, "KEPT", 0.0)
+        monkeypatch.setattr(definition_cache, "STORE_INTERVAL", 0.0)
     service = Service(database)
     service.workflow(ask(), allow())
     with running(database):
