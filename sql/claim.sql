@@ -120,7 +120,7 @@ SELECT
     SELECT array_agg(used) FROM resumer.pauses o, unnest(o.approval_ids) AS used WHERE o.execution_id = e.id) END AS used,
   -- the clock of its steps: they begin after the pause that ends with them, even where the server's clock went back
   p.paused_at,
-  -- what was left, when it paused, of the time that another program gave it
+  -- the time limit of another program that was left when it paused
   CASE WHEN p.state IS NULL AND isfinite(e.timeout_at) AND isfinite(coalesce(e.paused_at, e.completed_at)) --? timeout_at
     THEN extract(epoch FROM e.timeout_at - coalesce(e.paused_at, e.completed_at))::float8 END AS time_left, --? timeout_at
   NULL::float8 AS time_left, --? no_timeout_at

@@ -11,7 +11,7 @@ SELECT v.execution_id, CASE WHEN v.seconds IS NOT NULL THEN %(instance)s::uuid E
 FROM unnest(%(execution_ids)s::uuid[], %(seconds)s::float8[], %(states)s::jsonb[], %(definitions)s::text[])
   AS v (execution_id, seconds, state, definition)
 ON CONFLICT (execution_id) DO UPDATE SET
-  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), -- with each durable point: who repeats a commit whose answer was lost finds that it is done
+  epoch = greatest(l.epoch + 1, EXCLUDED.epoch), -- with each durable point, so that a daemon whose commit had no response finds that it succeeded
   instance = EXCLUDED.instance,
   lease_until = EXCLUDED.lease_until,
   state = EXCLUDED.state,

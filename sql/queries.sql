@@ -153,7 +153,7 @@ SELECT jsonb_build_object(
   'messages', (
     SELECT coalesce(jsonb_object_agg(s.state, s.number), '{}') FROM (
       SELECT o.state, count(*) AS number FROM resumer.outbox o WHERE o.state <> 'delivered' GROUP BY o.state) AS s),
-  'daemons', least( -- a pooler may show the name of one on several backends, and who was killed has not said good-bye
+  'daemons', least( -- a pooler may show one name on several backends, and a killed daemon leaves its instance
     (SELECT count(*) FROM pg_stat_activity a
      WHERE a.datname = current_database() AND a.application_name = 'resumer-worker'),
     (SELECT count(*) FROM resumer.instances i WHERE NOT i.dead)))::text AS stats

@@ -39,7 +39,7 @@ BEGIN
 END
 $f$;
 
--- Whether an execution has ever been paused by us, or taken over while it was paused.
+-- Return whether the daemon ever paused an execution or adopted its pause.
 CREATE OR REPLACE FUNCTION resumer.was_paused(execution uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
 SET enable_seqscan = 'off' SET jit = 'off' -- as above
@@ -49,14 +49,14 @@ BEGIN
 END
 $f$;
 
--- Whether an execution that another program ends as blocked becomes a pause at once: where an approval can be seen, and
--- we know nothing of the execution. That shortens the time in which the end can be seen.
+-- Return whether an execution that another program ends as blocked becomes a pause at once: it has a visible approval, and the
+-- daemon has no record of the execution. This shortens the time in which readers see the end.
 CREATE OR REPLACE FUNCTION resumer.pauses_at_once(execution uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 SET enable_seqscan = 'off' SET jit = 'off' -- as above
 AS $f$
 BEGIN
-  -- not where reading what other writers write would make one of them fail
+  -- not if reading what other writers write could make one of them fail
   RETURN current_setting('transaction_isolation') <> 'serializable'
     AND EXISTS (SELECT FROM resumer.control c WHERE c.singleton AND c.adopt_blocked)
     AND EXISTS (SELECT FROM service_schema.approval_requests a WHERE a.execution_id = execution)
@@ -65,10 +65,10 @@ BEGIN
 END
 $f$;
 
--- Whether a write is of the kind that the guard keeps from rows of ours. `same`: it leaves status, result and id as they
--- are; `same_id`: it leaves the id; `same_rest`: it leaves what nobody but a daemon writes. Of what we run, `failed` and
--- `cancelled` pass; of all else of ours, `cancelled`. It has no SET, so that it is inlined, and therefore names the schema
--- of every operator.
+-- Return whether the guard rejects such a write to a row that the daemon owns. `same`: status, result and id do not change.
+-- `same_id`: the id does not change. `same_rest`: the columns that only a daemon writes do not change. `cancelled` passes always,
+-- `failed` only while the daemon runs the execution. The function has no SET, so that it is inlined, and therefore qualifies every
+-- operator with its schema.
 CREATE OR REPLACE FUNCTION resumer.is_guarded(was text, becomes text, same boolean, same_id boolean, same_rest boolean)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -82,7 +82,7 @@ AS $f$
       OR becomes OPERATOR(pg_catalog.=) 'completed' END
 $f$;
 
--- Take the lock of the inbox that an INSERT takes.
+-- Lock the inbox as an INSERT does.
 CREATE OR REPLACE FUNCTION resumer.lock_inbox() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
@@ -91,22 +91,22 @@ BEGIN
 END
 $f$;
 
--- Before an update of a row. It runs for every row that anybody updates. So the first test is one short expression that
--- reads no table; there is no SET; every operator is named with its schema; and the binding names no column, so that the
--- service may change them. Rows are compared by their bytes (`*=`), which works for every type. Where a lock keeps it from
--- looking whether the row is ours, the write passes, and the `adopt` request has the row as it was: the daemon looks, and
--- undoes the write (record.revert_foreign_writes). Where that request cannot be written either, a row that was paused, or that we
--- have resumed, stays as it was.
+-- Check an update of a row. It runs for every row that any program updates. Therefore the first test is one short expression that
+-- reads no table, there is no SET, and every operator is qualified with its schema. The trigger names no column, so that the
+-- service may change them. Rows are compared by their bytes (`*=`), which works for every type. If a lock prevents the check of the
+-- owner, the write passes and the `adopt` request contains the old row: the daemon checks it and undoes the write
+-- (record.revert_foreign_writes). If that request cannot be written either, a row that was paused, or that the daemon has resumed,
+-- stays unchanged.
 CREATE OR REPLACE FUNCTION resumer.protect_execution() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 AS $f$
-DECLARE -- without values: each would be an expression more for every row
+DECLARE -- without values: each would add an expression for every row
   was pg_catalog.text;
   becomes pg_catalog.text;
   written pg_catalog.text;
   same pg_catalog.bool;
   same_rest pg_catalog.bool;
-  compares pg_catalog.bool; -- the documents, which may be large, where a daemon holds the lease
+  compares pg_catalog.bool; -- compare the documents, which may be large: a daemon holds the lease
   looks pg_catalog.bool;
   guarded pg_catalog.bool;
   refused pg_catalog.bool;
@@ -172,7 +172,7 @@ BEGIN
       ELSIF same IS NOT TRUE AND coalesce(unchecked, '') OPERATOR(pg_catalog.=) ''
         AND becomes OPERATOR(pg_catalog.=) 'completed' AND new.result::pg_catalog.text OPERATOR(pg_catalog.=) 'blocked'
         AND resumer.pauses_at_once(old.id) THEN
-        paused := new; -- where an assignment fails, `new` is as it was written
+        paused := new; -- so that `new` is unchanged if an assignment fails
         paused.status := 'paused';
         paused.result := NULL;
         paused.completed_at := NULL;
@@ -185,18 +185,18 @@ BEGIN
     EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
       tries := coalesce(tries, 0) OPERATOR(pg_catalog.+) 1;
       IF SQLSTATE OPERATOR(pg_catalog.=) '42804' AND tries OPERATOR(pg_catalog.=) 1 THEN
-        EXECUTE 'DISCARD PLANS'; -- a column has another type than when this session made its plans
+        EXECUTE 'DISCARD PLANS'; -- the type of a column has changed since this session made its plans
         CONTINUE;
       END IF;
       IF coalesce(pg_catalog.current_setting('resumer.warned', true), '') OPERATOR(pg_catalog.<>) 'on' THEN
-        PERFORM pg_catalog.set_config('resumer.warned', 'on', true); -- once is enough for a transaction
+        PERFORM pg_catalog.set_config('resumer.warned', 'on', true); -- once per transaction
         RAISE WARNING 'resumer: %, left to the reconciler', SQLERRM USING ERRCODE = SQLSTATE;
       END IF;
       IF guarded IS NOT TRUE OR unchecked OPERATOR(pg_catalog.<>) '' OR tries OPERATOR(pg_catalog.>) 2 THEN
         RETURN new;
       END IF;
     END;
-    -- nobody can look whose row it is: once more, by what can be left in the inbox
+    -- the owner of the row cannot be read: repeat, if the inbox takes a request
     BEGIN
       PERFORM resumer.lock_inbox(), pg_catalog.set_config('resumer.unchecked', 'noted', true);
     EXCEPTION WHEN serialization_failure THEN RAISE; WHEN OTHERS THEN
@@ -206,22 +206,22 @@ BEGIN
   END LOOP;
   IF refused AND coalesce(pg_catalog.current_setting('resumer.refused', true), '') OPERATOR(pg_catalog.=) '' THEN
     PERFORM pg_catalog.set_config('resumer.refused', written, true);
-    RAISE WARNING 'resumer: %', refusal -- once for a statement
+    RAISE WARNING 'resumer: %', refusal -- once per statement
       USING HINT = 'To write anyway: SET LOCAL resumer.own = ''on''. To end it: set status to ''cancelled''.';
   END IF;
   IF looks AND coalesce(pg_catalog.current_setting('resumer.look', true), '') OPERATOR(pg_catalog.<>) 'on' THEN
     PERFORM pg_catalog.set_config('resumer.look', 'on', true);
   END IF;
   IF refused THEN
-    RETURN old; -- all of it: who writes a whole row blindly has nothing new in it
+    RETURN old; -- the whole row: a whole-row update by an unaware program has nothing new in it
   END IF;
   RETURN new;
 END
 $f$;
 
--- After a statement that updates executions: what became paused, or is paused no more, or ended as blocked; pauses on
--- which a word was written; writes that were refused, or that nobody could check. New minus old by EXCEPT and GROUP BY,
--- never a join: plpgsql keeps the plan of the session's first call, which was made for one row.
+-- Capture the rows of a statement that updates executions: pauses that began or ended, executions that ended as blocked, pauses
+-- with a new `approved` in `resume_data`, and writes that were refused or could not be checked. New rows minus old rows by EXCEPT
+-- and GROUP BY, never by a join: plpgsql keeps the plan of the session's first call, which was made for one row.
 CREATE OR REPLACE FUNCTION resumer.on_execution_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$
@@ -252,9 +252,9 @@ BEGIN
       SELECT c.id, false FROM (
         SELECT o.id, o.status::text, o.result::text FROM old_rows o WHERE o.status::text = 'paused'
         EXCEPT SELECT n.id, n.status::text, n.result::text FROM new_rows n) AS c
-      UNION ALL -- a word of an earlier pause, left in the column, is none on this one
-      SELECT c.id, c.word IS NOT NULL FROM (
-        SELECT n.id, to_jsonb(n.resume_data) -> 'approved' AS word FROM new_rows n WHERE n.status::text = 'paused'
+      UNION ALL -- a decision of an earlier pause that is still in the column does not count
+      SELECT c.id, c.decision IS NOT NULL FROM (
+        SELECT n.id, to_jsonb(n.resume_data) -> 'approved' AS decision FROM new_rows n WHERE n.status::text = 'paused'
         EXCEPT SELECT o.id, to_jsonb(o.resume_data) -> 'approved' FROM old_rows o) AS c) AS s
     GROUP BY s.id
     UNION ALL
@@ -263,7 +263,7 @@ BEGIN
       SELECT o.id, o.status::text, o.result::text, o.completed_at, o.paused_at, o.resume_count, o.last_resumed_at FROM old_rows o
       INTERSECT
       SELECT n.id, n.status::text, n.result::text, n.completed_at, n.paused_at, n.resume_count, n.last_resumed_at FROM new_rows n
-      OFFSET 0 -- asked of what both have, and not of each row of both
+      OFFSET 0 -- so that is_ours is called for the result of INTERSECT, not for each row
     ) AS u
     WHERE refused IS NOT NULL AND resumer.is_ours(u.id, u.status)
     UNION ALL
@@ -297,7 +297,7 @@ BEGIN
 END
 $f$;
 
--- After a statement that inserts executions: what is born paused, or blocked.
+-- Capture executions that are inserted as paused or blocked.
 CREATE OR REPLACE FUNCTION resumer.on_execution_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'
 AS $f$

@@ -68,8 +68,8 @@ BEGIN
   WHERE o.id = end_hold.hold AND o.released_at IS NOT NULL AND o.ended_at IS NULL FOR UPDATE;
   end_hold.more := FOUND;
   IF NOT FOUND THEN
-    RETURN; -- another was quicker
-  ELSIF h.kept_to IS NULL THEN -- whoever kept something by it has committed: it had a share of its row
+    RETURN; -- another session has ended it
+  ELSIF h.kept_to IS NULL THEN -- batches that parked by it have committed: they had a share lock on its row
     h.stopped_to := clock_timestamp();
     h.kept_to := coalesce((
       SELECT r.id FROM resumer.resume_requests r WHERE r.outcome = 'held' ORDER BY r.id DESC LIMIT 1), 0);
@@ -102,7 +102,7 @@ BEGIN
       SELECT s.execution_id, min(s.id) AS id FROM slice s GROUP BY s.execution_id
     )
     SELECT (SELECT count(*) FROM slice),
-      ARRAY( -- but for those that stood where a hold had stopped them, and go on from there
+      ARRAY( -- except those that the first part resumes
         SELECT k.execution_id FROM kept k
         WHERE (SELECT p.manual_pause ->> 'number' FROM resumer.pauses p
           WHERE p.execution_id = k.execution_id AND p.resumed_at IS NULL AND p.reason = 'manual' LIMIT 1) IS NULL
@@ -115,7 +115,7 @@ BEGIN
   WITH known AS MATERIALIZED (
     SELECT s.execution_id, s.place, e.status,
       (SELECT w.workflow_id FROM service_schema.workflows w WHERE w.id = e.workflow_id) AS workflow,
-      -- without organizations the name finds the NULL beside it
+      -- without organizations the name refers to `none`
       (SELECT organization_id FROM service_schema.workflow_executions o WHERE o.id = s.execution_id) AS organization
     FROM unnest(ids) WITH ORDINALITY AS s (execution_id, place)
     CROSS JOIN (SELECT NULL::uuid AS organization_id) AS none

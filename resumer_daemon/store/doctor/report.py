@@ -79,9 +79,9 @@ async def _run(family: Family, context: CheckContext) -> Sequence[CheckResult]:
             await context.connection.execute(load("doctor.limits"))
             return await family(context)
     except psycopg.Error as error:
-        said = str(error).strip().partition("\n")[0]
+        detail = str(error).strip().partition("\n")[0]
         return [
             CheckResult(
-                name, "error", f"could not be checked: {said}", remedy="fix the errors above"
+                name, "error", f"could not be checked: {detail}", remedy="fix the errors above"
             )
         ]

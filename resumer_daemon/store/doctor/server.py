@@ -170,13 +170,13 @@ async def check_listening(context: CheckContext) -> Sequence[CheckResult]:
     try:
         if await _receives(context.settings.listening_url):
             return [ok("listen path", f"notifications arrive through {name}")]
-        said = "no test notification arrived; the connection may go through a transaction pooler"
+        detail = "no test notification arrived; the connection may go through a transaction pooler"
     except (Unreachable, psycopg.Error) as failure:
-        said = str(failure).strip()
+        detail = str(failure).strip()
     return [
         warning(
             "listen path",
-            f"{name}: {said}",
+            f"{name}: {detail}",
             "the daemon finds decisions by polling every RESUMER_POLL_ONLY_INTERVAL",
             "RESUMER_LISTEN_URL=<a direct address of the server>",
         )
