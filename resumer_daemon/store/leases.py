@@ -207,7 +207,7 @@ async def fence(session: Session, execution: UUID, epoch: int) -> bool:
 async def branches_may_advance(
     session: Session, execution: UUID, branches: Sequence[Branch]
 ) -> bool:
-    """Tell, without a lock, whether the wait of a branch beside effects may have ended."""
+    """Return whether a wait beside effects may have ended, without a lock."""
     due = [branch.wait.due_at for branch in branches]
     facts = {
         "id": execution,
