@@ -62,27 +62,26 @@ def floor(url: str, pipe: Connection) -> None:
 
 
 def daemon(url: str, pipe: Connection) -> None:
-    """The daemon as it is run, with an ear at the place where it counts what it committed."""
+    """The daemon as it runs, which also reports each commit where batches are recorded."""
     from resumer_daemon.cli.common import run
     from resumer_daemon.config import load_settings
-    from resumer_daemon.daemon import daemon, worker
-    from resumer_daemon.daemon.daemon import Daemon
+    from resumer_daemon.daemon import after_commit, daemon
     from resumer_daemon.telemetry import logs
 
-    account = vars(worker)["account"]  # the place where commits are counted
+    record_batch = vars(after_commit)["record_batch"]
 
-    def heard(turned: Any, *rest: Any) -> Any:
+    def reported(result: Any, *rest: Any) -> Any:
         # what was claimed once more, right after its commit, is found to be settled
-        moved = [plan.claimed.id.bytes for plan in turned.plans if plan.status is not None]
+        moved = [plan.claimed.id.bytes for plan in result.plans if plan.status is not None]
         if moved:
             pipe.send((time.perf_counter(), moved))
-        return account(turned, *rest)
+        return record_batch(result, *rest)
 
-    vars(worker)["account"] = heard
+    vars(after_commit)["record_batch"] = reported
     logs.configure("console", "warning")
 
     async def serve() -> None:
-        running = Daemon(load_settings(database_url=url, http_port=0, allow_superuser=True))
+        running = daemon.Daemon(load_settings(database_url=url, http_port=0, allow_superuser=True))
         daemon.tune_gc()
         task = asyncio.create_task(running.run())
         await running.listening.wait()
@@ -99,6 +98,7 @@ def beside(work: Callable[[str, Connection], None], url: str) -> Any:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(url, theirs), daemon=True)
     process.start()
+    theirs.close()  # so that a process that ends is noticed
     if ours.recv() != "ready":
         raise RuntimeError("the process beside us did not start")
     try:
