@@ -50,7 +50,7 @@ def test_they_are_shown_first_and_asked_for_in_batches(
 ):
     url = unmigrated.url
     since = ("adopt", "--since", "2026-02-01")
-    assert "5 blocked executions would" in run(url, *since, "--batch", "2")
+    assert "5 blocked executions found" in run(url, *since, "--batch", "2")
     assert "0 blocked executions" in run(url, "adopt", "--since", "2026-02-01T00:00:01Z")
     assert unmigrated.run("SELECT count(*) FROM resumer.requests") == [(0,)]
     said = json.loads(run(url, *since, "--batch", "2", "--yes", "--json"))
@@ -81,8 +81,8 @@ def test_a_time_that_is_none_is_wrong_usage(unmigrated: Database, blocked: dict[
 
 def test_adoption_can_be_left_out(unmigrated: Database, today: Today, blocked: dict[str, UUID]):
     url = unmigrated.url
-    assert "left as they are" in run(url, "migrate", "up", "--no-adopt-blocked")
-    assert "left as they are" not in run(url, "migrate", "up", "--no-adopt-blocked")
+    assert "will stay blocked" in run(url, "migrate", "up", "--no-adopt-blocked")
+    assert "will stay blocked" not in run(url, "migrate", "up", "--no-adopt-blocked")
     execution = today.running(today.service.workflow(ask(), allow(), name="another"))
     with running(unmigrated):
         request = today.asks(execution)
@@ -90,7 +90,7 @@ def test_adoption_can_be_left_out(unmigrated: Database, today: Today, blocked: d
         today.service.decide(request, "approved")
         eventually_sync(lambda: today.service.decisions(execution) == [("approved", "too_late")])
         assert today.service.look(execution)["result"] == "blocked"
-        assert "adopted" in run(url, "migrate", "up", "--adopt-blocked")
+        assert "will become pauses" in run(url, "migrate", "up", "--adopt-blocked")
         execution = today.running(today.service.workflow(ask(), allow(), name="third"))
         today.asks(execution)
         today.blocks(execution)

@@ -129,7 +129,7 @@ ENFORCE: dict[str, Any] = {"decision_guard": "enforce"}
 def test_enforce_refuses_the_write_itself(
     service: Service, database: Database, writer: Writer, objection: str
 ):
-    assert "refused" in run(database.url, "migrate", "up", **ENFORCE)
+    assert "refuses approvals" in run(database.url, "migrate", "up", **ENFORCE)
     with running(database, **ENFORCE):
         execution, request = asked(service, objection)
         with pytest.raises(psycopg.Error, match="cannot be approved") as refused:
@@ -157,7 +157,7 @@ def test_the_trigger_is_off_unless_it_is_asked_for(service: Service, database: D
     assert "guard" not in run(database.url, "migrate", "up")
     service.approval(None, "approved")
     run(database.url, "migrate", "up", **ENFORCE)
-    assert "not refused" in run(database.url, "migrate", "up")
+    assert "no longer refuses approvals" in run(database.url, "migrate", "up")
     service.approval(None, "approved")
 
 

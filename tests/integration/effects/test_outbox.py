@@ -106,7 +106,7 @@ async def test_dead_message_has_a_reason_and_can_be_retried(service: Service, da
         listed = await command(database, "list", "--state", "dead", "--json")
         [told] = json.loads(listed)
         assert told["attempts"] == 2
-        assert "1 messages" in await command(database, "retry", told["key"])
+        assert "1 message " in await command(database, "retry", told["key"])
 
         def again() -> None:
             with running(database, notification_routes=routes):
@@ -123,7 +123,7 @@ async def test_notification_without_route_is_dead_and_names_the_setting(
     rows = await beside(lambda: delivered(service, {"user:*": "json://127.0.0.1:9"}))
     assert rows == [("dead", 1, [], "no route for role:a (RESUMER_NOTIFICATION_ROUTES)")]
     assert "not dead: unknown" in await command(database, "retry", "unknown", code=1)
-    assert "1 messages" in await command(database, "retry", "--all")
+    assert "1 message " in await command(database, "retry", "--all")
 
 
 def test_error_of_an_invalid_channel_does_not_show_its_address(service: Service):

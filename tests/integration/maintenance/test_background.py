@@ -33,7 +33,7 @@ async def hand(database: Database) -> AsyncIterator[ByHand]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One slice in each beat, and no rests."""
-    for name, value in {"SLICES": 1, "REST": 0.0, "SOON": 0.01}.items():
+    for name, value in {"SLICES": 1, "REST": 0.0, "RETRY_FIRST": 0.01}.items():
         monkeypatch.setattr(module, name, value)
 
 

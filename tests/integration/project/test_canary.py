@@ -134,7 +134,7 @@ async def test_a_secret_is_sent_and_is_nowhere_else(service: Service, tmp_path: 
     assert TOKEN in places["rows"]
     [(told,)] = service.database.run("SELECT body ->> 'message' FROM resumer.outbox")
     assert told == f"it is {TOKEN}"
-    assert "secrets are in what is sent" in places["rows"]
+    assert "a secret cannot be written to a table" in places["rows"]
 
 
 @pytest.mark.parametrize("form", ["console", "json"])

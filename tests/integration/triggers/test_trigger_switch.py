@@ -44,13 +44,13 @@ def test_they_are_switched_off_and_on_again(database: Database, writer: Writer, 
     dry = switch(database, "off", "--dry-run")
     assert dry.count("ALTER TABLE") == 3
     assert states(database) == before
-    assert switch(database, "off").count("are off now") == 3
+    assert switch(database, "off").count("are off.") == 3
     assert set(states(database).values()) == {"D"}
     assert switch(database, "off") == "nothing to do\n"
     rows.approval(rows.execution(), request_id="asked")
     writer.run("UPDATE approval_requests SET status = 'approved'")
     assert left(database) == []
-    assert switch(database, "on").count("are on now") == 3
+    assert switch(database, "on").count("are on.") == 3
     assert states(database) == before
     writer.run("UPDATE approval_requests SET status = 'rejected'")
     assert [decision for *_, decision in left(database)] == ["rejected"]
