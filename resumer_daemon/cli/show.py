@@ -1,6 +1,7 @@
 """`list`, `show`, `explain`, `ledger`, `incidents` and `stats`. These commands only read."""
 
 import asyncio
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -223,12 +224,16 @@ async def _watch(wanted: Filter, url: str | None) -> None:
     """Refresh the list until Ctrl-C, which is not an error."""
     from rich.live import Live
 
-    with suppress(asyncio.CancelledError), Live(console=console, auto_refresh=False) as live:
+    stopped = asyncio.Event()  # so that Ctrl-C never cancels a statement
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopped.set)
+    with Live(console=console, auto_refresh=False) as live:
         async with open_session(url, reads=True) as session:
-            while True:
+            while not stopped.is_set():
                 rows = await queries.list_executions(session, wanted)
                 live.update(listed(rows), refresh=True)
-                await asyncio.sleep(REFRESH)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REFRESH):
+                        await stopped.wait()
 
 
 LIST_COLUMNS = (
