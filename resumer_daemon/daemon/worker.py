@@ -6,9 +6,10 @@ claims never overlap, because each skips what the other has locked.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -107,7 +108,7 @@ class Worker:
                 raise
             except BatchFailed as error:
                 failed = error
-                self._require_rights(error.error)
+                self._require_rights(error.error, error.executions)
                 self._metrics.batches_failed.inc()
                 await self._wait_to_retry("batch_failed", error.error)
             except NotMigrated as error:
@@ -120,12 +121,14 @@ class Worker:
                 self._require_rights(error)
                 await self._wait_to_retry("database_lost", error)
 
-    def _require_rights(self, error: Exception) -> None:
+    def _require_rights(self, error: Exception, claimed: Sequence[UUID] = ()) -> None:
         """Raise NotAllowed if the role lacked a right before the first batch.
 
-        Later, the owner of the service's tables may give the right back: the worker waits for it.
+        Where executions were claimed, a trigger of the service may have refused one. Later on, the
+        owner of the tables may give the right back: the worker waits for it.
         """
-        if not self._processed and isinstance(error, psycopg.errors.InsufficientPrivilege):
+        lacks = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        if lacks and not claimed and not self._processed:
             raise NotAllowed(format_error(error)) from error
 
     @asynccontextmanager

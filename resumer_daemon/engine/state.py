@@ -81,7 +81,7 @@ class NextSteps:
         Raises:
             TypeError: Something else wrote it.
         """
-        given = dict(stored)
+        given = {**stored}  # a list, which dict() would take, is a TypeError here
         rejected = given.pop("refused", None)
         return cls(rejected=rejected, **given)
 
@@ -345,7 +345,7 @@ def _read(stored: Mapping[str, Json]) -> State:
     done = stored.get("done", {})
     return State(
         step=stored["step"],
-        visits=dict(stored.get("visits", {})),
+        visits={**stored.get("visits", {})},
         steps_taken=stored.get("taken", 0),
         steps_taken_inside=stored.get("taken_inside", 0),
         result=stored.get("result", "executed"),
@@ -355,7 +355,7 @@ def _read(stored: Mapping[str, Json]) -> State:
         time_left=_seconds(stored.get("time_left")),
         allowed_time=_seconds(stored.get("allowed_time")),
         clock=float(stored.get("clock", 0)),
-        loaded=dict(stored.get("loads", {})),
+        loaded={**stored.get("loads", {})},
         last_step_began=_time(stored.get("moment")),
     )
 

@@ -84,7 +84,13 @@ def test_a_document_that_cannot_be_read_is_an_incident_of_its_own(
 
 @pytest.mark.parametrize(
     ("column", "text"),
-    [("ways", "[]"), ("ways", '{"up": "x"}'), ("waiting", "[1]"), ("state", "[]"), ("state", "{}")],
+    [
+        ("next_steps", "[]"),
+        ("next_steps", '{"up": "x"}'),
+        ("waiting", "[1]"),
+        ("state", "[]"),
+        ("state", "{}"),
+    ],
 )
 def test_a_pause_record_that_is_damaged_is_an_incident_of_its_own(
     service: Service, column: LiteralString, text: str

@@ -163,7 +163,7 @@ def test_it_ends_when_its_parent_is_killed_and_is_swept_by_the_next():
 
 def test_one_that_outlived_its_parent_is_ended_by_the_next():
     # As on systems where a child is not told of its parent's death.
-    parent, folder, server = started_elsewhere("pg_process._tie = lambda: None")
+    parent, folder, server = started_elsewhere("cluster._tie = lambda: None")
     os.kill(parent.pid, signal.SIGKILL)
     parent.communicate()
     EmbeddedPostgres().close()
@@ -197,7 +197,7 @@ with EmbeddedPostgres(Path(sys.argv[1]), binaries=Path(sys.argv[2])) as server:
 
 ELSEWHERE = """
 import sys, psycopg
-from resumer_daemon.store import embedded, pg_process
+from resumer_daemon.embedded import cluster, server as embedded
 {change}
 server = embedded.EmbeddedPostgres()
 server.start()

@@ -20,7 +20,7 @@ OFF = {"slow": -300.0, "fast": 300.0}
 WAIT = {"id": "wait", "type": "wait", "wait": {"event": "x", "timeout": "4m"}, "next": "release"}
 TIMER = {"id": "wait", "type": "wait", "wait": {"for": "4m"}, "next": "release"}
 # these have no database, or tell how far both are apart, or sign what leaves us
-WITHOUT = {"cli/shown.py", "cli/subject.py", "store/doctor/server.py"}
+WITHOUT = {"cli/output.py", "cli/simulation_input.py", "store/doctor/server.py"}
 
 
 @pytest.fixture
