@@ -43,6 +43,7 @@ class Connection(H11Protocol):
         """Whether the connection waits for its client to send a request."""
         return not self._answering
 
+    # uvicorn narrows the type of asyncio.Protocol, and so do we
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a request."""
         super().connection_made(transport)

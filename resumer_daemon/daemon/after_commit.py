@@ -1,4 +1,4 @@
-"""What follows the commit of a batch: metrics, logs, traces, and effects to send."""
+"""Follow up the commit of a batch: record metrics, logs and traces, and send its effects."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How far back to scan the open requests, and the reader of the queue's status that learns from it.
+"""The bounds of scans of the open requests, and the reader of the queue's status.
 
 A settled row stays in an index of open work while anybody holds an old snapshot, and a scan from
 the beginning reads all of them. So a scan that is slow begins shortly before the last full one.

@@ -28,7 +28,7 @@ WritePart = Callable[[Sequence[Plan], int], Awaitable[Mapping[UUID, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: plans, the epochs of their leases, and executions that were stopped."""
+    """The plans that were written, the epochs of their leases, and executions that were stopped."""
 
     plans: Sequence[Plan] = ()
     epochs: Mapping[UUID, int] = field(default_factory=dict)

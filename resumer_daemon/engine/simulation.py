@@ -251,7 +251,7 @@ def _pending(approval: NewApproval) -> Approval:
 CarryOut: TypeAlias = Callable[[Effect], EffectResult]
 
 ROUNDS: Final = 20_000
-"""How many rounds of effects one stretch may take: a definition can be anybody's."""
+"""The rounds of effects that one segment may take, because a definition may loop without end."""
 
 # Keeps records in order from one round to the next. Templates show whole seconds.
 _ROUND_TRIP: Final = timedelta(milliseconds=10)

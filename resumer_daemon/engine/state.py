@@ -36,7 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Result: TypeAlias = Literal["allowed", "blocked", "executed"]
 Awaits: TypeAlias = Literal["approval", "event", "time"]
 WaitResult: TypeAlias = Literal["approved", "rejected", "expired", "event", "timeout"]
-"""How a wait ended."""
+"""The end of a wait."""
 
 AWAITS: Final[Mapping[WaitReason, Awaits]] = {
     "approval_required": "approval",

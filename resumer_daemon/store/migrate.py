@@ -140,7 +140,7 @@ async def repair(
 
 @dataclass(frozen=True, slots=True)
 class InstallationUse:
-    """What `down` ends: paused executions, requests in the ledger, connected daemons."""
+    """The work that `down` ends: paused executions, requests in the ledger, connected daemons."""
 
     paused: int
     requests: int

@@ -30,7 +30,7 @@ _EMPTY: Final[tuple[Json, ...]] = (None, "", [], {})
 _METADATA: Final = ("approval_required", "approver_role", "auto_expire")
 
 MOST_APPROVALS: Final = 100
-"""How many approvals a block may ask for, as each becomes a row."""
+"""The most approvals that a block may require. Each becomes a row."""
 
 
 def action_step(step: Reader, common: dict[str, Any]) -> ActionStep:

@@ -28,7 +28,7 @@ from resumer_daemon.workflow.values import (
 )
 
 DEPTH: Final = 64
-"""How deep `and` and `or` may nest."""
+"""The deepest nesting of `and` and `or`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from resumer_daemon.workflow.values import Json
 
 LONGEST_ID: Final = 255
-"""How many characters the id of a step may have."""
+"""The most characters in the id of a step."""
 
 NESTED: Final = 8
 """How deep `parallel` and `foreach` may stand in each other."""

@@ -1,4 +1,4 @@
-"""What all actions share: rendered parameters, identity, attempts and failures.
+"""The parts that all actions share: rendered parameters, identity, attempts and failures.
 
 An effect is rendered once, so all attempts send the same request.
 """
