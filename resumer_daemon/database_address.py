@@ -42,7 +42,7 @@ def require_tls(url: str, sslmode: str) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine: a socket, a loopback address, or `localhost`."""
+    """Tell whether a host is this machine: a socket, a loopback address, or `localhost`."""
     if not host or host[0] in "/@" or host == "localhost":
         return True
     try:

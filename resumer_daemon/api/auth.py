@@ -48,7 +48,7 @@ class Caller:
     everywhere: bool = False
 
     def may(self, permission: Permission, *, legacy: bool) -> bool:
-        """Whether the caller has a permission. `legacy`: cancel includes pause and resume."""
+        """Tell whether the caller has a permission. `legacy`: cancel includes pause and resume."""
         if legacy and permission in LEGACY and Permission.CANCEL.scope in self.scopes:
             return True
         return permission.scope in self.scopes

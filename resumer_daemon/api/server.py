@@ -40,7 +40,7 @@ class Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether the connection waits for its client to send a request."""
+        """True while the connection waits for its client to send a request."""
         return not self._answering
 
     # uvicorn narrows the type of asyncio.Protocol, and so do we

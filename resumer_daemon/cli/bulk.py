@@ -55,7 +55,7 @@ class Selection:
 
     @property
     def filtered(self) -> bool:
-        """Whether filters select the executions."""
+        """True if filters select the executions."""
         return (
             self.everything
             or self.by_reason

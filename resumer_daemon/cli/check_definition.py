@@ -53,7 +53,7 @@ class Checked:
 
     @property
     def fails(self) -> bool:
-        """Whether an execution would fail."""
+        """True if an execution would fail."""
         severities = [each.severity for each in self.findings]
         return "error" in (*severities, *(each.severity for each in self.incompatible))
 

@@ -1,4 +1,4 @@
-"""When to poll: the wakeup that ends the worker's wait, and NOTIFY suppression.
+"""The times of polling: the wakeup that ends the worker's wait, and NOTIFY suppression.
 
 A commit that notifies takes a lock on the whole database. While a daemon polls often anyway, it
 suppresses NOTIFY in `resumer.control`, and the triggers do not notify.

@@ -136,7 +136,7 @@ class UnreadableExecution:
 
 @frozen
 class RequestTimes:
-    """When a request was made, or a timer was due, and when it was first read: for latencies."""
+    """The times of a request, for latencies: made, or due as a timer, and first read."""
 
     wanted_at: datetime
     seen_at: datetime

@@ -82,7 +82,7 @@ class QueueStatus:
 
     @property
     def message_due(self) -> bool:
-        """Whether a notification is due now."""
+        """True if a notification is due now."""
         return self.next_message is not None and self.next_message <= 0.0
 
 

@@ -65,7 +65,7 @@ class Migration:
 
     @property
     def binds(self) -> bool:
-        """Whether it creates triggers. It drops them first: PostgreSQL 13 cannot replace one."""
+        """True if it creates triggers. It drops them first: PostgreSQL 13 cannot replace one."""
         return self.name in TRIGGERS
 
     @property
@@ -75,12 +75,12 @@ class Migration:
 
     @property
     def of_the_service(self) -> bool:
-        """Whether it creates or alters tables of the service, which only their owner may."""
+        """True if it creates or alters tables of the service, which only their owner may."""
         return self.binds or self.name in (SERVICE_TABLES, PAUSE_COLUMNS)
 
     @property
     def shares_transaction(self) -> bool:
-        """Whether it is applied together with its neighbours, because they call each other."""
+        """True if it is applied together with its neighbours, because they call each other."""
         return self.name in CODE
 
     @cache  # noqa: B019 - there are few, and they live as long as the program

@@ -41,7 +41,7 @@ class EventWait:
 
     @property
     def can_be_stored(self) -> bool:
-        """Whether the service's table can hold such an event."""
+        """True if the service's table can hold such an event."""
         return can_be_stored(self.event)
 
 

@@ -135,7 +135,7 @@ EMPTIED_WITH: Mapping[str, Set[str]] = {
     "current_step": {"current_step_id"},
     "wait_state": {"wait_state"},
 }
-"""As EMPTIED, of `workflow_executions`, by the optional column that must exist."""
+"""The same as `EMPTIED` for `workflow_executions`, by the optional column that must exist."""
 
 OWNED_WITH: Mapping[str, str] = {"audit_log": "audit_organization"}
 """The optional column with which a table gets the organization, if not `organization`."""

@@ -15,10 +15,10 @@ LONGEST_ID: Final = 255
 """The most characters in the id of a step."""
 
 NESTED: Final = 8
-"""How deep `parallel` and `foreach` may stand in each other."""
+"""The deepest nesting of `parallel` and `foreach`."""
 
 WIDEST: Final = 64
-"""How many steps a `parallel` or the body of a `foreach` may have."""
+"""The most steps of a `parallel`, or of the body of a `foreach`."""
 
 
 def is_id(written: object) -> TypeGuard[str]:

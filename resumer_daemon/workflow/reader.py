@@ -12,10 +12,10 @@ from resumer_daemon.workflow.values import Json, dump, is_number, to_text
 Value = TypeVar("Value")
 
 ALIKE: Final = 0.75
-"""How much of a key that is certainly wrong is the same as in the one that is meant."""
+"""The least likeness of a key that is certainly wrong to the key that it suggests."""
 
 MISSPELT: Final = 0.82
-"""The same for a key that may as well be a program's own: `rule` is not `role`."""
+"""The same for a key that a program may have added on purpose: `rule` is not `role`."""
 
 _LONGEST_COMPARED: Final = 64
 

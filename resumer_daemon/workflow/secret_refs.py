@@ -13,10 +13,10 @@ from resumer_daemon.workflow.errors import TemplateFault
 from resumer_daemon.workflow.values import Json
 
 PREFIX: Final = "secrets."
-"""What a path begins with that names a secret, whatever the context holds under that name."""
+"""The beginning of a path that names a secret, whatever the context holds under that name."""
 
 DEPTH: Final = 320
-"""How deep a rendered value may nest: more than definition and data may together."""
+"""The deepest nesting of a rendered value: more than definition and data may have together."""
 
 _OPEN: Final = "\ufdd0"
 _CLOSE: Final = "\ufdd1"

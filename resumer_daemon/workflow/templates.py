@@ -108,7 +108,7 @@ def _later(now: datetime, delay: float) -> Json:
 
 
 SIZE: Final = 4_194_304
-"""How many characters a rendered value may have, each member of a list or object being 16."""
+"""The most characters of a rendered value, each member of a list or object being 16."""
 
 _MEMBER: Final = 16
 

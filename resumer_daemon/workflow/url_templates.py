@@ -9,7 +9,7 @@ from resumer_daemon.workflow.errors import TemplateFault
 from resumer_daemon.workflow.secret_refs import MARK, mask_secrets
 
 LONGEST: Final = 8192
-"""How many characters the path and the query of a URL may have as they are sent."""
+"""The most characters of the path and the query of a URL, as they are sent."""
 
 NAMES_USER: Final = "a URL may hold no user name and no password: send an Authorization header"
 

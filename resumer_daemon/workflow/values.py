@@ -18,10 +18,10 @@ Json: TypeAlias = Any
 """None, bool, int, Decimal, str, list or dict with text keys; never float."""
 
 DEPTH: Final = 128
-"""How deep lists and objects may nest: far beyond real data, far below Python's own stack."""
+"""The deepest nesting of lists and objects: far beyond real data, far below Python's own stack."""
 
 DIGITS: Final = 4_300
-"""How many digits a number may have written out: CPython converts no more."""
+"""The most digits of a number that is written out: CPython converts no more."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WRITTEN_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
