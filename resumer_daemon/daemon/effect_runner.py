@@ -26,7 +26,7 @@ from resumer_daemon.daemon.heartbeat import Heartbeat
 from resumer_daemon.daemon.lease_transactions import LeaseTransactions
 from resumer_daemon.daemon.polling import Wakeup
 from resumer_daemon.daemon.suspects import TIMES
-from resumer_daemon.effects.backoff import with_jitter
+from resumer_daemon.effects.retry_delays import with_jitter
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.store.leases import LeasedExecution
 from resumer_daemon.store.session import Session

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.instrumentation import record_moves
 from resumer_daemon.daemon.newer_states import NewerStates
-from resumer_daemon.effects.backoff import next_delays, remaining_delays
+from resumer_daemon.effects.retry_delays import next_delays, remaining_delays
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution
 from resumer_daemon.engine.moves import plan_undo
 from resumer_daemon.engine.outcome import Effect, EffectResult, Incident

@@ -25,7 +25,7 @@ from resumer_daemon.engine.planner import (
     plan_claimed,
 )
 from resumer_daemon.engine.state import Branch
-from resumer_daemon.store.record import own_requests
+from resumer_daemon.engine.timers import own_requests
 from resumer_daemon.workflow.parser import parse_definition
 from resumer_daemon.workflow.values import Json
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumer_daemon.effects.backoff import MAX_RETRY_AFTER, full_jitter, retry_delay
 from resumer_daemon.effects.http_message import read_result, retry_after
 from resumer_daemon.effects.redaction import SecretScope
+from resumer_daemon.effects.retry_delays import MAX_RETRY_AFTER, full_jitter, retry_delay
 
 NOW = 1_784_894_400.0  # Fri, 24 Jul 2026 12:00:00 GMT
 

@@ -1,4 +1,7 @@
-"""Delays before effects are sent, with jitter. They are set when an attempt is recorded."""
+"""Delays before effects are sent, with jitter. They are set when an attempt is recorded.
+
+The attempts themselves are counted in `engine/steps/dispatch.py`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
