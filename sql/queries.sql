@@ -70,7 +70,8 @@ SELECT
   coalesce((
     SELECT json_agg(json_build_object(
       'step', s.step_id, 'type', s.step_type, 'status', s.status, 'reason', s.output ->> 'reason',
-      'result', CASE s.step_type WHEN 'condition' THEN s.output #> '{data,result}' END, 'error', s.error_message, 'at', s.completed_at AT TIME ZONE %(timezone)s) ORDER BY s.started_at, s.completed_at)
+      'result', CASE s.step_type WHEN 'condition' THEN s.output #> '{data,result}' END,
+      'comparisons', CASE s.step_type WHEN 'condition' THEN s.output #> '{data,comparisons}' END, 'error', s.error_message, 'at', s.completed_at AT TIME ZONE %(timezone)s) ORDER BY s.started_at, s.completed_at)
     FROM step_executions s WHERE s.execution_id = e.id)::text, '[]') AS steps,
   coalesce((
     SELECT json_agg(json_build_object(

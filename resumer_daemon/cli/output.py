@@ -16,6 +16,7 @@ from rich.text import Text
 
 from resumer_daemon.durations import format_age
 from resumer_daemon.telemetry.text import printable
+from resumer_daemon.workflow.values import Json, dump, to_text
 
 
 def escape(text: str) -> str:
@@ -180,3 +181,21 @@ def print_steps(console: Console, steps: Iterable[Mapping[str, Any]]) -> None:
             for step in steps
         ],
     )
+
+
+def format_comparison(seen: Mapping[str, Any]) -> str:
+    """Return what a condition compared, the value it saw, and the result or the error."""
+    comparison = f"{to_text(seen['field'])} {to_text(seen['operator'])}"
+    comparison += "" if seen["value"] is None else f" {short(seen['value'])}"
+    result = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
+    return f"{comparison}: saw {short(seen['actual'])}, {result}"
+
+
+SHORT = 200
+"""The longest value, in characters of JSON, that is printed whole."""
+
+
+def short(value: Json) -> str:
+    """Return a value as JSON, cut if it is long."""
+    text = dump(value)
+    return text if len(text) <= SHORT else f"{text[:SHORT]}..."

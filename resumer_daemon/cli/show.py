@@ -33,6 +33,7 @@ from resumer_daemon.cli.output import (
     colored_status,
     count,
     escape,
+    format_comparison,
     format_moment,
     print_table,
 )
@@ -117,7 +118,8 @@ def _steps(steps: list[dict[str, Any]]) -> Iterator[Moment]:
         what = f"step {step['step']} ({step['type']})"
         detail = step["error"] or step["reason"]
         if step["result"] is not None:
-            detail = f"the condition is {str(step['result']).lower()}"
+            compared = "; ".join(map(format_comparison, step["comparisons"] or ()))
+            detail = compared or f"the condition is {str(step['result']).lower()}"
         yield from _at(step["at"], what, step["status"], detail)
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from resumer_daemon.cli.common import console
-from resumer_daemon.cli.output import colored_status, escape
+from resumer_daemon.cli.output import colored_status, escape, format_comparison, short
 from resumer_daemon.workflow.templates import rfc3339
-from resumer_daemon.workflow.values import Json, dump, to_text
+from resumer_daemon.workflow.values import Json, to_text
 
 Document = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ def _resolution(resolution: Document | None) -> str:
     if resolution is None:
         return "start"
     if "event" in resolution:
-        return f"event {escape(_short(resolution['event']))}"
+        return f"event {escape(short(resolution['event']))}"
     by = resolution.get("requests") or ([resolution["actor"]] if resolution.get("actor") else [])
     return escape(resolution["decision"] + (f" ({', '.join(by)})" if by else ""))
 
@@ -58,19 +58,12 @@ def _step(step: Document) -> Iterator[str]:
         f"{' ' + escape(inside) if inside else ''}[/]{detail.rstrip()}"
     )
     for each in step.get("comparisons", ()):
-        yield f"{indent}    {escape(_comparison(each))}"
+        yield f"{indent}    {escape(format_comparison(each))}"
     for each in step.get("actions", ()):
         for line in _action(each):
             yield f"{indent}    {line}"
     if step.get("unresolved"):
         yield f"{indent}    [yellow]unresolved:[/] {escape(', '.join(step['unresolved']))}"
-
-
-def _comparison(seen: Document) -> str:
-    comparison = f"{to_text(seen['field'])} {to_text(seen['operator'])}"
-    comparison += "" if seen["value"] is None else f" {_short(seen['value'])}"
-    result = seen["error"] if "error" in seen else "true" if seen["holds"] else "false"
-    return f"{comparison}: saw {_short(seen['actual'])}, {result}"
 
 
 def _action(action: Mapping[str, Json]) -> Iterator[str]:
@@ -115,7 +108,7 @@ def _branch(stands: Document) -> Iterator[str]:
         detail = escape(f"({each['request_id']}{until}){why}")
         yield f"    {status} [bold]{escape(str(who))}[/] {detail}"
     if "event" in stands:
-        match = f" where {_short(stands['match'])}" if "match" in stands else ""
+        match = f" where {short(stands['match'])}" if "match" in stands else ""
         yield f"    waits for event [bold]{escape(stands['event'])}[/]{escape(match)}"
     if "due_at" in stands:
         yield f"    until {_moment(stands['due_at'])}"
@@ -132,8 +125,3 @@ def _branch(stands: Document) -> Iterator[str]:
 def _moment(moment: datetime | str) -> str:
     """Return a moment to the second. A time that Python cannot hold is returned unchanged."""
     return rfc3339(moment) if isinstance(moment, datetime) else moment
-
-
-def _short(value: Json) -> str:
-    text = dump(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -53,6 +53,19 @@ def evaluate(condition: Json, context: Mapping[str, Json]) -> bool:
     return _holds(condition, context, None, 0)
 
 
+def decide(condition: Json, context: Mapping[str, Json]) -> tuple[bool, list[Comparison]]:
+    """Return the result of a condition with the comparisons that gave it, in order.
+
+    The last comparison decided.
+
+    Raises:
+        StepError: The condition is invalid, or its values do not fit its operator.
+        FieldNotFound: A field, or a reference in a value, leads nowhere.
+    """
+    seen: list[Comparison] = []
+    return _holds(condition, context, seen, 0), seen
+
+
 def explain(condition: Json, context: Mapping[str, Json]) -> list[Comparison]:
     """Return the comparisons that an evaluation makes, in order. An error ends the list."""
     seen: list[Comparison] = []

@@ -77,6 +77,21 @@ def test_an_execution_is_paused_explained_and_resumed(service: Service):
     assert all(said in story for said in (key, "pause 1", "asked", "approved", "resumed"))
 
 
+def test_show_tells_how_a_condition_was_answered(service: Service):
+    service.workflow(
+        {
+            "id": "big",
+            "type": "condition",
+            "condition": {"field": "order.total", "operator": "gt", "value": 99},
+        },
+        name="checks",
+    )
+    execution = service.start("checks", {"order": {"total": 12000}})
+    assert service.ended(execution)["status"] == "completed"
+    told = run(service, "show", key_of(service, execution))
+    assert "order.total gt 99: saw 12000, true" in told
+
+
 def test_what_is_listed_can_be_chosen(service: Service):
     service.workflow({"id": "w", "type": "wait", "wait": {"event": "paid"}}, name="waits")
     service.paused()

@@ -25,7 +25,7 @@ from resumer_daemon.engine.step_result import (
     StepResult,
     output,
 )
-from resumer_daemon.workflow.conditions import evaluate
+from resumer_daemon.workflow.conditions import Comparison, decide
 from resumer_daemon.workflow.definition import (
     ActionStep,
     ConditionStep,
@@ -34,9 +34,19 @@ from resumer_daemon.workflow.definition import (
     Requires,
 )
 from resumer_daemon.workflow.errors import StepError
+from resumer_daemon.workflow.reader import describe
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.templates import render_text
 from resumer_daemon.workflow.values import Json
+
+COMPARISONS: Final = 10
+"""How many comparisons of a condition are recorded. The last of them decided."""
+
+BRIEF_TEXT: Final = 60
+"""The longest text, in characters, that is recorded as it was compared."""
+
+BRIEF_LIST: Final = 10
+"""The longest list, in members, that is recorded as it was compared."""
 
 _RESULTS: Final = {"allow": "allowed", "block": "blocked", "execute": None}
 _REASONS: Final = {
@@ -138,14 +148,38 @@ def _reason(
 
 
 def run_condition(step: ConditionStep, scope: Scope, run: Run, _: StepProgress) -> StepPassed:
-    """Evaluate the condition.
+    """Evaluate the condition, and record what it compared.
 
     Raises:
         StepError: It cannot be evaluated.
     """
-    holds = evaluate(condition_of(step, run.inputs.rules), scope.context)
-    answer = output("condition", True, None, {"result": holds})
+    holds, seen = decide(condition_of(step, run.inputs.rules), scope.context)
+    compared = [_comparison(each) for each in seen[-COMPARISONS:]]
+    answer = output("condition", True, None, {"result": holds, "comparisons": compared})
     return StepPassed(answer, step.on_true if holds else step.on_false)
+
+
+def _comparison(seen: Comparison) -> dict[str, Json]:
+    return {
+        "field": seen.field,
+        "operator": seen.operator,
+        "value": _brief(seen.value),
+        "actual": _brief(seen.actual),
+        "holds": seen.holds,
+    }
+
+
+def _brief(value: Json) -> Json:
+    """Return a value as `show` prints it: a short text or list as it is, else a few words."""
+    if isinstance(value, list) and len(value) <= BRIEF_LIST:
+        return [_brief_scalar(member) for member in value]
+    return _brief_scalar(value)
+
+
+def _brief_scalar(value: Json) -> Json:
+    if isinstance(value, list | dict) or (isinstance(value, str) and len(value) > BRIEF_TEXT):
+        return describe(value)
+    return value
 
 
 def run_execute(step: ExecuteStep, scope: Scope, run: Run, progress: StepProgress) -> StepResult:
