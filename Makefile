@@ -11,7 +11,7 @@ WORKERS ?= auto
 PROPERTIES := tests/unit/engine/test_properties.py tests/unit/engine/test_branches.py tests/unit/cli/test_simulation_report.py
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-quick test-plans test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image docs tables alerts sbom audit lock clean
+.PHONY: help dev test test-quick test-plans test-scale test-resilience test-system properties lint format chaos checker mutants beside field bench bench-scale image docs tables alerts sbom audit lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -23,7 +23,7 @@ dev: $(VENV)/.run ## Run a database, the daemon and an example (ARGS=--once ends
 
 test: $(VENV)/.dev ## Run the tests on a real PostgreSQL
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
-	@echo 'Not run, because they fill tables with hundreds of thousands of rows: tests/plans. make test-plans runs them.'
+	@echo 'Not run, because they fill tables with many rows: tests/plans, tests/scale. make test-plans test-scale runs them.'
 	@echo 'Not run, because they take minutes: tests/resilience. make test-resilience runs them.'
 	@echo 'Not run, because they need Debian packages: tests/system. make test-system runs them.'
 	@echo 'Not run, because they take minutes: make properties, field, chaos, mutants. CONTRIBUTING.md says what each proves.'
@@ -33,6 +33,9 @@ test-quick: $(VENV)/.dev ## Run the unit and conformance tests (less than a minu
 
 test-plans: $(VENV)/.dev ## Test the query plans beside large tables
 	@$(BIN)/pytest -n $(WORKERS) tests/plans $(ARGS)
+
+test-scale: $(VENV)/.dev ## Test the buffers of each statement beside millions of rows (minutes)
+	@$(BIN)/pytest -q tests/scale $(ARGS)
 
 test-resilience: $(VENV)/.dev ## Test outages, kills, floods and wrong clocks
 	@$(BIN)/pytest -n $(WORKERS) tests/resilience $(ARGS)

@@ -59,6 +59,21 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
     Raises:
         AssertionError: It was not prepared, or took longer than the daemon would wait.
     """
+    plans = _explained(session, name, parameters, "ANALYZE, TIMING OFF, SUMMARY OFF")
+    return [look for plan in plans for look in looks_of(plan["Plan"])]
+
+
+def buffers(session: Session, name: str, parameters: Parameters) -> int:
+    """Run a statement as `looks` does, and return how many buffers it touched.
+
+    Raises:
+        AssertionError: It was not prepared, or took longer than the daemon would wait.
+    """
+    plans = _explained(session, name, parameters, "ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF")
+    return sum(plan["Plan"][f"Shared {how} Blocks"] for plan in plans for how in ("Hit", "Read"))
+
+
+def _explained(session: Session, name: str, parameters: Parameters, options: str) -> list[Any]:
     text, names = numbered(session.text(name))
     ask = partial(_answer, session.connection.pgconn)
     try:
@@ -78,10 +93,11 @@ def looks(session: Session, name: str, parameters: Parameters) -> list[Look]:
         )
         given = ", ".join(_literal(parameters[n]) for n in names)
         execute = f'EXECUTE "{prepared}"' + (f"({given})" if names else "")
-        answer = ask(f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {execute}")
+        answer = ask(f"EXPLAIN ({options}, FORMAT JSON) {execute}")
     finally:
         ask("ROLLBACK")
-    return [look for plan in json.loads(answer) for look in looks_of(plan["Plan"])]
+    plans: list[Any] = json.loads(answer)
+    return plans
 
 
 def _literal(value: object) -> str:
