@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from resumer_daemon.daemon.batch import BatchResult
 from resumer_daemon.daemon.effect_runner import EffectRunner
-from resumer_daemon.daemon.instrumentation import Tracing, record_batch
+from resumer_daemon.daemon.instrumentation import Arrival, Tracing, record_batch
 from resumer_daemon.daemon.suspects import Suspects
 from resumer_daemon.telemetry.metrics import Metrics
 
-FollowUp: TypeAlias = Callable[[BatchResult, float], None]
+FollowUp: TypeAlias = Callable[[BatchResult, Arrival], None]
 """Follows up a committed batch: see `AfterCommit.follow_up`."""
 
 
@@ -29,13 +29,10 @@ class AfterCommit:
         self._suspects = suspects
         self._effects = effects
 
-    def follow_up(self, result: BatchResult, known_since: float) -> None:
-        """Record a committed batch, and run the executions that it leased.
-
-        `known_since`: when this daemon learned that there was work, on `perf_counter`.
-        """
+    def follow_up(self, result: BatchResult, arrival: Arrival) -> None:
+        """Record a committed batch, and run the executions that it leased."""
         self._metrics.executions_quarantined.inc(len(result.quarantined))
-        traces = record_batch(result, known_since, self._metrics, self._tracing)
+        traces = record_batch(result, arrival, self._metrics, self._tracing)
         self._suspects.add_moved(sum(plan.status is not None for plan in result.plans))
         for plan in result.plans:
             if plan.claimed.status == "running":

@@ -73,6 +73,11 @@ class BatchResult:
         """True if work is due that this batch did not claim."""
         return self.full or (self.status is not None and self.status.left > 0)
 
+    @property
+    def found_nothing(self) -> bool:
+        """True if a scan of the whole queue found nothing due, locked or not."""
+        return not (self.executions or self.leaves_work) and self.lookback == UNBOUNDED
+
 
 class BatchFailed(Exception):
     """A batch failed with `error`. `executions`: what it had claimed.

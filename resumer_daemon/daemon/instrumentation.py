@@ -15,6 +15,7 @@ from resumer_daemon.engine.inputs import GUARD_REJECTED
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
+from resumer_daemon.frozen import frozen
 from resumer_daemon.store.claim import RequestTimes
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace_context import TraceContext
@@ -190,13 +191,22 @@ def _pause_number(plan: Plan) -> int | None:
     return pause.number if pause is not None and plan.closed_by is None else None
 
 
-def record_batch(
-    result: BatchResult, known_since: float, metrics: Metrics, tracing: Tracing | None
-) -> Mapping[UUID, TraceContext]:
-    """Record a committed batch. Return the trace of each execution that has one.
+@frozen
+class Arrival:
+    """When the work of a batch arrived, on `perf_counter`.
 
-    `known_since`: when this daemon learned that there was work, on `perf_counter`.
+    `known_since` is when this daemon learned of it. At `absent_at` a full scan had found nothing
+    due, so the work was committed later. None: no scan tells.
     """
+
+    known_since: float
+    absent_at: float | None = None
+
+
+def record_batch(
+    result: BatchResult, arrival: Arrival, metrics: Metrics, tracing: Tracing | None
+) -> Mapping[UUID, TraceContext]:
+    """Record a committed batch. Return the trace of each execution that has one."""
     traces = {} if tracing is None else tracing.trace_batch(result)
     _record_requests(result.plans, metrics)
     plans = [(plan, _trigger(plan)) for plan in result.plans]
@@ -207,7 +217,7 @@ def record_batch(
             _record_objections(plan, metrics)
     for plan, trigger in moved:
         _record_clock_skew(plan, result, metrics)
-        _record_latency(plan, trigger, result, known_since, metrics, traces)
+        _record_latency(plan, trigger, result, arrival, metrics, traces)
     if moved:
         times = result.times
         metrics.stages.labels("advance").observe(times.planned - times.read)
@@ -264,7 +274,7 @@ def _record_latency(
     plan: Plan,
     trigger: str,
     result: BatchResult,
-    known_since: float,
+    arrival: Arrival,
     metrics: Metrics,
     traces: Mapping[UUID, TraceContext],
 ) -> None:
@@ -276,8 +286,10 @@ def _record_latency(
     exemplar = None if trace is None else trace.exemplar
     # until the claim by the database's clock alone, and from then on by this machine's
     waited = max(0.0, (request.seen_at - request.wanted_at).total_seconds())
-    known = min(waited, max(0.0, times.read - known_since))
+    known = min(waited, max(0.0, times.read - arrival.known_since))
     metrics.stages.labels("commit").observe(waited - known)
     metrics.stages.labels("claim").observe(known)
+    if arrival.absent_at is not None:  # a transaction may commit hours after its statement
+        waited = min(waited, max(0.0, times.read - arrival.absent_at))
     metrics.claim_latency.labels(trigger).observe(waited, exemplar)
     metrics.resume_latency.labels(trigger).observe(waited + times.committed - times.read, exemplar)

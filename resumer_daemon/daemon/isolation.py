@@ -16,6 +16,7 @@ import structlog
 from resumer_daemon.daemon.after_commit import FollowUp
 from resumer_daemon.daemon.batch import BatchFailed, BatchProcessor
 from resumer_daemon.daemon.failures import REMEDIES, is_foreign, is_poison
+from resumer_daemon.daemon.instrumentation import Arrival
 from resumer_daemon.daemon.suspects import Group, Suspects, SuspectVerdict
 from resumer_daemon.engine.outcome import Incident
 from resumer_daemon.errors import ResumerError
@@ -90,12 +91,12 @@ class Isolation:
     async def _until_one_fails(self, session: Session) -> FailedGroup | None:
         """Process group after group. After one that failed the connection may be lost."""
         while (group := await self._next_group()) is not None:
-            began, known_since = monotonic(), perf_counter()
+            began, arrival = monotonic(), Arrival(perf_counter())
             try:
                 result = await self._batches.process_given(session, group.executions)
             except BatchFailed as failed:
                 return FailedGroup(group, failed.error, monotonic() - began)
-            self._follow_up_commit(result, known_since)
+            self._follow_up_commit(result, arrival)
             self._suspects.tried(group, result.executions)
         return None
 

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import perf_counter
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from resumer_daemon.daemon.batch import BatchFailed, BatchProcessor, BatchResult
 from resumer_daemon.daemon.effect_runner import EffectRunner
 from resumer_daemon.daemon.event_fan_out import EventFanOut
 from resumer_daemon.daemon.failures import is_poison
+from resumer_daemon.daemon.instrumentation import Arrival
 from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.outbox import OutboxDispatcher
 from resumer_daemon.daemon.polling import NotifySuppression, Wakeup, WakeupSource
@@ -164,16 +166,15 @@ class Worker:
         suppression = NotifySuppression()
         result: BatchResult | None = None
         woken_by: WakeupSource = "active"
-        known_since = perf_counter()
+        arrival = Arrival(perf_counter())
         while not self._stopping:
             woken_at = self._wakeup.clear()  # before the claim: a later one must end the next wait
-            if result is None or not result.leaves_work:
-                known_since = woken_at
+            arrival = _arrival(arrival, result, woken_at)
             result = await self._process_batch(session, result)
-            self._after_commit(result, known_since)
+            self._after_commit(result, arrival)
             if result.executions:
                 self._metrics.wakeups.labels(woken_by).inc()
-            self._start_overflow(result)
+            self._start_overflow(result, arrival)
             result = await self._batches.with_status(session, result)
             if result.executions:
                 self._locked_wait = LOCKED_FIRST
@@ -208,9 +209,9 @@ class Worker:
         self.healthy, self._retry_in = True, RECONNECT_FIRST  # a session alone proves nothing
         return result
 
-    def _start_overflow(self, result: BatchResult) -> None:
+    def _start_overflow(self, result: BatchResult, arrival: Arrival) -> None:
         if result.full or (result.executions and self._batches.wants_help):
-            self._overflow.start()
+            self._overflow.start(replace(arrival, known_since=perf_counter()))
 
     async def _suppress_notify(self, session: Session, suppression: NotifySuppression) -> None:
         if suppression.is_due:
@@ -270,6 +271,15 @@ class Worker:
             yield message, "timer"
 
 
+def _arrival(arrival: Arrival, before: BatchResult | None, woken_at: float) -> Arrival:
+    """Return when the work of the next batch arrived. `before`: the batch before it."""
+    if before is not None and before.leaves_work:
+        return arrival
+    if before is not None and before.found_nothing:
+        return Arrival(woken_at, before.times.read)
+    return Arrival(woken_at, arrival.absent_at)
+
+
 class OverflowWorker:
     """Processes batches beside the worker, from `start` until one of them is not full."""
 
@@ -280,13 +290,13 @@ class OverflowWorker:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self, arrival: Arrival) -> None:
         """Start, unless it is running."""
         if self._task is not None and self._task.done():
             self._task.result()  # an error of this program must not be overlooked
             self._task = None
         if self._task is None:
-            self._task = asyncio.create_task(self._run(perf_counter()))
+            self._task = asyncio.create_task(self._run(arrival))
 
     async def close(self) -> None:
         """Claim no further batch. The one in progress is finished."""
@@ -294,7 +304,7 @@ class OverflowWorker:
         if self._task is not None:
             await self._task
 
-    async def _run(self, known_since: float) -> None:
+    async def _run(self, arrival: Arrival) -> None:
         """Process batches. The worker meets any failure too, and isolates it."""
         full = False
         try:
@@ -302,7 +312,7 @@ class OverflowWorker:
             async with session.connection:
                 while not self._closing:
                     result = await self._batches.process_due(session, after_full=full)
-                    self._after_commit(result, known_since)
+                    self._after_commit(result, arrival)
                     full = result.full
                     if not full:
                         return

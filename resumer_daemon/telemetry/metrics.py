@@ -99,7 +99,8 @@ class Metrics:
     resume_latency: Annotated[
         Histogram,
         "resumer_resume_latency_seconds",
-        "Seconds from the start of the deciding statement to the commit of the next durable state.",
+        "Seconds from the start of the deciding statement to the commit of the next durable state."
+        " Time before a scan that found nothing due does not count: nobody had committed it.",
         "trigger",
     ]
     claim_latency: Annotated[

@@ -83,6 +83,25 @@ def test_open_writer_transaction_counts_as_commit_stage(service: Service, daemon
     assert stage(daemon, "claim") - before <= monotonic() - commits
 
 
+# P19: a transaction that commits hours after its statement
+def test_latency_does_not_count_what_passed_before_a_scan_that_found_nothing(service: Service):
+    with running(service.database, poll_interval="50ms", reconcile_interval="1h") as daemon:
+        [request] = service.asked(execution := service.paused())
+        counted(daemon, 1)
+        before = daemon.metric("resumer_resume_latency_seconds_sum")
+        with service.database.connect() as writer, writer.transaction():
+            writer.execute(
+                "UPDATE approval_requests SET status = 'approved' WHERE request_id = %s", [request]
+            )
+            writer.execute("SELECT pg_sleep(1)")  # what we measure
+            [(slept,)] = service.database.run("SELECT clock_timestamp()")
+            eventually_sync(lambda: service.database.run(LOOKED, slept), of="a scan that missed it")
+        service.ended(execution)
+        counted(daemon, 2)
+        assert daemon.metric("resumer_resume_latency_seconds_sum") - before < 1
+        assert stage(daemon, "commit") >= 1
+
+
 def test_timer_latency_counts_from_its_due_time(service: Service, daemon: Running):
     service.workflow({"id": "rest", "type": "wait", "wait": {"for": "1h"}}, name="resting")
     execution = service.paused("resting")

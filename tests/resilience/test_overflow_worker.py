@@ -3,6 +3,7 @@
 from structlog.testing import capture_logs
 
 from resumer_daemon.daemon.batch import BatchResult
+from resumer_daemon.daemon.instrumentation import Arrival
 from resumer_daemon.daemon.worker import OverflowWorker
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
@@ -23,10 +24,10 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
     overflow = OverflowWorker(
         Store(database.url),
         processor(database.url, batch_size=2),
-        lambda result, _known_since: results.append(result),
+        lambda result, _arrival: results.append(result),
     )
-    overflow.start()
-    overflow.start()
+    overflow.start(Arrival(0.0))
+    overflow.start(Arrival(0.0))
     await eventually(lambda: [len(result.executions) for result in results] == [2, 2, 2, 1])
     await overflow.close()
     assert database.run(ENDED) == [(7,)]
@@ -35,10 +36,10 @@ async def test_it_ends_with_the_first_turn_that_finds_less_than_a_batch(database
 async def test_without_a_database_it_is_left_to_the_worker():
     results: list[BatchResult] = []
     overflow = OverflowWorker(
-        Store(NOWHERE), processor(NOWHERE), lambda result, _known_since: results.append(result)
+        Store(NOWHERE), processor(NOWHERE), lambda result, _arrival: results.append(result)
     )
     with capture_logs() as logs:
-        overflow.start()
+        overflow.start(Arrival(0.0))
         await eventually(lambda: logs, of="it says why it ended")
         await overflow.close()
     assert [(line["event"], line["log_level"]) for line in logs] == [

@@ -1,4 +1,4 @@
-"""Each statement of the daemon touches as many buffers beside millions of rows as beside a thousand.
+"""A statement of the daemon touches as many buffers beside millions of rows as beside few.
 
 `docs/buffers.md` has the figures. `make test-scale ARGS=--record` writes them anew.
 """
@@ -82,8 +82,8 @@ def _settle_many(database: Database) -> None:
             [SETTLED],
         )
         connection.execute(
-            "INSERT INTO resumer.event_queue (id, event_id, event_type)"
-            " OVERRIDING SYSTEM VALUE SELECT n, gen_random_uuid(), 'paid' FROM generate_series(1, %s) n",
+            "INSERT INTO resumer.event_queue (id, event_id, event_type) OVERRIDING SYSTEM VALUE"
+            " SELECT n, gen_random_uuid(), 'paid' FROM generate_series(1, %s) AS n",
             [SETTLED],
         )
     with database.connect() as connection, connection.transaction():
@@ -97,7 +97,7 @@ def _settle_many(database: Database) -> None:
 def _bounded(statements: Mapping[str, Parameters]) -> dict[str, Parameters]:
     """Bound the scans of open requests and events, as a `ScanWindow` does."""
     bounds = {"back": 3_600.0, "around": 3_600.0}
-    bounded = {
+    bounded: dict[str, Parameters] = {
         name: {**given, **{key: bounds[key] for key in bounds.keys() & given.keys()}}
         for name, given in statements.items()
     }

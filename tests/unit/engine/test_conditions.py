@@ -12,7 +12,8 @@ def recorded(condition: dict[str, Any], **context: Any) -> list[Any]:
     """Return the comparisons in the record of the step."""
     step = {"id": "big", "type": "condition", "condition": condition}
     driver = Driver(parse_definition({"steps": [step]}), context).run()
-    return driver.records[0].output["data"]["comparisons"]
+    found: list[Any] = driver.records[0].output["data"]["comparisons"]
+    return found
 
 
 def test_a_record_has_field_operator_value_and_what_was_seen() -> None:
