@@ -1,4 +1,7 @@
-"""`make bench`: everything in one run, floor and daemon in turns."""
+"""`make bench`: everything in one run, floor and daemon in turns.
+
+`rounds=5` runs the parts five times and prints the median of each figure.
+"""
 
 import sys
 
@@ -18,13 +21,24 @@ from bench import (
     scrape,
     writers,
 )
-from bench.report import Row, report
+from bench.report import Row, medians, report
 from resumer_daemon.embedded.server import EmbeddedPostgres
+
+DEFAULT = {"engine", "latency", "bulk", "many", "poison", "writers", "idle"}
 
 
 def main() -> None:
     """Run the benchmarks and print the table."""
-    wanted = set(sys.argv[1:]) or {"engine", "latency", "bulk", "many", "poison", "writers", "idle"}
+    wanted, rounds = set(sys.argv[1:]), 1
+    for option in [each for each in wanted if each.startswith("rounds=")]:
+        wanted.remove(option)
+        rounds = int(option.removeprefix("rounds="))
+    found = [_measure(wanted or DEFAULT) for _ in range(rounds)]
+    report(medians([rows for rows, _ in found]), found[0][1])
+
+
+def _measure(wanted: set[str]) -> tuple[list[Row], str]:
+    """Run these parts once, each in a new database. Also return the version of the server."""
     rows = engine.measure() if "engine" in wanted else []
     with ground.server() as running:
         with psycopg.connect(running.url()) as connection:
@@ -32,8 +46,7 @@ def main() -> None:
         if "latency" in wanted:
             rows += latency.measure(ground.database(running, "latency"))
         if "bulk" in wanted:
-            rows.append(bulk.measure(ground.database(running, "bulk1"), 1, 12_000))
-            rows.append(bulk.measure(ground.database(running, "bulk2"), 2, 18_000))
+            rows += bulk.measure(ground.database(running, "bulk"))
         if "many" in wanted:
             rows += many.measure(ground.database(running, "many", ground.VINTAGE_5))
         if "poison" in wanted:
@@ -45,7 +58,7 @@ def main() -> None:
         # a server of its own, for transactions of autovacuum would be counted as ours
         with ground.server(autovacuum="off") as running:
             rows += idle.measure(ground.database(running, "idle"))
-    report(rows, version)
+    return rows, version
 
 
 def _crowded(running: EmbeddedPostgres, wanted: set[str]) -> list[Row]:

@@ -58,7 +58,7 @@ def _decide(
 def _collect(pipe: Connection, decided: dict[Any, float], taken: list[tuple[float, float]]) -> None:
     while True:
         try:
-            committed, ids = pipe.recv()
+            committed, ids, _ = pipe.recv()
         except EOFError:
             return
         taken.extend((committed, committed - decided.pop(UUID(bytes=each))) for each in ids)

@@ -37,7 +37,36 @@ DEFINITION = {
         {"id": "allow", "type": "action", "action": "allow"},
     ]
 }
-PAYLOAD = {"order": {"id": "A-1", "total": 12000}, "notes": "x" * 900}
+# As a context: about 1.6 KB of JSON text, of which 15 numbers have decimals.
+LINES = [
+    {
+        "line": number,
+        "sku": f"SKU-{40_000 + number * 137}",
+        "name": f"Office chair, model {number}, adjustable, black",
+        "quantity": number * 2,
+        "unit_price": round(89.95 + number * 3.37, 2),
+    }
+    for number in range(1, 11)
+]
+PAYLOAD = {
+    "order": {
+        "id": "A-10442",
+        "currency": "EUR",
+        "customer": {
+            "id": "C-2281",
+            "name": "Example Trading GmbH",
+            "email": "purchasing@example.com",
+            "address": {"street": "Hauptstrasse 12", "city": "Berlin", "postal_code": "10115"},
+        },
+        "lines": LINES,
+        "subtotal": 12489.4,
+        "discount": 624.47,
+        "tax_rate": 0.19,
+        "tax": 2254.34,
+        "total": 14119.27,
+    }
+}
+WITHOUT_DECIMALS = {"order": {"id": "A-1", "total": 12000}, "notes": "x" * 900}
 
 
 @contextmanager
@@ -94,9 +123,11 @@ NOBODY = {"column": "", "owner": ""}
 VINTAGE_5 = Path(__file__).parent.parent / "tests" / "data" / "schema_v5.sql"
 
 
-def pause(url: str, count: int, *, vacuum: bool = True) -> list[tuple[Any, Any]]:
+def pause(
+    url: str, count: int, *, context: dict[str, Any] = PAYLOAD, vacuum: bool = True
+) -> list[tuple[Any, Any]]:
     """Make paused executions as the daemon would leave them; return (execution, approval)."""
-    facts = {"context": json.dumps(PAYLOAD), "count": count, "state": json.dumps(_state())}
+    facts = {"context": json.dumps(context), "count": count, "state": json.dumps(_state())}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET resumer.own = 'on'")
         connection.execute(KEPT, [json.dumps(DEFINITION)])
@@ -112,7 +143,7 @@ def clear(url: str) -> None:
     """Take away what a round has left: a daemon would first mend what the floor leaves undone."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            "TRUNCATE workflow_executions, step_executions, approval_requests,"
+            "TRUNCATE workflow_executions, step_executions, approval_requests, audit_log,"
             " resumer.pauses, resumer.resume_requests, resumer.settled_requests"
         )
 
@@ -121,4 +152,4 @@ def _state() -> dict[str, Any]:
     """Return the state that the engine leaves at the pause of the definition above."""
     definition = parse_definition(DEFINITION)
     world = AdvanceInputs(datetime.now(UTC), UUID(int=1), "bench", "bench")
-    return advance_once(definition, begin(definition, None), PAYLOAD, world).state.to_json()
+    return advance_once(definition, begin(definition, None), {}, world).state.to_json()

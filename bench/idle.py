@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from bench.cpu import processor_seconds
 from bench.processes import beside, daemon, floor
 from bench.report import Row
 
@@ -29,10 +30,10 @@ def _watched(url: str, work: Any) -> dict[str, float]:
     """Return what one of the two takes; our own two questions are not counted."""
     with beside(work, url) as (_, process), psycopg.connect(url, autocommit=True) as watch:
         time.sleep(SETTLE)
-        before, cpu = _transactions(watch), _seconds(process)
+        before, cpu = _transactions(watch), processor_seconds(process)
         time.sleep(SECONDS)
         transactions = _transactions(watch) - before - 1
-        busy = (_seconds(process) - cpu) / SECONDS
+        busy = (processor_seconds(process) - cpu) / SECONDS
         status = Path(f"/proc/{process}/status").read_text("utf-8")
     [memory] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     return {
@@ -47,9 +48,3 @@ def _transactions(watch: psycopg.Connection[tuple[int]]) -> int:
     time.sleep(1.5)
     row = watch.execute(COUNT).fetchone()
     return 0 if row is None else row[0]
-
-
-def _seconds(process: int) -> float:
-    """Return the processor time of a process, to the nanosecond: ticks miss short work."""
-    threads = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((t / "schedstat").read_text("utf-8").split()[0]) for t in threads) / 1e9

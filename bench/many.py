@@ -32,7 +32,8 @@ def measure(url: str) -> list[Row]:
     return [
         Row(name, "s", low, high, high / low, 1.8, "<="),
         Row(f"{name}: notifications", "", 1, heard, heard, 1, "<=", absolute=True),
-        Row(f"{name}: until all resumed", "s", low, seconds, seconds / low, 12, "<=", True),
+        # 0.6 of the ratio of 14.6 that the run in docs/benchmarks.md had
+        Row(f"{name}: until all resumed", "s", low, seconds, seconds / low, 8.7, "<="),
         Row(f"{name}: memory of the daemon", "MB", 0, memory, 0, MEMORY, "<=", absolute=True),
     ]
 
@@ -68,7 +69,7 @@ def _drain(url: str) -> tuple[float, float]:
     began, done = time.perf_counter(), 0
     with beside(daemon, url) as (pipe, process):
         while done < COUNT:
-            _, ids = pipe.recv()
+            _, ids, _ = pipe.recv()
             done += len(ids)
         memory = _peak(process)
     return time.perf_counter() - began, memory

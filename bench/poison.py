@@ -49,7 +49,7 @@ def _p99(url: str, poison: int, seed: int) -> float:
             began = time.perf_counter()
             writer.execute(DECIDE_ALL)
             while good - taken.keys():
-                committed, ids = pipe.recv()
+                committed, ids, _ = pipe.recv()
                 taken |= dict.fromkeys(ids, committed - began)
     return quantiles([taken[each] for each in good], n=100)[98]
 
