@@ -13,6 +13,7 @@ from bench import (
     engine,
     ground,
     idle,
+    large,
     latency,
     many,
     poison,
@@ -24,7 +25,7 @@ from bench import (
 from bench.report import Row, medians, report
 from resumer_daemon.embedded.server import EmbeddedPostgres
 
-DEFAULT = {"engine", "latency", "bulk", "many", "poison", "writers", "idle"}
+DEFAULT = {"engine", "latency", "bulk", "many", "poison", "writers", "large", "idle"}
 
 
 def main() -> None:
@@ -53,6 +54,8 @@ def _measure(wanted: set[str]) -> tuple[list[Row], str]:
             rows += poison.measure(ground.database(running, "poison"))
         if "writers" in wanted:
             rows += writers.measure(ground.database(running, "writers", ground.VINTAGE_5))
+        if "large" in wanted:
+            rows += large.measure(ground.database(running, "large"))
         rows += _crowded(running, wanted)
     if "idle" in wanted:
         # a server of its own, for transactions of autovacuum would be counted as ours
