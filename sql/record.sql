@@ -151,8 +151,9 @@ WHERE p.execution_id = v.execution_id AND p.number = v.number
 -- (inbox.search_events). Events from before the installation count for no wait.
 WITH opened AS (
   SELECT v.*, s.id AS since_id,
-    -- where the clock has gone back since the start, that start is in the future, and each missed event would be older
-    least(coalesce(s.requested_at, e.started_at AT TIME ZONE %(timezone)s, '-infinity'), statement_timestamp()) AS since,
+    -- A start in the future: the clock has gone back since then, and nobody knows the start by this clock. A missed event of
+    -- the last day counts, so that none is lost.
+    CASE WHEN c.start > statement_timestamp() THEN statement_timestamp() - interval '1 day' ELSE c.start END AS since,
     '00000000-0000-0000-0000-000000000000'::uuid AS organization_id --? no_organization
     e.organization_id --? organization
   FROM unnest(
@@ -164,6 +165,8 @@ WITH opened AS (
     SELECT r.id, r.requested_at FROM resumer.requests r
     WHERE r.execution_id = v.execution_id AND r.kind = 'start'
     ORDER BY r.id LIMIT 1) AS s ON true
+  CROSS JOIN LATERAL (
+    SELECT coalesce(s.requested_at, e.started_at AT TIME ZONE %(timezone)s, '-infinity') AS start) AS c
 ), registered AS (
   INSERT INTO resumer.event_types AS t (event_type, since)
   SELECT o.event_type, min(m.since)

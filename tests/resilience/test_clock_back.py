@@ -133,3 +133,19 @@ def test_a_missed_event_ends_a_wait_of_an_execution_that_started_before_the_cloc
             silently.execute("SET LOCAL session_replication_role = replica")
             silently.execute("SELECT resumer.emit('paid')")
         assert service.ended(execution)["result"] == "allowed"
+
+
+# C34: such an event may have come before the wait was recorded
+def test_an_event_missed_before_the_wait_counts_though_the_clock_went_back(
+    service: Service, database: Database
+):
+    service.workflow({**ask(timeout="4h"), "on_true": "wait"}, WAIT, allow())
+    execution = service.start()
+    database.run(BEFORE)
+    with running(database):
+        service.until(execution, "paused")
+        with database.connect() as silently, silently.transaction():
+            silently.execute("SET LOCAL session_replication_role = replica")
+            silently.execute("SELECT resumer.emit('paid')")
+        service.decide(service.asked(execution)[0], "approved")
+        assert service.ended(execution)["result"] == "allowed"
