@@ -395,8 +395,13 @@ BEGIN
 END
 $f$;
 
+-- The same, by the key (`exec_...`) or the id as text. A literal without a type calls this, also if it is a UUID.
+CREATE OR REPLACE FUNCTION resumer.explain(execution_id text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.explain(resumer.find(execution_id)) $f$;
+
 REVOKE ALL ON FUNCTION resumer.format_age(timestamptz),
   resumer.reason(integer, text, text, timestamptz, timestamptz, text, text), resumer.explain_status(uuid),
   resumer.explain_running(uuid, text), resumer.explain_blockers(uuid, text), resumer.explain_approval(resumer.pauses, text),
   resumer.explain_waiting(resumer.pauses, uuid, text), resumer.explain_requests(resumer.pauses, uuid),
-  resumer.explain_health(resumer.pauses, uuid), resumer.explain(uuid) FROM PUBLIC;
+  resumer.explain_health(resumer.pauses, uuid), resumer.explain(uuid), resumer.explain(text) FROM PUBLIC;

@@ -178,7 +178,35 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.add_request(uuid, text, text, text, jsonb, text[], integer),
-  resumer.cancel(uuid, text, text), resumer.retry(uuid, text, text, text, text, integer),
-  resumer.resume(uuid, jsonb, text, text, boolean, integer), resumer.pause(uuid, text, text),
+-- The same functions, by the key (`exec_...`) or the id as text. A literal without a type calls these, also if it is a UUID.
+CREATE OR REPLACE FUNCTION resumer.cancel(execution_id text, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.cancel(resumer.find(execution_id), reason, actor) $f$;
+
+CREATE OR REPLACE FUNCTION resumer.retry(
+  execution_id text, reason text DEFAULT NULL, actor text DEFAULT NULL, from_step text DEFAULT NULL,
+  skip_effect text DEFAULT NULL, pause_number integer DEFAULT NULL
+) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.retry(resumer.find(execution_id), reason, actor, from_step, skip_effect, pause_number) $f$;
+
+CREATE OR REPLACE FUNCTION resumer.resume(
+  execution_id text, data jsonb DEFAULT '{}', actor text DEFAULT NULL, reason text DEFAULT NULL, force boolean DEFAULT false,
+  pause_number integer DEFAULT NULL
+) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.resume(resumer.find(execution_id), data, actor, reason, force, pause_number) $f$;
+
+CREATE OR REPLACE FUNCTION resumer.pause(execution_id text, reason text DEFAULT NULL, actor text DEFAULT NULL) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.pause(resumer.find(execution_id), reason, actor) $f$;
+
+CREATE OR REPLACE FUNCTION resumer.adopt(execution_id text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.adopt(resumer.find(execution_id)) $f$;
+
+REVOKE ALL ON FUNCTION resumer.adopt(uuid), resumer.adopt(text), resumer.add_request(uuid, text, text, text, jsonb, text[], integer),
+  resumer.cancel(uuid, text, text), resumer.cancel(text, text, text), resumer.retry(uuid, text, text, text, text, integer),
+  resumer.retry(text, text, text, text, text, integer), resumer.resume(uuid, jsonb, text, text, boolean, integer),
+  resumer.resume(text, jsonb, text, text, boolean, integer), resumer.pause(uuid, text, text), resumer.pause(text, text, text),
   resumer.check_pause_number(uuid, integer, integer) FROM PUBLIC;

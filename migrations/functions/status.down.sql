@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.status(uuid);
+DROP FUNCTION IF EXISTS resumer.status(text), resumer.status(uuid);

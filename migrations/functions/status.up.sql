@@ -45,4 +45,9 @@ BEGIN
 END
 $f$;
 
-REVOKE ALL ON FUNCTION resumer.status(uuid) FROM PUBLIC;
+-- The same, by the key (`exec_...`) or the id as text. A literal without a type calls this, also if it is a UUID.
+CREATE OR REPLACE FUNCTION resumer.status(execution_id text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp
+AS $f$ SELECT resumer.status(resumer.find(execution_id)) $f$;
+
+REVOKE ALL ON FUNCTION resumer.status(uuid), resumer.status(text) FROM PUBLIC;

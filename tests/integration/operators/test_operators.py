@@ -195,3 +195,59 @@ def test_nobody_may_call_a_function_of_ours_unless_it_was_granted(
         writer.role,
     )
     assert open_to_all == []
+
+
+BY_TEXT = {
+    "status": "SELECT resumer.status({}) ->> 'id'",
+    "explain": "SELECT resumer.explain({}) ->> 'id'",
+    "pause": "SELECT resumer.pause({}, reason => 'stock count', actor => 'mia')",
+    "resume": "SELECT resumer.resume({}, actor => 'mia', reason => 'done')",
+    "retry": "SELECT resumer.retry({}, reason => 'again', actor => 'mia')",
+    "cancel": "SELECT resumer.cancel({}, reason => 'no', actor => 'mia')",
+    "adopt": "SELECT resumer.adopt({})",
+}
+REASONS = {"pause": "waiting_for_time", "retry": "incident", "resume": "manual"}
+FORMS = ("'{key}'", "'{id}'", "'{id}'::uuid", "'{key}'::text", "'{key}'::varchar")
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("function", BY_TEXT)
+def test_a_function_takes_the_key_or_the_id_of_an_execution(
+    database: Database, rows: Rows, function: str, named: bool
+):
+    execution = rows.execution("paused")
+    a_pause(database, execution, REASONS.get(function, "approval_required"))
+    database.run("DELETE FROM resumer.resume_requests")
+    [(key,)] = database.run("SELECT execution_id FROM workflow_executions")
+    for form in FORMS:
+        argument = form.format(key=key, id=execution)
+        given = f"execution_id => {argument}" if named else argument
+        [(found,)] = database.run(BY_TEXT[function].format(given))
+        assert function not in ("status", "explain") or found == str(execution)
+    requests = 0 if function in ("status", "explain") else len(FORMS)
+    assert [each for _, each, *_ in left(database)] == [execution] * requests
+
+
+@pytest.mark.parametrize("function", BY_TEXT)
+def test_an_unknown_key_is_refused_as_an_unknown_id(database: Database, function: str):
+    for unknown in ("exec_0bc35ed00c344a69", str(uuid4()), "", "'; --", "\x1b[31m"):
+        statement = BY_TEXT[function].format("%s::text")
+        with refused("RZ404", "no execution"):
+            database.run(statement, unknown)
+    with refused("RZ404", "no execution"):
+        database.run(BY_TEXT[function].format("NULL"))
+
+
+def test_each_public_function_of_an_execution_has_a_text_form_with_the_same_arguments(
+    database: Database,
+):
+    found = database.run(
+        "SELECT f.proname::text, f.proargtypes[0]::regtype::text, f.proargnames, f.pronargdefaults,"
+        " f.prosecdef, f.provolatile, array_remove(f.proargtypes[1:]::oid[], NULL)::regtype[]::text"
+        " FROM pg_proc f WHERE f.pronamespace = 'resumer'::regnamespace"
+        " AND f.proargnames[1] = 'execution_id' AND f.proname <> 'add_request'"
+    )
+    by_type = {kind: {(name, *map(str, rest)) for name, of, *rest in found if of == kind}
+               for kind in ("uuid", "text")}  # fmt: skip
+    assert by_type["uuid"] == by_type["text"]
+    assert {name for name, *_ in by_type["text"]} == set(BY_TEXT)
