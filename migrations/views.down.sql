@@ -1,2 +1,2 @@
-DROP FUNCTION resumer.ledger_page(bigint, integer), resumer.inbox_page(timestamptz, uuid, integer);
-DROP VIEW resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents, resumer.requests;
+DROP FUNCTION IF EXISTS resumer.ledger_page(bigint, integer), resumer.inbox_page(timestamptz, uuid, integer);
+DROP VIEW IF EXISTS resumer.inbox, resumer.lag, resumer.ledger, resumer.incidents, resumer.requests;

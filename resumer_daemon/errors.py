@@ -7,7 +7,8 @@ ResumerError
 |- MigrationError        `migrate` ends, and nothing was changed
 |  `- PlanRefused
 |- ContractError         the daemon waits until the schema was changed
-|  `- NotMigrated
+|  |- NotMigrated
+|  `- NoServiceSchema
 `- OperationRefused      exit code 1, or an HTTP problem
 """
 
@@ -79,6 +80,16 @@ class NotMigrated(ContractError):
         self, message: str = "the database is not migrated: run `resumer-daemon migrate up`"
     ) -> None:
         super().__init__(message)
+
+
+class NoServiceSchema(ContractError):
+    """The schema of the service's tables does not exist."""
+
+    def __init__(self, schema: str) -> None:
+        super().__init__(
+            f'schema "{schema}" does not exist: set RESUMER_SERVICE_SCHEMA to the schema of the'
+            " service's tables"
+        )
 
 
 class OperationRefused(ResumerError):

@@ -120,6 +120,16 @@ FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.
 WHERE n.nspname = %(schema)s AND p.polname ~ '^resumer($|_owner_|_reader_)'
 GROUP BY c.relname ORDER BY 1
 
+-- name: read_functions
+-- Read the functions of schema resumer: name, body, whether it has the rights of its owner, and its search path.
+SELECT f.proname::text, f.prosrc, f.prosecdef,
+  (SELECT substr(c.entry, 13) FROM unnest(f.proconfig) AS c (entry) WHERE c.entry LIKE 'search\_path=%')
+FROM pg_proc f WHERE f.pronamespace = to_regnamespace('resumer')
+
+-- name: read_views
+-- Read the names of the views of schema resumer.
+SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = to_regnamespace('resumer') AND c.relkind = 'v'
+
 -- name: read_bound_triggers
 -- Read the daemon's triggers on the service's tables, enabled or not.
 SELECT t.tgname::text
@@ -163,11 +173,14 @@ SELECT current_user::text AS name, current_database()::text AS database,
 
 -- name: read_surroundings
 -- Read objects of others that a migration may concern: publications, logical slots, subscriptions, event triggers
--- and, on the service's tables, triggers, rules, check constraints and policies. `carries` names the tables that a
+-- policies on the service's tables, and triggers, rules and check constraints on those that the daemon writes. `carries` names the tables that a
 -- publication or slot sends and that a migration may create or alter.
 WITH tables AS (
   SELECT c.oid, c.relname FROM pg_class c
   WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND c.relkind IN ('r', 'p') AND c.relname = ANY (%(tables)s::text[])
+), changed AS (
+  SELECT t.oid, t.relname FROM tables t
+  WHERE t.relname IN ('workflow_executions', 'step_executions', 'approval_requests', 'audit_log', 'events')
 )
 SELECT 'publication' AS kind, p.pubname::text AS name, NULL::text AS "table", array_to_string(o.carries, ', ') AS detail,
   o.carries
@@ -200,14 +213,14 @@ SELECT 'trigger', t.tgname::text, c.relname::text,
     concat_ws(' or ', CASE WHEN t.tgtype & 4 = 4 THEN 'insert' END, CASE WHEN t.tgtype & 16 = 16 THEN 'update' END,
       CASE WHEN t.tgtype & 8 = 8 THEN 'delete' END, CASE WHEN t.tgtype & 32 = 32 THEN 'truncate' END),
     t.tgfoid::regproc, CASE WHEN t.tgenabled = 'D' THEN ', disabled' ELSE '' END), '{}'
-FROM pg_trigger t JOIN tables c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid
+FROM pg_trigger t JOIN changed c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND f.pronamespace IS DISTINCT FROM to_regnamespace('resumer')
 UNION ALL
 SELECT 'rule', r.rulename::text, c.relname::text, pg_get_ruledef(r.oid), '{}'
-FROM pg_rewrite r JOIN tables c ON c.oid = r.ev_class
+FROM pg_rewrite r JOIN changed c ON c.oid = r.ev_class
 UNION ALL
 SELECT 'check constraint', k.conname::text, c.relname::text, pg_get_constraintdef(k.oid), '{}'
-FROM pg_constraint k JOIN tables c ON c.oid = k.conrelid
+FROM pg_constraint k JOIN changed c ON c.oid = k.conrelid
 WHERE k.contype = 'c'
 UNION ALL
 SELECT 'policy', p.polname::text, c.relname::text, format('%%s for %%s to %%s',

@@ -1,6 +1,10 @@
 -- Read which tables, columns, rights and triggers the service's database has.
 -- Run by store/service_schema.py, store/role.py and store/triggers.py.
 
+-- name: has_schema
+-- Check whether the schema of the service's tables exists.
+SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL
+
 -- name: read_columns
 -- Read the columns of the service's tables: their types, whether one refuses NULL, whether an insert may omit it (it
 -- has a default, or a trigger may fill it), and whether the database computes it. Key columns that the role may not

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.on_event_insert();
+DROP FUNCTION IF EXISTS resumer.on_event_insert();

@@ -1,2 +1,2 @@
-DROP FUNCTION resumer.reject(text, uuid, text), resumer.approve(text, uuid, text),
+DROP FUNCTION IF EXISTS resumer.reject(text, uuid, text), resumer.approve(text, uuid, text),
   resumer.decide(text, text, uuid, text);

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.emit(text, jsonb, uuid);
+DROP FUNCTION IF EXISTS resumer.emit(text, jsonb, uuid);

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.find(text), resumer.execution_summary(uuid);
+DROP FUNCTION IF EXISTS resumer.find(text), resumer.execution_summary(uuid);

@@ -1,2 +1,2 @@
-DROP FUNCTION resumer.wake();
-DROP VIEW resumer.notify_enabled;
+DROP FUNCTION IF EXISTS resumer.wake();
+DROP VIEW IF EXISTS resumer.notify_enabled;

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.retry_message(text);
+DROP FUNCTION IF EXISTS resumer.retry_message(text);

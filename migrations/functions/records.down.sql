@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.write_record(text, text, text, jsonb, text);
+DROP FUNCTION IF EXISTS resumer.write_record(text, text, text, jsonb, text);

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.sequences();
+DROP FUNCTION IF EXISTS resumer.sequences();

@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.check_object(text, jsonb), resumer.check_size(jsonb), resumer.service_path(), resumer.service_now();
+DROP FUNCTION IF EXISTS resumer.check_object(text, jsonb), resumer.check_size(jsonb), resumer.service_path(), resumer.service_now();

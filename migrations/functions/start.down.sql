@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.start(text, jsonb, text, uuid), resumer.queue(uuid, uuid, text, jsonb);
+DROP FUNCTION IF EXISTS resumer.start(text, jsonb, text, uuid), resumer.queue(uuid, uuid, text, jsonb);

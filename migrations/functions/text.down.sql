@@ -1,1 +1,1 @@
-DROP FUNCTION resumer.shell(text), resumer.quoted(text), resumer.printable(text), resumer.has_control_characters(text);
+DROP FUNCTION IF EXISTS resumer.shell(text), resumer.quoted(text), resumer.printable(text), resumer.has_control_characters(text);

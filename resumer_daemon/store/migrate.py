@@ -41,7 +41,7 @@ from resumer_daemon.store.schema_change import (
     prepare,
     retry_on_lock,
 )
-from resumer_daemon.store.service_schema import read_tables
+from resumer_daemon.store.service_schema import read_tables, require_schema
 from resumer_daemon.store.statements import OWN_PATH, load, written
 
 DEVELOPMENT_DATABASE = "resumer"
@@ -112,6 +112,7 @@ async def up(
 
     Raises:
         MigrationError: A numbered migration differs from this version's, or a migration fails.
+        NoServiceSchema: The schema of the service's tables does not exist.
         PlanRefused: The service's tables do not fit, or replication would break.
         Unreachable: The database does not respond.
     """
@@ -169,6 +170,9 @@ async def down(
     `keep_columns`: keep columns that were added to the service's tables, with their values.
     """
     async with await connect(url) as connection:
+        async with connection.transaction():
+            await apply_settings_if_pooled(connection)
+            await require_schema(connection, schema)
         return await _run(
             connection, MigrationTarget.of(schema, keep_columns=keep_columns), "down", tell, report
         )
@@ -194,6 +198,7 @@ async def pending(
     place = MigrationTarget.of(schema, keep_columns=keep_columns)
     async with await connect(url) as connection:
         await apply_settings_if_pooled(connection)
+        await require_schema(connection, schema)
         left = _left(await read_installed(connection, schema), schema, direction)
         steps = await _policy_steps(connection, schema) if direction == "down" else []
         scripts = [_script(place, step) for step in steps]
@@ -216,6 +221,7 @@ class Step:
 async def _plan(connection: Connection, schema: str) -> MigrationPlan:
     async with connection.transaction():
         await apply_settings_if_pooled(connection)
+        await require_schema(connection, schema)
         history = await read_installed(connection, schema)
         return await read_plan(connection, schema, missing(history, schema), history.keys())
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 from resumer_daemon.store.statements import placed
+
+COMMENTS: Final = "comments"
 
 CODE: Final = (
     "functions/text",
@@ -38,7 +40,7 @@ CODE: Final = (
     "functions/status",
     "functions/explain",
     "views",
-    "comments",
+    COMMENTS,
 )
 """Functions and views, in the order in which they need each other. One transaction applies them."""
 
@@ -127,6 +129,13 @@ _CREATED = re.compile(
     re.MULTILINE,
 )
 
+_FUNCTION = re.compile(
+    r"^CREATE OR REPLACE FUNCTION resumer\.(?P<name>\w+)(?P<head>\(.*?)AS \$f\$(?P<body>.*?)\$f\$;",
+    re.MULTILINE | re.DOTALL,
+)
+_ARGUMENTS = re.compile(r"\b(?:RETURNS|LANGUAGE)\b")
+_SEARCH_PATH = re.compile(r"\bSET search_path = (\w+(?:, \w+)*)")
+
 _KNOWN: Final = tuple(_read())
 
 
@@ -151,6 +160,27 @@ def created_by(migration: Migration) -> list[Created]:
         Created(found["kind"].lower(), found["name"], found["table"])
         for found in _CREATED.finditer(migration.up.decode())
     ]
+
+
+class Function(NamedTuple):
+    """A function of schema `resumer`, as far as a change of it is noticed."""
+
+    name: str
+    body: str
+    definer: bool
+    search_path: str | None
+
+
+def functions_of(migration: Migration, schema: str) -> list[Function]:
+    """Return the functions that a migration creates where the service's tables are in `schema`."""
+    found: dict[tuple[str, str], Function] = {}
+    for match in _FUNCTION.finditer(migration.script(schema)):
+        name, head = match["name"], match["head"]
+        path = _SEARCH_PATH.search(head)
+        found[name, _ARGUMENTS.split(head)[0]] = Function(
+            name, match["body"], "SECURITY DEFINER" in head, path[1] if path else None
+        )
+    return list(found.values())
 
 
 def known() -> list[Migration]:

@@ -11,7 +11,14 @@ from psycopg.rows import class_row
 from resumer_daemon import __version__
 from resumer_daemon.errors import MigrationError, NotMigrated
 from resumer_daemon.store.connection import Connection
-from resumer_daemon.store.migration_files import Migration, created_by, known
+from resumer_daemon.store.migration_files import (
+    COMMENTS,
+    Function,
+    Migration,
+    created_by,
+    functions_of,
+    known,
+)
 from resumer_daemon.store.statements import load
 
 NAMED = 3
@@ -36,7 +43,7 @@ History: TypeAlias = Mapping[str, Applied]
 class MigrationStatus:
     """The state of a migration: not applied, applied, or changed since it was applied.
 
-    One whose triggers were dropped is changed.
+    One whose triggers, functions or views were dropped or changed by others is changed.
     """
 
     name: str
@@ -55,9 +62,10 @@ async def read_history(connection: Connection) -> History:
 
 
 async def read_installed(connection: Connection, schema: str) -> History:
-    """Return what was applied; where triggers were dropped since, that counts as changed.
+    """Return what was applied. Dropped triggers, and damaged code, count as changed.
 
-    They are gone when the service creates a table anew. `up` then binds them again.
+    Triggers are gone when the service creates a table anew. `up` then binds them again. A function
+    that is created anew has no comment, so that comments are applied with it.
     """
     history = await read_history(connection)
     cursor = await connection.execute(load("migrate.read_bound_triggers"), {"schema": schema})
@@ -67,7 +75,57 @@ async def read_installed(connection: Connection, schema: str) -> History:
         for m in known()
         if m.binds and m.name in history and not bound.issuperset(c.name for c in created_by(m))
     }
-    return {**history, **gone}
+    damaged = {each.migration for each in await read_damage(connection, history, schema)}
+    if damaged:
+        damaged |= {COMMENTS} & history.keys()
+    again = {
+        name: replace(history[name], sha256="functions or views were changed", version=__version__)
+        for name in damaged
+    }
+    return {**history, **gone, **again}
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A function or view that is missing, or not as its applied migration creates it."""
+
+    migration: str
+    name: str
+    missing: bool
+
+    def __str__(self) -> str:
+        """Return it as a part of a message."""
+        return f"{self.name} {'is missing' if self.missing else 'was changed'}"
+
+
+async def read_damage(connection: Connection, history: History, schema: str) -> list[Damage]:
+    """Return the functions that someone dropped or changed, and the views that someone dropped.
+
+    A migration that another version has applied is not compared, because its text is not known.
+    """
+    cursor = await connection.execute(load("migrate.read_functions"))
+    functions = {Function(*row) for row in await cursor.fetchall()}
+    names = {function.name for function in functions}
+    cursor = await connection.execute(load("migrate.read_views"))
+    views = {name for (name,) in await cursor.fetchall()}
+    damage = []
+    for migration in known():
+        entry = history.get(migration.name)
+        if not migration.shares_transaction or entry is None:
+            continue
+        if entry.sha256 != migration.sha256(schema):
+            continue
+        damage += [
+            Damage(migration.name, each.name, each.name not in names)
+            for each in functions_of(migration, schema)
+            if each not in functions
+        ]
+        damage += [
+            Damage(migration.name, each.name, missing=True)
+            for each in created_by(migration)
+            if each.kind == "view" and each.name not in views
+        ]
+    return damage
 
 
 def to_repair(history: History, since: datetime) -> History:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from psycopg import sql
 from psycopg.rows import class_row
 
-from resumer_daemon.errors import ContractError, Mismatch
+from resumer_daemon.errors import ContractError, Mismatch, NoServiceSchema
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.connection import Connection
 from resumer_daemon.store.statements import SERVICE_TABLES, load
@@ -35,6 +35,13 @@ class Table:
     columns: Sequence[str]
     added: Sequence[str]
     triggers: Sequence[str]
+
+
+async def require_schema(connection: Connection, schema: str) -> None:
+    """Raise `NoServiceSchema` if the schema does not exist."""
+    cursor = await connection.execute(load("service_schema.has_schema"), {"schema": schema})
+    if (await cursor.fetchone()) != (True,):
+        raise NoServiceSchema(schema)
 
 
 async def read_tables(connection: Connection, schema: str) -> Mapping[str, Table]:
@@ -278,10 +285,13 @@ async def probe(connection: Connection, schema: str) -> frozenset[str]:
     """Return the existing optional columns, and the others with the prefix `no_`.
 
     Raises:
+        NoServiceSchema: The schema does not exist.
         ContractError: Needed columns are missing, of another type, or refuse values of the daemon.
             It names all of them.
     """
     found = await _columns(connection, schema)
+    if not found:
+        await require_schema(connection, schema)
     features = _features(found)
     wrong = (*_of_other_types(schema, found, {}), *refusals(schema, found, features))
     if wrong:

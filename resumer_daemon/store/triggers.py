@@ -11,6 +11,7 @@ from resumer_daemon.store.schema_change import (
     prepare,
     retry_on_lock,
 )
+from resumer_daemon.store.service_schema import require_schema
 from resumer_daemon.store.statements import load
 
 GUARD = "resumer_approval_guard"
@@ -83,6 +84,7 @@ async def switch(
 
 
 async def _statements(connection: Connection, schema: str, *, on: bool) -> list[tuple[str, str]]:
+    await require_schema(connection, schema)
     cursor = await connection.execute(
         load("service_schema.switch_triggers"), {"schema": schema, "on": on}
     )

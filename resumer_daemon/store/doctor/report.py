@@ -9,11 +9,13 @@ from typing import TypeAlias
 import psycopg
 
 from resumer_daemon.config import Settings
+from resumer_daemon.errors import NoServiceSchema
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.connection import settings as session_settings
 from resumer_daemon.store.doctor import activity, schema, server
 from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, error
 from resumer_daemon.store.migration_history import read_history
+from resumer_daemon.store.service_schema import require_schema
 from resumer_daemon.store.statements import load
 
 Family: TypeAlias = Callable[[CheckContext], Awaitable[Sequence[CheckResult]]]
@@ -55,6 +57,28 @@ async def _not_migrated(_: CheckContext) -> Sequence[CheckResult]:
     ]
 
 
+async def _no_schema(context: CheckContext) -> Sequence[CheckResult]:
+    return [
+        error(
+            "service schema",
+            str(NoServiceSchema(context.schema)).partition(":")[0],
+            "the daemon waits until it does",
+            "set RESUMER_SERVICE_SCHEMA to the schema of the service's tables",
+        )
+    ]
+
+
+async def _families(context: CheckContext) -> Sequence[Family]:
+    """Return all checks, or one that explains why most of the others make no sense."""
+    try:
+        await require_schema(context.connection, context.schema)
+    except NoServiceSchema:
+        return (*BEFORE_MIGRATION, _no_schema)
+    if not await read_history(context.connection):
+        return (*BEFORE_MIGRATION, _not_migrated)
+    return FAMILIES
+
+
 async def run_checks(settings: Settings) -> list[CheckResult]:
     """Return the results of all checks.
 
@@ -64,8 +88,7 @@ async def run_checks(settings: Settings) -> list[CheckResult]:
     found: list[CheckResult] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
         context = CheckContext(opened, settings)
-        families = FAMILIES if await read_history(opened) else (*BEFORE_MIGRATION, _not_migrated)
-        for family in families:
+        for family in await _families(context):
             found += await _run(family, context)
     return found
 

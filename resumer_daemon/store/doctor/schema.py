@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 from resumer_daemon.errors import ContractError
 from resumer_daemon.store.doctor.finding import CheckContext, CheckResult, error, ok, warning
 from resumer_daemon.store.grants import lacks
-from resumer_daemon.store.migration_history import read_history, unapplied
+from resumer_daemon.store.migration_history import read_damage, read_history, unapplied
 from resumer_daemon.store.role import Role, read_role
 from resumer_daemon.store.service_schema import probe
 from resumer_daemon.store.statements import load
@@ -16,8 +16,21 @@ from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
 
 async def check_tables(context: CheckContext) -> Sequence[CheckResult]:
-    """Check the migrations and the columns of the service."""
-    return [await _migrations(context), await _columns(context)]
+    """Check the migrations, functions and views, and the columns of the service."""
+    return [await _migrations(context), await _code(context), await _columns(context)]
+
+
+async def _code(context: CheckContext) -> CheckResult:
+    history = await read_history(context.connection)
+    damage = await read_damage(context.connection, history, context.schema)
+    if not damage:
+        return ok("code", "functions and views exist as the migrations create them")
+    return error(
+        "code",
+        ", ".join(dict.fromkeys(map(str, damage))),
+        "calls fail, or do something else",
+        "resumer-daemon migrate up",
+    )
 
 
 async def _migrations(context: CheckContext) -> CheckResult:
@@ -38,12 +51,28 @@ async def _columns(context: CheckContext) -> CheckResult:
     except ContractError as mismatch:
         return error(
             "columns",
-            str(mismatch),
+            "; ".join(_mismatches(mismatch)),
             "the daemon cannot run without them",
             _remedy(mismatch),
         )
     absent = sorted(f.removeprefix("no_") for f in features if f.startswith("no_"))
     return ok("columns", "as required" + (f" (without {', '.join(absent)})" if absent else ""))
+
+
+def _mismatches(error: ContractError) -> list[str]:
+    """Return each mismatch once; a table without any of its columns is one."""
+    absent: dict[str, list[str]] = {}
+    for each in error.mismatches:
+        if each.found is None:
+            absent.setdefault(each.table, []).append(each.column)
+    return list(
+        dict.fromkeys(
+            f"{each.table} has no {', '.join(absent[each.table])}"
+            if each.found is None
+            else str(each)
+            for each in error.mismatches
+        )
+    )
 
 
 def _remedy(mismatch: ContractError) -> str:
@@ -56,18 +85,18 @@ async def check_triggers(context: CheckContext) -> Sequence[CheckResult]:
     found = await present(context.connection, context.schema)
     silent = TRIGGERS - found.firing
     return [
-        *(_missing(name) for name in sorted(silent - found.disabled)),
+        *([_missing(silent - found.disabled)] if silent - found.disabled else []),
         *([_disabled(silent & found.disabled)] if silent & found.disabled else []),
         *([] if silent else [ok("triggers", "all exist and are enabled")]),
         _guard(context, enabled=GUARD in found.firing),
     ]
 
 
-def _missing(name: str) -> CheckResult:
+def _missing(names: Iterable[str]) -> CheckResult:
     return error(
         "triggers",
-        f"{name} is missing",
-        "only the reconciler finds what it should capture, later",
+        f"missing: {', '.join(sorted(names))}",
+        "only the reconciler finds what they should capture, later",
         "resumer-daemon migrate up",
     )
 
@@ -217,7 +246,10 @@ async def check_control_row(context: CheckContext) -> Sequence[CheckResult]:
 
 def _row(wanted: tuple[str, ...], written: tuple[str, ...], daemons: int) -> CheckResult:
     if wanted == written:
-        return ok("control row", f"matches the settings; {daemons} daemons are registered")
+        return ok(
+            "control row",
+            f"matches the settings; registered daemons: {daemons}",
+        )
     return warning(
         "control row",
         f"has {', '.join(written)}; these settings have {', '.join(wanted)}",

@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
+from resumer_daemon.config import load_settings
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store import migrate, migration_history
 from resumer_daemon.store.connection import connect
+from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_files import known
 from tests.harness import Database, eventually_sync
 from tests.harness.database import migrate_up
@@ -111,6 +113,53 @@ async def test_triggers_that_were_dropped_are_bound_again(database: Database):
     database.run("DROP TRIGGER resumer_event_insert ON events")
     await migrate.down(database.url)
     assert database.run("SELECT to_regnamespace('resumer')") == [(None,)]
+
+
+DAMAGES = {
+    "DROP FUNCTION resumer.approve": ["functions/decide"],
+    "DROP FUNCTION resumer.pause(text, text, text)": ["functions/move"],
+    "DROP VIEW resumer.lag": ["views"],
+    "DROP VIEW resumer.notify_enabled; DROP FUNCTION resumer.find": [
+        "functions/notify", "functions/executions"],
+    "CREATE OR REPLACE FUNCTION resumer.wake() RETURNS void LANGUAGE sql"
+    " SET search_path = pg_catalog, pg_temp AS 'SELECT'": ["functions/notify"],
+    "ALTER FUNCTION resumer.explain(uuid) SECURITY INVOKER": ["functions/explain"],
+    "ALTER FUNCTION resumer.find(text) RESET search_path": ["functions/executions"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_dropped_or_changed_function_or_view_is_created_again(
+    database: Database, damage: str
+):
+    before = dumped(database, "catalogue")
+    database.run(damage)
+    assert dumped(database, "catalogue") != before
+    plan = await migrate.plan(database.url)
+    again = [name for name in plan.migrations if name != "comments"]
+    assert again == DAMAGES[damage]
+    assert await unapplied(database) == []  # a daemon may start
+    checks = await run_checks(load_settings(database_url=database.url))
+    [code] = [check for check in checks if check.check == "code"]
+    assert code.verdict == "error"
+
+    assert await migrate.up(database.url) == [*plan.migrations]
+    assert dumped(database, "catalogue") == before
+    assert await migrate.up(database.url) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_damaged_code_is_undone_too(database: Database, damage: str):
+    database.run(damage)
+    await migrate.down(database.url)
+    assert database.run("SELECT to_regnamespace('resumer')") == [(None,)]
+
+
+async def test_code_of_a_newer_program_is_not_compared(database: Database):
+    database.run("DROP FUNCTION resumer.approve")
+    database.run("UPDATE resumer.migrations SET version = '999', sha256 = 'x' WHERE number IS NULL")
+    with pytest.raises(MigrationError, match="newer version"):
+        await migrate.up(database.url)
 
 
 def test_status_and_a_dry_run_show_what_was_changed(database: Database, change: Change):

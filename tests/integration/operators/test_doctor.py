@@ -53,9 +53,9 @@ async def test_a_right_that_is_missing_is_named_and_the_remedy_gives_it(
     database.run("REVOKE UPDATE (status) ON approval_requests FROM resumer_daemon")
     found = await ill(bound)
     assert set(found) == {"privileges"}
-    assert "UPDATE on approval_requests" in found["privileges"].what
+    assert "UPDATE on public.approval_requests" in found["privileges"].what
     remedy = found["privileges"].remedy
-    assert "GRANT UPDATE (status, decided_at) ON approval_requests" in remedy
+    assert "GRANT UPDATE (status, decided_at) ON public.approval_requests" in remedy
     database.run(remedy)
     assert await ill(bound) == {}
 
@@ -200,7 +200,7 @@ def test_the_command_says_what_why_and_how_to_mend_it(bound: Database, database:
     database.run("DROP TRIGGER resumer_event_insert ON events")
     code, text = _doctor(bound.url)
     assert code == 1
-    for part in ("resumer_event_insert is missing", "why", "remedy", "migrate up"):
+    for part in ("missing: resumer_event_insert", "why", "remedy", "migrate up"):
         assert part in text
 
 
