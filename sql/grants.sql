@@ -7,52 +7,53 @@ SELECT r.rolname::text FROM pg_roles r
 WHERE r.rolname IN ('resumer_owner', 'resumer_reader', 'resumer_operator', 'resumer_daemon')
 
 -- name: missing_roles
--- Find which of the four roles are missing, and which objects `resumer_owner` does not own. Functions run with the
--- rights of `resumer_owner`, and not with those of the role that migrated.
+-- Find which of the four roles are missing, and which objects `resumer_owner` does not own: the role, what it lacks, and
+-- the statement that grants it. Functions run with the rights of `resumer_owner`, and not with those of the role that
+-- migrated.
 WITH me AS (
   SELECT r.oid, r.rolname, r.rolsuper, current_setting('server_version_num')::integer AS version
   FROM pg_roles r WHERE r.rolname = current_user
 ), roles (name) AS (
   VALUES ('resumer_owner'), ('resumer_reader'), ('resumer_operator'), ('resumer_daemon')
 )
-SELECT s.statement
+SELECT s.role, s.what, s.statement, NULL
 FROM (
-  SELECT 1, format('CREATE ROLE %I NOLOGIN', n.name) AS statement
+  SELECT 1, n.name, 'existence', format('CREATE ROLE %I NOLOGIN', n.name)
   FROM roles n WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = n.name)
   UNION ALL
-  SELECT 2, 'REVOKE resumer_reader FROM resumer_operator' -- whose policies show all rows of the service
+  SELECT 2, 'resumer_operator', 'membership', 'REVOKE resumer_reader FROM resumer_operator' -- whose policies show all rows of the service
   FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
   WHERE (g.rolname, r.rolname) = ('resumer_reader', 'resumer_operator')
   UNION ALL
   -- from PostgreSQL 16 on, who creates a role is a member of it that may neither act as it nor use its rights
-  SELECT 3, format('GRANT resumer_owner TO %I%s', me.rolname,
+  SELECT 3, me.rolname::text, 'membership', format('GRANT resumer_owner TO %I%s', me.rolname,
     CASE WHEN me.version >= 160000 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END)
   FROM me WHERE NOT me.rolsuper AND NOT coalesce((
     SELECT pg_has_role(me.oid, r.oid, 'USAGE')
       AND CASE WHEN me.version >= 160000 THEN pg_has_role(me.oid, r.oid, 'SET') ELSE pg_has_role(me.oid, r.oid, 'MEMBER') END
     FROM pg_roles r WHERE r.rolname = 'resumer_owner'), false)
   UNION ALL
-  SELECT 4, format('GRANT CREATE ON DATABASE %I TO resumer_owner', current_database())
+  SELECT 4, 'resumer_owner', 'right', format('GRANT CREATE ON DATABASE %I TO resumer_owner', current_database())
   FROM me WHERE NOT me.rolsuper
     AND coalesce((SELECT NOT has_database_privilege(r.oid, current_database(), 'CREATE')
       FROM pg_roles r WHERE r.rolname = 'resumer_owner'), true)
   UNION ALL
-  SELECT 5, 'ALTER SCHEMA resumer OWNER TO resumer_owner'
+  SELECT 5, 'resumer_owner', 'ownership', 'ALTER SCHEMA resumer OWNER TO resumer_owner'
   FROM pg_namespace n WHERE n.nspname = 'resumer' AND pg_get_userbyid(n.nspowner) <> 'resumer_owner'
   UNION ALL
-  SELECT 6, format('ALTER %s resumer.%I OWNER TO resumer_owner', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.relname)
+  SELECT 6, 'resumer_owner', 'ownership', format('ALTER %s resumer.%I OWNER TO resumer_owner', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.relname)
   FROM pg_class c
   WHERE c.relnamespace = to_regnamespace('resumer') AND c.relkind IN ('r', 'p', 'v')
     AND pg_get_userbyid(c.relowner) <> 'resumer_owner'
   UNION ALL
-  SELECT 6, format('ALTER DOMAIN resumer.%I OWNER TO resumer_owner', t.typname)
+  SELECT 6, 'resumer_owner', 'ownership', format('ALTER DOMAIN resumer.%I OWNER TO resumer_owner', t.typname)
   FROM pg_type t
   WHERE t.typnamespace = to_regnamespace('resumer') AND t.typtype = 'd' AND pg_get_userbyid(t.typowner) <> 'resumer_owner'
   UNION ALL
-  SELECT 7, format('ALTER FUNCTION %s OWNER TO resumer_owner', f.oid::regprocedure)
+  SELECT 7, 'resumer_owner', 'ownership', format('ALTER FUNCTION %s OWNER TO resumer_owner', f.oid::regprocedure)
   FROM pg_proc f
   WHERE f.pronamespace = to_regnamespace('resumer') AND pg_get_userbyid(f.proowner) <> 'resumer_owner'
-) AS s (step, statement)
+) AS s (step, role, what, statement)
 ORDER BY s.step, s.statement
 
 -- name: missing_grants
@@ -130,8 +131,8 @@ WITH roles AS (
   JOIN ours o ON o.name = t.name
 ), tables AS (
   SELECT w.role, v.verb, w.relation, w.columns,
-    (SELECT CASE WHEN c.relnamespace = to_regnamespace('resumer') THEN 'resumer.' ELSE '' END || quote_ident(c.relname)
-      FROM pg_class c WHERE c.oid = w.relation) AS name,
+    (SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.oid = w.relation) AS name,
     ARRAY(SELECT a.attname FROM pg_attribute a
       WHERE a.attrelid = w.relation AND a.attname = ANY (w.columns) AND NOT a.attisdropped ORDER BY a.attnum) AS present
   FROM wanted w CROSS JOIN unnest(w.verbs) AS v (verb)
@@ -148,7 +149,7 @@ WITH roles AS (
   ) AS r (role, names) ON f.proname = ANY (string_to_array(r.names, ' '))
   WHERE f.pronamespace = to_regnamespace('resumer')
 ), policies AS ( -- with row-level security a right shows no row without a policy that lets the row pass
-  SELECT DISTINCT t.role, t.relation, t.name AS "table",
+  SELECT DISTINCT t.role, t.relation, t.name AS qualified, c.relname::text AS "table",
     CASE t.role WHEN 'resumer_daemon' THEN 'resumer' ELSE format('%%s_%%s', t.role, lower(t.verb)) END AS name,
     CASE t.role WHEN 'resumer_daemon' THEN 'ALL' ELSE t.verb END AS command
   FROM tables t JOIN pg_class c ON c.oid = t.relation
@@ -181,8 +182,8 @@ WITH roles AS (
   WHERE r.name = 'resumer_daemon'
   UNION ALL
   SELECT o.role, coalesce(w.right_one, false), format('policy %%I on %%s', o.name, o."table"),
-    CASE WHEN w.right_one IS NOT NULL THEN format('DROP POLICY %%I ON %%s; ', o.name, o."table") ELSE '' END
-      || format('CREATE POLICY %%I ON %%s FOR %%s TO %%I', o.name, o."table", o.command, o.role)
+    CASE WHEN w.right_one IS NOT NULL THEN format('DROP POLICY %%I ON %%s; ', o.name, o.qualified) ELSE '' END
+      || format('CREATE POLICY %%I ON %%s FOR %%s TO %%I', o.name, o.qualified, o.command, o.role)
       || CASE o.command WHEN 'INSERT' THEN '' ELSE ' USING (true)' END
       || CASE o.command WHEN 'SELECT' THEN '' ELSE ' WITH CHECK (true)' END, o."table"
   FROM policies o LEFT JOIN LATERAL (
@@ -196,5 +197,11 @@ SELECT g.role, g.what, g.statement, g.policy_on FROM rights g
 WHERE NOT coalesce(g.held, false) ORDER BY g.policy_on NULLS FIRST, g.role, g.statement
 
 -- name: set_search_path
--- Let statements that grant rights find the service's tables. They call no operator and no function.
-SELECT set_config('search_path', 'pg_catalog, resumer, ' || quote_ident(%(schema)s::text) || ', pg_temp', true)
+-- Let names of functions and types be printed with their schema, so that the statements can be pasted anywhere.
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true)
+
+-- name: has_daemon_login
+-- Check whether a login other than a superuser is a member of `resumer_daemon`.
+SELECT EXISTS (
+  SELECT FROM pg_roles r JOIN pg_roles d ON d.rolname = 'resumer_daemon'
+  WHERE r.rolcanlogin AND NOT r.rolsuper AND pg_has_role(r.oid, d.oid, 'MEMBER'))

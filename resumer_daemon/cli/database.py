@@ -1,5 +1,6 @@
 """`migrate` and `doctor`: install the schema, and check the database."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -27,6 +28,16 @@ from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_history import MigrationStatus
 from resumer_daemon.store.migration_plan import ALLOW_PUBLISHED, Change, MigrationPlan, Remark
 from resumer_daemon.workflow.values import Json
+
+COUNTED = {
+    "existence": "the role",
+    "right": "rights: {}",
+    "policy": "policies: {}",
+    "ownership": "objects to own: {}",
+    "membership": "membership",
+}
+LISTED = 20
+"""The most names of one kind in the plan for people."""
 
 REMARK_COLOURS = {"refused": "red", "note": "yellow"}
 
@@ -78,7 +89,12 @@ def _table(change: Change) -> Json:
 
 def _lines(plan: MigrationPlan) -> Iterator[str]:
     for kind, names in plan.creates.items():
-        yield f"creates   {len(names)} x {kind} in schema resumer: {', '.join(names)}"
+        if kind == "schema":
+            yield f"creates   schema {', '.join(names)}"
+        elif len(names) > LISTED:
+            yield f"creates   in schema resumer: {len(names)} {_plural(kind)} (`--json` lists them)"
+        else:
+            yield f"creates   in schema resumer: {_plural(kind)} {', '.join(names)}"
     for change in plan.changes:
         if change.table is None:
             yield f"creates   table {plan.schema}.{change.name}"
@@ -94,6 +110,10 @@ def _lines(plan: MigrationPlan) -> Iterator[str]:
         if change.triggers:
             yield f"  trigger {', '.join(change.triggers)}"
         yield from (f"  lock    {lock}" for lock in change.locks)
+
+
+def _plural(kind: str) -> str:
+    return kind.removesuffix("x") + "xes" if kind.endswith("x") else f"{kind}s"
 
 
 def _remark(remark: Remark) -> None:
@@ -290,18 +310,45 @@ def _print_sql(
 
 
 @migrate_app.command()
-def grants(database_url: DatabaseUrl = None, dry_run: PrintSql = False) -> None:
+def grants(
+    database_url: DatabaseUrl = None, dry_run: DryRun = False, as_sql: AsSql = False
+) -> None:
     """Create four roles of least privilege, and grant each the rights that it lacks.
 
     [dim]Example: resumer-daemon migrate grants --dry-run[/]
     """
     chosen = settings(database_url=database_url)
     target = chosen.url, chosen.service_schema
-    statements = run(rights.missing(*target) if dry_run else rights.give(*target, tell=_print_wait))
-    for statement in statements:
-        typer.echo(f"{statement};")
-    if not statements:
-        console.print("nothing to do")
+    if dry_run or as_sql:
+        lacking = run(rights.missing(*target))
+    else:
+        lacking = run(rights.give(*target, tell=_print_wait))
+    if as_sql:
+        for each in lacking:
+            typer.echo(f"{each.statement};")
+        return
+    _print_nothing_to_do([each.statement for each in lacking])
+    for line in _grant_summary(lacking, "missing" if dry_run else "granted"):
+        _print_lines(line)
+    if dry_run and lacking:
+        console.print("`--sql` prints the statements.")
+    if not dry_run and not run(rights.has_daemon_login(chosen.url)):
+        _print_lines(
+            "No login may run the daemon yet. Create one, such as:\n"
+            "  CREATE ROLE orders_resumer LOGIN PASSWORD '...' IN ROLE resumer_daemon;"
+        )
+
+
+def _grant_summary(lacking: Sequence[rights.Lack], word: str) -> Iterator[str]:
+    """Yield a line for each role: whether it is new, and how many rights and objects it gets."""
+    for role in sorted({each.role for each in lacking}):
+        kinds = Counter(
+            "policy" if each.policy_on else each.what if each.what in COUNTED else "right"
+            for each in lacking
+            if each.role == role
+        )
+        parts = [noun.format(kinds[kind]) for kind, noun in COUNTED.items() if kinds[kind]]
+        yield f"{word:8} {role:17} {', '.join(parts)}"
 
 
 @migrate_app.command()

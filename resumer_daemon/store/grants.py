@@ -24,6 +24,7 @@ from resumer_daemon.store.schema_change import (
     prepare,
     retry_on_lock,
 )
+from resumer_daemon.store.service_schema import require_schema
 from resumer_daemon.store.statements import load
 
 DAEMON = "resumer_daemon"
@@ -33,9 +34,10 @@ SAME = (errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_)
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A right that a role lacks, and the statement that grants it.
+    """What a role lacks, and the statement that grants it.
 
-    `policy_on` is the table of a policy, None for a privilege.
+    `what` is `existence`, `membership`, `ownership`, or the name of a right. `policy_on` is the
+    table of a policy, None for anything else.
     """
 
     role: str
@@ -44,12 +46,21 @@ class Lack:
     policy_on: str | None
 
 
-async def missing(url: str, schema: str) -> list[str]:
-    """Return the statements that `give` would run. Raises `Unreachable`."""
-    async with await connect(url) as connection:
+async def missing(url: str, schema: str) -> list[Lack]:
+    """Return what `give` would grant. Raises `Unreachable` and `NoServiceSchema`."""
+    async with await connect(url) as connection, connection.transaction():
         await apply_settings_if_pooled(connection)
-        policies = [r.statement for r in await _rights(connection, schema) if r.policy_on]
+        await require_schema(connection, schema)
+        policies = [right for right in await _rights(connection, schema) if right.policy_on]
         return await _missing(connection, schema) + policies
+
+
+async def has_daemon_login(url: str) -> bool:
+    """Return whether a login may run the daemon as a member of its role."""
+    async with await connect(url) as connection, connection.transaction():
+        await apply_settings_if_pooled(connection)
+        cursor = await connection.execute(load("grants.has_daemon_login"))
+        return (await cursor.fetchone()) == (True,)
 
 
 async def to_give_again(url: str, schema: str) -> bool:
@@ -60,33 +71,35 @@ async def to_give_again(url: str, schema: str) -> bool:
         return bool(await cursor.fetchall() and await _missing(connection, schema))
 
 
-async def give(url: str, schema: str, tell: Tell | None = None) -> list[str]:
-    """Grant missing rights and return the statements.
+async def give(url: str, schema: str, tell: Tell | None = None) -> list[Lack]:
+    """Grant what is missing and return it.
 
     `tell` gets a line for each wait: the lock, and the sessions that hold it.
 
     Raises:
-        MigrationError: The role may not grant them, or a table was locked for too long.
+        MigrationError: The role may not grant it, or a table was locked for too long.
+        NoServiceSchema: The schema of the service's tables does not exist.
     """
     async with await connect(url) as connection:
         place = MigrationTarget.of(schema, keep_columns=False)
 
-        async def roles_and_rights() -> list[str]:
+        async def roles_and_rights() -> list[Lack]:
             async with connection.transaction():
                 await prepare(connection, place)
-                statements = await _missing(connection, schema)
-                await _run_all(connection, schema, statements)
-            return statements
+                await require_schema(connection, schema)
+                lacking = await _missing(connection, schema)
+                await _grant(connection, lacking)
+            return lacking
 
-        async def policies_of_a_table() -> list[str]:
+        async def policies_of_a_table() -> list[Lack]:
             async with connection.transaction():
                 await prepare(connection, place)
                 lacking = [r for r in await _rights(connection, schema) if r.policy_on]
                 if not lacking or (table := lacking[0].policy_on) is None:
                     return []
-                statements = [r.statement for r in lacking if r.policy_on == table]
-                await _run_all(connection, schema, statements, [lock_of_policies(table)])
-            return statements
+                of_table = [right for right in lacking if right.policy_on == table]
+                await _grant(connection, of_table, [lock_of_policies(table)])
+            return of_table
 
         async def in_the_way(locks: Sequence[Lock]) -> str:
             async with connection.transaction():
@@ -105,27 +118,25 @@ async def lacks(connection: Connection, schema: str, role: str) -> list[Lack]:
     return [lack for lack in rights if lack.role == DAEMON and lack.policy_on is None]
 
 
-async def _missing(connection: Connection, schema: str) -> list[str]:
+async def _missing(connection: Connection, schema: str) -> list[Lack]:
+    rights = [right for right in await _rights(connection, schema) if right.policy_on is None]
     roles = await connection.execute(load("grants.missing_roles"))
-    return [
-        *(statement for (statement,) in await roles.fetchall()),
-        *(r.statement for r in await _rights(connection, schema) if r.policy_on is None),
-    ]
+    return [*(Lack(*row) for row in await roles.fetchall()), *rights]
 
 
 async def _rights(connection: Connection, schema: str, daemon: str = DAEMON) -> list[Lack]:
+    await connection.execute(load("grants.set_search_path"))
     cursor = await connection.execute(
         load("grants.missing_grants"), {"schema": schema, "as_daemon": daemon}
     )
     return [Lack(*row) for row in await cursor.fetchall()]
 
 
-async def _run_all(
-    connection: Connection, schema: str, statements: Sequence[str], locks: Sequence[Lock] = ()
+async def _grant(
+    connection: Connection, lacking: Sequence[Lack], locks: Sequence[Lock] = ()
 ) -> None:
-    await connection.execute(load("grants.set_search_path"), {"schema": schema})
-    for statement in statements:
-        await _run(connection, statement, locks)
+    for each in lacking:
+        await _run(connection, each.statement, locks)
 
 
 async def _run(connection: Connection, statement: str, locks: Sequence[Lock]) -> None:

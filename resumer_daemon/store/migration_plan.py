@@ -31,7 +31,7 @@ WHY: Mapping[str, str] = {
     "logical slot": "It keeps WAL until its consumer has read it, also of these tables.",
     "subscription": "Its writes fire no triggers. The reconciler finds decisions.",
     "event trigger": "It runs when a migration creates something, and may refuse it.",
-    "trigger": "It fires beside the daemon's triggers, in the order of their names.",
+    "trigger": "It also fires when the daemon writes to the table.",
     "rule": "It rewrites writes before a trigger or the daemon sees them.",
     "check constraint": "It must allow what the daemon writes, such as status paused.",
     "policy": "It must not hide rows from the roles; `migrate grants` adds policies for them.",
@@ -149,7 +149,9 @@ def _created(missing: Sequence[Migration]) -> Mapping[str, Sequence[str]]:
     for migration in missing:
         if not migration.of_the_service:
             for each in created_by(migration):
-                created.setdefault(each.kind, []).append(each.name)
+                names = created.setdefault(each.kind, [])
+                if each.name not in names:  # functions of one name take different arguments
+                    names.append(each.name)
     return created
 
 

@@ -14,7 +14,7 @@ from resumer_daemon.store import grants
 from tests.harness.database import Database
 
 
-def give_rights(url: str) -> list[str]:
+def give_rights(url: str) -> list[grants.Lack]:
     """Run `migrate grants` from a test that may have an event loop of its own running."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, grants.give(url, "public")).result()

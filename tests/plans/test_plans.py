@@ -85,12 +85,13 @@ ELSEWHERE = {
         doctor.bloat doctor.clock_skew doctor.control doctor.foreign_triggers
         doctor.function_owners doctor.imposed_settings doctor.limits doctor.schema_creators
         doctor.server doctor.stale_sequences doctor.two_phase doctor.work
-        doctor.writer_settings grants.existing_roles grants.missing_grants
-        grants.missing_roles grants.set_search_path migrate.become_migrator
+        doctor.writer_settings grants.existing_roles grants.has_daemon_login
+        grants.missing_grants grants.missing_roles grants.set_search_path migrate.become_migrator
         migrate.become_owner migrate.create_database migrate.delete_migration
         migrate.disable_guard migrate.enable_guard migrate.find_lock_holders
         migrate.find_owner migrate.guard_enabled migrate.has_database migrate.has_history
-        migrate.insert_migration migrate.lock migrate.prepare migrate.read_history
+        migrate.insert_migration migrate.lock migrate.prepare migrate.read_functions
+        migrate.read_history migrate.read_views service_schema.has_schema
         migrate.read_migrator migrate.read_policies migrate.read_surroundings
         migrate.read_use migrate.restore_trigger_states migrate.save_trigger_states
         migrate.server_time migrate.transfer_objects service_schema.read_tables

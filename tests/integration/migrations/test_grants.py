@@ -6,11 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors, sql
+from typer.testing import CliRunner
 
+from resumer_daemon.cli.app import app
 from resumer_daemon.store import grants, migrate, service_schema
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.statements import TEXTS, load
 from tests.harness import Database
+from tests.harness.database import Databases
 from tests.harness.dump import dumped
 from tests.harness.inbox import a_writer
 from tests.harness.members import give_rights, member_of
@@ -68,6 +71,8 @@ VERBS = {
     "TRIGGER": "CREATE TRIGGER mine AFTER INSERT ON {table} EXECUTE FUNCTION resumer.wake()",
 }
 
+ROLES = ("resumer_daemon", "resumer_operator", "resumer_owner", "resumer_reader")
+
 both_vintages = pytest.mark.parametrize("vintage", ["v1", "v5"])
 
 
@@ -81,12 +86,56 @@ async def test_what_was_given_lacks_nothing_and_is_taken_back_without_a_trace(
     await migrate.up(unmigrated.url)
     printed = await grants.missing(unmigrated.url, "public")
     assert await grants.give(unmigrated.url, "public")
-    assert any("CREATE POLICY" in statement for statement in printed)
+    assert any("CREATE POLICY" in lack.statement for lack in printed)
     assert await grants.missing(unmigrated.url, "public") == []
     assert dumped(unmigrated, "pg_dump") != before
     undone = await migrate.down(unmigrated.url)
     assert undone[:2] == ["policies of approval_requests", "policies of events"]
     assert dumped(unmigrated, "pg_dump") == before
+
+
+def _grants(database: Database, *options: str) -> str:
+    command = ["migrate", "grants", *options, "--database-url", database.url]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@both_vintages
+def test_grants_print_a_line_a_role_and_the_next_step(database: Database):
+    database.run("ALTER TABLE events ENABLE ROW LEVEL SECURITY")
+    planned = _grants(database, "--dry-run").splitlines()
+    assert [line.split()[:2] for line in planned[:-1]] == [["missing", role] for role in ROLES]
+    assert planned[-1] == "`--sql` prints the statements."
+    given = _grants(database).splitlines()
+    assert [line.removeprefix("granted ") for line in given[:4]] == [
+        line.removeprefix("missing ") for line in planned[:4]
+    ]
+    assert re.search(r"resumer_daemon +.*rights: \d+, policies: 1$", given[0])
+    with member_of(database):  # of none of the roles
+        again = _grants(database)
+    assert again.startswith("nothing to do\n")
+    assert "IN ROLE resumer_daemon;\n" in again
+    with member_of(database, "resumer_daemon"):
+        assert _grants(database) == "nothing to do\n"
+
+
+@both_vintages
+def test_printed_grants_have_the_same_effect_on_any_search_path(
+    database: Database, databases: Databases
+):
+    for one in (database, databases.make(database.vintage, migrated=True)):
+        one.run("ALTER TABLE events ENABLE ROW LEVEL SECURITY")
+        if one is database:
+            give_rights(one.url)
+            continue
+        printed = _grants(one, "--sql")
+        assert not re.search(r"FUNCTION (?!resumer\.)|TABLE (?!resumer\.)", printed)
+        with one.connect() as connection:
+            connection.execute("SET search_path = ''")
+            connection.execute(printed.encode())
+        assert _grants(one, "--sql") == ""
+        assert dumped(one, "catalogue") == dumped(database, "catalogue")
 
 
 def _verbs_of(connection: psycopg.Connection[Any], role: str, table: str) -> set[str]:

@@ -10,10 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
-from resumer_daemon.errors import PlanRefused
+from resumer_daemon.config import load_settings
+from resumer_daemon.errors import NoServiceSchema, PlanRefused
 from resumer_daemon.store import migrate, migration_history
 from resumer_daemon.store.connection import connect
+from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_plan import MigrationPlan
+from resumer_daemon.store.service_schema import probe
 from tests.harness import Database, every_vintage
 from tests.harness.dump import dumped
 from tests.harness.members import member_of
@@ -153,6 +156,39 @@ async def test_a_published_table_is_refused_where_a_column_is_added_to_it(unmigr
     assert plan["refused"] == (unmigrated.vintage == "v1")
     unmigrated.run("ALTER PUBLICATION parts DROP TABLE workflow_executions")
     assert await migrate.up(unmigrated.url)
+
+
+@every_vintage
+@pytest.mark.parametrize(
+    "command",
+    ["plan", "up", "up --sql", "repair", "down --yes", "down --sql", "grants", "grants --sql",
+     "triggers off"],
+)  # fmt: skip
+async def test_a_schema_that_does_not_exist_is_refused_in_one_sentence(
+    unmigrated: Database, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    monkeypatch.setenv("RESUMER_SERVICE_SCHEMA", "nope")
+    before = dumped(unmigrated, "catalogue")
+    code, text = await invoke(unmigrated, *command.split())
+    sentence = (
+        'error: schema "nope" does not exist: set RESUMER_SERVICE_SCHEMA to the schema of the'
+        " service's tables\n"
+    )
+    assert (code, text) == (1, sentence)
+    assert dumped(unmigrated, "catalogue") == before
+
+
+@v1
+async def test_the_doctor_has_one_finding_for_a_schema_that_does_not_exist(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RESUMER_SERVICE_SCHEMA", "nope")
+    checks = await run_checks(load_settings(database_url=database.url))
+    [found] = [each for each in checks if each.verdict == "error"]
+    assert (found.check, found.what) == ("service schema", 'schema "nope" does not exist')
+    with pytest.raises(NoServiceSchema):
+        async with await connect(database.url) as connection:
+            await probe(connection, "nope")
 
 
 WRONG = {

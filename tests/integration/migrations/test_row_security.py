@@ -147,11 +147,13 @@ async def test_a_policy_that_was_changed_is_made_right_again(guarded: Database):
         " ALTER POLICY resumer_reader_select ON events USING (false);"
         " DROP POLICY resumer_owner_insert ON events"
     )
-    assert [text.split(" FOR ")[0] for text in await grants.missing(guarded.url, "public")] == [
-        "DROP POLICY resumer ON events; CREATE POLICY resumer ON events",
-        "CREATE POLICY resumer_owner_insert ON events",
-        "DROP POLICY resumer_reader_select ON events;"
-        " CREATE POLICY resumer_reader_select ON events",
+    assert [
+        lack.statement.split(" FOR ")[0] for lack in await grants.missing(guarded.url, "public")
+    ] == [
+        "DROP POLICY resumer ON public.events; CREATE POLICY resumer ON public.events",
+        "CREATE POLICY resumer_owner_insert ON public.events",
+        "DROP POLICY resumer_reader_select ON public.events;"
+        " CREATE POLICY resumer_reader_select ON public.events",
     ]
     await grants.give(guarded.url, "public")
     assert await grants.missing(guarded.url, "public") == []
