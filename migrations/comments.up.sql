@@ -327,7 +327,7 @@ BEGIN
       ('on_approval_update', 'Trigger function: leaves a request for each decision that is written, and for each approval request that moves to another execution.'),
       ('on_event_insert', 'Trigger function: queues each event that is inserted.'),
       ('on_execution_insert', 'Trigger function: leaves a request for each execution that is inserted as paused or blocked.'),
-      ('on_execution_update', 'Trigger function: leaves a request where another program pauses, resumes or blocks an execution, or its write was refused.'),
+      ('on_execution_update', 'Trigger function: leaves a request where another program pauses, resumes or blocks an execution, or its write was rejected.'),
       ('protect_execution', 'Trigger function: refuses writes of others over a pause, a run or an end of the daemon, and makes a blocked end a pause.'),
       ('pause', 'SQL interface: stops an execution before its next step.'),
       ('pauses_at_once', 'Returns whether an execution that another program ends as blocked becomes a pause at once. Called by a trigger function.'),

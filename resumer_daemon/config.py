@@ -174,9 +174,9 @@ class Settings(BaseSettings):
     )
     decision_guard: Literal["off", "audit", "enforce"] = Field(
         "off",
-        description="Check of approvers. `audit` holds approvals by the requester, without an"
-        " approver, from another organisation or after the expiry. `enforce` also"
-        " rejects such writes; it needs `migrate up` with the same setting.",
+        description="Check of approvers. `audit` holds an approval if the requester gave it, if it"
+        " names no approver, if the approver is of another organisation, or if it came after the"
+        " expiry. `enforce` also rejects such writes; it needs `migrate up` with the same setting.",
     )
     closed_status: str = Field(
         "expired",
@@ -231,10 +231,10 @@ class Settings(BaseSettings):
         " `emit` refuse larger ones. An execution that has a larger one becomes an incident.",
     )
     poll_interval: Seconds = Field(
-        5.0, description="Interval of polling while notifications arrive."
+        5.0, description="How often the daemon polls while LISTEN works."
     )
     poll_only_interval: Seconds = Field(
-        0.5, description="Interval of polling while notifications do not arrive."
+        0.5, description="How often the daemon polls while LISTEN does not work."
     )
     ping_interval: Seconds = Field(
         30.0, description="Interval at which the listener verifies that notifications arrive."

@@ -167,7 +167,7 @@ BEGIN
         END IF;
         looks := true;
         written := pg_catalog.concat_ws('/', becomes, new.result);
-        refusal := pg_catalog.format('execution %s is %s: a write of %s was refused',
+        refusal := pg_catalog.format('execution %s is %s: a write of %s was rejected',
           resumer.printable(old.execution_id), was, resumer.printable(written));
       ELSIF same IS NOT TRUE AND coalesce(unchecked, '') OPERATOR(pg_catalog.=) ''
         AND becomes OPERATOR(pg_catalog.=) 'completed' AND new.result::pg_catalog.text OPERATOR(pg_catalog.=) 'blocked'
@@ -220,7 +220,7 @@ END
 $f$;
 
 -- Capture the rows of a statement that updates executions: pauses that began or ended, executions that ended as blocked, pauses
--- with a new `approved` in `resume_data`, and writes that were refused or could not be checked. New rows minus old rows by EXCEPT
+-- with a new `approved` in `resume_data`, and writes that were rejected or could not be checked. New rows minus old rows by EXCEPT
 -- and GROUP BY, never by a join: plpgsql keeps the plan of the session's first call, which was made for one row.
 CREATE OR REPLACE FUNCTION resumer.on_execution_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, resumer, pg_temp SET lock_timeout = '100ms'

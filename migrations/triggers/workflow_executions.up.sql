@@ -16,5 +16,5 @@ CREATE TRIGGER resumer_execution_insert AFTER INSERT ON workflow_executions
   FOR EACH STATEMENT EXECUTE FUNCTION resumer.on_execution_insert();
 
 COMMENT ON TRIGGER resumer_execution_write ON workflow_executions IS 'Of resumer-daemon: refuses writes over a pause, a run or an end of the daemon; makes a blocked end a pause.';
-COMMENT ON TRIGGER resumer_execution_update ON workflow_executions IS 'Of resumer-daemon: leaves a request where another program pauses, resumes or blocks an execution, or its write was refused.';
+COMMENT ON TRIGGER resumer_execution_update ON workflow_executions IS 'Of resumer-daemon: leaves a request where another program pauses, resumes or blocks an execution, or its write was rejected.';
 COMMENT ON TRIGGER resumer_execution_insert ON workflow_executions IS 'Of resumer-daemon: leaves a request for an execution that is inserted as paused or blocked.';

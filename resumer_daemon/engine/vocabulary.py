@@ -1,7 +1,7 @@
 """The words of requests and pauses, as the database, the command line and HTTP spell them.
 
-Apart from `inputs`, because the command line offers these words as choices and must not import the
-engine for them: that takes 0.15 s.
+A module apart from `inputs`, so that the command line can offer these words without importing the
+engine (0.15 s).
 """
 
 from typing import Final, Literal, TypeAlias

@@ -159,7 +159,10 @@ def decide_by_update(request: str, status: str) -> str:
 
 
 async def resume_latency(session: Session, execution: str) -> float | None:
-    """Return the seconds from the last decision's statement until it was settled, or None."""
+    """Return the seconds from the statement of the last decision until it was settled.
+
+    None if no decision is settled.
+    """
     async with session.transaction():
         row = await session.fetch_optional("commands.resume_latency", {"id": execution})
     return None if row is None else row["seconds"]

@@ -7,6 +7,7 @@ once.
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -34,6 +35,9 @@ READING: dict[str, Any] = {**ARGUMENTS, "target_session_attrs": "any"}
 """The arguments of a connection that only reads. A standby will do."""
 
 
+_UNKNOWN_ROLE = re.compile(r'role "[^"]*" does not exist$')
+
+
 async def connect(
     url: str, *, autocommit: bool = False, name: str = "resumer-daemon", reads: bool = False
 ) -> Connection:
@@ -47,7 +51,10 @@ async def connect(
             url, autocommit=autocommit, application_name=name, **(READING if reads else ARGUMENTS)
         )
     except psycopg.Error as error:
-        raise Unreachable(f"cannot connect to the database: {str(error).strip()}") from error
+        message = str(error).strip()
+        if _UNKNOWN_ROLE.search(message):
+            message += "; create it with LOGIN, as a member of resumer_daemon (docs/deployment.md)"
+        raise Unreachable(f"cannot connect to the database: {message}") from error
     try:
         await prepare(connection, reads=reads)
     except BaseException:  # a cancelled task leaves no connection either

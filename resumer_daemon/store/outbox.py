@@ -1,4 +1,4 @@
-"""The outbox, whose messages are claimed for one attempt each, and records in mapped tables."""
+"""The outbox, where a claim allows one attempt, and the writing of records to mapped tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -89,7 +89,8 @@ async def retry_on_lock(
 ) -> T:
     """Run one step, and retry it for at most two minutes while a lock is unavailable.
 
-    `in_the_way` names the holders of the locks after each attempt. `tell` gets changes of that.
+    `in_the_way` names the holders of the locks after each attempt. `tell` is
+    called when these holders change.
 
     Raises:
         MigrationError: The step failed, or a lock was unavailable for too long.

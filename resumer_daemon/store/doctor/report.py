@@ -9,7 +9,7 @@ from typing import TypeAlias
 import psycopg
 
 from resumer_daemon.config import Settings
-from resumer_daemon.errors import NoServiceSchema
+from resumer_daemon.errors import NoServiceSchema, NotAllowed
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.connection import settings as session_settings
 from resumer_daemon.store.doctor import activity, schema, server
@@ -74,15 +74,22 @@ async def _families(context: CheckContext) -> Sequence[Family]:
         await require_schema(context.connection, context.schema)
     except NoServiceSchema:
         return (*BEFORE_MIGRATION, _no_schema)
-    if not await read_history(context.connection):
-        return (*BEFORE_MIGRATION, _not_migrated)
-    return FAMILIES
+    try:
+        history = await read_history(context.connection)
+    except psycopg.errors.InsufficientPrivilege as denied:
+        raise NotAllowed(
+            f"role {context.connection.info.user} may not read schema resumer. `doctor` checks the"
+            " rights of the daemon: run it as a member of resumer_daemon, such as the login of"
+            " `resumer-daemon run`"
+        ) from denied
+    return FAMILIES if history else (*BEFORE_MIGRATION, _not_migrated)
 
 
 async def run_checks(settings: Settings) -> list[CheckResult]:
     """Return the results of all checks.
 
     Raises:
+        NotAllowed: The role may not read the schema `resumer`.
         Unreachable: The database does not answer, or takes no writes.
     """
     found: list[CheckResult] = []

@@ -163,7 +163,7 @@ def _sight(role: Role) -> CheckResult:
 async def _rights(context: CheckContext, role: Role) -> Sequence[CheckResult]:
     lacking = await lacks(context.connection, context.schema, role.name)
     if not lacking:
-        return [ok("privileges", f"{role.name} has all that it needs")]
+        return [ok("privileges", f"{role.name} has all that the daemon needs")]
     return [
         error(
             "privileges",

@@ -153,7 +153,11 @@ _SHOWN: Final = 6
 
 
 def check_flow(flow: Flow) -> Findings:
-    """Check the ways of a flow. Inside a container, only a body with named steps has ways."""
+    """Check the ways of a flow.
+
+    The members of a `parallel` step do not lead to each other. The steps of a `foreach` do, if one
+    names another.
+    """
     out = exits_of(flow)
     positions = {site.step.id: position for position, site in enumerate(flow.sites)}
     if flow.of != "definition" and not (flow.of == "foreach" and _names_steps(out, positions)):

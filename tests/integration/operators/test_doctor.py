@@ -204,6 +204,16 @@ def test_the_command_says_what_why_and_how_to_mend_it(bound: Database, database:
         assert part in text
 
 
+def test_an_operator_learns_whose_rights_are_checked(database: Database):
+    give_rights(database.url)
+    with member_of(database, "resumer_operator") as operator:
+        result = CliRunner().invoke(app, ["doctor", "--database-url", operator.url])
+    assert (result.exit_code, result.stdout) == (1, "")
+    text = result.stderr
+    assert "run it as a member of resumer_daemon" in text
+    assert len(text.splitlines()) == 1
+
+
 def test_programs_get_json(bound: Database, database: Database):
     assert json.loads(_doctor(bound.url, "--json")[1])["healthy"] is True
     database.run("DELETE FROM resumer.control")

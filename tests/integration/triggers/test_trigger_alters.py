@@ -170,7 +170,7 @@ def test_a_column_of_another_type_is_captured_in_a_session_of_before(  # P1
     run("UPDATE workflow_executions SET status = 'completed', result = 'blocked'")
     assert database.run("SELECT status FROM workflow_executions") == [("paused",)]
     assert [text for _, _, text in writer.warnings] == [writer.warnings[0][2]]
-    assert "was refused" in writer.warnings[0][2]
+    assert "was rejected" in writer.warnings[0][2]
 
 
 @pytest.mark.parametrize("vintage", ["v1"])

@@ -34,7 +34,7 @@ def test_a_locked_table_is_waited_for_once_in_a_transaction(  # P5
             with writer.connect() as connection, connection.transaction(force_rollback=True):
                 for write in WRITES:
                     connection.execute(written(write))
-        states = [state for _, state, text in writer.warnings if "refused" not in text]
+        states = [state for _, state, text in writer.warnings if "rejected" not in text]
         assert states == ["55P03"] * waits
         writer.warnings.clear()
     writer.run("UPDATE workflow_executions SET status = 'cancelled' WHERE status = 'paused'")
