@@ -3,7 +3,6 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -qq
 EXPORT := $(BIN)/uv export --quiet --format requirements-txt --no-emit-project --no-header
 # Of the image; with an embedded PostgreSQL; with all extras and tools; for the build of the project.
 LOCKS := requirements.lock requirements-embedded.lock requirements-dev.lock requirements-build.lock
@@ -127,15 +126,13 @@ clean: ## Remove the environment, the development database and all caches
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.run: requirements-embedded.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo 'Installing what the daemon needs into $(VENV), once. This takes about a minute ...'
-	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-embedded.lock
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@echo 'This takes about a minute, once.'
+	@$(BIN)/python .ci/install 'what the daemon needs' requirements-build.lock requirements-embedded.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	@echo 'Installing the daemon and its development tools into $(VENV), once. This takes a few minutes ...'
-	@$(PIP) --require-hashes -r requirements-build.lock -r requirements-dev.lock
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@echo 'This takes a few minutes, once.'
+	@$(BIN)/python .ci/install 'the daemon and its development tools' requirements-build.lock requirements-dev.lock
 	@touch $@ $(VENV)/.run
 
 $(BIN)/python:

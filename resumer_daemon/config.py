@@ -345,6 +345,13 @@ class Settings(BaseSettings):
         " approval request.",
     )
 
+    @field_validator("database_url")
+    @classmethod
+    def _not_empty(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().strip():  # libpq would try a local socket
+            raise ValueError(REQUIRED)
+        return value
+
     @field_validator("database_url", "listen_url")
     @classmethod
     def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
@@ -491,16 +498,21 @@ def load_settings(**flags: Any) -> Settings:
         raise SettingsError("invalid settings:\n" + "\n".join(wrong)) from None
 
 
+REQUIRED: Final = "required: postgresql://user@host:5432/database, or --database-url"
+
+
 def _name(location: tuple[int | str, ...]) -> str:
+    """Return the variable of a setting, and the place inside of its value."""
     if not location:
         return "RESUMER_*"
-    name = str(location[0])
-    return name if name.isupper() else f"RESUMER_{name.upper()}"
+    name, *inside = map(str, location)
+    name = name if name.isupper() else f"RESUMER_{name.upper()}"
+    return ": ".join([name, *([".".join(inside)] if inside else [])])
 
 
 def _why(error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":  # only the address has no default
-        return "required: postgresql://user@host:5432/database, or --database-url"
+        return REQUIRED
     if error["type"] == "too_short":  # of a secret, whose characters pydantic calls items
         return f"must have at least {error['ctx']['min_length']} characters"
     return str(error["msg"]).removeprefix("Value error, ")

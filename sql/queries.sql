@@ -196,6 +196,13 @@ FROM workflow_executions e
 WHERE e.execution_id = %(key)s
   AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
 
+-- name: key_in_scope
+-- The key of the execution with this id, where the caller reaches it.
+SELECT e.execution_id AS key
+FROM workflow_executions e
+WHERE e.id = %(execution)s
+  AND (%(everywhere)s OR e.organization_id = %(organization)s) --? organization
+
 -- name: status_in_scope
 -- Return the status document of an execution in the caller's scope.
 SELECT resumer.status(e.id)::text AS document

@@ -23,15 +23,19 @@ class Health:
     """The state of a process for health and metrics. `refresh` is awaited before each scrape.
 
     `commits_hang` returns whether the server blocks every commit. None: unknown.
+    `awaits_migration` returns whether the process waits for `migrate up`.
     """
 
     healthy: Callable[[], bool]
     registry: CollectorRegistry
     refresh: Callable[[], Awaitable[None]]
     commits_hang: Callable[[], Awaitable[bool]] | None = None
+    awaits_migration: Callable[[], bool] = bool
 
     async def fault(self) -> str | None:
         """Return why the process does no work; None if it works."""
+        if self.awaits_migration():
+            return "the database is not migrated: run `resumer-daemon migrate up`"
         if not self.healthy():
             return "the database does not respond"
         if self.commits_hang is not None and await self.commits_hang():

@@ -17,7 +17,7 @@ from resumer_daemon.store.commands import (
     IdempotencyKey,
     submit_in_scope,
 )
-from resumer_daemon.store.queries import find_in_scope
+from resumer_daemon.store.queries import find_in_scope, read_key
 from resumer_daemon.store.session import Pool
 from resumer_daemon.workflow.values import Json, UnreadableJson, load
 
@@ -129,6 +129,11 @@ class Submission:
         key = None if self.key is None else IdempotencyKey(self.caller.identity, self.key)
         async with self.context.sessions.session() as session:
             return await submit_in_scope(session, command, scoped, key)
+
+    async def read_key(self, execution: UUID) -> str:
+        """Return the `execution_id` of an execution. Raises `NotFound`."""
+        async with self.context.sessions.session() as session:
+            return await read_key(session, scope_of(self.caller), execution)
 
 
 def submission(

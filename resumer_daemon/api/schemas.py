@@ -39,7 +39,8 @@ class RequestAccepted(BaseModel):
 
     request: int = Field(description="The id of the request, as in the ledger.")
     move: Move
-    execution: UUID
+    execution: UUID = Field(description="The id of the execution.")
+    execution_id: str
     status: str = Field(description="The path of the execution's status.")
 
 
@@ -134,7 +135,8 @@ class Option(BaseModel):
 class Options(BaseModel):
     """The commands that are possible now."""
 
-    execution: UUID
+    execution: UUID = Field(description="The id of the execution.")
+    execution_id: str
     status: str | None
     paused_for: str | None
     pause_number: int | None = Field(description="Number of the open pause; null if none is open.")

@@ -118,7 +118,7 @@ class Acceptor:
         self._task = asyncio.create_task(self._accept(make))
 
     def close(self) -> None:
-        """Stop to accept."""
+        """Stop accepting connections."""
         if self._task is not None:
             self._task.cancel()
 
@@ -240,7 +240,10 @@ class Server:
             bound.listen()  # a client may connect as soon as the address is known
         except OSError as error:
             bound.close()
-            raise AddressTaken(f"cannot listen on {self._host}:{self._port}: {error}") from error
+            raise AddressTaken(
+                f"cannot listen on {self._host}:{self._port}: {error}. Set RESUMER_HTTP_HOST and"
+                " RESUMER_HTTP_PORT to a free address."
+            ) from error
         host, port = bound.getsockname()[:2]
         self.address = f"http://{host}:{port}"
         self._task = asyncio.create_task(self._server.serve(sockets=[bound]))

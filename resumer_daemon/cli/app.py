@@ -4,9 +4,12 @@ A command's module is imported when that command runs: to import all of them tak
 `--help` needs none.
 """
 
+import inspect
+import re
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import typer
 from typer._coercion import RuntimeParam, build_runtime_param
@@ -33,7 +36,7 @@ COMMANDS: Final = {
     "dev": Entry(RUN, "dev", "dev", "Start a database and a daemon, and run one example workflow."),
     "run": Entry(RUN, "run", "run", "Run the daemon until SIGTERM."),
     "exporter": Entry(RUN, "run", "exporter", "Serve the metrics of the database until SIGTERM."),
-    "health": Entry(RUN, "run", "health", "Ask a daemon whether it is ready."),
+    "health": Entry(RUN, "health", "health", "Ask a daemon whether it is ready."),
     "start": Entry(MOVE, "submit", "start", "Queue an execution."),
     "emit": Entry(MOVE, "submit", "emit", "Write an event."),
     "approve": Entry(MOVE, "submit", "approve", "Approve a pending request."),
@@ -46,7 +49,7 @@ COMMANDS: Final = {
         MOVE, "operate", "hold", "Stop a workflow, or every workflow, until it is released."
     ),
     "release": Entry(MOVE, "operate", "release", "End a hold."),
-    "outbox": Entry(MOVE, "outbox", "outbox", "List notifications, and retry failed ones."),
+    "outbox": Entry(MOVE, "outbox", "outbox", "List messages, and send dead ones again."),
     "list": Entry(LOOK, "show", "list_", "List executions, newest first."),
     "show": Entry(LOOK, "show", "show", "Show the history of one execution."),
     "explain": Entry(LOOK, "show", "explain", "Explain why an execution waits, and what moves it."),
@@ -84,6 +87,7 @@ def load_command(name: str) -> Any:
     command.name = name
     for each in (command, *getattr(command, "commands", {}).values()):
         _spare_pydantic(each)
+        _format_help(each)
     return command
 
 
@@ -105,6 +109,35 @@ def _spare_pydantic(command: Any) -> None:
     for param in command.get_params(typer.Context(command, help_option_names=HELP)):
         made = param.type_descriptor
         param._runtime_param = _Parameter(made.parameter_info, made.annotation)
+
+
+TYPE_WIDTH: Final = 18
+"""The widest type in characters that fits its column of the help at 80 columns."""
+
+
+def _format_help(command: Any) -> None:
+    """Leave the line breaks of a help text to the terminal, and move long choices into the text.
+
+    typer keeps the line breaks of the source, and breaks words in the column of types.
+    """
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(command.help or ""))
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for param in command.params:
+        choices = _choices(param.type_descriptor.annotation)
+        if choices and len("|".join(choices)) + 2 > TYPE_WIDTH:
+            param.help = f"{param.help} One of {', '.join(choices[:-1])} or {choices[-1]}."
+            param.metavar = "<word>"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the words that an option takes. Empty: it takes any text."""
+    if get_origin(annotation) is list:
+        return _choices(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(choice.value) for choice in annotation]
+    return []
 
 
 class LazyGroup(TyperGroup):

@@ -3,20 +3,25 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from uuid import UUID
 
 import typer
 from rich.progress import track
 
 from resumer_daemon.cli.common import (
+    OPERATOR,
+    READER,
     REFUSED,
     USAGE,
     console,
     errors,
     fail,
+    in_lines,
     open_session,
     print_json,
     run,
 )
+from resumer_daemon.cli.hints import in_commands
 from resumer_daemon.cli.output import (
     TableColumn,
     cells,
@@ -29,6 +34,7 @@ from resumer_daemon.cli.output import (
 from resumer_daemon.errors import OperationRefused
 from resumer_daemon.store import commands, queries
 from resumer_daemon.store.arrays import array
+from resumer_daemon.store.session import Session
 
 Move = Literal["pause", "resume", "retry", "cancel"]
 
@@ -108,11 +114,9 @@ def _check_options(selection: Selection) -> None:
 
 async def _select(selection: Selection, url: str | None) -> list[dict[str, Any]]:
     if not selection.filtered:
-        return [
-            {"execution_id": key, "pause_number": selection.pause_number}
-            for key in selection.keys or ()
-        ]
-    async with open_session(url) as session:
+        keys = await _readable_keys(selection.keys or (), url)
+        return [{"execution_id": key, "pause_number": selection.pause_number} for key in keys]
+    async with open_session(url, needs=[READER, OPERATOR]) as session:
         return await queries.select_executions(
             session,
             array(selection.statuses),
@@ -120,6 +124,29 @@ async def _select(selection: Selection, url: str | None) -> list[dict[str, Any]]
             selection.reason,
             selection.seconds,
         )
+
+
+async def _readable_keys(keys: Sequence[str], url: str | None) -> Sequence[str]:
+    """Return keys with the `execution_id` in place of each id that exists."""
+    if not any(map(_is_id, keys)):
+        return keys
+    async with open_session(url) as session:
+        return [await _readable_key(session, key) if _is_id(key) else key for key in keys]
+
+
+async def _readable_key(session: Session, key: str) -> str:
+    try:
+        return await commands.execution_key(session, key)
+    except OperationRefused:  # it does not exist: the command says so
+        return key
+
+
+def _is_id(key: str) -> bool:
+    try:
+        UUID(key)
+    except ValueError:
+        return False
+    return True
 
 
 async def _submit_all(
@@ -139,7 +166,7 @@ async def _submit_all(
                     session, command, {**facts, "key": key, "pause_number": pause_number}
                 )
             except OperationRefused as error:
-                refused[key] = str(error)
+                refused[key] = in_commands(str(error), key)
     return submitted, refused
 
 
@@ -152,16 +179,18 @@ def _with_progress(selected: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[st
 
 def _print_results(word: str, submitted: Mapping[str, int], refused: Mapping[str, str]) -> None:
     for key, request in submitted.items():
-        console.print(f"{escape(key)}: {word} is request {request}", highlight=False)
+        line = f"{escape(key)}: {word} is request {request}"
+        console.print(line, highlight=False, soft_wrap=True)
     for key, reason in refused.items():
-        lines = "\n".join(escape(line) for line in reason.splitlines())  # a hint has its own
-        errors.print(f"[red]error:[/] {escape(key)}: {lines}", highlight=False)
+        subject = "" if key in reason.partition("\n")[0] else f"{escape(key)}: "
+        line = f"[red]error:[/] {subject}{in_lines(reason)}"
+        errors.print(line, highlight=False, soft_wrap=True)
     if not submitted and not refused:
         console.print("No matching executions.")
 
 
 SELECTION_COLUMNS = (
-    TableColumn("execution"),
+    TableColumn("execution", key=True),
     TableColumn("workflow", drop=2),
     TableColumn("status"),
     TableColumn("pause", drop=3),

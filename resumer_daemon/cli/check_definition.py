@@ -151,7 +151,7 @@ def check_definition(
 ) -> None:
     """Check workflow definitions.
 
-    Exit code 1: an execution would fail.
+    Exit code 1: a definition has an error.
 
     [dim]Example: resumer-daemon check-definition examples/*.json[/]
     """

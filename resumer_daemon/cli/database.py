@@ -15,11 +15,12 @@ from resumer_daemon.cli.common import (
     Yes,
     console,
     errors,
+    in_lines,
     print_json,
     run,
     settings,
 )
-from resumer_daemon.cli.output import escape
+from resumer_daemon.cli.output import count, count_are, escape
 from resumer_daemon.store import grants as rights
 from resumer_daemon.store import migrate
 from resumer_daemon.store import triggers as switches
@@ -136,8 +137,9 @@ AdoptBlocked = Annotated[
     bool | None,
     typer.Option(
         "--adopt-blocked/--no-adopt-blocked",
-        help="Turn executions that the service blocks for an approval into pauses.",
-        show_default="unchanged; yes at first",
+        help="Turn executions that the service blocks for an approval into pauses."
+        " Default: yes at the first `up`, later what was chosen before.",
+        show_default=False,
     ),
 ]
 KeepColumns = Annotated[
@@ -257,7 +259,8 @@ def down(
         _print_use(run(migrate.read_use(chosen.url)))
     if dry_run:
         applied = [e.name for e in run(migrate.status(*target)) if e.applied_at is not None]
-        console.print(f"{len(applied)} migrations would be undone. `--sql` prints the statements.")
+        undone = count(len(applied), "migration")
+        console.print(f"{undone} would be undone. `--sql` prints the statements.")
         return
     if not yes:
         typer.confirm(
@@ -277,9 +280,10 @@ def down(
 def _print_use(use: migrate.InstallationUse) -> None:
     """Print what `migrate down` ends."""
     errors.print(
-        f"{use.paused} executions are paused: no decision will resume them any more.\n"
-        f"{use.requests} requests are in the decision history.\n"
-        f"{use.daemons} daemons are connected" + (": stop them first." if use.daemons else "."),
+        f"{count_are(use.paused, 'execution')} paused: no decision will resume them any more.\n"
+        f"{count_are(use.requests, 'request')} in the decision history.\n"
+        f"{count_are(use.daemons, 'daemon')} connected"
+        + (": stop them first." if use.daemons else "."),
         highlight=False,
         soft_wrap=True,
     )
@@ -442,7 +446,7 @@ def doctor(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
     [dim]Example: resumer-daemon doctor --json[/]
     """
-    found = run(run_checks(settings(database_url=database_url)))
+    found = run(run_checks(settings(warn=False, database_url=database_url)))
     wrong = any(finding.verdict == "error" for finding in found)
     if as_json:
         print_json({"healthy": not wrong, "checks": [asdict(finding) for finding in found]})
@@ -459,9 +463,11 @@ def _print_finding(found: Sequence[CheckResult]) -> None:
             _line(" " * 8, "  why", finding.why)
         if finding.remedy:
             _line(" " * 8, "  remedy", finding.remedy)
-    count = sum(finding.verdict != "ok" for finding in found)
-    console.print(f"\n{count} of {len(found)} checks found a problem", highlight=False)
+    wrong = sum(finding.verdict != "ok" for finding in found)
+    console.print(f"\n{wrong} of {count(len(found), 'check')} found a problem", highlight=False)
 
 
 def _line(verdict: str, name: str, text: str) -> None:
-    console.print(f"{verdict} {name:18} {escape(text)}", highlight=False, soft_wrap=True)
+    for line in in_lines(text).split("\n"):
+        console.print(f"{verdict} {name:18} {line}", highlight=False, soft_wrap=True)
+        verdict, name = " " * 8, ""

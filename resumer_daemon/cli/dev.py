@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
-from rich.rule import Rule
 
 from resumer_daemon.cli.common import REFUSED, console, fail, run, settings
 from resumer_daemon.cli.output import colored_status, escape, print_steps
@@ -50,7 +49,7 @@ class Demo:
         await self._expired()
 
     async def _decided(self, verdict: str, title: str) -> None:
-        console.print(Rule(f"[bold]{title}[/]", align="left", style="dim"))
+        console.headline(title)
         execution = await self.pause()
         approval = (await queries.show_execution(self._session, execution))["approvals"][0]
         statement = commands.decide_by_update(approval["request_id"], verdict)
@@ -60,7 +59,7 @@ class Demo:
         await self._ended(execution)
 
     async def _expired(self) -> None:
-        console.print(Rule("[bold]no decision before the deadline[/]", align="left", style="dim"))
+        console.headline("no decision before the deadline")
         impatient = _with_timeout(self._document, "1s")
         await commands.upsert_workflow(self._session, impatient)
         execution = await self.pause(impatient["workflow_id"])
@@ -206,7 +205,7 @@ async def _run_demo(chosen: Settings, daemon: Daemon, applied: int, once: bool) 
 
 async def _print_next_steps(demo: Demo, session: Session, daemon: Daemon) -> None:
     """Leave one paused execution, and print the commands that resume it."""
-    console.print(Rule("[bold]your turn[/]", align="left", style="dim"))
+    console.headline("your turn")
     found = await queries.show_execution(session, await demo.pause())
     statement = commands.decide_by_update(found["approvals"][0]["request_id"], "approved")
     url, programs = daemon.settings.url, get_path("scripts")

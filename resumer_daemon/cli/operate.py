@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from resumer_daemon.cli.bulk import Selection, move
 from resumer_daemon.cli.common import (
+    OPERATOR,
+    READER,
     USAGE,
     Actor,
     AsJson,
@@ -74,7 +77,7 @@ def resume(
     older_than: OlderThan = None,
     everything: Everything = False,
     data: Annotated[
-        str, typer.Option(help="Resume data for the context, as a JSON object.")
+        str, typer.Option(help="Resume data for the context: a JSON object, or a file.")
     ] = "{}",
     force: Annotated[
         bool, typer.Option("--force", help="Resume although an approval is missing.")
@@ -89,9 +92,9 @@ def resume(
 ) -> None:
     """Resume paused executions.
 
-    A filter selects only manually paused executions unless `--paused-for` is given. To resume
-    although an approval is missing, add `--force` and `--pause` with the number that `explain`
-    prints.
+    With `--workflow`, `--older-than` or `--all`, only manually paused executions are selected,
+    unless `--paused-for` is given. To resume although an approval is missing, add `--force` and
+    `--pause` with the number that `explain` prints.
 
     [dim]Example: resumer-daemon resume exec_5f0c77ab --force --pause 2 --as mia --reason phone[/]
     """
@@ -116,6 +119,8 @@ def resume(
 def retry(
     executions: Keys = None,
     workflow: Workflow = None,
+    paused_for: PausedFor = None,
+    older_than: OlderThan = None,
     everything: Everything = False,
     from_step: Annotated[str | None, typer.Option(help="Continue from this step instead.")] = None,
     skip_effect: Annotated[
@@ -131,10 +136,19 @@ def retry(
 ) -> None:
     """Continue executions that stopped at an incident.
 
+    With `--workflow`, `--older-than` or `--all`, only executions with an incident are selected.
+
     [dim]Example: resumer-daemon retry exec_5f0c77ab --reason "definition corrected"[/]
     """
     selection = Selection(
-        executions, workflow, everything, ("paused",), "incident", pause_number=pause_number
+        executions,
+        workflow,
+        everything,
+        ("paused",),
+        paused_for or "incident",
+        duration(older_than),
+        pause_number=pause_number,
+        by_reason=paused_for is not None,
     )
     facts = {
         "actor": actor, "reason": reason, "from_step": from_step, "skip_effect": skip_effect,
@@ -157,7 +171,8 @@ def cancel(
 ) -> None:
     """Cancel executions. They end without a result.
 
-    A filter selects only paused executions.
+    With `--workflow`, `--paused-for`, `--older-than` or `--all`, only paused executions are
+    selected.
 
     [dim]Example: resumer-daemon cancel --workflow old_flow --older-than 720h --dry-run[/]
     """
@@ -200,24 +215,24 @@ def hold(
     [dim]Example: resumer-daemon hold --workflow orders --for 2h --as mia --reason "stock count"[/]
     """
     name, seconds = _name(workflow, everything), duration(time)
-    found = run(_in_scope(workflow, database_url))
-    if not as_json:
-        console.print(
-            f"{_workflow_label(name)}: {count(found, 'unfinished execution')}", highlight=False
-        )
-    elif dry_run:
-        print_json({"workflow": name, "executions": found})
+    found = run(_in_scope(workflow, database_url, required=dry_run))
+    of = "" if found is None else f": {count(found, 'unfinished execution')}"
     if dry_run:
+        if as_json:
+            print_json({"workflow": name, "executions": found})
+        else:
+            console.print(f"{_workflow_label(name)}{of}", highlight=False)
         return
     if everything and not yes:
-        typer.confirm("Hold every workflow?", abort=True, err=True)
+        typer.confirm(f"Hold every workflow{of}?", abort=True, err=True)
     facts = {"workflow": name, "seconds": seconds, "actor": actor, "reason": reason}
 
     made = with_session(database_url, lambda session: commands.submit(session, "hold", facts))
     if as_json:
         print_json({"workflow": name, "executions": found, "hold": made})
     else:
-        console.print(f"{_workflow_label(name)} is on hold (hold {made}).", highlight=False)
+        line = f"{_workflow_label(name)} is on hold (hold {made}){of}."
+        console.print(line, highlight=False)
 
 
 def release(
@@ -259,9 +274,18 @@ def _workflow_label(name: str) -> str:
     return "every workflow" if name == "*" else escape(name)
 
 
-async def _in_scope(workflow: str | None, url: str | None) -> int:
-    async with open_session(url) as session:
-        return len(await queries.select_executions(session, array(OPEN), workflow, None, None))
+async def _in_scope(workflow: str | None, url: str | None, *, required: bool) -> int | None:
+    """Return how many executions a hold stops.
+
+    None: the role may hold, but not read. That is an error only if the number is `required`.
+    """
+    try:
+        async with open_session(url, reads=True) as session:
+            return len(await queries.select_executions(session, array(OPEN), workflow, None, None))
+    except psycopg.errors.InsufficientPrivilege:
+        if required:
+            raise
+        return None
 
 
 SHOWN = 20
@@ -300,15 +324,22 @@ def adopt(
                 progress.update(f"{len(rows)} blocked executions")
         return rows
 
-    rows = with_session(database_url, adopt_all)
+    rows = with_session(database_url, adopt_all, needs=[READER, OPERATOR])
     if as_json:
         print_json({"asked": yes, "executions": rows})
         return
     if rows:
         _print_blocked(rows[:SHOWN])
-    found = count(len(rows), "blocked execution")
-    done = "will be checked by a daemon." if yes else "found. `--yes` has a daemon check them."
-    console.print(f"{found} {done}", highlight=False)
+    console.print(_adoption(len(rows), asked=yes), highlight=False)
+
+
+def _adoption(found: int, *, asked: bool) -> str:
+    if not found:
+        return "No blocked execution found."
+    blocked = count(found, "blocked execution")
+    if asked:
+        return f"A daemon will check {blocked}."
+    return f"{blocked} found. With `--yes`, a daemon checks each."
 
 
 def _time(text: str) -> datetime | timedelta:
@@ -324,7 +355,7 @@ def _time(text: str) -> datetime | timedelta:
 
 
 BLOCKED_COLUMNS = (
-    TableColumn("execution"),
+    TableColumn("execution", key=True),
     TableColumn("workflow", drop=1),
     TableColumn("blocked at", drop=2),
     TableColumn("pending"),

@@ -1,4 +1,4 @@
-"""`outbox list` and `outbox retry`: pending and failed notifications."""
+"""`outbox list` and `outbox retry`: messages, and dead ones that are sent again."""
 
 from typing import Annotated, Literal
 
@@ -18,18 +18,18 @@ from resumer_daemon.cli.output import TableColumn, cells, count, print_table
 from resumer_daemon.store import outbox as store
 
 outbox = typer.Typer(
-    help="List notifications, and retry failed ones.",
+    help="List messages, and send dead ones again.",
     no_args_is_help=True,
     add_completion=False,
 )
 
 COLUMNS = (
-    TableColumn("key"),
-    TableColumn("execution", drop=4),
+    TableColumn("key", key=True),
+    TableColumn("execution", drop=4, key=True),
     TableColumn("kind", drop=2),
-    TableColumn("state"),
+    TableColumn("state", drop=1),
     TableColumn("attempts", drop=3),
-    TableColumn("why", drop=1, text=True),
+    TableColumn("why", text=True),
 )
 
 State = Literal["pending", "delivered", "dead"]

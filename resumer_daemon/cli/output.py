@@ -27,6 +27,9 @@ def escape(text: str) -> str:
 FULL_WIDTH = 100_000
 """The width in characters of output that no terminal shows: a program reads it line by line."""
 
+RULE_WIDTH = 80
+"""The width of a headline in characters, at most."""
+
 
 class PlainConsole(Console):
     """A console that spells out control characters in everything that a command prints.
@@ -37,6 +40,20 @@ class PlainConsole(Console):
     def __init__(self, *, stderr: bool = False) -> None:
         shown = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
         super().__init__(stderr=stderr, width=None if shown else FULL_WIDTH)
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing more. rich would end the command, and its work would stop halfway."""
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())
+        os.close(null)
+
+    def headline(self, text: str) -> None:
+        """Print a headline with a line behind it."""
+        from rich.rule import Rule
+
+        rule = Rule(f"[bold]{text}[/]", align="left", style="dim")
+        self.print(rule, width=min(self.width, RULE_WIDTH))
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(map(_plain, buffer))
@@ -96,6 +113,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def count_are(number: int, noun: str) -> str:
+    """Return a number with its noun and verb: `1 execution is`, `2 executions are`."""
+    return f"{count(number, noun)} {'is' if number == 1 else 'are'}"
+
+
 def cells(*values: object) -> list[str]:
     """Return the cells of a row, with markup escaped."""
     return ["" if value is None else escape(str(value)) for value in values]
@@ -105,17 +127,26 @@ def cells(*values: object) -> list[str]:
 class TableColumn:
     """A column of a table. A `text` wraps between words, any other value stays in one line.
 
-    Where the terminal is too narrow, columns are left out: that with the highest `drop` first. 0
-    stays.
+    Where the terminal is too narrow, long values are shortened with an ellipsis, but never a `key`.
+    Then columns are left out: that with the highest `drop` first. 0 stays.
     """
 
     head: str
     drop: int = 0
     text: bool = False
+    key: bool = False
 
 
 TEXT_WIDTH = 16
 """The least width in characters of a text that wraps."""
+
+CUT_WIDTH = 14
+"""The least width in characters of a value that is shortened."""
+
+KEY = "key"
+"""The style of a part of a text that is never shortened: `[key]appr_5f0c77ab[/]`."""
+
+GAP = 2
 
 
 def print_table(
@@ -126,36 +157,63 @@ def print_table(
 
 
 def build_table(width: int, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table for a terminal of this width. A key or a word is never broken."""
-    rows = list(rows)
+    """Return a table for a terminal of this width. A key is never broken or shortened."""
     texts = [[Text.from_markup(cell) for cell in row] for row in rows]
-    least = [_least(column, [row[n] for row in texts]) for n, column in enumerate(columns)]
-    shown = set(range(len(columns)))
-    while sum(least[n] + 2 for n in shown) > width:
+    sizes = [_measure(column, [row[n] for row in texts]) for n, column in enumerate(columns)]
+    shown = list(range(len(columns)))
+    while sum(sizes[n].cut + GAP for n in shown) > width:
         spare = max(shown, key=lambda n: columns[n].drop)
         if not columns[spare].drop:
-            break
+            break  # the terminal breaks the line, not the key
         shown.remove(spare)
-    wide = sum(least[n] + 2 for n in shown) > width  # the terminal breaks the line, not the key
-    made = Table(box=None, width=sum(least[n] + 2 for n in shown) if wide else None)
-    for n in sorted(shown):
+    widths = _distribute(width - GAP * len(shown), [sizes[n] for n in shown])
+    made = Table(box=None, width=sum(widths) + GAP * len(shown))
+    for n, wide in zip(shown, widths, strict=True):
         made.add_column(
-            columns[n].head, no_wrap=not columns[n].text, min_width=least[n], overflow="fold"
+            columns[n].head, no_wrap=not columns[n].text, width=wide, overflow="ellipsis"
         )
     for row in texts:
-        made.add_row(*(row[n] for n in sorted(shown)))
+        made.add_row(*(row[n] for n in shown))
     return made
 
 
-def _least(column: TableColumn, texts: Iterable[Text]) -> int:
-    """Return the least width that breaks no word."""
-    widths = [cell_len(column.head)]
-    for text in texts:
-        words = text.plain.split() if column.text else [text.plain]
-        widths += [cell_len(word) for word in words]
-        if column.text:
-            widths.append(min(TEXT_WIDTH, cell_len(text.plain)))
-    return max(widths)
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """The width of a column: with shortened values, without broken words, and without wrapping."""
+
+    cut: int
+    least: int
+    full: int
+
+
+def _measure(column: TableColumn, texts: Sequence[Text]) -> _Size:
+    full = [cell_len(text.plain) for text in texts]
+    words = [
+        max(map(cell_len, text.plain.split()), default=0) if column.text else cell_len(text.plain)
+        for text in texts
+    ]
+    keys = [
+        cell_len(text.plain[span.start : span.end])
+        for text in texts
+        for span in text.spans
+        if span.style == KEY
+    ]
+    head = cell_len(column.head)
+    wrapped = min(TEXT_WIDTH, max(full, default=0)) if column.text else 0
+    least = max(head, wrapped, *words) if words else head
+    shortest = TEXT_WIDTH if column.text else CUT_WIDTH
+    cut = least if column.key else max([head, min(least, shortest), *keys])
+    return _Size(cut, least, max([head, least, *full]))
+
+
+def _distribute(width: int, sizes: Sequence[_Size]) -> list[int]:
+    """Return the widths of columns: first no value is shortened, then as few texts wrap."""
+    widths = [size.cut for size in sizes]
+    for limits in ([size.least for size in sizes], [size.full for size in sizes]):
+        growing = sorted(range(len(sizes)), key=lambda n: limits[n] - widths[n])
+        for n in growing:  # the one that lacks least first, so that most are complete
+            widths[n] += min(limits[n] - widths[n], max(0, width - sum(widths)))
+    return widths
 
 
 STEP_COLUMNS = (

@@ -1,11 +1,9 @@
-"""`run`, `exporter` and `health`: the processes of a deployment."""
+"""`run` and `exporter`: the processes of a deployment."""
 
 import asyncio
 import signal
 from contextlib import suppress
 from typing import Annotated, Literal
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import structlog
 import typer
@@ -14,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from resumer_daemon.api.app import Health, add_health_routes
 from resumer_daemon.api.server import Server
-from resumer_daemon.cli.common import REFUSED, DatabaseUrl, console, errors, settings
+from resumer_daemon.cli.common import DatabaseUrl, settings
 from resumer_daemon.cli.common import run as run_work
 from resumer_daemon.config import Settings, unknown_variables
 from resumer_daemon.daemon.daemon import Daemon, tune_gc
@@ -38,7 +36,9 @@ def run(
 
     [dim]Example: RESUMER_DATABASE_URL=postgresql://... resumer-daemon run[/]
     """
-    chosen = settings(database_url=database_url, http_port=http_port, log_format=log_format)
+    chosen = settings(
+        warn=False, database_url=database_url, http_port=http_port, log_format=log_format
+    )
     logs.configure(chosen.log_format, chosen.log_level)
     _warn_of_unknown_variables()
     run_work(_run_daemon(chosen))
@@ -70,12 +70,12 @@ def exporter(
 ) -> None:
     """Serve the metrics of the database until SIGTERM.
 
-    The exporter moves nothing. It reports the lag also while every daemon is stuck or gone. Scrape
+    The exporter moves nothing. It reports the lag even while every daemon is stuck or gone. Scrape
     it under another job name than the daemons.
 
     [dim]Example: resumer-daemon exporter --http-port 9465[/]
     """
-    chosen = settings(database_url=database_url, http_port=http_port)
+    chosen = settings(warn=False, database_url=database_url, http_port=http_port)
     logs.configure(chosen.log_format, chosen.log_level)
     _warn_of_unknown_variables()
     run_work(_serve_gauges(chosen))
@@ -97,30 +97,3 @@ async def _serve_gauges(chosen: Settings) -> None:
     await server.stop()
     await gauges.close()
     log.info("stopped")
-
-
-def health(
-    url: Annotated[
-        str, typer.Option(help="The address of the daemon.", envvar="RESUMER_HEALTH_URL")
-    ] = "http://127.0.0.1:9464",
-) -> None:
-    """Ask a daemon whether it is ready.
-
-    Exit code 1: it is degraded, or does not respond.
-
-    [dim]Example: resumer-daemon health[/]
-    """
-    try:
-        with urlopen(f"{url}/readyz", timeout=3) as response:  # noqa: S310 (an operator's own URL)
-            console.print(response.read().decode(), highlight=False)
-    except HTTPError as error:
-        errors.print(error.read().decode(), highlight=False)
-        raise typer.Exit(REFUSED) from error
-    except (URLError, OSError, ValueError) as error:
-        why = error.reason if isinstance(error, URLError) else error
-        errors.print(
-            f"no daemon at {url}: {why}\n  start one with `resumer-daemon run`, or give its address"
-            " with --url or RESUMER_HEALTH_URL",
-            highlight=False,
-        )
-        raise typer.Exit(REFUSED) from error

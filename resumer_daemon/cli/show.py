@@ -46,13 +46,18 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Moment(NamedTuple):
-    """An entry of the history. `became` is a status, outcome or state. `detail` is free text."""
+    """An entry of the history.
+
+    `became` is a status, outcome or state. `detail` is free text. `key` is the request_id of an
+    approval, to be copied.
+    """
 
     at: datetime
     when: str
     what: str
     became: str
     detail: str = ""
+    key: str = ""
 
 
 def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -69,7 +74,7 @@ def show(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = Fal
 
 
 TIMELINE_COLUMNS = (
-    TableColumn("  at (UTC)"),
+    TableColumn("  at (UTC)", key=True),
     TableColumn("what", text=True),
     TableColumn("became"),
     TableColumn("", text=True),
@@ -77,7 +82,8 @@ TIMELINE_COLUMNS = (
 
 
 def _print_execution(found: Mapping[str, Any]) -> None:
-    result = f" {colored_status(found['result'])}" if found["result"] else ""
+    known = found["result"] not in (None, "", found["status"])
+    result = f" as {colored_status(found['result'])}" if known else ""
     console.print(
         f"[bold]{escape(found['execution_id'])}[/] {escape(str(found['workflow']))}:"
         f" {colored_status(found['status'])}{result}",
@@ -91,7 +97,7 @@ def _print_execution(found: Mapping[str, Any]) -> None:
         [
             (
                 f"  {escape(moment.when)}",
-                escape(moment.what),
+                f"{escape(moment.what)} [key]{escape(moment.key)}[/]".removesuffix(" [key][/]"),
                 colored_status(moment.became),
                 escape(moment.detail),
             )
@@ -137,11 +143,12 @@ def _pauses(pauses: list[dict[str, Any]]) -> Iterator[Moment]:
 
 def _approvals(approvals: list[dict[str, Any]]) -> Iterator[Moment]:
     for approval in approvals:
-        name, role = f"approval {approval['request_id']}", approval["role"] or "anybody"
-        yield from _at(approval["requested_at"], name, "asked", f"of {role}: {approval['reason']}")
+        key, role = approval["request_id"], approval["role"] or "anybody"
+        asked = f"of {role}: {approval['reason']}"
+        yield from _at(approval["requested_at"], "approval", "asked", asked, key)
         reason = f"({approval['decision_reason']})" if approval["decision_reason"] else ""
         detail = " ".join(part for part in (approval["approver_id"], reason) if part)
-        yield from _at(approval["decided_at"], name, approval["status"], detail)
+        yield from _at(approval["decided_at"], "approval", approval["status"], detail, key)
 
 
 def _requests(requests: list[dict[str, Any]]) -> Iterator[Moment]:
@@ -169,7 +176,9 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[Moment]:
         yield from _at(at, f"message {message['kind']}", message["state"], message["error"])
 
 
-def _at(at: str | None, what: str, became: str | None, detail: str | None) -> Iterator[Moment]:
+def _at(
+    at: str | None, what: str, became: str | None, detail: str | None, key: str = ""
+) -> Iterator[Moment]:
     """Yield an entry if it has a time.
 
     Other programs may write any time. One that Python cannot hold is shown as it is written, before
@@ -183,7 +192,7 @@ def _at(at: str | None, what: str, became: str | None, detail: str | None) -> It
     except ValueError:
         past = at.startswith("-") or at.endswith("BC")
         moment, when = FIRST if past else LAST, at
-    yield Moment(moment, when, what, became or "", detail or "")
+    yield Moment(moment, when, what, became or "", detail or "", key)
 
 
 REFRESH = 1.0  # seconds
@@ -239,7 +248,7 @@ async def _watch(wanted: Filter, url: str | None) -> None:
 
 
 LIST_COLUMNS = (
-    TableColumn("execution"),
+    TableColumn("execution", key=True),
     TableColumn("workflow", drop=2),
     TableColumn("status"),
     TableColumn("result", drop=3),
@@ -279,7 +288,7 @@ def _waits(row: Mapping[str, Any]) -> str:
 def explain(execution: Key, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Explain why an execution waits, and what moves it.
 
-    Each reason comes with the SQL and the command that change it.
+    Each reason comes with the SQL and the command that move the execution on.
 
     [dim]Example: resumer-daemon explain exec_5f0c77ab[/]
     """
@@ -304,8 +313,8 @@ def _print_explanation(found: Mapping[str, Any]) -> None:
 
 
 LEDGER_COLUMNS = (
-    TableColumn("request"),
-    TableColumn("execution"),
+    TableColumn("request", key=True),
+    TableColumn("execution", key=True),
     TableColumn("what"),
     TableColumn("outcome"),
     TableColumn("asked", drop=1),
@@ -324,7 +333,7 @@ def ledger(
         RequestOutcome | None, typer.Option(help="Only requests with this outcome.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only requests of this last time: 30m, 24h.")
+        str | None, typer.Option(help="Only requests of the last 30m, 24h, ...")
     ] = None,
     limit: Limit = 50,
     database_url: DatabaseUrl = None,
@@ -353,7 +362,7 @@ def ledger(
 
 
 INCIDENT_COLUMNS = (
-    TableColumn("execution"),
+    TableColumn("execution", key=True),
     TableColumn("workflow", drop=2),
     TableColumn("step", drop=1),
     TableColumn("cause"),
@@ -418,7 +427,7 @@ def _print_stats(found: Mapping[str, Any]) -> None:
         )
         table.add_row("on hold", *cells(detail))
     console.print(table)
-    settled = Table("last hour", "outcome", "number", "median", box=None)
+    settled = Table("last hour", "outcome", "requests", "median time to settle", box=None)
     for row in found["last_hour"]:
         median = format_duration(round(float(row["median_seconds"]), 3))
         settled.add_row(row["kind"], colored_status(row["outcome"]), str(row["number"]), median)

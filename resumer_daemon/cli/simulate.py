@@ -15,6 +15,7 @@ from resumer_daemon.cli.common import (
     USAGE,
     AsJson,
     DatabaseUrl,
+    document,
     errors,
     print_json,
     run,
@@ -26,7 +27,7 @@ from resumer_daemon.cli.simulation_input import Subject, from_database, from_fil
 from resumer_daemon.cli.simulation_report import print_simulated
 from resumer_daemon.engine.simulation import Scenario, ScriptedDecision, ScriptedEvent
 from resumer_daemon.engine.simulation import simulate as play
-from resumer_daemon.workflow.values import Json, load
+from resumer_daemon.workflow.values import Json
 
 _WORDS: Final[tuple[ScriptedDecision, ...]] = get_args(ScriptedDecision)
 _LETTERS: Final = {word[0]: word for word in reversed(_WORDS)}  # e is expired, not event
@@ -39,8 +40,8 @@ Decisions = Annotated[
     str,
     typer.Option(
         "--decision", "--decisions",
-        help="One decision per pause: approved, rejected, expired, event or timeout. Or a, r, e, t"
-        " (e is expired).",
+        help="One decision per pause: approved, rejected, expired, event or timeout."
+        " `a`, `r`, `e` and `t` are short for approved, rejected, expired and timeout.",
     ),
 ]  # fmt: skip
 Events = Annotated[
@@ -80,13 +81,13 @@ def simulate(
     """
     if (execution is None) is (definition is None):
         raise _wrong("name an execution, or a file with --definition")
-    given = None if payload is None else _read(payload)
+    given = None if payload is None else document("--payload", payload)
     script = Scenario(_decisions(decision), _events(event or (), None if definition else given))
     subject = run(_subject(execution, definition, given, database_url))
     played = play(subject.definition, subject.claimed, subject.world, script)
-    document = to_document(subject, played)
-    print_json(document) if as_json else print_simulated(document)
-    if fails(document):
+    simulation = to_document(subject, played)
+    print_json(simulation) if as_json else print_simulated(simulation)
+    if fails(simulation):
         raise typer.Exit(REFUSED)
 
 
@@ -95,7 +96,7 @@ async def _subject(
 ) -> Subject:
     if definition is not None:
         # No database is used here, but the other settings count.
-        return from_file(definition, payload, settings(database_url=url or ""))
+        return from_file(definition, payload, settings(database_url=url or "postgresql://"))
     return await from_database(execution or "", url)
 
 
@@ -121,20 +122,5 @@ def _events(written: Sequence[str], payload: Json) -> tuple[ScriptedEvent, ...]:
     for each in written:
         event_type, own, text = each.partition("=")
         default = {} if payload is None else payload
-        events.append(ScriptedEvent(event_type, _read(text) if own else default))
+        events.append(ScriptedEvent(event_type, document("--event", text) if own else default))
     return tuple(events)
-
-
-def _read(written: str) -> Json:
-    """Parse JSON, or the file of that path."""
-    try:
-        return load(written)
-    except ValueError as error:
-        try:
-            text = Path(written).read_bytes().decode()
-        except (OSError, ValueError):
-            raise _wrong(f"the payload is neither JSON nor a file: {error}") from error
-    try:
-        return load(text)
-    except ValueError as error:
-        raise _wrong(f"the payload is not JSON: {error}") from error

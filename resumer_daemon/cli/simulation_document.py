@@ -28,7 +28,7 @@ def to_document(subject: Subject, played: Simulation) -> Document:
 
 
 def fails(document: Document) -> bool:
-    """Tell whether the simulation ends badly, or a scripted decision was not used."""
+    """True if the simulation ends badly or leaves a scripted decision unused."""
     stops = [stretch["stop"] for stretch in document["stretches"]]
     badly = stops and (stops[-1]["status"] == "failed" or "incident" in stops[-1])
     return bool(badly or document["unused"])

@@ -33,7 +33,18 @@ def _lines(document: Document) -> Iterator[str]:
         yield _stand(stretch["stop"])
         yield from _pause(stretch["stop"])
     if document["unused"]:
-        yield f"[red]nothing waited for:[/] {escape(', '.join(document['unused']))}"
+        unused = escape(", ".join(document["unused"]))
+        if _last(document).get("reason") == "manual":
+            yield f"[red]kept by the manual pause:[/] {unused}"
+        else:
+            yield f"[red]nothing waited for:[/] {unused}"
+
+
+def _last(document: Document) -> Document:
+    """Return the state in which a simulation ends."""
+    stretches = document["stretches"]
+    last: Document = stretches[-1]["stop"] if stretches else document["from"]
+    return last
 
 
 def _resolution(resolution: Document | None) -> str:
@@ -93,6 +104,8 @@ def _pause(stands: Document) -> Iterator[str]:
     """Return the approvers or the event of a pause, and the next step of each decision."""
     if stands["status"] != "paused":
         return
+    if stands["reason"] == "manual":
+        yield "    paused manually: decisions are kept until `resumer-daemon resume`"
     yield from _branch(stands)
     for other in stands.get("beside", ()):
         yield f"  and {escape(other['reason'])} at [bold]{escape(str(other['step']))}[/]"

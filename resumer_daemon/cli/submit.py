@@ -23,7 +23,7 @@ from resumer_daemon.store.session import Session
 def start(
     workflow: Annotated[str, typer.Argument(help="The workflow_id.")],
     payload: Annotated[
-        str | None, typer.Option(help="The trigger payload, as JSON.", show_default="{}")
+        str | None, typer.Option(help="The trigger payload: JSON, or a file. Default: {}.")
     ] = None,
     payload_of: Annotated[
         str | None, typer.Option(help="Take the payload of this execution instead.")
@@ -58,7 +58,7 @@ def start(
 
 def emit(
     event_type: Annotated[str, typer.Argument(help="The event type, such as order.paid.")],
-    payload: Annotated[str, typer.Option(help="The payload, as JSON.")] = "{}",
+    payload: Annotated[str, typer.Option(help="The payload: JSON, or a file.")] = "{}",
     organization: Annotated[
         UUID | None, typer.Option(help="The organization, if the service has several.")
     ] = None,
@@ -81,10 +81,25 @@ def emit(
 
 
 RequestId = Annotated[str, typer.Argument(help="The request_id of the approval request.")]
+
+
+def _approver(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a UUID. The service's approval_requests.approver_id holds the"
+            " approver's user id, and no name. Without --as no approver is written."
+        ) from None
+
+
 Approver = Annotated[
     UUID | None,
     typer.Option(
-        "--as", help="The approver's user id, a UUID: the service stores no names of approvers."
+        "--as",
+        parser=_approver,
+        metavar="<UUID>",
+        help="The approver's user id, a UUID: the service stores no names of approvers.",
     ),
 ]
 Reason = Annotated[str | None, typer.Option(help="The reason in the record.")]

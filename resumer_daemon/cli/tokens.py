@@ -31,7 +31,7 @@ Name = Annotated[str, typer.Argument(help="The name of the token. It is the acto
 
 
 COLUMNS = (
-    TableColumn("name"),
+    TableColumn("name", key=True),
     TableColumn("state"),
     TableColumn("may", text=True),
     TableColumn("organisation", drop=1),
@@ -77,7 +77,7 @@ def create(
             )
         return await tokens.create(session, name, permissions, organization, lasts)
 
-    made, kept = with_session(database_url, create_it)
+    made, kept = with_session(database_url, create_it, needs=())
     if as_json:
         print_json({**kept, "token": made})
         return
@@ -94,7 +94,7 @@ def list_(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
 
     [dim]Example: resumer-daemon token list --json[/]
     """
-    rows = with_session(database_url, tokens.list_tokens, reads=True)
+    rows = with_session(database_url, tokens.list_tokens, reads=True, needs=())
     if as_json:
         print_json(rows)
         return
@@ -116,7 +116,7 @@ def revoke(name: Name, database_url: DatabaseUrl = None) -> None:
 
     [dim]Example: resumer-daemon token revoke night-shift[/]
     """
-    with_session(database_url, lambda session: tokens.revoke(session, name))
+    with_session(database_url, lambda session: tokens.revoke(session, name), needs=())
     console.print(f"{escape(name)}: revoked", highlight=False)
 
 

@@ -91,9 +91,14 @@ class Background:
     While all triggers fire, no decision depends on a scan, so it waits for longer than it works.
     After the start, and while a trigger is missing, a scan goes on to the end of its table. While a
     trigger is missing it does not wait between slices.
+
+    No task runs while `migrated` is not set, because its tables do not exist.
     """
 
-    def __init__(self, pool: Pool, metrics: Metrics, wakeup: Wakeup) -> None:
+    def __init__(
+        self, pool: Pool, metrics: Metrics, wakeup: Wakeup, migrated: asyncio.Event | None = None
+    ) -> None:
+        self._migrated = migrated
         self._pool = pool
         self._metrics = metrics
         self._wakeup = wakeup
@@ -118,6 +123,8 @@ class Background:
             task.name
         )  # Prometheus sees an increase only from a 0
         while True:
+            if self._migrated is not None:
+                await self._migrated.wait()
             try:
                 await self.run(task)
                 failures = 0

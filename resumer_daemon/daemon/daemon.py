@@ -78,7 +78,7 @@ class Daemon:
         self._outbox = build_outbox(settings, self._pool, self.metrics)
         self._worker = self._build_worker()
         self._listener = Listener(settings, self.metrics, self._wakeup)
-        self._background = Background(self._pool, self.metrics, self._wakeup)
+        self._background = Background(self._pool, self.metrics, self._wakeup, self._worker.migrated)
         self._tasks = self._build_tasks()
         self._gauges = Gauges(settings.url)
         self._register_gauges()
@@ -153,6 +153,7 @@ class Daemon:
             self.metrics.registry,
             self._gauges.refresh,
             self._gauges.commits_hang,
+            lambda: self._worker.awaits_migration,
         )
         context = build_api_context(self.settings, self._http_sessions)
         return Server(build_app(health, context, self.metrics.http_requests), self.settings)
@@ -258,7 +259,7 @@ def build_tracing(settings: Settings, instance: UUID) -> Tracing | None:
 
 
 def build_http_client(settings: Settings) -> HttpClient:
-    """Build the client of webhooks: for allowed hosts, and signing where there is a secret."""
+    """Build the client that sends webhooks: only to allowed hosts, signed if there is a secret."""
     secret = settings.webhook_secret
     signer = None if secret is None else Signer(secret.get_secret_value())
     return HttpClient(Guard(read_allow_list(settings.http_allow)), settings.secret, signer=signer)

@@ -80,6 +80,8 @@ class Instance:
 
     async def unregister(self) -> None:
         """Delete the row. A failure is logged only: other daemons do not rely on this."""
+        if not self.registered:
+            return
         try:
             session = await self._database.session("resumer-instance")
             async with session.connection:

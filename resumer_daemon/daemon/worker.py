@@ -46,7 +46,11 @@ RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0  # seconds between two attempts after
 
 
 class Worker:
-    """Processes batches until it is stopped. `healthy` is False while batches fail."""
+    """Processes batches until it is stopped.
+
+    `healthy` is False while batches fail. `migrated` is not set before the first connection, nor
+    while a migration is missing.
+    """
 
     def __init__(
         self,
@@ -75,8 +79,9 @@ class Worker:
         self._stopping = False
         self._retry_in = RECONNECT_FIRST
         self._locked_wait = LOCKED_FIRST
-        self._migration_awaited = False  # and that was logged
         self._processed = False
+        self.migrated = asyncio.Event()
+        self.awaits_migration = False  # and that was logged
         self.healthy = False
 
     def stop(self) -> None:
@@ -114,12 +119,11 @@ class Worker:
                 self._metrics.batches_failed.inc()
                 await self._wait_to_retry("batch_failed", error.error)
             except NotMigrated as error:
-                if not self._migration_awaited and not self._stopping:
-                    log.warning("not_migrated", error=str(error))
-                self._migration_awaited = True
+                self._note_not_migrated(error)
                 await self._wait_to_retry(None, error)
             except (psycopg.Error, ResumerError) as error:
                 self._isolation.forget()
+                self._note_migrated(seen=False)
                 self._require_rights(error)
                 await self._wait_to_retry("database_lost", error)
 
@@ -143,9 +147,27 @@ class Worker:
             async with session.transaction():
                 history = await read_history(session.connection)
             require_applied(history, session.schema)
+            self._note_migrated(seen=True)
             await self._effects.expire_unknown(session)
             await self._follow_clock(session)
             yield session
+
+    def _note_not_migrated(self, error: NotMigrated) -> None:
+        if not self.awaits_migration and not self._stopping:
+            log.warning("not_migrated", error=str(error))
+        self.awaits_migration = True
+        self.migrated.clear()
+
+    def _note_migrated(self, *, seen: bool) -> None:
+        """Let the background tasks run. Without a connection no migration is known to be missing.
+
+        `seen`: the migrations were read, and are complete.
+        """
+        if seen and self.awaits_migration:
+            log.info("migrated")
+            self.awaits_migration = False
+        if not self.awaits_migration:
+            self.migrated.set()
 
     async def _wait_to_retry(self, event: str | None, error: Exception) -> None:
         """Log a failure and wait, each time longer, until a batch succeeds. None: log nothing."""
@@ -205,7 +227,7 @@ class Worker:
                 raise
             log.warning("batch_not_written", error=format_error(failed.error))
             result = await self._batches.process_due(session, after_full=after_full, in_parts=True)
-        self._migration_awaited, self._processed = False, True
+        self._processed = True
         self.healthy, self._retry_in = True, RECONNECT_FIRST  # a session alone proves nothing
         return result
 

@@ -198,6 +198,12 @@ async def find_in_scope(session: Session, scope: AccessScope, key: str) -> UUID:
     return found
 
 
+async def read_key(session: Session, scope: AccessScope, execution: UUID) -> str:
+    """Return the `execution_id` of the execution with this id. Raises `NotFound`: not in scope."""
+    key: str = (await _read_in_scope(session, "queries.key_in_scope", scope, execution))["key"]
+    return key
+
+
 async def page_paused(
     session: Session,
     scope: AccessScope,

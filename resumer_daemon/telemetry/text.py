@@ -1,4 +1,4 @@
-"""Text for terminals and logs: escaped control characters, and the hint on missing rights.
+"""Text for terminals and logs: escaped control characters, and the daemon's hint on missing rights.
 
 It is separate from `logs`, because commands that only query the database do not need structlog,
 which takes 0.1 s to import.
@@ -6,9 +6,8 @@ which takes 0.1 s to import.
 
 DENIED = "42501"
 GRANTED = (
-    "`resumer-daemon doctor` names the missing rights. The owner of the service's tables grants"
-    " them: `resumer-daemon migrate grants`, then GRANT resumer_reader (to read),"
-    " resumer_operator (to decide and move) or resumer_daemon (to run)"
+    "run `resumer-daemon migrate grants`, then GRANT resumer_daemon to this role;"
+    " `resumer-daemon doctor` names the missing rights"
 )
 
 

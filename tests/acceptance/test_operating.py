@@ -173,7 +173,7 @@ def test_what_is_refused_stops_none_of_the_others(service: Service):
 def test_a_workflow_is_held_and_released(service: Service):
     execution = service.paused()
     held = run(service, "hold", "--workflow", "flow", "--for", "2h", "--as", "mia")
-    assert "flow: 1 unfinished execution" in held
+    assert held == "flow is on hold (hold 1): 1 unfinished execution."
     run(service, "approve", service.asked(execution)[0])
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     assert [hold["actor"] for hold in read(service, "stats")["holds"]] == ["mia"]

@@ -209,10 +209,14 @@ def test_a_daemon_on_a_database_that_was_not_migrated_says_what_to_do(
     with process(unmigrated, tmp_path / "log") as daemon:
         [told] = eventually_sync(lambda: daemon.said("not_migrated"))
         assert "migrate up" in told["error"]
-        assert daemon.get("/readyz")[0] == 503
+        status, reason = daemon.get("/readyz")
+        assert (status, "migrate up" in reason) == (503, True)
         migrate_up(unmigrated.url)
         eventually_sync(daemon.ready)
+        eventually_sync(lambda: daemon.metric("resumer_background_runs_total", task="triggers"))
         assert daemon.said("not_migrated") == [told]
+        assert len(daemon.said("migrated")) == 1
+        assert daemon.said("background_task_failed") == []
 
 
 @pytest.mark.parametrize("roles", [(), ("resumer_operator",)], ids=["none", "operator"])

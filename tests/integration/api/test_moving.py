@@ -52,6 +52,7 @@ def test_a_move_leaves_one_request_with_the_callers_name_and_its_reason(
         "request": request,
         "move": "cancel",
         "execution": str(execution),
+        "execution_id": client.get(f"/executions/{execution}/status").json["execution_id"],
         "status": status,
     }
     assert service.ended(execution)["status"] == "cancelled"
@@ -65,10 +66,12 @@ def test_an_execution_is_named_by_its_key_as_well_as_by_its_id(service: Service,
         by_key = client.get(f"/executions/{key}/{read}")
         by_id = client.get(f"/executions/{execution}/{read}")
         assert (by_key.status, by_key.json.keys()) == (200, by_id.json.keys())
+        assert by_key.json["execution_id"] == by_id.json["execution_id"] == key
     assert client.get("/executions/exec_nobody/status").status == 404
     assert client.post("/executions/exec_nobody/cancel", {}).status == 404
     answer = client.post(f"/executions/{key}/cancel", {"reason": "ordered twice"})
     assert (answer.status, answer.json["execution"]) == (202, str(execution))
+    assert answer.json["execution_id"] == key
     service.ended(execution)
     ledger = client.get(f"/ledger?execution={key}").json
     assert ledger == client.get(f"/ledger?execution={execution}").json

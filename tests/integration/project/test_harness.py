@@ -1,8 +1,13 @@
 """The harness keeps its promises: each test has a database of its own, of the vintage it named."""
 
+import os
+import sys
+
 import pytest
 
 from tests.harness import Database, eventually, eventually_sync, every_vintage
+
+waiting = sys.modules[eventually.__module__]  # the package gives its name to the function
 
 
 @every_vintage
@@ -59,8 +64,35 @@ async def test_eventually_tells_what_did_not_happen():
 async def test_eventually_waits_as_many_times_longer_as_the_patience_says(
     monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(waiting, "slowness", lambda: 1.0)
     monkeypatch.setenv("RESUMER_TEST_PATIENCE", "2.5")
     with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
         await eventually(list, timeout=0.02)
     with pytest.raises(AssertionError, match=r"not within 0\.05 s"):
         eventually_sync(list, timeout=0.02)
+
+
+async def test_a_limit_grows_with_the_slowness_that_is_measured_when_it_is_reached(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    measured: list[float] = []
+
+    def slow() -> float:
+        measured.append(30.0)
+        return measured[-1]
+
+    monkeypatch.setattr(waiting, "slowness", slow)
+    assert eventually_sync(lambda: True)
+    assert measured == []
+    assert eventually_sync(lambda: measured, timeout=0.01) == [30.0]
+    with pytest.raises(AssertionError, match=r"not within 0\.03 s"):
+        await eventually(list, timeout=0.001)
+    assert measured == [30.0, 30.0]
+
+
+def test_a_busy_machine_is_measured_as_slow(monkeypatch: pytest.MonkeyPatch):
+    cores = os.cpu_count() or 1
+    monkeypatch.setattr(os, "getloadavg", lambda: (6.0 * cores, 0.0, 0.0))
+    assert 6.0 <= waiting.slowness() <= waiting.SLOWEST
+    monkeypatch.setattr(os, "getloadavg", lambda: (1000.0 * cores, 0.0, 0.0))
+    assert waiting.slowness() == waiting.SLOWEST

@@ -57,3 +57,16 @@ async def test_it_is_a_document_of_openapi_3_1_with_short_names(app: FastAPI):
     names = [operation["operationId"] for _, _, operation in operations(app)]
     assert sorted(names) == sorted(set(names))
     assert {"pause", "resume", "cancel", "retry", "explain"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("healthy", "waits", "words"),
+    [
+        (True, False, None),
+        (False, False, "the database does not respond"),
+        (False, True, "the database is not migrated: run `resumer-daemon migrate up`"),
+    ],
+)
+async def test_the_reason_of_a_process_that_is_not_ready(healthy, waits, words):
+    health = Health(lambda: healthy, CollectorRegistry(), nothing, awaits_migration=lambda: waits)
+    assert await health.fault() == words

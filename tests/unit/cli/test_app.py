@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import resumer_daemon
 from resumer_daemon.cli.app import COMMANDS, app, load_command
+from tests.unit.documents import commands
 
 HEAVY = ("fastapi", "psycopg", "pydantic", "structlog", "uvicorn", "asyncio", "rich.markdown")
 
@@ -64,6 +65,22 @@ def test_the_help_of_a_command_begins_as_the_list_has_it(name: str):
 def test_every_command_takes_the_short_option_of_help(command: str):
     ended = CliRunner().invoke(app, command.split())
     assert (ended.exit_code, "Usage:" in ended.output) == (0, True)
+
+
+@pytest.mark.parametrize("name", [*commands()])
+def test_help_at_80_columns_breaks_no_word(name: str):
+    ended = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+    assert ended.exit_code == 0
+    words = set(re.sub("[│╭╰─╮╯]", " ", ended.output).split())
+    for param in (p for p in commands()[name].params if p.param_type_name == "option"):
+        for word in (*param.opts, *(param.help or "").split()):
+            assert word in words or any(word in each for each in words), word
+
+
+@pytest.mark.parametrize("name", [*commands()])
+def test_help_leaves_the_line_breaks_to_the_terminal(name: str):
+    for paragraph in (commands()[name].help or "").split("\n\n"):
+        assert "\n" not in paragraph
 
 
 def test_the_version_is_printed():
