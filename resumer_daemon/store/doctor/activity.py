@@ -43,8 +43,8 @@ def _incidents(count: int) -> CheckResult:
         return ok("incidents", "none")
     return warning(
         "incidents",
-        f"{count} executions have an incident",
-        "they continue only after a retry",
+        f"{count} {'execution has' if count == 1 else 'executions have'} an incident",
+        "an incident continues only after a retry",
         "resumer-daemon list --status paused; resumer-daemon show ID; resumer-daemon retry ID",
     )
 
@@ -54,7 +54,8 @@ def _newer(count: int) -> CheckResult:
         return ok("states", "this version can read all of them")
     return error(
         "states",
-        f"{count} executions have a state that a newer version wrote",
+        f"{count} {'execution has' if count == 1 else 'executions have'} a state that a newer"
+        " version wrote",
         "daemons of this version cannot continue them",
         "upgrade the daemons to the version that wrote them",
     )

@@ -3,13 +3,15 @@
 The list is in its own module, so that each family of checks can be read alone.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import psycopg
+from psycopg import sql
 
 from resumer_daemon.config import Settings
-from resumer_daemon.errors import NoServiceSchema, NotAllowed
+from resumer_daemon.errors import NoServiceSchema
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.connection import settings as session_settings
 from resumer_daemon.store.doctor import activity, schema, server
@@ -74,15 +76,10 @@ async def _families(context: CheckContext) -> Sequence[Family]:
         await require_schema(context.connection, context.schema)
     except NoServiceSchema:
         return (*BEFORE_MIGRATION, _no_schema)
-    try:
-        history = await read_history(context.connection)
-    except psycopg.errors.InsufficientPrivilege as denied:
-        raise NotAllowed(
-            f"role {context.connection.info.user} may not read schema resumer. `doctor` checks the"
-            " rights of the daemon: run it as a member of resumer_daemon, such as the login of"
-            " `resumer-daemon run`"
-        ) from denied
-    return FAMILIES if history else (*BEFORE_MIGRATION, _not_migrated)
+    with suppress(psycopg.errors.InsufficientPrivilege):  # then it is installed
+        if not await read_history(context.connection):
+            return (*BEFORE_MIGRATION, _not_migrated)
+    return FAMILIES
 
 
 async def run_checks(settings: Settings) -> list[CheckResult]:
@@ -95,19 +92,44 @@ async def run_checks(settings: Settings) -> list[CheckResult]:
     found: list[CheckResult] = []
     async with await connect(settings.url, autocommit=True, name="resumer-doctor") as opened:
         context = CheckContext(opened, settings)
+        denied: dict[str, str] = {}
         for family in await _families(context):
-            found += await _run(family, context)
+            try:
+                found += await _run(family, context)
+            except psycopg.errors.InsufficientPrivilege as failure:
+                denied[family.__name__.removeprefix("check_").replace("_", " ")] = (
+                    failure.diag.message_primary or str(failure)
+                )
+        if denied:
+            found.append(_unread(denied, opened.info.user))
     return found
 
 
+def _unread(denied: Mapping[str, str], role: str) -> CheckResult:
+    """Return what the role may not read, as one result. `denied`: the message, by checks."""
+    return error(
+        "unread",
+        f"{role} cannot check {', '.join(denied)}: {'; '.join(dict.fromkeys(denied.values()))}",
+        "these checks read tables that only resumer_reader and the daemon may read",
+        f"GRANT resumer_reader TO {sql.Identifier(role).as_string()}; (after `resumer-daemon"
+        " migrate grants`)",
+    )
+
+
 async def _run(family: Family, context: CheckContext) -> Sequence[CheckResult]:
-    """Run a family of checks in a bounded transaction; a check that fails is a result too."""
+    """Run a family of checks in a bounded transaction; a check that fails is a result too.
+
+    Raises:
+        InsufficientPrivilege: The role may not read what the checks read.
+    """
     name = family.__module__.rpartition(".")[2]
     try:
         async with context.connection.transaction(force_rollback=True):
             await context.connection.execute(*session_settings(local=True))
             await context.connection.execute(load("doctor.limits"))
             return await family(context)
+    except psycopg.errors.InsufficientPrivilege:
+        raise
     except psycopg.Error as error:
         detail = str(error).strip().partition("\n")[0]
         return [

@@ -14,6 +14,9 @@ from resumer_daemon.store.service_schema import probe
 from resumer_daemon.store.statements import load
 from resumer_daemon.store.triggers import GUARD, TRIGGERS, present
 
+NAMED = 3
+"""Missing rights that a result names each."""
+
 
 async def check_tables(context: CheckContext) -> Sequence[CheckResult]:
     """Check the migrations, functions and views, and the columns of the service."""
@@ -164,15 +167,15 @@ async def _rights(context: CheckContext, role: Role) -> Sequence[CheckResult]:
     lacking = await lacks(context.connection, context.schema, role.name)
     if not lacking:
         return [ok("privileges", f"{role.name} has all that the daemon needs")]
-    return [
-        error(
-            "privileges",
-            f"{role.name} lacks {lack.what}",
-            "every statement that needs it fails",
-            f"{lack.statement};",
-        )
-        for lack in lacking
-    ]
+    first = ", ".join(lack.what for lack in lacking[:NAMED])
+    if len(lacking) <= NAMED:
+        why, remedy = "the daemon fails", " ".join(f"{lack.statement};" for lack in lacking)
+    else:
+        first += f" and {len(lacking) - NAMED} more rights of resumer_daemon"
+        why = "`doctor` checks the rights of the daemon, which cannot run as this role"
+        login = sql.Identifier(role.name).as_string()
+        remedy = f"resumer-daemon migrate grants; then GRANT resumer_daemon TO {login};"
+    return [error("privileges", f"{role.name} lacks {first}", why, remedy)]
 
 
 async def _functions(context: CheckContext) -> CheckResult:

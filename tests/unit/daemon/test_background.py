@@ -11,7 +11,8 @@ from resumer_daemon.telemetry.metrics import Metrics
 
 
 async def test_a_task_rests_until_the_database_is_migrated():
-    migrated, runs = asyncio.Event(), asyncio.Queue()
+    migrated = asyncio.Event()
+    runs: asyncio.Queue[object] = asyncio.Queue()
     background = Background(Pool(Database(""), 1), Metrics(), Wakeup(1.0), migrated)
     background.run = runs.put  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(
