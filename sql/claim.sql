@@ -156,6 +156,7 @@ WHERE e.id = ANY (current_setting('resumer.claimed')::uuid[])
 -- `consumed` is an earlier decision of the same approval that was applied. A latency begins when the request was
 -- made, or when a timer is due.
 -- An event sorts by its own capture, because an older event may be fanned out later.
+-- Only timers wait for their time. Another request that is due later than now was made before the clock went back.
 SELECT
   r.id,
   r.execution_id,
@@ -166,7 +167,7 @@ SELECT
   r.payload::text AS payload,
   r.actor,
   r.reason,
-  r.due_at <= statement_timestamp() AS due,
+  r.due_at <= statement_timestamp() OR (r.kind <> 'timeout' AND r.decision IS DISTINCT FROM 'second_look') AS due,
   r.due_at::text AS due_at,
   CASE WHEN r.due_at <= statement_timestamp() THEN greatest(r.requested_at, r.due_at) ELSE r.requested_at END AS wanted_at,
   clock_timestamp() AS seen_at,

@@ -352,7 +352,11 @@ WHERE e.id = u.execution_id AND e.status::text <> 'cancelled' AND resumer.is_our
 -- It runs after the commit of the pause. The keys of an event that it does not see are committed later, and the
 -- fan-out of that event sees the wait. It reads 200 events for each wait, then inserts a request that continues from
 -- there.
-WITH looking AS MATERIALIZED (
+-- The batch before has left the events alone, because this may find an older one. Parked events become due again.
+WITH unparked AS (
+  UPDATE resumer.resume_requests r SET outcome = NULL, due_at = least(r.due_at, statement_timestamp())
+  WHERE r.execution_id = ANY (%(ids)s::uuid[]) AND r.kind = 'event' AND r.outcome = 'held'
+), looking AS MATERIALIZED (
   SELECT w.*, greatest(w.since_id, w.looked_to) AS after,
     ARRAY(
       SELECT DISTINCT resumer.event_key(w.event_type, w.organization_id, t.term)

@@ -149,3 +149,29 @@ def test_an_event_missed_before_the_wait_counts_though_the_clock_went_back(
             silently.execute("SELECT resumer.emit('paid')")
         service.decide(service.asked(execution)[0], "approved")
         assert service.ended(execution)["result"] == "allowed"
+
+
+# C34: a daemon parks what comes beside an effect, and looks at it again when the execution pauses
+@pytest.mark.parametrize("hours", [0, 1])
+@pytest.mark.parametrize("kind", ["event", "manual"])
+def test_what_was_parked_counts_whether_or_not_the_clock_went_back(
+    service: Service, database: Database, kind: str, hours: int
+):
+    service.workflow(WAIT, allow())
+    with running(database):
+        execution = service.paused()
+        database.run(
+            "INSERT INTO resumer.resume_requests"
+            " (execution_id, kind, source_id, decision, pause_number, payload, outcome, due_at)"
+            " VALUES (%s, %s, CASE WHEN %s THEN gen_random_uuid() END, 'paid', 1, '{}', 'held',"
+            " now() + %s * interval '1 hour')",
+            execution,
+            kind,
+            kind == "event",
+            hours,
+        )
+        database.run(
+            "INSERT INTO resumer.resume_requests (execution_id, kind) VALUES (%s, 'adopt')",
+            execution,
+        )
+        assert service.ended(execution)["result"] == "allowed"
