@@ -338,8 +338,8 @@ def grants(
         console.print("`--sql` prints the statements.")
     if not dry_run and not run(rights.has_daemon_login(chosen.url)):
         _print_lines(
-            "No login may run the daemon yet. Create one, such as:\n"
-            "  CREATE ROLE orders_resumer LOGIN PASSWORD '...' IN ROLE resumer_daemon;"
+            "No login may run the daemon yet. Create one:"
+            " CREATE ROLE orders_resumer LOGIN PASSWORD '...' IN ROLE resumer_daemon;"
         )
 
 

@@ -17,6 +17,7 @@ from resumer_daemon.daemon.maintenance import background_tasks
 from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.engine.steps.basic import GATE
 from resumer_daemon.engine.vocabulary import RequestOutcome
+from resumer_daemon.store.statements import TEXTS
 from resumer_daemon.workflow.checks.document import check
 from resumer_daemon.workflow.conditions import evaluate
 from resumer_daemon.workflow.context import build
@@ -213,3 +214,17 @@ def test_sql_in_the_documents_runs(database: Database):
                     )
                     for statement in re.split(r"(?<=;)\n", block.text):
                         _understood(connection, statement)
+
+
+def test_readme_names_each_table_that_the_daemon_may_use():
+    granted = re.findall(
+        r"\('resumer_daemon', '([A-Z ]+)', '(\w+)'", TEXTS["grants.missing_grants"]
+    )
+    introduction = README.read_text("utf-8").partition("## Try it")[0]
+    sentences = re.sub(r"\s+", " ", introduction).split(". ")
+    [reads] = [each for each in sentences if each.startswith("It reads")]
+    [writes] = [each for each in sentences if each.startswith("It writes")]
+    written = {table for verbs, table in granted if "INSERT" in verbs or "UPDATE" in verbs}
+    assert set(re.findall("`(\\w+)`", writes)) == written
+    read = {table for verbs, table in granted if verbs == "SELECT"}
+    assert {*re.findall("`(\\w+)`", reads), *written} == read | written
