@@ -77,7 +77,7 @@ ELSEWHERE = {
     "a command of a person": """
         claim.select_without_lock commands.execution_key commands.find_blocked
         commands.resume_latency migrate.set_adopt_blocked outbox.list_messages
-        queries.find_in_scope queries.list_executions queries.list_ledger
+        queries.find_in_scope queries.key_in_scope queries.list_executions queries.list_ledger
         queries.paused_by_step queries.select_executions queries.stats
         service_schema.read_triggers
     """,
