@@ -18,6 +18,7 @@ LOOKS = (
     "SELECT * FROM resumer.ledger",
     "SELECT * FROM resumer.incidents",
     "SELECT resumer.status(execution_id), resumer.explain(execution_id) FROM resumer.inbox",
+    "SELECT resumer.status(execution_key), resumer.explain(execution_key) FROM resumer.inbox",
     "SELECT resumer.find(execution_key) FROM resumer.inbox",
 )
 
@@ -38,6 +39,8 @@ def test_a_reader_looks_and_moves_nothing(service: Service, database: Database):
             reader.run(look)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.run("SELECT resumer.pause(execution_id) FROM resumer.inbox")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.run("SELECT resumer.pause(execution_key) FROM resumer.inbox")
 
 
 def test_an_operator_holds_pauses_and_lets_go(service: Service, database: Database):
@@ -45,7 +48,7 @@ def test_an_operator_holds_pauses_and_lets_go(service: Service, database: Databa
     with member_of(database, "resumer_operator") as operator:
         for look in LOOKS:
             operator.run(look)
-        operator.run("SELECT resumer.pause(%s, 'stock count')", execution)
+        operator.run("SELECT resumer.pause(execution_key, 'stock count') FROM resumer.inbox")
         eventually_sync(lambda: service.standing(execution)[1] == "manual")
         operator.run("SELECT resumer.hold('flow', ttl => '1 hour')")
         service.decide(service.asked(execution)[0], "approved")
