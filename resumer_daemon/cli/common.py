@@ -243,6 +243,8 @@ def document(option: str, text: str) -> Json:
     except ValueError as error:
         if text.strip() and _is_file(Path(text)):
             return _read_document(option, Path(text))
+        if re.match(r"[A-Za-z./~]", text):
+            fail(f"{option} is neither JSON nor a file that exists: {error}", USAGE)
         fail(f"{option} is {error}", USAGE)
 
 

@@ -104,7 +104,7 @@ def _pause(stands: Document) -> Iterator[str]:
     """Return the approvers or the event of a pause, and the next step of each decision."""
     if stands["status"] != "paused":
         return
-    if stands["reason"] == "manual":
+    if stands.get("reason") == "manual":
         yield "    paused manually: decisions are kept until `resumer-daemon resume`"
     yield from _branch(stands)
     for other in stands.get("beside", ()):

@@ -65,7 +65,8 @@ def test_a_document_is_json_or_a_file(tmp_path: Path):
     [
         ("{", "--payload is not JSON"),
         ("", "--payload is not JSON"),
-        ("x" * 5000, "--payload is not JSON"),
+        ("x" * 5000, "--payload is neither JSON nor a file that exists"),
+        ("no/such/file.json", "--payload is neither JSON nor a file that exists"),
         ("@no/such/file", "cannot read no/such/file"),
         (f"@{__file__}", "test_common.py is not JSON"),
     ],

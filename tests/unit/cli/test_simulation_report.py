@@ -53,3 +53,26 @@ def test_it_ends_and_can_be_told(
         simulation_report.print_simulated(
             to_document(Subject(definition, claimed, WORLD, {}), played)
         )
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("manual", "kept by the manual pause: approved"),
+        ("incident", "nothing waited for: approved"),
+    ],
+)
+def test_a_manual_pause_keeps_a_decision(
+    capsys: pytest.CaptureFixture[str], reason: str, words: str
+) -> None:
+    asked = [{"request_id": "appr_1", "status": "pending", "role": "manager"}]
+    stands = {"status": "paused", "reason": reason, "step": "ask", "asked": asked}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation_report, "console", Console(width=200))
+        simulation_report.print_simulated(
+            {"execution": "exec_1", "workflow": "flow", "from": stands, "stretches": [],
+             "unused": ["approved"]}
+        )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert words in printed
+    assert ("decisions are kept until" in printed) is (reason == "manual")
