@@ -7,6 +7,7 @@ wait goes on for as much longer as the machine is slower. A fact that holds ends
 
 import asyncio
 import inspect
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -38,9 +39,17 @@ def slowness() -> float:
     return min(SLOWEST, max(1.0, measured, queued))
 
 
+FRESH = 30.0
+"""Seconds for which a measurement counts for limits that are set beforehand."""
+
+_measured = {"at": -math.inf, "slowness": 1.0}
+
+
 def patient(seconds: float) -> float:
     """Return a limit in seconds as long as it is on this machine now."""
-    return _multiplied(seconds) * slowness()
+    if time.monotonic() - _measured["at"] > FRESH:
+        _measured.update(slowness=slowness(), at=time.monotonic())
+    return _multiplied(seconds) * _measured["slowness"]
 
 
 def _multiplied(seconds: float) -> float:

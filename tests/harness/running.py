@@ -30,7 +30,7 @@ SHORT = {
     "allow_superuser": "true",
     "database_sslmode": "prefer",
 }
-PATIENCE = patient(40.0)
+PATIENCE = 40.0
 
 
 class Observed:
@@ -96,9 +96,10 @@ class Running(Observed):
     def stop(self) -> None:
         """Let it drain; what takes longer than a test may wait is ended at once, and told."""
         self._stop()
-        if self.ended not in wait([self.ended], PATIENCE).done:
+        limit = patient(PATIENCE)
+        if self.ended not in wait([self.ended], limit).done:
             self._stop()
-            raise AssertionError(f"the daemon did not drain within {PATIENCE:g} s")
+            raise AssertionError(f"the daemon did not drain within {limit:g} s")
         self.ended.result()
 
     def _stop(self) -> None:
@@ -128,7 +129,7 @@ def _run(**settings: Any) -> Iterator[Running]:
 
     with ThreadPoolExecutor(1) as thread:
         ended = thread.submit(asyncio.run, main())
-        made = Running(daemon, ended, loops.result(PATIENCE))
+        made = Running(daemon, ended, loops.result(patient(PATIENCE)))
         try:
             yield made
         finally:
@@ -184,7 +185,7 @@ class Process(Observed):
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end and return its exit code."""
-        return self._process.wait(timeout)
+        return self._process.wait(patient(timeout))
 
     def close(self) -> None:
         """End it whatever it does, and show what it logged."""
