@@ -119,8 +119,7 @@ def _unread(denied: Mapping[str, str], role: str) -> CheckResult:
 async def _run(family: Family, context: CheckContext) -> Sequence[CheckResult]:
     """Run a family of checks in a bounded transaction; a check that fails is a result too.
 
-    Raises:
-        InsufficientPrivilege: The role may not read what the checks read.
+    Raises psycopg's error if the role may not read what the checks read.
     """
     name = family.__module__.rpartition(".")[2]
     try:
