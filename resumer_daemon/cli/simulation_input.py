@@ -1,11 +1,13 @@
 """The input of `simulate`: an execution in the database, or a definition in a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.cli.common import open_session, settings
 from resumer_daemon.config import Settings

@@ -1,8 +1,9 @@
 """Follow up the commit of a batch: record metrics, logs and traces, and send its effects."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from resumer_daemon.daemon.batch import BatchResult
 from resumer_daemon.daemon.effect_runner import EffectRunner

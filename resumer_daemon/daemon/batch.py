@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.newer_states import NewerStates
@@ -22,6 +23,7 @@ from resumer_daemon.engine.planner import (
     plan_internal_error,
     plan_unreadable,
 )
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.store import claim
 from resumer_daemon.store.claim import UNBOUNDED, Batch, RequestTimes
 from resumer_daemon.store.definition_cache import DefinitionCache
@@ -41,8 +43,7 @@ log = structlog.get_logger()
 NEWEST_PART = 4  # behind a full batch, one in so many executions is of the newest, for fairness
 
 
-@dataclass(frozen=True, slots=True)
-class BatchTimes:
+class BatchTimes(Frozen):
     """The times at which a batch was read, was planned and was committed, on `perf_counter`."""
 
     read: float
@@ -50,8 +51,7 @@ class BatchTimes:
     committed: float
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult:
+class BatchResult(Frozen):
     """A committed batch.
 
     `full`: the claim took as many executions as it may, so more are due. `lookback`: how many

@@ -10,13 +10,14 @@ others stay in the database, where any daemon with capacity takes them over.
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 from psycopg_pool import PoolTimeout
 
 from resumer_daemon.config import Settings

@@ -6,13 +6,14 @@ A result is returned, never raised. Each attempt is measured, logged and traced.
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Final
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.heartbeat import Heartbeat

@@ -15,7 +15,7 @@ from resumer_daemon.engine.inputs import GUARD_REJECTED
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import Plan
 from resumer_daemon.errors import SettingsError
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.store.claim import RequestTimes
 from resumer_daemon.telemetry.metrics import Metrics
 from resumer_daemon.telemetry.trace_context import TraceContext
@@ -191,8 +191,7 @@ def _pause_number(plan: Plan) -> int | None:
     return pause.number if pause is not None and plan.closed_by is None else None
 
 
-@frozen
-class Arrival:
+class Arrival(Frozen):
     """When the work of a batch arrived, on `perf_counter`.
 
     `known_since` is when this daemon learned of it. At `absent_at` a full scan had found nothing

@@ -1,7 +1,6 @@
 """Transactions of leased executions: record results, advance, take over, give up the lease."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from random import Random
 from time import monotonic
@@ -10,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from resumer_daemon.config import Settings

@@ -8,12 +8,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from time import perf_counter
 from uuid import UUID
 
 import psycopg
 import structlog
+from msgspec.structs import replace
 
 from resumer_daemon.config import Settings
 from resumer_daemon.daemon.after_commit import FollowUp

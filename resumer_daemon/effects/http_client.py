@@ -9,13 +9,14 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from time import monotonic
 from types import MappingProxyType
 from typing import Final
 
 import httpcore2
+from msgspec.structs import replace
 from tenacity import (
     AsyncRetrying,
     RetryCallState,

@@ -21,7 +21,6 @@ from resumer_daemon.config import webhook_keys
 from resumer_daemon.effects.redaction import SecretScope
 from resumer_daemon.effects.urls import Url, read_url
 from resumer_daemon.engine.outcome import Effect, EffectResult
-from resumer_daemon.frozen import frozen
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.secret_refs import mask_secrets
 from resumer_daemon.workflow.url_templates import refusal
@@ -138,7 +137,6 @@ _WINDOWS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "windows-1252": 
 _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
 
 
-@frozen
 class HttpResult(EffectResult):
     """The result of an attempt. `sent` is False if no byte of the request was sent.
 

@@ -4,9 +4,10 @@ The attempts themselves are counted in `engine/steps/dispatch.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
 from typing import Final
+
+from msgspec.structs import replace
 
 from resumer_daemon.effects.http_message import HttpResult
 from resumer_daemon.engine.outcome import Effect, EffectResult

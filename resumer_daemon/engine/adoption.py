@@ -5,9 +5,10 @@ position is ambiguous, the pause becomes an incident.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine.inputs import Approval, ClaimedExecution
 from resumer_daemon.engine.outcome import Incident

@@ -1,15 +1,15 @@
 """Find paused executions that another definition of their workflow cannot continue."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+
+from msgspec.structs import fields
 
 from resumer_daemon.engine.state import NextSteps
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import ActionStep, Definition, Step, WaitStep
 
 
-@frozen
-class PausePoint:
+class PausePoint(Frozen):
     """A step where executions are paused, the reason, and the next steps."""
 
     step_id: str | None

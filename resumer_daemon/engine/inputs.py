@@ -4,14 +4,15 @@ The engine reads no clock and no database. Its caller passes these values.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from msgspec import field
+
 from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, WaitCondition
 from resumer_daemon.engine.vocabulary import PauseReason, RequestKind
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import NESTED, WIDEST
 from resumer_daemon.workflow.values import Json
 
@@ -90,8 +91,7 @@ class ManualPause(NamedTuple):
         return cls(stored["actor"], stored["reason"], stored["number"])
 
 
-@frozen
-class Pause:
+class Pause(Frozen):
     """The open pause record, as it was read.
 
     `prior_approval_ids` are approvals that existed before this pause and do not belong to it.
@@ -157,8 +157,7 @@ class Pause:
         return request.pause_number in (None, self.number)
 
 
-@frozen
-class ClaimedExecution:
+class ClaimedExecution(Frozen):
     """One locked execution, and everything that was read after the lock was taken.
 
     `pointers` are the paused step and the next step that another program wrote, and `paused_reason`
@@ -219,8 +218,7 @@ class ClaimedExecution:
         return self.may_need_adoption or (self.pause is not None and self.pause.position_unknown)
 
 
-@frozen
-class DecidedApproval:
+class DecidedApproval(Frozen):
     """One decided approval, as it goes into `resume_data.approval`.
 
     `decided_at` is text (RFC 3339, UTC), because the column can hold times that Python cannot
@@ -235,28 +233,24 @@ class DecidedApproval:
     decided_at: str | None
 
 
-@frozen
-class Decision:
+class Decision(Frozen):
     """The result of the approval policy: the deciding approval, and all decided ones."""
 
     deciding: DecidedApproval
     all: tuple[DecidedApproval, ...]
 
 
-@frozen
-class Event:
+class Event(Frozen):
     """The event that a step waited for."""
 
     payload: Json
 
 
-@frozen
-class TimedOut:
+class TimedOut(Frozen):
     """A wait reached its due time."""
 
 
-@frozen
-class Manual:
+class Manual(Frozen):
     """A manual resume, or a retry.
 
     A resume needs `force` while an approval is missing. With `force`, resuming a manual pause also
@@ -275,8 +269,7 @@ class Manual:
 Resolution: TypeAlias = Decision | Event | TimedOut | Manual
 
 
-@frozen
-class Rule:
+class Rule(Frozen):
     """A row of `rules` as it is now. `AdvanceInputs.rules` lacks rules that do not exist."""
 
     rule_type: str
@@ -284,8 +277,7 @@ class Rule:
     definition: Json
 
 
-@frozen
-class Endpoint:
+class Endpoint(Frozen):
     """The HTTP address of a resource of `context.load`. `{id}` in the URL is its entity's id.
 
     Headers are templates, so that they can name secrets.
@@ -295,8 +287,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@frozen
-class RecordTable:
+class RecordTable(Frozen):
     """The table that stores the records of an entity, its key column, and its writable columns."""
 
     name: str
@@ -304,8 +295,7 @@ class RecordTable:
     columns: frozenset[str]
 
 
-@frozen
-class Limits:
+class Limits(Frozen):
     """Limits on the work of one definition. The settings set them.
 
     `chunk` is the number of steps inside a `foreach` that one advance runs before they are
@@ -325,8 +315,7 @@ def never() -> bool:
     return False
 
 
-@frozen
-class AdvanceInputs:
+class AdvanceInputs(Frozen):
     """The facts of one advance.
 
     `now` is the time of the database. `elapsed` are the seconds since the state was recorded.

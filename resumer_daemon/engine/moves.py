@@ -1,9 +1,10 @@
 """Plan each way in which an execution moves: start, resume, retry, cancel, fail, incident."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.inputs import (

@@ -1,14 +1,15 @@
 """The result of an advance: closed types that the daemon records or carries out."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from msgspec import field
+
 from resumer_daemon.engine.state import Branch, NextSteps, State, WaitCondition
 from resumer_daemon.engine.vocabulary import WaitReason
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.values import Json
 
 
@@ -30,8 +31,7 @@ class StepRecord(NamedTuple):
     began: datetime | None = None
 
 
-@frozen
-class NewApproval:
+class NewApproval(Frozen):
     """A row of `approval_requests`, written in the transaction that records its step."""
 
     id: UUID
@@ -45,8 +45,7 @@ class NewApproval:
     requester_id: UUID | None = None
 
 
-@frozen
-class OutboxMessage:
+class OutboxMessage(Frozen):
     """A message that the daemon delivers later, written in the same transaction."""
 
     key: str
@@ -57,8 +56,7 @@ class OutboxMessage:
 Write: TypeAlias = NewApproval | OutboxMessage
 
 
-@frozen
-class Effect:
+class Effect(Frozen):
     """A request to another system. The daemon sends it and returns its result by `path`.
 
     `path` is the place in the definition (step, branch, item, action). `key` is the stable
@@ -78,8 +76,7 @@ class Effect:
     deadline: float | None = None
 
 
-@frozen
-class EffectResult:
+class EffectResult(Frozen):
     """The result of an effect. It succeeded if `error` is None.
 
     `retry_class` is the word that `retry_on` compares: `timeout`, `connection`, a status code such
@@ -93,8 +90,7 @@ class EffectResult:
     sent: bool = True
 
 
-@frozen
-class Paused:
+class Paused(Frozen):
     """The flow waits. The fields before `branches` describe the branch that has waited longest.
 
     `approval_ids` are the approvals that its step created. `branches` are all branches that wait
@@ -110,23 +106,20 @@ class Paused:
     branches: tuple[Branch, ...] = ()
 
 
-@frozen
-class Completed:
+class Completed(Frozen):
     """The flow ended. `reason` comes from the last deciding action, or from its decision."""
 
     result: Literal["allowed", "blocked", "executed"]
     reason: str | None = None
 
 
-@frozen
-class Failed:
+class Failed(Frozen):
     """A step failed, or the execution reached its timeout."""
 
     error: str
 
 
-@frozen
-class Incident:
+class Incident(Frozen):
     """A problem that only a person can resolve."""
 
     cause: str
@@ -138,8 +131,7 @@ class Incident:
         return {"cause": self.cause, "detail": self.detail, "remedy": self.remedy}
 
 
-@frozen
-class Effects:
+class Effects(Frozen):
     """The flow continues when these effects have results. There are several only in a `parallel`.
 
     Without effects, the daemon records the advance and advances again. The engine returns this

@@ -4,10 +4,11 @@ The store writes the plans of a batch in a constant number of statements.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
+
+from msgspec import field
 
 from resumer_daemon.engine.inputs import (
     VERDICTS,
@@ -21,31 +22,28 @@ from resumer_daemon.engine.outcome import Effect, EffectResult, Incident, StepRe
 from resumer_daemon.engine.settlement import Settlement
 from resumer_daemon.engine.state import Branch, NextSteps, State, WaitCondition
 from resumer_daemon.engine.vocabulary import PauseReason, RequestOutcome
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.values import Json
 
 Status: TypeAlias = Literal["completed", "failed", "cancelled", "paused", "running"]
 
 
-@frozen
-class PinnedDefinition:
+class PinnedDefinition(Frozen):
     """A definition to run, with the SHA-256 under which its text is stored."""
 
     sha256: str
     definition: Definition
 
 
-@frozen
-class DefinitionCopy:
+class DefinitionCopy(Frozen):
     """The text of a definition to store. `awaits` are the types of events that it waits for."""
 
     text: str
     awaits: frozenset[str] = frozenset()
 
 
-@frozen
-class PauseToOpen:
+class PauseToOpen(Frozen):
     """A pause record to write. `state` is None if the flow has not begun.
 
     `step_id`, `next_steps` and `wait` describe the branch that has waited longest. `approval_ids`
@@ -81,8 +79,7 @@ class PauseToOpen:
         )
 
 
-@frozen
-class PendingEffects:
+class PendingEffects(Frozen):
     """Effects to send after their intents are committed, and the state to continue from."""
 
     pinned: PinnedDefinition
@@ -90,8 +87,7 @@ class PendingEffects:
     effects: tuple[Effect, ...]
 
 
-@frozen
-class Plan:
+class Plan(Frozen):
     """All writes of one execution. If `status` is None, its row does not change.
 
     - `branches_before`: the branches that waited beside effects before this plan.

@@ -1,9 +1,10 @@
 """The entry points of the engine: plan a claimed execution, or a running one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, TypeAlias
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine import moves
 from resumer_daemon.engine.adoption import GRACE, SECOND_LOOK, adopt_pause
@@ -31,13 +32,12 @@ from resumer_daemon.engine.resume import resume_data_after, resume_inside
 from resumer_daemon.engine.settlement import Settlement, settle, settle_beside
 from resumer_daemon.engine.state import State
 from resumer_daemon.engine.vocabulary import ENDED_STATUSES, RequestOutcome
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.context import effective
 from resumer_daemon.workflow.values import Json
 
 
-@frozen
-class InvalidDefinition:
+class InvalidDefinition(Frozen):
     """A definition that cannot run, and the reason."""
 
     why: str
@@ -53,8 +53,7 @@ REMEDIES: Mapping[UnreadableCause, str] = {
 }
 
 
-@frozen
-class Definitions:
+class Definitions(Frozen):
     """The definitions of a batch: pinned copies by SHA-256, current ones by workflow."""
 
     pinned: Mapping[str, Found]

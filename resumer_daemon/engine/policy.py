@@ -11,11 +11,10 @@ from uuid import UUID
 
 from resumer_daemon.engine.inputs import Approval
 from resumer_daemon.engine.state import WaitCondition
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 
 
-@frozen
-class PolicyResult:
+class PolicyResult(Frozen):
     """A decision and the approvals that led to it, the last one at the end."""
 
     decision: Literal["approved", "rejected", "expired"]

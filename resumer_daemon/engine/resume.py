@@ -1,10 +1,11 @@
 """End a pause: the state to continue from, and the data that the resume adds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine.advance import begin
 from resumer_daemon.engine.identifiers import segment

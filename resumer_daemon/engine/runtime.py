@@ -24,7 +24,7 @@ from resumer_daemon.engine.outcome import (
 )
 from resumer_daemon.engine.state import PAUSE, Branch, NextSteps, State, StepProgress
 from resumer_daemon.engine.step_result import Ended
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.reader import describe
@@ -33,8 +33,7 @@ from resumer_daemon.workflow.templates import Names
 from resumer_daemon.workflow.values import Json, size_of
 
 
-@frozen
-class Deadline:
+class Deadline(Frozen):
     """The time by which a step or an execution must end, and the seconds that it was given."""
 
     at: float

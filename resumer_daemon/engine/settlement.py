@@ -13,9 +13,11 @@ earlier pause may remain there. On the daemon's own pauses, only approvals decid
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import field
+from msgspec.structs import replace
 
 from resumer_daemon.engine.event_matching import WaitingBranches, entities_of
 from resumer_daemon.engine.inputs import (
@@ -43,12 +45,11 @@ from resumer_daemon.engine.parking import (
 from resumer_daemon.engine.policy import PolicyResult, decide
 from resumer_daemon.engine.state import PAUSE, Branch, State, WaitCondition
 from resumer_daemon.engine.vocabulary import ENDED_STATUSES, RequestOutcome
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.values import Json
 
 
-@frozen
-class Settlement:
+class Settlement(Frozen):
     """The result of all requests. At most one of `resolutions`, `starts`, `cancelled`, `pauses`.
 
     - `resolutions`: by the path of the branch that each of them ends.
@@ -139,8 +140,7 @@ def _settle_manual_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement 
     return Settlement(outcomes, pauses=True)
 
 
-@frozen
-class _EndedBranch:
+class _EndedBranch(Frozen):
     """The resolution of a branch, its requests, and its approvals without a request."""
 
     resolution: Resolution

@@ -4,10 +4,11 @@ It uses the settlement, resume and advance of the daemon. Every effect is assume
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias, assert_never
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine.advance import advance, begin
 from resumer_daemon.engine.identifiers import segment
@@ -46,7 +47,7 @@ from resumer_daemon.engine.resume import (
 )
 from resumer_daemon.engine.settlement import settle
 from resumer_daemon.engine.state import PAUSE, State
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.conditions import Comparison, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import ConditionStep, Definition, ForeachStep, Step
@@ -105,16 +106,14 @@ ScriptedDecision: TypeAlias = Literal["approved", "rejected", "expired", "timeou
 _REQUEST: Final = 0
 
 
-@frozen
-class ScriptedEvent:
+class ScriptedEvent(Frozen):
     """An event of a scenario."""
 
     type: str
     payload: Json
 
 
-@frozen
-class Scenario:
+class Scenario(Frozen):
     """Decisions in their order, one for each pause, and events.
 
     A wait without a decision takes the first matching event. The decisions `timeout` and `event`
@@ -258,16 +257,14 @@ _ROUND_TRIP: Final = timedelta(milliseconds=10)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@frozen
-class StepTrace:
+class StepTrace(Frozen):
     """One attempt of a step, with the comparisons if it is a condition."""
 
     record: StepRecord
     comparisons: tuple[Comparison, ...] = ()
 
 
-@frozen
-class Segment:
+class Segment(Frozen):
     """The part of a run from resolutions, or from the start, to the next pause or the end."""
 
     resolutions: tuple[Resolution, ...]
@@ -281,8 +278,7 @@ class Segment:
         return next(iter(self.resolutions), None)
 
 
-@frozen
-class Simulation:
+class Simulation(Frozen):
     """The segments of a run, the execution after it, and the unused rest of the scenario."""
 
     segments: tuple[Segment, ...]

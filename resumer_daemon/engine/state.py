@@ -13,15 +13,17 @@ Rules of the stored form:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from msgspec import Struct, field
+from msgspec.structs import fields
+
 from resumer_daemon.engine.vocabulary import WaitReason
 from resumer_daemon.errors import OperationRefused
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import ActionStep, Step, WaitStep
 from resumer_daemon.workflow.values import Json
 
@@ -53,8 +55,7 @@ class DamagedState(OperationRefused):
     """A stored state that no version has written."""
 
 
-@frozen
-class NextSteps:
+class NextSteps(Frozen):
     """The top-level step that follows each end of a wait. None ends the flow."""
 
     approved: str | None = None
@@ -86,8 +87,7 @@ class NextSteps:
         return cls(rejected=rejected, **given)
 
 
-@frozen
-class WaitCondition:
+class WaitCondition(Frozen):
     """The condition that ends the wait of a branch: approvals, an event, or a time.
 
     `approvals` is the number of approvals that are needed. None means all that the step requested.
@@ -135,8 +135,7 @@ class WaitCondition:
         )
 
 
-@frozen
-class Branch:
+class Branch(Frozen):
     """A step that waits. `path` is `PAUSE` at the top level, else its place inside a container.
 
     `approval_ids` are the approvals that its step created. `since` is when it began to wait.
@@ -180,8 +179,7 @@ class Branch:
         )
 
 
-@dataclass(slots=True)
-class StepProgress:
+class StepProgress(Struct):
     """The progress of one step under way, or the end of one member of a container.
 
     - `began`, `clock`: when this attempt began, as a time and in seconds of the run.
@@ -258,8 +256,7 @@ _PROGRESS_KEYS: Final = tuple(
 _TUPLES = frozenset({"results", "unresolved", "approval_ids"})
 
 
-@frozen
-class State:
+class State(Frozen):
     """The position of an execution in its workflow, and what belongs to it.
 
     - `step`: the top-level step to run, or under way. None: the flow has ended.

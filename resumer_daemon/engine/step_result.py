@@ -1,12 +1,13 @@
 """The results of one attempt of a step: closed types, used only in the engine."""
 
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import field
 
 from resumer_daemon.engine.outcome import NewApproval
 from resumer_daemon.engine.state import Branch, Result
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import Step
 from resumer_daemon.workflow.values import Json
 
@@ -23,8 +24,7 @@ class StepPassed(NamedTuple):
     reason: str | None = None
 
 
-@frozen
-class StepFailed:
+class StepFailed(Frozen):
     """The attempt failed. `final`: another attempt cannot succeed."""
 
     error: str
@@ -33,8 +33,7 @@ class StepFailed:
     retry_class: str | None = None
 
 
-@frozen
-class StepPaused:
+class StepPaused(Frozen):
     """The step waits from now on. `new_approvals` are the approvals still to create."""
 
     branch: Branch
@@ -42,8 +41,7 @@ class StepPaused:
     new_approvals: tuple[NewApproval, ...] = field(default=())
 
 
-@frozen
-class StepIncomplete:
+class StepIncomplete(Frozen):
     """The step needs results of effects, waits in a branch, or lets the daemon record first."""
 
 

@@ -8,12 +8,12 @@ one round trip.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
+from msgspec.structs import replace
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, args_row
 
@@ -28,7 +28,7 @@ from resumer_daemon.engine.planner import UnreadableCause
 from resumer_daemon.engine.state import DamagedState, NewerState, NextSteps, State, WaitCondition
 from resumer_daemon.engine.vocabulary import PauseReason, RequestKind
 from resumer_daemon.errors import ResumerError
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Session
 from resumer_daemon.workflow.values import Json, load
@@ -125,8 +125,7 @@ class TooManyRequests(ResumerError):
     """The claimed executions have more requests or approvals than a batch may have."""
 
 
-@frozen
-class UnreadableExecution:
+class UnreadableExecution(Frozen):
     """A claimed execution with something that cannot be parsed or is too large: it stops alone."""
 
     claimed: ClaimedExecution
@@ -134,16 +133,14 @@ class UnreadableExecution:
     cause: UnreadableCause = "row_unreadable"
 
 
-@frozen
-class RequestTimes:
+class RequestTimes(Frozen):
     """The times of a request, for latencies: made, or due as a timer, and first read."""
 
     wanted_at: datetime
     seen_at: datetime
 
 
-@frozen
-class Batch:
+class Batch(Frozen):
     """The claimed executions: those that can be read, those that cannot, and request times.
 
     `took`: seconds that the server needed for the claim. `now`: the server's time after the lock.

@@ -8,6 +8,7 @@ from uuid import UUID
 from resumer_daemon.engine.outcome import Effect
 from resumer_daemon.engine.plan import PendingEffects, Plan
 from resumer_daemon.engine.state import VERSION, Branch
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.claim import locked_ids
 from resumer_daemon.store.session import Session
@@ -43,8 +44,7 @@ class LeaseOwner:
         return max(MIN_WAIT, self.lease - self.effect_deadline - margin(self.lease))
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedExecution:
+class LeasedExecution(Frozen):
     """An execution that this daemon runs under a lease.
 
     `recorded`: the local time, on `monotonic`, before the lease was recorded. `trace`: the parent

@@ -6,14 +6,15 @@ afterwards. Any anchor is correct. A selective one is fast.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any, Final
+
+from msgspec import field
 
 from resumer_daemon.engine.event_matching import entities_of
 from resumer_daemon.engine.plan import PauseToOpen, Plan
 from resumer_daemon.engine.state import Branch
 from resumer_daemon.engine.vocabulary import ENDED_STATUSES
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.store.arrays import array
 from resumer_daemon.workflow.values import Json, dump, is_number, to_text
 
@@ -31,8 +32,7 @@ def can_be_stored(event: str) -> bool:
     return len(event) <= _MAX_TYPE
 
 
-@frozen
-class EventWait:
+class EventWait(Frozen):
     """One event that a pause waits for. `path` is that of the branch, empty at the top level."""
 
     path: str

@@ -1,7 +1,8 @@
 """Quarantine executions that no batch can finish: stop them without reading their documents."""
 
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from resumer_daemon.engine.moves import plan_cancel
 from resumer_daemon.engine.outcome import Incident

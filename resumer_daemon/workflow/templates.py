@@ -6,12 +6,12 @@ record. A secret in them is a mark of `secret_refs`: resolve it in a request, ma
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from resumer_daemon.durations import parse_duration
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow import secret_refs
 from resumer_daemon.workflow.errors import TemplateFault
 from resumer_daemon.workflow.secret_refs import PREFIX
@@ -57,8 +57,7 @@ _BUILT_IN: Final[Mapping[str, Callable[["Names"], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Frozen):
     """The values of built-in names in one step. A naive `now` is taken as UTC."""
 
     now: datetime

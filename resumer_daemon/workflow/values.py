@@ -3,14 +3,12 @@
 Numbers keep every digit. Texts that are nested too deeply or are too long are refused.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard
 
-import orjson
-import simplejson
+import msgspec
 
 from resumer_daemon.workflow.errors import FieldNotFound, StepError
 
@@ -21,11 +19,19 @@ DEPTH: Final = 128
 """The deepest nesting of lists and objects: far beyond real data, far below Python's own stack."""
 
 DIGITS: Final = 4_300
-"""The most digits of a number that is written out: CPython converts no more."""
+"""The most digits of a number that is written out, with its sign: msgspec converts no more."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_WRITTEN_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-_BEYOND = 10**DIGITS
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
+    r"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"  # NUL, or a lone surrogate
+    r"|\\.",
+    re.DOTALL,
+)
+_UNSTORABLE_ESCAPES = 6
+"""The length of an escape of `_ESCAPE` that cannot be stored."""
+
+_BELOW, _BEYOND = -(10 ** (DIGITS - 1)), 10**DIGITS
 
 
 class UnreadableJson(StepError, ValueError):
@@ -40,20 +46,33 @@ def load(text: str) -> Json:
         number of
             more than `DIGITS` digits.
     """
+    if "\\u" in text:
+        text = _storable_escapes(text)
     try:
         value = _DECODER.decode(text)
     except RecursionError:
         raise _too_deep() from None
-    except json.JSONDecodeError as error:
-        raise UnreadableJson(f"not JSON: {error}") from None
-    except UnreadableJson:
-        raise
-    except ValueError:
+    except UnicodeEncodeError:
+        return load(storable(text))
+    except msgspec.ValidationError:
         raise _too_long("a whole number") from None
+    except msgspec.DecodeError as error:
+        raise UnreadableJson(_position(str(error), text)) from None
     if text.count("[") + text.count("{") > DEPTH and is_deeper(value, DEPTH):
         raise _too_deep()
-    # Only an escape can hold an unstorable character, and jsonb writes none.
-    return clean(value) if "\\u" in text else value
+    return value
+
+
+_BYTE = re.compile(r" \(byte (\d+)\)$")
+
+
+def _position(error: str, text: str) -> str:
+    """Return the message of an error with the line and column in place of the byte."""
+    found = _BYTE.search(error)
+    before = text.encode()[: int(found[1])].decode(errors="ignore") if found else text
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    reason = _BYTE.sub("", error).removeprefix("JSON is malformed: ")
+    return f"not JSON: {reason[:1].lower()}{reason[1:]} (line {line}, column {column})"
 
 
 def dump(value: Json) -> str:
@@ -63,20 +82,23 @@ def dump(value: Json) -> str:
         UnreadableJson: The value is not JSON, or nests too deeply.
     """
     try:
-        text = orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # a Decimal, a long number, a lone surrogate, or not JSON
-        text = _exactly(value)
-    return _WRITTEN_NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
-
-
-def _exactly(value: Json) -> str:
-    """Write values that orjson cannot write, in ten times the time."""
-    try:
-        return storable(_WRITER.encode(value))
+        text = _ENCODER.encode(value).decode()
     except RecursionError:
         raise _too_deep() from None
+    except UnicodeEncodeError:
+        text = _ENCODER.encode(clean(value)).decode()
     except (TypeError, ValueError) as error:
         raise UnreadableJson(f"not a JSON value: {error}") from None
+    return _storable_escapes(text) if "\\u0000" in text else text
+
+
+def _storable_escapes(text: str) -> str:
+    return _ESCAPE.sub(_storable_escape, text)
+
+
+def _storable_escape(escape: re.Match[str]) -> str:
+    written = escape[0]
+    return "\ufffd" if len(written) == _UNSTORABLE_ESCAPES else written
 
 
 def storable(text: str) -> str:
@@ -127,13 +149,23 @@ def _clean_scalar(value: Json) -> Json:
         case None | bool():
             return value
         case int():
-            if -_BEYOND < value < _BEYOND:
+            if _BELOW < value < _BEYOND:
                 return value
             raise _too_long("a whole number")
         case Decimal() | float():
             return _decimal(str(value))
         case _:
             raise UnreadableJson(f"not a JSON value: {type(value).__name__}")
+
+
+_SHORT = 20
+
+
+def _read_decimal(text: str) -> Decimal | int:
+    """Return a JSON number. A short one without an exponent needs no check."""
+    if len(text) < _SHORT and "e" not in text and "E" not in text:
+        return Decimal(text)
+    return _decimal(text)
 
 
 def _decimal(text: str) -> Decimal | int:
@@ -154,11 +186,7 @@ def _decimal(text: str) -> Decimal | int:
 
 
 def _digits(written_out: str) -> int:
-    return len(written_out.lstrip("-").replace(".", ""))
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise UnreadableJson(f"{name} is not JSON")
+    return len(written_out.replace(".", ""))
 
 
 def _too_long(number: str) -> UnreadableJson:
@@ -169,10 +197,8 @@ def _too_deep() -> UnreadableJson:
     return UnreadableJson(f"nested more than {DEPTH} levels deep")
 
 
-_DECODER = json.JSONDecoder(parse_float=_decimal, parse_constant=_refuse_constant)
-_WRITER = simplejson.JSONEncoder(
-    use_decimal=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-)
+_DECODER = msgspec.json.Decoder(float_hook=_read_decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class Missing:

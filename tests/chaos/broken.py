@@ -6,9 +6,10 @@ Each is the real daemon with one function replaced, named by `BROKEN_DAEMON`.
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
+
+from msgspec.structs import replace
 
 from resumer_daemon.__main__ import main
 from resumer_daemon.daemon import effect_sender, isolation

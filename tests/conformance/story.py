@@ -4,9 +4,11 @@ Between any two parts of a story the state goes through JSON, as it does through
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+from msgspec.structs import asdict
 
 from resumer_daemon.engine.advance import advance_once, begin
 from resumer_daemon.engine.inputs import (

@@ -20,7 +20,7 @@ from resumer_daemon.engine.step_result import (
     failure,
     output,
 )
-from resumer_daemon.frozen import frozen
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.definition import ForeachStep, ParallelStep, Step
 from resumer_daemon.workflow.errors import FieldNotFound, StepError
 from resumer_daemon.workflow.templates import follow, reference
@@ -166,8 +166,7 @@ def _items(step: ForeachStep, scope: Scope, run: Run) -> list[Json]:
     return items
 
 
-@frozen
-class Body:
+class Body(Frozen):
     """The steps of a `foreach`. `flows`: they name each other, so next steps are followed."""
 
     steps: Sequence[Step]

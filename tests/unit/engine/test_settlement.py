@@ -1,10 +1,10 @@
 """All requests of one execution together: which one moves it, and what becomes of each."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from resumer_daemon.engine.event_matching import matches_event
 from resumer_daemon.engine.inputs import (

@@ -1,11 +1,11 @@
 """The pure half of `simulate`: scripts, what is decided already, and what conditions saw."""
 
 from copy import deepcopy
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from resumer_daemon.engine.inputs import AdvanceInputs, ClaimedExecution, Decision, ResumeRequest
 from resumer_daemon.engine.outcome import Completed, Effect, EffectResult, Incident, Paused

@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -61,16 +62,17 @@ def test_json_is_read_exactly(text, value):
         ("{'a': 1}", "not JSON"),
         ("[1,]", "not JSON"),
         ('"\0"', "not JSON"),
-        ("NaN", "NaN is not JSON"),
-        ("[Infinity]", "Infinity is not JSON"),
-        ("-Infinity", "-Infinity is not JSON"),
+        ("NaN", "not JSON: invalid character (line 1, column 1)"),
+        ("[1,\n Infinity]", "not JSON: invalid character (line 2, column 2)"),
+        ("-Infinity", "not JSON"),
         ("9" * 5000, "more than 4,300 digits"),
         ("0." + "9" * 5000, "more than 4,300 digits"),
         ("1e999999999", "more than 4,300 digits"),
         ("-1e-999999999", "more than 4,300 digits"),
         ("1e99999999999999999999999", "more than 4,300 digits"),
         ("1e4300", "more than 4,300 digits"),
-        ("-1e4300", "more than 4,300 digits"),
+        ("-1e4299", "more than 4,300 digits"),
+        ("-" + "9" * 4300, "more than 4,300 digits"),
         ("1e-4300", "more than 4,300 digits"),
         ("0e999999999", "more than 4,300 digits"),
         ("[" * 3000 + "]" * 3000, "nested more than 128 levels deep"),
@@ -80,7 +82,7 @@ def test_json_is_read_exactly(text, value):
     ids=lambda text: text[:20],
 )
 def test_what_cannot_be_kept_exactly_is_refused_with_the_reason(text, reason):
-    with pytest.raises(UnreadableJson, match=reason):
+    with pytest.raises(UnreadableJson, match=re.escape(reason)):
         load(text)
 
 
@@ -91,7 +93,7 @@ def test_unreadable_is_a_value_error_and_a_fault():
 
 def test_the_limits_themselves_are_read():
     assert load("9" * DIGITS) == 10**DIGITS - 1
-    for text in ("9" * DIGITS, "-1e4299", "9.9e4299", "1e-4298", "1." + "1" * (DIGITS - 1)):
+    for text in ("9" * DIGITS, "-1e4298", "9.9e4299", "1e-4298", "1." + "1" * (DIGITS - 1)):
         assert load(dump(load(text))) == load(to_text(load(text)))
     assert is_deeper(load("[" * DEPTH + "]" * DEPTH), DEPTH - 1)
 
@@ -120,7 +122,7 @@ def test_json_is_written_for_jsonb(value, text):
 
 
 @pytest.mark.parametrize(
-    "value", [Decimal("NaN"), Decimal("Infinity"), {1, 2}, object(), nested(100_000), [10**5000]]
+    "value", [Decimal("NaN"), Decimal("Infinity"), object(), nested(100_000), [10**5000]]
 )
 def test_what_is_no_json_is_not_written(value):
     with pytest.raises(UnreadableJson):
