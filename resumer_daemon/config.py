@@ -339,6 +339,7 @@ class Settings(BaseSettings):
         description="Captures events that a workflow waits for. If off, a wait for an event ends"
         " only by its timeout, and `RESUMER_ROUTE_EVENTS` must be off too.",
     )
+    audit: bool = Field(True, description="Writes to the service's `audit_log`, if it has one.")
     approval_url: str = Field(
         "",
         description="Address that `approval_url` renders as. `{id}` is replaced by the id of the"

@@ -62,7 +62,9 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self._database = Database(settings.url, settings.service_schema, settings.service_timezone)
+        self._database = Database(
+            settings.url, settings.service_schema, settings.service_timezone, settings.audit
+        )
         self._pool = Pool(self._database, settings.pool_size)
         self._http_sessions = Pool(self._database, HTTP_SESSIONS)
         self._wakeup = Wakeup(settings.poll_interval)

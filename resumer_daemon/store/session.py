@@ -203,11 +203,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The address of the database, the service's schema, and the zone of its zone-less times."""
+    """The address of the database, the service's schema, and the zone of its zone-less times.
+
+    `audit` is False if nothing shall be written to the service's `audit_log`.
+    """
 
     url: str
     schema: str = "public"
     timezone: str = "UTC"
+    audit: bool = True
 
     async def session(self, name: str = "resumer-daemon", *, reads: bool = False) -> Session:
         """Open a session and probe the service's columns. If it only `reads`, a standby will do.
@@ -237,6 +241,8 @@ class Database:
             raise NotMigrated
         service_path = ServicePath(path, needed)
         features = await probe(connection, self.schema)
+        if not self.audit:
+            features -= {"audit"}
         pooled = connection.prepare_threshold is None
         role = await read_role(connection, self.schema)
         role.require_visible_rows()

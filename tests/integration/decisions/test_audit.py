@@ -79,3 +79,13 @@ def test_a_service_without_a_log_is_served_as_well(database: Database):
     service.workflow(allow())
     with running(database):
         assert service.ended(service.start())["result"] == "allowed"
+
+
+def test_without_audit_nothing_is_written(database: Database):
+    service = Service(database)
+    service.workflow(ask(), allow())
+    with running(database, audit=False):
+        execution = service.paused()
+        service.decide(service.asked(execution)[0], "approved")
+        assert service.ended(execution)["result"] == "allowed"
+    assert log(service) == []
