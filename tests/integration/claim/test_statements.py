@@ -26,6 +26,7 @@ MODULES = {
 
 # remedies and names of locks: printed for a person, never run
 PRINTED = (
+    "cli/hints.py",
     "store/doctor/",
     "store/migration_locks.py",
     "store/migration_plan.py",
