@@ -291,6 +291,8 @@ class State(Frozen):
     @property
     def branches(self) -> tuple[Branch, ...]:
         """The branches that wait inside a container, the longest first."""
+        if not self.progress:
+            return ()
         waiting = [each.branch for each in self.progress.values() if each.branch is not None]
         return tuple(sorted(waiting, key=_since)) if waiting else ()
 

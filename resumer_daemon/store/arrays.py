@@ -1,10 +1,18 @@
-"""Write PostgreSQL array literals: psycopg's dumper took a third of a busy daemon's CPU time."""
+"""Write rows as PostgreSQL array literals, one for each column.
+
+psycopg's dumper took a third of a busy daemon's CPU time.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 _BETWEEN = "\0"  # a text of PostgreSQL cannot contain it
+
+
+def columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Return the columns of these rows by name."""
+    return dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
 
 
 def array(values: Iterable[Any]) -> str:

@@ -1,11 +1,12 @@
 """Entries of the `audit_log`: decisions, resumes, pauses, incidents and cancels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from resumer_daemon.engine.inputs import Decision
 from resumer_daemon.engine.plan import Plan
+from resumer_daemon.store.arrays import columns
 from resumer_daemon.workflow.values import Json, dump
 
 
@@ -19,18 +20,31 @@ class AuditEntry(NamedTuple):
     changes: dict[str, Json]
 
 
-def columns(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+COLUMNS = (
+    "organizations", "entity_types", "entity_ids", "actions", "actor_ids", "by_person", "changes"
+)  # fmt: skip
+
+
+def audit_columns(plans: Sequence[Plan]) -> Mapping[str, Sequence[Any]]:
     """Return the audit entries of these plans as columns."""
-    rows = [(plan.claimed.organization, entry) for plan in plans for entry in _entries(plan)]
-    return {
-        "organizations": [organization for organization, _ in rows],
-        "entity_types": [entry.entity_type for _, entry in rows],
-        "entity_ids": [entry.entity for _, entry in rows],
-        "actions": [entry.action for _, entry in rows],
-        "actor_ids": [_user(entry.actor) for _, entry in rows],
-        "by_person": [entry.actor is not None for _, entry in rows],
-        "changes": [dump(_changes(entry)) for _, entry in rows],
-    }
+    rows = [_row(plan.claimed.organization, *entry) for plan in plans for entry in _entries(plan)]
+    return columns(COLUMNS, rows)
+
+
+def _row(
+    organization: UUID | None,
+    entity_type: str,
+    entity: UUID,
+    action: str,
+    actor: str | None,
+    changes: Mapping[str, Json],
+) -> tuple[Any, ...]:
+    """Return a row. An actor that is not the id of a user is in the changes."""
+    user = None if actor is None else _user(actor)
+    written = {name: value for name, value in changes.items() if value is not None}
+    if actor is not None and user is None:
+        written["actor"] = actor
+    return organization, entity_type, entity, action, user, actor is not None, dump(written)
 
 
 def _entries(plan: Plan) -> Iterator[AuditEntry]:
@@ -88,14 +102,8 @@ def _pauses(plan: Plan) -> Iterator[AuditEntry]:
         yield AuditEntry("execution", execution, "paused", None, paused)
 
 
-def _user(actor: str | None) -> UUID | None:
+def _user(actor: str) -> UUID | None:
     try:
-        return None if actor is None else UUID(actor)
+        return UUID(actor)
     except ValueError:
         return None
-
-
-def _changes(entry: AuditEntry) -> dict[str, Json]:
-    """Return the entry's changes, with an actor that is not a user id."""
-    named = {"actor": entry.actor} if _user(entry.actor) is None else {}
-    return {name: value for name, value in (entry.changes | named).items() if value is not None}
