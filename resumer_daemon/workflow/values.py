@@ -106,15 +106,21 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+_CONTAINERS: Final = frozenset({dict, list})
+
+
 def is_deeper(value: Json, depth: int) -> bool:
-    """Tell whether lists and objects nest more than `depth` levels, without recursion."""
-    level = [value] if isinstance(value, dict | list) else []
+    """Tell whether lists and objects nest more than `depth` levels, without recursion.
+
+    A large document has millions of members. `type(m) in` takes a third of the time of isinstance.
+    """
+    level = [value] if type(value) in _CONTAINERS else []
     for _ in range(depth):
         level = [
             member
             for container in level
             for member in (container.values() if type(container) is dict else container)
-            if isinstance(member, dict | list)
+            if type(member) in _CONTAINERS
         ]
         if not level:
             return False
