@@ -34,17 +34,16 @@ def decide(approvals: Sequence[Approval], waiting: WaitCondition) -> PolicyResul
     for approval in approvals:
         if approval.status == "expired":
             return PolicyResult("expired", (approval,))
-    approved = _one_of_each_approver([a for a in approvals if a.approves], waiting.roles)
-    if not approved or not _roles_covered(approved, waiting):
+    approved = [approval for approval in approvals if approval.approves]
+    by_approver = _distinct(approved)
+    needed = waiting.approvals or len(waiting.roles) or len(approvals)
+    if not approved or len(by_approver) < needed:
         return None
-    if len(_distinct(approved)) < (waiting.approvals or len(waiting.roles) or len(approvals)):
+    if not waiting.roles:  # each approver counts once
+        approved = list(by_approver.values())
+    elif not _roles_covered(approved, waiting):
         return None
     return PolicyResult("approved", tuple(sorted(approved, key=lambda a: a.decided_at or "")))
-
-
-def _one_of_each_approver(approved: list[Approval], roles: Sequence[str]) -> list[Approval]:
-    """Return the approvals that count. Without roles, each approver counts once."""
-    return approved if roles else list(_distinct(approved).values())
 
 
 def _distinct(approved: Sequence[Approval]) -> dict[UUID, Approval]:
