@@ -19,10 +19,10 @@ from matplotlib import pyplot
 
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
+from tests.harness.monitoring import Watching, watching
 from tests.harness.running import process
 from tests.harness.server import running_server
 from tests.harness.service import Service, allow, ask
-from tests.harness.watching import Watching, watching
 
 HERE = Path(__file__).parent
 BEFORE, AWAY, AFTER = 40, 20, 40  # seconds

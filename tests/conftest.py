@@ -11,11 +11,11 @@ import structlog
 from hypothesis import settings
 
 from resumer_daemon.embedded.server import EmbeddedPostgres
-from tests.harness import Database, Vintage, field
+from tests.harness import Database, Vintage, pooler
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, listening
-from tests.harness.rows import Rows
 from tests.harness.server import binaries, described, running_server
+from tests.harness.service import Rows
 
 _SERVER = pytest.StashKey[str]()
 
@@ -33,7 +33,7 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     """Say which PostgreSQL it is."""
-    way = "through pgbouncer, with the rights of resumer_daemon" if field.asked() else "directly"
+    way = "through pgbouncer, with the rights of resumer_daemon" if pooler.asked() else "directly"
     return f"PostgreSQL: {described()}; daemons connect {way}"
 
 

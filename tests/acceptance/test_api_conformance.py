@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from tests.harness import Database, eventually_sync
-from tests.harness.holders import Holders
+from tests.harness.client import Holders
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from tests.harness import Database
-from tests.harness.members import member_of
+from tests.harness.database import member_of
 
 REFUSED, USAGE = 1, 2
 NOTHING = "postgresql://127.0.0.1:1/nowhere"

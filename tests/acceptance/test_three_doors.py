@@ -8,9 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.harness import Database, eventually_sync
-from tests.harness.client import Client
-from tests.harness.doors import ACTOR, Command, Door, Http, Refused, Sql
-from tests.harness.holders import Holders
+from tests.harness.client import ACTOR, Client, Command, Door, Holders, Http, Refused, Sql
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask, insert
 

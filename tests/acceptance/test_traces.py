@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.harness import Database, eventually_sync
-from tests.harness.collector import Collector, collecting
+from tests.harness.monitoring import Collector, collecting
 from tests.harness.receiver import Receiver, answering, receiver
 from tests.harness.running import Running, environment, running
 from tests.harness.service import Service, allow, ask

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.harness.exported import exported, used
+from tests.harness.monitoring import exported, used
 from tests.unit.documents import ROOT
 
 FOLDER = ROOT / "deploy" / "prometheus"

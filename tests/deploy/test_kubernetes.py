@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.harness.exported import exported, used
+from tests.harness.monitoring import exported, used
 from tests.unit.documents import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -1,18 +1,21 @@
-"""The server's plans of the statements that a session of ours has prepared."""
+"""The server's plans of prepared statements, and of those inside functions and triggers."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import psycopg
 from psycopg import sql
+from psycopg.errors import Diagnostic
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 
 from resumer_daemon.store.session import Session
-from resumer_daemon.store.statements import load
-from tests.harness.prepared import numbered
+from resumer_daemon.store.statements import TEXTS, load
 
 Parameters = Mapping[str, object]
 
@@ -124,3 +127,79 @@ def looks_of(node: Mapping[str, Any], above: str = "") -> Iterator[Look]:
         yield Look(how, table, round(seen * node["Actual Loops"]))
     for child in node.get("Plans", ()):
         yield from looks_of(child, table if node["Node Type"] == "Bitmap Heap Scan" else "")
+
+
+NAMES = sorted(TEXTS)
+
+PLACEHOLDER = re.compile(rb"%(?:\((?P<name>\w+)\)s|%)")
+
+
+def numbered(query: bytes) -> tuple[bytes, list[str]]:
+    """Return a query with `$1`, `$2` for its placeholders, and the names that they stand for."""
+    names: list[str] = []
+
+    def number(found: re.Match[bytes]) -> bytes:
+        if found["name"] is None:
+            return b"%"
+        name = found["name"].decode()
+        if name not in names:
+            names.append(name)
+        return b"$%d" % (names.index(name) + 1)
+
+    return PLACEHOLDER.sub(number, query), names
+
+
+SETTINGS = {
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_level": "notice",
+    "client_min_messages": "notice",
+}
+_COST = re.compile(r"  \(cost=[\d.]+\.\.([\d.]+) ")
+_SCAN = re.compile(r"(Seq Scan|Index Scan|Index Only Scan|Bitmap Heap Scan|Tid Scan).* on (\w+)")
+_JOIN = re.compile(r"(Nested Loop|(?:Hash|Merge)(?: \w+)? Join)")
+
+
+@dataclass(slots=True)
+class Plans:
+    """Each statement that was run while they were collected, with its plan."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def heard(self, said: Diagnostic) -> None:
+        """Keep what `auto_explain` reports."""
+        _, found, text = (said.message_primary or "").partition("plan:\nQuery Text:")
+        if found:
+            self.texts.append(text)
+
+    @property
+    def costs(self) -> list[float]:
+        """The whole cost of each: from `jit_above_cost` on the server compiles it first."""
+        return [float(found[1]) for text in self.texts if (found := _COST.search(text))]
+
+    @property
+    def joins(self) -> set[str]:
+        """The joins of all of them."""
+        return {join for text in self.texts for join in _JOIN.findall(text)}
+
+    def scans(self, table: str) -> set[str]:
+        """Return how a table was read."""
+        found = (pair for text in self.texts for pair in _SCAN.findall(text))
+        return {scan for scan, of in found if of == table}
+
+
+@contextmanager
+def nested(connection: psycopg.Connection[Any]) -> Iterator[Plans]:
+    """Collect the plans of a superuser's session for as long as the block lasts."""
+    plans = Plans()
+    connection.execute("LOAD 'auto_explain'")
+    for name, value in SETTINGS.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    connection.add_notice_handler(plans.heard)
+    try:
+        yield plans
+    finally:
+        connection.remove_notice_handler(plans.heard)
+        for name in SETTINGS:
+            reset = sql.SQL("RESET {}.{}" if "." in name else "RESET {}")
+            connection.execute(reset.format(*map(sql.Identifier, name.split("."))))

@@ -1,5 +1,9 @@
-"""The real pgbouncer in transaction mode between a daemon and the server, as it is in the field."""
+"""The real pgbouncer in transaction mode between a daemon and the server.
 
+`RESUMER_TEST_FIELD=1`: daemons of tests go through it, with the rights of our roles alone.
+"""
+
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +15,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from resumer_daemon.embedded.cluster import account_for, spawn
 from resumer_daemon.embedded.files import WorkFolder, short_parent
-from tests.harness.database import Database
+from tests.harness.database import Database, give_rights, member_of
 from tests.harness.eventually import eventually_sync
-from tests.harness.tools import tool
+from tests.harness.shell import tool
 
 PORT = 6432  # of a Unix socket: it is a part of a name, and taken by nobody
 
@@ -85,3 +89,23 @@ def _answers(folder: Path) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def asked() -> bool:
+    """Tell whether that was asked for."""
+    return bool(os.environ.get("RESUMER_TEST_FIELD"))
+
+
+@contextmanager
+def leading(database: Database) -> Iterator[dict[str, str]]:
+    """Yield the settings that lead a daemon to a database: straight, or as in the field."""
+    if not asked():
+        yield {"database_url": database.url}
+        return
+    give_rights(database.url)
+    with member_of(database, "resumer_daemon") as login, pooling(login.url) as pooler:
+        yield {
+            "database_url": pooler.to(database).url,
+            "listen_url": login.url,
+            "allow_superuser": "false",
+        }

@@ -1,13 +1,21 @@
-"""A proxy before the server: it can stall with every socket open, or lose an answer to a COMMIT."""
+"""A proxy before the server, and what a connection of ours sends.
 
+The proxy can stall with every socket open, or lose the response to a COMMIT.
+"""
+
+import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from tempfile import TemporaryFile
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Trace
 
+from resumer_daemon.store.connection import Connection
 from tests.harness.database import Database
 
 COMMITTED = b"C\0\0\0\x0bCOMMIT\0"  # how the server says that a commit is done
@@ -125,3 +133,21 @@ def proxying(database: Database) -> Iterator[Proxy]:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
             proxy.close()
+
+
+SENT = re.compile(r"^F\t\d+\t(\w+)", re.MULTILINE)
+
+
+@contextmanager
+def sent(connection: Connection) -> Iterator[Counter[str]]:
+    """Count the messages that are sent within the block, by kind; known when it ends."""
+    counted: Counter[str] = Counter()
+    with TemporaryFile("w+", errors="replace") as trace:
+        connection.pgconn.trace(trace.fileno())
+        connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+        try:
+            yield counted
+        finally:
+            connection.pgconn.untrace()
+        trace.seek(0)
+        counted.update(SENT.findall(trace.read()))

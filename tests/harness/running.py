@@ -1,4 +1,4 @@
-"""A daemon to test: in a thread of this process, or as the real process."""
+"""A daemon to test, in a thread or as the real process, and parts of it run by hand."""
 
 import asyncio
 import json
@@ -6,20 +6,38 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
+from uuid import uuid4
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from resumer_daemon.config import load_settings
+from resumer_daemon.config import Settings, load_settings
+from resumer_daemon.daemon.background import Background, Scan, Task
+from resumer_daemon.daemon.batch import BatchProcessor
 from resumer_daemon.daemon.daemon import Daemon
-from tests.harness import field
+from resumer_daemon.daemon.maintenance import (
+    InstanceReaper,
+    NotifyQueueGuard,
+    TriggerWatch,
+    background_tasks,
+)
+from resumer_daemon.daemon.newer_states import NewerStates
+from resumer_daemon.daemon.polling import Wakeup
+from resumer_daemon.daemon.scan_window import ScanWindow, StatusReader
+from resumer_daemon.daemon.suspects import Suspects
+from resumer_daemon.store.definition_cache import DefinitionCache
+from resumer_daemon.store.leases import LeaseOwner, silence
+from resumer_daemon.store.session import Database as Store
+from resumer_daemon.store.session import Pool
+from resumer_daemon.telemetry.metrics import Metrics
+from tests.harness import pooler
 from tests.harness.database import Database
 from tests.harness.eventually import eventually_sync, patient
 
@@ -112,7 +130,7 @@ def running(
     database: Database, *, listens: bool = True, comes_up: bool = True, **settings: Any
 ) -> Iterator[Running]:
     """Run a daemon in this process; it is ready when the block begins, and listens if it can."""
-    with field.leading(database) as led, _run(**(SHORT | led | settings)) as made:
+    with pooler.leading(database) as led, _run(**(SHORT | led | settings)) as made:
         eventually_sync(lambda: made.check() and made.ready() >= comes_up, of="it is ready")
         eventually_sync(lambda: made.listening or not listens, of="the daemon listens")
         yield made
@@ -201,7 +219,7 @@ def process(database: Database | str, log: Path, **settings: object) -> Iterator
     """
     with ExitStack() as stack:
         if isinstance(database, Database):
-            settings = stack.enter_context(field.leading(database)) | settings
+            settings = stack.enter_context(pooler.leading(database)) | settings
         else:
             settings["database_url"] = database
         url = str(settings.pop("database_url"))
@@ -222,3 +240,79 @@ def environment(url: str | None, **settings: object) -> dict[str, str]:
     named = {f"RESUMER_{name.upper()}": str(value) for name, value in settings.items()}
     address = {} if url is None else {"RESUMER_DATABASE_URL": url}
     return kept | {"RESUMER_LOG_FORMAT": "json", "COLUMNS": "160"} | named | address
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A runner of tasks, with its visible effects."""
+
+    background: Background
+    metrics: Metrics
+    wakeup: Wakeup
+    tasks: dict[str, Task]
+
+    async def run(self, name: str, *, limit: int | None = None) -> None:
+        """Run a task once, a walk with slices of `limit` rows."""
+        task = self.tasks[name]
+        if limit is not None:
+            assert isinstance(task, Scan)
+            task = self.tasks[name] = replace(task, limit=limit)
+        await self.background.run(task)
+
+    async def lap(self, name: str, *, limit: int | None = None) -> None:
+        """Run a walk to the end of its lap."""
+        self.background.hasten(True)
+        await self.run(name, limit=limit)
+        self.background.hasten(False)
+
+    @asynccontextmanager
+    async def repeating(self) -> AsyncIterator[None]:
+        """Run all tasks again and again, as a daemon does."""
+        running = {asyncio.create_task(self.background.repeat(t)) for t in self.tasks.values()}
+        try:
+            yield
+        finally:
+            while running:  # whoever waits for a connection of the pool may miss one call
+                for task in running:
+                    task.cancel()
+                _, running = await asyncio.wait(running, timeout=0.1)
+
+    def counted(self, name: str, **labels: str) -> float:
+        """Return a sample, 0 where there is none."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@asynccontextmanager
+async def by_hand(database: Database, **settings: Any) -> AsyncIterator[ByHand]:
+    """Yield the tasks of a daemon that does nothing by itself."""
+    read = load_settings(database_url=database.url, **settings)
+    pool = Pool(Store(database.url, read.service_schema, read.service_timezone), 1)
+    await pool.open()
+    try:
+        yield _made(pool, read)
+    finally:
+        await pool.close()
+
+
+def _made(pool: Pool, settings: Settings) -> ByHand:
+    metrics, wakeup = Metrics(), Wakeup(1.0)
+    background = Background(pool, metrics, wakeup)
+    watch = TriggerWatch(metrics, background.hasten, enforces=False)
+    rescuer = InstanceReaper(silence(settings.lease), metrics, wakeup)
+    made = background_tasks(settings, watch, NotifyQueueGuard(settings.notify), rescuer)
+    return ByHand(background, metrics, wakeup, {task.name: task for task in made})
+
+
+def processor(url: str, *, window: ScanWindow | None = None, **settings: object) -> BatchProcessor:
+    """Return the processor of a worker with these settings, which runs one effect at a time."""
+    chosen = load_settings(database_url=url, **settings)
+    return BatchProcessor(
+        chosen,
+        DefinitionCache(),
+        LeaseOwner(uuid4(), chosen.lease, effect_deadline=1.0),
+        lambda: 1,
+        window or ScanWindow(),
+        Suspects(),
+        NewerStates(),
+        reader=StatusReader(chosen),
+    )

@@ -1,4 +1,4 @@
-"""The other side: what the service, its approval page and people with psql write, in plain SQL."""
+"""What the service, its approval page and people with psql write, in plain SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -217,3 +217,122 @@ class Service:
                 [execution],
             ).fetchone()
         return dict(row or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Writes rows, all of the same organisation where the vintage has such."""
+
+    database: Database
+    organization: UUID | None = None
+
+    @classmethod
+    def of(cls, database: Database) -> "Rows":
+        """Write for the organisation that is there from the beginning, if the vintage has one."""
+        return cls(database, Service(database).organization() if database.vintage == "v5" else None)
+
+    def of_another_organization(self) -> "Rows":
+        """Write for an organisation that nobody had before."""
+        [(other,)] = self.database.run(
+            "INSERT INTO organizations (name, slug) SELECT name, name"
+            " FROM cast(gen_random_uuid() AS text) AS name RETURNING id"
+        )
+        return Rows(self.database, other)
+
+    @property
+    def column(self) -> str:
+        """What the column list of a statement ends in, to be one of this vintage."""
+        return "" if self.organization is None else ", organization_id"
+
+    @property
+    def value(self) -> str:
+        """What its list of values ends in."""
+        return "" if self.organization is None else f", '{self.organization}'"
+
+    def workflow(self, name: str, version: str = "1", **values: object) -> UUID:
+        """Write a definition."""
+        filled = {"name": name, "definition": Jsonb({"steps": []}), **values}
+        return self._insert("workflows", workflow_id=name, version=version, **filled)
+
+    def execution(self, status: str = "running") -> UUID:
+        """Write an execution without a workflow."""
+        return self._insert("workflow_executions", execution_id=str(uuid4()), status=status)
+
+    def approval(
+        self, execution: UUID | None = None, status: str = "pending", **values: object
+    ) -> UUID:
+        """Write an approval request."""
+        filled = {"request_id": str(uuid4()), **values}
+        return self._insert("approval_requests", execution_id=execution, status=status, **filled)
+
+    def _insert(self, table: str, **values: object) -> UUID:
+        mine: Mapping[str, Any] = (
+            {} if self.organization is None else {"organization_id": self.organization}
+        )
+        return Service(self.database).insert(table, **mine, **values)
+
+
+CONTEXT = {"order": {"total": 12_500}}
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What the service writes of one execution. `service` is the rest of its tables."""
+
+    service: Service
+
+    def running(self, workflow: UUID | None, **values: object) -> UUID:
+        """Begin an execution, as the service does with its own."""
+        return self.service.insert(
+            "workflow_executions",
+            workflow_id=workflow,
+            execution_id=f"exec_{uuid4().hex}",
+            **{"status": "running", "trigger_payload": Jsonb(CONTEXT)} | values,
+        )
+
+    def blocks(
+        self, execution: UUID, connection: psycopg.Connection[Any] | None = None, **values: object
+    ) -> None:
+        """Write the whole row as completed and blocked, whatever it was before."""
+        self.writes(execution, connection, **{"status": "completed", "result": "blocked"} | values)
+
+    def writes(
+        self, execution: UUID, connection: psycopg.Connection[Any] | None = None, **values: object
+    ) -> None:
+        """Write the whole row by its id, without a look at what is there."""
+        row = {"context": Jsonb(CONTEXT), "error_message": None, "result": None} | values
+        statement = (
+            "UPDATE workflow_executions SET status = %s, result = %s, context = %s,"
+            " completed_at = localtimestamp, duration_ms = 12, error_message = %s,"
+            " paused_at = NULL, paused_reason = NULL, resume_data = NULL WHERE id = %s"
+        )
+        given = [row[n] for n in ("status", "result", "context", "error_message")]
+        if connection is not None:
+            connection.execute(statement, [*given, execution])
+        else:
+            self.service.database.run(statement, *given, execution)
+
+    def asks(
+        self,
+        execution: UUID,
+        connection: psycopg.Connection[Any] | None = None,
+        status: str = "pending",
+    ) -> str:
+        """Create the approval, and return its key."""
+        if connection is None:
+            return self.service.approval(execution, status)
+        request = f"appr_{uuid4().hex}"
+        values = {"request_id": request, "execution_id": execution, "status": status}
+        insert(connection, "approval_requests", values | self.service.owner)
+        return request
+
+    def ran(self, execution: UUID, step: str) -> None:
+        """Record a step of its own."""
+        self.service.insert(
+            "step_executions",
+            execution_id=execution,
+            step_id=step,
+            step_type="action",
+            status="completed",
+            completed_at="now",
+        )

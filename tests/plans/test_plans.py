@@ -11,9 +11,8 @@ from resumer_daemon.store.session import Session
 from resumer_daemon.store.statements import TEXTS
 from tests.harness import Database
 from tests.harness import plans as harness
-from tests.harness.crowd import CROWDED, Crowd, fill, never_vacuumed
+from tests.harness.crowd import BATCH, CROWDED, Crowd, fill, loop, never_vacuumed
 from tests.harness.database import Databases
-from tests.harness.loop import BATCH, loop
 from tests.harness.plans import Look, Parameters
 
 CROWD = Crowd(finished=20_000, paused=20_000, events=20_000)

@@ -8,10 +8,10 @@ import pytest
 from resumer_daemon.daemon.batch import BatchResult
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
-from tests.harness.batches import processor
 from tests.harness.database import Databases
+from tests.harness.proxy import sent
+from tests.harness.running import processor
 from tests.harness.service import Service, allow, ask, block
-from tests.harness.wire import sent
 
 SIZES = (1, 2, 100)
 

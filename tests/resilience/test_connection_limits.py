@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from resumer_daemon.cli.app import app
 from tests.harness import Database, eventually_sync
-from tests.harness.members import give_rights, member_of
+from tests.harness.database import give_rights, member_of
 from tests.harness.receiver import answering, receiver
 from tests.harness.running import Running, running
 from tests.harness.service import Service

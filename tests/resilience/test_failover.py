@@ -11,8 +11,8 @@ from resumer_daemon.errors import Unreachable
 from resumer_daemon.store import session as store
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
+from tests.harness.server import Standby, following
 from tests.harness.service import Service, allow, ask
-from tests.harness.standby import Standby, following
 
 LAGS = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
 

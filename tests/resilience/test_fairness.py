@@ -5,7 +5,7 @@ from uuid import UUID
 from resumer_daemon.daemon.batch import NEWEST_PART
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database
-from tests.harness.batches import processor
+from tests.harness.running import processor
 from tests.harness.service import Service, allow, ask
 
 BATCH, MANY = 20, 1_000

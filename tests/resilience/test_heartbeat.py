@@ -17,9 +17,8 @@ from resumer_daemon.daemon.heartbeat import Heartbeat, Instance
 from resumer_daemon.store.leases import LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
-from tests.harness.background import by_hand
 from tests.harness.receiver import Receiver, answering, receiver, silent
-from tests.harness.running import process, running
+from tests.harness.running import by_hand, process, running
 from tests.harness.service import Service, allow
 
 # a lease that is too long to help: only the missing heartbeats show that a daemon is dead

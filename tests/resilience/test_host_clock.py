@@ -10,8 +10,7 @@ import pytest
 
 import resumer_daemon
 from tests.harness import Database, eventually_sync
-from tests.harness.client import Client
-from tests.harness.holders import SECRET, Holders
+from tests.harness.client import SECRET, Client, Holders
 from tests.harness.hostclock import shift
 from tests.harness.running import Process, process
 from tests.harness.service import Service, allow, ask, block

@@ -17,9 +17,8 @@ from resumer_daemon.store import session as store
 from resumer_daemon.store.connection import Connection, connect
 from resumer_daemon.store.doctor.server import OURS
 from tests.harness import Database, eventually_sync, every_vintage
-from tests.harness.database import Databases
+from tests.harness.database import Databases, give_rights, member_of
 from tests.harness.load import Load
-from tests.harness.members import give_rights, member_of
 from tests.harness.running import Running, running
 from tests.harness.server import binaries
 from tests.harness.service import Service, allow, ask

@@ -7,9 +7,8 @@ import pytest
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.store.grants import give
 from tests.harness import Database, eventually_sync
-from tests.harness.database import migrate_up
+from tests.harness.database import member_of, migrate_up
 from tests.harness.load import Load
-from tests.harness.members import member_of
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 

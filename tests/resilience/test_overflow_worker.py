@@ -7,8 +7,7 @@ from resumer_daemon.daemon.instrumentation import Arrival
 from resumer_daemon.daemon.worker import OverflowWorker
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually, eventually_sync
-from tests.harness.batches import processor
-from tests.harness.running import running
+from tests.harness.running import processor, running
 from tests.harness.service import Service, allow, ask
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"

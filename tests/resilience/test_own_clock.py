@@ -18,7 +18,7 @@ from resumer_daemon.store.leases import LeasedExecution, LeaseOwner
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.telemetry.metrics import Metrics
 from tests.harness import Database
-from tests.harness.background import by_hand
+from tests.harness.running import by_hand
 
 SILENCE = 10.0
 

@@ -14,7 +14,7 @@ from resumer_daemon.store.doctor.finding import CheckResult
 from resumer_daemon.store.doctor.report import run_checks
 from tests.harness import Database, eventually
 from tests.harness.database import Databases
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 REQUESTS = "SELECT id, kind::text, decision FROM resumer.requests ORDER BY 1"
 HISTORY = "SELECT name, sha256 FROM resumer.migrations ORDER BY 1"

@@ -21,8 +21,7 @@ from resumer_daemon.store.inbox import ScanBounds
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually_sync
-from tests.harness.batches import processor
-from tests.harness.running import running
+from tests.harness.running import processor, running
 from tests.harness.service import Service, allow, ask
 
 NEVER: dict[str, Any] = {"poll_interval": 3600.0, "reconcile_interval": 3600.0}

@@ -11,8 +11,8 @@ from resumer_daemon.cli.app import app
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from tests.harness import Database, eventually_sync
 from tests.harness.running import process, running
+from tests.harness.server import following
 from tests.harness.service import Service, allow, ask
-from tests.harness.standby import following
 
 BEHIND = "SELECT pg_last_wal_replay_lsn() < %s::pg_lsn"
 

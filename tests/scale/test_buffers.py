@@ -13,9 +13,17 @@ import pytest
 from resumer_daemon.store.arrays import array
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, plans
-from tests.harness.crowd import EVENTS, Crowd, fill, never_vacuumed, paused, without_indexes
+from tests.harness.crowd import (
+    BATCH,
+    EVENTS,
+    Crowd,
+    fill,
+    loop,
+    never_vacuumed,
+    paused,
+    without_indexes,
+)
 from tests.harness.database import Databases
-from tests.harness.loop import BATCH, loop
 from tests.harness.plans import Parameters
 
 TABLE = Path(__file__).parents[2] / "docs" / "buffers.md"

@@ -8,9 +8,9 @@ import yaml
 
 from tests.deploy.test_alert_rules import FOLDER
 from tests.harness import Database, eventually_sync
+from tests.harness.monitoring import Watching, watching
 from tests.harness.running import Process, process
 from tests.harness.service import Service, allow, ask
-from tests.harness.watching import Watching, watching
 
 LONG = 60.0
 

@@ -7,10 +7,9 @@ import pytest
 
 from tests.acceptance.test_commands import USAGE, run
 from tests.harness import Database, eventually_sync
-from tests.harness.before import Today
 from tests.harness.database import migrate_up
 from tests.harness.running import running
-from tests.harness.service import Service, allow, ask, block
+from tests.harness.service import Service, Today, allow, ask, block
 
 pytestmark = pytest.mark.parametrize("vintage", ["v1", "v5"])
 

@@ -8,10 +8,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.harness import Database, eventually_sync
-from tests.harness.before import CONTEXT, Today
 from tests.harness.inbox import Writer, left
 from tests.harness.running import Running, running
-from tests.harness.service import Service, allow, ask, block
+from tests.harness.service import CONTEXT, Service, Today, allow, ask, block
 
 STEPS = (ask(on_false="refuse"), allow(), block())
 TWICE = (ask("ask", on_true="second"), ask("second"), allow())

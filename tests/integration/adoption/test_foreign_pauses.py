@@ -7,8 +7,7 @@ from psycopg.types.json import Jsonb
 
 from resumer_daemon.store.session import Database as Store
 from tests.harness import Database, eventually_sync
-from tests.harness.batches import processor
-from tests.harness.running import Running, running
+from tests.harness.running import Running, processor, running
 from tests.harness.service import Service, allow, ask, block
 
 STEPS = (ask(on_false="refuse"), allow(), block())

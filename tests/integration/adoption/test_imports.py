@@ -10,9 +10,8 @@ import pytest
 
 from tests.acceptance.test_commands import run
 from tests.harness import Database, eventually_sync
-from tests.harness.before import Today
 from tests.harness.running import Running, running
-from tests.harness.service import Service, allow, ask, block
+from tests.harness.service import Service, Today, allow, ask, block
 
 pytestmark = pytest.mark.parametrize("vintage", ["v1", "v5"])
 

@@ -10,11 +10,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.harness import Database, eventually_sync
-from tests.harness.before import Today
 from tests.harness.inbox import Writer
 from tests.harness.receiver import Receiver, answering, receiver
 from tests.harness.running import Running, running
-from tests.harness.service import Document, Service, allow, ask, block
+from tests.harness.service import Document, Service, Today, allow, ask, block
 
 both_vintages = pytest.mark.parametrize("vintage", ["v1", "v5"])
 

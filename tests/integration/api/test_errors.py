@@ -9,8 +9,7 @@ import pytest
 
 from resumer_daemon.api.middleware import LARGEST
 from tests.harness import Database
-from tests.harness.client import Answer, Client
-from tests.harness.holders import Holders
+from tests.harness.client import Answer, Client, Holders
 from tests.harness.running import Running, running
 from tests.harness.service import Service, allow, ask
 

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from tests.harness import Database, eventually_sync
-from tests.harness.client import Client
-from tests.harness.holders import SECRET, Holders
-from tests.harness.members import give_rights, member_of
-from tests.harness.rows import Rows
+from tests.harness.client import SECRET, Client, Holders
+from tests.harness.database import give_rights, member_of
 from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.service import Rows, Service, allow, ask
 
 HOLDS = (
     "SELECT workflow_id, organization_id IS NOT NULL, actor, reason, until - held_at > '1 hour',"

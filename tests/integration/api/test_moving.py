@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Database, eventually_sync, every_vintage
-from tests.harness.client import Client
-from tests.harness.holders import SECRET, Holders
+from tests.harness.client import SECRET, Client, Holders
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 

@@ -9,9 +9,8 @@ import pytest
 from tests.harness import Database
 from tests.harness.inbox import left
 from tests.harness.receiver import answering, receiver
-from tests.harness.rows import Rows
 from tests.harness.running import running
-from tests.harness.service import Service, allow
+from tests.harness.service import Rows, Service, allow
 
 pytestmark = pytest.mark.parametrize("vintage", ["v5"])
 

@@ -12,13 +12,11 @@ from resumer_daemon.api.auth import Permission
 from resumer_daemon.store import service_schema
 from resumer_daemon.store.connection import connect
 from tests.harness import Database, eventually_sync
-from tests.harness.client import Client
-from tests.harness.holders import ALL, SECRET, Holders
+from tests.harness.client import ALL, SECRET, Client, Holders
+from tests.harness.database import give_rights, member_of
 from tests.harness.inbox import Writer
-from tests.harness.members import give_rights, member_of
-from tests.harness.rows import Rows
 from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.service import Rows, Service, allow, ask
 
 READ, PAUSE, RESUME, CANCEL = (permission.scope for permission in Permission)
 

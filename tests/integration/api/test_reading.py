@@ -9,8 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.harness import Database, eventually_sync, every_vintage
-from tests.harness.client import Client
-from tests.harness.holders import Holders
+from tests.harness.client import Client, Holders
 from tests.harness.receiver import answering, receiver, silent
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask

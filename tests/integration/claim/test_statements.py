@@ -16,7 +16,7 @@ from resumer_daemon.store import service_schema
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.statements import OPTIONAL, OWN_PATH, TEXTS, load, split
 from tests.harness import Database, every_vintage
-from tests.harness.prepared import NAMES, numbered
+from tests.harness.plans import NAMES, numbered
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "resumer_daemon"

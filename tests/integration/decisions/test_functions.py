@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import Database, eventually, every_vintage
 from tests.harness.inbox import Ear, Writer, awaited, left
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 pytestmark = every_vintage
 

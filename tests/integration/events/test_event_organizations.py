@@ -7,9 +7,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.harness import Database, eventually_sync
-from tests.harness.rows import Rows
 from tests.harness.running import running
-from tests.harness.service import Service, allow
+from tests.harness.service import Rows, Service, allow
 
 pytestmark = pytest.mark.parametrize("vintage", ["v5"])
 

@@ -9,10 +9,8 @@ import pytest
 
 from resumer_daemon.daemon import background as module
 from tests.harness import Database, eventually
-from tests.harness.background import ByHand, by_hand
-from tests.harness.rows import Rows
-from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.running import ByHand, by_hand, running
+from tests.harness.service import Rows, Service, allow, ask
 
 PAUSED = 5
 ENDS = (

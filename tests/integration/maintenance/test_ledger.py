@@ -5,9 +5,8 @@ from uuid import uuid4
 import pytest
 
 from tests.harness import Database, eventually_sync
-from tests.harness.background import by_hand
 from tests.harness.inbox import awaited
-from tests.harness.running import running
+from tests.harness.running import by_hand, running
 from tests.harness.service import Service, allow, ask, block
 
 KEPT = "SELECT execution_id, kind FROM resumer.requests ORDER BY id"

@@ -6,11 +6,9 @@ import pytest
 
 from resumer_daemon.store import definition_cache
 from tests.harness import Database
-from tests.harness.background import by_hand
-from tests.harness.members import give_rights, member_of
-from tests.harness.rows import Rows
-from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.database import give_rights, member_of
+from tests.harness.running import by_hand, running
+from tests.harness.service import Rows, Service, allow, ask
 
 ERASING = ("old_requests", "old_events", "old_effects", "old_messages", "old_pauses")
 LEFT = {

@@ -13,12 +13,11 @@ from resumer_daemon.store import grants, migrate, service_schema
 from resumer_daemon.store.connection import connect
 from resumer_daemon.store.statements import TEXTS, load
 from tests.harness import Database
-from tests.harness.database import Databases
+from tests.harness.database import Databases, give_rights, member_of
 from tests.harness.dump import dumped
 from tests.harness.inbox import a_writer
-from tests.harness.members import give_rights, member_of
-from tests.harness.prepared import NAMES, numbered
-from tests.harness.rows import Rows
+from tests.harness.plans import NAMES, numbered
+from tests.harness.service import Rows
 
 TABLES = ("workflows", "rules", "context_cache", "workflow_executions", "step_executions",
           "approval_requests", "events", "audit_log", "api_keys", "organizations", "users",

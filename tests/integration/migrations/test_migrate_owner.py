@@ -9,11 +9,10 @@ from psycopg.conninfo import make_conninfo
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.store import grants, migrate
 from tests.harness import Database
-from tests.harness.database import Databases
+from tests.harness.database import Databases, give_rights
 from tests.harness.dump import dumped
 from tests.harness.inbox import a_writer
-from tests.harness.members import give_rights
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 OWNERS = """
 SELECT DISTINCT pg_get_userbyid(o.owner) FROM (

@@ -18,8 +18,8 @@ from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_plan import MigrationPlan
 from resumer_daemon.store.service_schema import probe
 from tests.harness import Database, every_vintage
+from tests.harness.database import member_of
 from tests.harness.dump import dumped
-from tests.harness.members import member_of
 
 v1 = pytest.mark.parametrize("vintage", ["v1"])
 both = pytest.mark.parametrize("vintage", ["v1", "v5"])

@@ -14,7 +14,7 @@ from resumer_daemon.store.migration_files import known
 from resumer_daemon.store.statements import load
 from tests.harness import Database, eventually
 from tests.harness.database import Databases
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 NAMES = [migration.name for migration in known()]
 

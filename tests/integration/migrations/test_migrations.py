@@ -15,7 +15,7 @@ from resumer_daemon.store.migration_files import Migration, known
 from tests.harness import Database, every_vintage
 from tests.harness.database import DATA, Databases, migrate_up
 from tests.harness.dump import Way, dumped, fitting_pg_dump
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 NAMES = [migration.name for migration in known()]
 

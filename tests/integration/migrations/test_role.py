@@ -9,7 +9,7 @@ import pytest
 from resumer_daemon.errors import ContractError
 from resumer_daemon.store import session as store
 from tests.harness import Database, eventually_sync
-from tests.harness.members import give_rights, member_of
+from tests.harness.database import give_rights, member_of
 from tests.harness.running import process, running
 from tests.harness.service import Service, allow, ask
 

@@ -10,7 +10,7 @@ from psycopg import errors, sql
 from resumer_daemon.errors import MigrationError
 from resumer_daemon.store import grants, migrate, schema_change
 from tests.harness import Database
-from tests.harness.members import give_rights, member_of
+from tests.harness.database import give_rights, member_of
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 from tests.integration.migrations.test_grants import MAY

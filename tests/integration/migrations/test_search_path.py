@@ -17,11 +17,9 @@ from resumer_daemon.store.quarantine import quarantine
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.statements import load
 from tests.harness import Database, every_vintage
-from tests.harness.captured import WRITES, fill, written
-from tests.harness.database import migrate_up
-from tests.harness.inbox import Writer
-from tests.harness.members import give_rights, member_of
-from tests.harness.prepared import numbered
+from tests.harness.database import give_rights, member_of, migrate_up
+from tests.harness.inbox import WRITES, Writer, fill, written
+from tests.harness.plans import numbered
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 

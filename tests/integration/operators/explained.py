@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from tests.harness import Database
 from tests.harness.inbox import awaited
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 LONG_AGO = "now() - interval '3 hours 10 minutes'"
 LATER = "now() + interval '2 hours 10 minutes'"

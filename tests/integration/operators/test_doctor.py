@@ -16,10 +16,9 @@ from resumer_daemon.store.doctor.report import run_checks
 from resumer_daemon.store.migration_files import known
 from resumer_daemon.store.triggers import switch
 from tests.harness import Database, every_vintage
-from tests.harness.members import give_rights, member_of
-from tests.harness.rows import Rows
+from tests.harness.database import give_rights, member_of
 from tests.harness.running import running
-from tests.harness.service import Service
+from tests.harness.service import Rows, Service
 
 
 @pytest.fixture

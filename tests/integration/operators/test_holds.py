@@ -16,11 +16,9 @@ from resumer_daemon.store.leases import fence, lock_expired
 from resumer_daemon.store.session import Database as Store
 from resumer_daemon.store.session import Session
 from tests.harness import Database, eventually, eventually_sync, every_vintage
-from tests.harness.background import by_hand
 from tests.harness.receiver import answering, receiver
-from tests.harness.rows import Rows
-from tests.harness.running import running
-from tests.harness.service import Service, allow, ask
+from tests.harness.running import by_hand, running
+from tests.harness.service import Rows, Service, allow, ask
 
 
 @contextmanager

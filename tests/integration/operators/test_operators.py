@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tests.harness import Database, every_vintage
 from tests.harness.inbox import Ear, Writer, left
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 pytestmark = every_vintage
 

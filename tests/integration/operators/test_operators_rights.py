@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.harness import Database, eventually_sync
-from tests.harness.members import give_rights, member_of
+from tests.harness.database import give_rights, member_of
 from tests.harness.running import running
 from tests.harness.service import Service, allow, ask
 

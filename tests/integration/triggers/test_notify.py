@@ -11,8 +11,8 @@ from resumer_daemon.store.connection import connect, listen, receive_notificatio
 from tests.harness import Database, eventually_sync
 from tests.harness.database import Databases
 from tests.harness.inbox import Ear, Writer, a_writer, left, listening
-from tests.harness.rows import Rows
 from tests.harness.server import binaries
+from tests.harness.service import Rows
 
 DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE id = %s"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import Database
 from tests.harness.inbox import Writer, left
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 both_vintages = pytest.mark.parametrize("vintage", ["v1", "v5"])
 

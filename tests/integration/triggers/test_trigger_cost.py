@@ -7,9 +7,8 @@ import psycopg
 import pytest
 
 from tests.harness import Database
-from tests.harness.captured import WRITES, fill, written
-from tests.harness.inbox import Writer, left
-from tests.harness.nested import nested
+from tests.harness.inbox import WRITES, Writer, fill, left, written
+from tests.harness.plans import nested
 
 MANY = 300
 

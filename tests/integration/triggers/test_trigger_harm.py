@@ -7,7 +7,7 @@ from psycopg import errors
 
 from tests.harness import Database
 from tests.harness.inbox import Ear, Writer, awaited, left
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 DECIDE = "UPDATE approval_requests SET status = 'approved' WHERE id = %s"
 

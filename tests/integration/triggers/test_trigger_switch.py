@@ -8,9 +8,8 @@ from typer.testing import CliRunner
 from resumer_daemon.cli.app import app
 from tests.harness import Database, eventually_sync
 from tests.harness.inbox import Writer, left
-from tests.harness.rows import Rows
 from tests.harness.running import Running, running
-from tests.harness.service import Service, allow, ask
+from tests.harness.service import Rows, Service, allow, ask
 
 STATES = (
     "SELECT t.tgname::text, t.tgenabled::text FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness import Database, every_vintage
 from tests.harness.inbox import Ear, Writer, left
-from tests.harness.rows import Rows
+from tests.harness.service import Rows
 
 DECIDE = "UPDATE approval_requests SET status = %s WHERE id = %s"
 INSERT = "INSERT INTO approval_requests (request_id, execution_id, status) VALUES (%s, %s, %s)"

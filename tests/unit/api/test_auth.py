@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumer_daemon.api.auth import LONGEST_JWT, read_jwt
-from tests.harness.holders import SECRET
+from tests.harness.client import SECRET
 
 NOW = 1_800_000_000.0
 FAR = 32_000_000_000

@@ -1,10 +1,12 @@
-"""A real Prometheus and a real Alertmanager beside daemons, and whom the alerts reach."""
+"""A real Prometheus, Alertmanager and collector of traces beside daemons, and what they receive."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from gzip import decompress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import socket
@@ -15,9 +17,12 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.harness.eventually import eventually_sync
-from tests.harness.tools import tool
+from tests.harness.shell import tool
+from tests.unit.documents import metrics_table, rows
 
 ATTEMPTS = 5
 SECOND = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
@@ -156,3 +161,66 @@ def _hook(made: Watching) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@dataclass
+class Collector:
+    """Where it listens, and what came."""
+
+    url: str = ""
+    spans: list[Span] = field(default_factory=list)
+
+    def named(self, name: str) -> list[Span]:
+        """Return the spans of that name."""
+        return [span for span in self.spans if span.name == name]
+
+    def said(self) -> str:
+        """Return all that came, as text."""
+        return "\n".join(map(str, self.spans))
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """Run a collector for as long as the block lasts."""
+    here = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = decompress(body)
+            sent = ExportTraceServiceRequest.FromString(body)
+            for resource in sent.resource_spans:
+                for scope in resource.scope_spans:
+                    here.spans.extend(scope.spans)
+            self.send_response(200 if self.path == "/v1/traces" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    here.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield here
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+def exported() -> set[str]:
+    """Return the name of every series, as Prometheus knows them."""
+    names = {row[0] for row in rows(metrics_table())}
+    return names | {f"{name}{suffix}" for name in names for suffix in SUFFIXES}
+
+
+def used(expression: str) -> set[str]:
+    """Return the names of our metrics in an expression of PromQL."""
+    return set(re.findall(r"\b(?:resumer|process)_\w+", expression))
