@@ -16,13 +16,13 @@ UPDATE approval_requests
 SET status = CASE status WHEN 'approved' THEN 'rejected' ELSE 'approved' END
 WHERE request_id = 'bench' || :n;
 """
-AWAKE = "UPDATE resumer.control SET polling_until = %s"
+POLLING = "UPDATE resumer.control SET polling_until = %s"
 
 
 def measure(url: str) -> list[Row]:
-    """Measure in turns: without triggers, with them and a daemon awake, with them and notifying."""
+    """Measure in turns: without triggers, with a daemon that polls, and with notifications."""
     ground.pause(url, ROWS)
-    found: dict[str, list[float]] = {"bare": [], "awake": [], "notified": []}
+    found: dict[str, list[float]] = {"bare": [], "polling": [], "notified": []}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "UPDATE approval_requests a SET request_id = 'bench' || o.n"
@@ -31,7 +31,7 @@ def measure(url: str) -> list[Row]:
         )
         for _ in range(ROUNDS):
             for name, rates in found.items():
-                connection.execute(AWAKE, ["infinity" if name == "awake" else "-infinity"])
+                connection.execute(POLLING, ["infinity" if name == "polling" else "-infinity"])
                 triggers = "DISABLE" if name == "bare" else "ENABLE"
                 connection.execute(
                     f"ALTER TABLE approval_requests {triggers} TRIGGER"
@@ -41,10 +41,10 @@ def measure(url: str) -> list[Row]:
                 connection.execute("VACUUM approval_requests")
                 connection.execute("CHECKPOINT")
                 rates.append(_rate(url))
-    bare, awake, notified = (sorted(rates)[ROUNDS // 2] for rates in found.values())
+    bare, polling, notified = (sorted(rates)[ROUNDS // 2] for rates in found.values())
     name = f"single decisions, {CLIENTS} writers"
     return [
-        Row(f"{name}, daemon awake", "1/s", bare, awake, awake / bare, 0.65, ">="),
+        Row(f"{name}, daemon polling", "1/s", bare, polling, polling / bare, 0.65, ">="),
         Row(f"{name}, each notifies", "1/s", bare, notified, notified / bare, 0.3, ">="),
     ]
 

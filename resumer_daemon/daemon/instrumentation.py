@@ -213,7 +213,7 @@ def record_batch(
     moved = [(plan, trigger) for plan, trigger in plans if plan.status is not None]
     for plan in result.plans:
         if plan.guard_violations:
-            _record_objections(plan, metrics)
+            _record_violations(plan, metrics)
     for plan, trigger in moved:
         _record_clock_skew(plan, result, metrics)
         _record_latency(plan, trigger, result, arrival, metrics, traces)
@@ -246,14 +246,14 @@ def _record_requests(plans: Iterable[Plan], metrics: Metrics) -> None:
             metrics.unrecognised_decisions.inc(number)
 
 
-def _record_objections(plan: Plan, metrics: Metrics) -> None:
-    """Record each objection once, because a held decision is read again with every batch."""
+def _record_violations(plan: Plan, metrics: Metrics) -> None:
+    """Record each violation once, because a held decision is read again with every batch."""
     for request in plan.claimed.requests:
-        objection = plan.guard_violations.get(request.id)
-        if objection is not None and objection != request.reason:
-            metrics.decision_guard_holds.labels(objection).inc()
+        violation = plan.guard_violations.get(request.id)
+        if violation is not None and violation != request.reason:
+            metrics.decision_guard_holds.labels(violation).inc()
             log.warning(
-                "decision_held", execution=plan.claimed.key, request=request.id, reason=objection
+                "decision_held", execution=plan.claimed.key, request=request.id, reason=violation
             )
 
 

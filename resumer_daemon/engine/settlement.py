@@ -100,8 +100,8 @@ def settle(claimed: ClaimedExecution) -> Settlement:
         return _settle_pause(claimed.pause, claimed)
     outcomes = {r.id: outcome_if_parked(r) for r in claimed.requests if r.due}
     outcomes |= dict.fromkeys(_open_timers(claimed), "held")
-    objections = _guard_violations(claimed.approvals, claimed.requests, outcomes)
-    return Settlement(outcomes, guard_violations=objections)
+    violations = _guard_violations(claimed.approvals, claimed.requests, outcomes)
+    return Settlement(outcomes, guard_violations=violations)
 
 
 def _open_timers(claimed: ClaimedExecution) -> set[int]:
@@ -173,8 +173,8 @@ def _settle_pause(pause: Pause, claimed: ClaimedExecution) -> Settlement:
         )
         return replace(still, outcomes={**still.outcomes, **unrecognised})
     moved = _settlement_of(ended, outcomes_if_void(claimed.requests))
-    objections = _violations_beside(claimed, moved)
-    return replace(moved, guard_violations=objections) if objections else moved
+    violations = _violations_beside(claimed, moved)
+    return replace(moved, guard_violations=violations) if violations else moved
 
 
 def _violations_beside(claimed: ClaimedExecution, moved: Settlement) -> dict[int, str]:
@@ -412,11 +412,11 @@ def _guard_violations(
     outcomes: Mapping[int, RequestOutcome],
 ) -> dict[int, str]:
     """Return why held approvals do not count, by the ids of their requests."""
-    objections = {a.id: a.guard_violation for a in owned if a.guard_violation is not None}
+    violations = {a.id: a.guard_violation for a in owned if a.guard_violation is not None}
     return {
-        r.id: objections[r.source_id]
+        r.id: violations[r.source_id]
         for r in requests
-        if outcomes.get(r.id) == "held" and r.decision == "approved" and r.source_id in objections
+        if outcomes.get(r.id) == "held" and r.decision == "approved" and r.source_id in violations
     }
 
 

@@ -17,11 +17,11 @@ from tests.harness.service import Service, allow, ask, block
 ANNA, BERT = UUID(int=1), UUID(int=2)
 
 both_vintages = pytest.mark.parametrize("vintage", ["v1", "v5"])
-OBJECTIONS = ["missing_approver", "self_approval", "after_expiry"]
+VIOLATIONS = ["missing_approver", "self_approval", "after_expiry"]
 
-each_objection = pytest.mark.parametrize(
-    ("vintage", "objection"),
-    [*product(("v1", "v5"), OBJECTIONS), ("v5", "wrong_organization")],
+each_violation = pytest.mark.parametrize(
+    ("vintage", "violation"),
+    [*product(("v1", "v5"), VIOLATIONS), ("v5", "wrong_organization")],
 )
 
 
@@ -43,12 +43,12 @@ def auditing(database: Database):
         yield made
 
 
-def asked(service: Service, objection: str = "") -> tuple[UUID, str]:
+def asked(service: Service, violation: str = "") -> tuple[UUID, str]:
     """Start an execution, and prepare its approval so that approving it is wrong in this way."""
     execution = service.paused()
     [request] = service.asked(execution)
     service.database.run("UPDATE approval_requests SET requester_id = %s", ANNA)
-    match objection:
+    match violation:
         case "after_expiry":
             service.database.run(
                 "UPDATE approval_requests SET expires_at = now() AT TIME ZONE 'UTC' - interval '1s'"
@@ -61,30 +61,30 @@ def asked(service: Service, objection: str = "") -> tuple[UUID, str]:
     return execution, request
 
 
-def approver(objection: str) -> UUID | None:
-    return {"missing_approver": None, "self_approval": ANNA}.get(objection, BERT)
+def approver(violation: str) -> UUID | None:
+    return {"missing_approver": None, "self_approval": ANNA}.get(violation, BERT)
 
 
-@pytest.mark.parametrize("objection", OBJECTIONS[:2])
-def test_at_first_nobody_asks_who_it_was(service: Service, database: Database, objection: str):
+@pytest.mark.parametrize("violation", VIOLATIONS[:2])
+def test_at_first_nobody_asks_who_it_was(service: Service, database: Database, violation: str):
     with running(database):
-        execution, request = asked(service, objection)
-        service.decide(request, "approved", approver(objection))
+        execution, request = asked(service, violation)
+        service.decide(request, "approved", approver(violation))
         assert service.ended(execution)["result"] == "allowed"
 
 
-@each_objection
-def test_audit_holds_it_with_a_reason(service: Service, auditing: Running, objection: str):
-    execution, request = asked(service, objection)
-    service.decide(request, "approved", approver(objection))
+@each_violation
+def test_audit_holds_it_with_a_reason(service: Service, auditing: Running, violation: str):
+    execution, request = asked(service, violation)
+    service.decide(request, "approved", approver(violation))
     eventually_sync(lambda: service.decisions(execution) == [("approved", "held")])
     [(reason,)] = service.database.run(
         "SELECT reason FROM resumer.requests WHERE kind = 'approval'"
     )
-    assert reason == objection
+    assert reason == violation
     assert service.standing(execution) == ("paused", "approval_required")
     held = eventually_sync(
-        lambda: auditing.metric("resumer_decision_guard_holds_total", reason=objection)
+        lambda: auditing.metric("resumer_decision_guard_holds_total", reason=violation)
     )
     assert held == 1
 
@@ -125,22 +125,22 @@ def test_what_is_held_counts_when_its_approver_is_written_later(
 ENFORCE: dict[str, Any] = {"decision_guard": "enforce"}
 
 
-@each_objection
+@each_violation
 def test_enforce_refuses_the_write_itself(
-    service: Service, database: Database, writer: Writer, objection: str
+    service: Service, database: Database, writer: Writer, violation: str
 ):
     assert "refuses approvals" in run(database.url, "migrate", "up", **ENFORCE)
     with running(database, **ENFORCE):
-        execution, request = asked(service, objection)
+        execution, request = asked(service, violation)
         with pytest.raises(psycopg.Error, match="cannot be approved") as refused:
             writer.run(
                 "UPDATE approval_requests SET status = 'approved', approver_id = %s"
                 " WHERE request_id = %s",
-                approver(objection), request,
+                approver(violation), request,
             )  # fmt: skip
         assert refused.value.sqlstate == "RZ403"
         assert service.standing(execution)[0] == "paused"
-        if objection == "self_approval":
+        if violation == "self_approval":
             service.decide(request, "approved", BERT)
             assert service.ended(execution)["result"] == "allowed"
             database.run("UPDATE approval_requests SET decision_reason = 'as it was'")
