@@ -5,6 +5,7 @@ suppresses NOTIFY in `resumer.control`, and the triggers do not notify.
 """
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic, perf_counter
 from typing import Final, Literal, TypeAlias
 
@@ -41,6 +42,11 @@ class Wakeup:
         self._event.clear()
         return set_at
 
+    @property
+    def is_set(self) -> bool:
+        """True if the wait would end at once."""
+        return self._event.is_set()
+
     async def wait(self, seconds: float, otherwise: WakeupSource) -> WakeupSource:
         """Wait until it is set and return the source. Return `otherwise` after `seconds`."""
         try:
@@ -49,6 +55,26 @@ class Wakeup:
         except TimeoutError:
             return otherwise
         return self._source
+
+
+class Repeater:
+    """Calls a function again and again, after so many seconds each, until it is cancelled."""
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._function = function
+        self._schedule()
+
+    def cancel(self) -> None:
+        """Call the function no more."""
+        self._timer.cancel()
+
+    def _schedule(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._call)
+
+    def _call(self) -> None:
+        self._function()
+        self._schedule()
 
 
 POLL_STEPS: Final = (0.005, 0.01, 0.02)

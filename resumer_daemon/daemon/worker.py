@@ -1,13 +1,16 @@
 """The worker: claim, process a batch, follow up, wait.
 
-During a backlog the overflow worker processes one batch while the server writes the worker's. Their
-claims never overlap, because each skips what the other has locked.
+During a backlog the overflow worker processes one batch while the server writes the worker's. It
+also starts when work arrives during a slow batch, such as one with a large document or behind a
+slow trigger of the service. Their claims never overlap, because each skips what the other has
+locked.
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from time import perf_counter
 from uuid import UUID
 
@@ -24,7 +27,7 @@ from resumer_daemon.daemon.failures import is_poison
 from resumer_daemon.daemon.instrumentation import Arrival
 from resumer_daemon.daemon.isolation import Isolation
 from resumer_daemon.daemon.outbox import OutboxDispatcher
-from resumer_daemon.daemon.polling import NotifySuppression, Wakeup, WakeupSource
+from resumer_daemon.daemon.polling import NotifySuppression, Repeater, Wakeup, WakeupSource
 from resumer_daemon.errors import NotAllowed, NotMigrated, ResumerError
 from resumer_daemon.store.inbox import (
     QueueStatus,
@@ -42,6 +45,7 @@ from resumer_daemon.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 LOCKED_FIRST, LOCKED_LAST = 0.002, 0.25  # seconds until rows that others had locked are tried again
+SLOW_BATCH = 0.05  # seconds of a batch after which the overflow worker starts if work has arrived
 RECONNECT_FIRST, RECONNECT_LAST = 0.1, 5.0  # seconds between two attempts after a failure
 
 
@@ -192,7 +196,8 @@ class Worker:
         while not self._stopping:
             woken_at = self._wakeup.clear()  # before the claim: a later one must end the next wait
             arrival = _arrival(arrival, result, woken_at)
-            result = await self._process_batch(session, result)
+            with self._relieved(arrival):
+                result = await self._process_batch(session, result)
             self._after_commit(result, arrival)
             if result.executions:
                 self._metrics.wakeups.labels(woken_by).inc()
@@ -209,6 +214,19 @@ class Worker:
                 woken_by = await self._wait(session, suppression, result.status)
         if suppression.active:
             await restore_notify(session)
+
+    @contextmanager
+    def _relieved(self, arrival: Arrival) -> Iterator[None]:
+        """Start the overflow worker if work arrives and the batch is slow."""
+        relief = Repeater(SLOW_BATCH, partial(self._relieve, arrival))
+        try:
+            yield
+        finally:
+            relief.cancel()
+
+    def _relieve(self, arrival: Arrival) -> None:
+        if self._wakeup.is_set:
+            self._overflow.start(replace(arrival, known_since=perf_counter()))
 
     async def _process_batch(self, session: Session, before: BatchResult | None) -> BatchResult:
         """Process a batch. One that holds an unwritable row is repeated, and written in parts.

@@ -13,6 +13,7 @@ from tests.harness.service import Service, allow, ask
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 ENDED = "SELECT count(*) FROM workflow_executions WHERE status = 'completed'"
 PAUSED = "SELECT count(*) FROM workflow_executions WHERE status = 'paused'"
+WAITS = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 START = "SELECT resumer.start('flow') FROM generate_series(1, %s)"
 
 
@@ -59,6 +60,31 @@ def test_two_lanes_resume_each_execution_once(database: Database):
         assert daemon.metric("resumer_resumes_total", **moved) == 60
     steps = "SELECT count(*), count(DISTINCT (execution_id, step_id)) FROM step_executions"
     assert database.run(steps) == [(120, 120)]
+
+
+def test_a_slow_batch_does_not_delay_what_is_decided_meanwhile(database: Database):
+    service = Service(database)
+    service.workflow(ask(), allow())
+    service.workflow({**ask(), "on_true": "slow"}, {**allow(), "id": "slow"}, name="slow")
+    with running(database, poll_interval="1h", reconcile_interval="1h") as daemon:
+        slow, quick = service.paused("slow"), service.paused()
+        database.run(
+            "CREATE FUNCTION wait_for_quick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$"
+        )
+        database.run(
+            "CREATE TRIGGER slow BEFORE INSERT ON step_executions FOR EACH ROW"
+            " WHEN (NEW.step_id = 'slow') EXECUTE FUNCTION wait_for_quick()"
+        )
+        with database.connect() as holder, holder.transaction():
+            holder.execute("SELECT pg_advisory_xact_lock(1)")
+            service.decide(service.asked(slow)[0], "approved")
+            eventually_sync(lambda: database.run(WAITS), of="the slow batch waits")
+            service.decide(service.asked(quick)[0], "approved")
+            assert service.ended(quick)["result"] == "allowed"
+            assert database.run(WAITS)
+            assert daemon.metric("resumer_batches_failed_total") == 0
+        assert service.ended(slow)["result"] == "allowed"
 
 
 def until(database: Database, question: str, count: int) -> None:
