@@ -219,7 +219,7 @@ WHERE e.id = %(execution)s
 
 -- name: resume_options_in_scope
 -- Return the facts that decide which moves are possible for an execution in the caller's scope.
-SELECT e.status, p.reason, p.number AS pause_number, p.manual_pause ->> 'before' AS over, p.step_id AS step, p.next_steps::text AS next_steps,
+SELECT e.execution_id AS key, e.status, p.reason, p.number AS pause_number, p.manual_pause ->> 'before' AS over, p.step_id AS step, p.next_steps::text AS next_steps,
   (SELECT coalesce(array_agg(a.request_id ORDER BY a.requested_at, a.id), '{}') FROM approval_requests a
    WHERE a.execution_id = e.id AND a.status = 'pending' AND (a.id = ANY (p.approval_ids) OR a.id <> ALL (p.prior_approval_ids))) AS asked,
   -- webhooks that the flow still waits for: their keys are in the state from which a retry goes on

@@ -15,6 +15,7 @@ from resumer_daemon.store.commands import (
     AccessScope,
     Command,
     IdempotencyKey,
+    NotFound,
     submit_in_scope,
 )
 from resumer_daemon.store.queries import find_in_scope, read_key
@@ -131,9 +132,12 @@ class Submission:
             return await submit_in_scope(session, command, scoped, key)
 
     async def read_key(self, execution: UUID) -> str:
-        """Return the `execution_id` of an execution. Raises `NotFound`."""
+        """Return the `execution_id` of an execution, or its id if it has vanished meanwhile."""
         async with self.context.sessions.session() as session:
-            return await read_key(session, scope_of(self.caller), execution)
+            try:
+                return await read_key(session, scope_of(self.caller), execution)
+            except NotFound:
+                return str(execution)
 
 
 def submission(

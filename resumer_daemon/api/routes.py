@@ -182,14 +182,13 @@ async def list_options(caller: Reader, execution: Execution, opened: Context) ->
     """List the commands that are possible now, their next steps, and the permissions."""
     async with opened.sessions.session() as session:
         row = await queries.read_resume_options(session, scope_of(caller), execution)
-        key = await queries.read_key(session, scope_of(caller), execution)
     found = [
         {**option, **_asked_for(option["move"], execution, caller, opened)}
         for option in moves_of(row)
     ]
     head = {
         "execution": str(execution),
-        "execution_id": key,
+        "execution_id": row["key"],
         "status": row["status"],
         "paused_for": row["reason"],
         "pause_number": row["pause_number"],
@@ -243,8 +242,8 @@ async def _move(
     move: Move,
     facts: Mapping[str, Any],
 ) -> RequestAccepted:
-    key = await submission.read_key(execution)  # before, because the execution may vanish
     request = await submission.submit(move, {"execution": execution, **facts})
+    key = await submission.read_key(execution)
     status = f"/api/v1/executions/{execution}/status"
     response.headers["Location"] = status
     return RequestAccepted(

@@ -41,6 +41,22 @@ def test_a_locked_table_is_waited_for_once_in_a_transaction(  # P5
     assert writer.warnings == []
 
 
+def test_whichever_statement_has_waited_the_next_one_does_not(  # P5
+    database: Database, writer: Writer, filled: psycopg.Connection[Any]
+):
+    waited = {}
+    names = [*WRITES]
+    for first, second in zip(names, [*names[1:], names[0]], strict=True):
+        with database.connect() as holder, holder.transaction():
+            holder.execute("LOCK TABLE resumer.resume_requests, resumer.event_queue IN SHARE MODE")
+            with writer.connect() as connection, connection.transaction(force_rollback=True):
+                connection.execute(written(first))
+                connection.execute(written(second))
+        waited[first] = [state for _, state, text in writer.warnings if "rejected" not in text]
+        writer.warnings.clear()
+    assert waited == {write: ["55P03"] for write in WRITES}
+
+
 def test_a_statement_takes_no_subtransaction_for_each_row(  # P5
     database: Database, filled: psycopg.Connection[Any]
 ):

@@ -212,6 +212,17 @@ def test_the_same_status_again_leaves_nothing_more(
     assert (len(left(database)), ear.heard()) == (1, 0)
 
 
+def test_a_statement_that_decides_one_leaves_nothing_for_another(
+    database: Database, writer: Writer, rows: Rows, approval: UUID
+):
+    writer.run(DECIDE, "approved", approval)
+    other = rows.approval(rows.execution(), request_id="other")
+    database.run("DELETE FROM resumer.resume_requests")
+    writer.run("UPDATE approval_requests SET status = 'approved', reason = 'all of them'")
+    [(source,)] = database.run("SELECT source_id FROM resumer.resume_requests")
+    assert source == other
+
+
 def test_a_decision_that_is_given_to_another_execution_is_left_for_that_one(
     database: Database, writer: Writer, rows: Rows, approval: UUID, execution: UUID
 ):
