@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.harness.eventually import eventually_sync
-from tests.harness.shell import tool
+from tests.harness.tools import tool
 from tests.unit.documents import metrics_table, rows
 
 ATTEMPTS = 5

@@ -17,7 +17,7 @@ from resumer_daemon.embedded.cluster import account_for, spawn
 from resumer_daemon.embedded.files import WorkFolder, short_parent
 from tests.harness.database import Database, give_rights, member_of
 from tests.harness.eventually import eventually_sync
-from tests.harness.shell import tool
+from tests.harness.tools import tool
 
 PORT = 6432  # of a Unix socket: it is a part of a name, and taken by nobody
 

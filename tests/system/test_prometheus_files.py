@@ -6,7 +6,7 @@ import yaml
 
 from tests.deploy.test_alert_rules import FOLDER, RULES
 from tests.deploy.test_dashboard import EXPRESSIONS, asked
-from tests.harness.shell import said
+from tests.harness.tools import said
 
 
 def test_promtool_accepts_every_rule():

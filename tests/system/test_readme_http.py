@@ -8,7 +8,8 @@ from resumer_daemon.workflow.values import load
 from tests.harness import Database, eventually_sync
 from tests.harness.running import running
 from tests.harness.service import Service
-from tests.harness.shell import session, shape, shell, tool
+from tests.harness.shell import session, shape, shell
+from tests.harness.tools import tool
 from tests.unit.documents import ROOT, blocks
 
 EXAMPLE = load((ROOT / "examples" / "high_value_order_approval.json").read_text("utf-8"))

@@ -15,7 +15,7 @@ from resumer_daemon.embedded.files import WorkFolder, short_parent
 from resumer_daemon.embedded.server import EmbeddedPostgres
 from resumer_daemon.errors import Unreachable
 from resumer_daemon.store.connection import connect
-from tests.harness.shell import tool
+from tests.harness.tools import tool
 
 
 @dataclass(frozen=True, slots=True)
