@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import re2
 
+from resumer_daemon.frozen import Frozen
 from resumer_daemon.workflow.errors import ConditionFault, FieldNotFound, StepError
 from resumer_daemon.workflow.reader import describe
 from resumer_daemon.workflow.templates import follow, reference
@@ -31,8 +32,7 @@ DEPTH: Final = 64
 """The deepest nesting of `and` and `or`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """One evaluated comparison: its parts, the actual value, and the result or the error."""
 
     field: Json

@@ -1,6 +1,7 @@
 """Steps without members: action, condition, execute, and invalid steps."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -169,8 +170,13 @@ def _comparison(seen: Comparison) -> dict[str, Json]:
     }
 
 
+_PLAIN: Final = frozenset({int, Decimal, bool, type(None)})
+
+
 def _brief(value: Json) -> Json:
     """Return a value as `show` prints it: a short text or list as it is, else a few words."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, list) and len(value) <= BRIEF_LIST:
         return [_brief_scalar(member) for member in value]
     return _brief_scalar(value)
