@@ -1,4 +1,4 @@
-"""What rows that cannot be written cost all others: 100 of them among 10,000 that can."""
+"""The cost of rows that cannot be written for all others: 100 of them among 10,000."""
 
 import os
 import sys

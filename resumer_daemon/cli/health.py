@@ -12,7 +12,7 @@ import typer
 
 from resumer_daemon.cli.common import REFUSED, console, errors, in_lines
 
-HOST, PORT = "127.0.0.1", "9464"
+HOST, PORT = "127.0.0.1", "9464"  # as in `config`, which takes 0.2 s to import
 
 
 def daemon_url() -> str:

@@ -34,7 +34,7 @@ SAME = (errors.DuplicateObject, errors.UniqueViolation, errors.InternalError_)
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What a role lacks, and the statement that grants it.
+    """A right that a role lacks, and the statement that grants it.
 
     `what` is `existence`, `membership`, `ownership`, or the name of a right. `policy_on` is the
     table of a policy, None for anything else.

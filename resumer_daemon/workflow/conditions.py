@@ -43,16 +43,6 @@ class Comparison(Frozen):
     error: str | None = None
 
 
-def evaluate(condition: Json, context: Mapping[str, Json]) -> bool:
-    """Return the result of a condition.
-
-    Raises:
-        StepError: The condition is invalid, or its values do not fit its operator.
-        FieldNotFound: A field, or a reference in a value, leads nowhere.
-    """
-    return _holds(condition, context, None, 0)
-
-
 def decide(condition: Json, context: Mapping[str, Json]) -> tuple[bool, list[Comparison]]:
     """Return the result of a condition with the comparisons that gave it, in order.
 
@@ -101,7 +91,7 @@ def parts(condition: Json, depth: int = 0) -> tuple[str, list[Json]] | None:
 
 
 def _holds(
-    condition: Json, context: Mapping[str, Json], seen: list[Comparison] | None, depth: int
+    condition: Json, context: Mapping[str, Json], seen: list[Comparison], depth: int
 ) -> bool:
     joined = parts(condition, depth)
     if joined is None:
@@ -112,10 +102,8 @@ def _holds(
 
 
 def _compare(
-    condition: dict[str, Json], context: Mapping[str, Json], seen: list[Comparison] | None
+    condition: dict[str, Json], context: Mapping[str, Json], seen: list[Comparison]
 ) -> bool:
-    if seen is None:
-        return _answer(condition, context)[0]
     field, operator = condition.get("field"), condition.get("operator")
     try:
         holds, value, actual = _answer(condition, context)

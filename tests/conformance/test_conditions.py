@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resumer_daemon.workflow.conditions import evaluate, explain
+from resumer_daemon.workflow.conditions import decide, explain
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.values import Json
 from tests.conformance.cases import groups, name
@@ -42,11 +42,11 @@ CASES = list(_cases())
 @pytest.mark.parametrize(("condition", "context", "expected"), CASES)
 def test_a_condition_is_answered_as_its_sentence_says(condition, context, expected):
     if isinstance(expected, bool):
-        assert evaluate(condition, context) is expected
+        assert decide(condition, context)[0] is expected
         assert explain(condition, context)[-1].error is None
     else:
         with pytest.raises(StepError) as caught:
-            evaluate(condition, context)
+            decide(condition, context)[0]
         assert expected in str(caught.value)
         assert expected in (explain(condition, context)[-1].error or "")
 

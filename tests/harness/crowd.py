@@ -17,7 +17,7 @@ from tests.harness.plans import Parameters
 
 SCRIPT = Path(__file__).with_name("crowd.sql")
 DECISIONS, EVENTS = 900_000_000, 800_000_000
-"""What the ids of open decisions, and those of events, begin behind."""
+"""The ids of open decisions, and those of events, are larger than these."""
 
 # where a look at every row would be one at all that was ever paused or finished
 CROWDED = {

@@ -30,7 +30,7 @@ IMPOSED = (
     "parallel_setup_cost = 0",
     "parallel_tuple_cost = 0",
 )
-"""What a role or a database may impose on the planner, and what we leave as it is."""
+"""Settings of the planner that a role or a database may impose, and that we leave as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,11 @@ PATIENCE = 40.0
 
 
 class Observed:
-    """What can be seen of a running daemon from outside."""
+    """The outside of a running daemon: its metrics, its health, its HTTP interface."""
 
     @property
     def address(self) -> str:
-        """Where its HTTP listens; empty until it does."""
+        """The address of its HTTP interface; empty until it listens."""
         raise NotImplementedError
 
     def get(self, path: str) -> tuple[int, str]:

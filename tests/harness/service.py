@@ -1,4 +1,4 @@
-"""What the service, its approval page and people with psql write, in plain SQL."""
+"""The writes of the service, its approval page and people with psql, in plain SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -241,7 +241,7 @@ class Rows:
 
     @property
     def column(self) -> str:
-        """What the column list of a statement ends in, to be one of this vintage."""
+        """The end of the column list of a statement for this vintage."""
         return "" if self.organization is None else ", organization_id"
 
     @property

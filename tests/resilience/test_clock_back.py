@@ -33,6 +33,13 @@ def decided(service: Service) -> UUID:
     return execution
 
 
+def emit_unseen(database: Database) -> None:
+    """Write an event that no trigger sees."""
+    with database.connect() as silently, silently.transaction():
+        silently.execute("SET LOCAL session_replication_role = replica")
+        silently.execute("SELECT resumer.emit('paid')")
+
+
 # C34
 def test_a_decision_of_before_moves_as_soon_as_a_daemon_connects(
     service: Service, database: Database
@@ -129,9 +136,7 @@ def test_a_missed_event_ends_a_wait_of_an_execution_that_started_before_the_cloc
     database.run(BEFORE)
     with running(database):
         service.until(execution, "paused")
-        with database.connect() as silently, silently.transaction():
-            silently.execute("SET LOCAL session_replication_role = replica")
-            silently.execute("SELECT resumer.emit('paid')")
+        emit_unseen(database)
         assert service.ended(execution)["result"] == "allowed"
 
 
@@ -144,9 +149,7 @@ def test_an_event_missed_before_the_wait_counts_though_the_clock_went_back(
     database.run(BEFORE)
     with running(database):
         service.until(execution, "paused")
-        with database.connect() as silently, silently.transaction():
-            silently.execute("SET LOCAL session_replication_role = replica")
-            silently.execute("SELECT resumer.emit('paid')")
+        emit_unseen(database)
         service.decide(service.asked(execution)[0], "approved")
         assert service.ended(execution)["result"] == "allowed"
 

@@ -19,7 +19,7 @@ from resumer_daemon.engine.steps.basic import GATE
 from resumer_daemon.engine.vocabulary import RequestOutcome
 from resumer_daemon.store.statements import TEXTS
 from resumer_daemon.workflow.checks.document import check
-from resumer_daemon.workflow.conditions import evaluate
+from resumer_daemon.workflow.conditions import decide
 from resumer_daemon.workflow.context import build
 from resumer_daemon.workflow.errors import StepError
 from resumer_daemon.workflow.parser import parse_definition
@@ -175,7 +175,7 @@ def _context() -> dict[str, Json]:
 @pytest.mark.parametrize(("condition", "answer"), rows(between(WORKFLOWS, "conditions")))
 def test_condition_in_the_documents_has_the_shown_answer(condition: str, answer: str):
     try:
-        holds: Any = str(evaluate(load(condition), _context())).lower()
+        holds: Any = str(decide(load(condition), _context())[0]).lower()
     except StepError as fault:
         holds = f"error: {fault}"
     assert holds == answer

@@ -41,7 +41,7 @@ from resumer_daemon.workflow.templates import render_text
 from resumer_daemon.workflow.values import Json
 
 COMPARISONS: Final = 10
-"""How many comparisons of a condition are recorded. The last of them decided."""
+"""The most comparisons of a condition that are recorded. The last of them decided."""
 
 BRIEF_TEXT: Final = 60
 """The longest text, in characters, that is recorded as it was compared."""

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resumer_daemon.workflow.checks.document import check
-from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, evaluate, explain
+from resumer_daemon.workflow.conditions import EXISTENCE, OPERATORS, decide, explain
 from resumer_daemon.workflow.context import build, effective
 from resumer_daemon.workflow.definition import Definition
 from resumer_daemon.workflow.errors import DefinitionError, StepError
@@ -91,7 +91,7 @@ def test_any_document_can_be_checked(document):
 def test_any_condition_is_answered_or_a_fault(condition, context):
     answer, error = None, None
     try:
-        answer = evaluate(condition, context)
+        answer = decide(condition, context)[0]
     except StepError as fault:
         error = str(fault)
     assert (answer is None) == (error is not None)
