@@ -69,42 +69,31 @@ def _text(value: Json) -> str | None:
     return None if value is None else dump(value)
 
 
-EXECUTIONS = (
-    "ids", "statuses", "results", "errors", "contexts", "resume_datas", "paused_reasons",
-    "paused_steps", "next_steps", "resumed", "wait_states", "timeouts",
-)  # fmt: skip
-
-
 def _executions(plans: Sequence[Plan]) -> Mapping[str, Sequence[Any]]:
-    return columns(EXECUTIONS, [_execution(plan, plan.opens) for plan in plans])
+    return {
+        "ids": [p.claimed.id for p in plans],
+        "statuses": [p.status for p in plans],
+        "results": [p.result for p in plans],
+        "errors": [p.error for p in plans],
+        "contexts": [_text(p.context) for p in plans],
+        "resume_datas": [_text(p.resume_data) for p in plans],
+        "paused_reasons": [p.opens.reason if p.opens else None for p in plans],
+        "paused_steps": [p.opens.step_id if p.opens else None for p in plans],
+        "next_steps": [
+            p.opens.next_steps.approved or p.opens.next_steps.event or _stopped_before(p.opens)
+            if p.opens
+            else None
+            for p in plans
+        ],
+        "resumed": [int(p.resumed) for p in plans],
+        "wait_states": [_wait_state(p.opens) for p in plans],
+        "timeouts": [p.timeout for p in plans],
+    }
 
 
-def _execution(plan: Plan, pause: PauseToOpen | None) -> tuple[Any, ...]:
-    return (
-        plan.claimed.id,
-        plan.status,
-        plan.result,
-        plan.error,
-        _text(plan.context),
-        _text(plan.resume_data),
-        None if pause is None else pause.reason,
-        None if pause is None else pause.step_id,
-        None if pause is None else _next_step(pause),
-        int(plan.resumed),
-        None if pause is None else _wait_state(pause),
-        plan.timeout,
-    )
-
-
-def _next_step(pause: PauseToOpen) -> str | None:
-    """Return the step that the service shows as the next one."""
-    following = pause.next_steps.approved or pause.next_steps.event
-    return following or (pause.step_id if pause.reason == "manual" else None)
-
-
-def _wait_state(pause: PauseToOpen) -> str | None:
+def _wait_state(pause: PauseToOpen | None) -> str | None:
     """Return the `wait_state` that the service reads; the statement adds its start."""
-    if pause.reason not in ("waiting_for_event", "waiting_for_time"):
+    if pause is None or pause.reason not in ("waiting_for_event", "waiting_for_time"):
         return None
     wait, next_steps = pause.wait, pause.next_steps
     stored = {
@@ -115,29 +104,23 @@ def _wait_state(pause: PauseToOpen) -> str | None:
     return dump({name: value for name, value in stored.items() if value is not None})
 
 
-STEPS = (
-    "execution_ids", "organizations", "step_ids", "types", "statuses", "outputs", "errors",
-    "begins", "seconds",
-)  # fmt: skip
+def _stopped_before(pause: PauseToOpen) -> str | None:
+    return pause.step_id if pause.reason == "manual" else None
 
 
 def _steps(plans: Sequence[Plan]) -> Mapping[str, Sequence[Any]]:
-    rows = [
-        (
-            plan.claimed.id,
-            plan.claimed.organization,
-            step.step_id,
-            step.step_type,
-            step.status,
-            _text(step.output),
-            step.error,
-            step.began,
-            step.seconds,
-        )
-        for plan in plans
-        for step in plan.records
-    ]
-    return columns(STEPS, rows)
+    rows = [(plan.claimed, step) for plan in plans for step in plan.records]
+    return {
+        "execution_ids": [c.id for c, _ in rows],
+        "organizations": [c.organization for c, _ in rows],
+        "step_ids": [s.step_id for _, s in rows],
+        "types": [s.step_type for _, s in rows],
+        "statuses": [s.status for _, s in rows],
+        "outputs": [_text(s.output) for _, s in rows],
+        "errors": [s.error for _, s in rows],
+        "begins": [s.began for _, s in rows],
+        "seconds": [s.seconds for _, s in rows],
+    }
 
 
 def _approvals(plans: Sequence[Plan]) -> dict[str, list[Any]]:
